@@ -1,0 +1,74 @@
+import { isIP } from 'node:net';
+import proxyAddr from 'proxy-addr';
+import { type Kind, kind, splitList } from './kinds.ts';
+
+/** Where to listen or connect: `::`, `127.0.0.1`, `redis`. Underscores occur in Docker's host names. */
+export const host: Kind<string> = kind('an IP address or a host name', (given) =>
+  isIP(given) !== 0 || isHostName(given) ? given : undefined,
+);
+
+/** `http://service-discovery:9000` or a path below it, given back without a slash at its end. */
+export const httpUrl: Kind<string> = kind(
+  'an http or https URL without user, password, query and fragment',
+  (given) => parseHttp(given)?.href.replace(/\/+$/, ''),
+);
+
+/** Scheme, host and port of one upstream: `http://budgeting-service:8087`. */
+export const origin: Kind<string> = kind(
+  'an origin such as http://budgeting-service:8087, without a path',
+  (given) => {
+    const url = parseHttp(given);
+    return url?.pathname === '/' ? url.origin : undefined;
+  },
+);
+
+/** `redis://user:password@host:6379/0`, or `rediss://` for TLS. User, password, port and number may be left out. */
+export const redisAddress: Kind<string> = kind(
+  'redis:// or rediss:// with [user:password@]host[:port][/db]',
+  (given) => {
+    if (!/^rediss?:\/\//.test(given)) return undefined;
+    const url = URL.parse(given);
+    const plain =
+      url && url.hostname !== '' && url.search === '' && url.hash === '' && /^(\/\d*)?$/.test(url.pathname);
+    return plain && decodes(url.username) && decodes(url.password) ? url.href : undefined;
+  },
+);
+
+/** Addresses as proxy-addr reads them, its names `loopback`, `linklocal` and `uniquelocal` among them. */
+export const addressList: Kind<readonly string[]> = kind(
+  'a comma-separated list of IP addresses and ranges such as 10.0.0.0/8 or fd00::/8',
+  (given) => {
+    const addresses = given === '' ? [] : splitList(given);
+    return addresses.every(isAddress) ? addresses : undefined;
+  },
+);
+
+function isHostName(given: string): boolean {
+  const isMistakenIp = /^[\d.]+$/.test(given);
+  return !isMistakenIp && /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i.test(given);
+}
+
+function parseHttp(given: string): URL | undefined {
+  const url = /^https?:\/\//i.test(given) ? URL.parse(given) : null;
+  const bare = url && url.username === '' && url.password === '' && !/[?#]/.test(given);
+  return bare ? url : undefined;
+}
+
+function isAddress(given: string): boolean {
+  try {
+    proxyAddr.compile(given);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** False for a stray `%`, which would make the Redis client throw. */
+function decodes(given: string): boolean {
+  try {
+    decodeURIComponent(given);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,11 @@
+const UNIT_BYTES = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Bytes in `65536`, `64KiB`, `1MiB` or `1GiB`; undefined for anything else. */
+export function parseBytes(text: string): number | undefined {
+  for (const [unit, bytes] of Object.entries(UNIT_BYTES)) {
+    const count = text.endsWith(unit) ? text.slice(0, text.length - unit.length) : '';
+    const total = /^\d+$/.test(count) ? Number(count) * bytes : Number.NaN;
+    if (Number.isSafeInteger(total)) return total;
+  }
+  return undefined;
+}

@@ -1,0 +1,101 @@
+import { parseArgs } from 'node:util';
+import { loadSettings, type Settings, SettingsError } from './config.ts';
+import { formatDuration } from './durations.ts';
+import { readDotenv, readEnvironment } from './environment.ts';
+import { maskCredentials, reasonOf } from './problems.ts';
+import type { Service } from './services.ts';
+import { lookUp, type ReadFile, readTextFile } from './values.ts';
+import { type Field, listVariables, type Variable } from './variables.ts';
+
+const USAGE = `Usage: npm run config:check
+
+Prints the settings that the gateway would start with, from the environment and the file .env, or everything
+that is wrong with them. docs/settings.md explains each.
+
+  -h, --help  print this and stop
+`;
+
+const SETTING_COLUMNS = ['SETTING', 'VALUE', 'SOURCE'];
+const SERVICE_COLUMNS = [
+  'SERVICE',
+  'PATH',
+  'UPSTREAMS',
+  'CONCURRENCY',
+  'TIMEOUT',
+  'CACHE',
+  'PREFIX',
+  'ALIASES',
+];
+
+/** Where the settings to report come from. */
+export interface ReportSources {
+  readonly env: NodeJS.ProcessEnv;
+  readonly dotenv: NodeJS.Dict<string>;
+  readonly readFile?: ReadFile;
+}
+
+/**
+ * The effective settings and services as aligned text, secrets masked.
+ *
+ * @throws {SettingsError} listing everything that is wrong
+ */
+export function reportSettings({ env, dotenv, readFile = readTextFile }: ReportSources): string {
+  const merged = readEnvironment(env, dotenv);
+  const settings = loadSettings(merged, readFile);
+  const rows = listVariables().map(([field, variable]) => {
+    const given = lookUp(variable, merged, readFile);
+    const { text, source } = 'value' in given ? given.value : { text: undefined, source: 'default' };
+    const fromDotenv = source === 'environment' && env[variable.name] === undefined;
+    return [variable.name, show(field, variable, text, settings), fromDotenv ? '.env' : source];
+  });
+  return [
+    align([SETTING_COLUMNS, ...rows]),
+    `Shared state: ${settings.redisUrl ? maskCredentials(settings.redisUrl) : `embedded, in ${settings.dataDir}`}\n`,
+    align([SERVICE_COLUMNS, ...settings.services.map(serviceRow)]),
+  ].join('\n');
+}
+
+function serviceRow(service: Service): string[] {
+  return [
+    service.name,
+    service.path,
+    service.upstreams.join(' ') || '(from the registry)',
+    String(service.concurrency),
+    formatDuration(service.requestTimeoutMs),
+    formatDuration(service.cacheTtlMs),
+    service.stripPrefix ? 'cut' : 'kept',
+    service.aliases.join(' '),
+  ];
+}
+
+function show(field: Field, variable: Variable, text: string | undefined, settings: Settings): string {
+  if (text) return variable.mask?.(text) ?? text;
+  // The one default that is worked out from another setting.
+  if (field === 'circuitBreakerWindowMs') return formatDuration(settings.circuitBreakerWindowMs);
+  return `(${variable.unset ?? 'none'})`;
+}
+
+function align(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  }
+  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+  return lines.map((line) => `${line.trimEnd()}\n`).join('');
+}
+
+/** Runs the command; gives its exit code. */
+function main(args: string[]): number {
+  try {
+    const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } });
+    process.stdout.write(values.help ? USAGE : reportSettings({ env: process.env, dotenv: readDotenv() }));
+    return 0;
+  } catch (error) {
+    const isUsage = reasonOf(error).startsWith('ERR_PARSE_ARGS');
+    if (!(error instanceof SettingsError) && !(error instanceof TypeError && isUsage)) throw error;
+    process.stderr.write(`${error.message}\n${isUsage ? `\n${USAGE}` : ''}`);
+    return 1;
+  }
+}
+
+if (import.meta.main) process.exitCode = main(process.argv.slice(2));

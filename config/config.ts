@@ -1,0 +1,96 @@
+import { MAX_DURATION_MS } from './durations.ts';
+import { deepFreeze } from './freeze.ts';
+import { misspeltNames } from './names.ts';
+import { SettingsError } from './problems.ts';
+import { redisUrlOf } from './redis.ts';
+import { brokenRules } from './rules.ts';
+import { BUILT_IN_SERVICES, completeService, type Service } from './services.ts';
+import { readServicesFile } from './servicesFile.ts';
+import { type ReadFile, readTextFile, readValues } from './values.ts';
+import type { Values } from './variables.ts';
+
+export { SettingsError } from './problems.ts';
+
+/** Failures are counted together over this many request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
+const BREAKER_WINDOW_TIMEOUTS = 3.5;
+
+/** Variables that only serve to make up another field. */
+type Ingredient =
+  | 'jwtSecretFile'
+  | 'redisHost'
+  | 'redisPort'
+  | 'redisDb'
+  | 'redisUsername'
+  | 'redisPassword'
+  | 'redisPasswordFile'
+  | 'servicesFile';
+
+/**
+ * Everything the gateway can be told, frozen. Each field is described, with its default, in the row of
+ * `variables.ts` that bears its name, and in docs/settings.md; these few are made up of several variables.
+ */
+export interface Settings extends Omit<Values, Ingredient> {
+  /** Never empty. */
+  readonly jwtSecret: string;
+  /** `redis://user:password@host:6379/0`; undefined: the embedded store. */
+  readonly redisUrl: string | undefined;
+  /** 1 or more. Default: 3.5 times `requestTimeoutMs`. */
+  readonly circuitBreakerWindowMs: number;
+  /** At least one; paths, names and aliases are unique. */
+  readonly services: readonly Service[];
+}
+
+/**
+ * Reads the settings from environment variables and the files they name.
+ *
+ * @throws {SettingsError} listing everything that is wrong
+ */
+export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTextFile): Settings {
+  const { values, problems: wrong } = readValues(env, readFile);
+  const { definitions, problems: wrongServices } =
+    values.servicesFile === undefined
+      ? { definitions: BUILT_IN_SERVICES, problems: [] }
+      : readServicesFile(values.servicesFile, readFile);
+  const problems = [
+    ...misspeltNames(env),
+    ...wrong.values(),
+    ...brokenRules(values, new Set(wrong.keys())),
+    ...wrongServices,
+  ];
+  const { jwtSecret } = values;
+  if (problems.length > 0 || jwtSecret === undefined) throw new SettingsError(problems);
+
+  const services = definitions.map((definition) =>
+    completeService(definition, {
+      concurrency: values.perServiceLimit,
+      requestTimeoutMs: values.requestTimeoutMs,
+      cacheTtlMs: values.getCacheTtlMs,
+    }),
+  );
+  return deepFreeze(assemble(values, jwtSecret, services));
+}
+
+function assemble(values: Values, jwtSecret: string, services: readonly Service[]): Settings {
+  const {
+    jwtSecretFile,
+    redisHost,
+    redisPort,
+    redisDb,
+    redisUsername,
+    redisPassword,
+    redisPasswordFile,
+    servicesFile,
+    ...direct
+  } = values;
+  const defaultWindowMs = Math.min(
+    Math.round(direct.requestTimeoutMs * BREAKER_WINDOW_TIMEOUTS),
+    MAX_DURATION_MS,
+  );
+  return {
+    ...direct,
+    jwtSecret,
+    redisUrl: redisUrlOf(values),
+    circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
+    services,
+  };
+}

@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { parseBytes } from './bytes.ts';
+import { MAX_DURATION_MS, parseDuration } from './durations.ts';
+
+/** The most of anything that a setting may count. */
+export const MAX_COUNT = 1_000_000;
+
+/** A kind of value: how its text becomes a value, and the words for what is accepted. */
+export interface Kind<T> {
+  /** Follows "expected" in an error and stands in the table of the documentation. */
+  readonly accepted: string;
+  readonly schema: z.ZodType<T, string>;
+}
+
+/**
+ * @param parse gives undefined for what is not accepted
+ * @param explain a better ending to "expected ..." for a text known to go wrong often
+ */
+export function kind<T>(
+  accepted: string,
+  parse: (text: string) => T | undefined,
+  explain: (text: string) => string | undefined = () => undefined,
+): Kind<T> {
+  const schema = z.string({ error: accepted }).transform((text, context) => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: explain(text) ?? accepted });
+    return z.NEVER;
+  });
+  return { accepted, schema };
+}
+
+/** Any text; `accepted` says what it stands for. */
+export const text = (accepted: string): Kind<string> => kind(accepted, (given) => given);
+
+export const flag: Kind<boolean> = kind('true or false', (given) => {
+  if (/^(true|1)$/i.test(given)) return true;
+  return /^(false|0)$/i.test(given) ? false : undefined;
+});
+
+/** NODE_ENV, in lower case. `prod` is refused: it would switch the checks for production off unnoticed. */
+export const environmentName: Kind<string> = kind(
+  'production (written in full), development, test or another name',
+  (given) => {
+    const name = given.toLowerCase();
+    return name.startsWith('prod') && name !== 'production' ? undefined : name;
+  },
+);
+
+/** One of a few words, in any case. */
+export function choice<const T extends string>(...words: readonly T[]): Kind<T> {
+  return kind(words.join(' or '), (given) => find(words, given));
+}
+
+/** A comma-separated list of the same words, at least one. */
+export function choices<const T extends string>(...words: readonly T[]): Kind<readonly T[]> {
+  return kind(`a comma-separated list of ${words.join(', ')}`, (given) => {
+    const found = splitList(given).map((item) => find(words, item));
+    return found.every((word) => word !== undefined) ? found : undefined;
+  });
+}
+
+/** A whole number in a range, both ends included. */
+export function wholeNumber(min: number, max: number): Kind<number> {
+  return kind(`a whole number from ${min} to ${max}`, (given) => digits(given, min, max));
+}
+
+/** A TCP port. `min` 0 lets the system choose a free one. */
+export function port(min: 0 | 1): Kind<number> {
+  const accepted = `a port from ${min} to 65535${min === 0 ? ' (0: any free one)' : ''}`;
+  return kind(
+    accepted,
+    (given) => digits(given, min, 65535),
+    (given) =>
+      /^(tcp|udp):/.test(given)
+        ? `${accepted}; Docker and Kubernetes set this variable for a container of that name, so set it yourself or leave it empty`
+        : undefined,
+  );
+}
+
+/** A duration above zero, in milliseconds. */
+export const duration = durationFrom(1);
+
+/** A duration in milliseconds, where zero has a meaning that the setting's description tells. */
+export const durationOrZero = durationFrom(0);
+
+/** A size in bytes, of at least `min`. */
+export function bytes(min: 0 | 1): Kind<number> {
+  return kind(`a size in bytes such as 65536, 64KiB, 1MiB or 1GiB, from ${min}`, (given) => {
+    const size = parseBytes(given);
+    return size !== undefined && size >= min ? size : undefined;
+  });
+}
+
+/** A path with a `{id}` in it. */
+export const template: Kind<string> = kind('a path starting with / and holding {id}', (given) =>
+  given.startsWith('/') && given.includes('{id}') ? given : undefined,
+);
+
+/** The items of a comma-separated list, without the blanks around them. */
+export function splitList(given: string): string[] {
+  return given.split(',').map((item) => item.trim());
+}
+
+function durationFrom(minMs: 0 | 1): Kind<number> {
+  const accepted = `a duration such as 500ms, 3s or 1m30s (from ${minMs === 0 ? '0' : '1ms'} to 24d)`;
+  return kind(accepted, (given) => {
+    const ms = parseDuration(given);
+    return ms !== undefined && ms >= minMs && ms <= MAX_DURATION_MS ? ms : undefined;
+  });
+}
+
+function find<T extends string>(words: readonly T[], given: string): T | undefined {
+  return words.find((word) => word.toLowerCase() === given.toLowerCase());
+}
+
+function digits(given: string, min: number, max: number): number | undefined {
+  const value = /^\d+$/.test(given) ? Number(given) : Number.NaN;
+  return value >= min && value <= max ? value : undefined;
+}

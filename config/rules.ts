@@ -1,0 +1,79 @@
+import { quote } from './problems.ts';
+import type { Field, Values } from './variables.ts';
+
+const MIN_SECRET_BYTES = 32;
+const OWN_SECRET = 'such as the output of: openssl rand -base64 48';
+
+// Parts of the secrets that documents, templates and .env.example show; no random secret holds one by chance.
+const EXAMPLES =
+  /example|your[-_]?(jwt[-_]?)?secret|secret[-_]?key[-_]?here|change[-_]?(me|this)|placeholder/i;
+
+/** What several settings must be together. */
+interface Rule {
+  /** Not judged while one of these is wrong by itself. */
+  readonly about: readonly Field[];
+  /** The problem, or undefined when all is well. */
+  readonly problem: (values: Values) => string | undefined;
+}
+
+const rules: readonly Rule[] = [
+  { about: ['jwtSecret'], problem: missingSecret },
+  { about: ['jwtSecret', 'environment'], problem: weakSecret },
+  { about: ['externalHost', 'externalPort', 'internalHost', 'internalPort'], problem: samePort },
+  { about: ['redisHost', 'redisUrl'], problem: twoRedises },
+  { about: ['redisUsername', 'redisPassword', 'redisDb', 'redisUrl'], problem: twiceInUrl },
+  { about: ['cacheMaxEntryBytes', 'cacheMaxBytes'], problem: entryBeyondCache },
+];
+
+/** The problems between settings that are each right by themselves. */
+export function brokenRules(values: Values, wrong: ReadonlySet<Field>): string[] {
+  return rules
+    .filter(({ about }) => !about.some((field) => wrong.has(field)))
+    .flatMap(({ problem }) => problem(values) ?? []);
+}
+
+function missingSecret({ jwtSecret }: Values): string | undefined {
+  if (jwtSecret !== undefined) return undefined;
+  return 'JWT_SECRET is not set: expected the secret that tokens are signed with, or JWT_SECRET_FILE naming a file that holds it';
+}
+
+function weakSecret({ environment, jwtSecret }: Values): string | undefined {
+  if (environment !== 'production' || jwtSecret === undefined) return undefined;
+  if (EXAMPLES.test(jwtSecret)) {
+    return `JWT_SECRET is an example that anyone can read: in production, expected one of your own, ${OWN_SECRET}`;
+  }
+  const bytes = Buffer.byteLength(jwtSecret);
+  if (bytes >= MIN_SECRET_BYTES) return undefined;
+  return `JWT_SECRET is ${bytes} bytes long: in production, expected at least ${MIN_SECRET_BYTES}, ${OWN_SECRET}`;
+}
+
+function samePort({ externalHost, externalPort, internalHost, internalPort }: Values): string | undefined {
+  // `::` takes the port on every address.
+  const overlap = externalHost === internalHost || externalHost === '::' || internalHost === '::';
+  if (!overlap || externalPort === 0 || externalPort !== internalPort) return undefined;
+  return `INTERNAL_PORT is "${internalPort}": expected another port than EXTERNAL_PORT, or another host`;
+}
+
+function twoRedises({ redisHost, redisUrl }: Values): string | undefined {
+  if (redisHost === undefined || redisUrl === undefined) return undefined;
+  return 'REDIS_HOST and REDIS_URL are both set: expected only one of them';
+}
+
+function twiceInUrl({ redisUrl, redisUsername, redisPassword, redisDb }: Values): string | undefined {
+  const inUrl = redisUrl === undefined ? undefined : URL.parse(redisUrl);
+  if (inUrl?.username && redisUsername !== undefined) {
+    return 'REDIS_USERNAME is set and REDIS_URL holds a user: expected only one of them';
+  }
+  if (inUrl?.password && redisPassword !== undefined) {
+    return 'REDIS_PASSWORD is set and REDIS_URL holds a password: expected only one of them';
+  }
+  if (redisDb !== 0 && /\d/.test(inUrl?.pathname ?? '')) {
+    return `REDIS_DB is "${redisDb}" and REDIS_URL holds a number: expected only one of them`;
+  }
+  return undefined;
+}
+
+function entryBeyondCache({ cacheMaxEntryBytes, cacheMaxBytes }: Values): string | undefined {
+  if (cacheMaxEntryBytes <= cacheMaxBytes) return undefined;
+  return `CACHE_MAX_ENTRY_BYTES is ${quote(cacheMaxEntryBytes)}: expected at most CACHE_MAX_BYTES, ${cacheMaxBytes}`;
+}

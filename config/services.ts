@@ -1,0 +1,69 @@
+/** One microservice behind the gateway. */
+export interface Service {
+  /** The name it has in the registry: `cab-booking`. */
+  readonly name: string;
+  /** The first segment of its public paths, with the slash: `/booking`. */
+  readonly path: string;
+  /** Origins such as `http://cab-booking-service:8084`, for when no registry lists it. May be empty. */
+  readonly upstreams: readonly string[];
+  /** Other names that registries use for it. */
+  readonly aliases: readonly string[];
+  /** Whether `/booking/api/rides` reaches it as `/api/rides`. */
+  readonly stripPrefix: boolean;
+  /** Requests of users in flight at a time, 1 or more. */
+  readonly concurrency: number;
+  /** From a request's arrival to the start of its answer, 1 or more. */
+  readonly requestTimeoutMs: number;
+  /** How long an answer is kept that does not say so itself. 0: not kept. */
+  readonly cacheTtlMs: number;
+}
+
+/** What the author of a service writes down; the rest is {@link ServiceDefaults} or has a default of its own. */
+export type ServiceDefinition = Pick<Service, 'name' | 'path'> & Partial<Service>;
+
+/** What a service takes from the gateway's settings. */
+export type ServiceDefaults = Pick<Service, 'concurrency' | 'requestTimeoutMs' | 'cacheTtlMs'>;
+
+/** First segments that the gateway answers itself. */
+export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal'];
+
+/** The exact public paths where tokens are issued, before there is one to show, and where they are revoked. */
+export const AUTH_PATHS = {
+  issue: ['/userManagement/auth/login', '/userManagement/auth/register'],
+  revoke: ['/userManagement/auth/logout'],
+} as const;
+
+/** The ten services of FAF CAB. */
+export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [
+  builtIn('user-management', '/userManagement', 8080),
+  builtIn('notification', '/notification', 8081),
+  builtIn('tea-management', '/teaManagement', 8082),
+  builtIn('communication', '/communication', 8083),
+  builtIn('cab-booking', '/booking', 8084),
+  builtIn('checkin', '/checkin', 8085),
+  builtIn('lost-found', '/lostFound', 8086),
+  builtIn('budgeting', '/budgeting', 8087),
+  builtIn('fund-raising', '/fundRaising', 8088),
+  builtIn('sharing', '/sharing', 8089),
+];
+
+/** A definition with everything it leaves out filled in. */
+export function completeService(definition: ServiceDefinition, defaults: ServiceDefaults): Service {
+  return {
+    name: definition.name,
+    path: definition.path,
+    upstreams: definition.upstreams ?? [],
+    aliases: definition.aliases ?? [],
+    stripPrefix: definition.stripPrefix ?? true,
+    concurrency: definition.concurrency ?? defaults.concurrency,
+    requestTimeoutMs: definition.requestTimeoutMs ?? defaults.requestTimeoutMs,
+    cacheTtlMs: definition.cacheTtlMs ?? defaults.cacheTtlMs,
+  };
+}
+
+function builtIn(name: string, path: string, port: number): ServiceDefinition {
+  const host = `${name}-service`;
+  const segment = path.slice(1);
+  const aliases = segment === name ? [host] : [host, segment];
+  return { name, path, upstreams: [`http://${host}:${port}`], aliases };
+}

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { origin } from './addresses.ts';
+import { describeIssue } from './json.ts';
+import { duration, durationOrZero, type Kind, kind, MAX_COUNT } from './kinds.ts';
+import { quote, reasonOf } from './problems.ts';
+import { RESERVED_SEGMENTS, type ServiceDefinition } from './services.ts';
+import type { ReadFile } from './values.ts';
+
+/** The services of a file that are right, and what is wrong with the others. */
+export interface ServicesReading {
+  readonly definitions: readonly ServiceDefinition[];
+  readonly problems: readonly string[];
+}
+
+const CONCURRENCY = { error: `a whole number from 1 to ${MAX_COUNT}` };
+
+const serviceName: Kind<string> = kind('a name of letters, digits, dots, dashes and underscores', (given) =>
+  /^[a-z0-9][a-z0-9._-]*$/i.test(given) ? given : undefined,
+);
+
+const servicePath: Kind<string> = kind(
+  `a slash and one segment, such as /budgeting, other than ${RESERVED_SEGMENTS.join(', ')}`,
+  (given) => {
+    const segment = /^\/([a-z0-9._~-]+)$/i.exec(given)?.[1];
+    const unusable = segment === undefined || ['.', '..', ...RESERVED_SEGMENTS].includes(segment);
+    return unusable ? undefined : given;
+  },
+);
+
+const serviceSchema = z.strictObject(
+  {
+    name: serviceName.schema,
+    path: servicePath.schema,
+    upstreams: z.array(origin.schema, { error: 'a list of origins' }).optional(),
+    aliases: z.array(serviceName.schema, { error: 'a list of names' }).optional(),
+    stripPrefix: z.boolean({ error: 'true or false' }).optional(),
+    concurrency: z.int(CONCURRENCY).min(1, CONCURRENCY).max(MAX_COUNT, CONCURRENCY).optional(),
+    requestTimeout: duration.schema.optional(),
+    cacheTtl: durationOrZero.schema.optional(),
+  },
+  { error: 'an object with a name and a path' },
+);
+
+const fileSchema = z.strictObject(
+  {
+    services: z.array(z.unknown(), { error: 'a list of services' }).min(1, { error: 'at least one service' }),
+  },
+  { error: 'an object such as {"services": [...]}' },
+);
+
+/** Reads the file that SERVICES_FILE names. */
+export function readServicesFile(path: string, readFile: ReadFile): ServicesReading {
+  const json = readJson(path, readFile);
+  if ('problem' in json) {
+    return { definitions: [], problems: [`SERVICES_FILE is ${quote(path)}: expected ${json.problem}`] };
+  }
+  const { definitions, problems } = readServices(json.value);
+  return { definitions, problems: problems.map((problem) => `${path}: ${problem}`) };
+}
+
+/** A problem for each path, name and alias that would lead to two services. A gap keeps the place of a wrong one. */
+export function clashes(services: readonly (ServiceDefinition | undefined)[]): string[] {
+  const owners = new Map<string, number>();
+  const problems: string[] = [];
+  for (const [index, service] of services.entries()) {
+    for (const [key, value] of service ? claims(service) : []) {
+      const owner = owners.get(value) ?? index;
+      owners.set(value, owner);
+      if (owner !== index) {
+        problems.push(
+          `services[${index}].${key} is ${quote(value)}: expected another, services[${owner}] has it`,
+        );
+      }
+    }
+  }
+  return problems;
+}
+
+function readServices(json: unknown): ServicesReading {
+  const file = fileSchema.safeParse(json, { reportInput: true });
+  if (!file.success) {
+    return {
+      definitions: [],
+      problems: file.error.issues.flatMap((issue) => describeIssue(issue, [], ['services'])),
+    };
+  }
+  const problems: string[] = [];
+  const services = file.data.services.map((entry, index) => {
+    const service = serviceSchema.safeParse(entry, { reportInput: true });
+    if (service.success) return toDefinition(service.data);
+    const keys = Object.keys(serviceSchema.shape);
+    problems.push(
+      ...service.error.issues.flatMap((issue) => describeIssue(issue, ['services', index], keys)),
+    );
+    return undefined;
+  });
+  const definitions = services.filter((service) => service !== undefined);
+  return { definitions, problems: [...problems, ...clashes(services)] };
+}
+
+function toDefinition({
+  requestTimeout,
+  cacheTtl,
+  ...rest
+}: z.output<typeof serviceSchema>): ServiceDefinition {
+  return { ...rest, requestTimeoutMs: requestTimeout, cacheTtlMs: cacheTtl };
+}
+
+function* claims({ path, name, aliases = [] }: ServiceDefinition): Generator<[key: string, value: string]> {
+  yield ['path', path];
+  yield ['name', name];
+  for (const [index, alias] of aliases.entries()) yield [`aliases[${index}]`, alias];
+}
+
+function readJson(
+  path: string,
+  readFile: ReadFile,
+): { readonly value: unknown } | { readonly problem: string } {
+  let text: string;
+  try {
+    text = readFile(path);
+  } catch (error) {
+    return { problem: `a readable JSON file (${reasonOf(error)})` };
+  }
+  try {
+    return { value: JSON.parse(text) };
+  } catch (error) {
+    // The position and no more: the message quotes the file, which may be the wrong one and full of secrets.
+    const position = /line \d+ column \d+/.exec(String(error))?.[0];
+    return { problem: `JSON${position ? `; it has a mistake at ${position}` : ''}` };
+  }
+}

@@ -1,0 +1,60 @@
+import express, { type Express } from 'express';
+import { observe } from '../lib/metrics/middleware.ts';
+import { errorReplies } from './errors.ts';
+import { onCompleted, onReply, onUnexpected } from './events.ts';
+import type { Parts } from './parts.ts';
+import { createRouter } from './router.ts';
+import {
+  admit,
+  authenticate,
+  balance,
+  breaker,
+  cache,
+  deadline,
+  forward,
+  type Port,
+  type Stage,
+} from './stages.ts';
+import { wellKnown } from './wellKnown.ts';
+
+/** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
+export const externalChain: readonly Stage[] = [
+  admit, // before authenticate: a flood of bad tokens costs permits, not signatures
+  deadline,
+  authenticate, // before cache: entries belong to an identity
+  cache, // before balance: a hit calls nobody
+  balance,
+  breaker,
+  forward,
+];
+
+/** What a service's request to another meets: no limits, no tokens, no cache. */
+export const internalChain: readonly Stage[] = [deadline, balance, breaker, forward];
+
+/** Port 8000, for users. */
+export function externalApp(parts: Parts): Express {
+  return gatewayApp(parts, 'external', '', externalChain);
+}
+
+/** Port 8001, for services calling each other under `/internal/<service>/...`. Never expose it. */
+export function internalApp(parts: Parts): Express {
+  return gatewayApp(parts, 'internal', '/internal', internalChain);
+}
+
+function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.disable('query parser');
+  app.use(wellKnown(parts));
+  app.use(observe({ ...onCompleted(parts, port), clock: parts.clock }));
+  app.use(
+    createRouter({
+      services: parts.services,
+      mount,
+      chainFor: (service) => chain.map((stage) => stage({ port, parts, service })),
+    }),
+  );
+  app.use(errorReplies({ onReply: onReply(parts, port), onUnexpected: onUnexpected(parts) }));
+  return app;
+}

@@ -1,0 +1,183 @@
+import type { ErrorRequestHandler, Response } from 'express';
+import { TokenError } from '../lib/auth/errors.ts';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
+
+/** No service answers to the path's first segment. */
+export class NoSuchServiceError extends Error {
+  override readonly name = 'NoSuchServiceError';
+  readonly code = 'no_such_service';
+  readonly status = 404;
+}
+
+/** The request target can be read in more than one way, or not at all. */
+export class BadTargetError extends Error {
+  override readonly name = 'BadTargetError';
+  readonly code = 'bad_request';
+  readonly status = 400;
+}
+
+/** The request target is longer than the gateway reads. */
+export class UriTooLongError extends Error {
+  override readonly name = 'UriTooLongError';
+  readonly code = 'uri_too_long';
+  readonly status = 414;
+}
+
+/** What the gateway says when it answers for itself. */
+export interface Reply {
+  readonly status: number;
+  readonly title: string;
+  /** What the client can do about it. */
+  readonly detail: string;
+  /** The proxy error type of RFC 9209 section 2.3. */
+  readonly proxyError: string;
+}
+
+/** Every reply the gateway makes itself, by the error's `code`. Nothing else decides status or wording. */
+export const REPLIES = {
+  bad_request: reply(
+    400,
+    'Bad request',
+    'The request is not valid HTTP or its path is ambiguous.',
+    'http_request_error',
+  ),
+  token_missing: reply(401, 'Token missing', 'Send Authorization: Bearer <token>.', 'http_request_denied'),
+  token_invalid: reply(401, 'Token invalid', 'Log in again to get a valid token.', 'http_request_denied'),
+  token_expired: reply(401, 'Token expired', 'Log in again to get a new token.', 'http_request_denied'),
+  token_revoked: reply(401, 'Token revoked', 'Log in again to get a new token.', 'http_request_denied'),
+  no_such_service: reply(
+    404,
+    'No such service',
+    'The first path segment names no service.',
+    'destination_not_found',
+  ),
+  body_too_large: reply(413, 'Body too large', 'Send less content.', 'http_request_error'),
+  uri_too_long: reply(414, 'URI too long', 'Send a shorter request target.', 'http_request_error'),
+  headers_too_large: reply(431, 'Headers too large', 'Send fewer or shorter fields.', 'http_request_error'),
+  service_busy: reply(
+    429,
+    'Service busy',
+    'The service has as many requests as it may. Try again.',
+    'connection_limit_reached',
+  ),
+  gateway_busy: reply(
+    429,
+    'Gateway busy',
+    'The gateway has as many requests as it may. Try again.',
+    'connection_limit_reached',
+  ),
+  upstream_unreachable: reply(
+    502,
+    'Service unreachable',
+    'The service could not be reached.',
+    'destination_unavailable',
+  ),
+  upstream_bad_response: reply(
+    502,
+    'Bad answer from service',
+    'The service sent a broken answer.',
+    'http_protocol_error',
+  ),
+  circuit_open: reply(
+    503,
+    'Circuit breaker is open',
+    'The service keeps failing. Try again later.',
+    'destination_unavailable',
+  ),
+  no_healthy_replica: reply(
+    503,
+    'No healthy replica',
+    'No replica of the service is up. Try again later.',
+    'destination_unavailable',
+  ),
+  store_unavailable: reply(
+    503,
+    'Store unavailable',
+    'The token could not be checked or revoked. Try again.',
+    'proxy_internal_error',
+  ),
+  draining: reply(
+    503,
+    'Gateway is shutting down',
+    'Try again: another gateway will answer.',
+    'proxy_internal_error',
+  ),
+  request_timeout: reply(
+    504,
+    'Request timeout',
+    'The service did not answer in time.',
+    'http_response_timeout',
+  ),
+  internal_error: reply(
+    500,
+    'Internal error',
+    'The gateway failed. The request id names the log line.',
+    'proxy_internal_error',
+  ),
+} as const satisfies Record<string, Reply>;
+
+export type ReplyCode = keyof typeof REPLIES;
+
+/** The body of every such reply: problem details (RFC 9457). */
+export function problem(code: ReplyCode, requestId: string): string {
+  const { status, title, detail } = REPLIES[code];
+  return JSON.stringify({
+    type: `urn:faf-cab-gateway:problem:${code}`,
+    title,
+    status,
+    detail,
+    code,
+    requestId,
+    // The original's clients read this one.
+    error: title,
+  });
+}
+
+export interface ErrorRepliesOptions {
+  readonly onReply?: (code: ReplyCode, res: Response) => void;
+  /** An error nobody foresaw: told once, with its cause. */
+  readonly onUnexpected: (error: unknown, res: Response) => void;
+}
+
+/** The last handler of an app: turns an error into its reply. No message, stack or host name leaves the process. */
+export function errorReplies({
+  onReply = () => {},
+  onUnexpected,
+}: Readonly<ErrorRepliesOptions>): ErrorRequestHandler {
+  return function errorRepliesMiddleware(error: unknown, _req, res, _next) {
+    const code = codeOf(error);
+    if (code === 'internal_error') onUnexpected(error, res);
+    // Whoever reported this comes too late for a reply: an answer that was begun is cut, not mended.
+    if (res.headersSent || res.closed) {
+      if (!res.writableEnded) res.destroy();
+      return;
+    }
+    const exchange = exchangeOf(res);
+    exchange.errorCode = code;
+    onReply(code, res);
+    const { status, proxyError } = REPLIES[code];
+    res.setHeader('Content-Type', 'application/problem+json');
+    res.setHeader('Proxy-Status', `gateway; error=${proxyError}; details="${code}"`);
+    res.setHeader('Cache-Control', 'no-store');
+    if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
+    if (error instanceof TokenError) res.setHeader('WWW-Authenticate', error.challenge);
+    res.statusCode = status;
+    res.end(problem(code, exchange.requestId));
+  };
+}
+
+function reply(status: number, title: string, detail: string, proxyError: string): Reply {
+  return { status, title, detail, proxyError };
+}
+
+function codeOf(error: unknown): ReplyCode {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && Object.hasOwn(REPLIES, code) ? (code as ReplyCode) : 'internal_error';
+}
+
+/** Whole seconds, rounded up: 500 ms must not become "at once". */
+function retryAfterSeconds(error: unknown): number {
+  const afterMs =
+    typeof error === 'object' && error !== null && 'retryAfterMs' in error ? Number(error.retryAfterMs) : 0;
+  return Math.max(1, Math.ceil(afterMs / 1000));
+}

@@ -1,0 +1,56 @@
+import { externalApp, internalApp } from './apps.ts';
+import { createParts, type Parts, type PartsOptions } from './parts.ts';
+import { GatewayServer } from './server.ts';
+
+/** Both ports and everything behind them. */
+export class Gateway {
+  readonly parts: Parts;
+  readonly #external: GatewayServer;
+  readonly #internal: GatewayServer;
+  #stopped: Promise<void> | undefined;
+
+  private constructor(parts: Parts) {
+    this.parts = parts;
+    this.#external = new GatewayServer(externalApp(parts));
+    this.#internal = new GatewayServer(internalApp(parts));
+  }
+
+  /** Rejects when the store cannot be opened. */
+  static async create(options: Readonly<PartsOptions>): Promise<Gateway> {
+    return new Gateway(await createParts(options));
+  }
+
+  /** Listens on both ports and resolves to those really taken; rejects when one is not free. */
+  async start(): Promise<{ externalPort: number; internalPort: number }> {
+    const { settings, logger, readiness } = this.parts;
+    const externalPort = await this.#external.listen(settings.externalPort, settings.externalHost);
+    const internalPort = await this.#internal.listen(settings.internalPort, settings.internalHost);
+    readiness.listening();
+    logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
+      externalPort,
+      internalPort,
+    });
+    return { externalPort, internalPort };
+  }
+
+  /** Not ready, no new connections, requests under way finish within `DRAIN_TIMEOUT`, then everything closes. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain();
+    return this.#stopped;
+  }
+
+  async #drain(): Promise<void> {
+    const { settings, logger, readiness, clock, transport, stores } = this.parts;
+    readiness.drain();
+    logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
+    const outOfTime = new AbortController();
+    const cancel = clock.after(settings.drainTimeoutMs, () => {
+      logger.warn('Drain timeout: cutting the requests that are left');
+      outOfTime.abort();
+    });
+    await Promise.all([this.#external.drain(outOfTime.signal), this.#internal.drain(outOfTime.signal)]);
+    cancel();
+    await Promise.all([transport.destroy(), stores.close()]);
+    logger.info('Drained');
+  }
+}

@@ -1,0 +1,33 @@
+import type { Stores } from '../lib/store/store.ts';
+
+/** Whether this gateway should be sent requests. */
+export class Readiness {
+  readonly #stores: Stores;
+  #listening = false;
+  #draining = false;
+
+  constructor(stores: Stores) {
+    this.#stores = stores;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  listening(): void {
+    this.#listening = true;
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** What stands in the way, in words; empty when ready. */
+  async missing(): Promise<string[]> {
+    const missing: string[] = [];
+    if (!this.#listening) missing.push('listening');
+    if (this.#draining) missing.push('draining');
+    if (!(await this.#stores.ready())) missing.push('store');
+    return missing;
+  }
+}

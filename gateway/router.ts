@@ -1,0 +1,47 @@
+import type { RequestHandler } from 'express';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { compose } from './compose.ts';
+import { BadTargetError, NoSuchServiceError, UriTooLongError } from './errors.ts';
+import type { ServiceParts } from './parts.ts';
+import { isAmbiguous, MAX_TARGET_LENGTH, parseTarget } from './target.ts';
+
+export interface RouterOptions {
+  readonly services: readonly ServiceParts[];
+  /** What stands before the service's segment: '' or `/internal`. */
+  readonly mount: string;
+  /** What a request to this service meets, in run order. Called once for each service, at start. */
+  readonly chainFor: (service: ServiceParts) => readonly RequestHandler[];
+}
+
+interface Route {
+  readonly service: ServiceParts;
+  readonly prefix: string;
+  readonly chain: RequestHandler;
+}
+
+/**
+ * First path segment -> service -> chain: one look-up, however many services there are. The rest of the target
+ * travels byte for byte.
+ */
+export function createRouter({ services, mount, chainFor }: Readonly<RouterOptions>): RequestHandler {
+  const routes = new Map<string, Route>();
+  for (const service of services) {
+    const { path, stripPrefix } = service.settings;
+    const prefix = stripPrefix ? `${mount}${path}` : mount;
+    routes.set(path.slice(1), { service, prefix, chain: compose(chainFor(service)) });
+  }
+
+  return function resolveMiddleware(req, res, next) {
+    const target = req.originalUrl;
+    if (target.length > MAX_TARGET_LENGTH) return next(new UriTooLongError(`${target.length} characters`));
+    const parsed = parseTarget(target, mount);
+    const route = parsed && routes.get(parsed.segment);
+    if (!route) return next(new NoSuchServiceError(mount));
+    if (isAmbiguous(target)) return next(new BadTargetError('the path can be read in more than one way'));
+    const exchange = exchangeOf(res);
+    exchange.service = route.service.settings.path;
+    exchange.prefix = route.prefix;
+    exchange.upstreamTarget = route.service.settings.stripPrefix ? parsed.rest : target.slice(mount.length);
+    route.chain(req, res, next);
+  };
+}

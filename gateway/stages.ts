@@ -1,0 +1,100 @@
+import type { RequestHandler } from 'express';
+import { AUTH_PATHS } from '../config/services.ts';
+import { auth } from '../lib/auth/middleware.ts';
+import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
+import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
+import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
+import { concurrency } from '../lib/concurrency/middleware.ts';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
+import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
+import { timeout } from '../lib/timeout/middleware.ts';
+import type { Parts, ServiceParts } from './parts.ts';
+
+export type Port = 'external' | 'internal';
+
+/** What a stage is made from. A stage thinks once per service, at start; its handler acts per request. */
+export interface StageContext {
+  readonly port: Port;
+  readonly parts: Parts;
+  readonly service: ServiceParts;
+}
+
+export type Stage = (context: StageContext) => RequestHandler;
+
+export const admit: Stage = ({ parts: { gatewayLimiter, metrics }, service }) =>
+  concurrency({
+    service: service.limiter,
+    gateway: gatewayLimiter,
+    onLimitReached: () => metrics.limitReached.count(service.settings.path),
+  });
+
+export const deadline: Stage = ({ port, parts: { clock, metrics }, service: { settings } }) =>
+  timeout({
+    timeoutMs: settings.requestTimeoutMs,
+    // Users do not set deadlines; services that call each other do.
+    acceptCallersDeadline: port === 'internal',
+    onTimeout: () => metrics.timeouts.count(settings.path, port),
+    clock,
+  });
+
+export const authenticate: Stage = ({ parts: { authenticator, metrics, logger } }) =>
+  auth({
+    authenticator,
+    issuePaths: AUTH_PATHS.issue,
+    revokePaths: AUTH_PATHS.revoke,
+    onAccepted: () => metrics.jwtAccepted.count(),
+    onRejected: (problem) => metrics.jwtRejected.count(problem),
+    onIssued: () => metrics.jwtGenerated.count(),
+    onNotAdmitted: (error) => logger.warn('JWT handed out by a service was not admitted', { error }),
+  });
+
+export const cache: Stage = ({ parts: { settings, stores, metrics, clock, logStoreError }, service }) => {
+  const { path, cacheTtlMs } = service.settings;
+  return cacheAnswers({
+    store: stores.responses,
+    defaultTtlMs: cacheTtlMs,
+    maxEntryBytes: settings.cacheMaxEntryBytes,
+    onVerdict: (verdict) => {
+      if (verdict === 'hit') metrics.cacheHits.count(path);
+      else if (verdict !== 'bypass') metrics.cacheMisses.count(path);
+    },
+    onError: (error) => {
+      metrics.cacheErrors.count(path);
+      logStoreError(error);
+    },
+    clock,
+  });
+};
+
+export const balance: Stage = ({ parts: { breakers, metrics, logger }, service: { settings, replicas } }) =>
+  balanceLoad({
+    pool: replicas,
+    eligible: (replica) => breakers.for(replica.id).admits,
+    noneEligible: (healthy) => {
+      for (const { url } of healthy) {
+        logger.warn(`⚡ Circuit breaker OPEN for ${url.origin} - request rejected (fail-fast)`);
+      }
+      metrics.breakerRejected.count(settings.path);
+      return new CircuitOpenError(Math.min(...healthy.map(({ id }) => breakers.for(id).retryAfterMs)));
+    },
+    onSelected: ({ id }) => metrics.lbRequests.count(settings.path, id),
+  });
+
+export const breaker: Stage = ({ parts: { breakers, metrics }, service: { settings } }) =>
+  circuitBreaker({
+    breakerFor: (res) => breakers.for(exchangeOf(res).attempt?.target.id ?? settings.name),
+    onRejected: () => metrics.breakerRejected.count(settings.path),
+  });
+
+export const forward: Stage = ({ port, parts: { transport, trustsPeer, settings, upgrades, clock } }) =>
+  forwardRequest({
+    transport,
+    silenceMs: settings.upstreamTimeoutMs,
+    maxBodyBytes: settings.maxBodyBytes,
+    trustsPeer,
+    // Services call each other in their own name and may pass on a user's.
+    ownsIdentity: port === 'external',
+    upgrades,
+    clock,
+  });

@@ -1,0 +1,36 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { pathOf } from '../lib/exchange/path.ts';
+import type { Parts } from './parts.ts';
+
+/** `/metrics`, `/healthz` (the process lives) and `/readyz` (send it requests): on both ports, not counted. */
+export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readiness'>): RequestHandler {
+  const answers = new Map<string, (res: Response) => Promise<unknown> | unknown>([
+    ['/healthz', (res) => res.json({ status: 'alive' })],
+    [
+      '/readyz',
+      async (res) => {
+        const missing = await readiness.missing();
+        res
+          .status(missing.length === 0 ? 200 : 503)
+          .json({ status: missing.length === 0 ? 'ready' : 'not ready', missing });
+      },
+    ],
+    [
+      '/metrics',
+      async (res) => {
+        res.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+      },
+    ],
+  ]);
+
+  return async function wellKnownMiddleware(req, res, next) {
+    const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;
+    if (!answer) return next();
+    res.setHeader('Cache-Control', 'no-store');
+    await answer(res);
+  };
+}
+
+function isRead({ method }: Request): boolean {
+  return method === 'GET' || method === 'HEAD';
+}

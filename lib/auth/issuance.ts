@@ -1,0 +1,74 @@
+import type { ServerResponse } from 'node:http';
+import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
+import { fieldValue } from '../exchange/fields.ts';
+import { chunkOf, tapHead } from '../exchange/tap.ts';
+
+/** An answer that hands out a token is small; a larger one is passed on unread. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+type Decoder = (content: Buffer) => Buffer;
+
+const limit = { maxOutputLength: MAX_ANSWER_BYTES };
+const DECODERS: Readonly<Record<string, Decoder>> = {
+  identity: (content) => content,
+  gzip: (content) => gunzipSync(content, limit),
+  deflate: (content) => inflateSync(content, limit),
+  br: (content) => brotliDecompressSync(content, limit),
+  zstd: (content) => zstdDecompressSync(content, limit),
+};
+
+/**
+ * Watches a login's or registration's answer for a token. Up to 64 KiB of it are held back until `onToken` has
+ * settled, so that the token is known before its owner can use it; a longer answer flows on unread.
+ */
+export function watchForToken(res: ServerResponse, onToken: (token: string) => Promise<void>): void {
+  const { write, end } = res;
+  let held: Buffer[] | undefined = [];
+  let heldBytes = 0;
+  let encoding = '';
+  tapHead(res, (_status, fields) => {
+    encoding = fieldValue(fields, 'content-encoding') ?? '';
+  });
+
+  function letGo(): void {
+    for (const chunk of held ?? []) Reflect.apply(write, res, [chunk]);
+    held = undefined;
+  }
+
+  res.write = function writeHeld(this: ServerResponse, ...args: unknown[]) {
+    const chunk = chunkOf(args);
+    if (!held || !chunk) return Reflect.apply(write, this, args) as boolean;
+    held.push(chunk);
+    heldBytes += chunk.length;
+    if (heldBytes > MAX_ANSWER_BYTES) letGo();
+    return true;
+  } as typeof write;
+
+  res.end = function endHeld(this: ServerResponse, ...args: unknown[]) {
+    const last = chunkOf(args);
+    const content = held && Buffer.concat(last ? [...held, last] : held);
+    const token = content && this.statusCode < 300 && tokenIn(content, encoding);
+    if (!token) {
+      letGo();
+      return Reflect.apply(end, this, args) as ServerResponse;
+    }
+    onToken(token).finally(() => {
+      held = undefined;
+      if (!this.destroyed) Reflect.apply(end, this, [content]);
+    });
+    return this;
+  } as typeof end;
+}
+
+/** `access_token` or `token` of a JSON object, if there is one. */
+function tokenIn(content: Buffer, encoding: string): string | undefined {
+  const decode = DECODERS[encoding.trim().toLowerCase() || 'identity'];
+  if (!decode || content.length > MAX_ANSWER_BYTES) return undefined;
+  try {
+    const { access_token, token } = JSON.parse(decode(content).toString('utf8'));
+    return [access_token, token].find((candidate) => typeof candidate === 'string');
+  } catch {
+    // Not JSON, or not what its encoding says: somebody else's answer to read.
+    return undefined;
+  }
+}

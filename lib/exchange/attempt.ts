@@ -1,0 +1,59 @@
+/** Where one replica listens and how it is called in logs, metrics and the registry. */
+export interface Target {
+  readonly id: string;
+  /** Scheme, host and port. */
+  readonly url: URL;
+}
+
+/** How a try at a replica ended. */
+export type Outcome =
+  /** The answer arrived whole. */
+  | { readonly kind: 'completed' }
+  /** No answer, or a broken one. */
+  | { readonly kind: 'failed'; readonly error: Error }
+  /** The caller left or the gateway shut down: says nothing about the replica. */
+  | { readonly kind: 'abandoned' };
+
+export interface AttemptListener {
+  /** The head of the final answer has arrived. */
+  answered?(status: number): void;
+  ended(outcome: Outcome): void;
+}
+
+/** One try at one replica. It ends once; what is reported after that is dropped. */
+export class Attempt {
+  readonly target: Target;
+  /** Whether any byte of the request may have reached the replica. */
+  sent = false;
+  #ended = false;
+  #onUnanswered: (error: Error) => void = () => {};
+  readonly #listeners: AttemptListener[] = [];
+
+  constructor(target: Target) {
+    this.target = target;
+  }
+
+  /** Sets who decides what happens when the replica gave no answer: reply with the error, or try another. */
+  whenUnanswered(decide: (error: Error) => void): void {
+    this.#onUnanswered = decide;
+  }
+
+  unanswered(error: Error): void {
+    this.#onUnanswered(error);
+  }
+
+  watch(listener: AttemptListener): void {
+    this.#listeners.push(listener);
+  }
+
+  answered(status: number): void {
+    if (this.#ended) return;
+    for (const listener of this.#listeners) listener.answered?.(status);
+  }
+
+  end(outcome: Outcome): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const listener of this.#listeners) listener.ended(outcome);
+  }
+}

@@ -1,0 +1,34 @@
+/** Field lines of a message in order: name, value, name, value. */
+export type FieldLines = readonly string[];
+
+/** The values of every field line called `lowerCaseName`, in order. */
+export function fieldValues(fields: FieldLines, lowerCaseName: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (isNamed(fields[i] as string, lowerCaseName)) values.push(fields[i + 1] as string);
+  }
+  return values;
+}
+
+/** The value of the first field line called `lowerCaseName`. */
+export function fieldValue(fields: FieldLines, lowerCaseName: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (isNamed(fields[i] as string, lowerCaseName)) return fields[i + 1];
+  }
+  return undefined;
+}
+
+/** Field lines as one object, names in lower case, values of the same name joined (RFC 9110 section 5.3). */
+export function fieldsByName(fields: FieldLines): Record<string, string> {
+  const byName: Record<string, string> = {};
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] as string).toLowerCase();
+    const value = fields[i + 1] as string;
+    byName[name] = name in byName ? `${byName[name]}, ${value}` : value;
+  }
+  return byName;
+}
+
+function isNamed(name: string, lowerCaseName: string): boolean {
+  return name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName;
+}

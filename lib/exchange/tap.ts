@@ -1,0 +1,72 @@
+import type { OutgoingHttpHeader, ServerResponse } from 'node:http';
+
+/** What somebody wants to see of an answer as it streams past. */
+export interface AnswerObserver {
+  /** The head, just before it is sent: status and every field line, name, value, name, value. */
+  head(status: number, fields: string[]): void;
+  data(chunk: Buffer): void;
+  /** The answer was given whole. Not called for one that is cut short. */
+  end(): void;
+}
+
+/** Lets `onHead` see status and field lines of the answer on `res`, whoever writes it. */
+export function tapHead(res: ServerResponse, onHead: AnswerObserver['head']): void {
+  const { writeHead } = res;
+  res.writeHead = function writeHeadTapped(this: ServerResponse, ...args: unknown[]) {
+    Reflect.apply(writeHead, this, args);
+    onHead(this.statusCode, headFields(this, args));
+    return this;
+  } as typeof writeHead;
+}
+
+/** Lets `observer` see the answer on `res`, whoever writes it, without delaying or changing it. */
+export function tapAnswer(res: ServerResponse, observer: AnswerObserver): void {
+  const { write, end } = res;
+  tapHead(res, (status, fields) => observer.head(status, fields));
+  res.write = function writeTapped(this: ServerResponse, ...args: unknown[]) {
+    const accepted = Reflect.apply(write, this, args) as boolean;
+    observeChunk(observer, args);
+    return accepted;
+  } as typeof write;
+  res.end = function endTapped(this: ServerResponse, ...args: unknown[]) {
+    Reflect.apply(end, this, args);
+    observeChunk(observer, args);
+    observer.end();
+    return this;
+  } as typeof end;
+}
+
+/** The bytes of `write`'s and `end`'s first argument, if it is content at all. */
+export function chunkOf([chunk, encoding]: readonly unknown[]): Buffer | undefined {
+  if (chunk instanceof Uint8Array) return Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
+  if (typeof chunk !== 'string') return undefined;
+  return Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8');
+}
+
+function observeChunk(observer: AnswerObserver, args: readonly unknown[]): void {
+  const chunk = chunkOf(args);
+  if (chunk && chunk.length > 0) observer.data(chunk);
+}
+
+/** Node keeps fields either in the response (if any was set before) or only in writeHead's own argument. */
+function headFields(res: ServerResponse, args: readonly unknown[]): string[] {
+  const given = args.at(-1);
+  const names = rawHeaderNames(res);
+  if (names.length > 0) return flatten(names.map((name) => [name, res.getHeader(name)]));
+  if (Array.isArray(given)) return given.flat().map(String);
+  return typeof given === 'object' && given !== null ? flatten(Object.entries(given)) : [];
+}
+
+/** As they were spelt. Node's types know this method on requests only. */
+function rawHeaderNames(res: ServerResponse & { getRawHeaderNames?(): string[] }): string[] {
+  return res.getRawHeaderNames?.() ?? res.getHeaderNames();
+}
+
+function flatten(headers: readonly (readonly [string, OutgoingHttpHeader | undefined])[]): string[] {
+  const fields: string[] = [];
+  for (const [name, value] of headers) {
+    if (value === undefined) continue;
+    for (const item of Array.isArray(value) ? value : [value]) fields.push(name, String(item));
+  }
+  return fields;
+}

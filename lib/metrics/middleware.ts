@@ -1,0 +1,46 @@
+import type { RequestHandler } from 'express';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
+
+/** One request, after its answer is over. */
+export interface Completed {
+  readonly method: string;
+  /** The request target as the client sent it. */
+  readonly target: string;
+  /** 0 when the client left before an answer began. */
+  readonly status: number;
+  readonly seconds: number;
+  readonly exchange: Exchange;
+}
+
+export interface ObserveOptions {
+  readonly onCompleted: (completed: Completed) => void;
+  /** Which incoming `X-Request-Id` to keep; the default keeps none. */
+  readonly keepsRequestId?: (requestId: string) => boolean;
+  readonly clock?: Clock;
+}
+
+/** Names the request, answers with the name in `X-Request-Id`, and reports it once it is over. */
+export function observe({
+  onCompleted,
+  keepsRequestId = () => false,
+  clock = systemClock,
+}: Readonly<ObserveOptions>): RequestHandler {
+  return function observeMiddleware(req, res, next) {
+    const startedAtMs = clock.ticks();
+    const exchange = exchangeOf(res);
+    const given = req.headers['x-request-id'];
+    if (typeof given === 'string' && keepsRequestId(given)) exchange.requestId = given;
+    res.setHeader('X-Request-Id', exchange.requestId);
+    res.once('close', () => {
+      onCompleted({
+        method: req.method,
+        target: req.originalUrl,
+        status: res.headersSent || exchange.upgraded ? res.statusCode : 0,
+        seconds: (clock.ticks() - startedAtMs) / 1000,
+        exchange,
+      });
+    });
+    next();
+  };
+}

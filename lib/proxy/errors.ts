@@ -1,0 +1,42 @@
+/** The replica could not be reached, or the connection broke before an answer began. */
+export class UpstreamUnreachableError extends Error {
+  override readonly name = 'UpstreamUnreachableError';
+  readonly code = 'upstream_unreachable';
+  readonly status = 502;
+}
+
+/** What came back was not a valid HTTP answer. */
+export class UpstreamBadResponseError extends Error {
+  override readonly name = 'UpstreamBadResponseError';
+  readonly code = 'upstream_bad_response';
+  readonly status = 502;
+}
+
+/** The answer stopped flowing in mid-body. */
+export class UpstreamSilentError extends Error {
+  override readonly name = 'UpstreamSilentError';
+  readonly code = 'upstream_bad_response';
+  readonly status = 502;
+
+  constructor(silenceMs: number) {
+    super(`the answer's body was silent for ${silenceMs} ms`);
+  }
+}
+
+/** The request's content is larger than allowed. */
+export class BodyTooLargeError extends Error {
+  override readonly name = 'BodyTooLargeError';
+  readonly code = 'body_too_large';
+  readonly status = 413;
+
+  constructor(maxBodyBytes: number) {
+    super(`the request body is larger than ${maxBodyBytes} bytes`);
+  }
+}
+
+/** The request cannot be forwarded without guessing what it means. */
+export class AmbiguousRequestError extends Error {
+  override readonly name = 'AmbiguousRequestError';
+  readonly code = 'bad_request';
+  readonly status = 400;
+}

@@ -1,0 +1,48 @@
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+
+/** Whether the peer's own word about the client is believed. */
+export type TrustsPeer = (address: string) => boolean;
+
+/** The client as its socket shows it: IPv4 addresses in their own form, not mapped into IPv6. */
+export function peerAddress(req: IncomingMessage): string {
+  const address = req.socket.remoteAddress ?? 'unknown';
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}
+
+/**
+ * `X-Forwarded-*` and `Forwarded` (RFC 7239) for the service, as name, value, name, value.
+ *
+ * Rebuilt from the socket: what the client sent under these names is kept only when its address is trusted.
+ */
+export function forwardedFields(req: IncomingMessage, trusts: TrustsPeer): string[] {
+  const peer = peerAddress(req);
+  const believed = trusts(peer) ? req.headers : {};
+  const host = single(believed['x-forwarded-host']) ?? req.headers.host ?? '';
+  const proto =
+    single(believed['x-forwarded-proto']) ?? ((req.socket as TLSSocket).encrypted ? 'https' : 'http');
+  const element = `for=${quoted(peer.includes(':') ? `[${peer}]` : peer)};host=${quoted(host)};proto=${quoted(proto)}`;
+  return [
+    'X-Forwarded-For',
+    appended(believed['x-forwarded-for'], peer),
+    'X-Forwarded-Host',
+    host,
+    'X-Forwarded-Proto',
+    proto,
+    'Forwarded',
+    appended(believed.forwarded, element),
+  ];
+}
+
+function single(field: string | string[] | undefined): string | undefined {
+  return Array.isArray(field) ? field[0] : field;
+}
+
+function appended(list: string | string[] | undefined, item: string): string {
+  return list === undefined ? item : `${list}, ${item}`;
+}
+
+/** A token as it is, anything else as a quoted-string. */
+function quoted(value: string): string {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : `"${value.replace(/[\\"]/g, '\\$&')}"`;
+}

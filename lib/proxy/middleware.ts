@@ -1,0 +1,102 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import type { Limiter } from '../concurrency/limiter.ts';
+import { Attempt, type Target } from '../exchange/attempt.ts';
+import { exchangeOf } from '../exchange/exchange.ts';
+import { BodyTooLargeError } from './errors.ts';
+import type { TrustsPeer } from './forwarded.ts';
+import { hasBody, RequestBody } from './requestBody.ts';
+import { type RequestFieldsOptions, requestFields } from './requestFields.ts';
+import type { Transport } from './transport.ts';
+import { reportUpgrades, upgrade } from './upgrade.ts';
+import { UpstreamCall } from './upstreamCall.ts';
+
+export interface ForwardOptions {
+  readonly transport: Transport;
+  /** Where requests go when no balancer has chosen a replica before. */
+  readonly target?: Target;
+  /** Longest pause in an answer's body. Event streams are exempt. */
+  readonly silenceMs: number;
+  /** Largest request content; 0 (the default) means no limit. */
+  readonly maxBodyBytes?: number;
+  /** Peers whose `X-Forwarded-*` are believed. Default: nobody. */
+  readonly trustsPeer?: TrustsPeer;
+  /** Replaces `Authorization` and `X-Auth-*` by the verified identity. Default true. */
+  readonly ownsIdentity?: boolean;
+  /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
+  readonly upgrades?: Limiter;
+  readonly clock?: Clock;
+}
+
+/**
+ * Forwards the request to the replica that the balancer chose and streams the answer back.
+ *
+ * http-proxy-middleware carries the request; its Node transport is replaced, through its public plugin
+ * interface, by undici. A failure before the answer's head goes to `next`; one after it cuts the client's
+ * connection, because nothing else tells a client that what it got is not whole.
+ */
+export function forward(options: Readonly<ForwardOptions>): RequestHandler {
+  const proxy = createProxyMiddleware<Request, Response>({
+    router: (req) => attemptOf(req, options).target.url,
+    pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
+    plugins: [undiciTransport(options), reportUpgrades],
+    ejectPlugins: true,
+  });
+
+  return function forwardMiddleware(req, res, next) {
+    const { signal } = exchangeOf(res);
+    if (signal.aborted) return next(signal.reason);
+    attemptOf(req, options).whenUnanswered(next);
+    if (exchangeOf(res).upgradeHead) upgrade(proxy, req, fieldsOptions(options), options.upgrades);
+    else proxy(req, res, next).catch(next);
+  };
+}
+
+/** Takes the place of the pass that would send the request through node:http. */
+function undiciTransport(options: Readonly<ForwardOptions>): Plugin<Request, Response> {
+  return (proxyServer) => {
+    // The sending pass is anonymous and the last of its name.
+    proxyServer.before('web', '', (req, res) => {
+      send(req as Request, res as Response, options);
+      return true;
+    });
+  };
+}
+
+function send(req: Request, res: Response, options: Readonly<ForwardOptions>): void {
+  const { transport, silenceMs, maxBodyBytes = 0, clock = systemClock } = options;
+  const exchange = exchangeOf(res);
+  const attempt = attemptOf(req, options);
+  const fail = (error: Error) => attempt.unanswered(error);
+  const body = hasBody(req) ? new RequestBody(req, maxBodyBytes) : null;
+  const call = new UpstreamCall({ res, exchange, attempt, body, silenceMs, clock, fail });
+  if (maxBodyBytes > 0 && Number(req.headers['content-length']) > maxBodyBytes) {
+    call.onResponseError(undefined, new BodyTooLargeError(maxBodyBytes));
+    return;
+  }
+  try {
+    const headers = requestFields(req, exchange, fieldsOptions(options));
+    transport.send(attempt.target.url, { method: req.method, path: req.url, headers, body }, call);
+  } catch (error) {
+    call.onResponseError(undefined, error as Error);
+  }
+}
+
+function fieldsOptions(options: Readonly<ForwardOptions>): RequestFieldsOptions {
+  const { trustsPeer = () => false, ownsIdentity = true, clock = systemClock } = options;
+  return { trustsPeer, ownsIdentity, nowMs: clock.now() };
+}
+
+function attemptOf(req: Request, { target }: Readonly<ForwardOptions>): Attempt {
+  const exchange = exchangeOf(responseTo(req));
+  if (exchange.attempt) return exchange.attempt;
+  if (!target) throw new TypeError('forward: no balancer chose a replica and no target option was given');
+  exchange.attempt = new Attempt(target);
+  return exchange.attempt;
+}
+
+/** Express sets it on every request; http-proxy-middleware hands callbacks the request alone. */
+function responseTo(req: Request): Response {
+  return req.res as Response;
+}

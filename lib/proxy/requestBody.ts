@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { ClientGoneError } from '../exchange/errors.ts';
+import { BodyTooLargeError } from './errors.ts';
+
+/** Whether the request carries content (RFC 9112 section 6). Read from the bytes, which nobody has edited. */
+export function hasBody(req: IncomingMessage): boolean {
+  const { rawHeaders } = req;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return true;
+    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(rawHeaders[i + 1]) > 0;
+  }
+  return false;
+}
+
+/**
+ * The request's content on its way to a replica. A stream of its own, because undici destroys the body of a
+ * failed call, and destroying `req` would cut the client off before it gets its reply.
+ */
+export class RequestBody extends Readable {
+  readonly #req: IncomingMessage;
+  readonly #maxBytes: number;
+  #bytes = 0;
+  #complete = false;
+  #blocked = false;
+
+  /** `maxBytes` 0 means no limit. */
+  constructor(req: IncomingMessage, maxBytes: number) {
+    super();
+    this.#req = req;
+    this.#maxBytes = maxBytes;
+    req.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
+  }
+
+  /** Whether the next step is the replica's: all content has arrived, or the replica does not read on. */
+  get awaitsReplica(): boolean {
+    return this.#complete || this.#blocked;
+  }
+
+  override _read(): void {
+    this.#blocked = false;
+    this.#req.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#req.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    // What is left of the content is read and dropped, so that the connection can carry the reply.
+    this.#req.resume();
+    callback(error);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytes += chunk.length;
+    if (this.#maxBytes > 0 && this.#bytes > this.#maxBytes) {
+      this.destroy(new BodyTooLargeError(this.#maxBytes));
+    } else if (!this.push(chunk)) {
+      this.#blocked = true;
+      this.#req.pause();
+    }
+  };
+
+  readonly #onEnd = (): void => {
+    this.#complete = true;
+    this.push(null);
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#complete) this.destroy(new ClientGoneError());
+  };
+}

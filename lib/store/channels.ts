@@ -1,0 +1,38 @@
+import { guarded } from './guarded.ts';
+
+type Listener = (message: string) => void;
+
+/** Who listens to which channel in this process. */
+export class Channels {
+  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #onError: (error: Error) => void;
+
+  /** `onError` gets what a listener throws: it keeps neither the other listeners nor the publisher from theirs. */
+  constructor(onError: (error: Error) => void) {
+    this.#onError = onError;
+  }
+
+  /** Channels that somebody listens to. */
+  get names(): string[] {
+    return [...this.#listeners.keys()];
+  }
+
+  has(channel: string): boolean {
+    return this.#listeners.has(channel);
+  }
+
+  /** Adds a listener; the returned function removes it and is safe to call twice. */
+  join(channel: string, listener: Listener): () => void {
+    const member = guarded(listener, this.#onError);
+    const members = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, members.add(member));
+    return () => {
+      members.delete(member);
+      if (members.size === 0 && this.#listeners.get(channel) === members) this.#listeners.delete(channel);
+    };
+  }
+
+  deliver(channel: string, message: string): void {
+    for (const listener of [...(this.#listeners.get(channel) ?? [])]) listener(message);
+  }
+}

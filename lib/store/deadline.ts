@@ -1,0 +1,29 @@
+import type { Clock } from '../clock/clock.ts';
+
+/** No answer came in time. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+
+  constructor(timeoutMs: number) {
+    super(`no answer within ${timeoutMs} ms`);
+  }
+}
+
+/** The outcome of `work`, or `DeadlineError` when it takes longer than `timeoutMs`. */
+export function withDeadline<T>(work: Promise<T>, timeoutMs: number, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    // A timer that fires after a busy spell runs before the sockets are read: let an answer that is here win.
+    const expire = () => setImmediate(() => reject(new DeadlineError(timeoutMs)));
+    const cancel = clock.after(timeoutMs, expire);
+    work.then(
+      (value) => {
+        cancel();
+        resolve(value);
+      },
+      (error) => {
+        cancel();
+        reject(error);
+      },
+    );
+  });
+}

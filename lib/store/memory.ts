@@ -1,0 +1,58 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock/clock.ts';
+import { entryBytes, ownBytes } from './bytes.ts';
+import type { Channels } from './channels.ts';
+import { assertTtl, type Store, type Unsubscribe } from './store.ts';
+
+export interface MemoryStoreOptions {
+  /** Bound on keys, values and overhead together, in bytes; the least recently used go first. */
+  readonly maxBytes: number;
+  readonly channels: Channels;
+  readonly clock: Clock;
+}
+
+interface Entry {
+  readonly value: Buffer;
+  readonly expiresAtMs: number;
+}
+
+/** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
+export class MemoryStore implements Store {
+  readonly #entries: LRUCache<string, Entry>;
+  readonly #channels: Channels;
+  readonly #clock: Clock;
+
+  constructor({ maxBytes, channels, clock }: Readonly<MemoryStoreOptions>) {
+    this.#channels = channels;
+    this.#clock = clock;
+    this.#entries = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ value }, key) => entryBytes(key, value),
+    });
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    const entry = this.#entries.get(key);
+    if (!entry || entry.expiresAtMs > this.#clock.now()) return entry?.value;
+    this.#entries.delete(key);
+    return undefined;
+  }
+
+  async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
+    assertTtl(ttlMs);
+    this.#entries.set(key, { value: ownBytes(value), expiresAtMs: this.#clock.now() + ttlMs });
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#entries.delete(key);
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    this.#channels.deliver(channel, message);
+  }
+
+  async subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
+    const leave = this.#channels.join(channel, listener);
+    return async () => leave();
+  }
+}

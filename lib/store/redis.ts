@@ -1,0 +1,128 @@
+import { type Clock, systemClock } from '../clock/clock.ts';
+import { Channels } from './channels.ts';
+import { guarded, guardedLast } from './guarded.ts';
+import { reasonOf } from './reason.ts';
+import { RedisStore } from './redisStore.ts';
+import { type Stores, StoreUnavailableError } from './store.ts';
+
+/** Time for one attempt to connect; more attempts follow. */
+const ATTEMPT_TIMEOUT_MS = 2_000;
+const HEARTBEAT_MS = 1_000;
+/** How long an expired value may be remembered here when Redis is slow to collect it. */
+const LOCAL_MAX_AGE_MS = 10_000;
+const DEFAULT_LOCAL_BYTES = 32 * 1024 * 1024;
+const FOREVER_MS = 2 ** 31 - 1;
+
+/** Redis was lost or is back, for one of the two stores. */
+export interface StoreStateChange {
+  readonly store: 'tokens' | 'responses';
+  readonly ready: boolean;
+  /** Why it was lost. */
+  readonly cause?: Error;
+}
+
+export interface RedisStoresOptions {
+  /** `redis[s]://[[user]:password@]host[:port][/database]`. Redis 6 or newer. */
+  readonly url: string;
+  /** Time a command may take, in milliseconds, 1 or more. Default 50. */
+  readonly timeoutMs?: number;
+  /** Whether a start without Redis fails. When false the store starts away. Default true. */
+  readonly required?: boolean;
+  /** How long a start waits for Redis, in milliseconds, 1 or more. Default 5000. */
+  readonly connectTimeoutMs?: number;
+  /** Memory for remembered values, in bytes, for each of the two stores. Default 32 MiB. */
+  readonly localBytes?: number;
+  /** Time between two PINGs, in milliseconds, 1 or more. Default 1000. */
+  readonly heartbeatMs?: number;
+  readonly onStateChange?: (change: StoreStateChange) => void;
+  /** Gets what goes wrong in the background: a callback or subscriber that threw. */
+  readonly onError?: (error: Error) => void;
+  readonly clock?: Clock;
+}
+
+/**
+ * Shared state in Redis. Values that were read once are answered from memory until Redis says that they have
+ * changed, which takes about a millisecond; while Redis is away nothing is answered from memory. A Redis that
+ * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 1.15 s by default.
+ *
+ * Rejects with `StoreUnavailableError` when `required` and Redis does not answer within `connectTimeoutMs`.
+ */
+export async function openRedisStore(options: Readonly<RedisStoresOptions>): Promise<Stores> {
+  const { required = true, clock = systemClock, timeoutMs = 50, connectTimeoutMs = 5_000 } = options;
+  const { heartbeatMs = HEARTBEAT_MS, localBytes = DEFAULT_LOCAL_BYTES, url } = options;
+  assertUrl(url);
+  assertPositive({ timeoutMs, connectTimeoutMs, heartbeatMs, localBytes });
+  const onError = guardedLast(options.onError ?? (() => {}));
+  const onStateChange = guarded(options.onStateChange ?? (() => {}), onError);
+
+  const open = (store: 'tokens' | 'responses') =>
+    new RedisStore({
+      url,
+      timeoutMs,
+      connectTimeoutMs: ATTEMPT_TIMEOUT_MS,
+      heartbeatMs,
+      localBytes,
+      localMaxAgeMs: LOCAL_MAX_AGE_MS,
+      channels: new Channels(onError),
+      clock,
+      onStateChange: (ready, cause) => onStateChange({ store, ready, cause }),
+    });
+  // A connection each: a queue of large bodies must not make a revocation check miss its deadline.
+  const tokens = open('tokens');
+  const responses = open('responses');
+  const close = async () => {
+    await Promise.all([tokens.close(), responses.close()]);
+  };
+
+  if (required && !(await bothReady(tokens, responses, connectTimeoutMs, clock))) {
+    const cause = tokens.awayBecause ?? responses.awayBecause;
+    await close();
+    throw notThereError(url, connectTimeoutMs, cause);
+  }
+  const ready = () =>
+    tokens.ping().then(
+      () => true,
+      () => false,
+    );
+  return { tokens, responses, ready, close };
+}
+
+/** Whether both have connected within `withinMs`. */
+async function bothReady(a: RedisStore, b: RedisStore, withinMs: number, clock: Clock): Promise<boolean> {
+  // The clock's timers let the process end, which it would between two attempts.
+  const keepAlive = setInterval(() => {}, FOREVER_MS);
+  const tooLate = Promise.withResolvers<boolean>();
+  const cancel = clock.after(withinMs, () => tooLate.resolve(false));
+  const connected = Promise.all([a.firstReady, b.firstReady]).then(() => true);
+  try {
+    return await Promise.race([connected, tooLate.promise]);
+  } finally {
+    cancel();
+    clearInterval(keepAlive);
+  }
+}
+
+function notThereError(url: string, waitedMs: number, cause: Error | undefined): StoreUnavailableError {
+  const reason = cause ? reasonOf(cause) : 'no reason known';
+  return new StoreUnavailableError(
+    `Redis at ${withoutPassword(url)} did not answer within ${waitedMs} ms (${reason}). ` +
+      'Start it, correct REDIS_HOST/REDIS_URL, or set REDIS_REQUIRED=false to start without it',
+    { cause },
+  );
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/(\/\/[^:@]*):.*@/, '$1:***@');
+}
+
+function assertUrl(url: string): void {
+  if (/^rediss?:/.test(url) && /^\/?\d*$/.test(URL.parse(url)?.pathname ?? 'not a URL')) return;
+  throw new TypeError(`openRedisStore: url must look like redis://host:6379/0, got ${withoutPassword(url)}`);
+}
+
+function assertPositive(numbers: Record<string, number>): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (Number.isSafeInteger(value) && value > 0) continue;
+    throw new RangeError(`openRedisStore: ${name} must be a whole number above 0, got ${value}`);
+  }
+}

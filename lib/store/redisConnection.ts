@@ -1,0 +1,198 @@
+import { createClient, ErrorReply, RESP_TYPES } from 'redis';
+import type { Cancel, Clock } from '../clock/clock.ts';
+import type { Channels } from './channels.ts';
+import { DeadlineError, withDeadline } from './deadline.ts';
+import { LocalCache } from './localCache.ts';
+import { Patience } from './patience.ts';
+import { asError, reasonOf } from './reason.ts';
+import { StoreUnavailableError } from './store.ts';
+
+/** Timeouts in a row that end a connection. */
+const TIMEOUTS_TO_GIVE_UP = 3;
+
+export interface RedisConnectionOptions {
+  readonly url: string;
+  /** Time a command may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Time that connecting and signing in may take, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** Time between two PINGs, in milliseconds. */
+  readonly heartbeatMs: number;
+  /** Bound on the values remembered in this process, in bytes. */
+  readonly localBytes: number;
+  /** Longest time a value is remembered, in milliseconds. */
+  readonly localMaxAgeMs: number;
+  /** Subscribed at Redis when the connection opens; messages go there. */
+  readonly channels: Channels;
+  readonly clock: Clock;
+  /** Called once when the connection is of no use any more, with the reason. */
+  readonly onLost: (cause: Error) => void;
+}
+
+/**
+ * One connection to Redis, from a successful PING until it is lost; it never comes back, a new one takes over.
+ *
+ * What is read is remembered here, and Redis tells this connection of every change (CLIENT TRACKING): the
+ * memory lives and dies with the connection, so that nothing outlives a moment in which a change was missed.
+ */
+export class RedisConnection {
+  readonly #client: Client;
+  readonly #options: RedisConnectionOptions;
+  readonly #local: LocalCache;
+  readonly #patience = new Patience(TIMEOUTS_TO_GIVE_UP);
+  #cancelHeartbeat: Cancel = () => {};
+  #endedBecause: Error | undefined;
+
+  /** Rejects with the reason when Redis is not there, refuses, or does not answer PING within `timeoutMs`. */
+  static async open(options: RedisConnectionOptions): Promise<RedisConnection> {
+    const connection = new RedisConnection(options);
+    try {
+      await withDeadline(connection.#begin(), options.connectTimeoutMs, options.clock);
+      await connection.ping();
+      if (connection.#endedBecause) throw connection.#endedBecause;
+    } catch (error) {
+      const cause = connection.#endedBecause ?? asError(error);
+      connection.#lose(cause);
+      throw cause;
+    }
+    connection.#beatLater();
+    return connection;
+  }
+
+  private constructor(options: RedisConnectionOptions) {
+    this.#options = options;
+    this.#local = new LocalCache({
+      maxBytes: options.localBytes,
+      maxAgeMs: options.localMaxAgeMs,
+      clock: options.clock,
+    });
+    this.#client = clientFor(options)
+      .on('error', (error: Error) => this.#lose(error))
+      .on('invalidate', (key: Buffer | null) =>
+        key ? this.#local.forget(String(key)) : this.#local.forgetAll(),
+      )
+      // A socket that opens after its attempt was given up belongs to nobody.
+      .on('connect', () => this.#endedBecause && this.#client.destroy());
+  }
+
+  get(key: string): Promise<Buffer | undefined> | Buffer | undefined {
+    const remembered = this.#local.get(key);
+    if (remembered) return remembered.value;
+    return this.#local.load(key, async () => (await this.#ask<Buffer | null>(['GET', key])) ?? undefined);
+  }
+
+  async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
+    this.#local.forget(key);
+    await this.#ask(['SET', key, value, 'PX', String(ttlMs)]);
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#local.forget(key);
+    await this.#ask(['DEL', key]);
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    await this.#ask(['PUBLISH', channel, message]);
+  }
+
+  async ping(): Promise<void> {
+    await this.#ask(['PING']);
+  }
+
+  /** A channel that cannot be subscribed ends the connection: silence would pass for "no news". */
+  async subscribe(channel: string): Promise<void> {
+    try {
+      await this.#answerTo(this.#client.subscribe(channel, this.#deliver));
+    } catch (error) {
+      this.#lose(asError(error));
+    }
+  }
+
+  /** Rejects when Redis does not confirm; what still comes then reaches nobody. */
+  async unsubscribe(channel: string): Promise<void> {
+    await this.#answerTo(this.#client.unsubscribe(channel, this.#deliver));
+  }
+
+  /** Lets commands under way finish, within their deadline. */
+  async close(): Promise<void> {
+    if (this.#endedBecause) return;
+    this.#endedBecause = new Error('closed');
+    this.#cancelHeartbeat();
+    const { timeoutMs, clock } = this.#options;
+    await withDeadline(this.#client.close(), timeoutMs, clock).catch(() => this.#client.destroy());
+  }
+
+  async #begin(): Promise<void> {
+    await this.#client.connect();
+    const { names } = this.#options.channels;
+    if (names.length > 0) await this.#client.subscribe(names, this.#deliver);
+  }
+
+  readonly #deliver = (message: string, channel: string): void => {
+    this.#options.channels.deliver(channel, message);
+  };
+
+  #ask<T>(command: ReadonlyArray<string | Buffer>): Promise<T> {
+    return this.#answerTo(this.#client.sendCommand<T>(command));
+  }
+
+  async #answerTo<T>(command: Promise<T>): Promise<T> {
+    const round = this.#patience.begin();
+    try {
+      const answer = await withDeadline(command, this.#options.timeoutMs, this.#options.clock);
+      this.#patience.answered();
+      return answer;
+    } catch (error) {
+      // A refusal is an answer: a full Redis that refuses to write can still be read.
+      if (error instanceof ErrorReply) this.#patience.answered();
+      if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
+      const cause = this.#endedBecause ?? asError(error);
+      throw new StoreUnavailableError(`Redis: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  #beatLater(): void {
+    this.#cancelHeartbeat = this.#options.clock.after(this.#options.heartbeatMs, () => this.#beat());
+  }
+
+  /** PINGs until Redis answers or patience ends: an idle gateway must not serve remembered values for long. */
+  async #beat(): Promise<void> {
+    while (!this.#endedBecause) {
+      try {
+        await this.ping();
+        if (!this.#endedBecause) this.#beatLater();
+        return;
+      } catch (error) {
+        const { cause } = error as StoreUnavailableError;
+        if (!(cause instanceof DeadlineError)) this.#lose(asError(cause));
+      }
+    }
+  }
+
+  #lose(cause: Error): void {
+    if (this.#endedBecause) return;
+    this.#endedBecause = cause;
+    this.#cancelHeartbeat();
+    this.#client.destroy();
+    this.#options.onLost(cause);
+  }
+}
+
+type Client = ReturnType<typeof clientFor>;
+
+/**
+ * node-redis as one connection that does not reconnect by itself. Its `clientSideCache` is not used: it copies
+ * every hit (0.4 ms for 1 MiB), is bounded in entries only, and leaks an entry for each key it evicts.
+ */
+function clientFor({ url, connectTimeoutMs }: RedisConnectionOptions) {
+  return createClient({
+    url,
+    RESP: 3,
+    emitInvalidate: true,
+    disableOfflineQueue: true,
+    maintNotifications: 'disabled',
+    // Its own command timeout ends once the command is written, and costs an AbortSignal each.
+    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+    socket: { reconnectStrategy: false, connectTimeout: connectTimeoutMs },
+  });
+}

@@ -1,0 +1,133 @@
+import type { Cancel } from '../clock/clock.ts';
+import { asError, reasonOf } from './reason.ts';
+import { RedisConnection, type RedisConnectionOptions } from './redisConnection.ts';
+import { assertTtl, type Store, StoreUnavailableError, type Unsubscribe } from './store.ts';
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 1_000;
+
+export interface RedisStoreOptions extends Omit<RedisConnectionOptions, 'onLost'> {
+  /** Called after each change between reachable and away. */
+  readonly onStateChange: (ready: boolean, cause: Error | undefined) => void;
+}
+
+type State =
+  /** No connection; the next attempt is under way or planned. */
+  | { readonly kind: 'away'; readonly cause: Error }
+  | { readonly kind: 'ready'; readonly connection: RedisConnection }
+  | { readonly kind: 'closed' };
+
+/**
+ * A store in Redis that keeps itself connected: while Redis is away every call is refused at once, and only an
+ * attempt in the background, every 0.1 to 1 s, finds out when it is back.
+ */
+export class RedisStore implements Store {
+  readonly #options: RedisStoreOptions;
+  readonly #firstReady = Promise.withResolvers<void>();
+  #state: State = { kind: 'away', cause: new Error('not connected yet') };
+  #retryMs = FIRST_RETRY_MS;
+  #cancelRetry: Cancel = () => {};
+
+  /** Starts connecting. */
+  constructor(options: RedisStoreOptions) {
+    this.#options = options;
+    this.#connect();
+  }
+
+  /** Resolves when Redis has answered for the first time. */
+  get firstReady(): Promise<void> {
+    return this.#firstReady.promise;
+  }
+
+  /** Why the store is away; undefined when it is not. */
+  get awayBecause(): Error | undefined {
+    return this.#state.kind === 'away' ? this.#state.cause : undefined;
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    return this.#connection().get(key);
+  }
+
+  async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
+    assertTtl(ttlMs);
+    return this.#connection().set(key, value, ttlMs);
+  }
+
+  async delete(key: string): Promise<void> {
+    return this.#connection().delete(key);
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    return this.#connection().publish(channel, message);
+  }
+
+  async subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
+    if (this.#state.kind === 'closed') throw closedError();
+    const { channels } = this.#options;
+    const leave = channels.join(channel, listener);
+    if (this.#state.kind === 'ready') await this.#state.connection.subscribe(channel);
+    return async () => {
+      leave();
+      if (this.#state.kind !== 'ready' || channels.has(channel)) return;
+      // Nobody listens any more, so a refusal or a timeout makes no difference.
+      await this.#state.connection.unsubscribe(channel).catch(() => {});
+    };
+  }
+
+  /** Rejects with `StoreUnavailableError` unless Redis answers now. */
+  async ping(): Promise<void> {
+    return this.#connection().ping();
+  }
+
+  async close(): Promise<void> {
+    const { kind } = this.#state;
+    const connection = kind === 'ready' ? this.#state.connection : undefined;
+    this.#enter({ kind: 'closed' });
+    await connection?.close();
+  }
+
+  #connection(): RedisConnection {
+    if (this.#state.kind === 'ready') return this.#state.connection;
+    if (this.#state.kind === 'closed') throw closedError();
+    const { cause } = this.#state;
+    throw new StoreUnavailableError(`Redis is away: ${reasonOf(cause)}`, { cause });
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const connection = await RedisConnection.open({
+        ...this.#options,
+        onLost: (cause) => this.#lost(cause),
+      });
+      if (this.#state.kind === 'closed') await connection.close();
+      else this.#enter({ kind: 'ready', connection });
+    } catch (error) {
+      if (this.#state.kind === 'away') this.#enter({ kind: 'away', cause: asError(error) });
+    }
+  }
+
+  #lost(cause: Error): void {
+    if (this.#state.kind === 'ready') this.#enter({ kind: 'away', cause });
+  }
+
+  /** The only place where the state changes. */
+  #enter(next: State): void {
+    const before = this.#state.kind;
+    this.#state = next;
+    this.#cancelRetry();
+    if (next.kind === 'away') {
+      this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => this.#connect());
+      this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+    }
+    if (next.kind === 'ready') {
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#firstReady.resolve();
+      this.#options.onStateChange(true, undefined);
+    }
+    if (next.kind === 'away' && before === 'ready') this.#options.onStateChange(false, next.cause);
+  }
+}
+
+function closedError(): StoreUnavailableError {
+  return new StoreUnavailableError('the store is closed');
+}

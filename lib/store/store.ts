@@ -1,0 +1,54 @@
+/** Gives up a subscription. */
+export type Unsubscribe = () => Promise<void>;
+
+/**
+ * What the gateways of one deployment share: tokens, revocations, stored responses.
+ *
+ * Every method but `subscribe` rejects with `StoreUnavailableError` within the store's own deadline when the
+ * store cannot answer, and at once while it is known to be away. Callers decide what that means for them.
+ */
+export interface Store {
+  /**
+   * The value last set, or `undefined` when there is none or it has expired.
+   * The buffer is shared with other callers: it must not be written to.
+   */
+  get(key: string): Promise<Buffer | undefined>;
+  /**
+   * Stores `value` for `ttlMs`, a positive whole number of milliseconds; rejects with `RangeError` otherwise.
+   * A buffer given away here must not be written to afterwards.
+   */
+  set(key: string, value: Buffer | string, ttlMs: number): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Tells every subscriber of `channel` on every gateway that shares the store, this one included. */
+  publish(channel: string, message: string): Promise<void>;
+  /**
+   * Resolves once messages arrive. While the store is away it resolves at once and messages arrive from its
+   * return on; what was published meanwhile is lost. Rejects only after `close()`.
+   */
+  subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe>;
+}
+
+/** The two kinds of shared state. With Redis both are the same server. */
+export interface Stores {
+  /** Tokens and revocations: outlive a restart of the gateway. */
+  readonly tokens: Store;
+  /** Cached responses: may be lost at any time. */
+  readonly responses: Store;
+  /** Whether the store answers at this moment. Never rejects. */
+  ready(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** The store did not answer in time, refused the command, or is known to be away. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+  readonly code = 'store_unavailable';
+  readonly status = 503;
+}
+
+/** Throws `RangeError` unless `ttlMs` is a positive whole number. */
+export function assertTtl(ttlMs: number): void {
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) {
+    throw new RangeError(`store: ttlMs must be a positive whole number of milliseconds, got ${ttlMs}`);
+  }
+}
