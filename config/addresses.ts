@@ -22,7 +22,7 @@ export const origin: Kind<string> = kind(
   },
 );
 
-/** `redis://user:password@host:6379/0`, or `rediss://` for TLS. User, password, port and number may be left out. */
+/** `redis://user:password@host:6379/0`, or `rediss://` for TLS; all but the host may be left out. */
 export const redisAddress: Kind<string> = kind(
   'redis:// or rediss:// with [user:password@]host[:port][/db]',
   (given) => {

@@ -11,7 +11,7 @@ import type { Values } from './variables.ts';
 
 export { SettingsError } from './problems.ts';
 
-/** Failures are counted together over this many request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
+/** The window of the circuit breaker, in request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
 const BREAKER_WINDOW_TIMEOUTS = 3.5;
 
 /** Variables that only serve to make up another field. */

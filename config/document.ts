@@ -1,4 +1,4 @@
-// `node config/document.ts` writes the table of docs/settings.md and .env.example anew from the table of settings.
+// `node config/document.ts` writes .env.example and the table of docs/settings.md anew.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listVariables, type Variable } from './variables.ts';

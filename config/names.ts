@@ -1,7 +1,7 @@
 import { suggest } from './suggest.ts';
 import { listVariables } from './variables.ts';
 
-/** A problem for each variable that looks like a setting and is none: it would otherwise do nothing, unnoticed. */
+/** A problem for each variable that looks like a misspelt setting: it would do nothing, unnoticed. */
 export function misspeltNames(env: NodeJS.ProcessEnv): string[] {
   const known = new Set(listVariables().map(([, variable]) => variable.name));
   return Object.keys(env)

@@ -18,7 +18,7 @@ export interface Service {
   readonly cacheTtlMs: number;
 }
 
-/** What the author of a service writes down; the rest is {@link ServiceDefaults} or has a default of its own. */
+/** What the author of a service writes down. */
 export type ServiceDefinition = Pick<Service, 'name' | 'path'> & Partial<Service>;
 
 /** What a service takes from the gateway's settings. */
@@ -27,7 +27,7 @@ export type ServiceDefaults = Pick<Service, 'concurrency' | 'requestTimeoutMs' |
 /** First segments that the gateway answers itself. */
 export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal'];
 
-/** The exact public paths where tokens are issued, before there is one to show, and where they are revoked. */
+/** The exact public paths that issue tokens, and so ask for none, and those that revoke them. */
 export const AUTH_PATHS = {
   issue: ['/userManagement/auth/login', '/userManagement/auth/register'],
   revoke: ['/userManagement/auth/logout'],

@@ -58,7 +58,7 @@ export function readServicesFile(path: string, readFile: ReadFile): ServicesRead
   return { definitions, problems: problems.map((problem) => `${path}: ${problem}`) };
 }
 
-/** A problem for each path, name and alias that would lead to two services. A gap keeps the place of a wrong one. */
+/** A problem for each path, name and alias that leads to two services; a wrong service leaves a gap. */
 export function clashes(services: readonly (ServiceDefinition | undefined)[]): string[] {
   const owners = new Map<string, number>();
   const problems: string[] = [];

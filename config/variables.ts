@@ -155,7 +155,8 @@ export const variables = {
     name: 'REDIS_REQUIRED',
     kind: kinds.flag,
     default: 'true',
-    description: 'Whether `/readyz` answers 503 while a configured Redis cannot be reached.',
+    description:
+      'Whether a configured Redis must answer at the start. `false` starts without it and waits: `/readyz` says 503 until it is there.',
   },
   storeTimeoutMs: {
     name: 'STORE_TIMEOUT',

@@ -36,7 +36,8 @@ export class GatewayServer {
     const server = this.#server;
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen(port, host, () => {
+      // Left out, '::' becomes 0.0.0.0 on a machine without IPv6.
+      server.listen(port, host === '::' ? undefined : host, () => {
         server.off('error', reject);
         resolve((server.address() as AddressInfo).port);
       });

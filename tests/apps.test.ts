@@ -1,0 +1,20 @@
+import { describe, expect, it } from '@jest/globals';
+import { externalChain, internalChain } from '../gateway/apps.ts';
+
+describe('the order of the chains', () => {
+  it('is, on the external port, limits, deadline, identity, cache, then the replica', () => {
+    expect(externalChain.map((stage) => stage.name)).toEqual([
+      'admit',
+      'deadline',
+      'authenticate',
+      'cache',
+      'balance',
+      'breaker',
+      'forward',
+    ]);
+  });
+
+  it('is, on the internal port, the same without limits, identity and cache', () => {
+    expect(internalChain.map((stage) => stage.name)).toEqual(['deadline', 'balance', 'breaker', 'forward']);
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, test } from '@jest/globals';
+import { JWT_SECRET, load, problemsOf } from './support/settings.ts';
+
+describe('defaults', () => {
+  test('need nothing but a secret', () => {
+    const { services, ...plain } = load({});
+    expect(services).toHaveLength(10);
+    expect(plain).toEqual({
+      environment: 'development',
+      externalHost: '::',
+      externalPort: 8000,
+      internalHost: '::',
+      internalPort: 8001,
+      trustedProxies: [],
+      jwtSecret: JWT_SECRET,
+      jwtAlgorithms: ['HS256'],
+      authCacheTtlMs: 60_000,
+      authRequireActiveToken: false,
+      authStoreFailure: 'refuse',
+      redisUrl: undefined,
+      redisRequired: true,
+      storeTimeoutMs: 50,
+      dataDir: './data',
+      globalConcurrency: 100,
+      perServiceLimit: 10,
+      concurrencyQueue: 0,
+      maxUpgrades: 1000,
+      maxBodyBytes: 0,
+      requestTimeoutMs: 3000,
+      upstreamTimeoutMs: 10_000,
+      drainTimeoutMs: 10_000,
+      getCacheTtlMs: 30_000,
+      cacheMaxEntryBytes: 1024 ** 2,
+      cacheMaxBytes: 64 * 1024 ** 2,
+      circuitBreakerThreshold: 3,
+      circuitBreakerWindowMs: 10_500,
+      circuitBreakerCooldownMs: 30_000,
+      serviceDiscoveryUrl: undefined,
+      serviceRefreshIntervalMs: 30_000,
+      serviceDiscoveryIncrement: '/increment?service_id={id}',
+      serviceDiscoveryDeregister: '/deregister?service_id={id}',
+      logLevel: 'info',
+      logFormat: 'auto',
+    });
+  });
+
+  test('stand for empty variables too', () => {
+    expect(load({ REQUEST_TIMEOUT: '', REDIS_HOST: '', EXTERNAL_PORT: '  ' })).toEqual(load({}));
+  });
+
+  test('of the breaker window follow REQUEST_TIMEOUT, unless it is set', () => {
+    expect(load({ REQUEST_TIMEOUT: '2s' }).circuitBreakerWindowMs).toBe(7000);
+    expect(load({ REQUEST_TIMEOUT: '2s', CIRCUIT_BREAKER_WINDOW: '1m' }).circuitBreakerWindowMs).toBe(60_000);
+  });
+});
+
+describe('the settings', () => {
+  test('are frozen all through', () => {
+    const settings = load({});
+    const parts = [settings, settings.services, settings.services[0], settings.services[0]?.aliases];
+    expect([...parts, settings.jwtAlgorithms].map((part) => Object.isFrozen(part))).toEqual(
+      Array(5).fill(true),
+    );
+  });
+
+  test('hold no part that another field is made of', () => {
+    const settings = load({ REDIS_HOST: 'redis', REDIS_PASSWORD: 'hunter2', SERVICES_FILE: '' });
+    const parts = [
+      'redisHost',
+      'redisPort',
+      'redisPassword',
+      'redisPasswordFile',
+      'jwtSecretFile',
+      'servicesFile',
+    ];
+    expect(Object.keys(settings).filter((field) => parts.includes(field))).toEqual([]);
+  });
+
+  test('come with every problem at once, or not at all', () => {
+    const env = {
+      JWT_SECRET: '',
+      EXTERNAL_PORT: 'http',
+      REQUEST_TIMEOUT: '3 bananas',
+      REQUEST_TIMOUT: '3s',
+      LOG_LEVEL: 'loud',
+      CACHE_MAX_ENTRY_BYTES: '65MiB',
+      SERVICES_FILE: 'services.json',
+    };
+    const problems = problemsOf(env, { 'services.json': '{"services":[{"name":"a"}]}' });
+    expect(problems.map((problem) => problem.split(' ')[0])).toEqual([
+      'REQUEST_TIMOUT',
+      'EXTERNAL_PORT',
+      'REQUEST_TIMEOUT',
+      'LOG_LEVEL',
+      'JWT_SECRET',
+      'CACHE_MAX_ENTRY_BYTES',
+      'services.json:',
+    ]);
+    const message = `The settings cannot be used:\n  ${problems.join('\n  ')}`;
+    expect(() => load(env, { 'services.json': '{"services":[{"name":"a"}]}' })).toThrow(message);
+  });
+});
+
+describe('the ports', () => {
+  const clash = 'INTERNAL_PORT is "8000": expected another port than EXTERNAL_PORT, or another host';
+  const cases: { name: string; in: NodeJS.ProcessEnv; out: string[] }[] = [
+    { name: 'the same twice', in: { INTERNAL_PORT: '8000' }, out: [clash] },
+    {
+      name: 'the same on all and on one address',
+      in: { INTERNAL_PORT: '8000', INTERNAL_HOST: '127.0.0.1' },
+      out: [clash],
+    },
+    {
+      name: 'the same on two addresses',
+      in: { INTERNAL_PORT: '8000', INTERNAL_HOST: '127.0.0.1', EXTERNAL_HOST: '127.0.0.2' },
+      out: [],
+    },
+    { name: 'any free one, twice', in: { INTERNAL_PORT: '0', EXTERNAL_PORT: '0' }, out: [] },
+  ];
+  test.each(cases)('$name', ({ in: env, out }) => {
+    expect(problemsOf(env)).toEqual(out);
+  });
+
+  test('are not compared when one of them is wrong by itself', () => {
+    expect(problemsOf({ EXTERNAL_PORT: 'http', INTERNAL_PORT: '8000' })).toHaveLength(1);
+  });
+});

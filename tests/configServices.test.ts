@@ -1,0 +1,188 @@
+import { describe, expect, test } from '@jest/globals';
+import { loadSettings } from '../config/config.ts';
+import { AUTH_PATHS, BUILT_IN_SERVICES, type Service } from '../config/services.ts';
+import { clashes } from '../config/servicesFile.ts';
+import { load, problemsOf as settingsProblemsOf } from './support/settings.ts';
+
+/** The services of a gateway whose services.json holds this text or value. */
+function servicesOf(content: unknown, env: NodeJS.ProcessEnv = {}): readonly Service[] {
+  return load({ SERVICES_FILE: 'services.json', ...env }, { 'services.json': textOf(content) }).services;
+}
+
+function problemsOf(content: unknown): readonly string[] {
+  return settingsProblemsOf({ SERVICES_FILE: 'services.json' }, { 'services.json': textOf(content) });
+}
+
+function textOf(content: unknown): string {
+  return typeof content === 'string' ? content : JSON.stringify(content);
+}
+
+describe('the built-in services', () => {
+  const { services } = load({ PER_SERVICE_LIMIT: '7', GET_CACHE_TTL: '0' });
+
+  test('are the ten of FAF CAB', () => {
+    expect(services.map(({ path, upstreams }) => `${path} ${upstreams}`)).toEqual([
+      '/userManagement http://user-management-service:8080',
+      '/notification http://notification-service:8081',
+      '/teaManagement http://tea-management-service:8082',
+      '/communication http://communication-service:8083',
+      '/booking http://cab-booking-service:8084',
+      '/checkin http://checkin-service:8085',
+      '/lostFound http://lost-found-service:8086',
+      '/budgeting http://budgeting-service:8087',
+      '/fundRaising http://fund-raising-service:8088',
+      '/sharing http://sharing-service:8089',
+    ]);
+  });
+
+  test('take the defaults of the gateway', () => {
+    expect(services[4]).toEqual({
+      name: 'cab-booking',
+      path: '/booking',
+      upstreams: ['http://cab-booking-service:8084'],
+      aliases: ['cab-booking-service', 'booking'],
+      stripPrefix: true,
+      concurrency: 7,
+      requestTimeoutMs: 3000,
+      cacheTtlMs: 0,
+    });
+  });
+
+  test('keep their names apart', () => {
+    expect(clashes(BUILT_IN_SERVICES)).toEqual([]);
+  });
+
+  test('include the one that issues tokens', () => {
+    const prefix = `${services[0]?.path}/auth/`;
+    expect([...AUTH_PATHS.issue, ...AUTH_PATHS.revoke].every((path) => path.startsWith(prefix))).toBe(true);
+  });
+});
+
+describe('SERVICES_FILE', () => {
+  test('needs a name and a path, and inherits the rest', () => {
+    const [service] = servicesOf(
+      { services: [{ name: 'orders', path: '/orders' }] },
+      { PER_SERVICE_LIMIT: '5', REQUEST_TIMEOUT: '1s', GET_CACHE_TTL: '2s' },
+    );
+    expect(service).toEqual({
+      name: 'orders',
+      path: '/orders',
+      upstreams: [],
+      aliases: [],
+      stripPrefix: true,
+      concurrency: 5,
+      requestTimeoutMs: 1000,
+      cacheTtlMs: 2000,
+    });
+  });
+
+  test('takes the place of the built-in services, and its values that of the defaults', () => {
+    const full = {
+      name: 'budgeting',
+      path: '/budgeting',
+      upstreams: ['http://budgeting-service:8087/', 'https://[::1]:8443'],
+      aliases: ['padstack_budgeting-service'],
+      stripPrefix: false,
+      concurrency: 50,
+      requestTimeout: '1m30s',
+      cacheTtl: '0',
+    };
+    const { requestTimeout, cacheTtl, ...same } = full;
+    const upstreams = ['http://budgeting-service:8087', 'https://[::1]:8443'];
+    expect(servicesOf({ services: [full] })).toEqual([
+      { ...same, upstreams, requestTimeoutMs: 90_000, cacheTtlMs: 0 },
+    ]);
+  });
+
+  const ORIGIN = 'expected an origin such as http://budgeting-service:8087, without a path';
+  const PATH =
+    'expected a slash and one segment, such as /budgeting, other than metrics, healthz, readyz, internal';
+  const wrongFields: { in: object; out: string }[] = [
+    {
+      in: { requestTimeout: 'soon' },
+      out: '.requestTimeout is "soon": expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
+    },
+    {
+      in: { requestTimeout: 3 },
+      out: '.requestTimeout is 3: expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
+    },
+    { in: { concurrency: 0 }, out: '.concurrency is 0: expected a whole number from 1 to 1000000' },
+    { in: { concurrency: '10' }, out: '.concurrency is "10": expected a whole number from 1 to 1000000' },
+    { in: { stripPrefix: 'no' }, out: '.stripPrefix is "no": expected true or false' },
+    { in: { upstreams: 'http://a' }, out: '.upstreams is "http://a": expected a list of origins' },
+    { in: { upstreams: ['http://a', 'a:80'] }, out: `.upstreams[1] is "a:80": ${ORIGIN}` },
+    { in: { upstreams: ['http://a/api'] }, out: `.upstreams[0] is "http://a/api": ${ORIGIN}` },
+    { in: { upstreams: ['http://a?x=1'] }, out: `.upstreams[0] is "http://a?x=1": ${ORIGIN}` },
+    { in: { upstreams: ['http://u:p@a'] }, out: `.upstreams[0] is "http://***@a": ${ORIGIN}` },
+    { in: { upstreams: ['ws://a'] }, out: `.upstreams[0] is "ws://a": ${ORIGIN}` },
+    { in: { path: 'a' }, out: `.path is "a": ${PATH}` },
+    { in: { path: '/a/b' }, out: `.path is "/a/b": ${PATH}` },
+    { in: { path: '/a b' }, out: `.path is "/a b": ${PATH}` },
+    { in: { path: '/..' }, out: `.path is "/..": ${PATH}` },
+    { in: { path: '/metrics' }, out: `.path is "/metrics": ${PATH}` },
+    { in: { path: '/internal' }, out: `.path is "/internal": ${PATH}` },
+    { in: { path: undefined }, out: `.path is missing: ${PATH}` },
+    {
+      in: { name: '' },
+      out: '.name is "": expected a name of letters, digits, dots, dashes and underscores',
+    },
+    { in: { requestTimout: '3s' }, out: '.requestTimout is not known: did you mean requestTimeout?' },
+    {
+      in: { timeout: '3s' },
+      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, requestTimeout, cacheTtl',
+    },
+  ];
+  test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {
+    const services = [
+      { name: 'first', path: '/first' },
+      { name: 'second', path: '/second', ...fields },
+    ];
+    expect(problemsOf({ services })).toEqual([`services.json: services[1]${out}`]);
+  });
+
+  const wrongFiles: { in: unknown; out: string }[] = [
+    { in: '', out: 'SERVICES_FILE is "services.json": expected JSON' },
+    { in: '{\n  "services": [,]\n}\n', out: 'SERVICES_FILE is "services.json": expected JSON' },
+    { in: [], out: 'services.json: the file is []: expected an object such as {"services": [...]}' },
+    { in: {}, out: 'services.json: services is missing: expected a list of services' },
+    { in: { services: [] }, out: 'services.json: services is []: expected at least one service' },
+    {
+      in: { services: ['budgeting'] },
+      out: 'services.json: services[0] is "budgeting": expected an object with a name',
+    },
+    {
+      in: { service: [], services: [{ name: 'a', path: '/a' }] },
+      out: 'services.json: service is not known: did you mean services?',
+    },
+  ];
+  test.each(wrongFiles)('names what is wrong with $in', ({ in: content, out }) => {
+    expect(problemsOf(content)).toEqual([expect.stringContaining(out)]);
+  });
+
+  test('tells where its JSON goes wrong', () => {
+    expect(problemsOf('{"services": [{"name": "budgeting" "path": "/budgeting"}]}')).toEqual([
+      'SERVICES_FILE is "services.json": expected JSON; it has a mistake at line 1 column 36',
+    ]);
+  });
+
+  test('tells why it cannot be read', () => {
+    const missing = { JWT_SECRET: 'x', SERVICES_FILE: '/nowhere/services.json' };
+    expect(() => loadSettings(missing)).toThrow(
+      'SERVICES_FILE is "/nowhere/services.json": expected a readable JSON file (ENOENT)',
+    );
+  });
+
+  test('gives each path, name and alias to one service', () => {
+    const services = [
+      { name: 'a', path: '/a', aliases: ['a', 'b'] },
+      { name: 'b', path: '/a' },
+      { name: 'c', path: '/wrong/path' },
+      { name: 'd', path: '/d', aliases: ['d-service', 'b'] },
+    ];
+    expect(problemsOf({ services }).slice(1)).toEqual([
+      'services.json: services[1].path is "/a": expected another, services[0] has it',
+      'services.json: services[1].name is "b": expected another, services[0] has it',
+      'services.json: services[3].aliases[1] is "b": expected another, services[0] has it',
+    ]);
+  });
+});
