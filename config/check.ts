@@ -10,7 +10,7 @@ import { type Field, listVariables, type Variable } from './variables.ts';
 const USAGE = `Usage: npm run config:check
 
 Prints the settings that the gateway would start with, from the environment and the file .env, or everything
-that is wrong with them. docs/settings.md explains each.
+that is wrong with them. The README explains each.
 
   -h, --help  print this and stop
 `;

@@ -1,4 +1,4 @@
-// `node config/document.ts` writes .env.example and the table of docs/settings.md anew.
+// `node config/document.ts` writes .env.example and the table of README.md anew.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listVariables, type Variable } from './variables.ts';
@@ -11,10 +11,10 @@ const EXAMPLE_SECRET = 'example-secret-for-development-only-put-your-own-here-in
 
 const EXAMPLE_HEAD = `# Settings of the gateway: cp .env.example .env, then change what you need.
 # A line that starts with # is off and shows the default. The real environment wins over this file.
-# npm run config:check shows what the gateway makes of it; docs/settings.md explains what is accepted.
+# npm run config:check shows what the gateway makes of it; README.md says what is accepted.
 `;
 
-/** docs/settings.md with a fresh table between its marks. */
+/** README.md with a fresh table of the settings between its marks. */
 export function settingsDocument(current: string): string {
   const rows = listVariables().map(([, variable]) => {
     return `| \`${variable.name}\` | ${defaultOf(variable)} | ${variable.kind.accepted} | ${variable.description} |\n`;
@@ -40,7 +40,7 @@ function defaultOf(variable: Variable): string {
 }
 
 if (import.meta.main) {
-  const path = join(ROOT, 'docs/settings.md');
+  const path = join(ROOT, 'README.md');
   writeFileSync(path, settingsDocument(readFileSync(path, 'utf8')));
   writeFileSync(join(ROOT, '.env.example'), envExample());
 }

@@ -32,8 +32,8 @@ describe('.env.example', () => {
   });
 });
 
-describe('docs/settings.md', () => {
-  const document = readFileSync(join(ROOT, 'docs/settings.md'), 'utf8');
+describe('README.md', () => {
+  const document = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
   test('is up to date: if not, run node config/document.ts', () => {
     expect(document).toBe(settingsDocument(document));

@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LOOPBACK } from './ports.ts';
+
+const POLL_EVERY_MS = 100;
+const POLL_TIMEOUT_MS = 1000;
+/** After this long without readiness, people are told what the gateway waits for. */
+const REPORT_AFTER_MS = 5000;
+
+export const GATEWAY_MODULE = new URL('../gateway/main.ts', import.meta.url);
+/** The gateway knows nothing of the playground: what ties it to its parent is loaded beside it. */
+export const GATEWAY_EXEC_ARGV = ['--import', new URL('./lifeline.ts', import.meta.url).href];
+
+export interface GatewaySettings {
+  readonly externalPort: number;
+  readonly internalPort: number;
+  readonly registryUrl: string;
+  readonly servicesFile: string;
+  readonly dataDir: string;
+  readonly jwtSecret: string;
+  readonly redisUrl?: string | undefined;
+}
+
+/** The gateway's environment: what the playground settles, on top of `env`. */
+export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    DATA_DIR: settings.dataDir,
+    // Its output is a pipe here, which it would take for a machine.
+    LOG_FORMAT: 'pretty',
+    ...env,
+    EXTERNAL_HOST: LOOPBACK,
+    EXTERNAL_PORT: String(settings.externalPort),
+    INTERNAL_HOST: LOOPBACK,
+    INTERNAL_PORT: String(settings.internalPort),
+    SERVICE_DISCOVERY_URL: settings.registryUrl,
+    SERVICES_FILE: settings.servicesFile,
+    JWT_SECRET: settings.jwtSecret,
+    // Empty is unset, but not for `.env`: these contradict the settings beside them.
+    JWT_SECRET_FILE: '',
+    ...(settings.redisUrl && { REDIS_URL: settings.redisUrl, REDIS_HOST: '' }),
+  };
+}
+
+/** Resolves when `/readyz` answers 200. `stop` ends the wait when there is no more to wait for. */
+export async function gatewayReady(
+  url: string,
+  print: (line: string) => void,
+  stop: AbortSignal,
+): Promise<void> {
+  const reportAt = performance.now() + REPORT_AFTER_MS;
+  let reported = false;
+  for (;;) {
+    const state = await readiness(url);
+    if (state === 'ready') return;
+    if (!reported && performance.now() > reportAt) {
+      print(`still waiting for the gateway: ${state}`);
+      reported = true;
+    }
+    await sleep(POLL_EVERY_MS, undefined, { signal: stop });
+  }
+}
+
+async function readiness(url: string): Promise<string> {
+  try {
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
+    const body = await answer.text();
+    return answer.ok ? 'ready' : `/readyz answers ${answer.status} ${body}`;
+  } catch {
+    return '/readyz does not answer';
+  }
+}

@@ -1,0 +1,39 @@
+import type { ServiceName } from './catalogue.ts';
+
+/** Sent by a service or the registry to the playground, once, when it takes requests. */
+export interface ListeningMessage {
+  readonly type: 'listening';
+  /** The port really taken, which matters when 0 was asked for. */
+  readonly port: number;
+}
+
+/** Sent by the playground to whoever started it with an IPC channel, once, when everything runs. */
+export interface ReadyMessage {
+  readonly type: 'ready';
+  readonly urls: PlaygroundUrls;
+  /** Process ids by child name: `gateway`, `registry`, `budgeting.1`, ... */
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+export interface PlaygroundUrls {
+  /** Missing with `--no-gateway`, as is `internal`. */
+  readonly external?: string;
+  readonly internal?: string;
+  readonly registry: string;
+  /** One URL for each replica, in the order of their numbers. */
+  readonly services: Readonly<Record<ServiceName, readonly string[]>>;
+}
+
+export type PlaygroundMessage = ListeningMessage | ReadyMessage;
+
+/** Tells the parent process, if it listens. */
+export function tellParent(message: PlaygroundMessage): void {
+  process.send?.(message);
+}
+
+export function isMessage<T extends PlaygroundMessage['type']>(
+  type: T,
+  message: unknown,
+): message is Extract<PlaygroundMessage, { type: T }> {
+  return typeof message === 'object' && message !== null && 'type' in message && message.type === type;
+}

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto';
+import { SERVICE_NAMES, type ServiceName } from './catalogue.ts';
+import { Child, type ChildOptions, describeExit } from './child.ts';
+import type { Flags } from './flags.ts';
+import { GATEWAY_EXEC_ARGV, GATEWAY_MODULE, gatewayEnvironment, gatewayReady } from './gateway.ts';
+import type { PlaygroundUrls } from './messages.ts';
+import { type PlannedReplica, planReplicas } from './plan.ts';
+import { LOOPBACK, settlePort } from './ports.ts';
+import { assertRedisListens } from './redis.ts';
+import { childLine, deathNotice, startedLine } from './report.ts';
+import { createRunFiles, type RunFiles } from './runFiles.ts';
+
+const SERVICE_MODULE = new URL('./serve.ts', import.meta.url);
+const REGISTRY_MODULE = new URL('./registry/main.ts', import.meta.url);
+
+const JWT_SECRET_BYTES = 32;
+/** The gateway drains for as long as it is set to; this is for one that hangs. */
+const GATEWAY_GRACE_MS = 60_000;
+const SERVICE_GRACE_MS = 5000;
+
+const GATEWAY = 'gateway';
+const REGISTRY = 'registry';
+
+export interface PlaygroundOptions {
+  readonly flags: Flags;
+  readonly env: NodeJS.ProcessEnv;
+  /** Takes what people are to see, one or more lines at a time. */
+  readonly print: (text: string) => void;
+}
+
+/** All processes of one playground, by name: `gateway`, `registry`, `budgeting.2`. */
+export class Playground {
+  readonly #flags: Flags;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #print: (text: string) => void;
+  readonly #jwtSecret: string;
+  readonly #children = new Map<string, Child>();
+  readonly #stopping = new AbortController();
+  #files: RunFiles | undefined;
+
+  constructor({ flags, env, print }: PlaygroundOptions) {
+    this.#flags = flags;
+    this.#env = env;
+    this.#print = print;
+    this.#jwtSecret = env.JWT_SECRET || randomBytes(JWT_SECRET_BYTES).toString('hex');
+  }
+
+  get pids(): Record<string, number> {
+    return Object.fromEntries(Array.from(this.#children.values(), ({ name, pid }) => [name, pid]));
+  }
+
+  /** Resolves when everything runs and is ready. Whatever it rejects with, `stop` is still due. */
+  async start(): Promise<PlaygroundUrls> {
+    if (this.#flags.redisUrl) await assertRedisListens(this.#flags.redisUrl);
+    const planned = await planReplicas(this.#flags);
+    const registry = await this.#startRegistry();
+    const services = await this.#startServices(planned, registry);
+    if (!this.#flags.gateway) return { registry, services };
+    return { registry, services, ...(await this.#startGateway(registry, services)) };
+  }
+
+  /** Never resolves; rejects with `ChildDiedError` when the gateway, if there is one, has died by itself. */
+  async gatewayDied(): Promise<never> {
+    const gateway = this.#children.get(GATEWAY);
+    return gateway ? gateway.died() : new Promise(() => {});
+  }
+
+  /** Stops every child in order: first the gateway, which needs the others to drain. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const { gateway, registry, services } = this.#byRole();
+    await gateway?.stop(GATEWAY_GRACE_MS);
+    await Promise.all(services.map((child) => child.stop(SERVICE_GRACE_MS)));
+    await registry?.stop(SERVICE_GRACE_MS);
+    await this.#files?.remove();
+  }
+
+  /** Ends every child at once. */
+  kill(): void {
+    for (const child of this.#children.values()) child.kill();
+  }
+
+  async #startRegistry(): Promise<string> {
+    const args = ['--port', String(this.#flags.registryPort)];
+    return this.#startListening({ name: REGISTRY, module: REGISTRY_MODULE, args, env: this.#env });
+  }
+
+  async #startServices(planned: readonly PlannedReplica[], registryUrl: string) {
+    const urls = await Promise.all(planned.map((replica) => this.#startReplica(replica, registryUrl)));
+    const urlsOf = (name: ServiceName) => urls.filter((_, index) => planned[index]?.service === name);
+    return Object.fromEntries(SERVICE_NAMES.map((name) => [name, urlsOf(name)])) as Record<
+      ServiceName,
+      string[]
+    >;
+  }
+
+  async #startReplica({ service, number, port }: PlannedReplica, registryUrl: string): Promise<string> {
+    return this.#startListening({
+      name: `${service}.${number}`,
+      module: SERVICE_MODULE,
+      args: [
+        '--service',
+        service,
+        '--replica',
+        String(number),
+        '--port',
+        String(port),
+        '--registry',
+        registryUrl,
+      ],
+      env: { ...this.#env, JWT_SECRET: service === 'userManagement' ? this.#jwtSecret : undefined },
+    });
+  }
+
+  async #startGateway(registryUrl: string, services: PlaygroundUrls['services']) {
+    this.#files = await createRunFiles(services);
+    const externalPort = await settlePort(this.#flags.externalPort);
+    const internalPort = await settlePort(this.#flags.internalPort);
+    const { servicesFile, dataDir } = this.#files;
+    const { redisUrl } = this.#flags;
+    const jwtSecret = this.#jwtSecret;
+    const settings = { externalPort, internalPort, registryUrl, servicesFile, dataDir, jwtSecret, redisUrl };
+    const env = gatewayEnvironment(settings, this.#env);
+    const gateway = this.#spawn({ name: GATEWAY, module: GATEWAY_MODULE, execArgv: GATEWAY_EXEC_ARGV, env });
+    const external = `http://${LOOPBACK}:${externalPort}`;
+    await Promise.race([gatewayReady(external, this.#print, this.#stopping.signal), gateway.died()]);
+    this.#print(startedLine(GATEWAY, external));
+    return { external, internal: `http://${LOOPBACK}:${internalPort}` };
+  }
+
+  /** The child's URL, once it listens. */
+  async #startListening(options: Omit<ChildOptions, 'onLine'>): Promise<string> {
+    const child = this.#spawn(options);
+    const url = `http://${LOOPBACK}:${await child.listening()}`;
+    this.#print(startedLine(child.name, url));
+    return url;
+  }
+
+  #spawn(options: Omit<ChildOptions, 'onLine'>): Child {
+    this.#stopping.signal.throwIfAborted();
+    const { name } = options;
+    // The gateway's lines are what people came to see: they stay as they are.
+    const onLine = (line: string) => this.#print(name === GATEWAY ? line : childLine(name, line));
+    const child = new Child({ ...options, onLine });
+    this.#children.set(name, child);
+    void this.#reportDeath(child);
+    return child;
+  }
+
+  async #reportDeath(child: Child): Promise<void> {
+    const exit = await child.exited;
+    if (!this.#stopping.signal.aborted) this.#print(deathNotice(child, describeExit(exit)));
+  }
+
+  #byRole() {
+    const { gateway, registry, ...services } = Object.fromEntries(this.#children);
+    return { gateway, registry, services: Object.values(services) };
+  }
+}

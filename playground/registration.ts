@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** How often a service makes sure that the registry still lists it. */
+const CHECK_EVERY_MS = 3000;
+const CALL_TIMEOUT_MS = 2000;
+
+/** What a service tells the registry about itself. */
+export interface RegistrationEntry {
+  /** The service's name in the registry, for example `user-management`. */
+  readonly name: string;
+  /** The replica id. */
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly health_check: string;
+}
+
+export interface RegistrationOptions {
+  readonly registryUrl: string;
+  readonly entry: RegistrationEntry;
+  /** Takes a line for people whenever something changes. */
+  readonly print: (line: string) => void;
+}
+
+/** A replica's place in the registry: registering is repeatable, so being listed is checked by doing it again. */
+export class Registration {
+  readonly #registryUrl: string;
+  readonly #entry: RegistrationEntry;
+  readonly #print: (line: string) => void;
+  #state: 'new' | 'listed' | 'unreachable' = 'new';
+
+  constructor({ registryUrl, entry, print }: RegistrationOptions) {
+    this.#registryUrl = registryUrl;
+    this.#entry = entry;
+    this.#print = print;
+  }
+
+  /** Registers, unless that is done; a registry that cannot be reached is reported, once, and not thrown. */
+  async ensure(): Promise<void> {
+    try {
+      const status = await this.#call('POST', '/register', JSON.stringify(this.#entry));
+      if (status >= 400) throw new Error(`the registry answers ${status}`);
+      if (this.#state !== 'new' && status === 201)
+        this.#print('was missing in the registry, registered again');
+      this.#state = 'listed';
+    } catch (error) {
+      if (this.#state !== 'unreachable') this.#print(`cannot register, trying again: ${reasonOf(error)}`);
+      this.#state = 'unreachable';
+    }
+  }
+
+  /** Keeps the place until `stopping` is aborted, then gives it up. */
+  async keep(stopping: AbortSignal): Promise<void> {
+    while (await sleptUnless(stopping)) await this.ensure();
+    await this.#call('DELETE', `/deregister?service_id=${encodeURIComponent(this.#entry.host)}`).catch(
+      () => {},
+    );
+  }
+
+  async #call(method: string, path: string, body?: string): Promise<number> {
+    const answer = await fetch(this.#registryUrl + path, {
+      method,
+      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+      ...(body !== undefined && { body, headers: { 'Content-Type': 'application/json' } }),
+    });
+    // Read to its end, or the connection would not be free for the next call.
+    await answer.text();
+    return answer.status;
+  }
+}
+
+async function sleptUnless(stopping: AbortSignal): Promise<boolean> {
+  await sleep(CHECK_EVERY_MS, undefined, { signal: stopping }).catch(() => {});
+  return !stopping.aborted;
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}

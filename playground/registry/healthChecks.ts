@@ -1,0 +1,31 @@
+import { setInterval as every } from 'node:timers/promises';
+import type { RegisteredReplica, Replicas } from './replicas.ts';
+
+const CHECK_EVERY_MS = 5000;
+const CHECK_TIMEOUT_MS = 2000;
+
+/** Asks every registered replica how it is, all at once and again and again, until `stopping` is aborted. */
+export async function keepChecking(replicas: Replicas, stopping: AbortSignal): Promise<void> {
+  try {
+    for await (const _ of every(CHECK_EVERY_MS, undefined, { signal: stopping })) {
+      await Promise.all(replicas.registered().map((replica) => check(replicas, replica)));
+    }
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+  }
+}
+
+/** Asks one replica how it is, and notes the answer. */
+export async function check(
+  replicas: Replicas,
+  { host, url, health_check }: RegisteredReplica,
+): Promise<void> {
+  const healthy = await fetch(url + health_check, { signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) })
+    .then(async (answer) => answer.ok && isHealthy(await answer.json()))
+    .catch(() => false);
+  replicas.setStatus(host, healthy ? 'healthy' : 'unhealthy');
+}
+
+function isHealthy(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'status' in body && body.status === 'healthy';
+}

@@ -1,0 +1,26 @@
+// Runs the service registry alone: node playground/registry/main.ts --port 9000
+import '../lifeline.ts';
+import { createServer } from 'node:http';
+import { parseArgs } from 'node:util';
+import { portFlag } from '../flags.ts';
+import { announce, endOnFault, endWith, listenOnLoopback, stoppingSignal } from '../lifecycle.ts';
+import { assertFree } from '../ports.ts';
+import { registryApp } from './app.ts';
+import { keepChecking } from './healthChecks.ts';
+import { Replicas } from './replicas.ts';
+
+async function serveRegistry(wantedPort: number): Promise<void> {
+  await assertFree([{ port: wantedPort, for: 'the registry', flag: '--port' }]);
+  const stopping = stoppingSignal();
+  const replicas = new Replicas();
+  const server = createServer(registryApp(replicas));
+  const port = await listenOnLoopback(server, wantedPort);
+  announce('The registry', port);
+  await keepChecking(replicas, stopping);
+  endWith(server);
+}
+
+await endOnFault('Usage: node playground/registry/main.ts [--port 9000]', async () => {
+  const { values } = parseArgs({ options: { port: { type: 'string', default: '9000' } } });
+  await serveRegistry(portFlag('port', values.port));
+});

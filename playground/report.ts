@@ -1,0 +1,73 @@
+import { styleText } from 'node:util';
+import { SERVICE_NAMES } from './catalogue.ts';
+import type { Child } from './child.ts';
+import type { PlaygroundUrls } from './messages.ts';
+import { READY_MADE_USER } from './services/userManagement.ts';
+
+type Format = Parameters<typeof styleText>[0];
+
+/** Coloured on a terminal, plain elsewhere and where NO_COLOR is set. */
+function paint(format: Format, text: string): string {
+  return styleText(format, text, { stream: process.stdout });
+}
+
+export function startedLine(name: string, url: string): string {
+  return `${paint('green', '✔')} ${name.padEnd(20)} ${paint('dim', url)}`;
+}
+
+export function childLine(name: string, line: string): string {
+  return `${paint('cyan', `${name} |`)} ${line}`;
+}
+
+export function headline(text: string): string {
+  return paint('bold', text);
+}
+
+export function failure(text: string): string {
+  return `${paint('red', '✘')} ${text}`;
+}
+
+/** A child's end that nobody asked for, with what it said last. */
+export function deathNotice({ name, lastLines }: Child, how: string): string {
+  const said = lastLines.length > 0 ? 'Its last lines:' : 'It wrote nothing.';
+  return [failure(`${name} ${how}. ${said}`), ...lastLines.map((line) => `    ${line}`)].join('\n');
+}
+
+/** What runs where. */
+export function table(urls: PlaygroundUrls, pids: Readonly<Record<string, number>>): string {
+  const rows = [
+    ['NAME', 'ADDRESS', 'PID', 'FOR'],
+    ...(urls.external
+      ? [['gateway', urls.external, String(pids.gateway), 'users: /<service>/..., with a token']]
+      : []),
+    ...(urls.internal ? [['', urls.internal, '', 'services: /internal/<service>/...']] : []),
+    ['registry', urls.registry, String(pids.registry), 'GET /services'],
+    ...SERVICE_NAMES.flatMap((service) =>
+      urls.services[service].map((url, index) => {
+        const name = `${service}.${index + 1}`;
+        return [name, url, String(pids[name]), `/${service}`];
+      }),
+    ),
+  ];
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return lines.map((line, index) => (index === 0 ? paint('bold', line) : line)).join('\n');
+}
+
+/** Three lines to paste into a shell. */
+export function curlLines({ external, internal, registry, services }: PlaygroundUrls): string {
+  const users = external ? `${external}/userManagement` : services.userManagement[0];
+  const budgeting = external ? `${external}/budgeting` : services.budgeting[0];
+  const { username, password } = READY_MADE_USER;
+  return [
+    `TOKEN=$(curl -s -X POST ${users}/auth/login -H "Content-Type: application/json" \\`,
+    `  -d '${JSON.stringify({ username, password })}' | jq -r .access_token)`,
+    `curl -i -H "Authorization: Bearer $TOKEN" ${budgeting}/api/transactions`,
+    internal ? `curl -i ${internal}/internal/budgeting/api/transactions` : `curl -i ${registry}/services`,
+  ].join('\n');
+}

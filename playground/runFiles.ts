@@ -1,0 +1,35 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
+
+/** The directory of one run. It is removed when the playground stops. */
+export interface RunFiles {
+  /** For the gateway's embedded store. */
+  readonly dataDir: string;
+  readonly servicesFile: string;
+  readonly remove: () => Promise<void>;
+}
+
+/** Writes what the gateway needs to find the services. */
+export async function createRunFiles(
+  upstreams: Readonly<Record<ServiceName, readonly string[]>>,
+): Promise<RunFiles> {
+  const directory = await mkdtemp(join(tmpdir(), 'playground-'));
+  const servicesFile = join(directory, 'services.json');
+  await writeFile(servicesFile, JSON.stringify(servicesOf(upstreams), undefined, 2));
+  return {
+    dataDir: join(directory, 'data'),
+    servicesFile,
+    remove: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+function servicesOf(upstreams: Readonly<Record<ServiceName, readonly string[]>>) {
+  const services = SERVICE_NAMES.map((segment) => {
+    const name = registryNameOf(segment);
+    const aliases = [`${name}-service`, segment].filter((alias) => alias !== name);
+    return { name, path: `/${segment}`, upstreams: upstreams[segment], aliases };
+  });
+  return { services };
+}

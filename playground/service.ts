@@ -1,0 +1,53 @@
+import type { Server } from 'node:http';
+import express, { type Express, type Router } from 'express';
+import { registryNameOf, type ServiceName } from './catalogue.ts';
+import { answerError } from './httpError.ts';
+import { common } from './services/common.ts';
+import { streams } from './services/streams.ts';
+
+const REPLICA_ID_CHARACTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
+const REPLICA_ID_LENGTH = 25;
+
+/** One running copy of a service. */
+export interface Replica {
+  readonly service: ServiceName;
+  /** As Docker Swarm would call it: `padstack_budgeting-service.1.k7oqrdzi84fqlnd59vy81zums`. */
+  readonly id: string;
+}
+
+/** What tells one service from another; everything else they share. */
+export interface Service {
+  readonly routes: Router;
+  /** Takes what is more than a request, such as WebSockets, until `stopping` is aborted. */
+  readonly attach?: (server: Server, replica: Replica, stopping: AbortSignal) => void;
+}
+
+/** Makes a service; throws when the environment lacks something it needs. */
+export type ServiceFactory = (env: NodeJS.ProcessEnv) => Service | Promise<Service>;
+
+/** A new id, as the stack's containers get one whenever they start. */
+export function replicaIdOf(service: ServiceName, number: number, random = Math.random): string {
+  const suffix = Array.from(
+    { length: REPLICA_ID_LENGTH },
+    () => REPLICA_ID_CHARACTERS[Math.floor(random() * REPLICA_ID_CHARACTERS.length)],
+  );
+  return `padstack_${registryNameOf(service)}-service.${number}.${suffix.join('')}`;
+}
+
+/** The base of all ten: every answer names its replica, and the diagnostic endpoints stand beside its own. */
+export function serviceApp(replica: Replica, routes: Router): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(function replicaMiddleware(_req, res, next) {
+    res.setHeader('X-Replica', replica.id);
+    next();
+  });
+  // Before the JSON parser: these read bodies as they are.
+  app.use(common(replica), streams());
+  app.use(express.json(), routes);
+  app.use(function notFound(req, res) {
+    res.status(404).json({ error: `${replica.service} has no ${req.method} ${req.path}` });
+  });
+  app.use(answerError);
+  return app;
+}

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Shell, startInTerminal, type Terminal } from './support/shell.ts';
+import { matches, readWalkthrough } from './support/walkthrough.ts';
+
+const PAGES = ['README.md', 'docs/walkthrough.md'];
+
+for (const page of PAGES) {
+  const acts = readWalkthrough(readFileSync(new URL(`../${page}`, import.meta.url), 'utf8'));
+
+  describe.each(acts)(`${page}: $start`, ({ start, steps }) => {
+    const shell = new Shell();
+    let terminal: Terminal;
+
+    beforeAll(async () => {
+      // The packages are there: these tests run on them.
+      terminal = await startInTerminal(start.replace('npm ci && ', ''), 'The playground is ready');
+    }, 30_000);
+
+    afterAll(async () => {
+      shell.close();
+      await terminal?.ctrlC();
+    }, 30_000);
+
+    it.each(steps)(
+      '$commands',
+      async ({ commands, expected }) => {
+        const output = await shell.type(commands);
+        if (!matches(output, expected)) expect(output).toBe(expected.join('\n'));
+        expect(matches(output, expected)).toBe(true);
+      },
+      30_000,
+    );
+  });
+}
+
+describe('matches', () => {
+  it.each([
+    ['one line', 'a', ['a'], true],
+    ['another line', 'b', ['a'], false],
+    ['a line too many', 'a\nb', ['a'], false],
+    ['part of a line', '{"id":"1"}', ['{…}'], true],
+    ['part of a line, over two lines', '{\n}', ['{…}'], false],
+    ['any number of lines', 'a\nb\nc', ['a', '…', 'c'], true],
+    ['signs that mean something elsewhere', 'a+b', ['a.b'], false],
+  ])('%s', (_name, output, expected, result) => {
+    expect(matches(output, expected)).toBe(result);
+  });
+});
