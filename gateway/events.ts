@@ -7,6 +7,7 @@ import { pathOf } from '../lib/exchange/path.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
+import type { StoreStateChange } from '../lib/store/redis.ts';
 import type { ReplyCode } from './errors.ts';
 import type { Parts, ServiceParts } from './parts.ts';
 import type { Port } from './stages.ts';
@@ -109,5 +110,13 @@ export function storeErrorLog(logger: Logger, clock: Clock): (error: Error) => v
     if (clock.now() < nextAtMs) return;
     nextAtMs = clock.now() + STORE_ERROR_EVERY_MS;
     logger.warn('The store does not answer', { error });
+  };
+}
+
+/** Says when Redis is lost and when it is back: between the two every use of it fails at once. */
+export function storeStateLog(logger: Logger): (change: StoreStateChange) => void {
+  return ({ store, ready, cause }) => {
+    if (ready) logger.info(`Redis answers (${store})`);
+    else logger.warn(`Redis is away (${store})`, { error: cause });
   };
 }

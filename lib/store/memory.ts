@@ -13,7 +13,7 @@ export interface MemoryStoreOptions {
 
 interface Entry {
   readonly value: Buffer;
-  readonly expiresAtMs: number;
+  readonly expiresAtTicks: number;
 }
 
 /** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
@@ -33,14 +33,14 @@ export class MemoryStore implements Store {
 
   async get(key: string): Promise<Buffer | undefined> {
     const entry = this.#entries.get(key);
-    if (!entry || entry.expiresAtMs > this.#clock.now()) return entry?.value;
+    if (!entry || entry.expiresAtTicks > this.#clock.ticks()) return entry?.value;
     this.#entries.delete(key);
     return undefined;
   }
 
   async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
-    this.#entries.set(key, { value: ownBytes(value), expiresAtMs: this.#clock.now() + ttlMs });
+    this.#entries.set(key, { value: ownBytes(value), expiresAtTicks: this.#clock.ticks() + ttlMs });
   }
 
   async delete(key: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** Whatever was thrown, as an `Error`. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  return Error.isError(thrown) ? thrown : new Error(String(thrown));
 }
 
 /** The shortest text that says what went wrong: a refused `localhost` has a code and an empty message. */

@@ -43,23 +43,7 @@ export class RedisConnection {
   #cancelHeartbeat: Cancel = () => {};
   #endedBecause: Error | undefined;
 
-  /** Rejects with the reason when Redis is not there, refuses, or does not answer PING within `timeoutMs`. */
-  static async open(options: RedisConnectionOptions): Promise<RedisConnection> {
-    const connection = new RedisConnection(options);
-    try {
-      await withDeadline(connection.#begin(), options.connectTimeoutMs, options.clock);
-      await connection.ping();
-      if (connection.#endedBecause) throw connection.#endedBecause;
-    } catch (error) {
-      const cause = connection.#endedBecause ?? asError(error);
-      connection.#lose(cause);
-      throw cause;
-    }
-    connection.#beatLater();
-    return connection;
-  }
-
-  private constructor(options: RedisConnectionOptions) {
+  constructor(options: RedisConnectionOptions) {
     this.#options = options;
     this.#local = new LocalCache({
       maxBytes: options.localBytes,
@@ -71,8 +55,24 @@ export class RedisConnection {
       .on('invalidate', (key: Buffer | null) =>
         key ? this.#local.forget(String(key)) : this.#local.forgetAll(),
       )
-      // A socket that opens after its attempt was given up belongs to nobody.
+      // A socket that opens after the attempt was given up belongs to nobody.
       .on('connect', () => this.#endedBecause && this.#client.destroy());
+  }
+
+  /**
+   * Connects; to be called once. Rejects with the reason when Redis is not there, refuses, or does not answer
+   * PING within `timeoutMs`. The connection is ended then.
+   */
+  async open(): Promise<void> {
+    const { connectTimeoutMs, clock } = this.#options;
+    try {
+      await withDeadline(this.#begin(), connectTimeoutMs, clock);
+      await this.#inTime(this.#client.ping());
+    } catch (error) {
+      this.#lose(asError(error));
+    }
+    if (this.#endedBecause) throw this.#endedBecause;
+    this.#beatLater();
   }
 
   get(key: string): Promise<Buffer | undefined> | Buffer | undefined {
@@ -102,7 +102,7 @@ export class RedisConnection {
   /** A channel that cannot be subscribed ends the connection: silence would pass for "no news". */
   async subscribe(channel: string): Promise<void> {
     try {
-      await this.#answerTo(this.#client.subscribe(channel, this.#deliver));
+      await this.#inTime(this.#client.subscribe(channel, this.#deliver));
     } catch (error) {
       this.#lose(asError(error));
     }
@@ -110,10 +110,10 @@ export class RedisConnection {
 
   /** Rejects when Redis does not confirm; what still comes then reaches nobody. */
   async unsubscribe(channel: string): Promise<void> {
-    await this.#answerTo(this.#client.unsubscribe(channel, this.#deliver));
+    await this.#inTime(this.#client.unsubscribe(channel, this.#deliver));
   }
 
-  /** Lets commands under way finish, within their deadline. */
+  /** Ends the connection, or the attempt to open it. Commands under way may finish, within their deadline. */
   async close(): Promise<void> {
     if (this.#endedBecause) return;
     this.#endedBecause = new Error('closed');
@@ -132,11 +132,18 @@ export class RedisConnection {
     this.#options.channels.deliver(channel, message);
   };
 
-  #ask<T>(command: ReadonlyArray<string | Buffer>): Promise<T> {
-    return this.#answerTo(this.#client.sendCommand<T>(command));
+  /** Sends a command; what goes wrong becomes `StoreUnavailableError`. */
+  async #ask<T>(command: ReadonlyArray<string | Buffer>): Promise<T> {
+    try {
+      return await this.#inTime(this.#client.sendCommand<T>(command));
+    } catch (error) {
+      const cause = this.#endedBecause ?? asError(error);
+      throw new StoreUnavailableError(`Redis: ${reasonOf(cause)}`, { cause });
+    }
   }
 
-  async #answerTo<T>(command: Promise<T>): Promise<T> {
+  /** The outcome of `command` within the deadline. The last of several timeouts in a row ends the connection. */
+  async #inTime<T>(command: Promise<T>): Promise<T> {
     const round = this.#patience.begin();
     try {
       const answer = await withDeadline(command, this.#options.timeoutMs, this.#options.clock);
@@ -146,8 +153,7 @@ export class RedisConnection {
       // A refusal is an answer: a full Redis that refuses to write can still be read.
       if (error instanceof ErrorReply) this.#patience.answered();
       if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
-      const cause = this.#endedBecause ?? asError(error);
-      throw new StoreUnavailableError(`Redis: ${reasonOf(cause)}`, { cause });
+      throw error;
     }
   }
 
@@ -159,12 +165,11 @@ export class RedisConnection {
   async #beat(): Promise<void> {
     while (!this.#endedBecause) {
       try {
-        await this.ping();
+        await this.#inTime(this.#client.ping());
         if (!this.#endedBecause) this.#beatLater();
         return;
       } catch (error) {
-        const { cause } = error as StoreUnavailableError;
-        if (!(cause instanceof DeadlineError)) this.#lose(asError(cause));
+        if (!(error instanceof DeadlineError)) this.#lose(asError(error));
       }
     }
   }

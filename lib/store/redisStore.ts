@@ -25,6 +25,8 @@ export class RedisStore implements Store {
   readonly #options: RedisStoreOptions;
   readonly #firstReady = Promise.withResolvers<void>();
   #state: State = { kind: 'away', cause: new Error('not connected yet') };
+  /** The connection in use, or the one being opened. */
+  #latest: RedisConnection | undefined;
   #retryMs = FIRST_RETRY_MS;
   #cancelRetry: Cancel = () => {};
 
@@ -80,10 +82,8 @@ export class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
-    const { kind } = this.#state;
-    const connection = kind === 'ready' ? this.#state.connection : undefined;
     this.#enter({ kind: 'closed' });
-    await connection?.close();
+    await this.#latest?.close();
   }
 
   #connection(): RedisConnection {
@@ -95,14 +95,14 @@ export class RedisStore implements Store {
 
   async #connect(): Promise<void> {
     try {
-      const connection = await RedisConnection.open({
-        ...this.#options,
-        onLost: (cause) => this.#lost(cause),
-      });
-      if (this.#state.kind === 'closed') await connection.close();
-      else this.#enter({ kind: 'ready', connection });
+      const connection = new RedisConnection({ ...this.#options, onLost: (cause) => this.#lost(cause) });
+      this.#latest = connection;
+      await connection.open();
+      this.#enter({ kind: 'ready', connection });
+      // Who subscribed while the connection was opening may have been too late for it; others are not asked twice.
+      for (const channel of this.#options.channels.names) connection.subscribe(channel);
     } catch (error) {
-      if (this.#state.kind === 'away') this.#enter({ kind: 'away', cause: asError(error) });
+      this.#enter({ kind: 'away', cause: asError(error) });
     }
   }
 
@@ -110,9 +110,10 @@ export class RedisStore implements Store {
     if (this.#state.kind === 'ready') this.#enter({ kind: 'away', cause });
   }
 
-  /** The only place where the state changes. */
+  /** The only place where the state changes. Closed is for good. */
   #enter(next: State): void {
     const before = this.#state.kind;
+    if (before === 'closed') return;
     this.#state = next;
     this.#cancelRetry();
     if (next.kind === 'away') {

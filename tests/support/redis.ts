@@ -1,0 +1,154 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from './eventually.ts';
+
+/** Options of redis-server for a server that keeps every acknowledged write across `kill()` and `restart()`. */
+export const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
+
+// The shell outlives its parent just long enough to notice: its stdin closes with it, however it dies.
+const DIE_WITH_PARENT = 'redis-server "$@" & echo $!; exec 2>/dev/null; cat >/dev/null; kill -9 $!; wait $!';
+
+/** A redis-server of its own: a real process on a free port, with its own directory. */
+export interface RedisServer {
+  readonly url: string;
+  readonly port: number;
+  /** Process id of redis-server; another one after `restart()`. */
+  readonly pid: number;
+  /** SIGKILL; resolves when the process is gone. */
+  kill(): Promise<void>;
+  /** SIGSTOP: connections stay open and nothing is answered. */
+  freeze(): void;
+  thaw(): void;
+  /** Starts again on the same port and directory, after `kill()` when it still runs. */
+  restart(): Promise<void>;
+  /** Ends the process and removes its directory. */
+  stop(): Promise<void>;
+}
+
+/** Starts a redis-server and resolves when it answers. It dies with this process, whatever that dies of. */
+export async function startRedis({ args = [] }: { args?: readonly string[] } = {}): Promise<RedisServer> {
+  ensureRedisBinary();
+  const directory = mkdtempSync(join(tmpdir(), 'gateway-redis-'));
+  const port = await freePort();
+  let running = await launch(port, directory, args);
+
+  const kill = () => endProcess(running.shell);
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return running.pid;
+    },
+    kill,
+    freeze: () => process.kill(running.pid, 'SIGSTOP'),
+    thaw: () => process.kill(running.pid, 'SIGCONT'),
+    async restart() {
+      await kill();
+      running = await launch(port, directory, args);
+    },
+    async stop() {
+      await kill();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A port nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server: Server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/**
+ * Makes sure that `redis-server` can be run: it is on the PATH, or is installed when that is possible without
+ * asking (root on Debian or Ubuntu). Otherwise throws the one line that says what to install.
+ */
+export function ensureRedisBinary(): void {
+  if (hasRedis()) return;
+  if (!isRootOnDebian()) {
+    throw new Error(
+      'The tests need redis-server on the PATH: install Redis 6 or newer, or set TEST_REDIS_URL',
+    );
+  }
+  process.stderr.write('redis-server is missing: installing it with apt-get\n');
+  withoutStartingServices(() => {
+    aptGet('update');
+    aptGet('install', '-y', '--no-install-recommends', 'redis-server');
+  });
+  if (!hasRedis()) throw new Error('apt-get installed redis-server, but it is not on the PATH');
+}
+
+function aptGet(...args: readonly string[]): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  execFileSync('apt-get', ['-q', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/** Debian asks this file whether a package that is being installed may start its service. */
+function withoutStartingServices(install: () => void): void {
+  const policy = '/usr/sbin/policy-rc.d';
+  const isOurs = !existsSync(policy);
+  if (isOurs) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    if (isOurs) rmSync(policy);
+  }
+}
+
+function hasRedis(): boolean {
+  return spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+function isRootOnDebian(): boolean {
+  if (process.getuid?.() !== 0 || !existsSync('/etc/os-release')) return false;
+  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8'));
+}
+
+interface Running {
+  readonly shell: ChildProcess;
+  readonly pid: number;
+}
+
+async function launch(port: number, directory: string, args: readonly string[]): Promise<Running> {
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
+  const logging = ['--logfile', 'redis.log', '--loglevel', 'warning'];
+  const shell = spawn('sh', ['-c', DIE_WITH_PARENT, 'sh', ...settings, ...logging, ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const [line] = await once(shell.stdout, 'data');
+  try {
+    await eventually(`redis-server answers on port ${port}`, () => answersPing(port));
+  } catch (error) {
+    await endProcess(shell);
+    throw error;
+  }
+  return { shell, pid: Number(line) };
+}
+
+async function endProcess(shell: ChildProcess): Promise<void> {
+  if (shell.exitCode !== null || shell.signalCode !== null) return;
+  const exit = once(shell, 'exit');
+  shell.stdin?.end();
+  await exit;
+}
+
+function answersPing(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    socket.once('data', (data) => {
+      // A server that wants a password first is up as well.
+      resolve(/^(\+PONG|-NOAUTH)/.test(data.toString()));
+      socket.destroy();
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
