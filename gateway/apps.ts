@@ -1,20 +1,11 @@
 import express, { type Express } from 'express';
 import { observe } from '../lib/metrics/middleware.ts';
+import { accessLog, errorLog } from './accessLog.ts';
 import { errorReplies } from './errors.ts';
-import { onCompleted, onReply, onUnexpected } from './events.ts';
 import type { Parts } from './parts.ts';
+import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
-import {
-  admit,
-  authenticate,
-  balance,
-  breaker,
-  cache,
-  deadline,
-  forward,
-  type Port,
-  type Stage,
-} from './stages.ts';
+import { admit, authenticate, balance, breaker, cache, deadline, forward, type Stage } from './stages.ts';
 import { wellKnown } from './wellKnown.ts';
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
@@ -47,7 +38,7 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('etag');
   app.disable('query parser');
   app.use(wellKnown(parts));
-  app.use(observe({ ...onCompleted(parts, port), clock: parts.clock }));
+  app.use(observe({ ...accessLog({ port, ...parts }), clock: parts.clock }));
   app.use(
     createRouter({
       services: parts.services,
@@ -55,6 +46,6 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
       chainFor: (service) => chain.map((stage) => stage({ port, parts, service })),
     }),
   );
-  app.use(errorReplies({ onReply: onReply(parts, port), onUnexpected: onUnexpected(parts) }));
+  app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
 }

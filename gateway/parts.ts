@@ -16,8 +16,9 @@ import type { TrustsPeer } from '../lib/proxy/forwarded.ts';
 import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
-import { onBreakerEvent, storeErrorLog, storeStateLog } from './events.ts';
+import { type BreakerSubject, breakerLog } from './breakerLog.ts';
 import { Readiness } from './readiness.ts';
+import { storeErrorLog, storeStateLog } from './storeLog.ts';
 
 /** One service with what the gateway keeps for it. */
 export interface ServiceParts {
@@ -70,17 +71,8 @@ export async function createParts({
     onStateChange: storeStateLog(logger),
   });
   const services = settings.services.map((service) => serviceParts(service, settings, random));
-  const breakers: CircuitBreakers = new CircuitBreakers(
-    (replicaId) =>
-      new CircuitBreaker({
-        threshold: settings.circuitBreakerThreshold,
-        windowMs: settings.circuitBreakerWindowMs,
-        cooldownMs: settings.circuitBreakerCooldownMs,
-        clock,
-        onEvent: (event) => onBreakerEvent({ settings, logger, services, metrics }, replicaId, event),
-      }),
-  );
-  const metrics = new Metrics({ readings: readings(services, breakers) });
+  const metrics = new Metrics({ readings: readings(services, (id) => breakers.for(id)) });
+  const breakers = createBreakers({ settings, logger, metrics, services, clock });
   return {
     settings,
     clock,
@@ -106,6 +98,33 @@ function serviceParts(service: Service, { concurrencyQueue }: Settings, random: 
     replicas: new ReplicaPool({ service: service.path, replicas, random }),
     limiter: new Limiter({ limit: service.concurrency, queue: concurrencyQueue }),
   };
+}
+
+interface BreakerParts extends Pick<Parts, 'settings' | 'logger' | 'metrics' | 'services' | 'clock'> {}
+
+function createBreakers({ settings, logger, metrics, services, clock }: BreakerParts): CircuitBreakers {
+  const threshold = settings.circuitBreakerThreshold;
+  const windowMs = settings.circuitBreakerWindowMs;
+  const cooldownMs = settings.circuitBreakerCooldownMs;
+  const log = breakerLog({ logger, metrics, threshold, windowMs });
+  return new CircuitBreakers((replicaId) => {
+    const subject = subjectOf(services, replicaId);
+    return new CircuitBreaker({
+      threshold,
+      windowMs,
+      cooldownMs,
+      clock,
+      onEvent: (event) => log(event, subject),
+    });
+  });
+}
+
+function subjectOf(services: readonly ServiceParts[], replicaId: string): BreakerSubject {
+  for (const { settings, replicas } of services) {
+    const replica = replicas.replicas.find(({ id }) => id === replicaId);
+    if (replica) return { service: settings.path, replicaId, origin: replica.url.origin };
+  }
+  return { service: 'none', replicaId, origin: replicaId };
 }
 
 function createAuthenticator(
@@ -137,7 +156,7 @@ function trusts(proxies: readonly string[]): TrustsPeer {
 const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
 
 /** What the gauges show when somebody scrapes. */
-function readings(services: readonly ServiceParts[], breakers: CircuitBreakers) {
+function readings(services: readonly ServiceParts[], breakerOf: (replicaId: string) => CircuitBreaker) {
   return {
     replicas: () =>
       services.flatMap(({ settings, replicas }) =>
@@ -147,7 +166,7 @@ function readings(services: readonly ServiceParts[], breakers: CircuitBreakers) 
           requestCount,
           inFlight,
           healthy,
-          breakerState: BREAKER_STATE[breakers.for(id).state],
+          breakerState: BREAKER_STATE[breakerOf(id).state],
         })),
       ),
     concurrency: () =>

@@ -10,8 +10,7 @@ import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import type { Parts, ServiceParts } from './parts.ts';
-
-export type Port = 'external' | 'internal';
+import type { Port } from './port.ts';
 
 /** What a stage is made from. A stage thinks once per service, at start; its handler acts per request. */
 export interface StageContext {

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { listener } from '../exchange/listener.ts';
 
 export interface BreakerOptions {
   /** Failures within the window that open the breaker, 1 or more. */
@@ -23,7 +24,10 @@ type State =
   | { readonly name: 'open'; readonly untilMs: number }
   | { readonly name: 'half-open'; readonly trialUnderWay: boolean };
 
-/** Leave to call a replica once. Report one outcome; reports of an older state are dropped. */
+/**
+ * Leave to call a replica once. Reports of an older state are dropped, and one call is one failure at most: a call
+ * that seemed to succeed may still fail, when its answer breaks off.
+ */
 export interface Permit {
   succeed(): void;
   fail(): void;
@@ -47,13 +51,7 @@ export class CircuitBreaker {
   /** Counts transitions, so that a call of an earlier state is told apart. */
   #generation = 0;
 
-  constructor({
-    threshold,
-    windowMs,
-    cooldownMs,
-    clock = systemClock,
-    onEvent = () => {},
-  }: Readonly<BreakerOptions>) {
+  constructor({ threshold, windowMs, cooldownMs, clock = systemClock, onEvent }: Readonly<BreakerOptions>) {
     for (const [name, value] of Object.entries({ threshold, windowMs, cooldownMs })) {
       if (!(value >= 1)) throw new RangeError(`CircuitBreaker: ${name} must be at least 1, got ${value}`);
     }
@@ -61,7 +59,7 @@ export class CircuitBreaker {
     this.windowMs = windowMs;
     this.#cooldownMs = cooldownMs;
     this.#clock = clock;
-    this.#onEvent = onEvent;
+    this.#onEvent = listener(onEvent);
   }
 
   get state(): BreakerState {
@@ -76,7 +74,7 @@ export class CircuitBreaker {
   /** Milliseconds until a call may be let through; 0 means now. */
   get retryAfterMs(): number {
     const state = this.#state;
-    if (state.name === 'open') return Math.max(0, state.untilMs - this.#clock.now());
+    if (state.name === 'open') return Math.max(0, state.untilMs - this.#clock.ticks());
     // A trial decides soon, but nobody knows when: ask again in a second.
     return state.name === 'half-open' && state.trialUnderWay ? 1000 : 0;
   }
@@ -89,12 +87,16 @@ export class CircuitBreaker {
   }
 
   #permit(generation: number): Permit {
+    let failed = false;
     const ifCurrent = (report: () => void) => () => {
       if (generation === this.#generation) report();
     };
     return {
       succeed: ifCurrent(() => this.#succeeded()),
-      fail: ifCurrent(() => this.#failed()),
+      fail: ifCurrent(() => {
+        if (!failed) this.#failed();
+        failed = true;
+      }),
       abandon: ifCurrent(() => this.#abandoned()),
     };
   }
@@ -104,28 +106,33 @@ export class CircuitBreaker {
   }
 
   #failed(): void {
-    const nowMs = this.#clock.now();
-    if (this.#state.name === 'closed') {
-      const recent = this.#state.failuresAtMs.filter((atMs) => nowMs - atMs < this.windowMs);
-      const failuresAtMs = [...recent, nowMs];
-      this.#state = { name: 'closed', failuresAtMs };
-      this.#onEvent({ kind: 'failure', count: failuresAtMs.length });
-      if (failuresAtMs.length < this.threshold) return;
+    const nowMs = this.#clock.ticks();
+    const failuresAtMs = [...this.#recentFailuresAtMs(nowMs), nowMs];
+    const count = this.#state.name === 'half-open' ? this.threshold : failuresAtMs.length;
+    const failure = { kind: 'failure', count } as const;
+    if (count >= this.threshold) {
+      this.#become({ name: 'open', untilMs: nowMs + this.#cooldownMs }, failure);
     } else {
-      this.#onEvent({ kind: 'failure', count: this.threshold });
+      this.#state = { name: 'closed', failuresAtMs };
+      this.#onEvent(failure);
     }
-    this.#become({ name: 'open', untilMs: nowMs + this.#cooldownMs });
+  }
+
+  #recentFailuresAtMs(nowMs: number): readonly number[] {
+    if (this.#state.name !== 'closed') return [];
+    return this.#state.failuresAtMs.filter((atMs) => nowMs - atMs < this.windowMs);
   }
 
   #abandoned(): void {
     if (this.#state.name === 'half-open') this.#become({ name: 'half-open', trialUnderWay: false });
   }
 
-  /** The one place where the state changes from one name to another. */
-  #become(next: State): void {
+  /** The one place where the state changes from one name to another; `cause` is told before the change. */
+  #become(next: State, cause?: BreakerEvent): void {
     const from = this.#state.name;
     this.#state = next;
     this.#generation += 1;
+    if (cause) this.#onEvent(cause);
     if (from !== next.name) this.#onEvent({ kind: 'transition', from, to: next.name });
   }
 }

@@ -1,6 +1,7 @@
 import type { RequestHandler, Response } from 'express';
 import type { Attempt } from '../exchange/attempt.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 import type { CircuitBreaker, Permit } from './breaker.ts';
 import { CircuitOpenError } from './errors.ts';
 
@@ -14,10 +15,10 @@ export interface CircuitBreakerOptions {
  * Refuses requests to a failing replica with `CircuitOpenError` and reports how the others went.
  * Failures are a broken or missing answer and 5xx; a 4xx or a client that leaves never counts.
  */
-export function circuitBreaker({
-  breakerFor,
-  onRejected = () => {},
-}: Readonly<CircuitBreakerOptions>): RequestHandler {
+export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): RequestHandler {
+  const { breakerFor } = options;
+  const onRejected = listener(options.onRejected);
+
   return function circuitBreakerMiddleware(_req, res, next) {
     const breaker = breakerFor(res);
     const { attempt } = exchangeOf(res);

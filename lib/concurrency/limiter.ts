@@ -2,7 +2,7 @@
 export type Release = () => void;
 
 export interface LimiterOptions {
-  /** Permits handed out at the same time, 1 or more. */
+  /** Permits handed out at the same time; 0 refuses everybody. */
   readonly limit: number;
   /** Callers that may wait for a permit, first come first served; 0 (the default) refuses at once. */
   readonly queue?: number;
@@ -20,7 +20,7 @@ export class Limiter {
   readonly #waiting = new Set<Waiter>();
 
   constructor({ limit, queue = 0 }: Readonly<LimiterOptions>) {
-    assertWhole('limit', limit, 1);
+    assertWhole('limit', limit, 0);
     assertWhole('queue', queue, 0);
     this.limit = limit;
     this.#queueLimit = queue;

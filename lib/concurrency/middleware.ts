@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
-import { exchangeOf } from '../exchange/exchange.ts';
+import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import type { Limiter, Release } from './limiter.ts';
 
@@ -18,47 +19,64 @@ export interface ConcurrencyOptions {
  * `ConcurrencyLimitError`. It limits concurrency, not rate: a fast client may send any number in a row.
  * The permits return when the answer is complete or the client has gone, whichever comes first.
  */
-export function concurrency({
-  service,
-  gateway,
-  onChange = () => {},
-  onLimitReached = () => {},
-}: Readonly<ConcurrencyOptions>): RequestHandler {
+export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandler {
+  const { service, gateway } = options;
+  const onChange = listener(options.onChange);
+  const onLimitReached = listener(options.onLimitReached);
+
+  /** Both permits if both are free: the usual case, which waits for nothing. */
+  function admitNow(): Release | undefined {
+    const releaseService = service.tryAcquire();
+    if (!releaseService || !gateway) return releaseService;
+    const releaseGateway = gateway.tryAcquire();
+    if (releaseGateway) return both(releaseGateway, releaseService);
+    releaseService();
+    return undefined;
+  }
+
   /** The service first: a busy service must not use up the permits of the others. */
-  async function admit(signal: AbortSignal): Promise<Release> {
+  async function admitLater(signal: AbortSignal): Promise<Release> {
     const releaseService = await service.acquire(signal);
     if (!releaseService) throw new ConcurrencyLimitError('service', service.limit);
     if (!gateway) return releaseService;
     try {
       const releaseGateway = await gateway.acquire(signal);
       if (!releaseGateway) throw new ConcurrencyLimitError('gateway', gateway.limit);
-      return () => {
-        releaseGateway();
-        releaseService();
-      };
+      return both(releaseGateway, releaseService);
     } catch (error) {
       releaseService();
       throw error;
     }
   }
 
-  return async function concurrencyMiddleware(_req, res, next) {
-    let release: Release;
-    try {
-      release = await admit(exchangeOf(res).signal);
-    } catch (error) {
-      if (error instanceof ConcurrencyLimitError) onLimitReached();
-      return next(error);
-    }
-    if (res.closed) {
-      release();
-      return;
-    }
-    onChange(service.held);
-    res.once('close', () => {
-      release();
+  return function concurrencyMiddleware(_req, res, next) {
+    function enter(release: Release): void {
+      if (res.closed) {
+        release();
+        return;
+      }
+      res.once('close', () => {
+        release();
+        onChange(service.held);
+      });
       onChange(service.held);
-    });
-    next();
+      next();
+    }
+
+    function refuse(error: unknown): void {
+      if (error instanceof ConcurrencyLimitError) onLimitReached();
+      nextWhileDue(res, next)(error);
+    }
+
+    const release = admitNow();
+    if (release) enter(release);
+    else admitLater(exchangeOf(res).signal).then(enter, refuse);
+  };
+}
+
+function both(first: Release, second: Release): Release {
+  return () => {
+    first();
+    second();
   };
 }

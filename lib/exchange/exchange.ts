@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Response } from 'express';
+import type { NextFunction, Response } from 'express';
 import type { Attempt } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
 
@@ -40,15 +40,26 @@ export class Exchange {
   upgraded = false;
 
   readonly #controller = new AbortController();
+  #replySettled = false;
 
   /** Aborted when the client leaves, the deadline passes or the gateway shuts down; its reason is the error. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Ends all work for this request. The first reason wins. */
-  abort(reason: Error): void {
+  /**
+   * Ends all work for this request. The first reason wins. The reply is `due` from whoever was interrupted, or
+   * `settled`: the caller hands the reason to `next` itself, or nobody is left to read a reply.
+   */
+  abort(reason: Error, reply: 'due' | 'settled' = 'due'): void {
+    if (this.signal.aborted) return;
+    this.#replySettled = reply === 'settled';
     this.#controller.abort(reason);
+  }
+
+  /** Whether nobody but the one who aborted may say anything to `next` any more. */
+  get replySettled(): boolean {
+    return this.#replySettled;
   }
 }
 
@@ -59,8 +70,19 @@ export function exchangeOf(res: Response): Exchange {
     const exchange = new Exchange();
     locals.gateway = exchange;
     res.once('close', () => {
-      if (!res.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError());
+      if (!res.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
     });
   }
   return locals.gateway as Exchange;
+}
+
+/**
+ * `next` for a middleware that waits for something: silent once the reply is settled elsewhere. Express would run
+ * its last handler a second time, and that cuts the connection under the first reply.
+ */
+export function nextWhileDue(res: Response, next: NextFunction): NextFunction {
+  const exchange = exchangeOf(res);
+  return ((error?: unknown) => {
+    if (!exchange.replySettled) next(error);
+  }) as NextFunction;
 }

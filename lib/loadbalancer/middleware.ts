@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { Attempt } from '../exchange/attempt.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 import { NoHealthyReplicaError } from './errors.ts';
 import type { Replica, ReplicaPool } from './pool.ts';
 
@@ -14,12 +15,11 @@ export interface BalanceOptions {
 }
 
 /** Chooses the replica a request goes to and keeps count of what is under way there. */
-export function balance({
-  pool,
-  eligible = () => true,
-  noneEligible = () => new NoHealthyReplicaError(pool.service),
-  onSelected = () => {},
-}: Readonly<BalanceOptions>): RequestHandler {
+export function balance(options: Readonly<BalanceOptions>): RequestHandler {
+  const { pool, eligible = () => true } = options;
+  const { noneEligible = () => new NoHealthyReplicaError(pool.service) } = options;
+  const onSelected = listener(options.onSelected);
+
   return function balanceMiddleware(_req, res, next) {
     const replica = pool.take(eligible);
     if (!replica) {

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 
 /** One request, after its answer is over. */
 export interface Completed {
@@ -21,11 +22,10 @@ export interface ObserveOptions {
 }
 
 /** Names the request, answers with the name in `X-Request-Id`, and reports it once it is over. */
-export function observe({
-  onCompleted,
-  keepsRequestId = () => false,
-  clock = systemClock,
-}: Readonly<ObserveOptions>): RequestHandler {
+export function observe(options: Readonly<ObserveOptions>): RequestHandler {
+  const { keepsRequestId = () => false, clock = systemClock } = options;
+  const onCompleted = listener(options.onCompleted);
+
   return function observeMiddleware(req, res, next) {
     const startedAtMs = clock.ticks();
     const exchange = exchangeOf(res);

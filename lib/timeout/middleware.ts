@@ -1,13 +1,15 @@
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 import { RequestTimeoutError } from './errors.ts';
+import { Upload } from './upload.ts';
 
 /** setTimeout's own limit: a longer delay would fire at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface TimeoutOptions {
-  /** Time from the request's arrival to the first byte of its answer, 1..2147483647. */
+  /** Time from the end of the request's content to the first byte of its answer, 1..2147483647. */
   readonly timeoutMs: number;
   /** Lets an incoming `X-Request-Timeout-Ms` shorten the deadline, never lengthen it. Default false. */
   readonly acceptCallersDeadline?: boolean;
@@ -19,13 +21,14 @@ export interface TimeoutOptions {
 /**
  * Bounds the time until an answer begins: past it the request is aborted and `RequestTimeoutError` goes to
  * `next`. It does not bound how long an answer that has begun may flow.
+ *
+ * Time runs from the moment the request has arrived whole. An upload is not cut while it flows, however slowly;
+ * a client that sends nothing for a whole `timeoutMs` in mid-body ends in `RequestTimeoutError` too. That is
+ * looked at once in `timeoutMs`, so such a client may keep its connection for up to twice that long.
  */
-export function timeout({
-  timeoutMs,
-  acceptCallersDeadline = false,
-  onTimeout = () => {},
-  clock = systemClock,
-}: Readonly<TimeoutOptions>): RequestHandler {
+export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
+  const { timeoutMs, acceptCallersDeadline = false, clock = systemClock } = options;
+  const onTimeout = listener(options.onTimeout);
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
     throw new RangeError(`timeout: timeoutMs must be a whole number 1..${MAX_TIMEOUT_MS}, got ${timeoutMs}`);
   }
@@ -35,16 +38,29 @@ export function timeout({
     const budgetMs = acceptCallersDeadline
       ? shorterOf(timeoutMs, req.headers['x-request-timeout-ms'])
       : timeoutMs;
-    exchange.deadlineAtMs = clock.now() + budgetMs;
-    const cancel = clock.after(budgetMs, () => {
+    const upload = Upload.of(req, clock);
+    let cancel = wait(budgetMs);
+    res.once('close', () => cancel());
+    next();
+
+    function wait(ms: number) {
+      exchange.deadlineAtMs = clock.now() + ms;
+      return clock.after(ms, look);
+    }
+
+    function look(): void {
       if (res.headersSent || exchange.upgraded) return;
+      const leftMs = upload?.leftMs(budgetMs) ?? 0;
+      if (leftMs > 0) cancel = wait(leftMs);
+      else expire();
+    }
+
+    function expire(): void {
       const error = new RequestTimeoutError(budgetMs);
       onTimeout();
-      exchange.abort(error);
+      exchange.abort(error, 'settled');
       next(error);
-    });
-    res.once('close', cancel);
-    next();
+    }
   };
 }
 

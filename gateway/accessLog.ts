@@ -1,0 +1,69 @@
+import type { Response } from 'express';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { pathOf } from '../lib/exchange/path.ts';
+import type { Logger } from '../lib/logging/logger.ts';
+import type { Metrics } from '../lib/metrics/metrics.ts';
+import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
+import type { ErrorRepliesOptions } from './errors.ts';
+import type { Port } from './port.ts';
+
+/** 1 to 128 characters that are safe in a field and in a log. */
+const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
+
+export interface AccessLogOptions {
+  readonly port: Port;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/** Counts each request of one port and writes its access line. */
+export function accessLog({
+  port,
+  metrics,
+  logger,
+}: AccessLogOptions): Pick<ObserveOptions, 'onCompleted' | 'keepsRequestId'> {
+  return {
+    // Users do not name requests; a service that calls another passes the name on.
+    keepsRequestId: (requestId) => port === 'internal' && REQUEST_ID.test(requestId),
+    onCompleted: (completed) => {
+      const { method, status, seconds, exchange } = completed;
+      metrics.requestCompleted(exchange.service, method, status, port, seconds);
+      if (logger.isInfoEnabled()) logger.info(accessLine(completed), accessDetails(completed, port));
+    },
+  };
+}
+
+/** Counts the replies the gateway makes itself, and logs an error that nobody foresaw. */
+export function errorLog({ port, metrics, logger }: AccessLogOptions): ErrorRepliesOptions {
+  return {
+    onReply: (code: string, res: Response) => metrics.errors.count(exchangeOf(res).service, code, port),
+    onUnexpected: (error, res) => {
+      const cause = Error.isError(error) ? error : new Error(String(error));
+      logger.error('Unexpected error', { requestId: exchangeOf(res).requestId, error: cause });
+    },
+  };
+}
+
+/** Path only: a query may hold what must not be in a log. */
+function accessLine({ method, target, status, seconds, exchange }: Completed): string {
+  const line = `${method} ${pathOf(target)} ${status || 'client gone'} in ${(seconds * 1000).toFixed(1)} ms`;
+  const { attempt, errorCode } = exchange;
+  if (errorCode?.startsWith('token_')) return `${line} (JWT refused: ${errorCode})`;
+  return attempt ? `${line} (Load balancer selected ${attempt.target.url.origin})` : line;
+}
+
+/** What a machine reads of the same request; `undefined` leaves a detail out. */
+function accessDetails({ method, status, seconds, exchange }: Completed, port: Port) {
+  return {
+    requestId: exchange.requestId,
+    port,
+    service: exchange.service,
+    method,
+    status,
+    seconds: Number(seconds.toFixed(4)),
+    replica: exchange.attempt?.target.id,
+    subject: exchange.identity?.subject,
+    cache: exchange.cacheVerdict,
+    code: exchange.errorCode,
+  };
+}
