@@ -1,22 +1,41 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import { loadSettings } from '../../config/config.ts';
+import type { ServiceDefinition } from '../../config/services.ts';
 import { Gateway } from '../../gateway/gateway.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { createLogger } from '../../lib/logging/logger.ts';
+import { ManualClock } from './manualClock.ts';
 
 export const TEST_SECRET = 'a-secret-for-tests-that-is-long-enough';
+
+/** Put it into queries, fields and bodies: a gateway that logs it fails its test. */
+export const NEVER_LOGGED = 'this-must-not-be-in-any-log-line';
 
 /** The stores that a test of the whole gateway runs against: `describe.each(STORES)`. */
 export const STORES = ['embedded', 'redis'] as const;
 export type StoreKind = (typeof STORES)[number];
 
+/** Where a replica listens, or anything that is listening and says so. */
+type Origin = string | URL | { readonly url: URL };
+
+/** Replicas alone, or with what SERVICES_FILE may say beside the service's name and path. */
+export type TestService = readonly Origin[] | TestServiceDefinition;
+
+interface TestServiceDefinition
+  extends Partial<Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency'>> {
+  readonly upstreams: readonly Origin[];
+  readonly requestTimeout?: string;
+  readonly cacheTtl?: string;
+}
+
 export interface TestGatewayOptions {
-  /** Origins of each service, by path: `{ '/budgeting': ['http://127.0.0.1:1234'] }`. */
-  readonly services: Readonly<Record<string, readonly string[]>>;
+  /** The replicas of each service, by path: `{ '/budgeting': [upstream] }`. */
+  readonly services: Readonly<Record<string, TestService>>;
   /** Further settings, as environment variables. */
   readonly env?: Readonly<Record<string, string>>;
   readonly store?: StoreKind;
@@ -31,31 +50,36 @@ export interface TestGateway extends AsyncDisposable {
   readonly internal: string;
   /** Every log line so far. */
   readonly logLines: () => Record<string, unknown>[];
+  /** The metric's value for these labels, summed over all others; 0 when there is no such series. */
+  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+  /** Stops the gateway; a manual clock is moved on for those that are cut. Fails when a log line holds a secret. */
   stop(): Promise<void>;
 }
 
 /** Both ports of a real gateway in this process, on free ports, in front of `services`. */
 export async function startGateway(options: Readonly<TestGatewayOptions>): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-test-'));
-  const settings = loadSettings(environment(options, directory));
-  const stream = new PassThrough();
-  const chunks: Buffer[] = [];
-  stream.on('data', (chunk) => chunks.push(chunk));
-  const logger = createLogger({ level: settings.logLevel, format: 'json', stream });
+  const settings = loadSettings(gatewayEnvironment(options, directory));
+  const log = new CapturedLog();
+  const logger = createLogger({ level: settings.logLevel, format: 'json', stream: log.stream });
   const { clock, random } = options;
   const gateway = await Gateway.create({ settings, logger, clock, random });
   const { externalPort, internalPort } = await gateway.start();
 
   async function stop(): Promise<void> {
-    await gateway.stop();
+    const stopped = gateway.stop();
+    if (clock instanceof ManualClock) clock.advance(settings.drainTimeoutMs);
+    await stopped;
     rmSync(directory, { recursive: true, force: true });
+    assertNothingLeaked(log.text);
   }
 
   return {
     gateway,
     external: `http://127.0.0.1:${externalPort}`,
     internal: `http://127.0.0.1:${internalPort}`,
-    logLines: () => lines(Buffer.concat(chunks).toString()),
+    logLines: () => log.lines,
+    metric: (name, labels = {}) => metricValue(gateway, name, labels),
     stop,
     [Symbol.asyncDispose]: stop,
   };
@@ -63,15 +87,33 @@ export async function startGateway(options: Readonly<TestGatewayOptions>): Promi
 
 /** A token as userManagement would issue it. */
 export function tokenFor(subject: string, claims: Readonly<Record<string, unknown>> = {}): string {
-  return jwt.sign({ sub: subject, exp: Math.floor(Date.now() / 1000) + 3600, ...claims }, TEST_SECRET);
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  // A jti, or two tokens of one second would be the same and revoked together.
+  const token = jwt.sign({ sub: subject, exp, jti: randomUUID(), ...claims }, TEST_SECRET);
+  secrets.add(token);
+  return token;
 }
 
-function environment(options: Readonly<TestGatewayOptions>, directory: string): NodeJS.ProcessEnv {
-  const services = Object.entries(options.services).map(([path, upstreams]) => ({
-    name: path.slice(1),
-    path,
-    upstreams,
-  }));
+/** No log line may hold this either: a token that somebody else has signed, for instance. */
+export function keepSecret(text: string): string {
+  secrets.add(text);
+  return text;
+}
+
+/** The field that carries `token`. */
+export function bearer(token: string): { Authorization: string } {
+  return { Authorization: `Bearer ${token}` };
+}
+
+/** The variables of a gateway in front of `services` that keeps everything else in `directory`. */
+export function gatewayEnvironment(
+  options: Readonly<TestGatewayOptions>,
+  directory: string,
+): NodeJS.ProcessEnv {
+  const services = Object.entries(options.services).map(([path, service]) => {
+    const { upstreams, ...rest } = 'upstreams' in service ? service : { upstreams: service };
+    return { name: path.slice(1), path, upstreams: upstreams.map(originOf), ...rest };
+  });
   const servicesFile = join(directory, 'services.json');
   writeFileSync(servicesFile, JSON.stringify({ services }));
   return {
@@ -82,14 +124,63 @@ function environment(options: Readonly<TestGatewayOptions>, directory: string): 
     JWT_SECRET: TEST_SECRET,
     SERVICES_FILE: servicesFile,
     DATA_DIR: directory,
-    ...(options.store === 'redis' ? { REDIS_URL: process.env.TEST_REDIS_URL } : {}),
+    // Two cores run two gateways, their origins and Redis: 50 ms would be noticed for the wrong reason.
+    STORE_TIMEOUT: '2s',
+    DRAIN_TIMEOUT: '2s',
+    ...(options.store === 'redis' ? { REDIS_URL: redisTestUrl() } : {}),
     ...options.env,
   };
 }
 
-function lines(text: string): Record<string, unknown>[] {
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
+/** A database of the shared Redis that belongs to this Jest worker: no two tests run in it at a time. */
+export function redisTestUrl(): string {
+  const url = new URL(process.env.TEST_REDIS_URL ?? '');
+  url.pathname = String(1 + (Number(process.env.JEST_WORKER_ID ?? 1) % 15));
+  return url.href;
+}
+
+function originOf(place: Origin): string {
+  return new URL(typeof place === 'object' && 'url' in place ? place.url : place).origin;
+}
+
+/** Everything that no log line may hold. */
+const secrets = new Set([TEST_SECRET, NEVER_LOGGED]);
+
+function assertNothingLeaked(log: string): void {
+  const leaked = [...secrets].filter((secret) => log.includes(secret));
+  if (leaked.length > 0) throw new Error(`a log line holds ${leaked.join(', ')}:\n${log}`);
+}
+
+class CapturedLog {
+  readonly stream = new PassThrough();
+  readonly #chunks: Buffer[] = [];
+
+  constructor() {
+    this.stream.on('data', (chunk) => this.#chunks.push(chunk));
+  }
+
+  get text(): string {
+    return Buffer.concat(this.#chunks).toString();
+  }
+
+  get lines(): Record<string, unknown>[] {
+    return this.text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+  }
+}
+
+async function metricValue(
+  { parts }: Gateway,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<number> {
+  const metric = parts.metrics.registry.getSingleMetric(name);
+  if (!metric) throw new Error(`there is no metric ${name}`);
+  const { values } = await metric.get();
+  const wanted = Object.entries(labels);
+  return values
+    .filter((series) => wanted.every(([label, value]) => series.labels[label] === value))
+    .reduce((sum, { value }) => sum + value, 0);
 }
