@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import winston from 'winston';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -23,7 +24,14 @@ export function createLogger({ level, format, stream = process.stdout }: Readonl
 
 function jsonLines(): winston.Logform.Format {
   const { combine, timestamp, errors, json } = winston.format;
-  return combine(errors({ stack: true, cause: true }), timestamp(), json());
+  return combine(errors({ stack: true, cause: true }), timestamp(), json({ replacer: withErrors }));
+}
+
+/** JSON knows nothing of an error's own parts: without this a detail that is an error would be written as {}. */
+function withErrors(_name: string, value: unknown): unknown {
+  if (!Error.isError(value)) return value;
+  const { name, message, stack, cause } = value;
+  return { name, message, code: 'code' in value ? value.code : undefined, stack, cause };
 }
 
 function readableLines(colours: boolean): winston.Logform.Format {
@@ -40,7 +48,7 @@ function readableLines(colours: boolean): winston.Logform.Format {
 }
 
 function readable(value: unknown): string {
-  if (value instanceof Error) return value.stack ?? value.message;
+  if (Error.isError(value)) return inspect(value);
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
