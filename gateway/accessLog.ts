@@ -4,8 +4,9 @@ import { pathOf } from '../lib/exchange/path.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
-import type { ErrorRepliesOptions } from './errors.ts';
+import { type ErrorRepliesOptions, REPLIES } from './errors.ts';
 import type { Port } from './port.ts';
+import type { OnRefused } from './refusal.ts';
 
 /** 1 to 128 characters that are safe in a field and in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
@@ -41,6 +42,16 @@ export function errorLog({ port, metrics, logger }: AccessLogOptions): ErrorRepl
       const cause = Error.isError(error) ? error : new Error(String(error));
       logger.error('Unexpected error', { requestId: exchangeOf(res).requestId, error: cause });
     },
+  };
+}
+
+/** Counts and logs what was refused before it became a request. */
+export function refusalLog({ port, metrics, logger }: AccessLogOptions): OnRefused {
+  return (code, requestId) => {
+    const { status } = REPLIES[code];
+    metrics.requests.count('none', 'OTHER', String(status), port);
+    metrics.errors.count('none', code, port);
+    logger.info(`Not a request: ${status}`, { requestId, port, status, code });
   };
 }
 

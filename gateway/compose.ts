@@ -1,5 +1,5 @@
 import type { NextFunction, RequestHandler } from 'express';
-import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 
 /**
  * One handler that runs `stages` in listed order. What the first of them reports as an error ends the run; whatever
@@ -7,7 +7,7 @@ import { exchangeOf } from '../lib/exchange/exchange.ts';
  */
 export function compose(stages: readonly RequestHandler[]): RequestHandler {
   return function chain(req, res, done) {
-    const { signal } = exchangeOf(res);
+    const exchange = exchangeOf(res);
     let over = false;
 
     function finish(error?: unknown): void {
@@ -16,18 +16,21 @@ export function compose(stages: readonly RequestHandler[]): RequestHandler {
       done(error);
     }
 
+    function goOn(index: number): void {
+      if (over) return;
+      if (exchange.signal.aborted) interrupted(exchange, finish);
+      else run(index);
+    }
+
     function run(index: number): void {
       const stage = stages[index];
       if (!stage) {
         finish();
         return;
       }
-      const next = ((error?: unknown) => {
-        if (error) finish(error);
-        else if (!over && !signal.aborted) run(index + 1);
-      }) as NextFunction;
+      const next = (error?: unknown) => (error ? finish(error) : goOn(index + 1));
       try {
-        const result: unknown = stage(req, res, next);
+        const result: unknown = stage(req, res, next as NextFunction);
         if (result instanceof Promise) result.catch(finish);
       } catch (error) {
         finish(error);
@@ -36,4 +39,9 @@ export function compose(stages: readonly RequestHandler[]): RequestHandler {
 
     run(0);
   };
+}
+
+/** Aborted between two stages: nobody else has seen it, unless the one who aborted replies as well. */
+function interrupted({ signal, replySettled }: Exchange, finish: (error: unknown) => void): void {
+  if (!replySettled) finish(signal.reason);
 }

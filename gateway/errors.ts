@@ -16,6 +16,13 @@ export class BadTargetError extends Error {
   readonly status = 400;
 }
 
+/** The request's content is not what its framing says. */
+export class BrokenRequestError extends Error {
+  override readonly name = 'BrokenRequestError';
+  readonly code = 'bad_request';
+  readonly status = 400;
+}
+
 /** The request target is longer than the gateway reads. */
 export class UriTooLongError extends Error {
   override readonly name = 'UriTooLongError';

@@ -1,3 +1,4 @@
+import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
 import { createParts, type Parts, type PartsOptions } from './parts.ts';
 import { GatewayServer } from './server.ts';
@@ -11,8 +12,8 @@ export class Gateway {
 
   private constructor(parts: Parts) {
     this.parts = parts;
-    this.#external = new GatewayServer(externalApp(parts));
-    this.#internal = new GatewayServer(internalApp(parts));
+    this.#external = new GatewayServer(externalApp(parts), refusalLog({ port: 'external', ...parts }));
+    this.#internal = new GatewayServer(internalApp(parts), refusalLog({ port: 'internal', ...parts }));
   }
 
   /** Rejects when the store cannot be opened. */

@@ -33,6 +33,9 @@ export function createRouter({ services, mount, chainFor }: Readonly<RouterOptio
 
   return function resolveMiddleware(req, res, next) {
     const target = req.originalUrl;
+    if (req.headers.host === undefined && req.httpVersion === '1.1') {
+      return next(new BadTargetError('HTTP/1.1 without Host (RFC 9112 section 3.2)'));
+    }
     if (target.length > MAX_TARGET_LENGTH) return next(new UriTooLongError(`${target.length} characters`));
     const parsed = parseTarget(target, mount);
     const route = parsed && routes.get(parsed.segment);

@@ -1,10 +1,12 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Express, Response } from 'express';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { problem, REPLIES, type ReplyCode } from './errors.ts';
+import { pathOf } from '../lib/exchange/path.ts';
+import { BrokenRequestError } from './errors.ts';
+import { type OnRefused, refuse } from './refusal.ts';
 import { originForm } from './target.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -12,6 +14,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 /** One listening port in front of one app. */
 export class GatewayServer {
   readonly #app: Express;
+  readonly #onRefused: OnRefused;
   readonly #server: Server;
   /** Requests under way. */
   readonly #responses = new Set<ServerResponse>();
@@ -19,16 +22,24 @@ export class GatewayServer {
   readonly #upgraded = new Set<Duplex>();
   #draining = false;
 
-  constructor(app: Express) {
+  constructor(app: Express, onRefused: OnRefused = () => {}) {
     this.#app = app;
+    this.#onRefused = onRefused;
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
+      // Node's own reply would be bare; the router refuses such a request.
+      requireHostHeader: false,
+      // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
+      shouldUpgradeCallback: asksForWebSocket,
     });
     this.#server.on('request', (req, res) => this.#handle(req, res));
+    // An expectation that nobody here knows: the request is served without it.
+    this.#server.on('checkExpectation', (req, res) => this.#handle(req, res));
     this.#server.on('upgrade', (req, socket, head) => this.#handleUpgrade(req, socket as Socket, head));
-    this.#server.on('clientError', refuseBrokenRequest);
+    this.#server.on('connect', (_req, socket) => refuse(socket, 'bad_request', onRefused));
+    this.#server.on('clientError', (error, socket) => this.#handleBroken(error, socket));
   }
 
   /** Resolves to the port really taken. Rejects when it cannot be. */
@@ -68,9 +79,29 @@ export class GatewayServer {
     this.#responses.add(res);
     res.once('close', () => this.#responses.delete(res));
     if (this.#draining) closeAfter(res);
-    // What cannot be brought into origin-form stays, and names no service.
-    req.url = originForm(req.url ?? '', req.headers.host) ?? req.url;
+    const target = req.url ?? '';
+    // What cannot be brought into origin-form names no service; Express could not even parse it.
+    req.url = originForm(target, req.headers.host) ?? `/${encodeURIComponent(pathOf(target))}`;
     this.#app(req, res);
+  }
+
+  /** Bytes that Node's parser refuses: a request that never begins, or the content of one that has begun. */
+  #handleBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
+    // The rest of what was refused already.
+    if (socket.writableEnded) return;
+    const [res, another] = [...this.#responses].filter(({ req }) => req.socket === socket);
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+    } else if (!res) {
+      const overflow = error.code === 'HPE_HEADER_OVERFLOW';
+      refuse(socket, overflow ? 'headers_too_large' : 'bad_request', this.#onRefused);
+    } else if (another || res.headersSent || res.req.complete) {
+      // An answer is owed to what came before: a refusal would pass for it.
+      socket.destroy();
+    } else {
+      closeAfter(res);
+      exchangeOf(res as Response).abort(new BrokenRequestError(error.message, { cause: error }));
+    }
   }
 
   /** A request to upgrade runs through the same app: refused, it gets a real HTTP answer. */
@@ -88,29 +119,10 @@ export class GatewayServer {
   }
 }
 
-function closeAfter(res: ServerResponse): void {
-  res.shouldKeepAlive = false;
+function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
 }
 
-/** What Node's parser refuses never becomes a request: answer on the bare socket and close it. */
-function refuseBrokenRequest(error: Error, socket: Duplex): void {
-  if (!socket.writable || ('code' in error && error.code === 'ECONNRESET')) {
-    socket.destroy();
-    return;
-  }
-  const overflow = 'code' in error && error.code === 'HPE_HEADER_OVERFLOW';
-  const code: ReplyCode = overflow ? 'headers_too_large' : 'bad_request';
-  const { status, proxyError } = REPLIES[code];
-  const body = problem(code, '');
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'Content-Type: application/problem+json',
-      `Proxy-Status: gateway; error=${proxyError}; details="${code}"`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+function closeAfter(res: ServerResponse): void {
+  res.shouldKeepAlive = false;
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { listener } from '../exchange/listener.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { TokenError } from './errors.ts';
 import type { TokenRegistry } from './tokenRegistry.ts';
@@ -44,7 +45,7 @@ export class Authenticator {
     this.#registry = options.registry;
     this.#requireActive = options.requireActive ?? false;
     this.#allowOnStoreFailure = options.onStoreFailure === 'allow';
-    this.#onStoreError = options.onStoreError ?? (() => {});
+    this.#onStoreError = listener(options.onStoreError);
     this.#clock = options.clock ?? systemClock;
   }
 

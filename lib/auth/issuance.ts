@@ -23,12 +23,9 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
  */
 export function watchForToken(res: ServerResponse, onToken: (token: string) => Promise<void>): void {
   const { write, end } = res;
+  const encoding = encodingOf(res);
   let held: Buffer[] | undefined = [];
   let heldBytes = 0;
-  let encoding = '';
-  tapHead(res, (_status, fields) => {
-    encoding = fieldValue(fields, 'content-encoding') ?? '';
-  });
 
   function letGo(): void {
     for (const chunk of held ?? []) Reflect.apply(write, res, [chunk]);
@@ -41,23 +38,40 @@ export function watchForToken(res: ServerResponse, onToken: (token: string) => P
     held.push(chunk);
     heldBytes += chunk.length;
     if (heldBytes > MAX_ANSWER_BYTES) letGo();
+    process.nextTick(callbackOf(args));
     return true;
   } as typeof write;
 
   res.end = function endHeld(this: ServerResponse, ...args: unknown[]) {
     const last = chunkOf(args);
     const content = held && Buffer.concat(last ? [...held, last] : held);
-    const token = content && this.statusCode < 300 && tokenIn(content, encoding);
+    const token = content && this.statusCode < 300 && tokenIn(content, encoding());
     if (!token) {
       letGo();
       return Reflect.apply(end, this, args) as ServerResponse;
     }
-    onToken(token).finally(() => {
-      held = undefined;
-      if (!this.destroyed) Reflect.apply(end, this, [content]);
-    });
+    // Whoever replies meanwhile, because time is up, must not find this answer in front of its own.
+    held = undefined;
+    const finish = () => {
+      if (!this.writableEnded && !this.destroyed) Reflect.apply(end, this, [content, callbackOf(args)]);
+    };
+    onToken(token).then(finish, finish);
     return this;
   } as typeof end;
+}
+
+/** Reads the answer's `Content-Encoding`, whether its head was written or is still to come. */
+function encodingOf(res: ServerResponse): () => string {
+  let written: string | undefined;
+  tapHead(res, (_status, fields) => {
+    written = fieldValue(fields, 'content-encoding') ?? '';
+  });
+  return () => written ?? String(res.getHeader('content-encoding') ?? '');
+}
+
+function callbackOf(args: readonly unknown[]): () => void {
+  const last = args.at(-1);
+  return typeof last === 'function' ? (last as () => void) : () => {};
 }
 
 /** `access_token` or `token` of a JSON object, if there is one. */

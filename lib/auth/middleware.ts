@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { exchangeOf, type Identity } from '../exchange/exchange.ts';
+import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 import { pathOf } from '../exchange/path.ts';
 import type { Authenticator } from './authenticator.ts';
 import { bearerToken } from './bearer.ts';
@@ -27,7 +28,11 @@ export interface AuthOptions {
  * or suffix makes another path public.
  */
 export function auth(options: Readonly<AuthOptions>): RequestHandler {
-  const { authenticator, onAccepted = () => {}, onRejected = () => {} } = options;
+  const { authenticator } = options;
+  const onAccepted = listener(options.onAccepted);
+  const onRejected = listener(options.onRejected);
+  const onIssued = listener(options.onIssued);
+  const onNotAdmitted = listener(options.onNotAdmitted);
   const issues = new Set(options.issuePaths);
   const revokes = new Set(options.revokePaths);
 
@@ -39,9 +44,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   }
 
   function watchIssued(res: Response): void {
-    watchForToken(res, (token) =>
-      authenticator.admit(token).then(options.onIssued, (error: Error) => options.onNotAdmitted?.(error)),
-    );
+    watchForToken(res, (token) => authenticator.admit(token).then(onIssued, onNotAdmitted));
   }
 
   return function authMiddleware(req, res, next) {
@@ -50,11 +53,12 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
       next();
       return;
     }
+    const nextIfDue = nextWhileDue(res, next);
     authenticate(req, res).then(
-      () => next(),
+      () => nextIfDue(),
       (error: unknown) => {
         if (error instanceof TokenError) onRejected(error.code);
-        next(error);
+        nextIfDue(error);
       },
     );
   };

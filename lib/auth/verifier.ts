@@ -37,13 +37,14 @@ export function createVerifier({
 
   return function verify(token) {
     const claims = checked(() =>
-      jwt.verify(token, secret, { algorithms: accepted, clockTimestamp: Math.floor(clock.now() / 1000) }),
+      jwt.verify(token, secret, { algorithms: accepted, clockTimestamp: clock.now() / 1000 }),
     );
     const { sub, exp } = claims;
     // Numbers are not what RFC 7519 asks for, but services issue them.
     const subject = typeof sub === 'number' ? String(sub) : sub;
-    if (typeof subject !== 'string' || subject === '') {
-      throw new TokenError('token_invalid', 'the token has no sub claim');
+    // Half a character (a lone surrogate) fits into no field and no key.
+    if (typeof subject !== 'string' || subject === '' || !subject.isWellFormed()) {
+      throw new TokenError('token_invalid', 'the token has no sub claim that names anybody');
     }
     return {
       token,

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
-import { exchangeOf } from '../exchange/exchange.ts';
+import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 import { tapAnswer } from '../exchange/tap.ts';
 import type { Store } from '../store/store.ts';
 import { type CacheEntry, decodeEntry, encodeEntry } from './entry.ts';
@@ -31,7 +32,8 @@ export interface CacheOptions {
  */
 export function cache(options: Readonly<CacheOptions>): RequestHandler {
   const { store, defaultTtlMs, maxEntryBytes, clock = systemClock } = options;
-  const { onVerdict = () => {}, onError = () => {} } = options;
+  const onVerdict = listener(options.onVerdict);
+  const onError = listener(options.onError);
   const now = () => clock.now();
 
   async function lookUp(key: string): Promise<CacheEntry | undefined> {
@@ -63,8 +65,8 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
   }
 
   async function answer(req: Request, res: Response): Promise<boolean> {
-    const { mayUse, mayStore } = requestDirectives(req.headers);
     const { service, identity } = exchangeOf(res);
+    const { mayUse, mayStore } = requestDirectives(req.headers, identity !== undefined);
     const key = cacheKey({ service, identity: identity?.subject, target: req.originalUrl });
     const entry = mayUse ? await lookUp(key) : undefined;
     const verdict = judge(entry, req, { mayUse, mayStore, nowMs: now() });
@@ -76,9 +78,10 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
 
   return function cacheMiddleware(req, res, next) {
     if (req.method !== 'GET' || defaultTtlMs === 0) return next();
+    const nextIfDue = nextWhileDue(res, next);
     answer(req, res).then((answered) => {
-      if (!answered) next();
-    }, next);
+      if (!answered) nextIfDue();
+    }, nextIfDue);
   };
 }
 
@@ -102,8 +105,8 @@ function judge(
   return 'hit';
 }
 
-function serve(res: Response, { fields, storedAtMs, freshUntilMs, body }: CacheEntry, nowMs: number): void {
-  const ageSeconds = Math.max(0, Math.floor((nowMs - storedAtMs) / 1000));
+function serve(res: Response, { fields, madeAtMs, freshUntilMs, body }: CacheEntry, nowMs: number): void {
+  const ageSeconds = Math.max(0, Math.floor((nowMs - madeAtMs) / 1000));
   const ttlSeconds = Math.floor((freshUntilMs - nowMs) / 1000);
   res.setHeader('Cache-Status', `gateway; hit; ttl=${ttlSeconds}`);
   res.writeHead(200, [...fields, 'Age', String(ageSeconds)]);

@@ -3,6 +3,12 @@ import CachePolicy from 'http-cache-semantics';
 
 type Fields = Readonly<Record<string, string>>;
 
+/** No answer is kept longer than a year, whatever it says. */
+const MAX_LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
+
+/** One member of a structured dictionary (RFC 8941 section 3.2), as far as cache directives need it. */
+const DIRECTIVE = /^[a-z*][a-z0-9_.*-]*(?:=(?:"[^"\\]*"|[\w?.*:/-]+))?$/;
+
 /** What a request lets a cache do (RFC 9111 section 5.2.1). */
 export interface RequestDirectives {
   /** A stored answer may be used. */
@@ -11,24 +17,35 @@ export interface RequestDirectives {
   readonly mayStore: boolean;
 }
 
-/** Requests whose answers depend on more than the key, or whose sender wants the service itself. */
-export function requestDirectives(headers: IncomingHttpHeaders): RequestDirectives {
+/**
+ * Requests whose answers depend on more than the key, or whose sender wants the service itself. Without a verified
+ * identity the key does not tell apart who sends `Authorization` (RFC 9111 section 3.5).
+ */
+export function requestDirectives(headers: IncomingHttpHeaders, isIdentified: boolean): RequestDirectives {
   const asked = `${headers['cache-control'] ?? ''},${headers.pragma ?? ''}`.toLowerCase();
   const whole = headers.range === undefined && headers.upgrade === undefined;
-  const mayStore = whole && !asked.includes('no-store');
+  const isTold = isIdentified || headers.authorization === undefined;
+  const mayStore = whole && isTold && !asked.includes('no-store');
   return { mayStore, mayUse: mayStore && !/no-cache|max-age=["]?0(?!\d)/.test(asked) };
+}
+
+export interface FreshnessOptions {
+  readonly defaultTtlMs: number;
+  readonly nowMs: number;
 }
 
 /**
  * How long an answer may be used without asking the service again, in milliseconds; 0 means it must not be
  * stored. A shared cache's rules (RFC 9111 section 3), plus `defaultTtlMs` for a 200 that says nothing of its own.
  */
-export function freshnessLifetimeMs(status: number, fields: Fields, defaultTtlMs: number): number {
-  const isEventStream = fields['content-type']?.startsWith('text/event-stream') ?? false;
-  if (status !== 200 || fields['set-cookie'] !== undefined || variesOnEverything(fields) || isEventStream)
+export function freshnessLifetimeMs(
+  status: number,
+  fields: Fields,
+  { defaultTtlMs, nowMs }: FreshnessOptions,
+): number {
+  if (status !== 200 || fields['set-cookie'] !== undefined || variesOnEverything(fields) || isEndless(fields))
     return 0;
-  // Directive names are case-insensitive; the library compares them as they are.
-  const headers = { ...fields, 'cache-control': fields['cache-control']?.toLowerCase() };
+  const headers = { ...withDirectives(fields), date: fields.date ?? new Date(nowMs).toUTCString() };
   // The identity is in the key, so the library need not know that the request was authenticated.
   const policy = new CachePolicy(
     { method: 'GET', url: '', headers: {} },
@@ -36,7 +53,14 @@ export function freshnessLifetimeMs(status: number, fields: Fields, defaultTtlMs
     { cacheHeuristic: 0 },
   );
   if (!policy.storable()) return 0;
-  return saysItsOwnLifetime(headers) ? policy.timeToLive() : defaultTtlMs;
+  // Not timeToLive(): that counts the time in which a stale answer may be used as well.
+  const lifetimeMs = saysItsOwnLifetime(headers) ? policy.maxAge() * 1000 - ageMs(fields) : defaultTtlMs;
+  return Math.min(lifetimeMs, MAX_LIFETIME_MS);
+}
+
+/** How old the answer was when it arrived, by its own `Age`. */
+export function ageMs(fields: Fields): number {
+  return /^\d{1,10}$/.test(fields.age ?? '') ? Number(fields.age) * 1000 : 0;
 }
 
 /** What the request says under the names that `Vary` lists: a stored answer serves only requests that say the same. */
@@ -55,6 +79,23 @@ export function varyingFields(
 
 function variesOnEverything(fields: Fields): boolean {
   return fields.vary?.split(',').some((name) => name.trim() === '*') ?? false;
+}
+
+/** A stream of events has no end that could be waited for. */
+function isEndless(fields: Fields): boolean {
+  return fields['content-type']?.toLowerCase().startsWith('text/event-stream') ?? false;
+}
+
+/**
+ * `CDN-Cache-Control` stands in for `Cache-Control` and `Expires` when it is there and valid (RFC 9213). Names of
+ * directives are case-insensitive; the library compares them as they are.
+ */
+function withDirectives(fields: Fields): Record<string, string | undefined> {
+  const targeted = fields['cdn-cache-control'];
+  if (targeted?.split(',').every((directive) => DIRECTIVE.test(directive.trim()))) {
+    return { ...fields, 'cache-control': targeted, expires: undefined };
+  }
+  return { ...fields, 'cache-control': fields['cache-control']?.toLowerCase() };
 }
 
 function saysItsOwnLifetime(headers: Readonly<Record<string, string | undefined>>): boolean {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import type { AnswerObserver } from '../exchange/tap.ts';
 import type { CacheEntry } from './entry.ts';
-import { freshnessLifetimeMs, varyingFields } from './policy.ts';
+import { ageMs, freshnessLifetimeMs, varyingFields } from './policy.ts';
 
 /** Fields that belong to one answer on one connection, not to what is stored. */
 const NOT_STORED: ReadonlySet<string> = new Set([
@@ -36,14 +36,15 @@ export class Recorder implements AnswerObserver {
   }
 
   head(status: number, lines: FieldLines): void {
-    const { request, defaultTtlMs, now } = this.#options;
+    const { request, defaultTtlMs } = this.#options;
     const fields = fieldsByName(lines);
-    const lifetimeMs = freshnessLifetimeMs(status, fields, defaultTtlMs);
+    const nowMs = this.#options.now();
+    const lifetimeMs = freshnessLifetimeMs(status, fields, { defaultTtlMs, nowMs });
     if (lifetimeMs <= 0) return;
     this.#entry = {
       fields: withoutTransient(lines),
-      storedAtMs: now(),
-      freshUntilMs: now() + lifetimeMs,
+      madeAtMs: nowMs - ageMs(fields),
+      freshUntilMs: nowMs + lifetimeMs,
       varying: varyingFields(fields.vary, request),
     };
   }

@@ -18,13 +18,17 @@ export function fieldValue(fields: FieldLines, lowerCaseName: string): string | 
   return undefined;
 }
 
-/** Field lines as one object, names in lower case, values of the same name joined (RFC 9110 section 5.3). */
+/**
+ * Field lines as one object, names in lower case, values of the same name joined (RFC 9110 section 5.3).
+ * It has no prototype: `constructor` is a name like any other.
+ */
 export function fieldsByName(fields: FieldLines): Record<string, string> {
-  const byName: Record<string, string> = {};
+  const byName: Record<string, string> = Object.create(null);
   for (let i = 0; i < fields.length; i += 2) {
     const name = (fields[i] as string).toLowerCase();
     const value = fields[i + 1] as string;
-    byName[name] = name in byName ? `${byName[name]}, ${value}` : value;
+    const separator = name === 'cookie' ? '; ' : ', ';
+    byName[name] = name in byName ? byName[name] + separator + value : value;
   }
   return byName;
 }

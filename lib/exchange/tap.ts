@@ -29,7 +29,9 @@ export function tapAnswer(res: ServerResponse, observer: AnswerObserver): void {
     return accepted;
   } as typeof write;
   res.end = function endTapped(this: ServerResponse, ...args: unknown[]) {
+    const again = this.writableEnded;
     Reflect.apply(end, this, args);
+    if (again) return this;
     observeChunk(observer, args);
     observer.end();
     return this;
@@ -53,8 +55,17 @@ function headFields(res: ServerResponse, args: readonly unknown[]): string[] {
   const given = args.at(-1);
   const names = rawHeaderNames(res);
   if (names.length > 0) return flatten(names.map((name) => [name, res.getHeader(name)]));
-  if (Array.isArray(given)) return given.flat().map(String);
+  if (Array.isArray(given)) return flatten(pairs(given));
   return typeof given === 'object' && given !== null ? flatten(Object.entries(given)) : [];
+}
+
+type Pair = readonly [string, OutgoingHttpHeader | undefined];
+
+/** Node takes a list of names and values by turns, and a list of pairs. */
+function pairs(given: readonly unknown[]): readonly Pair[] {
+  if (Array.isArray(given[0])) return given as readonly Pair[];
+  const names = given.filter((_, i) => i % 2 === 0);
+  return names.map((name, i) => [name, given[2 * i + 1]] as Pair);
 }
 
 /** As they were spelt. Node's types know this method on requests only. */
@@ -62,7 +73,7 @@ function rawHeaderNames(res: ServerResponse & { getRawHeaderNames?(): string[] }
   return res.getRawHeaderNames?.() ?? res.getHeaderNames();
 }
 
-function flatten(headers: readonly (readonly [string, OutgoingHttpHeader | undefined])[]): string[] {
+function flatten(headers: readonly Pair[]): string[] {
   const fields: string[] = [];
   for (const [name, value] of headers) {
     if (value === undefined) continue;

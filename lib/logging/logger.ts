@@ -1,6 +1,9 @@
 import { inspect } from 'node:util';
 import winston from 'winston';
 
+/** Causes of causes that are written out: an error may be its own. */
+const MAX_CAUSES = 8;
+
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export type LogFormat = 'json' | 'pretty';
 export type Logger = winston.Logger;
@@ -15,10 +18,12 @@ export interface LoggerOptions {
 
 /** The process's log. Lines carry `timestamp`, `level`, `message` and what the caller adds. */
 export function createLogger({ level, format, stream = process.stdout }: Readonly<LoggerOptions>): Logger {
+  const lines = format === 'json' ? jsonLines() : readableLines(isTerminal(stream));
   return winston.createLogger({
     level,
-    format: format === 'json' ? jsonLines() : readableLines(isTerminal(stream)),
-    transports: [new winston.transports.Stream({ stream })],
+    // The transport formats, because a logger would do so before it looks at the level.
+    format: winston.format.combine(),
+    transports: [new winston.transports.Stream({ stream, format: lines })],
   });
 }
 
@@ -29,9 +34,15 @@ function jsonLines(): winston.Logform.Format {
 
 /** JSON knows nothing of an error's own parts: without this a detail that is an error would be written as {}. */
 function withErrors(_name: string, value: unknown): unknown {
-  if (!Error.isError(value)) return value;
-  const { name, message, stack, cause } = value;
-  return { name, message, code: 'code' in value ? value.code : undefined, stack, cause };
+  if (typeof value === 'bigint') return String(value);
+  return Error.isError(value) ? plainError(value, MAX_CAUSES) : value;
+}
+
+function plainError(error: Error, causesLeft: number): Record<string, unknown> {
+  const { name, message, stack, cause } = error;
+  const known = { name, message, code: 'code' in error ? error.code : undefined, stack };
+  if (!Error.isError(cause)) return { ...known, cause };
+  return { ...known, cause: causesLeft > 0 ? plainError(cause, causesLeft - 1) : String(cause) };
 }
 
 function readableLines(colours: boolean): winston.Logform.Format {
@@ -48,8 +59,7 @@ function readableLines(colours: boolean): winston.Logform.Format {
 }
 
 function readable(value: unknown): string {
-  if (Error.isError(value)) return inspect(value);
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : inspect(value, { breakLength: Number.POSITIVE_INFINITY });
 }
 
 function isTerminal(stream: NodeJS.WritableStream): boolean {

@@ -1,5 +1,8 @@
 import { Counter, type Registry } from 'prom-client';
 
+/** Between the values of a key: unlike a comma or a newline it stands in no name of a service or replica. */
+const BETWEEN_VALUES = '\0';
+
 /** The value every label gets once a metric has as many series as it may have. */
 export const OVERFLOW = 'other';
 
@@ -43,7 +46,7 @@ export class CappedCounter<Label extends string> {
 
   /** Counts one under the label values, given in the order of `labels`. */
   count(...values: readonly string[]): void {
-    const key = values.join('\n');
+    const key = values.join(BETWEEN_VALUES);
     const known = this.#series.get(key);
     if (known) known.value += 1;
     else this.#add(key, values);

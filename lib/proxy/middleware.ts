@@ -71,6 +71,11 @@ function send(req: Request, res: Response, options: Readonly<ForwardOptions>): v
   const fail = (error: Error) => attempt.unanswered(error);
   const body = hasBody(req) ? new RequestBody(req, maxBodyBytes) : null;
   const call = new UpstreamCall({ res, exchange, attempt, body, silenceMs, clock, fail });
+  // http-proxy-middleware prepares asynchronously: the client may have left, or the deadline passed, meanwhile.
+  if (exchange.signal.aborted) {
+    call.onResponseError(undefined, exchange.signal.reason);
+    return;
+  }
   if (maxBodyBytes > 0 && Number(req.headers['content-length']) > maxBodyBytes) {
     call.onResponseError(undefined, new BodyTooLargeError(maxBodyBytes));
     return;

@@ -46,11 +46,18 @@ export function requestFields(
     const name = rawHeaders[i] as string;
     const lower = name.toLowerCase();
     if (lower === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
+    if (lower === 'transfer-encoding') assertPlainChunks(rawHeaders[i + 1] as string);
     if (isHopByHop(lower) || dropped.has(lower) || isOwned(lower, ownsIdentity)) continue;
     fields.push(name, rawHeaders[i + 1] as string);
   }
   addOwnFields(fields, exchange, nowMs);
   return fields.concat(forwardedFields(req, trustsPeer));
+}
+
+/** Other codings would be undone by nobody: the field that names them speaks of one connection only. */
+function assertPlainChunks(coding: string): void {
+  if (coding.trim().toLowerCase() === 'chunked') return;
+  throw new AmbiguousRequestError('a transfer coding other than chunked');
 }
 
 function addOwnFields(fields: string[], exchange: Exchange, nowMs: number): void {

@@ -1,4 +1,4 @@
-import { type Dispatcher, Pool } from 'undici';
+import { buildConnector, type Dispatcher, Pool } from 'undici';
 
 export interface TransportOptions {
   /** How long a connection to a replica may take to open. */
@@ -36,7 +36,7 @@ export class Transport {
     const known = this.#pools.get(origin);
     if (known) return known;
     const pool = new Pool(origin, {
-      connectTimeout: this.#connectTimeoutMs,
+      connect: connector(this.#connectTimeoutMs),
       allowH2: false,
       // The deadline and the silence limit are the gateway's own, one clock for all.
       headersTimeout: 0,
@@ -45,4 +45,20 @@ export class Transport {
     this.#pools.set(origin, pool);
     return pool;
   }
+}
+
+/**
+ * undici takes a reset for the end of an answer that has no length, and so a part of it for the whole: it knows a
+ * reset by this code alone, and sees the error after us.
+ */
+function connector(timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: timeoutMs, allowH2: false });
+  return (options, callback) =>
+    connect(options, (...result) => {
+      const [, socket] = result;
+      socket?.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') error.code = 'ERR_UPSTREAM_RESET';
+      });
+      callback(...result);
+    });
 }

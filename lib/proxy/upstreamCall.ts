@@ -2,21 +2,22 @@ import type { Response } from 'express';
 import { type Dispatcher, errors } from 'undici';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
-import { ClientGoneError, DrainingError } from '../exchange/errors.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import { RequestTimeoutError } from '../timeout/errors.ts';
-import {
-  BodyTooLargeError,
-  UpstreamBadResponseError,
-  UpstreamSilentError,
-  UpstreamUnreachableError,
-} from './errors.ts';
+import { UpstreamBadResponseError, UpstreamSilentError, UpstreamUnreachableError } from './errors.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type RawFields, responseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 
 type Controller = Dispatcher.DispatchController;
+
+/** How undici says that what came is no HTTP, or more of it than it reads. */
+const BROKEN_ANSWERS = [
+  errors.HTTPParserError,
+  errors.HeadersOverflowError,
+  errors.ResponseContentLengthMismatchError,
+];
 
 export interface UpstreamCallOptions {
   readonly res: Response;
@@ -88,6 +89,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     try {
       res.writeHead(status, message, fields);
     } catch (cause) {
+      withdraw(res, fields);
       throw new UpstreamBadResponseError(`status ${status} or a field of it cannot be passed on`, { cause });
     }
     this.#answered = true;
@@ -108,8 +110,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     if (status < 100) throw new UpstreamBadResponseError(`status ${status}`);
     const { res } = this.#options;
     const links = fieldValues(fields, 'link');
-    if (status === 103 && res.req.httpVersion === '1.1' && links.length > 0)
+    if (status !== 103 || res.req.httpVersion !== '1.1' || links.length === 0) return;
+    try {
       res.writeEarlyHints({ link: links });
+    } catch {
+      // Node refuses links it cannot read. They were only hints: the answer itself may be good.
+    }
   }
 
   readonly #onAbort = (): void => {
@@ -137,7 +143,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       return;
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
-    res.destroy();
+    cutShort(res);
   }
 
   #close(): void {
@@ -148,21 +154,33 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 }
 
+/** Takes back what Node kept of a head that it then refused: the next head must not carry it. */
+function withdraw(res: Response, fields: readonly string[]): void {
+  res.statusMessage = '';
+  for (let i = 0; i < fields.length; i += 2) res.removeHeader(fields[i] as string);
+}
+
+/** To an HTTP/1.0 client the end of the connection may be the end of the answer: it needs a reset. */
+function cutShort(res: Response): void {
+  if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
+  res.destroy();
+}
+
 /** Errors of the gateway pass as they are; those of the transport get the gateway's names. */
 function asProxyError(cause: Error, { target }: Attempt): Error {
   if ('status' in cause) return cause;
-  if (cause instanceof errors.HTTPParserError || cause instanceof errors.ResponseContentLengthMismatchError) {
+  if (BROKEN_ANSWERS.some((broken) => cause instanceof broken)) {
     return new UpstreamBadResponseError(`${target.id} sent a broken answer: ${cause.message}`, { cause });
   }
   return new UpstreamUnreachableError(`${target.id} did not answer: ${cause.message}`, { cause });
 }
 
-/** A caller that left, was too slow or sent too much says nothing about the replica. */
+/** A caller that left, was too slow, or sent what cannot be forwarded says nothing about the replica. */
 function blamesReplica(error: Error, body: RequestBody | null): boolean {
   if (error instanceof RequestTimeoutError) return body === null || body.awaitsReplica;
-  return !(
-    error instanceof ClientGoneError ||
-    error instanceof DrainingError ||
-    error instanceof BodyTooLargeError
+  return (
+    error instanceof UpstreamUnreachableError ||
+    error instanceof UpstreamBadResponseError ||
+    error instanceof UpstreamSilentError
   );
 }
