@@ -1,5 +1,6 @@
 import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
+import { ListenError } from './listenError.ts';
 import { createParts, type Parts, type PartsOptions } from './parts.ts';
 import { GatewayServer } from './server.ts';
 
@@ -21,11 +22,12 @@ export class Gateway {
     return new Gateway(await createParts(options));
   }
 
-  /** Listens on both ports and resolves to those really taken; rejects when one is not free. */
+  /** Listens on both ports and resolves to those really taken; rejects when one is not free, or after `stop`. */
   async start(): Promise<{ externalPort: number; internalPort: number }> {
     const { settings, logger, readiness } = this.parts;
-    const externalPort = await this.#external.listen(settings.externalPort, settings.externalHost);
-    const internalPort = await this.#internal.listen(settings.internalPort, settings.internalHost);
+    const { externalHost, internalHost } = settings;
+    const externalPort = await listen(this.#external, 'EXTERNAL', settings.externalPort, externalHost);
+    const internalPort = await listen(this.#internal, 'INTERNAL', settings.internalPort, internalHost);
     readiness.listening();
     logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
       externalPort,
@@ -53,5 +55,13 @@ export class Gateway {
     cancel();
     await Promise.all([transport.destroy(), stores.close()]);
     logger.info('Drained');
+  }
+}
+
+async function listen(server: GatewayServer, setting: string, port: number, host: string): Promise<number> {
+  try {
+    return await server.listen(port, host);
+  } catch (error) {
+    throw new ListenError(setting, port, host, error as Error);
   }
 }

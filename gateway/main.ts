@@ -3,6 +3,8 @@ import { readEnvironment } from '../config/environment.ts';
 import { createLogger, type Logger } from '../lib/logging/logger.ts';
 import { Gateway } from './gateway.ts';
 
+const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
+
 try {
   const settings = loadSettings(readEnvironment());
   await run(settings, createLogger({ level: settings.logLevel, format: logFormat(settings) }));
@@ -13,8 +15,12 @@ try {
 }
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
-  const gateway = await Gateway.create({ settings, logger });
-  stopOn(['SIGTERM', 'SIGINT'], gateway);
+  const stop = new AbortController();
+  // Not once: a terminal and npm may both pass a Ctrl-C on, and the second must not cut the draining short.
+  for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
+  const gateway = await Promise.race([Gateway.create({ settings, logger }), aborted(stop.signal)]);
+  if (!gateway) process.exit(0);
+  aborted(stop.signal).then(() => leave(gateway));
   try {
     await gateway.start();
   } catch (error) {
@@ -23,17 +29,18 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   }
 }
 
-function stopOn(signals: readonly NodeJS.Signals[], gateway: Gateway): void {
-  for (const signal of signals) {
-    process.once(signal, () => {
-      gateway.stop().then(
-        () => process.exit(0),
-        (error) => {
-          gateway.parts.logger.error('Stopping failed', { error });
-          process.exit(1);
-        },
-      );
-    });
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+async function leave(gateway: Gateway): Promise<void> {
+  try {
+    await gateway.stop();
+    process.exit(0);
+  } catch (error) {
+    gateway.parts.logger.error('Stopping failed', { error });
+    process.exit(1);
   }
 }
 
@@ -43,9 +50,5 @@ function logFormat({ logFormat: format }: Settings): 'json' | 'pretty' {
 }
 
 function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if ('code' in error && error.code === 'EADDRINUSE' && 'port' in error) {
-    return `Port ${error.port} is taken: stop what listens there, or set EXTERNAL_PORT or INTERNAL_PORT.`;
-  }
-  return error.message;
+  return Error.isError(error) ? error.message : String(error);
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -34,6 +35,8 @@ export class GatewayServer {
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
+    // http-proxy-middleware adds one for each service.
+    this.#server.setMaxListeners(0);
     this.#server.on('request', (req, res) => this.#handle(req, res));
     // An expectation that nobody here knows: the request is served without it.
     this.#server.on('checkExpectation', (req, res) => this.#handle(req, res));
@@ -42,17 +45,20 @@ export class GatewayServer {
     this.#server.on('clientError', (error, socket) => this.#handleBroken(error, socket));
   }
 
-  /** Resolves to the port really taken. Rejects when it cannot be. */
-  listen(port: number, host: string): Promise<number> {
+  /** Resolves to the port really taken. Rejects when it cannot be, and after `drain`. */
+  async listen(port: number, host: string): Promise<number> {
     const server = this.#server;
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
+    if (!this.#draining) {
       // Left out, '::' becomes 0.0.0.0 on a machine without IPv6.
-      server.listen(port, host === '::' ? undefined : host, () => {
-        server.off('error', reject);
-        resolve((server.address() as AddressInfo).port);
-      });
-    });
+      server.listen(port, host === '::' ? undefined : host);
+      await once(server, 'listening');
+    }
+    // Node forgets a close that came before it listened.
+    if (this.#draining) {
+      server.close();
+      throw Object.assign(new Error('stopped before it listened'), { code: 'ECANCELED' });
+    }
+    return (server.address() as AddressInfo).port;
   }
 
   /** Stops accepting, lets requests under way finish, and cuts what is left when `outOfTime` is aborted. */
@@ -60,7 +66,6 @@ export class GatewayServer {
     this.#draining = true;
     for (const res of this.#responses) closeAfter(res);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
     const cut = () => this.#cut();
     outOfTime.addEventListener('abort', cut, { once: true });
     if (outOfTime.aborted) cut();
@@ -71,13 +76,19 @@ export class GatewayServer {
   /** A reply where none has begun, then the end of every connection. */
   #cut(): void {
     for (const res of this.#responses) exchangeOf(res as Response).abort(new DrainingError());
-    for (const socket of this.#upgraded) socket.destroy();
-    setImmediate(() => this.#server.closeAllConnections());
+    setImmediate(() => {
+      for (const socket of this.#upgraded) socket.destroy();
+      this.#server.closeAllConnections();
+    });
   }
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
     this.#responses.add(res);
-    res.once('close', () => this.#responses.delete(res));
+    res.once('close', () => {
+      this.#responses.delete(res);
+      // An answer that had promised to keep its connection before the drain began.
+      if (this.#draining) setImmediate(() => this.#server.closeIdleConnections());
+    });
     if (this.#draining) closeAfter(res);
     const target = req.url ?? '';
     // What cannot be brought into origin-form names no service; Express could not even parse it.

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { suggest } from '../config/suggest.ts';
 import { isServiceName, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
@@ -9,6 +10,8 @@ export const HELP = `Runs the ten services, a service registry and the gateway, 
 
 Usage: npm run playground -- [flags]      or      node playground/main.ts [flags]
 
+  --only budgeting,sharing run just these services; the gateway answers 404 for the others. Repeat it or separate
+                           by commas. Each keeps its port
   --replicas budgeting=3   how many replicas of a service to run, 1..${MAX_REPLICAS}; repeat it or separate by commas.
                            Extra replicas take the next free ports from 20 above the base port (8100) up
   --redis[=url]            keep the gateway's shared state in a Redis that runs already, by default
@@ -16,7 +19,7 @@ Usage: npm run playground -- [flags]      or      node playground/main.ts [flags
   --external-port 8000     the gateway's port for users
   --internal-port 8001     the gateway's port for services
   --registry-port 9000     the service registry's port
-  --base-port 8080         the first service's port; the other nine take the following ones
+  --base-port 8080         the first service's port; the other nine have the following ones
   --no-gateway             services and registry only
   --help                   this text
 
@@ -34,7 +37,7 @@ export interface Flags {
   readonly internalPort: number;
   readonly registryPort: number;
   readonly basePort: number;
-  /** Replicas of each service, 1 where the flags say nothing. */
+  /** Replicas of each service: 0 where `--only` leaves it out, else 1 where the flags say nothing. */
   readonly replicas: Readonly<Record<ServiceName, number>>;
   /** Missing: the embedded store. */
   readonly redisUrl?: string;
@@ -55,7 +58,7 @@ export function parseFlags(args: readonly string[]): Flags {
     internalPort: portFlag('internal-port', values['internal-port']),
     registryPort: portFlag('registry-port', values['registry-port']),
     basePort: portFlag('base-port', values['base-port'], MAX_PORT - SERVICE_NAMES.length + 1),
-    replicas: replicaCounts(values.replicas),
+    replicas: replicaCounts(values.only, values.replicas),
     ...(values.redis !== undefined && { redisUrl: redisFlag(values.redis) }),
   };
 }
@@ -72,6 +75,7 @@ function readArgs(args: readonly string[]) {
         'internal-port': { type: 'string', default: '8001' },
         'registry-port': { type: 'string', default: '9000' },
         'base-port': { type: 'string', default: '8080' },
+        only: { type: 'string', multiple: true, default: [] },
         replicas: { type: 'string', multiple: true, default: [] },
         redis: { type: 'string' },
       },
@@ -95,20 +99,35 @@ function redisFlag(value: string): string {
   throw new FlagError(`--redis must be a URL such as ${DEFAULT_REDIS_URL}, got ${JSON.stringify(value)}`);
 }
 
-function replicaCounts(values: readonly string[]): Record<ServiceName, number> {
-  const counts = Object.fromEntries(SERVICE_NAMES.map((name) => [name, 1])) as Record<ServiceName, number>;
-  for (const part of values.flatMap((value) => value.split(','))) {
-    const [, name = part, count = ''] = /^(.*?)=(.*)$/.exec(part) ?? [];
-    if (!isServiceName(name)) {
-      throw new FlagError(
-        `--replicas knows no service ${JSON.stringify(name)}; the services are ${SERVICE_NAMES.join(', ')}`,
-      );
-    }
+function replicaCounts(only: readonly string[], replicas: readonly string[]): Record<ServiceName, number> {
+  const running =
+    only.length > 0 ? separated(only).map((name) => serviceNamed('--only', name)) : SERVICE_NAMES;
+  const counts = Object.fromEntries(
+    SERVICE_NAMES.map((name) => [name, running.includes(name) ? 1 : 0]),
+  ) as Record<ServiceName, number>;
+  for (const part of separated(replicas)) {
+    const [, text = part, count = ''] = /^(.*?)=(.*)$/.exec(part) ?? [];
+    const name = serviceNamed('--replicas', text);
     if (!/^\d{1,2}$/.test(count) || Number(count) < 1 || Number(count) > MAX_REPLICAS) {
       const form = `--replicas must look like ${name}=3, with 1 to ${MAX_REPLICAS}`;
       throw new FlagError(`${form}, got ${JSON.stringify(part)}`);
     }
+    if (counts[name] === 0) throw new FlagError(`--replicas names ${name}, which --only leaves out`);
     counts[name] = Number(count);
   }
   return counts;
+}
+
+/** What a repeatable flag lists, whichever way. */
+function separated(values: readonly string[]): string[] {
+  return values.flatMap((value) => value.split(','));
+}
+
+function serviceNamed(flag: string, name: string): ServiceName {
+  if (isServiceName(name)) return name;
+  const meant = suggest(name, SERVICE_NAMES);
+  const hint = meant ? ` (did you mean ${meant}?)` : '';
+  throw new FlagError(
+    `${flag} knows no service ${JSON.stringify(name)}${hint}; the services are ${SERVICE_NAMES.join(', ')}`,
+  );
 }

@@ -19,7 +19,7 @@ export async function planReplicas(flags: Flags): Promise<PlannedReplica[]> {
     service,
     number: 1,
     port: flags.basePort === 0 ? 0 : flags.basePort + index,
-  }));
+  })).filter(({ service }) => flags.replicas[service] > 0);
   const wanted = [...infrastructurePorts(flags), ...first.map(servicePort)];
   await assertFree(wanted);
   const extra = extraReplicas(flags);
@@ -43,7 +43,10 @@ function servicePort({ service, port }: PlannedReplica): WantedPort {
 
 function extraReplicas({ replicas }: Flags): Pick<PlannedReplica, 'service' | 'number'>[] {
   return SERVICE_NAMES.flatMap((service) =>
-    Array.from({ length: replicas[service] - 1 }, (_, index) => ({ service, number: index + 2 })),
+    Array.from({ length: Math.max(0, replicas[service] - 1) }, (_, index) => ({
+      service,
+      number: index + 2,
+    })),
   );
 }
 

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How often a service makes sure that the registry still lists it. */
 const CHECK_EVERY_MS = 3000;
 const CALL_TIMEOUT_MS = 2000;
 
@@ -20,6 +19,8 @@ export interface RegistrationOptions {
   readonly entry: RegistrationEntry;
   /** Takes a line for people whenever something changes. */
   readonly print: (line: string) => void;
+  /** How long it trusts to be listed still, in milliseconds. Default: 3000. */
+  readonly checkEveryMs?: number;
 }
 
 /** A replica's place in the registry: registering is repeatable, so being listed is checked by doing it again. */
@@ -27,12 +28,14 @@ export class Registration {
   readonly #registryUrl: string;
   readonly #entry: RegistrationEntry;
   readonly #print: (line: string) => void;
+  readonly #checkEveryMs: number;
   #state: 'new' | 'listed' | 'unreachable' = 'new';
 
-  constructor({ registryUrl, entry, print }: RegistrationOptions) {
+  constructor({ registryUrl, entry, print, checkEveryMs = CHECK_EVERY_MS }: RegistrationOptions) {
     this.#registryUrl = registryUrl;
     this.#entry = entry;
     this.#print = print;
+    this.#checkEveryMs = checkEveryMs;
   }
 
   /** Registers, unless that is done; a registry that cannot be reached is reported, once, and not thrown. */
@@ -51,7 +54,7 @@ export class Registration {
 
   /** Keeps the place until `stopping` is aborted, then gives it up. */
   async keep(stopping: AbortSignal): Promise<void> {
-    while (await sleptUnless(stopping)) await this.ensure();
+    while (await sleptUnless(stopping, this.#checkEveryMs)) await this.ensure();
     await this.#call('DELETE', `/deregister?service_id=${encodeURIComponent(this.#entry.host)}`).catch(
       () => {},
     );
@@ -69,8 +72,8 @@ export class Registration {
   }
 }
 
-async function sleptUnless(stopping: AbortSignal): Promise<boolean> {
-  await sleep(CHECK_EVERY_MS, undefined, { signal: stopping }).catch(() => {});
+async function sleptUnless(stopping: AbortSignal, ms: number): Promise<boolean> {
+  await sleep(ms, undefined, { signal: stopping }).catch(() => {});
   return !stopping.aborted;
 }
 

@@ -1,8 +1,8 @@
 import { styleText } from 'node:util';
-import { SERVICE_NAMES } from './catalogue.ts';
+import { SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 import type { Child } from './child.ts';
 import type { PlaygroundUrls } from './messages.ts';
-import { READY_MADE_USER } from './services/userManagement.ts';
+import { READY_MADE_USER } from './services/readyMadeUser.ts';
 
 type Format = Parameters<typeof styleText>[0];
 
@@ -59,15 +59,26 @@ export function table(urls: PlaygroundUrls, pids: Readonly<Record<string, number
   return lines.map((line, index) => (index === 0 ? paint('bold', line) : line)).join('\n');
 }
 
-/** Three lines to paste into a shell. */
-export function curlLines({ external, internal, registry, services }: PlaygroundUrls): string {
-  const users = external ? `${external}/userManagement` : services.userManagement[0];
-  const budgeting = external ? `${external}/budgeting` : services.budgeting[0];
+/** Lines to paste into a shell: a log-in and a call with its token, if somebody gives tokens, and one without. */
+export function curlLines(urls: PlaygroundUrls): string {
+  const { external, internal, registry, services } = urls;
+  const service = exampleService(urls);
+  const path = service === 'budgeting' ? '/api/transactions' : '/health';
+  const forUsers = (name: ServiceName) => (external ? `${external}/${name}` : services[name][0]);
   const { username, password } = READY_MADE_USER;
-  return [
-    `TOKEN=$(curl -s -X POST ${users}/auth/login -H "Content-Type: application/json" \\`,
+  const withToken = [
+    `TOKEN=$(curl -s -X POST ${forUsers('userManagement')}/auth/login -H "Content-Type: application/json" \\`,
     `  -d '${JSON.stringify({ username, password })}' | jq -r .access_token)`,
-    `curl -i -H "Authorization: Bearer $TOKEN" ${budgeting}/api/transactions`,
-    internal ? `curl -i ${internal}/internal/budgeting/api/transactions` : `curl -i ${registry}/services`,
+    `curl -i -H "Authorization: Bearer $TOKEN" ${forUsers(service)}${path}`,
+  ];
+  return [
+    ...(services.userManagement.length > 0 ? withToken : []),
+    internal ? `curl -i ${internal}/internal/${service}${path}` : `curl -i ${registry}/services`,
   ].join('\n');
+}
+
+/** The one with the most to show of those that run. */
+function exampleService({ services }: PlaygroundUrls): ServiceName {
+  const running = SERVICE_NAMES.filter((name) => services[name].length > 0);
+  return running.find((name) => name === 'budgeting') ?? running[0] ?? 'budgeting';
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 
-/** The directory of one run. It is removed when the playground stops. */
+/** The directory of one run. It is removed when the playground stops; a SIGKILL of the playground leaves it behind. */
 export interface RunFiles {
   /** For the gateway's embedded store. */
   readonly dataDir: string;
@@ -11,7 +11,7 @@ export interface RunFiles {
   readonly remove: () => Promise<void>;
 }
 
-/** Writes what the gateway needs to find the services. */
+/** Writes what the gateway needs to find the services, those that run: for it there are no others. */
 export async function createRunFiles(
   upstreams: Readonly<Record<ServiceName, readonly string[]>>,
 ): Promise<RunFiles> {
@@ -26,7 +26,7 @@ export async function createRunFiles(
 }
 
 function servicesOf(upstreams: Readonly<Record<ServiceName, readonly string[]>>) {
-  const services = SERVICE_NAMES.map((segment) => {
+  const services = SERVICE_NAMES.filter((segment) => upstreams[segment].length > 0).map((segment) => {
     const name = registryNameOf(segment);
     const aliases = [`${name}-service`, segment].filter((alias) => alias !== name);
     return { name, path: `/${segment}`, upstreams: upstreams[segment], aliases };

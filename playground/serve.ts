@@ -1,15 +1,13 @@
 // Runs one replica of one service: node playground/serve.ts --service budgeting --port 8087
 import './lifeline.ts';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { isServiceName, registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 import { FlagError, portFlag } from './flags.ts';
 import { announce, endOnFault, endWith, listenOnLoopback, print, stoppingSignal } from './lifecycle.ts';
 import { assertFree, LOOPBACK } from './ports.ts';
 import { Registration } from './registration.ts';
-import { type Replica, replicaIdOf, serviceApp } from './service.ts';
-import { SERVICES } from './services/index.ts';
+import { type Replica, replicaIdOf, serverFor } from './service.ts';
 
 const USAGE = `Usage: node playground/serve.ts --service budgeting --port 8087 [--replica 1] [--registry URL]`;
 
@@ -45,9 +43,7 @@ async function serve({ service, port: wantedPort, number, registryUrl }: ServeFl
   await assertFree([{ port: wantedPort, for: service, flag: '--port' }]);
   const stopping = stoppingSignal();
   const replica = { service, id: replicaIdOf(service, number) };
-  const { routes, attach } = await SERVICES[service](process.env);
-  const server = createServer(serviceApp(replica, routes));
-  attach?.(server, replica, stopping);
+  const server = await serverFor(replica, process.env, stopping);
   const port = await listenOnLoopback(server, wantedPort);
   const registration = registryUrl === undefined ? undefined : registrationOf(replica, port, registryUrl);
   await registration?.ensure();

@@ -1,8 +1,9 @@
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import express, { type Express, type Router } from 'express';
 import { registryNameOf, type ServiceName } from './catalogue.ts';
 import { answerError } from './httpError.ts';
 import { common } from './services/common.ts';
+import { SERVICES } from './services/index.ts';
 import { streams } from './services/streams.ts';
 
 const REPLICA_ID_CHARACTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
@@ -32,6 +33,18 @@ export function replicaIdOf(service: ServiceName, number: number, random = Math.
     () => REPLICA_ID_CHARACTERS[Math.floor(random() * REPLICA_ID_CHARACTERS.length)],
   );
   return `padstack_${registryNameOf(service)}-service.${number}.${suffix.join('')}`;
+}
+
+/** A server for the replica, which does not listen yet. Rejects when `env` lacks something that the service needs. */
+export async function serverFor(
+  replica: Replica,
+  env: NodeJS.ProcessEnv,
+  stopping: AbortSignal,
+): Promise<Server> {
+  const { routes, attach } = await SERVICES[replica.service](env);
+  const server = createServer(serviceApp(replica, routes));
+  attach?.(server, replica, stopping);
+  return server;
 }
 
 /** The base of all ten: every answer names its replica, and the diagnostic endpoints stand beside its own. */

@@ -1,23 +1,32 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import WebSocket from 'ws';
 import { BUILT_IN_SERVICES } from '../config/services.ts';
 import { registryNameOf, SERVICE_NAMES, type ServiceName } from '../playground/catalogue.ts';
 import { gatewayEnvironment } from '../playground/gateway.ts';
 import { portOf } from '../playground/ports.ts';
+import { curlLines } from '../playground/report.ts';
 import { createRunFiles } from '../playground/runFiles.ts';
 import { eventually } from './support/eventually.ts';
 import { isAlive, runPlayground, startPlayground, type TestPlayground } from './support/playground.ts';
 
-/** Eleven processes on two cores that other tests use as well. */
+/** Thirteen processes on two cores that other tests use as well. */
 const STARTS_WITHIN_MS = 30_000;
 
 describe('playground command', () => {
   it('explains itself with --help', async () => {
     const { exitCode, stdout } = await runPlayground(['--help']);
     expect(exitCode).toBe(0);
-    for (const flag of ['--replicas', '--redis', '--external-port', '--base-port', '--no-gateway']) {
+    for (const flag of [
+      '--only',
+      '--replicas',
+      '--redis',
+      '--external-port',
+      '--base-port',
+      '--no-gateway',
+    ]) {
       expect(stdout).toContain(flag);
     }
   });
@@ -52,63 +61,115 @@ describe('playground command', () => {
 });
 
 describe('running playground', () => {
-  let playground: TestPlayground | undefined;
+  // Below the ports that the system hands out, so that no other test has one of them.
+  const base = 20_000 + (process.pid % 1000) * 10;
+  let playground: TestPlayground;
+
+  beforeAll(async () => {
+    playground = await startPlayground([`--base-port=${base}`, '--replicas=budgeting=2']);
+  }, STARTS_WITHIN_MS);
+
+  afterAll(async () => {
+    await playground?.stop();
+  });
+
+  it('runs every service and as many replicas as asked, and shows what runs where', async () => {
+    const { urls, pids } = playground;
+    const output = playground.output();
+    expect(Object.keys(urls.services)).toEqual(SERVICE_NAMES);
+    expect(Object.keys(pids)).toHaveLength(13);
+    for (const [service, replicas] of Object.entries(urls.services)) {
+      expect(replicas).toHaveLength(service === 'budgeting' ? 2 : 1);
+      for (const [index, url] of replicas.entries()) {
+        const name = `${service}.${index + 1}`;
+        expect(output).toMatch(new RegExp(`^${name} +${url} +${pids[name]} +/${service}$`, 'm'));
+        expect((await fetch(`${url}/health`)).status).toBe(200);
+      }
+    }
+    expect(output).toMatch(new RegExp(`^gateway +${urls.external} +${pids.gateway} `, 'm'));
+    expect(output).toMatch(new RegExp(`^ +${urls.internal} +services: `, 'm'));
+    expect(output).toMatch(new RegExp(`^registry +${urls.registry} +${pids.registry} `, 'm'));
+    expect(output).toContain('jq -r .access_token');
+    expect(output).toContain('/api/transactions');
+  });
+
+  it('gives each service its port, and extra replicas the next free ones', () => {
+    const { services } = playground.urls;
+    const ports = Object.values(services).map(([url]) => Number(new URL(url ?? '').port));
+    expect(ports).toEqual(SERVICE_NAMES.map((_, index) => base + index));
+    const extra = Number(new URL(services.budgeting[1] ?? '').port);
+    expect(extra).toBeGreaterThanOrEqual(base + 20);
+    expect(extra).toBeLessThan(base + 40);
+  });
+
+  it('has every replica in the registry, healthy, when it is ready', async () => {
+    const listed = await registered(playground);
+    const names = new Set(listed.map(({ name }) => name));
+    expect(listed).toHaveLength(11);
+    expect([...names].sort().join(' ')).toBe(
+      'budgeting cab-booking checkin communication fund-raising lost-found notification sharing tea-management user-management',
+    );
+    for (const { host, status, url } of listed) {
+      expect(host).toMatch(/^padstack_[a-z-]+-service\.[12]\.[a-z0-9]{25}$/);
+      expect(status).toBe('healthy');
+      expect((await fetch(`${url}/health`)).headers.get('X-Replica')).toBe(host);
+    }
+  });
+
+  it('is ready for the walk-through: log in, call with the token, call internally', async () => {
+    const { external, internal } = playground.urls;
+    const login = await fetch(`${external}/userManagement/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ username: 'test@example.com', password: 'password' }),
+    });
+    const { access_token } = (await login.json()) as { access_token: string };
+    const headers = { Authorization: `Bearer ${access_token}` };
+    expect((await fetch(`${external}/budgeting/api/transactions`, { headers })).status).toBe(200);
+    expect((await fetch(`${external}/budgeting/api/transactions`)).status).toBe(401);
+    const replicas = new Set<string | null>();
+    for (let call = 0; call < 3; call++) {
+      const answer = await fetch(`${internal}/internal/budgeting/api/balance`);
+      replicas.add(answer.headers.get('X-Replica'));
+    }
+    expect(replicas.size).toBe(2);
+  });
+
+  it('stops in order: the gateway drains while the services still answer', async () => {
+    const { urls, pids } = playground;
+    const socket = new WebSocket(`${urls.services.communication[0]?.replace('http', 'ws')}/ws`);
+    await once(socket, 'open');
+    const closed = once(socket, 'close');
+    const stream = await fetch(`${urls.internal}/internal/sharing/stream?chunks=3&ms=100`);
+    const stopped = playground.stop();
+    expect(await stream.text()).toBe('chunk 1 of 3\nchunk 2 of 3\nchunk 3 of 3\n');
+    expect(await closed).toEqual([1001, Buffer.from('the service is stopping')]);
+    expect(await stopped).toBe(0);
+    expect(Object.values(pids).filter(isAlive)).toEqual([]);
+    expect(playground.output()).not.toContain('✘');
+  });
+});
+
+describe('playground without the gateway', () => {
+  let playground: TestPlayground;
+
+  async function start(...flags: string[]): Promise<TestPlayground> {
+    playground = await startPlayground(['--no-gateway', '--only=budgeting', ...flags]);
+    return playground;
+  }
 
   afterEach(async () => {
     await playground?.stop();
-    playground = undefined;
   });
 
-  it(
-    'runs every service and as many replicas as asked, and shows what runs where',
-    async () => {
-      playground = await startPlayground([
-        '--no-gateway',
-        '--replicas=budgeting=3,checkin=2',
-        '--replicas=sharing=2',
-      ]);
-      const { urls, pids } = playground;
-      expect(urls.external).toBeUndefined();
-      expect(Object.keys(urls.services)).toEqual(SERVICE_NAMES);
-      expect(
-        [urls.services.budgeting, urls.services.checkin, urls.services.sharing].map(({ length }) => length),
-      ).toEqual([3, 2, 2]);
-      for (const url of Object.values(urls.services).flat()) {
-        expect(playground.output()).toContain(url);
-        expect((await fetch(`${url}/health`)).status).toBe(200);
-      }
-      for (const [name, pid] of Object.entries(pids)) {
-        expect(playground.output()).toMatch(new RegExp(`${name} +http://127.0.0.1:\\d+ +${pid} `));
-      }
-      expect(playground.output()).toContain('jq -r .access_token');
-      expect(playground.output()).toContain('/api/transactions');
-    },
-    STARTS_WITHIN_MS,
-  );
-
-  it(
-    'takes the base port and the nine after it, and extra replicas 20 above',
-    async () => {
-      // Below the ports that the system hands out, so that no other test has one of them.
-      const base = 20_000 + (process.pid % 1000) * 10;
-      playground = await startPlayground(['--no-gateway', `--base-port=${base}`, '--replicas=booking=2']);
-      expect(playground.urls.services.userManagement).toEqual([`http://127.0.0.1:${base}`]);
-      expect(playground.urls.services.sharing).toEqual([`http://127.0.0.1:${base + 9}`]);
-      const [first, second] = playground.urls.services.booking.map((url) => Number(new URL(url).port));
-      expect(first).toBe(base + 4);
-      expect(second).toBeGreaterThanOrEqual(base + 20);
-      expect(second).toBeLessThan(base + 40);
-    },
-    STARTS_WITHIN_MS,
-  );
-
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  it.each(['SIGINT', 'SIGHUP'] as const)(
     'stops every child on %s and exits with 0',
     async (signal) => {
-      playground = await startPlayground(['--no-gateway']);
-      expect(await playground.stop(signal)).toBe(0);
-      expect(Object.values(playground.pids).filter(isAlive)).toEqual([]);
-      expect(playground.output()).not.toContain('✘');
+      const { stop, pids, output } = await start();
+      expect(Object.keys(pids)).toEqual(['registry', 'budgeting.1']);
+      expect(await stop(signal)).toBe(0);
+      expect(Object.values(pids).filter(isAlive)).toEqual([]);
+      expect(output()).not.toContain('✘');
     },
     STARTS_WITHIN_MS,
   );
@@ -116,42 +177,44 @@ describe('running playground', () => {
   it(
     'takes a Ctrl-C in a shell, which npm repeats, for one',
     async () => {
-      playground = await startPlayground(['--no-gateway']);
-      process.kill(-playground.pid, 'SIGINT');
-      process.kill(-playground.pid, 'SIGINT');
-      expect(await playground.exited).toBe(0);
-      expect(playground.output()).not.toContain('✘');
+      const { pid, exited, output } = await start();
+      process.kill(-pid, 'SIGINT');
+      process.kill(-pid, 'SIGINT');
+      expect(await exited).toBe(0);
+      expect(output()).not.toContain('✘');
     },
     STARTS_WITHIN_MS,
   );
 
   it(
-    'leaves no orphans when it is killed',
+    'reports a service that dies and goes on, and one that stops leaves the registry',
     async () => {
-      playground = await startPlayground(['--no-gateway']);
-      const pids = Object.values(playground.pids);
-      expect(pids.filter(isAlive)).toHaveLength(11);
-      await playground.stop('SIGKILL');
-      await eventually('all children have ended', () => !pids.some(isAlive));
-    },
-    STARTS_WITHIN_MS,
-  );
-
-  it(
-    'reports a service that dies and goes on',
-    async () => {
-      playground = await startPlayground(['--no-gateway', '--replicas=budgeting=2']);
-      process.kill(playground.pids['budgeting.2'] ?? 0, 'SIGKILL');
+      const { urls, pids, output, stop } = await start('--replicas=budgeting=2');
+      process.kill(pids['budgeting.2'] ?? 0, 'SIGKILL');
       await eventually('the death is reported', () =>
-        playground?.output().includes('✘ budgeting.2 was killed by SIGKILL. It wrote nothing.'),
+        output().includes('✘ budgeting.2 was killed by SIGKILL. It wrote nothing.'),
       );
-      const [first] = playground.urls.services.budgeting;
-      expect((await fetch(`${first}/health`)).status).toBe(200);
-      expect(await playground.stop()).toBe(0);
+      expect((await fetch(`${urls.services.budgeting[0]}/health`)).status).toBe(200);
+      expect(await registered(playground)).toHaveLength(2);
+      process.kill(pids['budgeting.1'] ?? 0, 'SIGTERM');
+      await eventually('it has left', async () => (await registered(playground)).length === 1);
+      expect(await stop()).toBe(0);
     },
     STARTS_WITHIN_MS,
   );
 });
+
+interface Registered {
+  readonly name: string;
+  readonly host: string;
+  readonly url: string;
+  readonly status: string;
+}
+
+async function registered({ urls }: TestPlayground): Promise<Registered[]> {
+  const answer = await fetch(`${urls.registry}/services`);
+  return (await answer.json()) as Registered[];
+}
 
 describe('what the gateway is given', () => {
   const settings = {
@@ -202,5 +265,41 @@ describe('what the gateway is given', () => {
       BUILT_IN_SERVICES.map((service) => ({ ...service, upstreams: [`http://127.0.0.1${service.path}`] })),
     );
     expect(SERVICE_NAMES.map(registryNameOf)).toEqual(BUILT_IN_SERVICES.map(({ name }) => name));
+  });
+
+  it('leaves out the services that do not run', async () => {
+    const upstreams = Object.fromEntries(SERVICE_NAMES.map((name) => [name, [] as string[]]));
+    const files = await createRunFiles({
+      ...(upstreams as Record<ServiceName, string[]>),
+      sharing: ['http://127.0.0.1:8089'],
+    });
+    const { services } = JSON.parse(await readFile(files.servicesFile, 'utf8'));
+    await files.remove();
+    expect(services).toMatchObject([{ path: '/sharing', upstreams: ['http://127.0.0.1:8089'] }]);
+  });
+});
+
+describe('what is suggested to try', () => {
+  const none = Object.fromEntries(SERVICE_NAMES.map((name) => [name, []])) as unknown as Record<
+    ServiceName,
+    string[]
+  >;
+  const registry = 'http://r';
+
+  it('is a log-in and a call with its token when somebody gives tokens', () => {
+    const services = { ...none, userManagement: ['http://u'], budgeting: ['http://b'] };
+    const gateway = { external: 'http://e', internal: 'http://i' };
+    expect(curlLines({ registry, services, ...gateway })).toMatch(
+      /http:\/\/e\/userManagement\/auth\/login[\s\S]*\$TOKEN" http:\/\/e\/budgeting\/api\/transactions\ncurl -i http:\/\/i\/internal\/budgeting\/api\/transactions$/,
+    );
+    expect(curlLines({ registry, services })).toMatch(
+      /http:\/\/u\/auth\/login[\s\S]*\$TOKEN" http:\/\/b\/api\/transactions\ncurl -i http:\/\/r\/services$/,
+    );
+  });
+
+  it('is what works without a token when nobody does', () => {
+    const services = { ...none, sharing: ['http://s'] };
+    const gateway = { external: 'http://e', internal: 'http://i' };
+    expect(curlLines({ registry, services, ...gateway })).toBe('curl -i http://i/internal/sharing/health');
   });
 });

@@ -26,6 +26,10 @@ describe('parseFlags', () => {
     { args: ['--replicas', 'budgeting=3'], expected: { replicas: { budgeting: 3, sharing: 1 } } },
     { args: ['--replicas=budgeting=3,sharing=2'], expected: { replicas: { budgeting: 3, sharing: 2 } } },
     {
+      args: ['--only=budgeting,userManagement', '--only', 'sharing', '--replicas=sharing=2'],
+      expected: { replicas: { userManagement: 1, budgeting: 1, sharing: 2, checkin: 0 } },
+    },
+    {
       args: ['--replicas=budgeting=3', '--replicas=sharing=2'],
       expected: { replicas: { budgeting: 3, sharing: 2 } },
     },
@@ -49,6 +53,20 @@ describe('parseFlags', () => {
     { args: ['--replicas=budgeting=0'], message: 'with 1 to 20, got "budgeting=0"' },
     { args: ['--replicas=budgeting=21'], message: 'with 1 to 20, got "budgeting=21"' },
     { args: ['--replicas=budgeting=2=3'], message: 'got "budgeting=2=3"' },
+    {
+      args: ['--replicas=budgetting=2'],
+      message: '--replicas knows no service "budgetting" (did you mean budgeting?); the services are userM',
+    },
+    {
+      args: ['--only=budgeting,user-managment'],
+      message: '--only knows no service "user-managment" (did you mean userManagement?); the services are ',
+    },
+    { args: ['--only=tea'], message: '--only knows no service "tea"; the services are userManagement, ' },
+    { args: ['--only='], message: '--only knows no service ""; the services are userManagement, ' },
+    {
+      args: ['--only=budgeting', '--replicas=sharing=2'],
+      message: '--replicas names sharing, which --only leaves out',
+    },
     { args: ['--replica=budgeting=2'], message: "'--replica'" },
     { args: ['budgeting'], message: "'budgeting'" },
   ])('refuses $args', ({ args, message }) => {

@@ -1,24 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { portOf } from '../playground/ports.ts';
+import { Registration } from '../playground/registration.ts';
 import { registryApp } from '../playground/registry/app.ts';
-import { check } from '../playground/registry/healthChecks.ts';
+import { check, keepChecking } from '../playground/registry/healthChecks.ts';
 import { Replicas } from '../playground/registry/replicas.ts';
 import { eventually } from './support/eventually.ts';
-import { startPlayground, type TestPlayground } from './support/playground.ts';
 
-const STARTS_WITHIN_MS = 30_000;
-/** More than the services' and the registry's own intervals, on a busy machine. */
-const NOTICED_WITHIN_MS = 15_000;
-
-interface Listed {
-  readonly id: string;
-  readonly host: string;
-  readonly name: string;
-  readonly url: string;
-  readonly status: string;
-}
+const SOON_MS = 1;
 
 async function listen(server: Server): Promise<string> {
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -135,68 +125,57 @@ describe('registry', () => {
     expect(replicas.list()).toMatchObject([{ status: 'healthy' }]);
   });
 
+  it('keeps asking its replicas how they are', async () => {
+    const stopping = new AbortController();
+    const checking = keepChecking(replicas, stopping.signal, SOON_MS);
+    replicas.register(replica);
+    const status = () => replicas.list()[0]?.status;
+    await eventually('it is healthy', () => status() === 'healthy');
+    upstream.status = 500;
+    await eventually('it is unhealthy', () => status() === 'unhealthy');
+    upstream.status = 200;
+    await eventually('it is healthy again', () => status() === 'healthy');
+    stopping.abort();
+    await checking;
+  });
+
   it('does not bring back a replica that left while it was checked', async () => {
     await check(replicas, replica);
     expect(replicas.list()).toEqual([]);
   });
-});
 
-describe('registry of the playground', () => {
-  let playground: TestPlayground;
+  describe('registration', () => {
+    const stopping = new AbortController();
+    let printed: string[];
 
-  beforeAll(async () => {
-    playground = await startPlayground(['--no-gateway', '--replicas=budgeting=2']);
-  }, STARTS_WITHIN_MS);
+    beforeEach(() => {
+      printed = [];
+    });
 
-  afterAll(async () => {
-    await playground?.stop();
-  });
-
-  async function listed(): Promise<Listed[]> {
-    return (await (await fetch(`${playground.urls.registry}/services`)).json()) as Listed[];
-  }
-
-  async function budgeting(): Promise<Listed[]> {
-    return (await listed()).filter(({ name }) => name === 'budgeting');
-  }
-
-  it('lists every replica as healthy under its registry name when the playground is ready', async () => {
-    const services = await listed();
-    const names = new Set(services.map(({ name }) => name));
-    expect(services).toHaveLength(11);
-    expect([...names].sort().join(' ')).toBe(
-      'budgeting cab-booking checkin communication fund-raising lost-found notification sharing tea-management user-management',
-    );
-    for (const { host, status, url } of services) {
-      expect(host).toMatch(/^padstack_[a-z-]+-service\.[12]\.[a-z0-9]{25}$/);
-      expect(status).toBe('healthy');
-      expect((await fetch(`${url}/health`)).headers.get('X-Replica')).toBe(host);
+    function registration(registryUrl: string): Registration {
+      const print = (line: string) => void printed.push(line);
+      return new Registration({ registryUrl, entry: replica, print, checkEveryMs: SOON_MS });
     }
+
+    it('is repeated when the registry has lost it, and given up at the end', async () => {
+      const registered = registration(registry);
+      await registered.ensure();
+      expect(await listed()).toMatchObject([{ id: replica.host, status: 'healthy' }]);
+      const kept = registered.keep(stopping.signal);
+      await call('DELETE', `/deregister?service_id=${replica.host}`);
+      await eventually('it is reported', () => printed.length > 0);
+      expect(printed).toEqual(['was missing in the registry, registered again']);
+      expect(await listed()).toMatchObject([{ id: replica.host, status: 'healthy' }]);
+      stopping.abort();
+      await kept;
+      expect(await listed()).toEqual([]);
+    });
+
+    it('reports a registry that cannot be reached, once', async () => {
+      const registered = registration('http://127.0.0.1:1');
+      await registered.ensure();
+      await registered.ensure();
+      expect(printed).toEqual([expect.stringMatching(/^cannot register, trying again: .+/)]);
+    });
   });
-
-  it(
-    'lists a replica that was deregistered again before long',
-    async () => {
-      const [tripped] = await budgeting();
-      const call = `${playground.urls.registry}/deregister?service_id=${tripped?.id}`;
-      expect((await fetch(call, { method: 'DELETE' })).status).toBe(200);
-      expect(await budgeting()).toHaveLength(1);
-      await eventually('it is back', async () => (await budgeting()).length === 2, NOTICED_WITHIN_MS);
-      const said = () => playground.output().includes('was missing in the registry, registered again');
-      await eventually('it is reported', said);
-    },
-    STARTS_WITHIN_MS,
-  );
-
-  it(
-    'loses a replica that stops in order, and finds one unhealthy that is killed',
-    async () => {
-      process.kill(playground.pids['budgeting.1'] ?? 0, 'SIGTERM');
-      await eventually('it has left', async () => (await budgeting()).length === 1);
-      process.kill(playground.pids['budgeting.2'] ?? 0, 'SIGKILL');
-      const found = async () => (await budgeting())[0]?.status === 'unhealthy';
-      await eventually('it is found unhealthy', found, NOTICED_WITHIN_MS);
-    },
-    STARTS_WITHIN_MS,
-  );
 });

@@ -1,29 +1,38 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { request, type Server } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import WebSocket from 'ws';
 import { SERVICE_NAMES, type ServiceName } from '../playground/catalogue.ts';
-import { startPlayground, type TestPlayground } from './support/playground.ts';
+import { listenOnLoopback } from '../playground/lifecycle.ts';
+import { replicaIdOf, serverFor } from '../playground/service.ts';
 
-const STARTS_WITHIN_MS = 30_000;
 const JWT_SECRET = 'the secret of this test';
 const MEBIBYTE = 2 ** 20;
 
-let playground: TestPlayground;
+const stopping = new AbortController();
+const servers: Server[] = [];
+const ports = new Map<ServiceName, number>();
 
+// All in this process, which is quicker by far than one for each; those are for playground.test.ts.
 beforeAll(async () => {
-  playground = await startPlayground(['--no-gateway'], { JWT_SECRET });
-}, STARTS_WITHIN_MS);
+  for (const service of SERVICE_NAMES) {
+    const replica = { service, id: replicaIdOf(service, 1) };
+    const server = await serverFor(replica, { JWT_SECRET }, stopping.signal);
+    ports.set(service, await listenOnLoopback(server, 0));
+    servers.push(server);
+  }
+});
 
-afterAll(async () => {
-  await playground?.stop();
+afterAll(() => {
+  stopping.abort();
+  for (const server of servers) server.close().closeAllConnections();
 });
 
 function urlOf(service: ServiceName, path: string): string {
-  return playground.urls.services[service][0] + path;
+  return `http://127.0.0.1:${ports.get(service)}${path}`;
 }
 
 function get(service: ServiceName, path: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -202,6 +211,11 @@ describe('userManagement', () => {
       iat: expect.any(Number),
       exp: (claims.iat ?? 0) + 3600,
     });
+  });
+
+  it('does not start without the secret that it signs with', async () => {
+    const replica = { service: 'userManagement', id: 'x' } as const;
+    await expect(serverFor(replica, {}, stopping.signal)).rejects.toThrow('set JWT_SECRET');
   });
 
   it('gives every login a token of its own', async () => {

@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ensureCommand, INSTALLS_WITHIN_MS } from './support/command.ts';
 import { Shell, startInTerminal, type Terminal } from './support/shell.ts';
 import { matches, readWalkthrough } from './support/walkthrough.ts';
 
 const PAGES = ['README.md', 'docs/walkthrough.md'];
+/** What the pages ask their readers to have, by Debian package. */
+const COMMANDS = { curl: 'curl', jq: 'jq', ab: 'apache2-utils', wrk: 'wrk' };
+
+beforeAll(() => {
+  for (const [command, debianPackage] of Object.entries(COMMANDS)) ensureCommand(command, debianPackage);
+}, INSTALLS_WITHIN_MS);
 
 for (const page of PAGES) {
   const acts = readWalkthrough(readFileSync(new URL(`../${page}`, import.meta.url), 'utf8'));

@@ -9,13 +9,13 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 type Decoder = (content: Buffer) => Buffer;
 
 const limit = { maxOutputLength: MAX_ANSWER_BYTES };
-const DECODERS: Readonly<Record<string, Decoder>> = {
-  identity: (content) => content,
-  gzip: (content) => gunzipSync(content, limit),
-  deflate: (content) => inflateSync(content, limit),
-  br: (content) => brotliDecompressSync(content, limit),
-  zstd: (content) => zstdDecompressSync(content, limit),
-};
+const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ['identity', (content) => content],
+  ['gzip', (content) => gunzipSync(content, limit)],
+  ['deflate', (content) => inflateSync(content, limit)],
+  ['br', (content) => brotliDecompressSync(content, limit)],
+  ['zstd', (content) => zstdDecompressSync(content, limit)],
+]);
 
 /**
  * Watches a login's or registration's answer for a token. Up to 64 KiB of it are held back until `onToken` has
@@ -76,7 +76,7 @@ function callbackOf(args: readonly unknown[]): () => void {
 
 /** `access_token` or `token` of a JSON object, if there is one. */
 function tokenIn(content: Buffer, encoding: string): string | undefined {
-  const decode = DECODERS[encoding.trim().toLowerCase() || 'identity'];
+  const decode = DECODERS.get(encoding.trim().toLowerCase() || 'identity');
   if (!decode || content.length > MAX_ANSWER_BYTES) return undefined;
   try {
     const { access_token, token } = JSON.parse(decode(content).toString('utf8'));

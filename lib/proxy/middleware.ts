@@ -3,7 +3,7 @@ import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
-import { exchangeOf } from '../exchange/exchange.ts';
+import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { BodyTooLargeError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
 import { hasBody, RequestBody } from './requestBody.ts';
@@ -45,11 +45,12 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   });
 
   return function forwardMiddleware(req, res, next) {
-    const { signal } = exchangeOf(res);
-    if (signal.aborted) return next(signal.reason);
-    attemptOf(req, options).whenUnanswered(next);
-    if (exchangeOf(res).upgradeHead) upgrade(proxy, req, fieldsOptions(options), options.upgrades);
-    else proxy(req, res, next).catch(next);
+    const { signal, upgradeHead } = exchangeOf(res);
+    const nextIfDue = nextWhileDue(res, next);
+    if (signal.aborted) return nextIfDue(signal.reason);
+    attemptOf(req, options).whenUnanswered(nextIfDue);
+    if (upgradeHead) upgrade(proxy, req, fieldsOptions(options), options.upgrades);
+    else proxy(req, res, nextIfDue).catch(nextIfDue);
   };
 }
 

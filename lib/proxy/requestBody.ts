@@ -30,7 +30,14 @@ export class RequestBody extends Readable {
     super();
     this.#req = req;
     this.#maxBytes = maxBytes;
+    // Whoever sends it listens, but not to the very end: an error after that must not end the process.
+    this.on('error', () => {});
     req.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
+  }
+
+  /** Bytes that have arrived so far. */
+  get receivedBytes(): number {
+    return this.#bytes;
   }
 
   /** Whether the next step is the replica's: all content has arrived, or the replica does not read on. */

@@ -25,7 +25,7 @@ export class Silence {
   }
 
   heard(): void {
-    this.#lastSoundAtMs = this.#clock.now();
+    this.#lastSoundAtMs = this.#clock.ticks();
   }
 
   stop(): void {
@@ -33,7 +33,7 @@ export class Silence {
   }
 
   readonly #check = (): void => {
-    const leftMs = this.#lastSoundAtMs + this.#limitMs - this.#clock.now();
+    const leftMs = this.#lastSoundAtMs + this.#limitMs - this.#clock.ticks();
     if (leftMs > 0) this.#cancel = this.#clock.after(leftMs, this.#check);
     else this.#onSilent();
   };

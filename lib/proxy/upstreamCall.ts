@@ -1,23 +1,17 @@
 import type { Response } from 'express';
-import { type Dispatcher, errors } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
-import { RequestTimeoutError } from '../timeout/errors.ts';
-import { UpstreamBadResponseError, UpstreamSilentError, UpstreamUnreachableError } from './errors.ts';
+import { beginAnswer } from './answerHead.ts';
+import { UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
+import { asProxyError, blamesReplica } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type RawFields, responseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 
 type Controller = Dispatcher.DispatchController;
-
-/** How undici says that what came is no HTTP, or more of it than it reads. */
-const BROKEN_ANSWERS = [
-  errors.HTTPParserError,
-  errors.HeadersOverflowError,
-  errors.ResponseContentLengthMismatchError,
-];
 
 export interface UpstreamCallOptions {
   readonly res: Response;
@@ -38,6 +32,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #silence: Silence | undefined;
   #answered = false;
   #bodyBegun = false;
+  /** How much of the request's content had arrived when the answer was last looked at. */
+  #seenBytes = 0;
   #over = false;
 
   constructor(options: UpstreamCallOptions) {
@@ -85,25 +81,28 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   /** Begins the client's answer. What Node refuses to send is thrown: undici then reports it as our error. */
   #answer(status: number, message: string, fields: string[]): void {
-    const { res, attempt, clock, silenceMs } = this.#options;
-    try {
-      res.writeHead(status, message, fields);
-    } catch (cause) {
-      withdraw(res, fields);
-      throw new UpstreamBadResponseError(`status ${status} or a field of it cannot be passed on`, { cause });
-    }
+    const { res, attempt, body, clock, silenceMs } = this.#options;
+    beginAnswer(res, status, reasonPhrase(message), fields);
     this.#answered = true;
     attempt.answered(status);
     // Content that came along leaves in one packet with the head; a head alone leaves at once.
     process.nextTick(() => {
       if (!this.#bodyBegun && !this.#over) res.flushHeaders();
     });
-    if (fieldValue(fields, 'content-type')?.startsWith('text/event-stream')) return;
-    this.#silence = new Silence(clock, silenceMs, () =>
-      this.#controller?.abort(new UpstreamSilentError(silenceMs)),
-    );
+    if (fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream')) return;
+    this.#seenBytes = body?.receivedBytes ?? 0;
+    this.#silence = new Silence(clock, silenceMs, this.#onSilent);
     this.#silence.start();
   }
+
+  /** A replica that still gets content to read may be silent until it has it all. */
+  readonly #onSilent = (): void => {
+    const { body, silenceMs } = this.#options;
+    const receivedBytes = body?.receivedBytes ?? 0;
+    if (receivedBytes === this.#seenBytes) this.#controller?.abort(new UpstreamSilentError(silenceMs));
+    else this.#silence?.start();
+    this.#seenBytes = receivedBytes;
+  };
 
   /** Early hints (103) travel on; other interim answers are of no use to the client. */
   #inform(status: number, fields: string[]): void {
@@ -154,33 +153,13 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Takes back what Node kept of a head that it then refused: the next head must not carry it. */
-function withdraw(res: Response, fields: readonly string[]): void {
-  res.statusMessage = '';
-  for (let i = 0; i < fields.length; i += 2) res.removeHeader(fields[i] as string);
-}
-
 /** To an HTTP/1.0 client the end of the connection may be the end of the answer: it needs a reset. */
 function cutShort(res: Response): void {
   if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
   res.destroy();
 }
 
-/** Errors of the gateway pass as they are; those of the transport get the gateway's names. */
-function asProxyError(cause: Error, { target }: Attempt): Error {
-  if ('status' in cause) return cause;
-  if (BROKEN_ANSWERS.some((broken) => cause instanceof broken)) {
-    return new UpstreamBadResponseError(`${target.id} sent a broken answer: ${cause.message}`, { cause });
-  }
-  return new UpstreamUnreachableError(`${target.id} did not answer: ${cause.message}`, { cause });
-}
-
-/** A caller that left, was too slow, or sent what cannot be forwarded says nothing about the replica. */
-function blamesReplica(error: Error, body: RequestBody | null): boolean {
-  if (error instanceof RequestTimeoutError) return body === null || body.awaitsReplica;
-  return (
-    error instanceof UpstreamUnreachableError ||
-    error instanceof UpstreamBadResponseError ||
-    error instanceof UpstreamSilentError
-  );
+/** undici reads the bytes as UTF-8 where they can be read so; Node writes characters as latin1. */
+function reasonPhrase(message: string): string {
+  return Buffer.from(message).toString('latin1');
 }

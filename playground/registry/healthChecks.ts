@@ -4,10 +4,14 @@ import type { RegisteredReplica, Replicas } from './replicas.ts';
 const CHECK_EVERY_MS = 5000;
 const CHECK_TIMEOUT_MS = 2000;
 
-/** Asks every registered replica how it is, all at once and again and again, until `stopping` is aborted. */
-export async function keepChecking(replicas: Replicas, stopping: AbortSignal): Promise<void> {
+/** Asks every registered replica how it is, all at once, every `everyMs`, until `stopping` is aborted. */
+export async function keepChecking(
+  replicas: Replicas,
+  stopping: AbortSignal,
+  everyMs = CHECK_EVERY_MS,
+): Promise<void> {
   try {
-    for await (const _ of every(CHECK_EVERY_MS, undefined, { signal: stopping })) {
+    for await (const _ of every(everyMs, undefined, { signal: stopping })) {
       await Promise.all(replicas.registered().map((replica) => check(replicas, replica)));
     }
   } catch (error) {

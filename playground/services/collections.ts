@@ -32,8 +32,10 @@ const COLLECTIONS = {
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, readonly Item[]>>>>;
 
+export type CollectionsName = keyof typeof COLLECTIONS;
+
 /** `GET` and `POST /<collection>`, `GET` and `DELETE /<collection>/<id>`, for each collection of the service. */
-export function collections(service: keyof typeof COLLECTIONS): Service {
+export function collections(service: CollectionsName): Service {
   const routes = Router();
   for (const [name, items] of Object.entries(COLLECTIONS[service])) addCollection(routes, name, items);
   return { routes };

@@ -1,21 +1,21 @@
 import type { ServiceName } from '../catalogue.ts';
-import type { ServiceFactory } from '../service.ts';
-import { budgeting } from './budgeting.ts';
-import { collections } from './collections.ts';
-import { communication } from './communication.ts';
-import { notification } from './notification.ts';
-import { teaManagement } from './teaManagement.ts';
-import { userManagement } from './userManagement.ts';
+import type { Service, ServiceFactory } from '../service.ts';
+import type { CollectionsName } from './collections.ts';
 
+/** Each process runs one of them, and loads no more than that. */
 export const SERVICES: Readonly<Record<ServiceName, ServiceFactory>> = {
-  userManagement,
-  notification,
-  teaManagement,
-  communication,
-  booking: () => collections('booking'),
-  checkin: () => collections('checkin'),
-  lostFound: () => collections('lostFound'),
-  budgeting,
-  fundRaising: () => collections('fundRaising'),
-  sharing: () => collections('sharing'),
+  userManagement: async (env) => (await import('./userManagement.ts')).userManagement(env),
+  notification: async () => (await import('./notification.ts')).notification(),
+  teaManagement: async () => (await import('./teaManagement.ts')).teaManagement(),
+  communication: async () => (await import('./communication.ts')).communication(),
+  booking: () => collectionsOf('booking'),
+  checkin: () => collectionsOf('checkin'),
+  lostFound: () => collectionsOf('lostFound'),
+  budgeting: async () => (await import('./budgeting.ts')).budgeting(),
+  fundRaising: () => collectionsOf('fundRaising'),
+  sharing: () => collectionsOf('sharing'),
 };
+
+async function collectionsOf(service: CollectionsName): Promise<Service> {
+  return (await import('./collections.ts')).collections(service);
+}

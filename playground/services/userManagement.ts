@@ -5,9 +5,7 @@ import { z } from 'zod';
 import { bodyAs, HttpError } from '../httpError.ts';
 import type { Service } from '../service.ts';
 import { hashPassword, isPassword, type PasswordHash } from './passwords.ts';
-
-/** There from the start, for the walk-throughs; the id is the one the documentation uses. */
-export const READY_MADE_USER = { id: '123', username: 'test@example.com', password: 'password' } as const;
+import { READY_MADE_USER } from './readyMadeUser.ts';
 
 const TOKEN_OPTIONS = { algorithm: 'HS256', expiresIn: '1h' } as const;
 

@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ensureCommand } from './command.ts';
 import { eventually } from './eventually.ts';
 
 /** Options of redis-server for a server that keeps every acknowledged write across `kill()` and `restart()`. */
@@ -68,49 +69,9 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/**
- * Makes sure that `redis-server` can be run: it is on the PATH, or is installed when that is possible without
- * asking (root on Debian or Ubuntu). Otherwise throws the one line that says what to install.
- */
+/** Makes sure that `redis-server` can be run, as `ensureCommand` does. */
 export function ensureRedisBinary(): void {
-  if (hasRedis()) return;
-  if (!isRootOnDebian()) {
-    throw new Error(
-      'The tests need redis-server on the PATH: install Redis 6 or newer, or set TEST_REDIS_URL',
-    );
-  }
-  process.stderr.write('redis-server is missing: installing it with apt-get\n');
-  withoutStartingServices(() => {
-    aptGet('update');
-    aptGet('install', '-y', '--no-install-recommends', 'redis-server');
-  });
-  if (!hasRedis()) throw new Error('apt-get installed redis-server, but it is not on the PATH');
-}
-
-function aptGet(...args: readonly string[]): void {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  execFileSync('apt-get', ['-q', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-/** Debian asks this file whether a package that is being installed may start its service. */
-function withoutStartingServices(install: () => void): void {
-  const policy = '/usr/sbin/policy-rc.d';
-  const isOurs = !existsSync(policy);
-  if (isOurs) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    install();
-  } finally {
-    if (isOurs) rmSync(policy);
-  }
-}
-
-function hasRedis(): boolean {
-  return spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
-}
-
-function isRootOnDebian(): boolean {
-  if (process.getuid?.() !== 0 || !existsSync('/etc/os-release')) return false;
-  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8'));
+  ensureCommand('redis-server', 'redis-server', 'install Redis 6 or newer, or set TEST_REDIS_URL');
 }
 
 interface Running {

@@ -1,0 +1,24 @@
+/** The gateway cannot listen where its settings say; the message names the setting and how to mend it. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly code = 'cannot_listen';
+
+  /** `setting` is what the names of both settings begin with: `EXTERNAL` or `INTERNAL`. */
+  constructor(setting: string, port: number, host: string, cause: NodeJS.ErrnoException) {
+    super(explain(setting, port, host, cause.code), { cause });
+  }
+}
+
+function explain(setting: string, port: number, host: string, code = 'unknown reason'): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `${setting}_PORT is "${port}", but something else listens there: stop it, or set another port`;
+    case 'EACCES':
+      return `${setting}_PORT is "${port}": expected a port that this user may listen on, such as one above 1023`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${setting}_HOST is "${host}": expected an address of this machine`;
+    default:
+      return `${setting}_PORT "${port}" of ${setting}_HOST "${host}" cannot be listened on (${code})`;
+  }
+}

@@ -1,0 +1,244 @@
+import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { StoreUnavailableError } from '../lib/store/store.ts';
+import { BrokenListener } from './support/brokenListener.ts';
+import { ManualClock } from './support/manualClock.ts';
+import { FailingStore, memoryStore } from './support/memoryStore.ts';
+import { ACTIVE_TTL_MS, type AuthParts, authParts, HOUR_MS, sign } from './support/tokens.ts';
+
+async function outcome({ authenticator }: AuthParts, token: string): Promise<string> {
+  try {
+    return (await authenticator.authenticate(token)).subject;
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+async function revoke({ authenticator }: AuthParts, token: string): Promise<void> {
+  await authenticator.revoke(await authenticator.authenticate(token));
+}
+
+describe('Authenticator', () => {
+  it('accepts a valid token that nobody has seen, and stores it as active', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock);
+    expect(await outcome(parts, token)).toBe('alice');
+    await turn();
+    const stored = JSON.parse(String(await parts.store.get(`token:${token}`)));
+    expect(stored).toEqual({ sub: 'alice', exp: Math.floor(parts.clock.now() / 1000) + 3600 });
+  });
+
+  it('verifies the signature of a token once', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock);
+    for (let i = 0; i < 5; i += 1) await parts.authenticator.authenticate(token);
+    expect(parts.verified).toEqual([token]);
+  });
+
+  it('remembers no token that was wrong', async () => {
+    const parts = authParts();
+    for (let i = 0; i < 3; i += 1) expect(await outcome(parts, 'garbage')).toBe('token_invalid');
+    expect(parts.verified).toHaveLength(3);
+  });
+
+  it('does not accept a remembered token past its expiry', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock);
+    expect(await outcome(parts, token)).toBe('alice');
+    parts.clock.advance(HOUR_MS + 1_000);
+    expect(await outcome(parts, token)).toBe('token_expired');
+  });
+
+  it('refuses a token once it is revoked', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock);
+    await revoke(parts, token);
+    expect(await outcome(parts, token)).toBe('token_revoked');
+  });
+
+  it('refuses it on every gateway that shares the store', async () => {
+    const clock = new ManualClock();
+    const store = memoryStore(clock);
+    const [here, there] = [authParts({ clock, store }), authParts({ clock, store })];
+    const token = sign(clock);
+    expect(await outcome(there, token)).toBe('alice');
+    await revoke(here, token);
+    expect(await outcome(there, token)).toBe('token_revoked');
+  });
+
+  it('refuses the revoked token only', async () => {
+    const parts = authParts();
+    const [first, second] = [sign(parts.clock), sign(parts.clock, { jti: 'second' })];
+    await revoke(parts, first);
+    expect(await outcome(parts, second)).toBe('alice');
+  });
+
+  it('remembers a revocation until the very end of the token, fractions included', async () => {
+    const parts = authParts();
+    const endsMs = parts.clock.now() + 10_700;
+    const token = sign(parts.clock, { exp: endsMs / 1000 });
+    await revoke(parts, token);
+    for (let i = 0; i < 12; i += 1) {
+      expect(await outcome(parts, token)).not.toBe('alice');
+      parts.clock.advance(1_000);
+    }
+    expect(await outcome(parts, token)).toBe('token_expired');
+  });
+
+  it('revokes a token that never expires for years', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock, { exp: undefined });
+    await revoke(parts, token);
+    parts.clock.advance(5 * 365 * 24 * HOUR_MS);
+    expect(await outcome(parts, token)).toBe('token_revoked');
+  });
+
+  it('names a revoked token in the store by its digest alone', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock);
+    await revoke(parts, token);
+    const digest = createHash('sha256').update(token).digest('hex');
+    expect(await parts.store.get(`blacklist:${digest}`)).toBeDefined();
+    expect(await parts.store.get(`token:${token}`)).toBeUndefined();
+  });
+
+  it('admits a token that a service has just issued', async () => {
+    const parts = authParts({ requireActive: true });
+    const token = sign(parts.clock);
+    await parts.authenticator.admit(token);
+    expect(await outcome(parts, token)).toBe('alice');
+    expect(parts.verified).toEqual([token]);
+  });
+
+  it('admits no token that is not valid', async () => {
+    const parts = authParts();
+    await expect(parts.authenticator.admit('garbage')).rejects.toMatchObject({ code: 'token_invalid' });
+    await expect(parts.authenticator.admit(sign(parts.clock, { exp: 1 }))).rejects.toMatchObject({
+      code: 'token_expired',
+    });
+  });
+});
+
+describe('Authenticator, a token that must be active', () => {
+  it('is refused when it is valid but not known', async () => {
+    const parts = authParts({ requireActive: true });
+    expect(await outcome(parts, sign(parts.clock))).toBe('token_revoked');
+  });
+
+  it('is accepted for as long as it is used', async () => {
+    const parts = authParts({ requireActive: true });
+    const token = sign(parts.clock, { exp: undefined });
+    await parts.authenticator.admit(token);
+    for (let i = 0; i < 20; i += 1) {
+      parts.clock.advance(ACTIVE_TTL_MS / 2);
+      expect(await outcome(parts, token)).toBe('alice');
+      await turn();
+    }
+    parts.clock.advance(ACTIVE_TTL_MS);
+    expect(await outcome(parts, token)).toBe('token_revoked');
+  });
+
+  it('is stored again at half its life and not at every request', async () => {
+    const clock = new ManualClock();
+    const store = memoryStore(clock);
+    const sets: string[] = [];
+    const counting = Object.assign(Object.create(store), {
+      get: (key: string) => store.get(key),
+      delete: (key: string) => store.delete(key),
+      set: (key: string, value: string, ttlMs: number) => {
+        sets.push(key);
+        return store.set(key, value, ttlMs);
+      },
+    });
+    const parts = authParts({ clock, store: counting });
+    const token = sign(clock);
+    for (let i = 0; i < 5; i += 1) await parts.authenticator.authenticate(token);
+    expect(sets).toHaveLength(1);
+    clock.advance(ACTIVE_TTL_MS / 2 - 1);
+    await parts.authenticator.authenticate(token);
+    expect(sets).toHaveLength(1);
+    clock.advance(1);
+    await parts.authenticator.authenticate(token);
+    expect(sets).toEqual([`token:${token}`, `token:${token}`]);
+  });
+
+  it('is not stored beyond its own expiry', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock, { exp: Math.floor(parts.clock.now() / 1000) + 5 });
+    await parts.authenticator.admit(token);
+    parts.clock.advance(5_000);
+    expect(await parts.store.get(`token:${token}`)).toBeUndefined();
+  });
+});
+
+describe('Authenticator without its store', () => {
+  function failingParts(onStoreFailure: 'refuse' | 'allow') {
+    const clock = new ManualClock();
+    const store = new FailingStore(memoryStore(clock));
+    const errors: Error[] = [];
+    const onStoreError = (error: Error) => void errors.push(error);
+    return { parts: authParts({ clock, store, onStoreFailure, onStoreError }), store, errors };
+  }
+
+  it('refuses by default: nobody knows what was revoked', async () => {
+    const { parts, errors } = failingParts('refuse');
+    expect(await outcome(parts, sign(parts.clock))).toBe('store_unavailable');
+    expect(errors).toEqual([]);
+  });
+
+  it('accepts a good signature when told to, and tells of the failure', async () => {
+    const { parts, errors } = failingParts('allow');
+    expect(await outcome(parts, sign(parts.clock))).toBe('alice');
+    expect(errors).toEqual([expect.any(StoreUnavailableError)]);
+  });
+
+  it('never accepts a bad signature', async () => {
+    const { parts } = failingParts('allow');
+    expect(await outcome(parts, 'garbage')).toBe('token_invalid');
+  });
+
+  it('rejects what it cannot revoke, even when told to allow', async () => {
+    const { parts } = failingParts('allow');
+    await expect(revoke(parts, sign(parts.clock))).rejects.toBeInstanceOf(StoreUnavailableError);
+  });
+
+  it('accepts again as soon as the store is back', async () => {
+    const { parts, store } = failingParts('refuse');
+    const token = sign(parts.clock);
+    expect(await outcome(parts, token)).toBe('store_unavailable');
+    store.failing = false;
+    expect(await outcome(parts, token)).toBe('alice');
+  });
+
+  it('tries again to store a token as active when that failed', async () => {
+    const clock = new ManualClock();
+    const store = memoryStore(clock);
+    let failing = true;
+    const errors: Error[] = [];
+    const readOnly = Object.assign(Object.create(store), {
+      get: (key: string) => store.get(key),
+      set: async (key: string, value: string, ttlMs: number) => {
+        if (failing) throw new StoreUnavailableError('read only');
+        await store.set(key, value, ttlMs);
+      },
+    });
+    const parts = authParts({ clock, store: readOnly, onStoreError: (error) => void errors.push(error) });
+    const token = sign(clock);
+    expect(await outcome(parts, token)).toBe('alice');
+    await turn();
+    expect(errors).toHaveLength(1);
+    failing = false;
+    expect(await outcome(parts, token)).toBe('alice');
+    await turn();
+    expect(await store.get(`token:${token}`)).toBeDefined();
+  });
+
+  it('stands a listener that throws', async () => {
+    using broken = new BrokenListener();
+    const clock = new ManualClock();
+    const store = new FailingStore(memoryStore(clock));
+    const parts = authParts({ clock, store, onStoreFailure: 'allow', onStoreError: broken.listen });
+    expect(await outcome(parts, sign(clock))).toBe('alice');
+  });
+});

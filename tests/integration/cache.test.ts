@@ -1,0 +1,382 @@
+import { gzipSync } from 'node:zlib';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { createClient } from 'redis';
+import { eventually } from '../support/eventually.ts';
+import {
+  bearer,
+  redisTestUrl,
+  STORES,
+  startGateway,
+  type TestGateway,
+  tokenFor,
+} from '../support/gateway.ts';
+import { ManualClock } from '../support/manualClock.ts';
+import { RawClient, request, sendRaw } from '../support/rawClient.ts';
+import { emptyTestRedis } from '../support/storeProbe.ts';
+import { says, saysAndResets, startRawUpstream, startUpstream, type Upstream } from '../support/upstream.ts';
+
+const ann = tokenFor('ann');
+const bob = tokenFor('bob');
+
+const get = (
+  gateway: TestGateway,
+  path = '/budgeting/x',
+  token = ann,
+  headers: Record<string, string> = {},
+) => fetch(`${gateway.external}${path}`, { headers: { ...bearer(token), ...headers } });
+
+/** An upstream that counts its answers and sends these fields with each. */
+function counting(fields: Record<string, string | string[]> = {}, status = 200): Promise<Upstream> {
+  let answers = 0;
+  return startUpstream((_req, res) => {
+    answers += 1;
+    res.writeHead(status, fields).end(`answer ${answers}`);
+  });
+}
+
+/** Waits until the answer to `path` is stored: storing happens behind the client's back. */
+async function stored(gateway: TestGateway, path = '/budgeting/x', token = ann): Promise<void> {
+  await eventually('it is stored', async () => {
+    const answer = await get(gateway, path, token);
+    await answer.text();
+    return answer.headers.get('X-Cache') === 'HIT';
+  });
+}
+
+/** Whether a second request of the same kind is answered from the cache. */
+async function isCached(
+  gateway: TestGateway,
+  headers: Record<string, string> = {},
+  path = '/budgeting/x',
+): Promise<boolean> {
+  await (await get(gateway, path, ann, headers)).text();
+  // The store is asked in order: what this one was to store is there once another has been stored and read.
+  await (await get(gateway, '/other/x')).text();
+  await stored(gateway, '/other/x');
+  const answer = await get(gateway, path, ann, headers);
+  await answer.text();
+  return answer.headers.get('X-Cache') === 'HIT';
+}
+
+describe.each(STORES)('the cache in the %s store', (store) => {
+  beforeEach(emptyTestRedis);
+
+  async function start(upstream: Upstream, options: Partial<Parameters<typeof startGateway>[0]> = {}) {
+    return startGateway({
+      services: { '/budgeting': [upstream], '/other': [upstream] },
+      store,
+      ...options,
+    });
+  }
+
+  it('answers the second GET itself and says so', async () => {
+    await using upstream = await counting({ 'X-Own': 'a', ETag: '"1"' });
+    await using gateway = await start(upstream);
+    const first = await get(gateway);
+    expect(await first.text()).toBe('answer 1');
+    expect(first.headers.get('X-Cache')).toBe('MISS');
+    expect(first.headers.get('Cache-Status')).toBe('gateway; fwd=uri-miss');
+    await stored(gateway);
+    const second = await get(gateway);
+    expect(await second.text()).toBe('answer 1');
+    expect(second.headers.get('X-Cache')).toBe('HIT');
+    expect(second.headers.get('Cache-Status')).toMatch(/^gateway; hit; ttl=(29|30)$/);
+    expect(second.headers.get('X-Own')).toBe('a');
+    expect(second.headers.get('ETag')).toBe('"1"');
+    expect(second.headers.get('Age')).toBe('0');
+    expect(second.headers.get('X-Request-Id')).not.toBe(first.headers.get('X-Request-Id'));
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  it('counts what it answered, what it could not, and costs the service nothing', async () => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream);
+    await get(gateway);
+    await stored(gateway);
+    const hits = await gateway.metric('gateway_cache_hits_total', { service: '/budgeting' });
+    const load = await gateway.metric('gateway_lb_instance_load');
+    for (let n = 0; n < 5; n += 1) await get(gateway);
+    expect(await gateway.metric('gateway_cache_hits_total', { service: '/budgeting' })).toBe(hits + 5);
+    expect(await gateway.metric('gateway_lb_instance_load')).toBe(load);
+    expect(upstream.requests).toHaveLength(await gateway.metric('gateway_cache_misses_total'));
+  });
+
+  it('keeps the answers of two callers apart, and those of one caller with two tokens together', async () => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream);
+    await get(gateway);
+    await stored(gateway);
+    expect(await (await get(gateway, '/budgeting/x', bob)).text()).not.toBe('answer 1');
+    const again = await get(gateway, '/budgeting/x', tokenFor('ann'));
+    expect(await again.text()).toBe('answer 1');
+  });
+
+  it.each(['ann:/budgeting/x', 'sub=ann', 'ann%3A', 'ann\n'])(
+    'takes the subject %j for another caller than ann',
+    async (subject) => {
+      await using upstream = await counting();
+      await using gateway = await start(upstream);
+      await get(gateway);
+      await stored(gateway);
+      expect(await (await get(gateway, '/budgeting/x', tokenFor(subject))).text()).not.toBe('answer 1');
+    },
+  );
+
+  it('takes another path, another query and another service for another question', async () => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream);
+    await get(gateway);
+    await stored(gateway);
+    for (const path of [
+      '/budgeting/y',
+      '/budgeting/x?',
+      '/budgeting/x?a=1',
+      '/budgeting//x',
+      '/other/x',
+      '/budgeting/X',
+    ]) {
+      expect(await (await get(gateway, path)).text()).not.toBe('answer 1');
+    }
+  });
+
+  it.each([
+    ['Cache-Control', 'no-store'],
+    ['Cache-Control', 'private'],
+    ['Cache-Control', 'no-cache'],
+    ['Cache-Control', 'max-age=0'],
+    ['Cache-Control', 'max-age=60, s-maxage=0'],
+    ['Cache-Control', 'No-Store'],
+    ['Pragma', 'no-cache'],
+    ['Expires', '0'],
+    ['Expires', 'Thu, 01 Jan 1970 00:00:00 GMT'],
+    ['Vary', '*'],
+    ['Vary', 'Accept, *'],
+    ['Set-Cookie', 'a=b'],
+    ['Content-Type', 'text/event-stream'],
+  ])('does not keep an answer with %s: %s', async (name, value) => {
+    const upstream = await startUpstream((req, res) => {
+      if (req.headers['x-forwarded-prefix'] === '/budgeting') res.setHeader(name, value);
+      res.end('ok');
+    });
+    await using _ = upstream;
+    await using gateway = await start(upstream);
+    expect(await isCached(gateway)).toBe(false);
+  });
+
+  it.each([301, 404, 204, 206, 500])('does not keep a %d', async (status) => {
+    await using upstream = await startUpstream((req, res) => {
+      const own = req.headers['x-forwarded-prefix'] === '/budgeting';
+      res.writeHead(own ? status : 200, { 'Cache-Control': 'max-age=60' }).end();
+    });
+    await using gateway = await start(upstream);
+    expect(await isCached(gateway)).toBe(false);
+  });
+
+  it.each([
+    ['Cache-Control', 'no-store'],
+    ['Cache-Control', 'no-cache'],
+    ['Cache-Control', 'max-age=0'],
+    ['Pragma', 'no-cache'],
+    ['Range', 'bytes=0-1'],
+  ])('asks the service when the client says %s: %s', async (name, value) => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream);
+    await get(gateway);
+    await stored(gateway);
+    const answer = await get(gateway, '/budgeting/x', ann, { [name]: value });
+    expect(await answer.text()).not.toBe('answer 1');
+  });
+
+  it('keeps one answer for each of the values that Vary names', async () => {
+    await using upstream = await startUpstream((req, res) => {
+      res.setHeader('Vary', 'Accept-Language').end(`in ${req.headers['accept-language']}`);
+    });
+    await using gateway = await start(upstream);
+    await get(gateway, '/budgeting/x', ann, { 'Accept-Language': 'ro' });
+    const english = await get(gateway, '/budgeting/x', ann, { 'Accept-Language': 'en' });
+    expect(await english.text()).toBe('in en');
+  });
+
+  it.each(['POST', 'PUT', 'DELETE', 'HEAD'])('leaves %s alone', async (method) => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream);
+    await get(gateway);
+    await stored(gateway);
+    const before = upstream.requests.length;
+    const answer = await fetch(`${gateway.external}/budgeting/x`, { method, headers: bearer(ann) });
+    expect(answer.headers.get('X-Cache')).toBeNull();
+    expect(upstream.requests).toHaveLength(before + 1);
+  });
+
+  it('does not cache on the internal port', async () => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream);
+    for (const expected of ['answer 1', 'answer 2']) {
+      const answer = await fetch(`${gateway.internal}/internal/budgeting/x`);
+      expect(await answer.text()).toBe(expected);
+      expect(answer.headers.get('X-Cache')).toBeNull();
+    }
+  });
+
+  it('is off with GET_CACHE_TTL=0', async () => {
+    await using upstream = await counting({ 'Cache-Control': 'max-age=60' });
+    await using gateway = await start(upstream, { env: { GET_CACHE_TTL: '0' } });
+    for (const expected of ['answer 1', 'answer 2']) expect(await (await get(gateway)).text()).toBe(expected);
+  });
+
+  it('does not keep an answer that is cut short', async () => {
+    const short = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nCache-Control: max-age=60\r\n\r\nshort';
+    await using cut = await startRawUpstream(saysAndResets(short));
+    await using other = await counting();
+    await using gateway = await startGateway({ services: { '/budgeting': [cut], '/other': [other] }, store });
+    for (let n = 0; n < 2; n += 1) {
+      const answer = await sendRaw(
+        gateway.external,
+        request('GET /budgeting/x', `Authorization: Bearer ${ann}`),
+      );
+      expect(answer).toMatchObject({ whole: false });
+      expect(answer.field('X-Cache')).toBe('MISS');
+      await (await get(gateway, '/other/x')).text();
+      await stored(gateway, '/other/x');
+    }
+  });
+
+  it('does not keep an answer whose client left half-way', async () => {
+    await using endless = await startRawUpstream(
+      says('HTTP/1.1 200 OK\r\nContent-Length: 100\r\nCache-Control: max-age=60\r\n\r\nbegun'),
+    );
+    await using gateway = await start(endless);
+    for (let n = 0; n < 2; n += 1) {
+      using client = await RawClient.to(gateway.external);
+      client.send(request('GET /budgeting/x', `Authorization: Bearer ${ann}`));
+      expect((await client.head()).field('X-Cache')).toBe('MISS');
+    }
+  });
+
+  it('passes on what is too large to keep', async () => {
+    const large = 'x'.repeat(200_000);
+    await using upstream = await startUpstream((req, res) => {
+      res.end(req.headers['x-forwarded-prefix'] === '/budgeting' ? large : 'small');
+    });
+    await using gateway = await start(upstream, { env: { CACHE_MAX_ENTRY_BYTES: '100KiB' } });
+    expect(await (await get(gateway)).text()).toBe(large);
+    expect(await isCached(gateway)).toBe(false);
+  });
+
+  it('keeps bytes as they are', async () => {
+    const bytes = gzipSync('compressed');
+    await using upstream = await startUpstream((_req, res) =>
+      res.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Type': 'text/plain' }).end(bytes),
+    );
+    await using gateway = await start(upstream);
+    await get(gateway);
+    await stored(gateway);
+    expect(await (await get(gateway)).text()).toBe('compressed');
+  });
+
+  it('asks the service when the store fails, and counts it', async () => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream, { env: { AUTH_STORE_FAILURE: 'allow' } });
+    await gateway.gateway.parts.stores.close();
+    if (store === 'embedded') {
+      gateway.gateway.parts.stores.responses.get = async () => {
+        throw new Error('the store is broken');
+      };
+    }
+    for (const expected of ['answer 1', 'answer 2']) {
+      const answer = await get(gateway);
+      expect(answer.status).toBe(200);
+      expect(await answer.text()).toBe(expected);
+    }
+    const errors = await gateway.metric('gateway_cache_errors_total', { service: '/budgeting' });
+    expect(errors).toBeGreaterThanOrEqual(2);
+  });
+
+  it('asks the service when what is stored makes no sense', async () => {
+    await using upstream = await counting();
+    await using gateway = await start(upstream);
+    await get(gateway);
+    await stored(gateway);
+    const { responses } = gateway.gateway.parts.stores;
+    await responses.set('cache:/budgeting:sub=ann:/budgeting/x', 'nonsense', 60_000);
+    const answer = await get(gateway);
+    expect(answer.status).toBe(200);
+    expect(await answer.text()).toBe('answer 2');
+    expect(await gateway.metric('gateway_cache_errors_total')).toBe(1);
+  });
+});
+
+describe('how long an answer is kept', () => {
+  it.each([
+    [{}, 30],
+    [{ 'Cache-Control': 'max-age=5' }, 5],
+    [{ 'Cache-Control': 'max-age=5, s-maxage=90' }, 90],
+    [{ 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'max-age=7' }, 7],
+    [{ 'Cache-Control': 'no-store', 'CDN-Cache-Control': 'max-age=7' }, 7],
+    [{ 'Cache-Control': 'max-age=60', Age: '50' }, 10],
+  ])('with %j: %d seconds', async (fields, seconds) => {
+    const clock = new ManualClock();
+    await using upstream = await counting({ ...fields });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, clock });
+    await get(gateway);
+    clock.advance(seconds * 1000 - 100);
+    const hit = await get(gateway);
+    expect(await hit.text()).toBe('answer 1');
+    expect(hit.headers.get('X-Cache')).toBe('HIT');
+    clock.advance(100);
+    expect(await (await get(gateway)).text()).toBe('answer 2');
+  });
+
+  it('grows old as the client can see', async () => {
+    const clock = new ManualClock();
+    await using upstream = await counting({ 'Cache-Control': 'max-age=60' });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, clock });
+    await get(gateway);
+    clock.advance(42_000);
+    const hit = await get(gateway);
+    expect(hit.headers.get('Age')).toBe('42');
+    expect(hit.headers.get('Cache-Status')).toBe('gateway; hit; ttl=18');
+  });
+
+  it('is per service with cacheTtl', async () => {
+    const clock = new ManualClock();
+    await using upstream = await counting();
+    await using gateway = await startGateway({
+      services: { '/budgeting': { upstreams: [upstream], cacheTtl: '2s' } },
+      clock,
+    });
+    await get(gateway);
+    clock.advance(1_999);
+    expect(await (await get(gateway)).text()).toBe('answer 1');
+    clock.advance(1);
+    expect(await (await get(gateway)).text()).toBe('answer 2');
+  });
+
+  it('is what Redis is told', async () => {
+    await emptyTestRedis();
+    await using upstream = await counting({ 'Cache-Control': 'max-age=77' });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store: 'redis' });
+    await get(gateway);
+    await stored(gateway);
+    const redis = await createClient({ url: redisTestUrl() }).connect();
+    const keys = await redis.keys('cache:*');
+    expect(keys).toEqual(['cache:/budgeting:sub=ann:/budgeting/x']);
+    const leftMs = Number(await redis.pTTL(keys[0] ?? ''));
+    await redis.close();
+    expect(leftMs).toBeGreaterThan(70_000);
+    expect(leftMs).toBeLessThanOrEqual(77_000);
+  });
+});
+
+it('shares answers between gateways on one Redis', async () => {
+  await emptyTestRedis();
+  await using upstream = await counting();
+  const options = { services: { '/budgeting': [upstream] }, store: 'redis' } as const;
+  await using one = await startGateway(options);
+  await using two = await startGateway(options);
+  await get(one);
+  await stored(one);
+  const answer = await get(two);
+  expect(answer.headers.get('X-Cache')).toBe('HIT');
+  expect(upstream.requests).toHaveLength(1);
+});

@@ -1,0 +1,275 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { fieldValue } from '../../lib/exchange/fields.ts';
+import { eventually } from '../support/eventually.ts';
+import { bearer, startGateway, type TestGateway, type TestService, tokenFor } from '../support/gateway.ts';
+import { ManualClock } from '../support/manualClock.ts';
+import { expectProblem } from '../support/problem.ts';
+import { RawClient, request } from '../support/rawClient.ts';
+import { hangs, startRawUpstream, startUpstream } from '../support/upstream.ts';
+
+const REQUEST_TIMEOUT_MS = 3_000;
+const UPSTREAM_TIMEOUT_MS = 10_000;
+const PORTS = ['external', 'internal'] as const;
+const token = tokenFor('ann');
+
+const pathOn = (port: 'external' | 'internal') =>
+  port === 'external' ? '/budgeting/x' : '/internal/budgeting/x';
+
+async function start(service: TestService): Promise<{ gateway: TestGateway; clock: ManualClock }> {
+  const clock = new ManualClock();
+  return { gateway: await startGateway({ services: { '/budgeting': service }, clock }), clock };
+}
+
+const inFlight = (gateway: TestGateway, count = 1) =>
+  eventually(
+    `${count} in flight`,
+    async () => (await gateway.metric('gateway_lb_instance_in_flight')) === count,
+  );
+
+describe.each(PORTS)('REQUEST_TIMEOUT on the %s port', (port) => {
+  const ask = (gateway: TestGateway, headers: Record<string, string> = {}) =>
+    fetch(gateway[port] + pathOn(port), { headers: { ...bearer(token), ...headers } });
+
+  it('cuts the call of a service that does not answer, and blames it', async () => {
+    await using upstream = await startRawUpstream(hangs);
+    const { gateway, clock } = await start([upstream]);
+    await using _ = gateway;
+    const answer = ask(gateway);
+    await eventually('it is asked', () => upstream.requests.length === 1);
+    clock.advance(REQUEST_TIMEOUT_MS - 1);
+    expect(upstream.open).toBe(1);
+    clock.advance(1);
+    await expectProblem(await answer, 'request_timeout');
+    await eventually('the service sees its caller leave', () => upstream.open === 0);
+    expect(await gateway.metric('gateway_request_timeouts_total', { port })).toBe(1);
+    expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(1);
+    await inFlight(gateway, 0);
+  });
+
+  it('ends with the head of the answer: the content may take longer', async () => {
+    let answering: ServerResponse | undefined;
+    await using upstream = await startUpstream((_req, res) => {
+      answering = res;
+      res.write('begun, ');
+    });
+    const { gateway, clock } = await start([upstream]);
+    await using _ = gateway;
+    const answer = await ask(gateway);
+    clock.advance(REQUEST_TIMEOUT_MS * 2);
+    answering?.end('done');
+    expect(await answer.text()).toBe('begun, done');
+    expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
+  });
+
+  it('is set per service with requestTimeout', async () => {
+    await using upstream = await startRawUpstream(hangs);
+    const { gateway, clock } = await start({ upstreams: [upstream], requestTimeout: '200ms' });
+    await using _ = gateway;
+    const answer = ask(gateway);
+    await inFlight(gateway);
+    clock.advance(200);
+    await expectProblem(await answer, 'request_timeout');
+  });
+
+  it('tells the service what is left of it', async () => {
+    await using upstream = await startUpstream();
+    const { gateway } = await start([upstream]);
+    await using _ = gateway;
+    await ask(gateway);
+    expect(fieldValue(upstream.requests[0]?.fields ?? [], 'x-request-timeout-ms')).toBe('3000');
+  });
+
+  it('does not cut a slow upload that flows', async () => {
+    await using upstream = await startUpstream();
+    const { gateway, clock } = await start([upstream]);
+    await using _ = gateway;
+    using client = await RawClient.to(gateway[port]);
+    client.send(request(`POST ${pathOn(port)}`, `Authorization: Bearer ${token}`, 'Content-Length: 5'));
+    await inFlight(gateway);
+    for (const byte of 'slow!') {
+      clock.advance(REQUEST_TIMEOUT_MS - 1);
+      client.send(byte);
+      // The gateway has read it once the clock of its deadline is the only thing that is behind.
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(await client.answer()).toMatchObject({ status: 200, body: 'ok' });
+    expect(upstream.requests[0]?.body.toString()).toBe('slow!');
+  });
+
+  it('cuts an upload that stalls, and does not blame the service', async () => {
+    await using upstream = await startUpstream();
+    const { gateway, clock } = await start([upstream]);
+    await using _ = gateway;
+    using client = await RawClient.to(gateway[port]);
+    client.send(
+      `${request(`POST ${pathOn(port)}`, `Authorization: Bearer ${token}`, 'Content-Length: 5')}slo`,
+    );
+    await inFlight(gateway);
+    await eventually('it is answered', () => {
+      clock.advance(REQUEST_TIMEOUT_MS);
+      return client.received !== '';
+    });
+    await expectProblem(await client.answer(), 'request_timeout');
+    expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
+  });
+
+  it('leaves no timer behind', async () => {
+    await using upstream = await startUpstream();
+    const { gateway, clock } = await start([upstream]);
+    await using _ = gateway;
+    const before = clock.pending;
+    for (let n = 0; n < 5; n += 1) await (await ask(gateway, { 'Cache-Control': 'no-store' })).text();
+    await eventually('the timers are gone', () => clock.pending === before);
+  });
+});
+
+describe('the deadline of a caller, X-Request-Timeout-Ms', () => {
+  it.each([
+    ['500', '500'],
+    ['3000', '3000'],
+    ['60000', '3000'],
+    ['0', '1'],
+    ['-1', '3000'],
+    ['soon', '3000'],
+    ['1e3', '3000'],
+  ])('%s lets the service know of %s ms on the internal port', async (asked, told) => {
+    await using upstream = await startUpstream();
+    const { gateway } = await start([upstream]);
+    await using _ = gateway;
+    await fetch(gateway.internal + pathOn('internal'), { headers: { 'X-Request-Timeout-Ms': asked } });
+    expect(fieldValue(upstream.requests[0]?.fields ?? [], 'x-request-timeout-ms')).toBe(told);
+  });
+
+  it('shortens the wait on the internal port', async () => {
+    await using upstream = await startRawUpstream(hangs);
+    const { gateway, clock } = await start([upstream]);
+    await using _ = gateway;
+    const answer = fetch(gateway.internal + pathOn('internal'), {
+      headers: { 'X-Request-Timeout-Ms': '250' },
+    });
+    await inFlight(gateway);
+    clock.advance(250);
+    await expectProblem(await answer, 'request_timeout');
+  });
+
+  it('means nothing on the external port', async () => {
+    await using upstream = await startUpstream();
+    const { gateway } = await start([upstream]);
+    await using _ = gateway;
+    await fetch(gateway.external + pathOn('external'), {
+      headers: { ...bearer(token), 'X-Request-Timeout-Ms': '1' },
+    });
+    expect(fieldValue(upstream.requests[0]?.fields ?? [], 'x-request-timeout-ms')).toBe('3000');
+  });
+});
+
+describe.each(PORTS)('UPSTREAM_TIMEOUT on the %s port', (port) => {
+  /** A client that has the first bytes of an answer which its service goes on with by hand. */
+  async function begin(fields: Record<string, string>, httpVersion = '1.1') {
+    const stack = new AsyncDisposableStack();
+    let answering: ServerResponse | undefined;
+    const upstream = stack.use(
+      await startUpstream((_req, res) => {
+        answering = res;
+        res.writeHead(200, fields).write('begun');
+      }),
+    );
+    const { gateway, clock } = await start([upstream]);
+    stack.use(gateway);
+    const client = stack.use(await RawClient.to(gateway[port]));
+    client.send(
+      request(`GET ${pathOn(port)}`, `Authorization: Bearer ${token}`).replace(
+        'HTTP/1.1',
+        `HTTP/${httpVersion}`,
+      ),
+    );
+    await eventually('it has begun', () => client.received.includes('begun'));
+    return {
+      gateway,
+      clock,
+      client,
+      upstream,
+      write: (text: string) => answering?.write(text),
+      finish: (text: string) => answering?.end(text),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  }
+
+  it.each([
+    ['chunked', {}],
+    ['of a known length', { 'Content-Length': '10' }],
+  ])('cuts an answer that falls silent, %s', async (_what, fields) => {
+    await using world = await begin(fields);
+    world.clock.advance(UPSTREAM_TIMEOUT_MS - 1);
+    expect(world.client.ending).toBeUndefined();
+    world.clock.advance(1);
+    await world.client.closed();
+    expect(await world.client.answer()).toMatchObject({ status: 200, body: 'begun', whole: false });
+    await eventually('the service sees its caller leave', () => world.upstream.open === 0);
+    expect(await world.gateway.metric('gateway_circuit_breaker_failures_total')).toBe(1);
+    await inFlight(world.gateway, 0);
+  });
+
+  it('does not let a client of HTTP/1.0 take it for the whole', async () => {
+    await using world = await begin({}, '1.0');
+    world.clock.advance(UPSTREAM_TIMEOUT_MS);
+    expect(await world.client.closed()).toBe('reset');
+  });
+
+  it('begins anew with every byte', async () => {
+    await using world = await begin({});
+    for (const text of [', goes', ' on', ' and']) {
+      world.clock.advance(UPSTREAM_TIMEOUT_MS - 1);
+      world.write(text);
+      await eventually('it has arrived', () => world.client.received.includes(text));
+    }
+    world.finish(' ends');
+    expect(await world.client.answer()).toMatchObject({ body: 'begun, goes on and ends', whole: true });
+  });
+
+  it('does not apply to event streams', async () => {
+    await using world = await begin({ 'Content-Type': 'text/event-stream; charset=utf-8' });
+    world.clock.advance(UPSTREAM_TIMEOUT_MS * 100);
+    world.write('data: late\n\n');
+    await eventually('the event', () => world.client.received.includes('data: late'));
+    world.finish('');
+    expect(await world.client.answer()).toMatchObject({ whole: true });
+  });
+
+  it('logs why the answer was cut', async () => {
+    await using world = await begin({});
+    world.clock.advance(UPSTREAM_TIMEOUT_MS);
+    await world.client.closed();
+    await eventually('the line', () =>
+      world.gateway.logLines().some(({ code, status }) => status === 200 && code === 'upstream_bad_response'),
+    );
+  });
+});
+
+it('waits for a slow reader, however long that takes', async () => {
+  const large = 'x'.repeat(8_000_000);
+  let socket: Socket | undefined;
+  await using upstream = await startUpstream((req, res) => {
+    socket = req.socket;
+    res.end(large);
+  });
+  const { gateway, clock } = await start([upstream]);
+  await using _ = gateway;
+  using client = await RawClient.to(gateway.internal);
+  client.socket.once('data', () => client.socket.pause());
+  client.send(request('GET /internal/budgeting/x'));
+  let quietPolls = 0;
+  let writtenBytes = -1;
+  await eventually('nothing moves any more', () => {
+    const nowWritten = (socket?.bytesWritten ?? 0) - (socket?.writableLength ?? 0);
+    quietPolls = nowWritten === writtenBytes && nowWritten > 0 ? quietPolls + 1 : 0;
+    writtenBytes = nowWritten;
+    return quietPolls === 10;
+  });
+  clock.advance(UPSTREAM_TIMEOUT_MS * 3);
+  client.socket.resume();
+  const { whole, body } = await client.answer();
+  expect({ whole, length: body.length }).toEqual({ whole: true, length: large.length });
+});

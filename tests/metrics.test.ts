@@ -1,0 +1,232 @@
+import { describe, expect, it } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { CappedCounter } from '../lib/metrics/counter.ts';
+import { Metrics, type MetricsOptions, type ReplicaReading } from '../lib/metrics/metrics.ts';
+
+type Sample = readonly [name: string, labels: Readonly<Record<string, string>>, value: number];
+
+/** Reads the text format strictly: a line that it cannot read fails the test. */
+function parse(text: string): Sample[] {
+  const samples: Sample[] = [];
+  for (const line of text.split('\n')) {
+    if (line === '' || line.startsWith('# ')) continue;
+    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
+    if (!match) throw new Error(`not a sample: ${line}`);
+    samples.push([match[1] ?? '', parseLabels(match[2] ?? ''), Number(match[3])]);
+  }
+  return samples;
+}
+
+function parseLabels(text: string): Record<string, string> {
+  const labels: Record<string, string> = {};
+  let read = 0;
+  for (const [whole, name = '', value = ''] of text.matchAll(/(\w+)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/g)) {
+    labels[name] = value.replace(/\\(.)/g, (_, escaped) => (escaped === 'n' ? '\n' : escaped));
+    read += whole.length;
+  }
+  if (read !== text.length) throw new Error(`not labels: ${text}`);
+  return labels;
+}
+
+/** Samples of one metric as `value by labels`. */
+async function samplesOf(registry: Registry, name: string): Promise<[Record<string, string>, number][]> {
+  const samples = parse(await registry.metrics());
+  return samples.filter(([given]) => given === name).map(([, labels, value]) => [labels, value]);
+}
+
+function counter<Label extends string>(labels: readonly Label[], maxSeries = 1_000) {
+  const registry = new Registry();
+  return { registry, counter: new CappedCounter({ name: 'c', help: 'h', labels, maxSeries, registry }) };
+}
+
+describe('CappedCounter', () => {
+  it('counts by label values', async () => {
+    const { registry, counter: c } = counter(['service', 'method']);
+    c.count('/a', 'GET');
+    c.count('/a', 'GET');
+    c.count('/b', 'GET');
+    expect(await samplesOf(registry, 'c')).toEqual([
+      [{ service: '/a', method: 'GET' }, 2],
+      [{ service: '/b', method: 'GET' }, 1],
+    ]);
+  });
+
+  it('shows the same sums however often it is scraped', async () => {
+    const { registry, counter: c } = counter(['service']);
+    c.count('/a');
+    await registry.metrics();
+    await registry.metrics();
+    expect(await samplesOf(registry, 'c')).toEqual([[{ service: '/a' }, 1]]);
+  });
+
+  it('without labels is 0 before anything was counted', async () => {
+    const { registry, counter: c } = counter([]);
+    expect(await samplesOf(registry, 'c')).toEqual([[{}, 0]]);
+    c.count();
+    c.count();
+    expect(await samplesOf(registry, 'c')).toEqual([[{}, 2]]);
+  });
+
+  it('has at most maxSeries series and loses no count', async () => {
+    const { registry, counter: c } = counter(['service', 'status'], 5);
+    for (let i = 0; i < 1_000; i += 1) c.count(`/${i}`, '200');
+    const samples = await samplesOf(registry, 'c');
+    expect(samples).toHaveLength(5);
+    expect(samples.at(-1)).toEqual([{ service: 'other', status: 'other' }, 996]);
+    expect(samples.reduce((sum, [, value]) => sum + value, 0)).toBe(1_000);
+  });
+
+  it('goes on counting the series it knows when it is full', async () => {
+    const { registry, counter: c } = counter(['service'], 2);
+    for (const service of ['/a', '/b', '/a', '/c', '/a']) c.count(service);
+    expect(await samplesOf(registry, 'c')).toEqual([
+      [{ service: '/a' }, 3],
+      [{ service: 'other' }, 2],
+    ]);
+  });
+
+  it('with room for one series counts everything as other', async () => {
+    const { registry, counter: c } = counter(['service'], 1);
+    c.count('/a');
+    c.count('other');
+    expect(await samplesOf(registry, 'c')).toEqual([[{ service: 'other' }, 2]]);
+  });
+
+  it.each([
+    { name: 'quotes', value: 'a"b' },
+    { name: 'a newline', value: 'a\nb' },
+    { name: 'a backslash', value: 'a\\nb' },
+    { name: 'what looks like another label', value: 'a",status="500' },
+    { name: 'braces', value: '{a} 1' },
+    { name: 'nothing', value: '' },
+    { name: 'unicode', value: 'b\u00fcdget \u{1F4B0}' },
+  ])('keeps a label value with $name', async ({ value }) => {
+    const { registry, counter: c } = counter(['service']);
+    c.count(value);
+    expect(await samplesOf(registry, 'c')).toEqual([[{ service: value }, 1]]);
+  });
+
+  it('tells values apart that are the same when written in a row', async () => {
+    const { registry, counter: c } = counter(['a', 'b']);
+    const rows = [
+      ['x\ny', 'z'],
+      ['x', 'y\nz'],
+      ['x,y', 'z'],
+      ['x', 'y,z'],
+    ] as const;
+    for (const [a, b] of rows) c.count(a, b);
+    expect(await samplesOf(registry, 'c')).toEqual(rows.map(([a, b]) => [{ a, b }, 1]));
+  });
+});
+
+const READING: ReplicaReading = {
+  service: '/budgeting',
+  instance: 'padstack_budgeting-service.1.k7oqr',
+  requestCount: 12,
+  inFlight: 3,
+  healthy: true,
+  breakerState: 1,
+};
+
+function newMetrics(options: Partial<MetricsOptions> & { replicas?: () => ReplicaReading[] } = {}): Metrics {
+  const { replicas = () => [], ...rest } = options;
+  const readings = { replicas, concurrency: () => [{ service: '/budgeting', held: 7 }] };
+  return new Metrics({ readings, processMetrics: false, ...rest });
+}
+
+describe('Metrics', () => {
+  it('has the metrics that the dashboards use', async () => {
+    const text = await newMetrics().registry.metrics();
+    const names = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => `${type} ${name}`);
+    expect(names).toEqual([
+      'counter gateway_requests_total',
+      'histogram gateway_request_duration_seconds',
+      'counter gateway_request_timeouts_total',
+      'counter gateway_lb_requests_total',
+      'counter gateway_circuit_breaker_failures_total',
+      'counter gateway_circuit_breaker_rejected_total',
+      'counter gateway_cache_hits_total',
+      'counter gateway_cache_misses_total',
+      'counter gateway_cache_errors_total',
+      'counter gateway_jwt_generated_total',
+      'counter gateway_jwt_validation_success_total',
+      'counter gateway_jwt_validation_errors_total',
+      'counter gateway_concurrency_limit_reached_total',
+      'counter gateway_errors_total',
+      'gauge gateway_lb_instance_load',
+      'gauge gateway_lb_instance_in_flight',
+      'gauge gateway_lb_instance_health',
+      'gauge gateway_circuit_breaker_state',
+      'gauge gateway_concurrent_requests',
+    ]);
+  });
+
+  it.each(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
+    'counts %s by its name',
+    async (method) => {
+      const metrics = newMetrics();
+      metrics.requestCompleted('/budgeting', method, 200, 'external', 0.02);
+      expect(await samplesOf(metrics.registry, 'gateway_requests_total')).toEqual([
+        [{ service: '/budgeting', method, status: '200', port: 'external' }, 1],
+      ]);
+    },
+  );
+
+  it.each(['TRACE', 'PROPFIND', 'get', 'constructor', ''])('counts %p as OTHER', async (method) => {
+    const metrics = newMetrics();
+    metrics.requestCompleted('/budgeting', method, 200, 'external', 0.02);
+    const [[labels] = []] = await samplesOf(metrics.registry, 'gateway_requests_total');
+    expect(labels?.method).toBe('OTHER');
+  });
+
+  it('sorts durations into buckets', async () => {
+    const metrics = newMetrics();
+    for (const seconds of [0.0009, 0.02, 31]) {
+      metrics.requestCompleted('/budgeting', 'GET', 200, 'internal', seconds);
+    }
+    const buckets = await samplesOf(metrics.registry, 'gateway_request_duration_seconds_bucket');
+    const at = (le: string) => buckets.find(([labels]) => labels.le === le)?.[1];
+    expect([at('0.001'), at('0.025'), at('30'), at('+Inf')]).toEqual([1, 2, 2, 3]);
+  });
+
+  it('reads replicas when it is scraped, and forgets those that left', async () => {
+    let replicas = [READING, { ...READING, instance: 'second', healthy: false, breakerState: 2 }];
+    const metrics = newMetrics({ replicas: () => replicas });
+    const values = async (name: string) =>
+      (await samplesOf(metrics.registry, name)).map(([{ instance }, value]) => [instance, value]);
+    expect(await values('gateway_lb_instance_load')).toEqual([
+      [READING.instance, 12],
+      ['second', 12],
+    ]);
+    expect(await values('gateway_lb_instance_health')).toEqual([
+      [READING.instance, 1],
+      ['second', 0],
+    ]);
+    replicas = [{ ...READING, inFlight: 0 }];
+    expect(await values('gateway_lb_instance_in_flight')).toEqual([[READING.instance, 0]]);
+    expect(await values('gateway_circuit_breaker_state')).toEqual([[READING.instance, 1]]);
+  });
+
+  it('reads how many requests are under way', async () => {
+    expect(await samplesOf(newMetrics().registry, 'gateway_concurrent_requests')).toEqual([
+      [{ service: '/budgeting' }, 7],
+    ]);
+  });
+
+  it('bounds every counter', async () => {
+    const metrics = newMetrics({ maxSeries: 10 });
+    for (let i = 0; i < 100; i += 1) metrics.lbRequests.count('/budgeting', `replica-${i}`);
+    expect(await samplesOf(metrics.registry, 'gateway_lb_requests_total')).toHaveLength(10);
+  });
+
+  it("carries Node's own metrics unless told not to", async () => {
+    const text = await newMetrics({ processMetrics: true }).registry.metrics();
+    expect(parse(text).map(([name]) => name)).toContain('nodejs_heap_size_total_bytes');
+  });
+
+  it('shares nothing with another gateway in the process', async () => {
+    const first = newMetrics();
+    first.cacheHits.count('/budgeting');
+    expect(await samplesOf(newMetrics().registry, 'gateway_cache_hits_total')).toEqual([]);
+  });
+});

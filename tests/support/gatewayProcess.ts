@@ -1,0 +1,104 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { GATEWAY_EXEC_ARGV, GATEWAY_MODULE } from '../../playground/gateway.ts';
+import { bearer, gatewayEnvironment, type TestGatewayOptions, tokenFor } from './gateway.ts';
+
+/** Written to a process's `clear_refs`, this makes its peak memory what it has now. */
+const RESET_PEAK = '5';
+
+const LAST_LINES_KEPT = 15;
+
+/** Both ports, for `describe.each`. */
+export const PORTS = ['external', 'internal'] as const;
+export type Port = (typeof PORTS)[number];
+
+/** A gateway that is a process of its own, as in production: `node gateway/main.ts`. */
+export interface GatewayProcess extends AsyncDisposable {
+  /** `http://127.0.0.1:<port>` of the external port. */
+  readonly external: string;
+  readonly internal: string;
+  readonly pid: number;
+  /** The URL by which clients of that port reach `path`, which begins with the service's. */
+  url(port: Port, path: string): string;
+  /** Resident memory now. */
+  rssBytes(): number;
+  /** The most resident memory since it started or since `resetPeakRss`. */
+  peakRssBytes(): number;
+  resetPeakRss(): void;
+  /** SIGTERM. Fails unless it drains and ends with 0. */
+  stop(): Promise<void>;
+}
+
+export type GatewayProcessOptions = Pick<TestGatewayOptions, 'services' | 'env'>;
+
+/** Starts a gateway on free ports and resolves once it listens. It dies with this process. */
+export async function startGatewayProcess(options: Readonly<GatewayProcessOptions>): Promise<GatewayProcess> {
+  const directory = mkdtempSync(join(tmpdir(), 'gateway-process-'));
+  const child = fork(GATEWAY_MODULE, {
+    // Where no .env is.
+    cwd: directory,
+    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...gatewayEnvironment(options, directory) },
+    execArgv: GATEWAY_EXEC_ARGV,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  const exited = once(child, 'exit');
+  const { externalPort, internalPort } = await portsOf(child);
+  const origins = {
+    external: `http://127.0.0.1:${externalPort}`,
+    internal: `http://127.0.0.1:${internalPort}`,
+  };
+  const pid = child.pid as number;
+
+  async function stop(): Promise<void> {
+    child.kill('SIGTERM');
+    const [code] = await exited;
+    rmSync(directory, { recursive: true, force: true });
+    if (code !== 0) throw new Error(`the gateway ended with ${code}`);
+  }
+
+  return {
+    ...origins,
+    pid,
+    url: (port, path) => (port === 'external' ? origins.external : `${origins.internal}/internal`) + path,
+    rssBytes: () => memoryOf(pid, 'VmRSS'),
+    peakRssBytes: () => memoryOf(pid, 'VmHWM'),
+    resetPeakRss: () => writeFileSync(`/proc/${pid}/clear_refs`, RESET_PEAK),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** The field a client of this port needs: a real token, or nothing. */
+export function credentials(port: Port, subject = 'ann'): { Authorization?: string } {
+  return port === 'external' ? bearer(tokenFor(subject)) : {};
+}
+
+interface Listening {
+  readonly externalPort: number;
+  readonly internalPort: number;
+}
+
+/** The ports it logs; rejects, with what it wrote last, when it ends instead. */
+function portsOf(child: ChildProcess): Promise<Listening> {
+  const { promise, resolve, reject } = Promise.withResolvers<Listening>();
+  let lastLines: string[] = [];
+  for (const output of [child.stdout, child.stderr]) {
+    if (!output) continue;
+    createInterface({ input: output }).on('line', (line) => {
+      lastLines = [...lastLines, line].slice(-LAST_LINES_KEPT);
+      if (line.includes('"Gateway listening')) resolve(JSON.parse(line));
+    });
+  }
+  child.once('exit', (code) => reject(new Error(`the gateway ended with ${code}:\n${lastLines.join('\n')}`)));
+  return promise;
+}
+
+/** Linux tells it in kB, by which it means KiB. */
+function memoryOf(pid: number, name: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
+}
