@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { isMessage } from './messages.ts';
 
 const LAST_LINES_KEPT = 15;
-/** Node keeps what it has compiled here: most of a start is the same modules, compiled anew by every process. */
+/** Node keeps here what it has compiled: the processes load the same modules, at every start. */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/playground', import.meta.url));
 
 export interface ChildOptions {

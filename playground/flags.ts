@@ -10,8 +10,8 @@ export const HELP = `Runs the ten services, a service registry and the gateway, 
 
 Usage: npm run playground -- [flags]      or      node playground/main.ts [flags]
 
-  --only budgeting,sharing run just these services; the gateway answers 404 for the others. Repeat it or separate
-                           by commas. Each keeps its port
+  --only budgeting,sharing run just these services, each on its usual port; repeat it or separate by commas.
+                           The gateway answers 404 for the others
   --replicas budgeting=3   how many replicas of a service to run, 1..${MAX_REPLICAS}; repeat it or separate by commas.
                            Extra replicas take the next free ports from 20 above the base port (8100) up
   --redis[=url]            keep the gateway's shared state in a Redis that runs already, by default

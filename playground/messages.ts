@@ -20,7 +20,7 @@ export interface PlaygroundUrls {
   readonly external?: string;
   readonly internal?: string;
   readonly registry: string;
-  /** One URL for each replica, in the order of their numbers; none for a service that `--only` leaves out. */
+  /** One URL for each replica, in the order of their numbers; none where `--only` leaves the service out. */
   readonly services: Readonly<Record<ServiceName, readonly string[]>>;
 }
 

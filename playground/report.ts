@@ -59,7 +59,7 @@ export function table(urls: PlaygroundUrls, pids: Readonly<Record<string, number
   return lines.map((line, index) => (index === 0 ? paint('bold', line) : line)).join('\n');
 }
 
-/** Lines to paste into a shell: a log-in and a call with its token, if somebody gives tokens, and one without. */
+/** Lines to paste into a shell: a log-in and a call with its token, if somebody gives tokens; one without. */
 export function curlLines(urls: PlaygroundUrls): string {
   const { external, internal, registry, services } = urls;
   const service = exampleService(urls);

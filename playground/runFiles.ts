@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 
-/** The directory of one run. It is removed when the playground stops; a SIGKILL of the playground leaves it behind. */
+/** The directory of one run. Removed when the playground stops; left behind when it is killed. */
 export interface RunFiles {
   /** For the gateway's embedded store. */
   readonly dataDir: string;

@@ -35,7 +35,7 @@ export function replicaIdOf(service: ServiceName, number: number, random = Math.
   return `padstack_${registryNameOf(service)}-service.${number}.${suffix.join('')}`;
 }
 
-/** A server for the replica, which does not listen yet. Rejects when `env` lacks something that the service needs. */
+/** The replica's server, not listening yet. Rejects when `env` lacks something that the service needs. */
 export async function serverFor(
   replica: Replica,
   env: NodeJS.ProcessEnv,
