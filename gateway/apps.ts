@@ -10,8 +10,8 @@ import { wellKnown } from './wellKnown.ts';
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
 export const externalChain: readonly Stage[] = [
+  deadline, // before admit: who waits for a permit waits no longer than for an answer
   admit, // before authenticate: a flood of bad tokens costs permits, not signatures
-  deadline,
   authenticate, // before cache: entries belong to an identity
   cache, // before balance: a hit calls nobody
   balance,

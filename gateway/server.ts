@@ -1,14 +1,12 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Express, Response } from 'express';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { pathOf } from '../lib/exchange/path.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
-import { originForm } from './target.ts';
+import { noService, originForm } from './target.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 
@@ -48,16 +46,15 @@ export class GatewayServer {
   /** Resolves to the port really taken. Rejects when it cannot be, and after `drain`. */
   async listen(port: number, host: string): Promise<number> {
     const server = this.#server;
-    if (!this.#draining) {
-      // Left out, '::' becomes 0.0.0.0 on a machine without IPv6.
-      server.listen(port, host === '::' ? undefined : host);
-      await once(server, 'listening');
-    }
-    // Node forgets a close that came before it listened.
-    if (this.#draining) {
-      server.close();
-      throw Object.assign(new Error('stopped before it listened'), { code: 'ECANCELED' });
-    }
+    const { promise: settled, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    // A drain that comes first closes what never listened.
+    server.once('close', resolve);
+    // Left out, '::' becomes 0.0.0.0 on a machine without IPv6.
+    if (this.#draining) resolve();
+    else server.listen(port, host === '::' ? undefined : host, resolve);
+    await settled.finally(() => server.off('error', reject).off('close', resolve));
+    if (!server.listening) throw Object.assign(new Error('stopped'), { code: 'ECANCELED' });
     return (server.address() as AddressInfo).port;
   }
 
@@ -89,10 +86,12 @@ export class GatewayServer {
       // An answer that had promised to keep its connection before the drain began.
       if (this.#draining) setImmediate(() => this.#server.closeIdleConnections());
     });
+    // Every stage waits for its end.
+    res.setMaxListeners(0);
     if (this.#draining) closeAfter(res);
     const target = req.url ?? '';
     // What cannot be brought into origin-form names no service; Express could not even parse it.
-    req.url = originForm(target, req.headers.host) ?? `/${encodeURIComponent(pathOf(target))}`;
+    req.url = originForm(target, req.headers.host) ?? noService(target);
     this.#app(req, res);
   }
 
@@ -120,8 +119,10 @@ export class GatewayServer {
     const res = new ServerResponse(req);
     res.assignSocket(socket);
     closeAfter(res);
-    res.once('finish', () => socket.end());
+    // Not end(): a client that is refused and never closes would keep its permit.
+    res.once('finish', () => socket.destroySoon());
     socket.on('error', () => socket.destroy());
+    res.once('close', watchForEnd(socket));
     this.#upgraded.add(socket);
     socket.once('close', () => this.#upgraded.delete(socket));
     const response = Object.assign(res, { locals: {} }) as Response;
@@ -132,6 +133,18 @@ export class GatewayServer {
 
 function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/**
+ * Drops a client that leaves while nobody reads what it sends, as is so until its upgrade is agreed on. Returns
+ * what ends the watch.
+ */
+function watchForEnd(socket: Socket): () => void {
+  // Reads no byte: it only lets the stream find out that none will come.
+  const look = () => void socket.read(0);
+  const drop = () => socket.destroy();
+  socket.on('readable', look).once('end', drop);
+  return () => socket.off('readable', look).off('end', drop);
 }
 
 function closeAfter(res: ServerResponse): void {

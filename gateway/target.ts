@@ -48,6 +48,12 @@ export function originForm(target: string, host: string | undefined): string | u
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
+/** A path that names no service, for a target without an origin-form: fit for logs, so without a password. */
+export function noService(target: string): string {
+  const withoutUser = target.slice(target.lastIndexOf('@') + 1);
+  return `/${encodeURIComponent(pathOf(withoutUser))}`;
+}
+
 function segmentEnd(target: string, start: number): number {
   for (let i = start; i < target.length; i += 1) {
     const code = target.charCodeAt(i);

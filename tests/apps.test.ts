@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { externalChain, internalChain } from '../gateway/apps.ts';
 
 describe('the order of the chains', () => {
-  it('is, on the external port, limits, deadline, identity, cache, then the replica', () => {
+  it('is, on the external port, deadline, limits, identity, cache, then the replica', () => {
     expect(externalChain.map((stage) => stage.name)).toEqual([
-      'admit',
       'deadline',
+      'admit',
       'authenticate',
       'cache',
       'balance',

@@ -32,9 +32,13 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
         replica.inFlight -= 1;
       },
     });
-    exchangeOf(res).attempt = attempt;
-    // Whatever becomes of the request further on, the replica is free once the exchange is over.
-    res.once('close', () => attempt.end({ kind: 'abandoned' }));
+    const exchange = exchangeOf(res);
+    exchange.attempt = attempt;
+    // Whatever becomes of the request further on, the replica is free once the exchange is over; an upgraded
+    // connection keeps it busy for longer.
+    res.once('close', () => {
+      if (!exchange.upgraded) attempt.end({ kind: 'abandoned' });
+    });
     onSelected(replica);
     next();
   };

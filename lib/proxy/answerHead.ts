@@ -1,14 +1,32 @@
 import type { Response } from 'express';
+import { fieldValues } from '../exchange/fields.ts';
 import { UpstreamBadResponseError } from './errors.ts';
 
-/** Begins the client's answer. Throws `UpstreamBadResponseError`, leaving no trace, when Node refuses to send it. */
+/**
+ * Begins the client's answer; fields that are set on `res` already stand. Throws `UpstreamBadResponseError`,
+ * leaving no trace of the service's fields, when Node refuses to send it.
+ */
 export function beginAnswer(res: Response, status: number, reason: string, fields: string[]): void {
+  const both = besideOwn(res, fields);
   try {
-    res.writeHead(status, reason, fields);
+    res.writeHead(status, reason, both);
   } catch (cause) {
-    withdraw(res, fields);
+    withdraw(res, both);
     throw new UpstreamBadResponseError(`status ${status} or a field of it cannot be passed on`, { cause });
   }
+}
+
+/** The service's fields but for those that `res` has of its own; `Cache-Status` is a list that each cache appends to. */
+function besideOwn(res: Response, fields: readonly string[]): string[] {
+  const both: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    if (!res.hasHeader(name)) both.push(name, fields[i + 1] as string);
+  }
+  const own = res.getHeader('Cache-Status');
+  const before = own === undefined ? [] : fieldValues(fields, 'cache-status');
+  if (before.length > 0) both.push('Cache-Status', [...before, own].join(', '));
+  return both;
 }
 
 /** Takes back what Node kept of a head that it then refused: the next head must not carry it. */

@@ -1,11 +1,10 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import type { Request, Response } from 'express';
 import type { Plugin, RequestHandler } from 'http-proxy-middleware';
 import { ConcurrencyLimitError } from '../concurrency/errors.ts';
-import type { Limiter, Release } from '../concurrency/limiter.ts';
-import { ClientGoneError } from '../exchange/errors.ts';
+import type { Limiter } from '../concurrency/limiter.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { beginAnswer } from './answerHead.ts';
@@ -28,7 +27,7 @@ export function upgrade(
     exchange.attempt?.unanswered(new ConcurrencyLimitError('gateway', upgrades?.limit ?? 0));
     return;
   }
-  releaseWith(req.socket, release);
+  req.socket.once('close', release);
   req.headers = {
     ...fieldsByName(requestFields(req, exchange, options)),
     connection: 'Upgrade',
@@ -46,11 +45,15 @@ export const reportUpgrades: Plugin<Request, Response> = (proxyServer) => {
     signal.addEventListener('abort', onAbort, { once: true });
     // The client may have left while http-proxy-middleware prepared the request.
     if (signal.aborted) onAbort();
-    proxyReq.once('upgrade', (_answer, upstream: Socket) => {
+    proxyReq.once('upgrade', (answer, upstream: Socket) => {
       signal.removeEventListener('abort', onAbort);
+      // httpxy, whose listener comes later, writes the head from here.
+      answer.headers = switchingFields(request, answer);
       leaveHttp(request, upstream);
     });
     proxyReq.once('response', (answer) => passRefusal(request, answer));
+    // Behind httpxy's own listener, which comes later than this event: Node would take the mark for a 101.
+    process.nextTick(() => proxyReq.once('response', (answer) => markUpgraded(answer, false)));
   });
   proxyServer.on('error', (error, req) => {
     if (req) reportFailure(req as Request, error);
@@ -61,7 +64,11 @@ function reportFailure(req: Request, cause: Error): void {
   const { attempt, upgraded } = exchangeOf(req.res as Response);
   // How a connection ends that has left HTTP says nothing of how requests fare.
   if (!attempt || upgraded) return;
-  const error = req.socket.destroyed ? new ClientGoneError() : asProxyError(cause, attempt);
+  if (req.socket.destroyed) {
+    attempt.end({ kind: 'abandoned' });
+    return;
+  }
+  const error = asProxyError(cause, attempt);
   attempt.end(blamesReplica(error, null) ? { kind: 'failed', error } : { kind: 'abandoned' });
   attempt.unanswered(error);
 }
@@ -69,9 +76,9 @@ function reportFailure(req: Request, cause: Error): void {
 /** The service refused: its answer travels as any other, seen by whoever watches the response. */
 function passRefusal(req: Request, answer: IncomingMessage): void {
   const res = req.res as Response;
-  const { attempt } = exchangeOf(res);
+  const { attempt, signal } = exchangeOf(res);
   // Keeps httpxy from writing the answer to the bare socket.
-  Object.assign(answer, { upgrade: true });
+  markUpgraded(answer, true);
   const { statusCode: status = 502, statusMessage = '' } = answer;
   try {
     beginAnswer(res, status, statusMessage, responseFields(answer.rawHeaders));
@@ -81,9 +88,28 @@ function passRefusal(req: Request, answer: IncomingMessage): void {
     return;
   }
   attempt?.answered(status);
-  pipeline(answer, res, (error) => {
-    attempt?.end(error ? { kind: 'failed', error } : { kind: 'completed' });
+  answer.once('error', (error) => {
+    attempt?.end(signal.aborted ? { kind: 'abandoned' } : { kind: 'failed', error });
   });
+  pipeline(answer, res, () => attempt?.end({ kind: 'completed' }));
+}
+
+/** The fields of the service's 101 that belong to the client, and the gateway's own. */
+function switchingFields(req: Request, { headers, rawHeaders }: IncomingMessage): IncomingHttpHeaders {
+  const passed = fieldsByName(responseFields(rawHeaders));
+  const fields = Object.entries(headers).filter(([name]) => name in passed);
+  const own = (req.res as Response).getHeaders() as IncomingHttpHeaders;
+  return {
+    ...Object.fromEntries(fields),
+    ...own,
+    connection: 'Upgrade',
+    upgrade: headers.upgrade ?? req.headers.upgrade,
+  };
+}
+
+/** What Node and httpxy look at, and Node's types do not know. */
+function markUpgraded(answer: IncomingMessage, upgrade: boolean): void {
+  Object.assign(answer, { upgrade });
 }
 
 /** The service agreed: from here on the socket carries no HTTP, and the exchange is over. */
@@ -106,8 +132,4 @@ function detach(res: ServerResponse, socket: Socket): void {
   res.detachSocket(socket);
   // Nobody will end this response: what waits for its end (permits, logs, metrics) is told here.
   res.emit('close');
-}
-
-function releaseWith(socket: Socket, release: Release): void {
-  socket.once('close', release);
 }

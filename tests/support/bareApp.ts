@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import express from 'express';
 import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
@@ -40,7 +40,8 @@ export async function bareApp(
   app.use([handlers].flat());
   if (mode === 'recorded') app.use(recorder(errors));
   const server = createServer(app);
-  if (upgrades) server.on('upgrade', (req, socket, head) => app(req, upgradable(req, socket, head)));
+  if (upgrades)
+    server.on('upgrade', (req, socket, head) => app(req, upgradable(req, socket as Socket, head)));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -70,15 +71,11 @@ function recorder(errors: Error[]): ErrorRequestHandler {
   };
 }
 
-function upgradable(
-  req: ConstructorParameters<typeof ServerResponse>[0],
-  socket: Parameters<ServerResponse['assignSocket']>[0] | import('node:stream').Duplex,
-  head: Buffer,
-): Response {
+function upgradable(req: IncomingMessage, socket: Socket, head: Buffer): Response {
   const res = new ServerResponse(req);
-  res.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
+  res.assignSocket(socket);
   res.shouldKeepAlive = false;
-  res.once('finish', () => socket.end());
+  res.once('finish', () => socket.destroySoon());
   socket.on('error', () => socket.destroy());
   const response = Object.assign(res, { locals: {} }) as unknown as Response;
   exchangeOf(response).upgradeHead = head;

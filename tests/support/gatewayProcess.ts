@@ -38,13 +38,7 @@ export type GatewayProcessOptions = Pick<TestGatewayOptions, 'services' | 'env'>
 /** Starts a gateway on free ports and resolves once it listens. It dies with this process. */
 export async function startGatewayProcess(options: Readonly<GatewayProcessOptions>): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-process-'));
-  const child = fork(GATEWAY_MODULE, {
-    // Where no .env is.
-    cwd: directory,
-    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...gatewayEnvironment(options, directory) },
-    execArgv: GATEWAY_EXEC_ARGV,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
+  const child = forkGateway(gatewayEnvironment(options, directory), directory);
   const exited = once(child, 'exit');
   const { externalPort, internalPort } = await portsOf(child);
   const origins = {
@@ -70,6 +64,17 @@ export async function startGatewayProcess(options: Readonly<GatewayProcessOption
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** `node gateway/main.ts` with these settings alone. It dies with this process. */
+export function forkGateway(env: NodeJS.ProcessEnv, directory: string): ChildProcess {
+  return fork(GATEWAY_MODULE, {
+    // Where no .env is.
+    cwd: directory,
+    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...env },
+    execArgv: GATEWAY_EXEC_ARGV,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
 }
 
 /** The field a client of this port needs: a real token, or nothing. */

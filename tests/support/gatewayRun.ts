@@ -1,93 +1,72 @@
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GATEWAY_EXEC_ARGV, GATEWAY_MODULE } from '../../playground/gateway.ts';
 import { eventually } from './eventually.ts';
 import { gatewayEnvironment, type TestGatewayOptions } from './gateway.ts';
+import { forkGateway } from './gatewayProcess.ts';
 
-export interface GatewayRunOptions {
-  readonly services?: TestGatewayOptions['services'];
-  /** On top of settings that work; `undefined` unsets one. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Files of the working directory, by name. */
+/** Two cores may be starting several at once. */
+const STARTS_WITHIN_MS = 20_000;
+
+/** How a process ended. */
+export interface Ended {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A process of the gateway that a test kills, restarts, or expects not to start at all. */
+export interface GatewayRun extends AsyncDisposable {
+  readonly exited: Promise<Ended>;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  /** Resolves, once it listens, to the origins of both ports. */
+  listening(): Promise<{ readonly external: string; readonly internal: string }>;
+  /** Sends a signal and resolves when the process has ended. */
+  kill(signal: NodeJS.Signals): Promise<Ended>;
+}
+
+export interface GatewayRunOptions extends Pick<TestGatewayOptions, 'services' | 'env' | 'store'> {
+  /** Files in its working directory, by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** A `node gateway/main.ts` that is watched from its first moment to its last. */
-export interface GatewayRun extends AsyncDisposable {
-  readonly directory: string;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** The log lines so far. */
-  readonly lines: Record<string, unknown>[];
-  /** How it ended: its exit code or the signal that killed it; undefined while it runs. */
-  readonly ending: number | NodeJS.Signals | undefined;
-  /** Resolves to the origins of both ports once it listens; fails when it ends instead. */
-  listening(): Promise<{ readonly external: string; readonly internal: string }>;
-  /** Resolves to the first log line with this in its message. */
-  line(text: string): Promise<Record<string, unknown>>;
-  signal(name: NodeJS.Signals): void;
-  /** Resolves when it has ended by itself. */
-  ended(): Promise<number | NodeJS.Signals>;
-}
-
-/** Starts a gateway in an empty working directory. It is killed at the end if it still runs. */
-export function runGateway({ services = {}, env = {}, files = {} }: GatewayRunOptions = {}): GatewayRun {
+/** Starts a gateway on free ports. What it keeps is lost with it, unless `env` names a DATA_DIR. */
+export function runGateway(options: Readonly<GatewayRunOptions>): GatewayRun {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-run-'));
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
-  const working = gatewayEnvironment({ services }, directory);
-  const child = fork(GATEWAY_MODULE, {
-    cwd: directory,
-    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...working, ...env },
-    execArgv: GATEWAY_EXEC_ARGV,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(directory, name), text);
+  const child = forkGateway(gatewayEnvironment(options, directory), directory);
   const written = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name]?.setEncoding('utf8').on('data', (text) => {
-      written[name] += text;
-    });
-  }
-  // Not exit: what it wrote last comes after that.
-  const closed = once(child, 'close').then(([code, signal]) => code ?? signal);
+  child.stdout?.on('data', (chunk) => {
+    written.stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    written.stderr += chunk;
+  });
+  const exited = once(child, 'close').then(([exitCode, signal]): Ended => {
+    rmSync(directory, { recursive: true, force: true });
+    return { exitCode, signal };
+  });
 
-  const run: GatewayRun = {
-    directory,
-    get stdout() {
-      return written.stdout;
-    },
-    get stderr() {
-      return written.stderr;
-    },
-    get lines() {
-      return written.stdout
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line));
-    },
-    get ending() {
-      return child.exitCode ?? child.signalCode ?? undefined;
-    },
+  const kill = (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return exited;
+  };
+  return {
+    exited,
+    stdout: () => written.stdout,
+    stderr: () => written.stderr,
     async listening() {
-      const { externalPort, internalPort } = await run.line('Gateway listening');
-      return {
-        external: `http://127.0.0.1:${externalPort}`,
-        internal: `http://127.0.0.1:${internalPort}`,
-      };
+      const found = await eventually(
+        'the gateway listens',
+        () => /external port (\d+), internal port (\d+)/.exec(written.stdout) ?? undefined,
+        STARTS_WITHIN_MS,
+      );
+      return { external: `http://127.0.0.1:${found[1]}`, internal: `http://127.0.0.1:${found[2]}` };
     },
-    line: (text) =>
-      eventually(`a log line with ${text}; there is ${written.stdout}${written.stderr}`, () =>
-        run.lines.find(({ message }) => String(message).includes(text)),
-      ),
-    signal: (name) => void child.kill(name),
-    ended: () => closed,
+    kill,
     async [Symbol.asyncDispose]() {
-      if (run.ending === undefined) child.kill('SIGKILL');
-      await closed;
-      rmSync(directory, { recursive: true, force: true });
+      await kill('SIGKILL');
     },
   };
-  return run;
 }
