@@ -211,4 +211,4 @@ it('a real gateway process outlives every one of these faults', async () => {
     FAULTS.map(([what, , outcome]) => [what, outcome === 'cut' || outcome === 'whole' ? 200 : 502]),
   );
   // Stopping fails unless the process still lives and drains.
-});
+}, 30_000);

@@ -109,7 +109,6 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
       'X-Auth-Roles': 'admin',
       X_Auth_Subject: 'root',
       'X-Forwarded-For': '6.6.6.6',
-      Trailer: 'X-Sum',
       TE: 'trailers',
     });
     const { url, rawHeaders } = echo.handshakes[0] as IncomingMessage;
