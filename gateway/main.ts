@@ -2,6 +2,7 @@ import { loadSettings, type Settings } from '../config/config.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { createLogger, type Logger } from '../lib/logging/logger.ts';
 import { Gateway } from './gateway.ts';
+import { spentBuffers } from './spentBuffers.ts';
 
 const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
 
@@ -18,7 +19,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const stop = new AbortController();
   // Not once: a terminal and npm may both pass a Ctrl-C on, and the second must not cut the draining short.
   for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
-  const gateway = await Promise.race([Gateway.create({ settings, logger }), aborted(stop.signal)]);
+  const creating = Gateway.create({ settings, logger, onContent: spentBuffers() });
+  const gateway = await Promise.race([creating, aborted(stop.signal)]);
   if (!gateway) process.exit(0);
   aborted(stop.signal).then(() => leave(gateway));
   try {

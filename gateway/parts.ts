@@ -42,6 +42,8 @@ export interface Parts {
   readonly upgrades: Limiter;
   readonly transport: Transport;
   readonly trustsPeer: TrustsPeer;
+  /** Told the size of each piece of content that passes. */
+  readonly onContent: (bytes: number) => void;
   readonly logStoreError: (error: Error) => void;
 }
 
@@ -50,6 +52,8 @@ export interface PartsOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: () => number;
+  /** Called with the size of each piece of content that passes, either way. */
+  readonly onContent?: (bytes: number) => void;
 }
 
 /** Rejects when the store cannot be opened. */
@@ -58,6 +62,7 @@ export async function createParts({
   logger,
   clock = systemClock,
   random = Math.random,
+  onContent = () => {},
 }: Readonly<PartsOptions>): Promise<Parts> {
   const logStoreError = storeErrorLog(logger, clock);
   const stores = await openStores({
@@ -87,6 +92,7 @@ export async function createParts({
     upgrades: new Limiter({ limit: settings.maxUpgrades }),
     transport: new Transport({ connectTimeoutMs: settings.requestTimeoutMs }),
     trustsPeer: trusts(settings.trustedProxies),
+    onContent,
     logStoreError,
   };
 }

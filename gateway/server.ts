@@ -131,8 +131,10 @@ export class GatewayServer {
   }
 }
 
+/** A request with content is none: Node would hand over something that is not the socket. */
 function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+  const { upgrade, 'transfer-encoding': coding, 'content-length': length = '0' } = headers;
+  return method === 'GET' && upgrade?.toLowerCase() === 'websocket' && !coding && Number(length) === 0;
 }
 
 /**

@@ -86,8 +86,9 @@ export const breaker: Stage = ({ parts: { breakers, metrics }, service: { settin
     onRejected: () => metrics.breakerRejected.count(settings.path),
   });
 
-export const forward: Stage = ({ port, parts: { transport, trustsPeer, settings, upgrades, clock } }) =>
-  forwardRequest({
+export const forward: Stage = ({ port, parts }) => {
+  const { transport, trustsPeer, settings, upgrades, onContent, clock } = parts;
+  return forwardRequest({
     transport,
     silenceMs: settings.upstreamTimeoutMs,
     maxBodyBytes: settings.maxBodyBytes,
@@ -95,5 +96,7 @@ export const forward: Stage = ({ port, parts: { transport, trustsPeer, settings,
     // Services call each other in their own name and may pass on a user's.
     ownsIdentity: port === 'external',
     upgrades,
+    onContent,
     clock,
   });
+};

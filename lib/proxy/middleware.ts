@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
 import { hasBody, RequestBody } from './requestBody.ts';
@@ -26,6 +27,8 @@ export interface ForwardOptions {
   readonly ownsIdentity?: boolean;
   /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
   readonly upgrades?: Limiter;
+  /** Called with the size of each piece of content that passes, either way. */
+  readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;
 }
 
@@ -40,7 +43,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const proxy = createProxyMiddleware<Request, Response>({
     router: (req) => attemptOf(req, options).target.url,
     pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
-    plugins: [undiciTransport(options), reportUpgrades],
+    plugins: [undiciTransport({ ...options, onContent: listener(options.onContent) }), reportUpgrades],
     ejectPlugins: true,
   });
 
@@ -66,12 +69,12 @@ function undiciTransport(options: Readonly<ForwardOptions>): Plugin<Request, Res
 }
 
 function send(req: Request, res: Response, options: Readonly<ForwardOptions>): void {
-  const { transport, silenceMs, maxBodyBytes = 0, clock = systemClock } = options;
+  const { transport, silenceMs, maxBodyBytes = 0, onContent = () => {}, clock = systemClock } = options;
   const exchange = exchangeOf(res);
   const attempt = attemptOf(req, options);
   const fail = (error: Error) => attempt.unanswered(error);
-  const body = hasBody(req) ? new RequestBody(req, maxBodyBytes) : null;
-  const call = new UpstreamCall({ res, exchange, attempt, body, silenceMs, clock, fail });
+  const body = hasBody(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
+  const call = new UpstreamCall({ res, exchange, attempt, body, silenceMs, clock, onContent, fail });
   // http-proxy-middleware prepares asynchronously: the client may have left, or the deadline passed, meanwhile.
   if (exchange.signal.aborted) {
     call.onResponseError(undefined, exchange.signal.reason);

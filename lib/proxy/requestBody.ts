@@ -21,15 +21,17 @@ export function hasBody(req: IncomingMessage): boolean {
 export class RequestBody extends Readable {
   readonly #req: IncomingMessage;
   readonly #maxBytes: number;
+  readonly #onContent: (bytes: number) => void;
   #bytes = 0;
   #complete = false;
   #blocked = false;
 
-  /** `maxBytes` 0 means no limit. */
-  constructor(req: IncomingMessage, maxBytes: number) {
+  /** `maxBytes` 0 means no limit. `onContent` is called with the size of each piece. */
+  constructor(req: IncomingMessage, maxBytes: number, onContent: (bytes: number) => void = () => {}) {
     super();
     this.#req = req;
     this.#maxBytes = maxBytes;
+    this.#onContent = onContent;
     // Whoever sends it listens, but not to the very end: an error after that must not end the process.
     this.on('error', () => {});
     req.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
@@ -65,6 +67,7 @@ export class RequestBody extends Readable {
       this.#blocked = true;
       this.#req.pause();
     }
+    this.#onContent(chunk.length);
   };
 
   readonly #onEnd = (): void => {

@@ -21,6 +21,8 @@ export interface UpstreamCallOptions {
   /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
   readonly silenceMs: number;
   readonly clock: Clock;
+  /** Called with the size of each piece of the answer's content. */
+  readonly onContent: (bytes: number) => void;
   /** Called at most once, when no answer has begun and another may still be given. */
   readonly fail: (error: Error) => void;
 }
@@ -59,10 +61,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     if (this.#over) return;
     this.#bodyBegun = true;
     this.#silence?.heard();
-    if (this.#options.res.write(chunk)) return;
-    // A client that reads slowly is not a silent replica.
-    this.#silence?.stop();
-    controller.pause();
+    if (!this.#options.res.write(chunk)) {
+      // A client that reads slowly is not a silent replica.
+      this.#silence?.stop();
+      controller.pause();
+    }
+    this.#options.onContent(chunk.length);
   }
 
   onResponseEnd(controller: Controller): void {
