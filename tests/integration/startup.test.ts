@@ -1,14 +1,21 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { NEVER_LOGGED, TEST_SECRET } from '../support/gateway.ts';
+import { gatewayEnvironment, NEVER_LOGGED, STORES, TEST_SECRET, tokenFor } from '../support/gateway.ts';
 import { type GatewayRun, runGateway } from '../support/gatewayRun.ts';
 import { RawClient, request } from '../support/rawClient.ts';
 import { freePort } from '../support/redis.ts';
 import { hangs, startRawUpstream, startUpstream } from '../support/upstream.ts';
 
 const WITHIN_MS = 30_000;
+const ROOT = new URL('../../', import.meta.url).href;
+const execFileAsync = promisify(execFile);
 
 // It waits for five seconds: the other tests of this file run meanwhile.
 const withoutRedis = runGateway({ services: { '/up': [] }, env: { REDIS_URL: 'redis://127.0.0.1:1' } });
@@ -159,6 +166,42 @@ describe('a gateway that starts', () => {
       const ended = run.kill('SIGTERM');
       expect((await client.answer()).status).toBe(503);
       expect(await ended).toEqual({ exitCode: 0, signal: null });
+    },
+    WITHIN_MS,
+  );
+});
+
+/** Starts and stops a gateway, and leaves it to Node to find that there is nothing left to do. */
+const STARTS_AND_STOPS = `
+  import { loadSettings } from '${ROOT}config/config.ts';
+  import { Gateway } from '${ROOT}gateway/gateway.ts';
+  import { createLogger } from '${ROOT}lib/logging/logger.ts';
+  const logger = createLogger({ level: 'warn', format: 'json' });
+  const gateway = await Gateway.create({ settings: loadSettings(process.env), logger });
+  const { externalPort, internalPort } = await gateway.start();
+  await (await fetch('http://127.0.0.1:' + internalPort + '/internal/up/x')).text();
+  const headers = { Authorization: 'Bearer ' + process.env.TOKEN };
+  await (await fetch('http://127.0.0.1:' + externalPort + '/up/x', { headers })).text();
+  await gateway.stop();
+  process.stdout.write('stopped');
+`;
+
+describe.each(STORES)('a gateway with the %s store that has stopped', (store) => {
+  it(
+    'keeps no process alive',
+    async () => {
+      await using upstream = await startUpstream();
+      const directory = mkdtempSync(join(tmpdir(), 'gateway-stopped-'));
+      const env = {
+        PATH: process.env.PATH,
+        TOKEN: tokenFor('ann'),
+        ...gatewayEnvironment({ services: { '/up': [upstream] }, store }, directory),
+      };
+      const args = ['--input-type=module', '--eval', STARTS_AND_STOPS];
+      const { stdout, stderr } = await execFileAsync(process.execPath, args, { env, timeout: 10_000 });
+      rmSync(directory, { recursive: true });
+      expect({ stdout, stderr }).toEqual({ stdout: 'stopped', stderr: '' });
+      expect(upstream.requests).toHaveLength(2);
     },
     WITHIN_MS,
   );

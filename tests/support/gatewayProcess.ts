@@ -71,7 +71,12 @@ export function forkGateway(env: NodeJS.ProcessEnv, directory: string): ChildPro
   return fork(GATEWAY_MODULE, {
     // Where no .env is.
     cwd: directory,
-    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...env },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      LOG_FORMAT: 'json',
+      ...env,
+    },
     execArgv: GATEWAY_EXEC_ARGV,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
