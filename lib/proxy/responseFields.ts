@@ -1,4 +1,5 @@
 import { fieldValues } from '../exchange/fields.ts';
+import { UpstreamBadResponseError } from './errors.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
 
 /** Field lines as undici hands them over: name, value, name, value. */
@@ -12,7 +13,7 @@ const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set(['content-length', 'set-c
 
 /**
  * The fields of a replica's answer that belong to the client, as name, value, name, value; order, case and
- * duplicates (`Set-Cookie`) survive.
+ * duplicates (`Set-Cookie`) survive. Throws `UpstreamBadResponseError` when its content could not be understood.
  */
 export function responseFields(raw: RawFields): string[] {
   const all = raw.map(text);
@@ -21,10 +22,17 @@ export function responseFields(raw: RawFields): string[] {
   for (let i = 0; i < all.length; i += 2) {
     const name = all[i] as string;
     const lower = name.toLowerCase();
+    if (lower === 'transfer-encoding') assertPlain(all[i + 1] as string);
     if (!isHopByHop(lower) && !dropped.has(lower) && !OWNED.has(lower))
       fields.push(name, all[i + 1] as string);
   }
   return fields;
+}
+
+/** Any other coding stays on the content, while the field that names it speaks of one connection only. */
+function assertPlain(coding: string): void {
+  if (/^\s*(chunked|identity)\s*$/i.test(coding)) return;
+  throw new UpstreamBadResponseError('the content has a transfer coding other than chunked');
 }
 
 /** The trailer section as Node takes it. */

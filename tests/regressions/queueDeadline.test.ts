@@ -1,0 +1,28 @@
+import { expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import { bearer, startGateway, tokenFor } from '../support/gateway.ts';
+import { ManualClock } from '../support/manualClock.ts';
+import { underWay } from '../support/nothingHeld.ts';
+import { expectProblem } from '../support/problem.ts';
+import { says, startRawUpstream } from '../support/upstream.ts';
+
+// The deadline was set behind the queue: who waited for a permit could wait for ever.
+it('a request that waits for a permit meets its deadline', async () => {
+  const clock = new ManualClock();
+  const stream = says('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n');
+  await using upstream = await startRawUpstream(stream);
+  await using gateway = await startGateway({
+    services: { '/up': [upstream] },
+    env: { PER_SERVICE_LIMIT: '1', CONCURRENCY_QUEUE: '1' },
+    clock,
+  });
+  const headers = bearer(tokenFor('ann'));
+  const endless = await fetch(`${gateway.external}/up/x`, { headers });
+  await underWay(gateway, 1);
+  const waiting = fetch(`${gateway.external}/up/x`, { headers });
+  await eventually('it waits', () => gateway.gateway.parts.services[0]?.limiter.waiting === 1);
+  clock.advance(3_000);
+  await expectProblem(await waiting, 'request_timeout');
+  await endless.body?.cancel();
+  expect(upstream.requests).toHaveLength(1);
+});
