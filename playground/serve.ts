@@ -7,7 +7,8 @@ import { FlagError, portFlag } from './flags.ts';
 import { announce, endOnFault, endWith, listenOnLoopback, print, stoppingSignal } from './lifecycle.ts';
 import { assertFree, LOOPBACK } from './ports.ts';
 import { Registration } from './registration.ts';
-import { type Replica, replicaIdOf, serverFor } from './service.ts';
+import { replicaIdOf, serverFor } from './service.ts';
+import type { Replica } from './services/contract.ts';
 
 const USAGE = `Usage: node playground/serve.ts --service budgeting --port 8087 [--replica 1] [--registry URL]`;
 

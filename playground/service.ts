@@ -3,28 +3,12 @@ import express, { type Express, type Router } from 'express';
 import { registryNameOf, type ServiceName } from './catalogue.ts';
 import { answerError } from './httpError.ts';
 import { common } from './services/common.ts';
+import type { Replica } from './services/contract.ts';
 import { SERVICES } from './services/index.ts';
 import { streams } from './services/streams.ts';
 
 const REPLICA_ID_CHARACTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 const REPLICA_ID_LENGTH = 25;
-
-/** One running copy of a service. */
-export interface Replica {
-  readonly service: ServiceName;
-  /** As Docker Swarm would call it: `padstack_budgeting-service.1.k7oqrdzi84fqlnd59vy81zums`. */
-  readonly id: string;
-}
-
-/** What tells one service from another; everything else they share. */
-export interface Service {
-  readonly routes: Router;
-  /** Takes what is more than a request, such as WebSockets, until `stopping` is aborted. */
-  readonly attach?: (server: Server, replica: Replica, stopping: AbortSignal) => void;
-}
-
-/** Makes a service; throws when the environment lacks something it needs. */
-export type ServiceFactory = (env: NodeJS.ProcessEnv) => Service | Promise<Service>;
 
 /** A new id, as the stack's containers get one whenever they start. */
 export function replicaIdOf(service: ServiceName, number: number, random = Math.random): string {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Router } from 'express';
-import type { Service } from '../service.ts';
+import type { Service } from './contract.ts';
 
 /** Slow enough for a stop-watch to tell a cache hit from a miss. */
 const TRANSACTIONS_DELAY_MS = 50;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
 import { z } from 'zod';
 import { bodyAs, HttpError } from '../httpError.ts';
-import type { Service } from '../service.ts';
+import type { Service } from './contract.ts';
 
 type Item = Readonly<Record<string, unknown>> & { readonly id: string };
 

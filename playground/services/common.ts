@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Router } from 'express';
 import { HttpError, wholeNumber } from '../httpError.ts';
-import type { Replica } from '../service.ts';
+import type { Replica } from './contract.ts';
 import { goneSignal } from './gone.ts';
 
 const SLEEP_MS = { name: 'ms', minimum: 0, maximum: 60 * 60 * 1000, fallback: 1000 };

@@ -3,7 +3,7 @@ import { Router } from 'express';
 import { WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { bodyAs } from '../httpError.ts';
-import type { Service } from '../service.ts';
+import type { Service } from './contract.ts';
 
 /** The WebSocket close code of a server that is going away. */
 const GOING_AWAY = 1001;

@@ -1,6 +1,6 @@
 import type { ServiceName } from '../catalogue.ts';
-import type { Service, ServiceFactory } from '../service.ts';
 import type { CollectionsName } from './collections.ts';
+import type { Service, ServiceFactory } from './contract.ts';
 
 /** Each process runs one of them, and loads no more than that. */
 export const SERVICES: Readonly<Record<ServiceName, ServiceFactory>> = {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
-import type { Service } from '../service.ts';
+import type { Service } from './contract.ts';
 
 export function notification(): Service {
   const routes = Router();

@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import { z } from 'zod';
 import { bodyAs, HttpError } from '../httpError.ts';
-import type { Service } from '../service.ts';
+import type { Service } from './contract.ts';
 
 const UPDATE = z.object({ item_id: z.string().min(1), quantity: z.int().min(0) });
 

@@ -3,7 +3,7 @@ import { Router } from 'express';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import { bodyAs, HttpError } from '../httpError.ts';
-import type { Service } from '../service.ts';
+import type { Service } from './contract.ts';
 import { hashPassword, isPassword, type PasswordHash } from './passwords.ts';
 import { READY_MADE_USER } from './readyMadeUser.ts';
 
