@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Channels } from './channels.ts';
+import { makeDirectory } from './makeDirectory.ts';
 import { asError } from './reason.ts';
 import { assertTtl, type Store, StoreUnavailableError, type Unsubscribe } from './store.ts';
 
@@ -106,7 +106,7 @@ export class SqliteStore implements Store {
 
 function openDatabase(dataDir: string): DatabaseSync {
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeDirectory(dataDir);
     const database = new DatabaseSync(join(dataDir, FILE_NAME), { timeout: BUSY_TIMEOUT_MS });
     database.exec(SCHEMA);
     return database;
