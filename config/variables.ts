@@ -259,7 +259,7 @@ export const variables = {
     kind: httpUrl,
     unset: 'none',
     description:
-      'The registry that lists replicas under `/services`. Not set: the upstreams of each service.',
+      'The registry that lists replicas under `/services`. Not set: the upstreams of each service. This version does not ask it yet.',
   },
   serviceRefreshIntervalMs: {
     name: 'SERVICE_REFRESH_INTERVAL',

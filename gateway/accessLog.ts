@@ -76,5 +76,7 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: P
     subject: exchange.identity?.subject,
     cache: exchange.cacheVerdict,
     code: exchange.errorCode,
+    // Of what clients do wrong the code says enough.
+    cause: status >= 400 && status < 500 ? undefined : exchange.failure?.message,
   };
 }

@@ -29,6 +29,11 @@ export class Gateway {
     const externalPort = await listen(this.#external, 'EXTERNAL', settings.externalPort, externalHost);
     const internalPort = await listen(this.#internal, 'INTERNAL', settings.internalPort, internalHost);
     readiness.listening();
+    if (settings.serviceDiscoveryUrl !== undefined) {
+      logger.warn(
+        'SERVICE_DISCOVERY_URL is set, but no registry is asked yet: the upstreams of the settings are used',
+      );
+    }
     logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
       externalPort,
       internalPort,

@@ -34,6 +34,8 @@ export class Exchange {
   attempt: Attempt | undefined;
   /** The `code` of the error that the gateway replied with, or that cut the answer short. Written by both. */
   errorCode: string | undefined;
+  /** What went wrong, for the log: its message may name hosts. Written along with `errorCode`. */
+  failure: Error | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */

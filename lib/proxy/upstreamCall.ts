@@ -146,6 +146,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       return;
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
+    exchange.failure = error;
     cutShort(res);
   }
 
