@@ -36,6 +36,11 @@ export function createRouter({ services, mount, chainFor }: Readonly<RouterOptio
     if (req.headers.host === undefined && req.httpVersion === '1.1') {
       return next(new BadTargetError('HTTP/1.1 without Host (RFC 9112 section 3.2)'));
     }
+    if (req.httpVersion !== '1.1' && req.headers['transfer-encoding'] !== undefined) {
+      // Where such a message ends nobody can say: what follows must not be read as a request.
+      res.shouldKeepAlive = false;
+      return next(new BadTargetError('a transfer coding before HTTP/1.1 (RFC 9112 section 6.1)'));
+    }
     if (target.length > MAX_TARGET_LENGTH) return next(new UriTooLongError(`${target.length} characters`));
     const parsed = parseTarget(target, mount);
     const route = parsed && routes.get(parsed.segment);

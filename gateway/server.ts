@@ -9,6 +9,8 @@ import { type OnRefused, refuse } from './refusal.ts';
 import { noService, originForm } from './target.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
+/** How long a request's head may take to arrive. */
+const HEADERS_TIMEOUT_MS = 60_000;
 
 /** One listening port in front of one app. */
 export class GatewayServer {
@@ -28,6 +30,8 @@ export class GatewayServer {
       maxHeaderSize: MAX_HEADER_BYTES,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
+      // Said outright: Node's default is the lesser of this and requestTimeout, so 0.
+      headersTimeout: HEADERS_TIMEOUT_MS,
       // Node's own reply would be bare; the router refuses such a request.
       requireHostHeader: false,
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
@@ -39,7 +43,9 @@ export class GatewayServer {
     // An expectation that nobody here knows: the request is served without it.
     this.#server.on('checkExpectation', (req, res) => this.#handle(req, res));
     this.#server.on('upgrade', (req, socket, head) => this.#handleUpgrade(req, socket as Socket, head));
-    this.#server.on('connect', (_req, socket) => refuse(socket, 'bad_request', onRefused));
+    this.#server.on('connect', (_req, socket) => {
+      if (!this.#cutOwing(socket)) refuse(socket, 'bad_request', onRefused);
+    });
     this.#server.on('clientError', (error, socket) => this.#handleBroken(error, socket));
   }
 
@@ -100,7 +106,8 @@ export class GatewayServer {
     // The rest of what was refused already.
     if (socket.writableEnded) return;
     const [res, another] = [...this.#responses].filter(({ req }) => req.socket === socket);
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // A head that never came, or a client that has gone: nobody waits for a reply.
+    if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || !socket.writable) {
       socket.destroy();
     } else if (!res) {
       const overflow = error.code === 'HPE_HEADER_OVERFLOW';
@@ -114,8 +121,21 @@ export class GatewayServer {
     }
   }
 
+  /**
+   * Cuts a connection that leaves HTTP while answers are owed on it, and tells whether it did. Node forgets them with
+   * the upgrade: nobody else would tell what waits for their end.
+   */
+  #cutOwing(socket: Duplex): boolean {
+    const owed = [...this.#responses].filter(({ req }) => req.socket === socket);
+    if (owed.length === 0) return false;
+    socket.destroy();
+    for (const res of owed) res.emit('close');
+    return true;
+  }
+
   /** A request to upgrade runs through the same app: refused, it gets a real HTTP answer. */
   #handleUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (this.#cutOwing(socket)) return;
     const res = new ServerResponse(req);
     res.assignSocket(socket);
     closeAfter(res);

@@ -4,6 +4,14 @@ import type { Parts } from './parts.ts';
 
 /** `/metrics`, `/healthz` (the process lives) and `/readyz` (send it requests): on both ports, not counted. */
 export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readiness'>): RequestHandler {
+  let scrape: Promise<string> | undefined;
+  /** One rendering for all who ask meanwhile. */
+  function rendered(): Promise<string> {
+    scrape ??= metrics.registry.metrics().finally(() => {
+      scrape = undefined;
+    });
+    return scrape;
+  }
   const answers = new Map<string, (res: Response) => Promise<unknown> | unknown>([
     ['/healthz', (res) => res.json({ status: 'alive' })],
     [
@@ -18,7 +26,7 @@ export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readi
     [
       '/metrics',
       async (res) => {
-        res.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+        res.type(metrics.registry.contentType).send(await rendered());
       },
     ],
   ]);

@@ -22,7 +22,9 @@ export function asProxyError(cause: Error, { target }: Attempt): Error {
 
 /** A caller that left, was too slow, or sent what cannot be forwarded says nothing about the replica. */
 export function blamesReplica(error: Error, body: RequestBody | null): boolean {
-  if (error instanceof RequestTimeoutError) return body === null || body.awaitsReplica;
+  if (error instanceof RequestTimeoutError) {
+    return !error.callersOwn && (body === null || body.awaitsReplica);
+  }
   return (
     error instanceof UpstreamUnreachableError ||
     error instanceof UpstreamBadResponseError ||

@@ -78,7 +78,9 @@ function addOwnFields(fields: string[], exchange: Exchange, nowMs: number): void
 
 /** As it is when it can be a field value, percent-encoded otherwise; `X-Auth-Claims` has it exactly. */
 function fieldSafe(subject: string): string {
-  return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(subject) ? subject : encodeURIComponent(subject);
+  // Not with a percent sign: it would pass for another subject's encoding.
+  const isPlain = /^[\x21-\x24\x26-\x7e](?:[\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?$/.test(subject);
+  return isPlain ? subject : encodeURIComponent(subject);
 }
 
 function isOwned(lower: string, ownsIdentity: boolean): boolean {

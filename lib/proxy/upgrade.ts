@@ -88,6 +88,8 @@ function passRefusal(req: Request, answer: IncomingMessage): void {
     return;
   }
   attempt?.answered(status);
+  // What it sent ahead for a WebSocket that will not be is dropped: unread, it would hide that the client has left.
+  req.socket.removeAllListeners('readable').resume();
   answer.once('error', (error) => {
     attempt?.end(signal.aborted ? { kind: 'abandoned' } : { kind: 'failed', error });
   });

@@ -130,7 +130,11 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #onDrain = (): void => {
     if (!this.#controller?.paused) return;
     this.#silence?.start();
-    this.#controller.resume();
+    // Not at once: Node also says so while an answer queued behind this one is written, in the midst of undici's
+    // parsing of that one, which cannot parse two at a time.
+    process.nextTick(() => {
+      if (!this.#over) this.#controller?.resume();
+    });
   };
 
   #fail(cause: Error): void {

@@ -4,7 +4,11 @@ export class RequestTimeoutError extends Error {
   readonly code = 'request_timeout';
   readonly status = 504;
 
-  constructor(timeoutMs: number) {
+  /** The caller had less time than the service may take: that says nothing about the service. */
+  readonly callersOwn: boolean;
+
+  constructor(timeoutMs: number, callersOwn = false) {
     super(`no answer began within ${timeoutMs} ms`);
+    this.callersOwn = callersOwn;
   }
 }

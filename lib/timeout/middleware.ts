@@ -56,7 +56,7 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
     }
 
     function expire(): void {
-      const error = new RequestTimeoutError(budgetMs);
+      const error = new RequestTimeoutError(budgetMs, budgetMs < timeoutMs);
       onTimeout();
       exchange.abort(error, 'settled');
       next(error);
