@@ -59,7 +59,9 @@ function readableLines(colours: boolean): winston.Logform.Format {
 }
 
 function readable(value: unknown): string {
-  return typeof value === 'string' ? value : inspect(value, { breakLength: Number.POSITIVE_INFINITY });
+  if (typeof value !== 'string') return inspect(value, { breakLength: Number.POSITIVE_INFINITY });
+  // A subject is its owner's choice: it must neither begin a line of its own nor command the terminal.
+  return /[\p{Cc}\u2028\u2029]/u.test(value) ? JSON.stringify(value) : value;
 }
 
 function isTerminal(stream: NodeJS.WritableStream): boolean {
