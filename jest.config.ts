@@ -9,8 +9,8 @@ const config: Config = {
   },
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
-  // Two cores: one for Jest, one for the gateways, services and Redis servers that the tests start.
-  maxWorkers: 2,
+  // On two cores: while one file waits for a process that it has started, two others go on.
+  maxWorkers: 3,
 };
 
 export default config;
