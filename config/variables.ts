@@ -254,12 +254,26 @@ export const variables = {
     default: '30s',
     description: 'Time an open breaker keeps requests away before it tries one.',
   },
+  breakerShared: {
+    name: 'BREAKER_SHARED',
+    kind: kinds.flag,
+    default: 'true',
+    description:
+      'Tells the other gateways on the same Redis when a breaker opens or closes, and opens a breaker when they say so.',
+  },
+  slowStartMs: {
+    name: 'SLOW_START',
+    kind: kinds.durationOrZero,
+    default: '5s',
+    description:
+      'Time in which a replica that joins or comes back under load gets up to its full part of it. 0: at once.',
+  },
   serviceDiscoveryUrl: {
     name: 'SERVICE_DISCOVERY_URL',
     kind: httpUrl,
     unset: 'none',
     description:
-      'The registry that lists replicas under `/services`. Not set: the upstreams of each service. This version does not ask it yet.',
+      'The registry that lists replicas under `/services`. Not set: the upstreams of each service.',
   },
   serviceRefreshIntervalMs: {
     name: 'SERVICE_REFRESH_INTERVAL',

@@ -15,6 +15,8 @@ export interface RegistryCallsOptions {
   readonly maxWaiting?: number;
   /** Called for each call that failed: it is not made again. */
   readonly onError?: (error: Error) => void;
+  /** Called when the registry has dropped a replica. */
+  readonly onDeregistered?: (id: string) => void;
   /** Called when calls are dropped, with the number of requests or trips that the registry will not hear of. */
   readonly onDropped?: (count: number) => void;
 }
@@ -49,7 +51,11 @@ export class RegistryCalls {
     this.#onError = listener(options.onError);
     this.#onDropped = listener(options.onDropped);
     this.#increments = this.#queue(({ id, count }) => client.increment(id, count));
-    this.#deregistrations = this.#queue(({ id }) => client.deregister(id));
+    const onDeregistered = listener(options.onDeregistered);
+    this.#deregistrations = this.#queue(async ({ id }) => {
+      await client.deregister(id);
+      onDeregistered(id);
+    });
   }
 
   /** Calls that failed so far. */

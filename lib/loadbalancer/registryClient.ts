@@ -77,7 +77,12 @@ export class RegistryClient {
   }
 
   async deregister(id: string): Promise<void> {
-    await this.#call('DELETE', fill(this.#options.deregisterTemplate, id));
+    await this.#call('DELETE', this.#deregisterPath(id));
+  }
+
+  /** What `deregister` calls, for logs. */
+  deregisterUrl(id: string): string {
+    return this.#address + this.#deregisterPath(id);
   }
 
   /** Ends the calls under way and refuses new ones. */
@@ -85,6 +90,10 @@ export class RegistryClient {
     this.#closed = true;
     for (const call of this.#underWay) call.abort(closedError());
     this.#agent.destroy();
+  }
+
+  #deregisterPath(id: string): string {
+    return fill(this.#options.deregisterTemplate, id);
   }
 
   async #call(method: string, path: string): Promise<AxiosResponse<unknown>> {
