@@ -23,6 +23,7 @@ type Ingredient =
   | 'redisUsername'
   | 'redisPassword'
   | 'redisPasswordFile'
+  | 'serviceDiscoveryTokenFile'
   | 'servicesFile';
 
 /**
@@ -79,6 +80,7 @@ function assemble(values: Values, jwtSecret: string, services: readonly Service[
     redisUsername,
     redisPassword,
     redisPasswordFile,
+    serviceDiscoveryTokenFile,
     servicesFile,
     ...direct
   } = values;

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { addressList, host, httpUrl, redisAddress } from './addresses.ts';
+import { addressList, host, redisAddress } from './addresses.ts';
+import { discoveryAddress } from './discovery.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
 import { maskAll, maskCredentials } from './problems.ts';
@@ -268,12 +269,26 @@ export const variables = {
     description:
       'Time in which a replica that joins or comes back under load gets up to its full part of it. 0: at once.',
   },
-  serviceDiscoveryUrl: {
+  serviceDiscovery: {
     name: 'SERVICE_DISCOVERY_URL',
-    kind: httpUrl,
+    kind: discoveryAddress,
     unset: 'none',
     description:
-      'The registry that lists replicas under `/services`. Not set: the upstreams of each service.',
+      "Who lists replicas: the stack's registry (`http://service-discovery:9000`), DNS (`dns://tasks.{name}-service`) or Consul (`consul://consul:8500`). Not set: the upstreams of each service.",
+  },
+  serviceDiscoveryToken: {
+    name: 'SERVICE_DISCOVERY_TOKEN',
+    kind: kinds.text('a token'),
+    unset: 'none',
+    description: 'The ACL token for Consul.',
+    mask: maskAll,
+    file: 'SERVICE_DISCOVERY_TOKEN_FILE',
+  },
+  serviceDiscoveryTokenFile: {
+    name: 'SERVICE_DISCOVERY_TOKEN_FILE',
+    kind: filePath,
+    unset: 'none',
+    description: 'A file holding the token instead, such as a Docker secret.',
   },
   serviceRefreshIntervalMs: {
     name: 'SERVICE_REFRESH_INTERVAL',

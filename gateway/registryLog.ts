@@ -6,6 +6,8 @@ interface Named {
   readonly id: string;
 }
 
+export type RegistryLog = ReturnType<typeof registryLog>;
+
 /** What there is to say of the registry. */
 export function registryLog(logger: Logger, clock: Clock) {
   return {

@@ -19,7 +19,7 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
   const { settings, logger, metrics, transport, registry, breakerNews, clock, random } = parts;
   const threshold = settings.circuitBreakerThreshold;
   const windowMs = settings.circuitBreakerWindowMs;
-  const log = breakerLog({ logger, metrics, threshold, windowMs, deregisters: registry.enabled });
+  const log = breakerLog({ logger, metrics, threshold, windowMs, deregisters: registry.takesCalls });
 
   function onBreakerEvent(event: BreakerEvent, subject: BreakerSubject): void {
     log(event, subject);

@@ -48,7 +48,7 @@ describe('Discovery', () => {
       clock,
     });
     const discovery = new Discovery({
-      client,
+      source: client,
       intervalMs: EVERY_MS,
       clock,
       onListing: (listed) => void seen.push(idsOf(listed)),
@@ -196,7 +196,7 @@ describe('Discovery', () => {
 
   it.each([0, -1, Number.NaN])('refuses an interval of %p', (intervalMs) => {
     stop = () => {};
-    const options = { client: { list: neverCalled('list') }, intervalMs, clock };
+    const options = { source: { list: neverCalled('list') }, intervalMs, clock };
     const build = () => new Discovery({ ...options, onListing: () => {}, onError: () => {} });
     expect(build).toThrow(`intervalMs must be above 0, got ${intervalMs}`);
   });

@@ -1,12 +1,19 @@
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import type { ListedReplica, Listing } from './listing.ts';
-import type { RegistryClient } from './registryClient.ts';
+
+/** Something that knows which replicas run. */
+export interface ReplicaSource {
+  /** Who runs now. It may take its time to answer, until something has changed. */
+  list(): Promise<Listing>;
+}
 
 export interface DiscoveryOptions {
-  readonly client: Pick<RegistryClient, 'list'>;
+  readonly source: ReplicaSource;
   /** From the end of one look to the beginning of the next. */
   readonly intervalMs: number;
+  /** The same after a look that failed. Default: `intervalMs`. */
+  readonly retryMs?: number;
   readonly clock?: Clock;
   /** Called with every good list, an empty one too. */
   readonly onListing: (listed: readonly ListedReplica[]) => void;
@@ -18,8 +25,9 @@ export interface DiscoveryOptions {
 
 /** Looks at the registry again and again, one look at a time. It keeps nothing of what it sees. */
 export class Discovery {
-  readonly #client: Pick<RegistryClient, 'list'>;
+  readonly #source: ReplicaSource;
   readonly #intervalMs: number;
+  readonly #retryMs: number;
   readonly #clock: Clock;
   readonly #onListing: (listed: readonly ListedReplica[]) => void;
   readonly #onSkipped: (skipped: readonly string[]) => void;
@@ -29,10 +37,17 @@ export class Discovery {
   #firstRoundOver = false;
   #cancelNext: Cancel = () => {};
 
-  constructor({ client, intervalMs, clock = systemClock, ...callbacks }: Readonly<DiscoveryOptions>) {
+  constructor({
+    source,
+    intervalMs,
+    retryMs = intervalMs,
+    clock = systemClock,
+    ...callbacks
+  }: Readonly<DiscoveryOptions>) {
     if (!(intervalMs > 0)) throw new RangeError(`Discovery: intervalMs must be above 0, got ${intervalMs}`);
-    this.#client = client;
+    this.#source = source;
     this.#intervalMs = intervalMs;
+    this.#retryMs = retryMs;
     this.#clock = clock;
     this.#onListing = listener(callbacks.onListing);
     this.#onSkipped = listener(callbacks.onSkipped);
@@ -60,14 +75,16 @@ export class Discovery {
   }
 
   async #look(): Promise<void> {
+    let waitMs = this.#intervalMs;
     try {
-      this.#report(await this.#client.list());
+      this.#report(await this.#source.list());
     } catch (error) {
+      waitMs = this.#retryMs;
       if (this.#state === 'running') this.#onError(error as Error);
     }
     this.#firstRoundOver = true;
     if (this.#state !== 'running') return;
-    this.#cancelNext = this.#clock.after(this.#intervalMs, () => void this.#look());
+    this.#cancelNext = this.#clock.after(waitMs, () => void this.#look());
   }
 
   #report({ listed, skipped }: Listing): void {
