@@ -297,6 +297,16 @@ describe('RegistryCalls', () => {
       expect(clock.pending).toBe(0);
     });
 
+    it('ignores what comes after it', async () => {
+      await using registry = await startUpstream();
+      const calls = callsTo(registry.url);
+      await calls.flush(DEADLINE_MS);
+      calls.increment('late');
+      calls.deregister('late');
+      await client.increment('told directly');
+      expect(told(registry)).toEqual(['PUT /increment told%20directly']);
+    });
+
     it('ends at its deadline, and drops what has not begun', async () => {
       await using registry = await startRawUpstream(hangs);
       const calls = callsTo(registry.url);
