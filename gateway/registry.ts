@@ -16,7 +16,7 @@ export interface Registry {
   start(): void;
   /** Tells it what is still to be told, within a second. */
   stop(): Promise<void>;
-  /** One more request was sent to the replica. Never waits. */
+  /** One more request was sent to a replica that it lists. Never waits. */
   increment(replicaId: string): void;
   /** The replica does not work. Never waits. */
   deregister(replicaId: string): void;

@@ -99,7 +99,7 @@ export const balance: Stage = ({ parts, service: { settings, replicas, watchdog 
     },
     onSelected: (replica, attempt) => {
       metrics.lbRequests.count(settings.path, replica.id);
-      registry.increment(replica.id);
+      if (replica.listed) registry.increment(replica.id);
       watchdog.watch(replica, attempt);
     },
   });

@@ -110,7 +110,7 @@ describe('RegistryCalls', () => {
       const replicas = new Replicas();
       const at = { name: 'budgeting', port: 1, url: 'http://127.0.0.1:1', health_check: '/' };
       replicas.register({ ...at, host: 'a' });
-      replicas.register({ ...at, host: 'b' });
+      replicas.register({ ...at, host: 'b', url: 'http://127.0.0.1:2' });
       await using registry = await startUpstream(registryApp(replicas));
       const calls = await countingCallsTo(registry.url);
       for (let sent = 0; sent < 1000; sent += 1) calls.increment('a');
@@ -303,8 +303,10 @@ describe('RegistryCalls', () => {
       await calls.flush(DEADLINE_MS);
       calls.increment('late');
       calls.deregister('late');
-      await client.increment('told directly');
-      expect(told(registry)).toEqual(['PUT /increment told%20directly']);
+      // Two calls in a row: what was begun before them is there by then.
+      await client.increment('first');
+      await client.increment('second');
+      expect(told(registry)).toEqual(['PUT /increment first', 'PUT /increment second']);
     });
 
     it('ends at its deadline, and drops what has not begun', async () => {

@@ -8,30 +8,33 @@ export type Listed = Omit<ListedReplica, 'name'>;
 export class Replica implements Target {
   readonly id: string;
   readonly url: URL;
+  /** Whether a registry lists it, or only the settings do. */
+  readonly listed: boolean;
   /** What the registry said of it last. */
-  healthy = true;
+  healthy: boolean;
   /** Kept from new requests for now, by its breaker for instance. */
   suspended = false;
   /** Requests of this gateway under way there. */
   inFlight = 0;
   /** Requests it has ever had. */
-  requestCount = 0;
+  requestCount: number;
   /** Requests it is treated as having had before it came, so that it is not sent all of them until it has caught up. */
   credit = 0;
   /** Requests it is treated as having under way besides, while it is new. */
   handicap = 0;
 
-  constructor({ id, url, healthy = true, requestCount = 0 }: Pick<Replica, 'id' | 'url'> & Partial<Listed>) {
+  constructor({ id, url, healthy, requestCount }: Listed, listed = true) {
     this.id = id;
     this.url = url;
     this.healthy = healthy;
     this.requestCount = requestCount;
+    this.listed = listed;
   }
 
   /** A replica listed by address only: its host and port are its name. */
   static at(origin: string): Replica {
     const url = new URL(origin);
-    return new Replica({ id: url.host, url });
+    return new Replica({ id: url.host, url, healthy: true, requestCount: 0 }, false);
   }
 
   /** What the choice goes by first. */
