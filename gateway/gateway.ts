@@ -48,7 +48,7 @@ export class Gateway {
   }
 
   async #drain(): Promise<void> {
-    const { settings, logger, readiness, clock, transport, stores } = this.parts;
+    const { settings, logger, readiness, clock, transport, stores, stopKeys } = this.parts;
     readiness.drain();
     logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
     const outOfTime = new AbortController();
@@ -58,6 +58,7 @@ export class Gateway {
     });
     await Promise.all([this.#external.drain(outOfTime.signal), this.#internal.drain(outOfTime.signal)]);
     cancel();
+    stopKeys();
     await Promise.all([transport.destroy(), stores.close()]);
     logger.info('Drained');
   }
