@@ -84,6 +84,24 @@ describe('auth', () => {
     expect(app.errors[0]).toMatchObject({ code: 'store_unavailable' });
   });
 
+  it('goes on at once with a token that it has seen before', async () => {
+    const parts = authParts();
+    const headers = bearer(sign(parts.clock));
+    const middleware = auth({ authenticator: parts.authenticator });
+    const turns: string[] = [];
+    const watching: RequestHandler = (req, res, next) => {
+      let turn = 'at once';
+      middleware(req, res, (error?: unknown) => {
+        turns.push(turn);
+        next(error);
+      });
+      turn = 'later';
+    };
+    await using app = await bareApp([watching, whoami]);
+    for (let n = 0; n < 3; n += 1) await call(app.url, { headers });
+    expect(turns).toEqual(['later', 'at once', 'at once']);
+  });
+
   it('is not broken by listeners that throw', async () => {
     using broken = new BrokenListener();
     const parts = authParts();

@@ -155,6 +155,24 @@ describe.each(STORES)('revocations with the %s store', (store) => {
   });
 });
 
+it('refuses one revocation more than every gateway can keep', async () => {
+  await emptyTestRedis();
+  await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store: 'redis', env });
+  const { tokens } = gateway.gateway.parts.stores;
+  const lasting = { kind: 'jti', jti: 'a', createdAtMs: 0, expiresAtMs: Date.now() + 3_600_000 };
+  const ids = Array.from({ length: 10_000 }, (_, n) => String(n));
+  await Promise.all(
+    ids.map((id) => tokens.putInGroup('revocations', id, JSON.stringify({ ...lasting, id }))),
+  );
+  await expectProblem(
+    await admin(gateway, 'POST', '/admin/revocations', { jti: 'b' }),
+    'too_many_revocations',
+  );
+  await expectProblem(await get(gateway, tokenFor('ann', { jti: 'a' })), 'token_revoked');
+  expect((await get(gateway, tokenFor('ann'))).status).toBe(200);
+  await emptyTestRedis();
+});
+
 describe('the admin routes', () => {
   const start = (more: Record<string, string> = env) =>
     startGateway({ services: { '/budgeting': [upstream] }, env: more });
