@@ -153,12 +153,47 @@ describe('a key in PEM', () => {
     );
   });
 
+  it.each(['RS256', 'ES256', 'EdDSA'] as const)(
+    'knows a %s token again whose signature is written another way',
+    async (alg) => {
+      const verify = verifierFor(pairFor(alg), [alg]);
+      const token = await made({ alg });
+      const { digest } = await verify(token);
+      let accepted = 0;
+      for (const other of respelt(token, alg)) {
+        expect(other).not.toBe(token);
+        const outcome = await Promise.resolve(verify(other)).catch(() => undefined);
+        if (outcome) expect(outcome.digest).toBe(digest);
+        accepted += outcome ? 1 : 0;
+      }
+      // Otherwise this test would show nothing.
+      expect(accepted).toBeGreaterThan(0);
+      expect((await verify(await made({ alg, claims: { sub: 'bob' } }))).digest).not.toBe(digest);
+    },
+  );
+
   it('that goes with no algorithm accepted is refused, saying what to do', () => {
     expect(() => pemKey({ pem: pemOf(curves.ES384 as Pair), algorithms: ['RS256', 'ES256'] })).toThrow(
       'The public key goes with ES384, the algorithms accepted are RS256, ES256: set JWT_ALGORITHMS',
     );
   });
 });
+
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+/** How many values P-256 numbers have (FIPS 186-5). */
+const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+
+/** The same token with other spellings of its signature. */
+function respelt(token: string, alg: string): string[] {
+  const last = BASE64URL.indexOf(token.at(-1) ?? '');
+  const spellings = [1, 2, 3].map((bits) => token.slice(0, -1) + BASE64URL[last ^ bits]);
+  if (alg !== 'ES256') return spellings;
+  const signature = Buffer.from(token.split('.')[2] ?? '', 'base64url');
+  const s = BigInt(`0x${signature.subarray(32).toString('hex')}`);
+  const negative = Buffer.from((P256_ORDER - s).toString(16).padStart(64, '0'), 'hex');
+  const negated = Buffer.concat([signature.subarray(0, 32), negative]).toString('base64url');
+  return [...spellings, token.split('.').with(2, negated).join('.')];
+}
 
 /** The token with another header and the signature it had. */
 function withHeader(token: string, header: object): string {

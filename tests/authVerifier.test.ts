@@ -44,6 +44,12 @@ function withPart(token: string, index: number, part: string): string {
   return token.split('.').with(index, part).join('.');
 }
 
+/** A last letter that differs in bits which nobody decodes. */
+function respelt(token: string): string {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  return letters[letters.indexOf(token.at(-1) ?? '') ^ 1] ?? '';
+}
+
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const good = sign(clock);
 const mallory = sign(clock, { sub: 'mallory' });
@@ -120,6 +126,12 @@ describe('createVerifier', () => {
       token: withPart(good, 1, mallory.split('.')[1] ?? ''),
       out: 'token_invalid',
     },
+    {
+      name: 'its signature spelt another way',
+      token: good.slice(0, -1) + respelt(good),
+      out: 'token_invalid',
+    },
+    { name: 'its signature padded', token: `${good}=`, out: 'token_invalid' },
     { name: 'no signature', token: withPart(good, 2, ''), out: 'token_invalid' },
     { name: 'two parts', token: good.split('.').slice(0, 2).join('.'), out: 'token_invalid' },
     { name: 'four parts', token: `${good}.a`, out: 'token_invalid' },

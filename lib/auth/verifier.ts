@@ -9,7 +9,7 @@ import { KeysUnavailableError, TokenError } from './errors.ts';
 /** A token whose signature and dates were right when it was verified. */
 export interface VerifiedToken extends Identity {
   readonly token: string;
-  /** SHA-256 of the token, hex: names it in the store without storing it. */
+  /** Names it in the store without storing it: SHA-256, hex, the same however its signature is written. */
   readonly digest: string;
   /** The token's own name, from `jti`. */
   readonly jti: string | undefined;
@@ -69,8 +69,8 @@ export function createVerifier(options: Readonly<VerifierOptions>): Verify {
     const algorithm = algorithmOf(token);
     if (!accepted.has(algorithm)) throw new TokenError('token_invalid', 'the algorithm is not accepted');
     return isHmac(algorithm)
-      ? verified(token, checkHmac(token), options)
-      : checkPublicKey(token).then((claims) => verified(token, claims, options));
+      ? verified(token, algorithm, checkHmac(token), options)
+      : checkPublicKey(token).then((claims) => verified(token, algorithm, claims, options));
   };
 }
 
@@ -136,6 +136,7 @@ function publicKeyCheck(
 
 function verified(
   token: string,
+  algorithm: string,
   claims: Claims,
   { clockToleranceMs = 0, maxLifetimeMs, clock = systemClock }: VerifierOptions,
 ): VerifiedToken {
@@ -150,7 +151,7 @@ function verified(
   }
   return {
     token,
-    digest: digestOf(token),
+    digest: digestOf(token, algorithm),
     subject: subjectOf(claims),
     claims: token.slice(token.indexOf('.') + 1, token.lastIndexOf('.')),
     jti: typeof jti === 'number' ? String(jti) : typeof jti === 'string' ? jti : undefined,
@@ -160,9 +161,13 @@ function verified(
   };
 }
 
-/** Names a token in the store, in lists and in logs. */
-function digestOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
+/**
+ * An HS signature has one spelling. Of all others a token's bearer can make another one that is as good: unused bits
+ * of base64url, or the negative of an ES signature's second half. A revoked token would come back under a new name.
+ */
+function digestOf(token: string, algorithm: string): string {
+  const named = isHmac(algorithm) ? token : token.slice(0, token.lastIndexOf('.'));
+  return createHash('sha256').update(named).digest('hex');
 }
 
 function subjectOf({ sub }: Claims): string {
