@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import { fieldValues } from '../../lib/exchange/fields.ts';
@@ -189,6 +190,21 @@ describe.each(STORES)('with the %s store', (store) => {
     await expectProblem(await get(gateway, forged), 'token_invalid');
     expect(await gateway.metric('gateway_jwt_generated_total')).toBe(0);
   });
+});
+
+it('a token that was logged out does not come back with its signature written another way', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  const token = keepSecret(jwt.sign({ sub: 'ann' }, privateKey, { algorithm: 'ES256', expiresIn: '1h' }));
+  // The last of 86 letters holds four bits that nobody decodes; it is one of A, Q, g and w.
+  const respelt = keepSecret(
+    token.slice(0, -1) + String.fromCharCode(token.charCodeAt(token.length - 1) + 1),
+  );
+  await using service = await startUpstream();
+  await using gateway = await start(service, { env: { JWT_PUBLIC_KEY: pem } });
+  expect((await get(gateway, respelt)).status).toBe(200);
+  expect((await post(gateway, '/userManagement/auth/logout', bearer(token))).status).toBe(200);
+  await expectProblem(await get(gateway, respelt), 'token_revoked');
 });
 
 describe('a login answer that never ends', () => {
