@@ -1,3 +1,4 @@
+import type { Algorithm } from '../lib/auth/algorithms.ts';
 import { MAX_DURATION_MS } from './durations.ts';
 import { deepFreeze } from './freeze.ts';
 import { misspeltNames } from './names.ts';
@@ -17,6 +18,8 @@ const BREAKER_WINDOW_TIMEOUTS = 3.5;
 /** Variables that only serve to make up another field. */
 type Ingredient =
   | 'jwtSecretFile'
+  | 'jwtPublicKeyFile'
+  | 'adminTokenFile'
   | 'redisHost'
   | 'redisPort'
   | 'redisDb'
@@ -31,8 +34,8 @@ type Ingredient =
  * `variables.ts` that bears its name, and in the README; these few are made up of several variables.
  */
 export interface Settings extends Omit<Values, Ingredient> {
-  /** Never empty. */
-  readonly jwtSecret: string;
+  /** At least one; each has a secret or public keys to be checked with. */
+  readonly jwtAlgorithms: readonly Algorithm[];
   /** `redis://user:password@host:6379/0`; undefined: the embedded store. */
   readonly redisUrl: string | undefined;
   /** 1 or more. Default: 3.5 times `requestTimeoutMs`. */
@@ -58,8 +61,7 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
     ...brokenRules(values, new Set(wrong.keys())),
     ...wrongServices,
   ];
-  const { jwtSecret } = values;
-  if (problems.length > 0 || jwtSecret === undefined) throw new SettingsError(problems);
+  if (problems.length > 0) throw new SettingsError(problems);
 
   const services = definitions.map((definition) =>
     completeService(definition, {
@@ -68,12 +70,14 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
       cacheTtlMs: values.getCacheTtlMs,
     }),
   );
-  return deepFreeze(assemble(values, jwtSecret, services));
+  return deepFreeze(assemble(values, services));
 }
 
-function assemble(values: Values, jwtSecret: string, services: readonly Service[]): Settings {
+function assemble(values: Values, services: readonly Service[]): Settings {
   const {
     jwtSecretFile,
+    jwtPublicKeyFile,
+    adminTokenFile,
     redisHost,
     redisPort,
     redisDb,
@@ -90,9 +94,17 @@ function assemble(values: Values, jwtSecret: string, services: readonly Service[
   );
   return {
     ...direct,
-    jwtSecret,
+    jwtAlgorithms: values.jwtAlgorithms ?? defaultAlgorithms(values),
     redisUrl: redisUrlOf(values),
     circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
     services,
   };
+}
+
+function defaultAlgorithms({ jwtSecret, jwksUrl, jwtPublicKey }: Values): Algorithm[] {
+  const publicKeys = jwksUrl !== undefined || jwtPublicKey !== undefined;
+  return [
+    ...(jwtSecret === undefined ? [] : (['HS256'] as const)),
+    ...(publicKeys ? (['RS256', 'ES256', 'EdDSA'] as const) : []),
+  ];
 }

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { parseBytes } from './bytes.ts';
 import { MAX_DURATION_MS, parseDuration } from './durations.ts';
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 /** The most of anything that a setting may count. */
 export const MAX_COUNT = 1_000_000;
 
@@ -60,6 +62,24 @@ export function choices<const T extends string>(...words: readonly T[]): Kind<re
   });
 }
 
+/** A comma-separated list of any texts, at least one. */
+export function list(accepted: string): Kind<readonly string[]> {
+  return kind(accepted, (given) => {
+    const items = splitList(given);
+    return items.includes('') ? undefined : items;
+  });
+}
+
+/** A comma-separated list of whole paths as requests have them: two segments or more, nothing encoded. */
+export const paths: Kind<readonly string[]> = kind(
+  'a comma-separated list of paths such as /userManagement/auth/login, without a slash at the end',
+  (given) => {
+    const items = splitList(given);
+    const plain = items.every((item) => /^(\/[a-z0-9_~-][a-z0-9._~-]*){2,}$/i.test(item));
+    return plain ? items : undefined;
+  },
+);
+
 /** A whole number in a range, both ends included. */
 export function wholeNumber(min: number, max: number): Kind<number> {
   return kind(`a whole number from ${min} to ${max}`, (given) => digits(given, min, max));
@@ -80,6 +100,9 @@ export function port(min: 0 | 1): Kind<number> {
 
 /** A duration above zero, in milliseconds. */
 export const duration = durationFrom(1);
+
+/** A duration that no timer waits for, in milliseconds. */
+export const longDuration = durationFrom(1, 3650);
 
 /** A duration in milliseconds, where zero has a meaning that the setting's description tells. */
 export const durationOrZero = durationFrom(0);
@@ -102,11 +125,11 @@ export function splitList(given: string): string[] {
   return given.split(',').map((item) => item.trim());
 }
 
-function durationFrom(minMs: 0 | 1): Kind<number> {
-  const accepted = `a duration such as 500ms, 3s or 1m30s (from ${minMs === 0 ? '0' : '1ms'} to 24d)`;
+function durationFrom(minMs: 0 | 1, maxDays = MAX_DURATION_MS / DAY_MS): Kind<number> {
+  const accepted = `a duration such as 500ms, 3s or 1m30s (from ${minMs === 0 ? '0' : '1ms'} to ${maxDays}d)`;
   return kind(accepted, (given) => {
     const ms = parseDuration(given);
-    return ms !== undefined && ms >= minMs && ms <= MAX_DURATION_MS ? ms : undefined;
+    return ms !== undefined && ms >= minMs && ms <= maxDays * DAY_MS ? ms : undefined;
   });
 }
 

@@ -1,3 +1,4 @@
+import { isHmac } from '../lib/auth/algorithms.ts';
 import { quote } from './problems.ts';
 import type { Field, Values } from './variables.ts';
 
@@ -17,8 +18,11 @@ interface Rule {
 }
 
 const rules: readonly Rule[] = [
-  { about: ['jwtSecret'], problem: missingSecret },
-  { about: ['jwtSecret', 'environment'], problem: weakSecret },
+  { about: ['jwtSecret', 'jwksUrl', 'jwtPublicKey'], problem: missingKeys },
+  { about: ['jwksUrl', 'jwtPublicKey'], problem: twoPublicKeys },
+  { about: ['jwtAlgorithms', 'jwtSecret', 'jwksUrl', 'jwtPublicKey'], problem: algorithmWithoutKey },
+  { about: ['jwtSecret', 'environment'], problem: weakJwtSecret },
+  { about: ['adminToken', 'environment'], problem: weakAdminToken },
   { about: ['externalHost', 'externalPort', 'internalHost', 'internalPort'], problem: samePort },
   { about: ['redisHost', 'redisUrl'], problem: twoRedises },
   { about: ['redisUsername', 'redisPassword', 'redisDb', 'redisUrl'], problem: twiceInUrl },
@@ -32,19 +36,45 @@ export function brokenRules(values: Values, wrong: ReadonlySet<Field>): string[]
     .flatMap(({ problem }) => problem(values) ?? []);
 }
 
-function missingSecret({ jwtSecret }: Values): string | undefined {
-  if (jwtSecret !== undefined) return undefined;
-  return 'JWT_SECRET is not set: expected the secret that tokens are signed with, or JWT_SECRET_FILE naming a file that holds it';
+function missingKeys({ jwtSecret, jwksUrl, jwtPublicKey }: Values): string | undefined {
+  if ([jwtSecret, jwksUrl, jwtPublicKey].some((key) => key !== undefined)) return undefined;
+  return (
+    'JWT_SECRET is not set: expected the secret that tokens are signed with, JWT_SECRET_FILE naming a file that ' +
+    'holds it, or public keys by JWKS_URL or JWT_PUBLIC_KEY_FILE'
+  );
 }
 
-function weakSecret({ environment, jwtSecret }: Values): string | undefined {
-  if (environment !== 'production' || jwtSecret === undefined) return undefined;
-  if (EXAMPLES.test(jwtSecret)) {
-    return `JWT_SECRET is an example that anyone can read: in production, expected one of your own, ${OWN_SECRET}`;
+function twoPublicKeys({ jwksUrl, jwtPublicKey }: Values): string | undefined {
+  if (jwksUrl === undefined || jwtPublicKey === undefined) return undefined;
+  return 'JWKS_URL and JWT_PUBLIC_KEY are both set: expected only one of them';
+}
+
+/** An algorithm that no token could ever be accepted with. */
+function algorithmWithoutKey(values: Values): string | undefined {
+  const { jwtAlgorithms = [], jwtSecret, jwksUrl, jwtPublicKey } = values;
+  const hasPublicKeys = jwksUrl !== undefined || jwtPublicKey !== undefined;
+  const [useless] = jwtAlgorithms.filter((name) => (isHmac(name) ? jwtSecret === undefined : !hasPublicKeys));
+  if (useless === undefined) return undefined;
+  const missing = isHmac(useless) ? 'JWT_SECRET' : 'JWKS_URL or JWT_PUBLIC_KEY_FILE';
+  return `JWT_ALGORITHMS holds ${useless}: expected ${missing} to be set as well`;
+}
+
+function weakJwtSecret({ environment, jwtSecret }: Values): string | undefined {
+  return environment === 'production' ? weakness('JWT_SECRET', jwtSecret) : undefined;
+}
+
+function weakAdminToken({ environment, adminToken }: Values): string | undefined {
+  return environment === 'production' ? weakness('ADMIN_TOKEN', adminToken) : undefined;
+}
+
+function weakness(name: string, secret: string | undefined): string | undefined {
+  if (secret === undefined) return undefined;
+  if (EXAMPLES.test(secret)) {
+    return `${name} is an example that anyone can read: in production, expected one of your own, ${OWN_SECRET}`;
   }
-  const bytes = Buffer.byteLength(jwtSecret);
+  const bytes = Buffer.byteLength(secret);
   if (bytes >= MIN_SECRET_BYTES) return undefined;
-  return `JWT_SECRET is ${bytes} bytes long: in production, expected at least ${MIN_SECRET_BYTES}, ${OWN_SECRET}`;
+  return `${name} is ${bytes} bytes long: in production, expected at least ${MIN_SECRET_BYTES}, ${OWN_SECRET}`;
 }
 
 function samePort({ externalHost, externalPort, internalHost, internalPort }: Values): string | undefined {

@@ -25,13 +25,7 @@ export type ServiceDefinition = Pick<Service, 'name' | 'path'> & Partial<Service
 export type ServiceDefaults = Pick<Service, 'concurrency' | 'requestTimeoutMs' | 'cacheTtlMs'>;
 
 /** First segments that the gateway answers itself. */
-export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal'];
-
-/** The exact public paths that issue tokens, and so ask for none, and those that revoke them. */
-export const AUTH_PATHS = {
-  issue: ['/userManagement/auth/login', '/userManagement/auth/register'],
-  revoke: ['/userManagement/auth/logout'],
-} as const;
+export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal', 'admin'];
 
 /** The ten services of FAF CAB. */
 export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [

@@ -1,9 +1,11 @@
 import type { z } from 'zod';
-import { addressList, host, redisAddress } from './addresses.ts';
+import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../lib/auth/algorithms.ts';
+import { addressList, host, httpUrl, redisAddress } from './addresses.ts';
 import { discoveryAddress } from './discovery.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
 import { maskAll, maskCredentials } from './problems.ts';
+import { publicKey } from './publicKey.ts';
 
 /** One setting. Adding a row below is all it takes: the type, the errors and the documents follow. */
 export interface Variable {
@@ -31,7 +33,7 @@ export const variables = {
     name: 'NODE_ENV',
     kind: kinds.environmentName,
     default: 'development',
-    description: 'With `production`, a `JWT_SECRET` that is short or an example is refused.',
+    description: 'With `production`, a `JWT_SECRET` or `ADMIN_TOKEN` that is short or an example is refused.',
   },
   externalHost: {
     name: 'EXTERNAL_HOST',
@@ -68,8 +70,9 @@ export const variables = {
   jwtSecret: {
     name: 'JWT_SECRET',
     kind: kinds.text('a secret'),
-    unset: 'required',
-    description: 'The secret that tokens are signed with, shared with the service that issues them.',
+    unset: 'required without public keys',
+    description:
+      'The secret that HS tokens are signed with, shared with the service that issues them. Not needed where `JWKS_URL` or `JWT_PUBLIC_KEY` is set.',
     mask: maskAll,
     file: 'JWT_SECRET_FILE',
   },
@@ -79,11 +82,72 @@ export const variables = {
     unset: 'none',
     description: 'A file holding the secret instead, such as a Docker secret.',
   },
+  jwksUrl: {
+    name: 'JWKS_URL',
+    kind: httpUrl,
+    unset: 'none',
+    description:
+      'Where the issuer of tokens publishes its public keys, as a JSON Web Key Set. Read at the start, every five minutes, and for an unknown `kid` at most once in 30 s; while it is down the last keys serve on.',
+  },
+  jwtPublicKey: {
+    name: 'JWT_PUBLIC_KEY',
+    kind: publicKey,
+    unset: 'none',
+    description: 'The one public key of an issuer that publishes none, instead of `JWKS_URL`.',
+    mask: maskAll,
+    file: 'JWT_PUBLIC_KEY_FILE',
+  },
+  jwtPublicKeyFile: {
+    name: 'JWT_PUBLIC_KEY_FILE',
+    kind: filePath,
+    unset: 'none',
+    description: 'A PEM file holding that key or its certificate.',
+  },
   jwtAlgorithms: {
     name: 'JWT_ALGORITHMS',
-    kind: kinds.choices('HS256', 'HS384', 'HS512'),
-    default: 'HS256',
-    description: 'Signature algorithms accepted in tokens; all others, `none` among them, are refused.',
+    kind: kinds.choices(...HMAC_ALGORITHMS, ...PUBLIC_KEY_ALGORITHMS),
+    unset: '`HS256` with a secret; `RS256`, `ES256` and `EdDSA` with public keys',
+    description:
+      'Signature algorithms accepted in tokens; all others, `none` among them, are refused. HS algorithms are only ever checked with the secret, all others only with public keys.',
+  },
+  jwtIssuer: {
+    name: 'JWT_ISSUER',
+    kind: kinds.text('the `iss` of tokens'),
+    unset: 'any',
+    description: 'Who must have issued a token, by its `iss`.',
+  },
+  jwtAudience: {
+    name: 'JWT_AUDIENCE',
+    kind: kinds.list('a comma-separated list of audiences'),
+    unset: 'any',
+    description: 'For whom a token must be: one of these must be in its `aud`.',
+  },
+  jwtClockToleranceMs: {
+    name: 'JWT_CLOCK_TOLERANCE',
+    kind: kinds.durationOrZero,
+    default: '0',
+    description: "By how much the issuer's clock may differ, when `exp` and `nbf` are judged.",
+  },
+  jwtMaxLifetimeMs: {
+    name: 'JWT_MAX_LIFETIME',
+    kind: kinds.longDuration,
+    unset: 'any',
+    description:
+      'Refuses tokens that live longer from `iat` to `exp`, or do not say. It is also how long a revocation by `jti` or subject is kept; without it, ten years.',
+  },
+  authIssuePaths: {
+    name: 'AUTH_ISSUE_PATHS',
+    kind: kinds.paths,
+    default: '/userManagement/auth/login,/userManagement/auth/register',
+    description:
+      'The only paths of users that need no token, for `POST` and byte for byte: login and registration. Their answers are watched for a token.',
+  },
+  authRevokePaths: {
+    name: 'AUTH_REVOKE_PATHS',
+    kind: kinds.paths,
+    default: '/userManagement/auth/logout',
+    description:
+      "Paths that revoke the caller's token before they are forwarded, for every method but `GET`, `HEAD`, `OPTIONS` and `TRACE`: logout.",
   },
   authCacheTtlMs: {
     name: 'AUTH_CACHE_TTL',
@@ -104,6 +168,21 @@ export const variables = {
     default: 'refuse',
     description:
       'When the store cannot tell whether a token was revoked: answer 503, or accept a token that is otherwise valid.',
+  },
+  adminToken: {
+    name: 'ADMIN_TOKEN',
+    kind: kinds.text('a secret'),
+    unset: 'none, and no `/admin`',
+    description:
+      'What operators send as `Authorization: Bearer` to `/admin` on the internal port. Not set: there is no such path.',
+    mask: maskAll,
+    file: 'ADMIN_TOKEN_FILE',
+  },
+  adminTokenFile: {
+    name: 'ADMIN_TOKEN_FILE',
+    kind: filePath,
+    unset: 'none',
+    description: 'A file holding that token instead, such as a Docker secret.',
   },
   redisUrl: {
     name: 'REDIS_URL',

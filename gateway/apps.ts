@@ -1,6 +1,7 @@
 import express, { type Express } from 'express';
 import { observe } from '../lib/metrics/middleware.ts';
 import { accessLog, errorLog } from './accessLog.ts';
+import { adminRoutes } from './admin.ts';
 import { errorReplies } from './errors.ts';
 import type { Parts } from './parts.ts';
 import type { Port } from './port.ts';
@@ -38,7 +39,7 @@ export function externalApp(parts: Parts): Express {
   return gatewayApp(parts, 'external', '', externalChain);
 }
 
-/** Port 8001, for services calling each other under `/internal/<service>/...`. Never expose it. */
+/** Port 8001, for services calling each other under `/internal/<service>/...`, and for operators. Never expose it. */
 export function internalApp(parts: Parts): Express {
   return gatewayApp(parts, 'internal', '/internal', internalChain);
 }
@@ -50,6 +51,7 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('query parser');
   app.use(wellKnown(parts));
   app.use(observe({ ...accessLog({ port, ...parts }), clock: parts.clock }));
+  if (port === 'internal') app.use(adminRoutes(parts));
   app.use(
     createRouter({
       services: parts.services,

@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, Response } from 'express';
+import { AdminTokenError } from '../lib/admin/errors.ts';
 import { TokenError } from '../lib/auth/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 
@@ -52,6 +53,30 @@ export const REPLIES = {
   token_invalid: reply(401, 'Token invalid', 'Log in again to get a valid token.', 'http_request_denied'),
   token_expired: reply(401, 'Token expired', 'Log in again to get a new token.', 'http_request_denied'),
   token_revoked: reply(401, 'Token revoked', 'Log in again to get a new token.', 'http_request_denied'),
+  admin_token_wrong: reply(
+    401,
+    'Admin token wrong',
+    'Send Authorization: Bearer <ADMIN_TOKEN>.',
+    'http_request_denied',
+  ),
+  bad_revocation: reply(
+    400,
+    'Bad revocation',
+    'Send JSON with a valid token, a jti, or a subject and perhaps issuedBefore, an ISO 8601 time.',
+    'http_request_error',
+  ),
+  no_such_revocation: reply(
+    404,
+    'No such revocation',
+    'GET /admin/revocations lists those in force.',
+    'http_request_error',
+  ),
+  too_many_revocations: reply(
+    409,
+    'Too many revocations',
+    'Undo some, or revoke by subject.',
+    'http_request_error',
+  ),
   no_such_service: reply(
     404,
     'No such service',
@@ -101,6 +126,12 @@ export const REPLIES = {
     503,
     'Store unavailable',
     'The token could not be checked or revoked. Try again.',
+    'proxy_internal_error',
+  ),
+  keys_unavailable: reply(
+    503,
+    'Keys unavailable',
+    'The keys that tokens are checked with are not known yet. Try again.',
     'proxy_internal_error',
   ),
   draining: reply(
@@ -168,7 +199,8 @@ export function errorReplies({
     res.setHeader('Proxy-Status', `gateway; error=${proxyError}; details="${code}"`);
     res.setHeader('Cache-Control', 'no-store');
     if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
-    if (error instanceof TokenError) res.setHeader('WWW-Authenticate', error.challenge);
+    const challenge = challengeOf(error);
+    if (challenge) res.setHeader('WWW-Authenticate', challenge);
     res.statusCode = status;
     res.end(problem(code, exchange.requestId));
   };
@@ -181,6 +213,10 @@ function reply(status: number, title: string, detail: string, proxyError: string
 function codeOf(error: unknown): ReplyCode {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && Object.hasOwn(REPLIES, code) ? (code as ReplyCode) : 'internal_error';
+}
+
+function challengeOf(error: unknown): string | undefined {
+  return error instanceof TokenError || error instanceof AdminTokenError ? error.challenge : undefined;
 }
 
 /** Whole seconds, rounded up: 500 ms must not become "at once". */

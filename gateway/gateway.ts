@@ -45,7 +45,8 @@ export class Gateway {
   }
 
   async #drain(): Promise<void> {
-    const { settings, logger, readiness, registry, services, clock, transport, stores } = this.parts;
+    const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys } =
+      this.parts;
     readiness.drain();
     logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
     const outOfTime = new AbortController();
@@ -60,6 +61,7 @@ export class Gateway {
       replicas.dispose();
       watchdog.dispose();
     }
+    stopKeys();
     await Promise.all([transport.destroy(), stores.close()]);
     logger.info('Drained');
   }

@@ -1,10 +1,10 @@
-import type { Algorithm } from 'jsonwebtoken';
 import proxyaddr from 'proxy-addr';
 import type { Settings } from '../config/config.ts';
 import type { Service } from '../config/services.ts';
-import { Authenticator } from '../lib/auth/authenticator.ts';
-import { TokenRegistry } from '../lib/auth/tokenRegistry.ts';
-import { createVerifier } from '../lib/auth/verifier.ts';
+import type { Authenticator } from '../lib/auth/authenticator.ts';
+import type { Revocations } from '../lib/auth/revocations.ts';
+import type { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
+import type { Verify } from '../lib/auth/verifier.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
 import { Limiter } from '../lib/concurrency/limiter.ts';
 import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
@@ -15,6 +15,7 @@ import type { TrustsPeer } from '../lib/proxy/forwarded.ts';
 import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
+import { createAuth } from './authParts.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
@@ -39,7 +40,12 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly stores: Stores;
   readonly readiness: Readiness;
+  readonly verify: Verify;
   readonly authenticator: Authenticator;
+  readonly revocations: Revocations;
+  readonly upgradedConnections: UpgradedConnections;
+  /** Ends what fetches keys in the background. */
+  readonly stopKeys: () => void;
   readonly services: readonly ServiceParts[];
   readonly registry: Registry;
   readonly breakerNews: BreakerNews;
@@ -108,7 +114,7 @@ export async function createParts({
     metrics,
     stores,
     readiness: new Readiness(stores, registry),
-    authenticator: createAuthenticator(settings, stores, clock, logStoreError),
+    ...createAuth({ settings, stores, clock, logger, logStoreError }),
     services,
     registry,
     breakerNews,
@@ -119,26 +125,6 @@ export async function createParts({
     onContent,
     logStoreError,
   };
-}
-
-function createAuthenticator(
-  settings: Settings,
-  stores: Stores,
-  clock: Clock,
-  onStoreError: (error: Error) => void,
-): Authenticator {
-  return new Authenticator({
-    verify: createVerifier({
-      secret: settings.jwtSecret,
-      algorithms: settings.jwtAlgorithms as Algorithm[],
-      clock,
-    }),
-    registry: new TokenRegistry({ store: stores.tokens, activeTtlMs: settings.authCacheTtlMs, clock }),
-    requireActive: settings.authRequireActiveToken,
-    onStoreFailure: settings.authStoreFailure,
-    onStoreError,
-    clock,
-  });
 }
 
 function trusts(proxies: readonly string[]): TrustsPeer {

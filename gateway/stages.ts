@@ -1,5 +1,4 @@
 import type { RequestHandler } from 'express';
-import { AUTH_PATHS } from '../config/services.ts';
 import { auth } from '../lib/auth/middleware.ts';
 import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
@@ -40,15 +39,20 @@ export const deadline: Stage = ({ port, parts: { clock, metrics }, service: { se
     clock,
   });
 
-export const authenticate: Stage = ({ parts: { authenticator, metrics, logger } }) =>
+export const authenticate: Stage = ({
+  parts: { authenticator, upgradedConnections, settings, metrics, logger, clock },
+}) =>
   auth({
     authenticator,
-    issuePaths: AUTH_PATHS.issue,
-    revokePaths: AUTH_PATHS.revoke,
+    issuePaths: settings.authIssuePaths,
+    revokePaths: settings.authRevokePaths,
+    maxHoldMs: settings.requestTimeoutMs,
     onAccepted: () => metrics.jwtAccepted.count(),
     onRejected: (problem) => metrics.jwtRejected.count(problem),
     onIssued: () => metrics.jwtGenerated.count(),
     onNotAdmitted: (error) => logger.warn('JWT handed out by a service was not admitted', { error }),
+    onUpgraded: (connection, token) => upgradedConnections.add(connection, token),
+    clock,
   });
 
 export const cache: Stage = ({ parts: { settings, stores, metrics, clock, logStoreError }, service }) => {

@@ -10,7 +10,7 @@ import { answerTo, call, open } from './support/client.ts';
 import { deferred } from './support/deferred.ts';
 import { eventually } from './support/eventually.ts';
 import { ManualClock } from './support/manualClock.ts';
-import { FailingStore, memoryStore } from './support/memoryStore.ts';
+import { failingTokens, memoryTokens } from './support/memoryStore.ts';
 import { neverCalled } from './support/neverCalled.ts';
 import { type AuthParts, authParts, sign } from './support/tokens.ts';
 
@@ -76,12 +76,30 @@ describe('auth', () => {
 
   it('answers 503 and rejects nobody when the store is away', async () => {
     const clock = new ManualClock();
-    const parts = authParts({ clock, store: new FailingStore(memoryStore(clock)) });
+    const parts = authParts({ clock, store: failingTokens(memoryTokens(clock)) });
     await using app = await appWith(parts, neverCalled('the next handler'), {
       onRejected: neverCalled('onRejected'),
     });
     expect((await call(app.url, { headers: bearer(sign(clock)) })).status).toBe(503);
     expect(app.errors[0]).toMatchObject({ code: 'store_unavailable' });
+  });
+
+  it('goes on at once with a token that it has seen before', async () => {
+    const parts = authParts();
+    const headers = bearer(sign(parts.clock));
+    const middleware = auth({ authenticator: parts.authenticator });
+    const turns: string[] = [];
+    const watching: RequestHandler = (req, res, next) => {
+      let turn = 'at once';
+      middleware(req, res, (error?: unknown) => {
+        turns.push(turn);
+        next(error);
+      });
+      turn = 'later';
+    };
+    await using app = await bareApp([watching, whoami]);
+    for (let n = 0; n < 3; n += 1) await call(app.url, { headers });
+    expect(turns).toEqual(['later', 'at once', 'at once']);
   });
 
   it('is not broken by listeners that throw', async () => {
@@ -96,7 +114,7 @@ describe('auth', () => {
   it('says nothing more to a request that was given up while the store was asked', async () => {
     const clock = new ManualClock();
     const asked = deferred<undefined>();
-    const store = Object.assign(Object.create(memoryStore(clock)), { get: () => asked.promise });
+    const store = Object.assign(Object.create(memoryTokens(clock)), { get: () => asked.promise });
     await using app = await appWith(authParts({ clock, store }), neverCalled('the next handler'));
     const req = open(app.url, { headers: bearer(sign(clock)) }).end();
     await eventually('the request', () => app.exchanges.length === 1);
@@ -188,8 +206,8 @@ describe('auth, logging out', () => {
     'answers 503 when it cannot be stored, and the service is not asked (%s)',
     async (onStoreFailure) => {
       const clock = new ManualClock();
-      const store = memoryStore(clock);
-      const readOnly = Object.assign(new FailingStore(store), { get: (key: string) => store.get(key) });
+      const store = memoryTokens(clock);
+      const readOnly = Object.assign(failingTokens(store), { get: (key: string) => store.get(key) });
       const parts = authParts({ clock, store: readOnly, onStoreFailure });
       await using app = await appWith(parts, neverCalled('the service'));
       const answer = await call(app.url, { method: 'POST', path: LOGOUT, headers: bearer(sign(clock)) });
@@ -198,15 +216,30 @@ describe('auth, logging out', () => {
   );
 
   it.each([
-    { method: 'GET', path: LOGOUT },
-    { method: 'POST', path: `${LOGOUT}/` },
-    { method: 'POST', path: '/userManagement/auth/%6cogout' },
-  ])('is not what $method $path means', async ({ method, path }) => {
+    { method: 'POST', path: LOGOUT, means: true },
+    { method: 'POST', path: `${LOGOUT}?from=menu`, means: true },
+    { method: 'POST', path: `${LOGOUT}/`, means: true },
+    { method: 'POST', path: `${LOGOUT}/?from=menu`, means: true },
+    { method: 'POST', path: '/userManagement/auth/%6cogout', means: true },
+    { method: 'POST', path: '/userManagement%2Fauth/logout%2f', means: true },
+    { method: 'DELETE', path: LOGOUT, means: true },
+    { method: 'PUT', path: LOGOUT, means: true },
+    { method: 'PATCH', path: `${LOGOUT}/`, means: true },
+    { method: 'GET', path: LOGOUT, means: false },
+    { method: 'HEAD', path: LOGOUT, means: false },
+    { method: 'OPTIONS', path: LOGOUT, means: false },
+    { method: 'TRACE', path: LOGOUT, means: false },
+    { method: 'POST', path: `${LOGOUT}/all`, means: false },
+    { method: 'POST', path: `${LOGOUT}x`, means: false },
+    { method: 'POST', path: '/userManagement/auth/Logout', means: false },
+    { method: 'POST', path: `${LOGOUT}%zz`, means: false },
+    { method: 'POST', path: `/?${LOGOUT}`, means: false },
+  ])('is what $method $path means: $means', async ({ method, path, means }) => {
     const parts = authParts();
     const headers = bearer(sign(parts.clock));
     await using app = await appWith(parts);
-    await call(app.url, { method, path, headers });
-    expect((await call(app.url, { headers })).status).toBe(200);
+    expect((await call(app.url, { method, path, headers })).status).toBe(200);
+    expect((await call(app.url, { headers })).status).toBe(means ? 401 : 200);
   });
 
   it('of a revoked token is refused', async () => {
@@ -382,7 +415,7 @@ describe('auth, a token that a service hands out', () => {
 
   it('is known before the client has seen the end of the answer', async () => {
     const clock = new ManualClock();
-    const store = memoryStore(clock);
+    const store = memoryTokens(clock);
     const stored = deferred();
     const slow = Object.assign(Object.create(store), {
       get: (key: string) => store.get(key),
@@ -418,7 +451,7 @@ describe('auth, a token that a service hands out', () => {
     { name: 'cannot be stored', token: undefined, failing: true },
   ])('that $name is passed on all the same, and told of', async ({ token, failing }) => {
     const clock = new ManualClock();
-    const store = Object.assign(new FailingStore(memoryStore(clock)), { failing });
+    const store = Object.assign(failingTokens(memoryTokens(clock)), { failing });
     const problems: Error[] = [];
     const content = JSON.stringify({ token: token ?? sign(clock) });
     await using app = await appWith(authParts({ clock, store }), (_req, res) => void res.end(content), {
@@ -446,7 +479,7 @@ describe('auth, a token that a service hands out', () => {
   it('does not stand in front of the reply of a deadline that passed meanwhile', async () => {
     const clock = new ManualClock();
     const stored = deferred();
-    const store = Object.assign(Object.create(memoryStore(clock)), { set: () => stored.promise });
+    const store = Object.assign(Object.create(memoryTokens(clock)), { set: () => stored.promise });
     await using app = await appWith(authParts({ clock, store }), (_req, res, next) => {
       res.write('{"token":');
       res.end(`"${sign(clock)}"}`);

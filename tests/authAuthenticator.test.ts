@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { StoreUnavailableError } from '../lib/store/store.ts';
 import { BrokenListener } from './support/brokenListener.ts';
 import { ManualClock } from './support/manualClock.ts';
-import { FailingStore, memoryStore } from './support/memoryStore.ts';
+import { failingTokens, memoryTokens } from './support/memoryStore.ts';
 import { ACTIVE_TTL_MS, type AuthParts, authParts, HOUR_MS, sign } from './support/tokens.ts';
 
 async function outcome({ authenticator }: AuthParts, token: string): Promise<string> {
@@ -59,7 +59,7 @@ describe('Authenticator', () => {
 
   it('refuses it on every gateway that shares the store', async () => {
     const clock = new ManualClock();
-    const store = memoryStore(clock);
+    const store = memoryTokens(clock);
     const [here, there] = [authParts({ clock, store }), authParts({ clock, store })];
     const token = sign(clock);
     expect(await outcome(there, token)).toBe('alice');
@@ -141,7 +141,7 @@ describe('Authenticator, a token that must be active', () => {
 
   it('is stored again at half its life and not at every request', async () => {
     const clock = new ManualClock();
-    const store = memoryStore(clock);
+    const store = memoryTokens(clock);
     const sets: string[] = [];
     const counting = Object.assign(Object.create(store), {
       get: (key: string) => store.get(key),
@@ -175,7 +175,7 @@ describe('Authenticator, a token that must be active', () => {
 describe('Authenticator without its store', () => {
   function failingParts(onStoreFailure: 'refuse' | 'allow') {
     const clock = new ManualClock();
-    const store = new FailingStore(memoryStore(clock));
+    const store = failingTokens(memoryTokens(clock));
     const errors: Error[] = [];
     const onStoreError = (error: Error) => void errors.push(error);
     return { parts: authParts({ clock, store, onStoreFailure, onStoreError }), store, errors };
@@ -213,7 +213,7 @@ describe('Authenticator without its store', () => {
 
   it('tries again to store a token as active when that failed', async () => {
     const clock = new ManualClock();
-    const store = memoryStore(clock);
+    const store = memoryTokens(clock);
     let failing = true;
     const errors: Error[] = [];
     const readOnly = Object.assign(Object.create(store), {
@@ -230,6 +230,9 @@ describe('Authenticator without its store', () => {
     expect(errors).toHaveLength(1);
     failing = false;
     expect(await outcome(parts, token)).toBe('alice');
+    expect(await store.get(`token:${token}`)).toBeUndefined();
+    clock.advance(1_000);
+    expect(await outcome(parts, token)).toBe('alice');
     await turn();
     expect(await store.get(`token:${token}`)).toBeDefined();
   });
@@ -237,7 +240,7 @@ describe('Authenticator without its store', () => {
   it('stands a listener that throws', async () => {
     using broken = new BrokenListener();
     const clock = new ManualClock();
-    const store = new FailingStore(memoryStore(clock));
+    const store = failingTokens(memoryTokens(clock));
     const parts = authParts({ clock, store, onStoreFailure: 'allow', onStoreError: broken.listen });
     expect(await outcome(parts, sign(clock))).toBe('alice');
   });

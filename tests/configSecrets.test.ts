@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { load, problemsOf } from './support/settings.ts';
 
@@ -6,7 +7,7 @@ const STRONG_SECRET = 'kR3vT9wQ2zX7mB4nL8pF6hJ1sD5gY0cA';
 describe('the JWT secret', () => {
   test('is required', () => {
     expect(problemsOf({ JWT_SECRET: undefined })).toEqual([
-      'JWT_SECRET is not set: expected the secret that tokens are signed with, or JWT_SECRET_FILE naming a file that holds it',
+      'JWT_SECRET is not set: expected the secret that tokens are signed with, JWT_SECRET_FILE naming a file that holds it, or public keys by JWKS_URL or JWT_PUBLIC_KEY_FILE',
     ]);
   });
 
@@ -60,6 +61,80 @@ describe('the JWT secret', () => {
 
   test('of 32 bytes is accepted in production', () => {
     expect(load({ JWT_SECRET: STRONG_SECRET, NODE_ENV: 'production' }).jwtSecret).toBe(STRONG_SECRET);
+  });
+});
+
+describe('the admin token', () => {
+  test.each([
+    {
+      name: 'short',
+      token: 'short',
+      out: 'ADMIN_TOKEN is 5 bytes long: in production, expected at least 32',
+    },
+    {
+      name: 'an example',
+      token: 'change-me-change-me-change-me-change-me',
+      out: 'ADMIN_TOKEN is an example',
+    },
+  ])('is refused in production only: $name', ({ token, out }) => {
+    expect(load({ ADMIN_TOKEN: token }).adminToken).toBe(token);
+    const problems = problemsOf({ JWT_SECRET: STRONG_SECRET, ADMIN_TOKEN: token, NODE_ENV: 'production' });
+    expect(problems).toEqual([expect.stringContaining(out)]);
+    expect(problems.join()).not.toContain(`"${token}`);
+  });
+
+  test('is read from a Docker secret', () => {
+    expect(load({ ADMIN_TOKEN_FILE: 'admin' }, { admin: `${STRONG_SECRET}\n` }).adminToken).toBe(
+      STRONG_SECRET,
+    );
+  });
+});
+
+describe('public keys', () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const publicPem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  const privatePem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const noSecret = { JWT_SECRET: undefined };
+  const atUrl = { ...noSecret, JWKS_URL: 'https://issuer.test/keys' };
+
+  test('take the place of the secret, and bring their algorithms', () => {
+    expect(load(atUrl)).toMatchObject({ jwtSecret: undefined, jwtAlgorithms: ['RS256', 'ES256', 'EdDSA'] });
+    expect(load({ JWKS_URL: atUrl.JWKS_URL }).jwtAlgorithms).toEqual(['HS256', 'RS256', 'ES256', 'EdDSA']);
+    expect(load({ ...atUrl, JWT_ALGORITHMS: 'PS384' }).jwtAlgorithms).toEqual(['PS384']);
+  });
+
+  test('are read from a file', () => {
+    const env = { ...noSecret, JWT_PUBLIC_KEY_FILE: 'key.pem' };
+    expect(load(env, { 'key.pem': publicPem }).jwtPublicKey).toBe(publicPem.trimEnd());
+  });
+
+  test.each([
+    { name: 'private', pem: privatePem, out: 'this one is private, and only its issuer may have it' },
+    { name: 'none', pem: 'hunter2', out: 'expected a public key or certificate in PEM' },
+  ])('are refused when the PEM is $name, without showing it', ({ pem, out }) => {
+    const problems = problemsOf({ ...noSecret, JWT_PUBLIC_KEY: pem });
+    expect(problems).toEqual([expect.stringContaining(out)]);
+    expect(problems.join()).not.toContain(pem);
+  });
+
+  test.each([
+    {
+      name: 'two sources',
+      env: { ...atUrl, JWT_PUBLIC_KEY: publicPem },
+      out: 'JWKS_URL and JWT_PUBLIC_KEY are both set',
+    },
+    {
+      name: 'HS without a secret',
+      env: { ...atUrl, JWT_ALGORITHMS: 'HS256' },
+      out: 'expected JWT_SECRET to be set',
+    },
+    {
+      name: 'RS without keys',
+      env: { JWT_ALGORITHMS: 'HS256, RS256' },
+      out: 'JWT_ALGORITHMS holds RS256: expected JWKS_URL or JWT_PUBLIC_KEY_FILE to be set as well',
+    },
+  ])('do not go with everything: $name', ({ env, out }) => {
+    expect(problemsOf(env)).toEqual([expect.stringContaining(out)]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../config/config.ts';
-import { AUTH_PATHS, BUILT_IN_SERVICES, type Service } from '../config/services.ts';
+import { BUILT_IN_SERVICES, type Service } from '../config/services.ts';
 import { clashes } from '../config/servicesFile.ts';
 import { load, problemsOf as settingsProblemsOf } from './support/settings.ts';
 
@@ -54,7 +54,8 @@ describe('the built-in services', () => {
 
   test('include the one that issues tokens', () => {
     const prefix = `${services[0]?.path}/auth/`;
-    expect([...AUTH_PATHS.issue, ...AUTH_PATHS.revoke].every((path) => path.startsWith(prefix))).toBe(true);
+    const { authIssuePaths, authRevokePaths } = load({});
+    expect([...authIssuePaths, ...authRevokePaths].every((path) => path.startsWith(prefix))).toBe(true);
   });
 });
 
@@ -96,7 +97,7 @@ describe('SERVICES_FILE', () => {
 
   const ORIGIN = 'expected an origin such as http://budgeting-service:8087, without a path';
   const PATH =
-    'expected a slash and one segment, such as /budgeting, other than metrics, healthz, readyz, internal';
+    'expected a slash and one segment, such as /budgeting, other than metrics, healthz, readyz, internal, admin';
   const wrongFields: { in: object; out: string }[] = [
     {
       in: { requestTimeout: 'soon' },
@@ -121,6 +122,7 @@ describe('SERVICES_FILE', () => {
     { in: { path: '/..' }, out: `.path is "/..": ${PATH}` },
     { in: { path: '/metrics' }, out: `.path is "/metrics": ${PATH}` },
     { in: { path: '/internal' }, out: `.path is "/internal": ${PATH}` },
+    { in: { path: '/admin' }, out: `.path is "/admin": ${PATH}` },
     { in: { path: undefined }, out: `.path is missing: ${PATH}` },
     {
       in: { name: '' },

@@ -21,6 +21,15 @@ describe('values', () => {
     { name: 'AUTH_REQUIRE_ACTIVE_TOKEN', in: '1', field: 'authRequireActiveToken', out: true },
     { name: 'REDIS_REQUIRED', in: '0', field: 'redisRequired', out: false },
     { name: 'JWT_ALGORITHMS', in: 'hs256, HS512', field: 'jwtAlgorithms', out: ['HS256', 'HS512'] },
+    { name: 'JWT_AUDIENCE', in: 'cab, tea', field: 'jwtAudience', out: ['cab', 'tea'] },
+    { name: 'JWT_MAX_LIFETIME', in: '30d', field: 'jwtMaxLifetimeMs', out: 30 * 24 * 3_600_000 },
+    { name: 'JWT_CLOCK_TOLERANCE', in: '5s', field: 'jwtClockToleranceMs', out: 5_000 },
+    {
+      name: 'AUTH_ISSUE_PATHS',
+      in: '/a/login, /b/v1.0/in',
+      field: 'authIssuePaths',
+      out: ['/a/login', '/b/v1.0/in'],
+    },
     { name: 'AUTH_STORE_FAILURE', in: 'allow', field: 'authStoreFailure', out: 'allow' },
     { name: 'LOG_LEVEL', in: 'DEBUG', field: 'logLevel', out: 'debug' },
     { name: 'NODE_ENV', in: 'staging', field: 'environment', out: 'staging' },
@@ -77,6 +86,10 @@ describe('values', () => {
   const PROXIES = 'expected a comma-separated list of IP addresses and ranges such as 10.0.0.0/8 or fd00::/8';
   const DISCOVERY =
     'expected http://..., https://..., consul://host:port, consul+https://host:port or dns://tasks.{name}-service[:port][?server=address]';
+  const PATHS =
+    'expected a comma-separated list of paths such as /userManagement/auth/login, without a slash at the end';
+  const ALGORITHMS =
+    'expected a comma-separated list of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519';
   const refused: { name: string; in: string; out: string }[] = [
     { name: 'REQUEST_TIMEOUT', in: '3 bananas', out: DURATION },
     { name: 'REQUEST_TIMEOUT', in: '3000', out: DURATION },
@@ -106,8 +119,15 @@ describe('values', () => {
     { name: 'MAX_BODY_BYTES', in: 'MiB', out: BYTES },
     { name: 'REDIS_REQUIRED', in: 'yes', out: 'expected true or false' },
     { name: 'AUTH_STORE_FAILURE', in: 'deny', out: 'expected refuse or allow' },
-    { name: 'JWT_ALGORITHMS', in: 'none', out: 'expected a comma-separated list of HS256, HS384, HS512' },
-    { name: 'JWT_ALGORITHMS', in: 'HS256,', out: 'expected a comma-separated list of HS256, HS384, HS512' },
+    { name: 'JWT_ALGORITHMS', in: 'none', out: ALGORITHMS },
+    { name: 'JWT_ALGORITHMS', in: 'HS256,', out: ALGORITHMS },
+    { name: 'JWT_AUDIENCE', in: 'a,,b', out: 'expected a comma-separated list of audiences' },
+    { name: 'JWT_MAX_LIFETIME', in: '3651d', out: DURATION.replace('24d', '3650d') },
+    { name: 'AUTH_ISSUE_PATHS', in: '/userManagement/auth/login/', out: PATHS },
+    { name: 'AUTH_ISSUE_PATHS', in: '/login', out: PATHS },
+    { name: 'AUTH_REVOKE_PATHS', in: 'userManagement/auth/logout', out: PATHS },
+    { name: 'AUTH_REVOKE_PATHS', in: '/userManagement/../logout', out: PATHS },
+    { name: 'AUTH_REVOKE_PATHS', in: '/userManagement/auth/%6cogout', out: PATHS },
     { name: 'TRUSTED_PROXIES', in: '10.0.0.0/33', out: PROXIES },
     { name: 'TRUSTED_PROXIES', in: '10.0.0.1,proxy', out: PROXIES },
     { name: 'SERVICE_DISCOVERY_URL', in: 'service-discovery:9000', out: DISCOVERY },

@@ -5,7 +5,7 @@ import { ManualClock } from './support/manualClock.ts';
 const MAX_AGE_MS = 10_000;
 
 function cacheAt(clock = new ManualClock()) {
-  return new LocalCache({ maxBytes: 1_000_000, maxAgeMs: MAX_AGE_MS, clock });
+  return new LocalCache<Buffer | undefined>({ maxBytes: 1_000_000, maxAgeMs: MAX_AGE_MS, clock });
 }
 
 const answer = (text: string) => async () => Buffer.from(text);
@@ -28,6 +28,14 @@ describe('local cache', () => {
     expect(cache.get('key')).toBeDefined();
     clock.advance(1);
     expect(cache.get('key')).toBeUndefined();
+  });
+
+  test('keeps for good what is absent: only a change elsewhere makes it appear', async () => {
+    const clock = new ManualClock();
+    const cache = cacheAt(clock);
+    await cache.load('absent', async () => undefined);
+    clock.advance(1_000 * MAX_AGE_MS);
+    expect(cache.get('absent')).toEqual({ value: undefined });
   });
 
   test('gives the answer to everybody who asked, but does not remember one that was forgotten on its way', async () => {

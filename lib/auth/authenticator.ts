@@ -6,7 +6,11 @@ import { TokenError } from './errors.ts';
 import type { TokenRegistry } from './tokenRegistry.ts';
 import type { VerifiedToken, Verify } from './verifier.ts';
 
-const REMEMBERED_TOKENS = 10_000;
+const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
+/** What a remembered token costs beside itself: 700 bytes measured, rounded up. */
+const ENTRY_OVERHEAD_BYTES = 1024;
+/** After the store has refused to renew a token. */
+const RENEW_AGAIN_MS = 1_000;
 
 export interface AuthenticatorOptions {
   readonly verify: Verify;
@@ -22,14 +26,14 @@ export interface AuthenticatorOptions {
 
 interface Remembered {
   readonly verified: VerifiedToken;
-  activatedAtMs: number;
+  renewAtMs: number;
 }
 
 /**
  * Decides whether a token is accepted now. Knows no HTTP.
  *
- * The signature of a token seen before is not verified again until it expires or leaves the bounded memory;
- * whether it was revoked is asked of the store every time.
+ * The signature of a token seen before is not verified again until it expires or leaves the bounded memory.
+ * Whether it was revoked is looked up every time, in the store's own memory while that is up to date.
  */
 export class Authenticator {
   readonly #verify: Verify;
@@ -38,7 +42,10 @@ export class Authenticator {
   readonly #allowOnStoreFailure: boolean;
   readonly #onStoreError: (error: Error) => void;
   readonly #clock: Clock;
-  readonly #remembered = new LRUCache<string, Remembered>({ max: REMEMBERED_TOKENS });
+  readonly #remembered = new LRUCache<string, Remembered>({
+    maxSize: MAX_REMEMBERED_BYTES,
+    sizeCalculation: (_remembered, token) => ENTRY_OVERHEAD_BYTES + token.length,
+  });
 
   constructor(options: Readonly<AuthenticatorOptions>) {
     this.#verify = options.verify;
@@ -51,7 +58,9 @@ export class Authenticator {
 
   /** Rejects with `TokenError`, or with `StoreUnavailableError` when the store fails and failures refuse. */
   async authenticate(token: string): Promise<VerifiedToken> {
-    const remembered = this.#recall(token);
+    const known = this.authenticateNow(token);
+    if (known) return known;
+    const remembered = this.#recall(token) ?? this.#remember(await this.#verify(token));
     try {
       await this.#checkStore(remembered.verified);
     } catch (error) {
@@ -59,15 +68,25 @@ export class Authenticator {
       this.#onStoreError(error);
       return remembered.verified;
     }
-    this.#keepActive(remembered);
-    return remembered.verified;
+    return this.#accept(remembered);
+  }
+
+  /** The same without waiting for anything, or undefined when something must be asked or verified first. */
+  authenticateNow(token: string): VerifiedToken | undefined {
+    const remembered = this.#recall(token);
+    if (!remembered) return undefined;
+    const revoked = this.#registry.knownRevoked(remembered.verified);
+    if (revoked) throw revokedError();
+    const isKnown =
+      revoked === false && (!this.#requireActive || this.#registry.knownActive(remembered.verified));
+    return isKnown ? this.#accept(remembered) : undefined;
   }
 
   /** A token a service has just issued: known as active before its owner can use it. */
   async admit(token: string): Promise<void> {
-    const verified = this.#verify(token);
+    const verified = await this.#verify(token);
     await this.#registry.activate(verified);
-    this.#remembered.set(token, { verified, activatedAtMs: this.#clock.now() });
+    this.#remember(verified, this.#clock.now() + this.#renewEveryMs);
   }
 
   /** Refused on every gateway once this resolves; rejects when that could not be stored. */
@@ -76,33 +95,49 @@ export class Authenticator {
     this.#remembered.delete(verified.token);
   }
 
-  #recall(token: string): Remembered {
+  /** Other keys are in force: every signature must be verified again. */
+  forgetVerified(): void {
+    this.#remembered.clear();
+  }
+
+  #recall(token: string): Remembered | undefined {
     const known = this.#remembered.get(token);
-    if (known) {
-      if (known.verified.expiresAtMs > this.#clock.now()) return known;
-      this.#remembered.delete(token);
-    }
-    const fresh = { verified: this.#verify(token), activatedAtMs: 0 };
-    this.#remembered.set(token, fresh);
-    return fresh;
+    if (!known || known.verified.acceptedUntilMs > this.#clock.now()) return known;
+    this.#remembered.delete(token);
+    return undefined;
+  }
+
+  #remember(verified: VerifiedToken, renewAtMs = 0): Remembered {
+    const remembered = { verified, renewAtMs };
+    this.#remembered.set(verified.token, remembered);
+    return remembered;
   }
 
   async #checkStore(verified: VerifiedToken): Promise<void> {
-    if (await this.#registry.isRevoked(verified))
-      throw new TokenError('token_revoked', 'the token was revoked');
+    if (await this.#registry.isRevoked(verified)) throw revokedError();
     if (this.#requireActive && !(await this.#registry.isActive(verified))) {
       throw new TokenError('token_revoked', 'the token is not active any more');
     }
   }
 
   /** Renews the active entry at half its life. Nobody waits for it: the request is accepted already. */
-  #keepActive(remembered: Remembered): void {
+  #accept(remembered: Remembered): VerifiedToken {
     const nowMs = this.#clock.now();
-    if (nowMs - remembered.activatedAtMs < this.#registry.activeTtlMs / 2) return;
-    remembered.activatedAtMs = nowMs;
-    this.#registry.activate(remembered.verified).catch((error: Error) => {
-      remembered.activatedAtMs = 0;
-      this.#onStoreError(error);
-    });
+    if (nowMs >= remembered.renewAtMs) {
+      remembered.renewAtMs = nowMs + this.#renewEveryMs;
+      this.#registry.activate(remembered.verified).catch((error: Error) => {
+        remembered.renewAtMs = nowMs + RENEW_AGAIN_MS;
+        this.#onStoreError(error);
+      });
+    }
+    return remembered.verified;
   }
+
+  get #renewEveryMs(): number {
+    return this.#registry.activeTtlMs / 2;
+  }
+}
+
+function revokedError(): TokenError {
+  return new TokenError('token_revoked', 'the token was revoked');
 }

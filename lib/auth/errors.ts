@@ -18,3 +18,31 @@ export class TokenError extends Error {
       : `Bearer error="invalid_token", error_description="${this.code}"`;
   }
 }
+
+/** The keys that tokens are signed with are not known now, so nobody can tell a good token from a bad one. */
+export class KeysUnavailableError extends Error {
+  override readonly name = 'KeysUnavailableError';
+  readonly code = 'keys_unavailable';
+  readonly status = 503;
+}
+
+/** Not a revocation that can be made: the message says why. */
+export class BadRevocationError extends Error {
+  override readonly name = 'BadRevocationError';
+  readonly code = 'bad_revocation';
+  readonly status = 400;
+}
+
+/** No revocation has this id. */
+export class NoSuchRevocationError extends Error {
+  override readonly name = 'NoSuchRevocationError';
+  readonly code = 'no_such_revocation';
+  readonly status = 404;
+}
+
+/** Every gateway keeps all revocations in memory: there is room for so many. */
+export class TooManyRevocationsError extends Error {
+  override readonly name = 'TooManyRevocationsError';
+  readonly code = 'too_many_revocations';
+  readonly status = 409;
+}

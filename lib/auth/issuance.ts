@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
+import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { chunkOf, tapHead } from '../exchange/tap.ts';
 
 /** An answer that hands out a token is small; a larger one is passed on unread. */
 const MAX_ANSWER_BYTES = 64 * 1024;
+const MAX_HOLD_MS = 3_000;
 
 type Decoder = (content: Buffer) => Buffer;
 
@@ -17,17 +19,31 @@ const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   ['zstd', (content) => zstdDecompressSync(content, limit)],
 ]);
 
+export interface IssuanceOptions {
+  /** Longest time that an answer which may hold a token is held back, in milliseconds. Default 3000. */
+  readonly maxHoldMs?: number;
+  readonly clock?: Clock;
+}
+
 /**
  * Watches a login's or registration's answer for a token. Up to 64 KiB of it are held back until `onToken` has
- * settled, so that the token is known before its owner can use it; a longer answer flows on unread.
+ * settled, so that the token is known before its owner can use it; an answer that is longer, or that takes longer
+ * to end than `maxHoldMs`, flows on unread.
  */
-export function watchForToken(res: ServerResponse, onToken: (token: string) => Promise<void>): void {
+export function watchForToken(
+  res: ServerResponse,
+  onToken: (token: string) => Promise<void>,
+  { maxHoldMs = MAX_HOLD_MS, clock = systemClock }: Readonly<IssuanceOptions> = {},
+): void {
   const { write, end } = res;
   const encoding = encodingOf(res);
   let held: Buffer[] | undefined = [];
   let heldBytes = 0;
+  let cancel: Cancel | undefined;
+  res.once('close', () => cancel?.());
 
   function letGo(): void {
+    cancel?.();
     for (const chunk of held ?? []) Reflect.apply(write, res, [chunk]);
     held = undefined;
   }
@@ -35,6 +51,7 @@ export function watchForToken(res: ServerResponse, onToken: (token: string) => P
   res.write = function writeHeld(this: ServerResponse, ...args: unknown[]) {
     const chunk = chunkOf(args);
     if (!held || !chunk) return Reflect.apply(write, this, args) as boolean;
+    cancel ??= clock.after(maxHoldMs, letGo);
     held.push(chunk);
     heldBytes += chunk.length;
     if (heldBytes > MAX_ANSWER_BYTES) letGo();
@@ -52,6 +69,7 @@ export function watchForToken(res: ServerResponse, onToken: (token: string) => P
     }
     // Whoever replies meanwhile, because time is up, must not find this answer in front of its own.
     held = undefined;
+    cancel?.();
     const finish = () => {
       if (!this.writableEnded && !this.destroyed) Reflect.apply(end, this, [content, callbackOf(args)]);
     };

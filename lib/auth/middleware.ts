@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Request, RequestHandler, Response } from 'express';
 import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
@@ -5,27 +6,36 @@ import { pathOf } from '../exchange/path.ts';
 import type { Authenticator } from './authenticator.ts';
 import { bearerToken } from './bearer.ts';
 import { TokenError, type TokenProblem } from './errors.ts';
-import { watchForToken } from './issuance.ts';
+import { type IssuanceOptions, watchForToken } from './issuance.ts';
+import type { VerifiedToken } from './verifier.ts';
 
-export interface AuthOptions {
+/** Methods that ask for nothing to be done (RFC 9110 section 9.2.1). */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+export interface AuthOptions extends IssuanceOptions {
   readonly authenticator: Authenticator;
   /** Whole paths, POST only, that need no token and whose answers hand one out: login, registration. */
   readonly issuePaths?: readonly string[];
-  /** Whole paths, POST only, that revoke the caller's token before they are forwarded: logout. */
+  /**
+   * Paths that revoke the caller's token before they are forwarded: logout. Read as a service might: any method
+   * that is not safe, with or without a slash at the end, percent-encoded or not.
+   */
   readonly revokePaths?: readonly string[];
   readonly onAccepted?: (identity: Identity) => void;
   readonly onRejected?: (problem: TokenProblem) => void;
   readonly onIssued?: () => void;
   /** A service handed out something that is not a valid token, or it could not be stored. */
   readonly onNotAdmitted?: (error: Error) => void;
+  /** A connection left HTTP, opened with this token. */
+  readonly onUpgraded?: (connection: Duplex, token: VerifiedToken) => void;
 }
 
 /**
  * Lets requests with an accepted bearer token through, with who is calling in `exchange.identity`.
  *
  * Fails closed: no token, a token that cannot be checked, and a store that cannot say whether a token was
- * revoked all end the request. Paths are compared byte for byte with the request target's path, so no encoding
- * or suffix makes another path public.
+ * revoked all end the request. Issue paths are compared byte for byte with the request target's path, so no
+ * encoding or suffix makes another path public.
  */
 export function auth(options: Readonly<AuthOptions>): RequestHandler {
   const { authenticator } = options;
@@ -33,37 +43,79 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   const onRejected = listener(options.onRejected);
   const onIssued = listener(options.onIssued);
   const onNotAdmitted = listener(options.onNotAdmitted);
+  const onUpgraded = listener(options.onUpgraded);
   const issues = new Set(options.issuePaths);
   const revokes = new Set(options.revokePaths);
 
+  function accept(req: Request, res: Response, token: VerifiedToken): void {
+    const exchange = exchangeOf(res);
+    exchange.identity = token;
+    if (exchange.upgradeHead) res.once('close', () => exchange.upgraded && onUpgraded(req.socket, token));
+    onAccepted(token);
+  }
+
   async function authenticate(req: Request, res: Response): Promise<void> {
-    const verified = await authenticator.authenticate(bearerToken(req));
-    if (isPostTo(revokes, req)) await authenticator.revoke(verified);
-    exchangeOf(res).identity = verified;
-    onAccepted(verified);
+    const token = await authenticator.authenticate(bearerToken(req));
+    if (isRevoking(revokes, req)) await authenticator.revoke(token);
+    accept(req, res, token);
+  }
+
+  /** Who is calling with a token that needs no waiting for anything. Throws `TokenError`. */
+  function authenticateNow(req: Request): VerifiedToken | undefined {
+    return isRevoking(revokes, req) ? undefined : authenticator.authenticateNow(bearerToken(req));
+  }
+
+  function reject(error: unknown, next: (error: unknown) => void): void {
+    if (error instanceof TokenError) onRejected(error.code);
+    next(error);
   }
 
   function watchIssued(res: Response): void {
-    watchForToken(res, (token) => authenticator.admit(token).then(onIssued, onNotAdmitted));
+    watchForToken(res, (token) => authenticator.admit(token).then(onIssued, onNotAdmitted), options);
   }
 
   return function authMiddleware(req, res, next) {
-    if (isPostTo(issues, req)) {
+    if (isIssuing(issues, req)) {
       watchIssued(res);
+      next();
+      return;
+    }
+    let known: VerifiedToken | undefined;
+    try {
+      known = authenticateNow(req);
+    } catch (error) {
+      reject(error, next);
+      return;
+    }
+    if (known) {
+      accept(req, res, known);
       next();
       return;
     }
     const nextIfDue = nextWhileDue(res, next);
     authenticate(req, res).then(
       () => nextIfDue(),
-      (error: unknown) => {
-        if (error instanceof TokenError) onRejected(error.code);
-        nextIfDue(error);
-      },
+      (error: unknown) => reject(error, nextIfDue),
     );
   };
 }
 
-function isPostTo(paths: ReadonlySet<string>, req: Request): boolean {
+function isIssuing(paths: ReadonlySet<string>, req: Request): boolean {
   return paths.size > 0 && req.method === 'POST' && paths.has(pathOf(req.originalUrl));
+}
+
+function isRevoking(paths: ReadonlySet<string>, req: Request): boolean {
+  if (paths.size === 0 || SAFE_METHODS.has(req.method)) return false;
+  const path = decoded(pathOf(req.originalUrl));
+  return paths.has(path.endsWith('/') ? path.slice(0, -1) : path);
+}
+
+function decoded(path: string): string {
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // No encoding of any path.
+    return path;
+  }
 }

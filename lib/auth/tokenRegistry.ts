@@ -1,12 +1,12 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
-import type { Store } from '../store/store.ts';
+import type { TokenStore } from '../store/store.ts';
+import { CLOCK_SKEW_MS, FOREVER_MS, type Revocations } from './revocations.ts';
 import type { VerifiedToken } from './verifier.ts';
 
-/** A token that never expires is remembered as revoked for this long. */
-const FOREVER_MS = 10 * 365 * 24 * 60 * 60 * 1000;
-
 export interface TokenRegistryOptions {
-  readonly store: Store;
+  readonly store: TokenStore;
+  /** What was revoked otherwise than by a logout. */
+  readonly revocations: Revocations;
   /** How long a token counts as active after it was issued or last seen. */
   readonly activeTtlMs: number;
   readonly clock?: Clock;
@@ -15,43 +15,68 @@ export interface TokenRegistryOptions {
 /**
  * Which tokens are active and which are revoked, shared by all gateways on one store.
  *
- * Keys: `token:<jwt>` holds the active token's data as JSON, `blacklist:<sha256 of the jwt>` marks a revoked
- * one until its `exp`. Every method rejects with `StoreUnavailableError` when the store does not answer.
+ * Keys: `token:<jwt>` holds the active token's data as JSON, `blacklist:<sha256 of the jwt>` marks one that was
+ * logged out until a minute after it is accepted for the last time. What is `known...` is known without asking the
+ * store, or undefined; every other method rejects with `StoreUnavailableError` when the store does not answer.
  */
 export class TokenRegistry {
   readonly activeTtlMs: number;
-  readonly #store: Store;
+  readonly #store: TokenStore;
+  readonly #revocations: Revocations;
   readonly #clock: Clock;
 
-  constructor({ store, activeTtlMs, clock = systemClock }: Readonly<TokenRegistryOptions>) {
-    this.activeTtlMs = activeTtlMs;
-    this.#store = store;
-    this.#clock = clock;
+  constructor(options: Readonly<TokenRegistryOptions>) {
+    this.activeTtlMs = options.activeTtlMs;
+    this.#store = options.store;
+    this.#revocations = options.revocations;
+    this.#clock = options.clock ?? systemClock;
   }
 
-  async activate({ token, subject, expiresAtMs }: VerifiedToken): Promise<void> {
-    const ttlMs = Math.min(this.activeTtlMs, this.#leftMs(expiresAtMs));
+  async activate({ token, subject, expiresAtMs, acceptedUntilMs }: VerifiedToken): Promise<void> {
+    const ttlMs = Math.min(this.activeTtlMs, this.#leftMs(acceptedUntilMs));
     if (ttlMs < 1) return;
     const data = { sub: subject, exp: Number.isFinite(expiresAtMs) ? expiresAtMs / 1000 : undefined };
-    await this.#store.set(`token:${token}`, JSON.stringify(data), ttlMs);
+    await this.#store.set(activeKey(token), JSON.stringify(data), ttlMs);
+  }
+
+  knownActive({ token }: VerifiedToken): boolean | undefined {
+    const known = this.#store.peek(activeKey(token));
+    return known && known.value !== undefined;
   }
 
   async isActive({ token }: VerifiedToken): Promise<boolean> {
-    return (await this.#store.get(`token:${token}`)) !== undefined;
+    return (await this.#store.get(activeKey(token))) !== undefined;
   }
 
   /** Refused everywhere once this resolves. */
-  async revoke({ token, digest, expiresAtMs }: VerifiedToken): Promise<void> {
-    const ttlMs = Math.min(FOREVER_MS, Math.max(1, this.#leftMs(expiresAtMs)));
-    await this.#store.set(`blacklist:${digest}`, '1', ttlMs);
-    await this.#store.delete(`token:${token}`);
+  async revoke({ token, digest, acceptedUntilMs }: VerifiedToken): Promise<void> {
+    const ttlMs = Math.min(FOREVER_MS, Math.max(1, this.#leftMs(acceptedUntilMs)) + CLOCK_SKEW_MS);
+    await this.#store.set(revokedKey(digest), '1', ttlMs);
+    await this.#store.delete(activeKey(token));
   }
 
-  async isRevoked({ digest }: VerifiedToken): Promise<boolean> {
-    return (await this.#store.get(`blacklist:${digest}`)) !== undefined;
+  knownRevoked(token: VerifiedToken): boolean | undefined {
+    const loggedOut = this.#store.peek(revokedKey(token.digest));
+    return loggedOut && (loggedOut.value !== undefined || this.#revocations.knownToCover(token));
   }
 
-  #leftMs(expiresAtMs: number): number {
-    return Math.ceil(expiresAtMs - this.#clock.now());
+  async isRevoked(token: VerifiedToken): Promise<boolean> {
+    const [loggedOut, covered] = await Promise.all([
+      this.#store.get(revokedKey(token.digest)),
+      this.#revocations.cover(token),
+    ]);
+    return loggedOut !== undefined || covered;
   }
+
+  #leftMs(untilMs: number): number {
+    return Math.ceil(untilMs - this.#clock.now());
+  }
+}
+
+function activeKey(token: string): string {
+  return `token:${token}`;
+}
+
+function revokedKey(digest: string): string {
+  return `blacklist:${digest}`;
 }

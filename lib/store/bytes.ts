@@ -1,9 +1,14 @@
 /** What an entry of an LRU costs beside its key and value: 270 to 350 bytes measured, rounded up. */
 const ENTRY_OVERHEAD_BYTES = 400;
 
+/** One value, several that are kept together, or the knowledge that there is none. */
+export type Held = Buffer | readonly Buffer[] | undefined;
+
 /** What holding the entry costs, in bytes. */
-export function entryBytes(key: string, value: Buffer | undefined): number {
-  return ENTRY_OVERHEAD_BYTES + key.length + (value?.byteLength ?? 0);
+export function entryBytes(key: string, held: Held): number {
+  const values = valuesOf(held);
+  const contentBytes = values.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return ENTRY_OVERHEAD_BYTES * Math.max(1, values.length) + key.length + contentBytes;
 }
 
 /**
@@ -16,4 +21,14 @@ export function ownBytes(value: Buffer | string): Buffer {
   const copy = Buffer.allocUnsafeSlow(value.byteLength);
   value.copy(copy);
   return copy;
+}
+
+/** The same for everything that is held. */
+export function ownHeld<H extends Held>(held: H): H {
+  return (Buffer.isBuffer(held) ? ownBytes(held) : held?.map(ownBytes)) as H;
+}
+
+function valuesOf(held: Held): readonly Buffer[] {
+  if (held === undefined) return [];
+  return Buffer.isBuffer(held) ? [held] : held;
 }

@@ -1,21 +1,21 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
-import { entryBytes, ownBytes } from './bytes.ts';
+import { entryBytes, type Held, ownHeld } from './bytes.ts';
+import type { Remembered } from './store.ts';
 
 /** One entry may take this part of the whole, so that a few large bodies do not empty the cache. */
 const LARGEST_ENTRY = 1 / 16;
+/** lru-cache's word for it. */
+const NEVER_EXPIRES = 0;
 
 export interface LocalCacheOptions {
   /** Bound on keys, values and overhead together, in bytes. */
   readonly maxBytes: number;
-  /** Longest time an entry is kept without asking again, in milliseconds. */
+  /** The part of the whole that one entry may take. Default 1/16. */
+  readonly largestEntry?: number;
+  /** Longest time a value is kept without asking again, in milliseconds. What is absent cannot expire: it is kept. */
   readonly maxAgeMs: number;
   readonly clock: Clock;
-}
-
-/** A remembered answer; `value` is undefined when the key is known to be absent. */
-export interface Remembered {
-  readonly value: Buffer | undefined;
 }
 
 /**
@@ -24,32 +24,36 @@ export interface Remembered {
  * It does not learn of changes by itself: whoever owns it must call `forget` for every change elsewhere, and
  * must drop the whole cache when it may have missed one.
  */
-export class LocalCache {
-  readonly #remembered: LRUCache<string, Remembered>;
-  readonly #loading = new Map<string, Promise<Buffer | undefined>>();
+export class LocalCache<V extends Held> {
+  readonly #remembered: LRUCache<string, Remembered<V>>;
+  readonly #maxAgeMs: number;
+  readonly #loading = new Map<string, Promise<V>>();
 
-  constructor({ maxBytes, maxAgeMs, clock }: Readonly<LocalCacheOptions>) {
+  constructor({ maxBytes, largestEntry = LARGEST_ENTRY, maxAgeMs, clock }: Readonly<LocalCacheOptions>) {
+    this.#maxAgeMs = Number.isFinite(maxAgeMs) ? maxAgeMs : NEVER_EXPIRES;
     this.#remembered = new LRUCache({
       maxSize: maxBytes,
-      maxEntrySize: Math.ceil(maxBytes * LARGEST_ENTRY),
+      maxEntrySize: Math.ceil(maxBytes * largestEntry),
       sizeCalculation: ({ value }, key) => entryBytes(key, value),
-      ttl: maxAgeMs,
       ttlResolution: 0,
       perf: { now: () => clock.ticks() },
     });
   }
 
-  get(key: string): Remembered | undefined {
+  get(key: string): Remembered<V> | undefined {
     return this.#remembered.get(key);
   }
 
   /** Asks `fetch`, once however many callers want the same key at the same time, and remembers its answer. */
-  load(key: string, fetch: () => Promise<Buffer | undefined>): Promise<Buffer | undefined> {
+  load(key: string, fetch: () => Promise<V>): Promise<V> {
     const underWay = this.#loading.get(key);
     if (underWay) return underWay;
     const load = fetch().then(
-      (value) => {
-        if (this.#finish(key, load)) this.#remembered.set(key, { value: value && ownBytes(value) });
+      (fetched) => {
+        if (!this.#finish(key, load)) return fetched;
+        const value = ownHeld(fetched);
+        const ttl = value === undefined ? NEVER_EXPIRES : this.#maxAgeMs;
+        this.#remembered.set(key, { value }, { ttl });
         return value;
       },
       (error) => {
@@ -73,7 +77,7 @@ export class LocalCache {
   }
 
   /** Whether the answer may be remembered: not when the key was forgotten while it was on its way. */
-  #finish(key: string, load: Promise<Buffer | undefined>): boolean {
+  #finish(key: string, load: Promise<V>): boolean {
     return this.#loading.get(key) === load && this.#loading.delete(key);
   }
 }

@@ -6,8 +6,8 @@ import { RedisStore } from './redisStore.ts';
 import { type Stores, StoreUnavailableError } from './store.ts';
 
 /** Time for one attempt to connect; more attempts follow. */
-const ATTEMPT_TIMEOUT_MS = 2_000;
-const HEARTBEAT_MS = 1_000;
+const ATTEMPT_TIMEOUT_MS = 1_000;
+const HEARTBEAT_MS = 500;
 /** How long an expired value may be remembered here when Redis is slow to collect it. */
 const LOCAL_MAX_AGE_MS = 10_000;
 const DEFAULT_LOCAL_BYTES = 32 * 1024 * 1024;
@@ -32,7 +32,7 @@ export interface RedisStoresOptions {
   readonly connectTimeoutMs?: number;
   /** Memory for remembered values, in bytes, for each of the two stores. Default 32 MiB. */
   readonly localBytes?: number;
-  /** Time between two PINGs, in milliseconds, 1 or more. Default 1000. */
+  /** Time between two PINGs, in milliseconds, 1 or more. Default 500. */
   readonly heartbeatMs?: number;
   readonly onStateChange?: (change: StoreStateChange) => void;
   /** Gets what goes wrong in the background: a callback or subscriber that threw. */
@@ -43,7 +43,8 @@ export interface RedisStoresOptions {
 /**
  * Shared state in Redis. Values that were read once are answered from memory until Redis says that they have
  * changed, which takes about a millisecond; while Redis is away nothing is answered from memory. A Redis that
- * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 1.15 s by default.
+ * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 0.65 s by default, and one that
+ * is back within 1.5 s.
  *
  * Rejects with `StoreUnavailableError` when `required` and Redis does not answer within `connectTimeoutMs`.
  */

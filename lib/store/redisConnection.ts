@@ -5,7 +5,7 @@ import { DeadlineError, withDeadline } from './deadline.ts';
 import { LocalCache } from './localCache.ts';
 import { Patience } from './patience.ts';
 import { asError, reasonOf } from './reason.ts';
-import { StoreUnavailableError } from './store.ts';
+import { type Group, type Remembered, StoreUnavailableError } from './store.ts';
 
 /** Timeouts in a row that end a connection. */
 const TIMEOUTS_TO_GIVE_UP = 3;
@@ -38,23 +38,26 @@ export interface RedisConnectionOptions {
 export class RedisConnection {
   readonly #client: Client;
   readonly #options: RedisConnectionOptions;
-  readonly #local: LocalCache;
+  readonly #local: LocalCache<Buffer | undefined>;
+  readonly #localGroups: LocalCache<Group>;
   readonly #patience = new Patience(TIMEOUTS_TO_GIVE_UP);
   #cancelHeartbeat: Cancel = () => {};
   #endedBecause: Error | undefined;
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
-    this.#local = new LocalCache({
-      maxBytes: options.localBytes,
-      maxAgeMs: options.localMaxAgeMs,
-      clock: options.clock,
+    const { localBytes: maxBytes, localMaxAgeMs: maxAgeMs, clock } = options;
+    this.#local = new LocalCache({ maxBytes, maxAgeMs, clock });
+    // Groups do not expire, and there are few.
+    this.#localGroups = new LocalCache({
+      maxBytes,
+      largestEntry: 1,
+      maxAgeMs: Number.POSITIVE_INFINITY,
+      clock,
     });
     this.#client = clientFor(options)
       .on('error', (error: Error) => this.#lose(error))
-      .on('invalidate', (key: Buffer | null) =>
-        key ? this.#local.forget(String(key)) : this.#local.forgetAll(),
-      )
+      .on('invalidate', (key: Buffer | null) => (key ? this.#forget(String(key)) : this.#forgetAll()))
       // A socket that opens after the attempt was given up belongs to nobody.
       .on('connect', () => this.#endedBecause && this.#client.destroy());
   }
@@ -75,8 +78,12 @@ export class RedisConnection {
     this.#beatLater();
   }
 
+  peek(key: string): Remembered<Buffer | undefined> | undefined {
+    return this.#local.get(key);
+  }
+
   get(key: string): Promise<Buffer | undefined> | Buffer | undefined {
-    const remembered = this.#local.get(key);
+    const remembered = this.peek(key);
     if (remembered) return remembered.value;
     return this.#local.load(key, async () => (await this.#ask<Buffer | null>(['GET', key])) ?? undefined);
   }
@@ -89,6 +96,26 @@ export class RedisConnection {
   async delete(key: string): Promise<void> {
     this.#local.forget(key);
     await this.#ask(['DEL', key]);
+  }
+
+  peekGroup(name: string): Remembered<Group> | undefined {
+    return this.#localGroups.get(name);
+  }
+
+  getGroup(name: string): Promise<Group> | Group {
+    const remembered = this.peekGroup(name);
+    if (remembered) return remembered.value;
+    return this.#localGroups.load(name, () => this.#ask<Buffer[]>(['HVALS', name]));
+  }
+
+  async putInGroup(name: string, id: string, value: string): Promise<void> {
+    this.#forget(name);
+    await this.#ask(['HSET', name, id, value]);
+  }
+
+  async removeFromGroup(name: string, id: string): Promise<boolean> {
+    this.#forget(name);
+    return (await this.#ask<number>(['HDEL', name, id])) > 0;
   }
 
   async publish(channel: string, message: string): Promise<void> {
@@ -120,6 +147,16 @@ export class RedisConnection {
     this.#cancelHeartbeat();
     const { timeoutMs, clock } = this.#options;
     await withDeadline(this.#client.close(), timeoutMs, clock).catch(() => this.#client.destroy());
+  }
+
+  #forget(key: string): void {
+    this.#local.forget(key);
+    this.#localGroups.forget(key);
+  }
+
+  #forgetAll(): void {
+    this.#local.forgetAll();
+    this.#localGroups.forgetAll();
   }
 
   async #begin(): Promise<void> {

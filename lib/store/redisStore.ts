@@ -1,10 +1,17 @@
 import type { Cancel } from '../clock/clock.ts';
 import { asError, reasonOf } from './reason.ts';
 import { RedisConnection, type RedisConnectionOptions } from './redisConnection.ts';
-import { assertTtl, type Store, StoreUnavailableError, type Unsubscribe } from './store.ts';
+import {
+  assertTtl,
+  type Group,
+  type Remembered,
+  StoreUnavailableError,
+  type TokenStore,
+  type Unsubscribe,
+} from './store.ts';
 
 const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 500;
 
 export interface RedisStoreOptions extends Omit<RedisConnectionOptions, 'onLost'> {
   /** Called after each change between reachable and away. */
@@ -19,9 +26,9 @@ type State =
 
 /**
  * A store in Redis that keeps itself connected: while Redis is away every call is refused at once, and only an
- * attempt in the background, every 0.1 to 1 s, finds out when it is back.
+ * attempt in the background, every 0.1 to 0.5 s, finds out when it is back.
  */
-export class RedisStore implements Store {
+export class RedisStore implements TokenStore {
   readonly #options: RedisStoreOptions;
   readonly #firstReady = Promise.withResolvers<void>();
   #state: State = { kind: 'away', cause: new Error('not connected yet') };
@@ -57,6 +64,26 @@ export class RedisStore implements Store {
 
   async delete(key: string): Promise<void> {
     return this.#connection().delete(key);
+  }
+
+  peek(key: string): Remembered<Buffer | undefined> | undefined {
+    return this.#state.kind === 'ready' ? this.#state.connection.peek(key) : undefined;
+  }
+
+  async getGroup(name: string): Promise<Group> {
+    return this.#connection().getGroup(name);
+  }
+
+  peekGroup(name: string): Remembered<Group> | undefined {
+    return this.#state.kind === 'ready' ? this.#state.connection.peekGroup(name) : undefined;
+  }
+
+  async putInGroup(name: string, id: string, value: string): Promise<void> {
+    return this.#connection().putInGroup(name, id, value);
+  }
+
+  async removeFromGroup(name: string, id: string): Promise<boolean> {
+    return this.#connection().removeFromGroup(name, id);
   }
 
   async publish(channel: string, message: string): Promise<void> {

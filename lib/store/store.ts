@@ -28,10 +28,35 @@ export interface Store {
   subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe>;
 }
 
+/** A value as this process knows it; `value` is undefined when the key is known to be absent. */
+export interface Remembered<V> {
+  readonly value: V;
+}
+
+/** A few values that are always read together, each under an id of its own. */
+export type Group = readonly Buffer[];
+
+/**
+ * A store that also answers at once, from this process's memory: what was read before and has not changed since,
+ * on any gateway. Nothing is answered from memory while the store is known to be away.
+ */
+export interface TokenStore extends Store {
+  /** What `get` would give, if that is known without asking. Never throws. */
+  peek(key: string): Remembered<Buffer | undefined> | undefined;
+  /** Every value of the group; the same array until the group changes. */
+  getGroup(name: string): Promise<Group>;
+  /** What `getGroup` would give, if that is known without asking. Never throws. */
+  peekGroup(name: string): Remembered<Group> | undefined;
+  /** Puts a value into the group, in place of the one with this id. It stays until it is removed. */
+  putInGroup(name: string, id: string, value: string): Promise<void>;
+  /** Resolves to whether there was one. */
+  removeFromGroup(name: string, id: string): Promise<boolean>;
+}
+
 /** The two kinds of shared state. With Redis both are the same server. */
 export interface Stores {
   /** Tokens and revocations: outlive a restart of the gateway. */
-  readonly tokens: Store;
+  readonly tokens: TokenStore;
   /** Cached responses: may be lost at any time. */
   readonly responses: Store;
   /** Whether the store answers at this moment. Never rejects. */

@@ -145,8 +145,9 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     await using probe = await probeTokens(gateway);
     expect(await probe.keys()).toEqual([`blacklist:${digest(token)}`]);
     const leftMs = (await probe.leftMs(`blacklist:${digest(token)}`)) ?? 0;
-    expect(leftMs).toBeGreaterThan(3_500_000);
-    expect(leftMs).toBeLessThanOrEqual(3_600_000);
+    // And a minute, in case that another gateway's clock is behind.
+    expect(leftMs).toBeGreaterThan(3_600_000);
+    expect(leftMs).toBeLessThanOrEqual(3_660_000);
     await expectProblem(await get(gateway, '/budgeting/x', token), 'token_revoked');
   });
 
@@ -154,8 +155,13 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     const token = tokenFor('ann');
     const another = deferred<TestGateway>();
     const refusals: Response[] = [];
+    const refusalBy = (other: TestGateway) =>
+      eventually('it refuses the token', async () => {
+        const answer = await get(other, '/budgeting/x', token);
+        return answer.status === 401 && answer;
+      });
     await using users = await startUpstream(async (req, res) => {
-      if (req.url === '/auth/logout') refusals.push(await get(await another.promise, '/budgeting/x', token));
+      if (req.url === '/auth/logout') refusals.push(await refusalBy(await another.promise));
       res.end();
     });
     await using gateway = await start(users);
@@ -183,7 +189,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     expect(users.requests.map(({ target }) => target)).toEqual(['/x']);
   });
 
-  it('asks the store about every request, however often it has seen the token', async () => {
+  it('looks for a revocation at every request, however often it has seen the token', async () => {
     const token = tokenFor('ann');
     await using users = await startUserManagement();
     await using gateway = await start(users);

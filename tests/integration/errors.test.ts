@@ -277,6 +277,14 @@ describe.each(PORTS)('content that is too large, on the %s port', (port) => {
 
 it('has no scenario missing', async () => {
   const tested = new Set(scenarios.map(({ code }) => code));
-  const elsewhere = ['body_too_large', 'headers_too_large'];
+  const elsewhere = [
+    'body_too_large',
+    'headers_too_large',
+    'keys_unavailable',
+    'admin_token_wrong',
+    'bad_revocation',
+    'no_such_revocation',
+    'too_many_revocations',
+  ];
   expect([...tested, ...elsewhere].sort()).toEqual(Object.keys(TABLE).sort());
 });

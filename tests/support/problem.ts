@@ -8,6 +8,10 @@ export const TABLE = {
   token_invalid: [401, 'Token invalid'],
   token_expired: [401, 'Token expired'],
   token_revoked: [401, 'Token revoked'],
+  admin_token_wrong: [401, 'Admin token wrong'],
+  bad_revocation: [400, 'Bad revocation'],
+  no_such_revocation: [404, 'No such revocation'],
+  too_many_revocations: [409, 'Too many revocations'],
   no_such_service: [404, 'No such service'],
   body_too_large: [413, 'Body too large'],
   uri_too_long: [414, 'URI too long'],
@@ -20,6 +24,7 @@ export const TABLE = {
   circuit_open: [503, 'Circuit breaker is open'],
   no_healthy_replica: [503, 'No healthy replica'],
   store_unavailable: [503, 'Store unavailable'],
+  keys_unavailable: [503, 'Keys unavailable'],
   draining: [503, 'Gateway is shutting down'],
   request_timeout: [504, 'Request timeout'],
 } as const satisfies Record<string, readonly [number, string]>;
@@ -65,6 +70,7 @@ export async function expectProblem(
 /** RFC 6750 section 3.1: no error code for a request without a token. */
 function challengeOf(status: number, code: ProblemCode): string | undefined {
   if (status !== 401) return undefined;
+  if (code === 'admin_token_wrong') return 'Bearer realm="admin"';
   return code === 'token_missing' ? 'Bearer' : `Bearer error="invalid_token", error_description="${code}"`;
 }
 

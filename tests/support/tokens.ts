@@ -1,10 +1,12 @@
-import jwt, { type Algorithm, type SignOptions } from 'jsonwebtoken';
+import jwt, { type SignOptions } from 'jsonwebtoken';
+import type { Algorithm } from '../../lib/auth/algorithms.ts';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
+import { Revocations } from '../../lib/auth/revocations.ts';
 import { TokenRegistry } from '../../lib/auth/tokenRegistry.ts';
-import { createVerifier, type VerifiedToken } from '../../lib/auth/verifier.ts';
-import type { Store } from '../../lib/store/store.ts';
+import { createVerifier, type Verify } from '../../lib/auth/verifier.ts';
+import type { TokenStore } from '../../lib/store/store.ts';
 import { ManualClock } from './manualClock.ts';
-import { memoryStore } from './memoryStore.ts';
+import { memoryTokens } from './memoryStore.ts';
 
 export const SECRET = 'a secret that only the tests know';
 export const HOUR_MS = 60 * 60 * 1000;
@@ -19,16 +21,17 @@ export function sign(clock: ManualClock, claims: object = {}, options: SignOptio
 
 export interface AuthParts {
   readonly clock: ManualClock;
-  readonly store: Store;
+  readonly store: TokenStore;
   readonly authenticator: Authenticator;
   readonly registry: TokenRegistry;
+  readonly revocations: Revocations;
   /** Tokens whose signature was verified, in order: what is remembered is not verified again. */
   readonly verified: readonly string[];
 }
 
 export interface AuthPartsOptions {
   readonly clock?: ManualClock;
-  readonly store?: Store;
+  readonly store?: TokenStore;
   readonly algorithms?: readonly Algorithm[];
   readonly requireActive?: boolean;
   readonly onStoreFailure?: 'refuse' | 'allow';
@@ -38,14 +41,15 @@ export interface AuthPartsOptions {
 /** An authenticator on a store in memory. */
 export function authParts(options: AuthPartsOptions = {}): AuthParts {
   const { clock = new ManualClock(), algorithms = ['HS256'], ...rest } = options;
-  const { store = memoryStore(clock) } = options;
+  const { store = memoryTokens(clock) } = options;
   const verified: string[] = [];
   const verifier = createVerifier({ secret: SECRET, algorithms, clock });
-  const verify = (token: string): VerifiedToken => {
+  const verify: Verify = (token) => {
     verified.push(token);
     return verifier(token);
   };
-  const registry = new TokenRegistry({ store, activeTtlMs: ACTIVE_TTL_MS, clock });
+  const revocations = new Revocations({ store, clock });
+  const registry = new TokenRegistry({ store, revocations, activeTtlMs: ACTIVE_TTL_MS, clock });
   const authenticator = new Authenticator({ verify, registry, clock, ...rest });
-  return { clock, store, authenticator, registry, verified };
+  return { clock, store, authenticator, registry, revocations, verified };
 }

@@ -1,0 +1,55 @@
+import { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
+import { adminGuard } from '../lib/admin/guard.ts';
+import { revocationRoutes } from '../lib/auth/revocationRoutes.ts';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { timeout } from '../lib/timeout/middleware.ts';
+import type { Parts } from './parts.ts';
+
+/** First segment of what operators may do, on the internal port. */
+export const ADMIN_PATH = '/admin';
+
+/** Everything under `/admin`, behind the admin token; nothing at all when there is none. Each use is logged. */
+export function adminRoutes(parts: Parts): RequestHandler {
+  const { settings, clock, logger, metrics, revocations, verify } = parts;
+  const { adminToken } = settings;
+  if (adminToken === undefined) return (_req, _res, next) => next();
+  const routes = Router();
+  routes.use((_req, res, next) => {
+    exchangeOf(res).service = ADMIN_PATH;
+    res.setHeader('Cache-Control', 'no-store');
+    next();
+  });
+  routes.use(
+    timeout({
+      timeoutMs: settings.requestTimeoutMs,
+      onTimeout: () => metrics.timeouts.count(ADMIN_PATH, 'internal'),
+      clock,
+    }),
+  );
+  routes.use(adminGuard({ token: adminToken }));
+  routes.use(
+    '/revocations',
+    revocationRoutes({
+      revocations,
+      verify,
+      onRevoked: (revocation, req) => logger.info('Admin: revoked', { ...usedBy(req), ...revocation }),
+      onUndone: (id, req) => logger.info('Admin: revocation undone', { ...usedBy(req), id }),
+      now: () => clock.now(),
+    }),
+  );
+  routes.use(refusals(parts));
+  return Router({ caseSensitive: true }).use(ADMIN_PATH, routes);
+}
+
+/** Logs who was turned away. */
+function refusals({ logger }: Parts): ErrorRequestHandler {
+  return (error, req, _res, next) => {
+    if (error?.code === 'admin_token_wrong') logger.warn('Admin: refused', usedBy(req));
+    next(error);
+  };
+}
+
+function usedBy(req: Request): Record<string, unknown> {
+  const { requestId } = exchangeOf(req.res as NonNullable<Request['res']>);
+  return { requestId, method: req.method, peer: req.socket.remoteAddress };
+}

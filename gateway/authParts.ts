@@ -1,0 +1,63 @@
+import type { Settings } from '../config/config.ts';
+import { Authenticator } from '../lib/auth/authenticator.ts';
+import { Jwks } from '../lib/auth/jwks.ts';
+import { pemKey } from '../lib/auth/pemKey.ts';
+import { Revocations } from '../lib/auth/revocations.ts';
+import { TokenRegistry } from '../lib/auth/tokenRegistry.ts';
+import { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
+import { createVerifier, type FindKey } from '../lib/auth/verifier.ts';
+import type { Parts } from './parts.ts';
+
+type AuthParts = Pick<Parts, 'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'stopKeys'>;
+
+/** Everything that decides who is let in, from keys to revocations. */
+export function createAuth(
+  parts: Pick<Parts, 'settings' | 'stores' | 'clock' | 'logger' | 'logStoreError'>,
+): AuthParts {
+  const { settings, stores, clock, logger, logStoreError } = parts;
+  const store = stores.tokens;
+  const { findKey, stopKeys } = publicKeys(settings, {
+    onKeysChanged: () => {
+      logger.info('JWT keys have changed: every token is verified again');
+      authenticator.forgetVerified();
+    },
+    onError: (error) => logger.warn('JWT keys cannot be fetched', { error }),
+    clock,
+  });
+  const verify = createVerifier({
+    secret: settings.jwtSecret,
+    findKey,
+    algorithms: settings.jwtAlgorithms,
+    issuer: settings.jwtIssuer,
+    audience: settings.jwtAudience,
+    clockToleranceMs: settings.jwtClockToleranceMs,
+    maxLifetimeMs: settings.jwtMaxLifetimeMs,
+    clock,
+  });
+  const revocations = new Revocations({ store, maxLifetimeMs: settings.jwtMaxLifetimeMs, clock });
+  const registry = new TokenRegistry({ store, revocations, activeTtlMs: settings.authCacheTtlMs, clock });
+  const authenticator = new Authenticator({
+    verify,
+    registry,
+    requireActive: settings.authRequireActiveToken,
+    onStoreFailure: settings.authStoreFailure,
+    onStoreError: logStoreError,
+    clock,
+  });
+  const upgradedConnections = new UpgradedConnections({ registry, clock });
+  return { verify, authenticator, revocations, upgradedConnections, stopKeys };
+}
+
+/** From the URL or the PEM of the settings; neither set, there are none. */
+function publicKeys(
+  { jwksUrl, jwtPublicKey, jwtAlgorithms }: Settings,
+  options: Omit<ConstructorParameters<typeof Jwks>[0], 'url'>,
+): { readonly findKey: FindKey | undefined; readonly stopKeys: () => void } {
+  if (jwksUrl !== undefined) {
+    const jwks = new Jwks({ url: jwksUrl, ...options });
+    return { findKey: jwks.find, stopKeys: () => jwks.stop() };
+  }
+  const findKey =
+    jwtPublicKey === undefined ? undefined : pemKey({ pem: jwtPublicKey, algorithms: jwtAlgorithms });
+  return { findKey, stopKeys: () => {} };
+}

@@ -1,0 +1,47 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from './algorithms.ts';
+import { TokenError } from './errors.ts';
+import type { FindKey } from './verifier.ts';
+
+const EC_ALGORITHMS: Readonly<Record<string, PublicKeyAlgorithm>> = {
+  prime256v1: 'ES256',
+  secp384r1: 'ES384',
+  secp521r1: 'ES512',
+};
+
+export interface PemKeyOptions {
+  /** A public key or certificate. */
+  readonly pem: string;
+  /** The algorithms accepted. Throws `TypeError` when none of them goes with the key. */
+  readonly algorithms: readonly string[];
+}
+
+/** The one key that every token is checked with, whatever `kid` its header names. */
+export function pemKey({ pem, algorithms }: Readonly<PemKeyOptions>): FindKey {
+  const key = createPublicKey(pem);
+  const fitting = algorithmsOf(key);
+  const accepted: ReadonlySet<string> = new Set(fitting.filter((name) => algorithms.includes(name)));
+  if (accepted.size === 0) {
+    throw new TypeError(
+      `The public key goes with ${fitting.join(', ') || 'no algorithm known here'}, the algorithms accepted are ` +
+        `${algorithms.join(', ')}: set JWT_ALGORITHMS to what the tokens are signed with`,
+    );
+  }
+  return async ({ alg }) => {
+    if (accepted.has(alg)) return key;
+    throw new TokenError('token_invalid', 'the public key does not go with the algorithm');
+  };
+}
+
+function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): readonly PublicKeyAlgorithm[] {
+  switch (asymmetricKeyType) {
+    case 'rsa':
+      return PUBLIC_KEY_ALGORITHMS.filter((name) => /^[RP]S/.test(name));
+    case 'ec':
+      return [EC_ALGORITHMS[asymmetricKeyDetails?.namedCurve ?? '']].filter((name) => name !== undefined);
+    case 'ed25519':
+      return ['EdDSA', 'Ed25519'];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Group, StoreUnavailableError, type TokenStore } from '../store/store.ts';
+import { TooManyRevocationsError } from './errors.ts';
+import type { VerifiedToken } from './verifier.ts';
+
+/** Name of the group in the store: with Redis, a hash. */
+const GROUP = 'revocations';
+const MAX_REVOCATIONS = 10_000;
+/** The embedded store waits for the disk each time. */
+const CLEARED_AT_A_TIME = 100;
+/** How long what never ends is remembered as revoked. */
+export const FOREVER_MS = 10 * 365 * 24 * 60 * 60 * 1000;
+/** Gateways' clocks may differ by this much: a token that one holds for expired may live on at another. */
+export const CLOCK_SKEW_MS = 60_000;
+
+const common = { id: z.string(), createdAtMs: z.number(), expiresAtMs: z.number() };
+const revocation = z.discriminatedUnion('kind', [
+  z.object({ ...common, kind: z.literal('token'), digest: z.string(), subject: z.string() }),
+  z.object({ ...common, kind: z.literal('jti'), jti: z.string() }),
+  z.object({ ...common, kind: z.literal('subject'), subject: z.string(), issuedBeforeMs: z.number() }),
+]);
+
+/**
+ * What was revoked: one token by its SHA-256, one by its `jti`, or all of a subject that were issued up to a
+ * moment. `expiresAtMs` is when the last token it affects has expired.
+ */
+export type Revocation = z.output<typeof revocation>;
+
+/** What to revoke. */
+export type Revoked =
+  | { readonly kind: 'token'; readonly token: VerifiedToken }
+  | { readonly kind: 'jti'; readonly jti: string }
+  | { readonly kind: 'subject'; readonly subject: string; readonly issuedBeforeMs: number };
+
+export interface RevocationsOptions {
+  readonly store: TokenStore;
+  /** No accepted token lives longer than this. Default: any may, and revocations by name last ten years. */
+  readonly maxLifetimeMs?: number | undefined;
+  readonly clock?: Clock;
+}
+
+/**
+ * Revocations that somebody has ordered, beyond logouts. They are few, at most 10,000, so every gateway keeps all
+ * of them in memory for as long as the store says that they have not changed.
+ */
+export class Revocations {
+  readonly #store: TokenStore;
+  readonly #maxLifetimeMs: number;
+  readonly #clock: Clock;
+  #indexed: { readonly group: Group; readonly index: RevocationIndex } | undefined;
+
+  constructor({ store, maxLifetimeMs = FOREVER_MS, clock = systemClock }: Readonly<RevocationsOptions>) {
+    this.#store = store;
+    this.#maxLifetimeMs = maxLifetimeMs;
+    this.#clock = clock;
+  }
+
+  /** Whether the token is revoked, as far as this process knows; undefined: the store must be asked. */
+  knownToCover(token: VerifiedToken): boolean | undefined {
+    const known = this.#store.peekGroup(GROUP);
+    // Not read before: what cannot be read must not throw here.
+    if (!known || this.#indexed?.group !== known.value) return undefined;
+    return this.#indexed.index.covers(token);
+  }
+
+  /** Rejects with `StoreUnavailableError` when the store does not tell, or tells what cannot be read. */
+  async cover(token: VerifiedToken): Promise<boolean> {
+    const group = await this.#store.getGroup(GROUP);
+    if (this.#indexed?.group !== group) this.#indexed = { group, index: new RevocationIndex(read(group)) };
+    return this.#indexed.index.covers(token);
+  }
+
+  /** In force on every gateway once this resolves. Each stands for itself: none weakens an earlier one. */
+  async add(revoked: Revoked): Promise<Revocation> {
+    const current = await this.list();
+    if (current.length >= MAX_REVOCATIONS) {
+      throw new TooManyRevocationsError(`${MAX_REVOCATIONS} revocations are in force`);
+    }
+    const added = this.#revocationOf(revoked);
+    await this.#store.putInGroup(GROUP, added.id, JSON.stringify(added));
+    return added;
+  }
+
+  /** Those in force, the newest first. What has expired is cleared away. */
+  async list(): Promise<readonly Revocation[]> {
+    const all = read(await this.#store.getGroup(GROUP));
+    const nowMs = this.#clock.now();
+    const expired = all.filter(({ expiresAtMs }) => expiresAtMs <= nowMs).slice(0, CLEARED_AT_A_TIME);
+    await Promise.all(expired.map(({ id }) => this.#store.removeFromGroup(GROUP, id)));
+    return all
+      .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
+      .sort((a, b) => b.createdAtMs - a.createdAtMs || a.id.localeCompare(b.id));
+  }
+
+  /** Takes one back. Resolves to whether there was one with this id. */
+  async remove(id: string): Promise<boolean> {
+    return this.#store.removeFromGroup(GROUP, id);
+  }
+
+  #revocationOf(revoked: Revoked): Revocation {
+    const createdAtMs = this.#clock.now();
+    const id = randomUUID();
+    const until = (fromMs: number, lifetimeMs: number) =>
+      Math.ceil(Math.min(fromMs + lifetimeMs, createdAtMs + FOREVER_MS)) + CLOCK_SKEW_MS;
+    if (revoked.kind === 'token') {
+      const { digest, subject, acceptedUntilMs } = revoked.token;
+      return { id, kind: 'token', digest, subject, createdAtMs, expiresAtMs: until(acceptedUntilMs, 0) };
+    }
+    const issuedUntilMs = revoked.kind === 'subject' ? revoked.issuedBeforeMs : createdAtMs;
+    return { ...revoked, id, createdAtMs, expiresAtMs: until(issuedUntilMs, this.#maxLifetimeMs) };
+  }
+}
+
+/** Answers for one token at a time, in the time of three look-ups. */
+class RevocationIndex {
+  readonly #digests = new Set<string>();
+  readonly #jtis = new Set<string>();
+  readonly #issuedBeforeMs = new Map<string, number>();
+
+  constructor(revocations: readonly Revocation[]) {
+    for (const entry of revocations) {
+      if (entry.kind === 'token') this.#digests.add(entry.digest);
+      else if (entry.kind === 'jti') this.#jtis.add(entry.jti);
+      else
+        this.#issuedBeforeMs.set(entry.subject, Math.max(entry.issuedBeforeMs, this.#latest(entry.subject)));
+    }
+  }
+
+  covers({ digest, jti, subject, issuedAtMs }: VerifiedToken): boolean {
+    if (this.#digests.has(digest) || (jti !== undefined && this.#jtis.has(jti))) return true;
+    // `iat` is in whole seconds: one of the same second counts as before, and so does a token that does not say.
+    return (
+      (issuedAtMs ?? Number.NEGATIVE_INFINITY) <= this.#latest(subject) && this.#issuedBeforeMs.has(subject)
+    );
+  }
+
+  #latest(subject: string): number {
+    return this.#issuedBeforeMs.get(subject) ?? Number.NEGATIVE_INFINITY;
+  }
+}
+
+/** Fails closed: a revocation that cannot be read may be anybody's. */
+function read(group: Group): Revocation[] {
+  return group.map((value) => {
+    try {
+      return revocation.parse(JSON.parse(value.toString()));
+    } catch (cause) {
+      throw new StoreUnavailableError(`an entry of ${GROUP} in the store cannot be read`, { cause });
+    }
+  });
+}
