@@ -1,11 +1,22 @@
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import { observe } from '../lib/metrics/middleware.ts';
 import { accessLog, errorLog } from './accessLog.ts';
+import { compose } from './compose.ts';
 import { errorReplies } from './errors.ts';
 import type { Parts } from './parts.ts';
 import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
-import { admit, authenticate, balance, breaker, cache, deadline, forward, type Stage } from './stages.ts';
+import {
+  admit,
+  authenticate,
+  balance,
+  breaker,
+  cache,
+  deadline,
+  forward,
+  type Stage,
+  type StageContext,
+} from './stages.ts';
 import { wellKnown } from './wellKnown.ts';
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
@@ -43,9 +54,17 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
     createRouter({
       services: parts.services,
       mount,
-      chainFor: (service) => chain.map((stage) => stage({ port, parts, service })),
+      chainFor: (service) => stagesOf(chain, { port, parts, service }),
     }),
   );
   app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
+}
+
+/** Each stage with the handlers behind it: from the last to the first. */
+function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>): RequestHandler[] {
+  const handlers: RequestHandler[] = [];
+  for (const stage of chain.toReversed())
+    handlers.unshift(stage({ ...context, rest: compose([...handlers]) }));
+  return handlers;
 }

@@ -109,6 +109,12 @@ export const REPLIES = {
     'Try again: another gateway will answer.',
     'proxy_internal_error',
   ),
+  not_cached: reply(
+    504,
+    'Not in the cache',
+    'only-if-cached was asked for, and nothing that is stored will do.',
+    'proxy_internal_response',
+  ),
   request_timeout: reply(
     504,
     'Request timeout',

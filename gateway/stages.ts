@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import { AUTH_PATHS } from '../config/services.ts';
 import { auth } from '../lib/auth/middleware.ts';
 import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
+import { outcomeOf } from '../lib/cache/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
 import { concurrency } from '../lib/concurrency/middleware.ts';
@@ -17,6 +18,8 @@ export interface StageContext {
   readonly port: Port;
   readonly parts: Parts;
   readonly service: ServiceParts;
+  /** What comes behind the stage, as one handler that can be run again and for another response. */
+  readonly rest: RequestHandler;
 }
 
 export type Stage = (context: StageContext) => RequestHandler;
@@ -48,15 +51,23 @@ export const authenticate: Stage = ({ parts: { authenticator, metrics, logger } 
     onNotAdmitted: (error) => logger.warn('JWT handed out by a service was not admitted', { error }),
   });
 
-export const cache: Stage = ({ parts: { settings, stores, metrics, clock, logStoreError }, service }) => {
-  const { path, cacheTtlMs } = service.settings;
+export const cache: Stage = ({
+  parts: { settings, stores, metrics, clock, logStoreError },
+  service,
+  rest,
+}) => {
+  const { path, cacheTtlMs, cacheShared } = service.settings;
   return cacheAnswers({
     store: stores.responses,
+    origin: rest,
     defaultTtlMs: cacheTtlMs,
-    maxEntryBytes: settings.cacheMaxEntryBytes,
+    maxBodyBytes: settings.cacheMaxEntryBytes,
+    sharing: cacheShared,
+    staleIfErrorMs: settings.cacheStaleIfErrorMs,
     onVerdict: (verdict) => {
-      if (verdict === 'hit') metrics.cacheHits.count(path);
-      else if (verdict !== 'bypass') metrics.cacheMisses.count(path);
+      const outcome = outcomeOf(verdict);
+      if (outcome === 'hit') metrics.cacheHits.count(path);
+      else if (outcome === 'miss') metrics.cacheMisses.count(path);
     },
     onError: (error) => {
       metrics.cacheErrors.count(path);

@@ -1,7 +1,7 @@
 import type { Cancel } from '../clock/clock.ts';
 import { asError, reasonOf } from './reason.ts';
 import { RedisConnection, type RedisConnectionOptions } from './redisConnection.ts';
-import { assertTtl, type Store, StoreUnavailableError, type Unsubscribe } from './store.ts';
+import { assertTtl, type Store, StoreUnavailableError, type Unsubscribe, type Usage } from './store.ts';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1_000;
@@ -57,6 +57,26 @@ export class RedisStore implements Store {
 
   async delete(key: string): Promise<void> {
     return this.#connection().delete(key);
+  }
+
+  /** Runs a Lua script that writes `keys[0]`. */
+  async evaluate(
+    script: string,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    return this.#connection().evaluate(script, keys, args);
+  }
+
+  /** Sends a command that only reads, and remembers nothing of its answer. */
+  async read(command: readonly string[]): Promise<unknown> {
+    return this.#connection().read(command);
+  }
+
+  /** What this process remembers; nothing while Redis is away. */
+  get nearUsage(): Usage {
+    if (this.#state.kind === 'ready') return this.#state.connection.nearUsage;
+    return { tier: 'near', entries: 0, bytes: 0 };
   }
 
   async publish(channel: string, message: string): Promise<void> {
