@@ -18,8 +18,8 @@ export interface FlightOptions {
   readonly epoch: string;
   readonly reason: Forward;
   readonly inBackground: boolean;
-  /** What the lease among gateways is called. */
-  readonly leaseKey: string;
+  /** What the lease among gateways is called; none when no other may follow. */
+  readonly leaseKey: string | undefined;
   readonly store: ResponseStore;
   readonly onLanded: (landing: Landing) => void;
 }
@@ -117,6 +117,7 @@ export class Flight {
   async #awaitOtherGateway() {
     const { store, leaseKey, visit } = this.#options;
     const { clock, entries } = this.#context;
+    if (!leaseKey) return undefined;
     const startedAtMs = clock.now();
     const leftMs = visit.leftMs(startedAtMs);
     const leaseMs = Math.max(1, Math.ceil(leftMs ?? LEASE_MS));
@@ -151,6 +152,6 @@ export class Flight {
     onLanded(landing);
     this.#landed.resolve(landing);
     // One that cannot be given back runs out.
-    if (this.#holdsLease) store.delete(leaseKey).catch(this.#context.onError);
+    if (leaseKey && this.#holdsLease) store.delete(leaseKey).catch(this.#context.onError);
   }
 }

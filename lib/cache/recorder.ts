@@ -69,7 +69,10 @@ export class Recorder implements AnswerObserver {
     this.#promisedBytes = length === undefined ? undefined : Number(length);
     if (!terms || (this.#promisedBytes ?? 0) > maxBodyBytes) return;
     const generatedAtMs = requestedAtMs - ageMs(fields);
-    this.#head = { status, fields: withoutTransient(lines, fields.connection), terms, generatedAtMs };
+    const stored = withoutTransient(lines, fields.connection);
+    // RFC 9110 section 6.6.1: whoever keeps an answer without a date says when it came.
+    if (fields.date === undefined) stored.push('Date', new Date(now()).toUTCString());
+    this.#head = { status, fields: stored, terms, generatedAtMs };
   }
 
   data(chunk: Buffer): void {
@@ -82,7 +85,7 @@ export class Recorder implements AnswerObserver {
   end(): void {
     const head = this.#head;
     const isWhole = this.#promisedBytes === undefined || this.#promisedBytes === this.#bytes;
-    if (head && isWhole) this.#options.onRecorded({ ...head, body: Buffer.concat(this.#chunks) });
+    if (head && isWhole) this.#options.onRecorded(withLength(head, Buffer.concat(this.#chunks)));
     this.giveUp();
   }
 
@@ -90,6 +93,13 @@ export class Recorder implements AnswerObserver {
     this.#head = undefined;
     this.#chunks = [];
   }
+}
+
+/** A stored answer is whole, so it can say how long it is, also where it came in chunks. */
+function withLength(head: Omit<Recording, 'body'>, body: Buffer): Recording {
+  const says = head.fields.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-length');
+  if (says || head.status === 204) return { ...head, body };
+  return { ...head, fields: [...head.fields, 'Content-Length', String(body.length)], body };
 }
 
 /** Field lines as they are stored. */

@@ -4,11 +4,12 @@ import type { Clock } from '../clock/clock.ts';
 import { tapAnswer } from '../exchange/tap.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Entries, entryOf, type Found, varyNamesOf } from './entries.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, namedFields } from './entry.ts';
 import { NotCachedError } from './errors.ts';
 import type { FillContext, Landing, Shareable } from './fill.ts';
 import { Flight } from './flight.ts';
 import { type Audience, audienceText, EVERYONE, entryKey } from './key.ts';
+import { hasValidator } from './policy.ts';
 import { Recorder } from './recorder.ts';
 import { type Reuse, reuse } from './reuse.ts';
 import type { Forward } from './status.ts';
@@ -96,7 +97,7 @@ export class ResponseCache {
     const key = flightKey(visit, found, audience, epoch);
     const underWay = this.#flights.get(key);
     if (underWay) return this.#follow(underWay, visit, found, reason);
-    this.#flightFor(visit, { found, epoch, key, reason, inBackground: false });
+    this.#depart(visit, { found, epoch, key, reason, inBackground: false });
   }
 
   async #follow(flight: Flight, visit: Visit, found: Found, reason: Forward): Promise<void> {
@@ -122,6 +123,9 @@ export class ResponseCache {
   /** Asks for itself, storing what comes if that may be; nobody waits for it. */
   async #askAlone(visit: Visit, found: Found, reason: Forward): Promise<void> {
     const epoch = found.epoch ?? (await this.#begunEpoch(visit));
+    if (epoch !== undefined && found.entry && hasValidator(namedFields(found.entry))) {
+      return this.#depart(visit, { found, epoch, key: undefined, reason, inBackground: false });
+    }
     if (epoch !== undefined) this.#record(visit, found, epoch);
     this.#pass(visit, reason);
   }
@@ -156,22 +160,22 @@ export class ResponseCache {
     const key = flightKey(visit, found, audience, found.epoch);
     if (this.#flights.has(key)) return;
     this.#refreshes += 1;
-    this.#flightFor(visit, { found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
+    this.#depart(visit, { found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
   }
 
-  #flightFor(visit: Visit, { key, ...rest }: Pick<Departure, keyof Departure>): void {
+  #depart(visit: Visit, { key, ...rest }: Departure): void {
     const flight = new Flight(this.#context, {
       ...rest,
       visit,
-      leaseKey: `cache:lease:${key}`,
+      leaseKey: key && `cache:lease:${key}`,
       store: this.#store,
       onLanded: (landing) => {
-        this.#flights.delete(key);
+        if (key) this.#flights.delete(key);
         if (rest.inBackground) this.#refreshes -= 1;
         this.#learn(visit, landing);
       },
     });
-    this.#flights.set(key, flight);
+    if (key) this.#flights.set(key, flight);
     flight.start();
   }
 
@@ -227,7 +231,8 @@ export class ResponseCache {
 interface Departure {
   readonly found: Found;
   readonly epoch: string;
-  readonly key: string;
+  /** Under which others may follow; undefined for nobody. */
+  readonly key: string | undefined;
   readonly reason: Forward;
   readonly inBackground: boolean;
 }
