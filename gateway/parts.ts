@@ -76,7 +76,9 @@ export async function createParts({
     onStateChange: storeStateLog(logger),
   });
   const services = settings.services.map((service) => serviceParts(service, settings, random));
-  const metrics = new Metrics({ readings: readings(services, (id) => breakers.for(id)) });
+  const metrics = new Metrics({
+    readings: { ...readings(services, (id) => breakers.for(id)), cache: () => stores.responses.usage() },
+  });
   const breakers = createBreakers({ settings, logger, metrics, services, clock });
   return {
     settings,
