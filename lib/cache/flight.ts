@@ -125,9 +125,11 @@ export class Flight {
     this.#holdsLease = holder.toString() === this.#lease;
     if (this.#holdsLease) return undefined;
     while (clock.now() < startedAtMs + leaseMs / 2 && !this.#isOver) {
+      // In this order: what was stored before the lease was given back must be found.
+      const isHeld = (await store.get(leaseKey)) !== undefined;
       const { entry } = await entries.find(visit.quest);
       if (entry && this.#isUsable(entry)) return entry;
-      if (!(await store.get(leaseKey))) return undefined;
+      if (!isHeld) return undefined;
       await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
     }
     return undefined;
