@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
+import { Entries } from '../lib/cache/entries.ts';
+import { ANONYMOUS } from '../lib/cache/key.ts';
 import { type CacheOptions, cache } from '../lib/cache/middleware.ts';
 import { cacheStatus, type Verdict } from '../lib/cache/status.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
@@ -393,5 +395,41 @@ describe('cache without its store', () => {
     await asked.promise;
     expect(origin.calls).toBe(0);
     expect(app.errors).toEqual([]);
+  });
+});
+
+describe('a change that the store could not be told of', () => {
+  it('counts once it is back', async () => {
+    const clock = new ManualClock();
+    const store = new FailingStore(memoryStore(clock));
+    store.failing = false;
+    await using app = await cachingApp(counting(), { store, clock });
+    for (const path of ['/a', '/b']) await call(app.url, { path });
+    store.failing = true;
+    expect((await call(app.url, { path: '/a', method: 'POST' })).status).toBe(200);
+    await call(app.url, { path: '/a' });
+    store.failing = false;
+    expect((await call(app.url, { path: '/b' })).headers['x-cache']).toBe('HIT');
+    expect((await call(app.url, { path: '/a' })).headers['x-cache']).toBe('MISS');
+  });
+
+  it('counts for whole services when there are many', async () => {
+    const clock = new ManualClock();
+    const store = new FailingStore(memoryStore(clock));
+    store.failing = false;
+    const origin = counting();
+    await using app = await cachingApp(origin, { store, clock });
+    await call(app.url, { path: '/never-changed' });
+    store.failing = true;
+    const entries = new Entries({ store, now: () => clock.now(), staleIfErrorMs: 0, onError: () => {} });
+    for (let n = 0; n <= 1_000; n += 1) await entries.invalidate('none', `/${n}`).catch(() => {});
+    store.failing = false;
+    const quest = {
+      resource: { service: 'none', authority: app.url.hostname, target: '/never-changed' },
+      audiences: [ANONYMOUS],
+      selecting: { headers: {}, identity: undefined },
+    };
+    expect((await entries.find(quest)).entry).toBeUndefined();
+    expect((await call(app.url, { path: '/never-changed' })).headers['x-cache']).toBe('MISS');
   });
 });

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { pathOf } from '../exchange/path.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { decodeStored, type Entry, encodeEntry, encodeMarker, type Stored } from './entry.ts';
+import { Invalidations } from './invalidations.ts';
 import { type Audience, audienceText, EVERYONE, entryKey, epochKey, type Resource } from './key.ts';
 import { isPurged, type PurgeLog, Purges } from './purge.ts';
 import type { Recording } from './recorder.ts';
@@ -51,6 +52,7 @@ export class Entries {
   readonly #staleIfErrorMs: number;
   readonly #onError: (error: Error) => void;
   readonly #purges: Purges;
+  readonly #invalidations: Invalidations;
   readonly #decoded = new LRUCache<Buffer, Stored>({
     maxSize: DECODED_BYTES,
     sizeCalculation: (_stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES,
@@ -62,10 +64,12 @@ export class Entries {
     this.#staleIfErrorMs = staleIfErrorMs;
     this.#onError = onError;
     this.#purges = new Purges({ store, now });
+    this.#invalidations = new Invalidations(store, this.#purges);
   }
 
   /** Rejects when the store does not answer. */
   async find({ resource, audiences, selecting }: Quest): Promise<Found> {
+    await this.#invalidations.settle();
     const [log, epochBytes] = await Promise.all([
       this.#purges.current(),
       this.#store.get(epochKey(resource.service, pathOf(resource.target))),
@@ -90,7 +94,7 @@ export class Entries {
 
   /** Makes everything void that is stored under a path, whatever the query and whoever it is for. */
   invalidate(service: string, path: string): Promise<void> {
-    return this.#store.delete(epochKey(service, path));
+    return this.#invalidations.add(service, path);
   }
 
   /** Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too. */

@@ -11,9 +11,17 @@ import {
   tokenFor,
 } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
+import { expectProblem } from '../support/problem.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { emptyTestRedis } from '../support/storeProbe.ts';
-import { says, saysAndResets, startRawUpstream, startUpstream, type Upstream } from '../support/upstream.ts';
+import {
+  refusedUrl,
+  says,
+  saysAndResets,
+  startRawUpstream,
+  startUpstream,
+  type Upstream,
+} from '../support/upstream.ts';
 
 const ann = tokenFor('ann');
 const bob = tokenFor('bob');
@@ -363,6 +371,170 @@ describe('how long an answer is kept', () => {
     // Its lifetime and CACHE_STALE_IF_ERROR.
     expect(leftMs).toBeGreaterThan(130_000);
     expect(leftMs).toBeLessThanOrEqual(137_000);
+  });
+});
+
+describe('every answer of the external port says what the cache did', () => {
+  const said = async (gateway: TestGateway, path: string, init: RequestInit = {}) => {
+    const answer = await fetch(`${gateway.external}${path}`, init);
+    await answer.text();
+    return answer.headers.get('Cache-Status');
+  };
+
+  it.each([
+    { name: 'no token', path: '/budgeting/x', headers: {}, status: 'gateway; detail=token_missing' },
+    { name: 'no service', path: '/nowhere', status: 'gateway; detail=no_such_service' },
+    { name: 'a miss', path: '/budgeting/x', status: 'gateway; fwd=uri-miss; stored' },
+    { name: 'an error of the service', path: '/budgeting/broken', status: 'gateway; fwd=uri-miss' },
+    { name: 'a service that is not there', path: '/gone/x', status: 'gateway; fwd=uri-miss' },
+    { name: 'POST', path: '/budgeting/x', method: 'POST', status: 'gateway; fwd=method' },
+    { name: 'a cache that is off', path: '/uncached/x', status: 'gateway; fwd=bypass' },
+    {
+      name: 'only-if-cached',
+      path: '/budgeting/y',
+      headers: { ...bearer(ann), 'Cache-Control': 'only-if-cached' },
+      status: 'gateway; detail=not_cached',
+    },
+  ])('$name', async ({ path, status, name: _name, ...init }) => {
+    await using upstream = await startUpstream((req, res) => {
+      res.writeHead(req.url === '/broken' ? 500 : 200, { 'Content-Length': 2 }).end('ok');
+    });
+    await using gateway = await startGateway({
+      services: {
+        '/budgeting': [upstream],
+        '/gone': [await refusedUrl()],
+        '/uncached': { upstreams: [upstream], cacheTtl: '0' },
+      },
+    });
+    expect(await said(gateway, path, { headers: bearer(ann), ...init })).toBe(status);
+  });
+
+  it('adds itself to what caches behind it said', async () => {
+    await using upstream = await counting({ 'Cache-Status': 'inner; hit', 'Content-Length': '8' });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] } });
+    expect(await said(gateway, '/budgeting/x', { headers: bearer(ann) })).toBe(
+      'inner; hit, gateway; fwd=uri-miss; stored',
+    );
+    expect(await said(gateway, '/budgeting/x', { headers: bearer(ann) })).toMatch(/^gateway; hit; ttl=\d+$/);
+  });
+});
+
+it('refuses with a problem what only a cache may answer', async () => {
+  await using upstream = await counting();
+  await using gateway = await startGateway({ services: { '/budgeting': [upstream] } });
+  await expectProblem(
+    await get(gateway, '/budgeting/x', ann, { 'Cache-Control': 'only-if-cached' }),
+    'not_cached',
+  );
+  expect(upstream.requests).toHaveLength(0);
+});
+
+describe('an answer that says it is for everyone', () => {
+  const PUBLIC = { 'Cache-Control': 'public, max-age=60' };
+
+  it('goes to everyone, unless the service is set not to share', async () => {
+    await using upstream = await counting(PUBLIC);
+    await using gateway = await startGateway({
+      services: { '/budgeting': [upstream], '/private': { upstreams: [upstream], cacheShared: false } },
+    });
+    for (const [path, expected] of [
+      ['/budgeting/x', 'HIT'],
+      ['/private/x', 'MISS'],
+    ] as const) {
+      await stored(gateway, path, ann);
+      expect((await get(gateway, path, bob)).headers.get('X-Cache')).toBe(expected);
+    }
+  });
+
+  it('is not found under a name that somebody else has made up', async () => {
+    await using upstream = await startUpstream((req, res) => {
+      res.writeHead(200, PUBLIC).end(`https://${req.headers['x-forwarded-host']}/next`);
+    });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] } });
+    const evil = request('GET /budgeting/x', `Authorization: Bearer ${ann}`).replace(
+      'gateway.test',
+      'evil.test',
+    );
+    expect((await sendRaw(gateway.external, evil)).body).toContain('evil.test');
+    const honest = await sendRaw(
+      gateway.external,
+      request('GET /budgeting/x', `Authorization: Bearer ${bob}`),
+    );
+    expect(honest.body).toContain('https://gateway.test/next');
+  });
+
+  it('and depends on what the gateway tells of the caller is not shared', async () => {
+    await using upstream = await startUpstream((req, res) => {
+      res.writeHead(200, { ...PUBLIC, Vary: 'X-Auth-Claims' }).end(String(req.headers['x-auth-claims']));
+    });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] } });
+    const tokens = [tokenFor('ann', { role: 'user' }), tokenFor('ann', { role: 'admin' })];
+    const roles: string[] = [];
+    for (const token of [...tokens, ...tokens]) {
+      const claims = Buffer.from(await (await get(gateway, '/budgeting/x', token)).text(), 'base64url');
+      roles.push(JSON.parse(claims.toString()).role);
+    }
+    expect(roles).toEqual(['user', 'admin', 'user', 'admin']);
+    expect(upstream.requests).toHaveLength(2);
+  });
+});
+
+describe.each(STORES)('when a service fails, with the %s store', (store) => {
+  beforeEach(emptyTestRedis);
+
+  it('a stored answer stands in, with the breaker open too, for as long as CACHE_STALE_IF_ERROR says', async () => {
+    // Redis has a clock of its own: only the gateway's is moved.
+    const clock = new ManualClock();
+    const service = { isBroken: false };
+    await using upstream = await startUpstream((_req, res) => {
+      res
+        .writeHead(service.isBroken ? 500 : 200, { 'Content-Length': 4 })
+        .end(service.isBroken ? 'oops' : 'good');
+    });
+    await using gateway = await startGateway({
+      services: { '/budgeting': [upstream] },
+      store,
+      clock,
+      env: { CACHE_STALE_IF_ERROR: '60s', CIRCUIT_BREAKER_COOLDOWN: '10m', GET_CACHE_TTL: '30s' },
+    });
+    await stored(gateway);
+    service.isBroken = true;
+    clock.advance(40_000);
+    for (let n = 0; n < 6; n += 1) {
+      const answer = await get(gateway);
+      expect([answer.status, await answer.text(), answer.headers.get('X-Cache')]).toEqual([
+        200,
+        'good',
+        'HIT',
+      ]);
+      expect(answer.headers.get('Cache-Status')).toMatch(/^gateway; fwd=stale;.* detail=stale-if-error$/);
+    }
+    expect(upstream.requests).toHaveLength(4);
+    expect(await gateway.metric('gateway_circuit_breaker_state', { service: '/budgeting' })).toBe(1);
+    await expectProblem(await get(gateway, '/budgeting/never-seen'), 'circuit_open', { retryAfter: 600 });
+    clock.advance(50_000);
+    await expectProblem(await get(gateway), 'circuit_open', { retryAfter: 550 });
+  });
+});
+
+describe.each(STORES)('what the %s store holds', (store) => {
+  beforeEach(emptyTestRedis);
+
+  it('is on the metrics page, and has a bound', async () => {
+    const body = 'x'.repeat(2_000);
+    await using upstream = await startUpstream((_req, res) => void res.end(body));
+    await using gateway = await startGateway({
+      services: { '/budgeting': [upstream] },
+      store,
+      env: { CACHE_MAX_BYTES: '100KiB', CACHE_MAX_ENTRY_BYTES: '50KiB' },
+    });
+    const held = (name: string) => gateway.metric(`gateway_cache_${name}`, { tier: 'store' });
+    await stored(gateway);
+    expect(await held('bytes')).toBeGreaterThan(2_000);
+    expect(await held('entries')).toBeGreaterThan(0);
+    for (let n = 0; n < 200; n += 1) await (await get(gateway, `/budgeting/${n}`)).text();
+    expect(await held('bytes')).toBeGreaterThan(50_000);
+    expect(await held('bytes')).toBeLessThanOrEqual(102_400);
   });
 });
 

@@ -21,6 +21,7 @@ export const TABLE = {
   no_healthy_replica: [503, 'No healthy replica'],
   store_unavailable: [503, 'Store unavailable'],
   draining: [503, 'Gateway is shutting down'],
+  not_cached: [504, 'Not in the cache'],
   request_timeout: [504, 'Request timeout'],
 } as const satisfies Record<string, readonly [number, string]>;
 
