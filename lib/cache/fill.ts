@@ -112,6 +112,7 @@ export class Fill implements AnswerSink {
   /** The client for whom it was begun does not wait any more. */
   readerLeft(reason: Error): void {
     if (!this.#reader) return;
+    this.#tellOfAttempt();
     this.#dropReader();
     this.abandonUnlessWanted(reason);
   }
