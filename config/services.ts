@@ -16,6 +16,8 @@ export interface Service {
   readonly requestTimeoutMs: number;
   /** How long an answer is kept that does not say so itself. 0: not kept. */
   readonly cacheTtlMs: number;
+  /** Whether answers that say `public` or `s-maxage` are shared among users. */
+  readonly cacheShared: boolean;
 }
 
 /** What the author of a service writes down. */
@@ -52,6 +54,7 @@ export function completeService(definition: ServiceDefinition, defaults: Service
     concurrency: definition.concurrency ?? defaults.concurrency,
     requestTimeoutMs: definition.requestTimeoutMs ?? defaults.requestTimeoutMs,
     cacheTtlMs: definition.cacheTtlMs ?? defaults.cacheTtlMs,
+    cacheShared: definition.cacheShared ?? true,
   };
 }
 

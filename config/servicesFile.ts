@@ -37,6 +37,7 @@ const serviceSchema = z.strictObject(
     concurrency: z.int(CONCURRENCY).min(1, CONCURRENCY).max(MAX_COUNT, CONCURRENCY).optional(),
     requestTimeout: duration.schema.optional(),
     cacheTtl: durationOrZero.schema.optional(),
+    cacheShared: z.boolean({ error: 'true or false' }).optional(),
   },
   { error: 'an object with a name and a path' },
 );

@@ -304,6 +304,13 @@ export const variables = {
     default: '30s',
     description: 'How long an answer to a GET is kept that does not say so itself. 0: no cache.',
   },
+  cacheStaleIfErrorMs: {
+    name: 'CACHE_STALE_IF_ERROR',
+    kind: kinds.durationOrZero,
+    default: '60s',
+    description:
+      'How long past its lifetime an answer may stand in when the service fails or no replica is up. 0: only where the answer says so itself.',
+  },
   cacheMaxEntryBytes: {
     name: 'CACHE_MAX_ENTRY_BYTES',
     kind: kinds.bytes(1),
@@ -314,7 +321,8 @@ export const variables = {
     name: 'CACHE_MAX_BYTES',
     kind: kinds.bytes(1),
     default: '64MiB',
-    description: 'Memory for kept answers; the least recently used leave first.',
+    description:
+      'Memory for kept answers, in Redis or, without it, in the gateway; past it some leave before their time.',
   },
   circuitBreakerThreshold: {
     name: 'CIRCUIT_BREAKER_THRESHOLD',

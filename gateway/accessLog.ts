@@ -37,6 +37,7 @@ export function accessLog({
 /** Counts the replies the gateway makes itself, and logs an error that nobody foresaw. */
 export function errorLog({ port, metrics, logger }: AccessLogOptions): ErrorRepliesOptions {
   return {
+    hasCache: port === 'external',
     onReply: (code: string, res: Response) => metrics.errors.count(exchangeOf(res).service, code, port),
     onUnexpected: (error, res) => {
       const cause = Error.isError(error) ? error : new Error(String(error));

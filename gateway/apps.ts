@@ -1,7 +1,8 @@
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import { observe } from '../lib/metrics/middleware.ts';
 import { accessLog, errorLog } from './accessLog.ts';
 import { adminRoutes } from './admin.ts';
+import { compose } from './compose.ts';
 import { errorReplies } from './errors.ts';
 import type { Parts } from './parts.ts';
 import type { Port } from './port.ts';
@@ -16,11 +17,9 @@ import {
   failover,
   forward,
   type Stage,
+  type StageContext,
 } from './stages.ts';
 import { wellKnown } from './wellKnown.ts';
-
-/** One try at one replica. Failover may run it a second time, for another replica. */
-export const attempt: readonly Stage[] = [balance, breaker, forward];
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
 export const externalChain: readonly Stage[] = [
@@ -28,11 +27,14 @@ export const externalChain: readonly Stage[] = [
   admit, // before authenticate: a flood of bad tokens costs permits, not signatures
   authenticate, // before cache: entries belong to an identity
   cache, // before balance: a hit calls nobody
-  failover(attempt),
+  failover, // runs what follows once more for another replica, where that can do no harm
+  balance,
+  breaker,
+  forward,
 ];
 
 /** What a service's request to another meets: no limits, no tokens, no cache. */
-export const internalChain: readonly Stage[] = [deadline, failover(attempt)];
+export const internalChain: readonly Stage[] = [deadline, failover, balance, breaker, forward];
 
 /** Port 8000, for users. */
 export function externalApp(parts: Parts): Express {
@@ -56,9 +58,17 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
     createRouter({
       services: parts.services,
       mount,
-      chainFor: (service) => chain.map((stage) => stage({ port, parts, service })),
+      chainFor: (service) => stagesOf(chain, { port, parts, service }),
     }),
   );
   app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
+}
+
+/** Each stage with the handlers behind it: from the last to the first. */
+function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>): RequestHandler[] {
+  const handlers: RequestHandler[] = [];
+  for (const stage of chain.toReversed())
+    handlers.unshift(stage({ ...context, rest: compose([...handlers]) }));
+  return handlers;
 }

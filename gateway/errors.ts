@@ -140,6 +140,12 @@ export const REPLIES = {
     'Try again: another gateway will answer.',
     'proxy_internal_error',
   ),
+  not_cached: reply(
+    504,
+    'Not in the cache',
+    'only-if-cached was asked for, and nothing that is stored will do.',
+    'proxy_internal_response',
+  ),
   request_timeout: reply(
     504,
     'Request timeout',
@@ -175,12 +181,15 @@ export interface ErrorRepliesOptions {
   readonly onReply?: (code: ReplyCode, res: Response) => void;
   /** An error nobody foresaw: told once, with its cause. */
   readonly onUnexpected: (error: unknown, res: Response) => void;
+  /** Whether a reply that no cache has seen says so in `Cache-Status` (RFC 9211). Default false. */
+  readonly hasCache?: boolean;
 }
 
 /** The last handler of an app: turns an error into its reply. No message, stack or host name leaves the process. */
 export function errorReplies({
   onReply = () => {},
   onUnexpected,
+  hasCache = false,
 }: Readonly<ErrorRepliesOptions>): ErrorRequestHandler {
   return function errorRepliesMiddleware(error: unknown, _req, res, _next) {
     const code = codeOf(error);
@@ -194,16 +203,21 @@ export function errorReplies({
     exchange.errorCode = code;
     exchange.failure = Error.isError(error) ? error : undefined;
     onReply(code, res);
-    const { status, proxyError } = REPLIES[code];
-    res.setHeader('Content-Type', 'application/problem+json');
-    res.setHeader('Proxy-Status', `gateway; error=${proxyError}; details="${code}"`);
-    res.setHeader('Cache-Control', 'no-store');
-    if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
-    const challenge = challengeOf(error);
-    if (challenge) res.setHeader('WWW-Authenticate', challenge);
-    res.statusCode = status;
-    res.end(problem(code, exchange.requestId));
+    if (hasCache && !res.hasHeader('Cache-Status')) res.setHeader('Cache-Status', `gateway; detail=${code}`);
+    sendProblem(res, code, error);
   };
+}
+
+function sendProblem(res: Response, code: ReplyCode, error: unknown): void {
+  const { status, proxyError } = REPLIES[code];
+  res.setHeader('Content-Type', 'application/problem+json');
+  res.setHeader('Proxy-Status', `gateway; error=${proxyError}; details="${code}"`);
+  res.setHeader('Cache-Control', 'no-store');
+  if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
+  const challenge = challengeOf(error);
+  if (challenge) res.setHeader('WWW-Authenticate', challenge);
+  res.statusCode = status;
+  res.end(problem(code, exchangeOf(res).requestId));
 }
 
 function reply(status: number, title: string, detail: string, proxyError: string): Reply {

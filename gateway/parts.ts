@@ -87,7 +87,7 @@ export async function createParts({
     onStateChange: storeStateLog(logger),
   });
   const services: ServiceParts[] = [];
-  const metrics = new Metrics({ readings: readings(services) });
+  const metrics = new Metrics({ readings: { ...readings(services), cache: () => stores.responses.usage() } });
   const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
   const registry = createRegistry({ settings, services, metrics, logger, clock });
   const breakerNews = new BreakerNews({

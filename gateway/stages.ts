@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { auth } from '../lib/auth/middleware.ts';
 import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
+import { outcomeOf } from '../lib/cache/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
 import { concurrency } from '../lib/concurrency/middleware.ts';
@@ -10,7 +11,6 @@ import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
-import { compose } from './compose.ts';
 import type { Parts, ServiceParts } from './parts.ts';
 import type { Port } from './port.ts';
 
@@ -19,6 +19,8 @@ export interface StageContext {
   readonly port: Port;
   readonly parts: Parts;
   readonly service: ServiceParts;
+  /** What comes behind the stage, as one handler that can be run again and for another response. */
+  readonly rest: RequestHandler;
 }
 
 export type Stage = (context: StageContext) => RequestHandler;
@@ -55,15 +57,23 @@ export const authenticate: Stage = ({
     clock,
   });
 
-export const cache: Stage = ({ parts: { settings, stores, metrics, clock, logStoreError }, service }) => {
-  const { path, cacheTtlMs } = service.settings;
+export const cache: Stage = ({
+  parts: { settings, stores, metrics, clock, logStoreError },
+  service,
+  rest,
+}) => {
+  const { path, cacheTtlMs, cacheShared } = service.settings;
   return cacheAnswers({
     store: stores.responses,
+    origin: rest,
     defaultTtlMs: cacheTtlMs,
-    maxEntryBytes: settings.cacheMaxEntryBytes,
+    maxBodyBytes: settings.cacheMaxEntryBytes,
+    sharing: cacheShared,
+    staleIfErrorMs: settings.cacheStaleIfErrorMs,
     onVerdict: (verdict) => {
-      if (verdict === 'hit') metrics.cacheHits.count(path);
-      else if (verdict !== 'bypass') metrics.cacheMisses.count(path);
+      const outcome = outcomeOf(verdict);
+      if (outcome === 'hit') metrics.cacheHits.count(path);
+      else if (outcome === 'miss') metrics.cacheMisses.count(path);
     },
     onError: (error) => {
       metrics.cacheErrors.count(path);
@@ -73,23 +83,17 @@ export const cache: Stage = ({ parts: { settings, stores, metrics, clock, logSto
   });
 };
 
-/** Runs `tryStages` for one replica and, where that can do no harm, once more for another. */
-export function failover(tryStages: readonly Stage[]): Stage {
-  return function failover(context) {
-    const { parts, service } = context;
-    const { path } = service.settings;
-    return tryAgain({
-      pool: service.replicas.pool,
-      budget: service.retryBudget,
-      attempt: compose(tryStages.map((stage) => stage(context))),
-      isUnanswered: (error) => error instanceof UpstreamUnreachableError,
-      onFailover: ({ target }, error) => {
-        parts.metrics.failovers.count(path, target.id);
-        parts.logger.debug(`Failover: trying another replica than ${target.url.origin}`, { error });
-      },
-    });
-  };
-}
+export const failover: Stage = ({ parts: { metrics, logger }, service, rest }) =>
+  tryAgain({
+    pool: service.replicas.pool,
+    budget: service.retryBudget,
+    attempt: rest,
+    isUnanswered: (error) => error instanceof UpstreamUnreachableError,
+    onFailover: ({ target }, error) => {
+      metrics.failovers.count(service.settings.path, target.id);
+      logger.debug(`Failover: trying another replica than ${target.url.origin}`, { error });
+    },
+  });
 
 export const balance: Stage = ({ parts, service: { settings, replicas, watchdog } }) => {
   const { metrics, logger, registry } = parts;

@@ -40,6 +40,7 @@ describe('defaults', () => {
       upstreamTimeoutMs: 10_000,
       drainTimeoutMs: 10_000,
       getCacheTtlMs: 30_000,
+      cacheStaleIfErrorMs: 60_000,
       cacheMaxEntryBytes: 1024 ** 2,
       breakerShared: true,
       cacheMaxBytes: 64 * 1024 ** 2,

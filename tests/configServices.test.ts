@@ -45,6 +45,7 @@ describe('the built-in services', () => {
       concurrency: 7,
       requestTimeoutMs: 3000,
       cacheTtlMs: 0,
+      cacheShared: true,
     });
   });
 
@@ -74,6 +75,7 @@ describe('SERVICES_FILE', () => {
       concurrency: 5,
       requestTimeoutMs: 1000,
       cacheTtlMs: 2000,
+      cacheShared: true,
     });
   });
 
@@ -87,6 +89,7 @@ describe('SERVICES_FILE', () => {
       concurrency: 50,
       requestTimeout: '1m30s',
       cacheTtl: '0',
+      cacheShared: false,
     };
     const { requestTimeout, cacheTtl, ...same } = full;
     const upstreams = ['http://budgeting-service:8087', 'https://[::1]:8443'];
@@ -131,7 +134,7 @@ describe('SERVICES_FILE', () => {
     { in: { requestTimout: '3s' }, out: '.requestTimout is not known: did you mean requestTimeout?' },
     {
       in: { timeout: '3s' },
-      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, requestTimeout, cacheTtl',
+      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, requestTimeout, cacheTtl, cacheShared',
     },
   ];
   test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {

@@ -1,39 +1,77 @@
-import type { FieldLines } from '../exchange/fields.ts';
+import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
+import type { ResponseTerms } from './policy.ts';
 
-/** A stored answer to a GET: always a 200. */
-export interface CacheEntry {
+/** A stored answer to a GET. */
+export interface Entry {
+  readonly status: number;
   readonly fields: FieldLines;
-  /** When the service made it, as its `Age` says: milliseconds since the epoch. */
-  readonly madeAtMs: number;
-  /** Until when it may be used without asking the service. */
-  readonly freshUntilMs: number;
-  /** What the request said under the names that the answer's `Vary` lists. */
-  readonly varying: Readonly<Record<string, string>>;
+  readonly terms: ResponseTerms;
+  /** When the service made it, in milliseconds since the epoch: what its age is counted from. */
+  readonly generatedAtMs: number;
+  /** The last purge that was known when it was asked for. */
+  readonly purgeVersion: number;
+  /** For whom it is, once more: `audienceText`. An entry under the wrong key is not used. */
+  readonly audience: string;
   readonly body: Buffer;
 }
+
+/** Stands where an answer would: which fields of a request choose among several. */
+export interface VaryMarker {
+  readonly vary: readonly string[];
+}
+
+export type Stored = Entry | VaryMarker;
 
 const SEPARATOR = 0x0a;
 
 /** One line of JSON, then the body as it is. */
-export function encodeEntry({ body, ...head }: CacheEntry): Buffer {
+export function encodeEntry({ body, ...head }: Entry): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), body]);
 }
 
-/** Throws when `stored` is not what `encodeEntry` made. */
-export function decodeEntry(stored: Buffer): CacheEntry {
+export function encodeMarker(marker: VaryMarker): Buffer {
+  return Buffer.from(`${JSON.stringify(marker)}\n`);
+}
+
+/** Throws when `stored` is not what `encodeEntry` or `encodeMarker` made. */
+export function decodeStored(stored: Buffer): Stored {
   const end = stored.indexOf(SEPARATOR);
   const head: unknown = JSON.parse(stored.toString('utf8', 0, end));
+  if (isMarker(head)) return head;
   if (!isHead(head)) throw new TypeError('cache: what is stored is no answer');
   return { ...head, body: stored.subarray(end + 1) };
 }
 
-function isHead(head: unknown): head is Omit<CacheEntry, 'body'> {
-  if (typeof head !== 'object' || head === null) return false;
-  const { fields, madeAtMs, freshUntilMs, varying } = head as Partial<CacheEntry>;
-  const numbers = typeof madeAtMs === 'number' && typeof freshUntilMs === 'number';
-  return numbers && isFieldLines(fields) && typeof varying === 'object' && varying !== null;
+/** Its fields by name. */
+export function namedFields({ fields }: Pick<Entry, 'fields'>): Readonly<Record<string, string>> {
+  return fieldsByName(fields);
+}
+
+function isMarker(head: unknown): head is VaryMarker {
+  return isObject(head) && Array.isArray(head.vary) && head.vary.every((name) => typeof name === 'string');
+}
+
+function isHead(head: unknown): head is Omit<Entry, 'body'> {
+  if (!isObject(head)) return false;
+  const { status, fields, terms, generatedAtMs, purgeVersion, audience } = head;
+  const numbers = [status, generatedAtMs, purgeVersion].every((number) => typeof number === 'number');
+  return numbers && typeof audience === 'string' && isFieldLines(fields) && isTerms(terms);
+}
+
+function isTerms(terms: unknown): terms is ResponseTerms {
+  if (!isObject(terms)) return false;
+  const { lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs, isShared, mayBeStale } = terms;
+  const numbers = [lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs];
+  const flags = [isShared, mayBeStale];
+  return (
+    numbers.every((number) => typeof number === 'number') && flags.every((flag) => typeof flag === 'boolean')
+  );
 }
 
 function isFieldLines(fields: unknown): fields is FieldLines {
   return Array.isArray(fields) && fields.length % 2 === 0 && fields.every((part) => typeof part === 'string');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

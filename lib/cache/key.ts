@@ -1,18 +1,47 @@
-/** What tells stored answers apart. The identity is part of the type: no key can be made without it. */
-export interface CacheKeyParts {
+/** Who a stored answer is for. No key can be made without it, so no answer can be found by anybody else. */
+export type Audience =
+  /** Everybody: only for an answer that says so itself. */
+  | { readonly kind: 'everyone' }
+  /** Those who showed no credentials. */
+  | { readonly kind: 'anonymous' }
+  /** Whoever bears a verified token with this subject. */
+  | { readonly kind: 'subject'; readonly subject: string };
+
+export const EVERYONE: Audience = { kind: 'everyone' };
+export const ANONYMOUS: Audience = { kind: 'anonymous' };
+
+/** What a request asks for (RFC 9111 section 2). */
+export interface Resource {
   /** Path prefix of the service. */
   readonly service: string;
-  /** Subject of the verified token; `undefined` for a request that needs none. */
-  readonly identity: string | undefined;
-  /** The request target, path and query, byte for byte. */
+  /** By which name the client called: services build links from it, which strangers must not be given. */
+  readonly authority: string;
+  /** Path and query, byte for byte. */
   readonly target: string;
 }
 
-/**
- * `cache:<service>:<identity>:<target>`. The encoded identity holds no colon and is never empty for a caller who
- * is known, so two callers cannot share a key whatever their subjects are.
- */
-export function cacheKey({ service, identity, target }: CacheKeyParts): string {
-  const caller = identity === undefined ? '' : `sub=${encodeURIComponent(identity)}`;
-  return `cache:${service}:${caller}:${target}`;
+export interface EntryKeyParts {
+  readonly resource: Resource;
+  readonly audience: Audience;
+  /** Changes when what is stored under the path is invalidated: no key of before leads anywhere then. */
+  readonly epoch: string;
+  /** `selectingKey` of what `Vary` lists; '' for an answer that does not vary. */
+  readonly variant: string;
+}
+
+/** JSON, so that no value can pass for the end of one part and the beginning of the next. */
+export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
+  const { service, target } = resource;
+  const authority = audience.kind === 'subject' ? '' : resource.authority;
+  return `cache:entry:${JSON.stringify([service, audienceText(audience), epoch, variant, authority, target])}`;
+}
+
+/** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
+export function epochKey(service: string, path: string): string {
+  return `cache:epoch:${JSON.stringify([service, path])}`;
+}
+
+/** A different one for each audience. */
+export function audienceText(audience: Audience): string {
+  return audience.kind === 'subject' ? `subject ${audience.subject}` : audience.kind;
 }

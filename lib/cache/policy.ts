@@ -1,107 +1,139 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import CachePolicy from 'http-cache-semantics';
+import { type Directives, isStructured, parseDirectives, secondsOf } from './directives.ts';
+import { parseHttpDate } from './httpDate.ts';
+import { variesOnEverything } from './vary.ts';
 
 type Fields = Readonly<Record<string, string>>;
 
-/** No answer is kept longer than a year, whatever it says. */
+/** No answer is fresh for longer than a year, whatever it says. */
 const MAX_LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
 
-/** One member of a structured dictionary (RFC 8941 section 3.2), as far as cache directives need it. */
-const DIRECTIVE = /^[a-z*][a-z0-9_.*-]*(?:=(?:"[^"\\]*"|[\w?.*:/-]+))?$/;
-
-/** What a request lets a cache do (RFC 9111 section 5.2.1). */
-export interface RequestDirectives {
-  /** A stored answer may be used. */
-  readonly mayUse: boolean;
-  /** The answer may be stored. */
-  readonly mayStore: boolean;
+/** What an answer lets a shared cache do with it. */
+export interface ResponseTerms {
+  /** How long it is fresh, counted from when the service made it; 0 means never without asking. */
+  readonly lifetimeMs: number;
+  /** Whether others than the one who asked may have it (RFC 9111 section 3.5). */
+  readonly isShared: boolean;
+  /** Whether it may be used stale because a client or the gateway says so (RFC 9111 section 4.2.4). */
+  readonly mayBeStale: boolean;
+  /** How long after `lifetimeMs` it may be used while it is asked for anew (RFC 5861 section 3). */
+  readonly staleWhileRevalidateMs: number;
+  /** How long after `lifetimeMs` it may stand in for an error (RFC 5861 section 4). */
+  readonly staleIfErrorMs: number;
 }
 
-/**
- * Requests whose answers depend on more than the key, or whose sender wants the service itself. Without a verified
- * identity the key does not tell apart who sends `Authorization` (RFC 9111 section 3.5).
- */
-export function requestDirectives(headers: IncomingHttpHeaders, isIdentified: boolean): RequestDirectives {
-  const asked = `${headers['cache-control'] ?? ''},${headers.pragma ?? ''}`.toLowerCase();
-  const whole = headers.range === undefined && headers.upgrade === undefined;
-  const isTold = isIdentified || headers.authorization === undefined;
-  const mayStore = whole && isTold && !asked.includes('no-store');
-  return { mayStore, mayUse: mayStore && !/no-cache|max-age=["]?0(?!\d)/.test(asked) };
-}
-
-export interface FreshnessOptions {
+export interface ResponseTermsOptions {
+  /** The lifetime of a 200 that says nothing of its own. */
   readonly defaultTtlMs: number;
   readonly nowMs: number;
 }
 
-/**
- * How long an answer may be used without asking the service again, in milliseconds; 0 means it must not be
- * stored. A shared cache's rules (RFC 9111 section 3), plus `defaultTtlMs` for a 200 that says nothing of its own.
- */
-export function freshnessLifetimeMs(
+/** The terms of an answer to a GET, or `undefined` when it must not be stored (RFC 9111 section 3). */
+export function responseTerms(
   status: number,
   fields: Fields,
-  { defaultTtlMs, nowMs }: FreshnessOptions,
-): number {
-  if (status !== 200 || fields['set-cookie'] !== undefined || variesOnEverything(fields) || isEndless(fields))
-    return 0;
-  const headers = { ...withDirectives(fields), date: fields.date ?? new Date(nowMs).toUTCString() };
-  // The identity is in the key, so the library need not know that the request was authenticated.
-  const policy = new CachePolicy(
-    { method: 'GET', url: '', headers: {} },
-    { status, headers },
-    { cacheHeuristic: 0 },
-  );
-  if (!policy.storable()) return 0;
-  // Not timeToLive(): that counts the time in which a stale answer may be used as well.
-  const lifetimeMs = saysItsOwnLifetime(headers) ? policy.maxAge() * 1000 - ageMs(fields) : defaultTtlMs;
-  return Math.min(lifetimeMs, MAX_LIFETIME_MS);
+  { defaultTtlMs, nowMs }: ResponseTermsOptions,
+): ResponseTerms | undefined {
+  if (fields['set-cookie'] !== undefined || variesOnEverything(fields.vary) || isEndless(fields))
+    return undefined;
+  const { directives, expires } = controlsOf(fields);
+  const library = asLibrarySees(status, directives, { expires, date: fields.date, nowMs });
+  if (!library.storable()) return undefined;
+  const isExplicit =
+    expires !== undefined || ['s-maxage', 'max-age', 'no-cache'].some((name) => directives.has(name));
+  const lifetimeMs = isExplicit ? library.maxAge() * 1000 : status === 200 ? defaultTtlMs : 0;
+  const isUseful = lifetimeMs > ageMs(fields) || (status === 200 && hasValidator(fields));
+  return isUseful
+    ? { lifetimeMs: Math.min(lifetimeMs, MAX_LIFETIME_MS), ...allowances(directives) }
+    : undefined;
 }
 
-/** How old the answer was when it arrived, by its own `Age`. */
+/** How old the answer was when it was sent, by its own `Age`. */
 export function ageMs(fields: Fields): number {
   return /^\d{1,10}$/.test(fields.age ?? '') ? Number(fields.age) * 1000 : 0;
 }
 
-/** What the request says under the names that `Vary` lists: a stored answer serves only requests that say the same. */
-export function varyingFields(
-  vary: string | undefined,
-  headers: IncomingHttpHeaders,
-): Record<string, string> {
-  const varying: Record<string, string> = {};
-  for (const item of vary?.split(',') ?? []) {
-    const name = item.trim().toLowerCase();
-    // The key's identity stands for it, and a token must not be stored.
-    if (name && name !== 'authorization') varying[name] = String(headers[name] ?? '');
-  }
-  return varying;
+/** What an answer can be asked for again by (RFC 9111 section 4.3.1). */
+export function hasValidator(fields: Fields): boolean {
+  return fields.etag !== undefined || fields['last-modified'] !== undefined;
 }
 
-function variesOnEverything(fields: Fields): boolean {
-  return fields.vary?.split(',').some((name) => name.trim() === '*') ?? false;
+interface Controls {
+  readonly directives: Directives;
+  readonly expires: string | undefined;
+}
+
+/**
+ * What controls this cache: `CDN-Cache-Control` when it is there and can be read, and then nothing else
+ * (RFC 9213 section 2.2); otherwise `Cache-Control` and `Expires`, or `Pragma` where there is neither.
+ */
+function controlsOf(fields: Fields): Controls {
+  const targeted = fields['cdn-cache-control'];
+  if (isStructured(targeted)) return { directives: parseDirectives(targeted), expires: undefined };
+  const pragma = fields['cache-control'] === undefined && /no-cache/i.test(fields.pragma ?? '');
+  return {
+    directives: parseDirectives(pragma ? 'no-cache' : fields['cache-control']),
+    expires: fields.expires,
+  };
+}
+
+interface Dates {
+  readonly expires: string | undefined;
+  readonly date: string | undefined;
+  readonly nowMs: number;
+}
+
+/**
+ * The answer as http-cache-semantics 4.3 judges it rightly. It compares names of directives as they are spelt, takes
+ * `Expires: 3000` for a year, gives `immutable` a day, and calls a fresh answer stale for `must-revalidate` and
+ * `proxy-revalidate`, which speak of stale ones only (`mayBeStale` minds them). It is not told of `Authorization`:
+ * the identity is in the key.
+ */
+function asLibrarySees(status: number, directives: Directives, { expires, date, nowMs }: Dates): CachePolicy {
+  const dateMs = parseHttpDate(date, nowMs) ?? nowMs;
+  const expiresMs = expires === undefined ? undefined : (parseHttpDate(expires, nowMs) ?? 0);
+  return new CachePolicy(
+    { method: 'GET', url: '', headers: {} },
+    {
+      status,
+      headers: {
+        'cache-control': forLibrary(directives),
+        date: new Date(dateMs).toUTCString(),
+        ...(expiresMs !== undefined && { expires: new Date(expiresMs).toUTCString() }),
+      },
+    },
+    { cacheHeuristic: 0, immutableMinTimeToLive: 0 },
+  );
+}
+
+const LIFETIMES: ReadonlySet<string> = new Set(['max-age', 's-maxage']);
+/** Why these are left out is said at `asLibrarySees`. */
+const NOT_FOR_LIBRARY: ReadonlySet<string> = new Set(['must-revalidate', 'proxy-revalidate', 'immutable']);
+
+function forLibrary(directives: Directives): string {
+  const understood: string[] = [];
+  for (const name of directives.keys()) {
+    if (NOT_FOR_LIBRARY.has(name)) continue;
+    // Who understands the status may store what others must not (RFC 9111 section 5.2.2.3).
+    if (name === 'no-store' && directives.has('must-understand')) continue;
+    understood.push(LIFETIMES.has(name) ? `${name}=${secondsOf(directives, name)}` : name);
+  }
+  return understood.join(', ');
+}
+
+function allowances(directives: Directives): Omit<ResponseTerms, 'lifetimeMs'> {
+  const mustAsk = ['must-revalidate', 'proxy-revalidate', 'no-cache'].some((name) => directives.has(name));
+  const allowed = (name: string) => (mustAsk ? 0 : (secondsOf(directives, name) ?? 0) * 1000);
+  return {
+    isShared: directives.has('public') || directives.has('s-maxage'),
+    // s-maxage forbids it as well, except where the answer itself says how long (RFC 9111 section 5.2.2.10).
+    mayBeStale: !mustAsk && !directives.has('s-maxage'),
+    staleWhileRevalidateMs: allowed('stale-while-revalidate'),
+    staleIfErrorMs: allowed('stale-if-error'),
+  };
 }
 
 /** A stream of events has no end that could be waited for. */
 function isEndless(fields: Fields): boolean {
   return fields['content-type']?.toLowerCase().startsWith('text/event-stream') ?? false;
-}
-
-/**
- * `CDN-Cache-Control` stands in for `Cache-Control` and `Expires` when it is there and valid (RFC 9213). Names of
- * directives are case-insensitive; the library compares them as they are.
- */
-function withDirectives(fields: Fields): Record<string, string | undefined> {
-  const targeted = fields['cdn-cache-control'];
-  if (targeted?.split(',').every((directive) => DIRECTIVE.test(directive.trim()))) {
-    return { ...fields, 'cache-control': targeted, expires: undefined };
-  }
-  return { ...fields, 'cache-control': fields['cache-control']?.toLowerCase() };
-}
-
-function saysItsOwnLifetime(headers: Readonly<Record<string, string | undefined>>): boolean {
-  return (
-    headers.expires !== undefined ||
-    /s-maxage|max-age|no-cache/.test(headers['cache-control'] ?? '') ||
-    (headers.pragma?.includes('no-cache') ?? false)
-  );
 }

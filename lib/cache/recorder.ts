@@ -1,33 +1,49 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import type { AnswerObserver } from '../exchange/tap.ts';
-import type { CacheEntry } from './entry.ts';
-import { ageMs, freshnessLifetimeMs, varyingFields } from './policy.ts';
+import { ageMs, type ResponseTerms, responseTerms } from './policy.ts';
 
-/** Fields that belong to one answer on one connection, not to what is stored. */
+/** Fields that belong to one answer on one connection, not to what is stored (RFC 9111 section 3.1). */
 const NOT_STORED: ReadonlySet<string> = new Set([
   'connection',
+  'proxy-connection',
   'keep-alive',
+  'te',
+  'trailer',
   'transfer-encoding',
+  'upgrade',
+  'proxy-authenticate',
+  'proxy-authentication-info',
   'age',
   'x-request-id',
   'x-cache',
   'cache-status',
 ]);
 
+/** An answer that was given whole and may be stored. */
+export interface Recording {
+  readonly status: number;
+  readonly fields: FieldLines;
+  readonly terms: ResponseTerms;
+  readonly generatedAtMs: number;
+  readonly body: Buffer;
+}
+
 export interface RecorderOptions {
-  readonly request: IncomingHttpHeaders;
   readonly defaultTtlMs: number;
-  readonly maxEntryBytes: number;
+  readonly maxBodyBytes: number;
+  /** When the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111 section 4.2.3). */
+  readonly requestedAtMs: number;
   readonly now: () => number;
-  /** Called once, with an answer that was given whole and may be stored. */
-  readonly onEntry: (entry: CacheEntry) => void;
+  /** Called once, with an answer that was given whole. */
+  readonly onRecorded: (recording: Recording) => void;
 }
 
 /** Copies an answer that may be stored while it streams past, and gives up when it grows too large. */
 export class Recorder implements AnswerObserver {
   readonly #options: RecorderOptions;
-  #entry: Omit<CacheEntry, 'body'> | undefined;
+  #head: Omit<Recording, 'body'> | undefined;
+  /** Content that the head promises; undefined when it does not say. */
+  #promisedBytes: number | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
 
@@ -35,44 +51,67 @@ export class Recorder implements AnswerObserver {
     this.#options = options;
   }
 
+  /** What is being recorded; undefined when there is nothing to record, or no more. */
+  get recording(): Omit<Recording, 'body'> | undefined {
+    return this.#head;
+  }
+
+  /** Whether it is certain to fit. */
+  get fits(): boolean {
+    return this.#head !== undefined && this.#promisedBytes !== undefined;
+  }
+
   head(status: number, lines: FieldLines): void {
-    const { request, defaultTtlMs } = this.#options;
+    const { defaultTtlMs, maxBodyBytes, requestedAtMs, now } = this.#options;
     const fields = fieldsByName(lines);
-    const nowMs = this.#options.now();
-    const lifetimeMs = freshnessLifetimeMs(status, fields, { defaultTtlMs, nowMs });
-    if (lifetimeMs <= 0) return;
-    this.#entry = {
-      fields: withoutTransient(lines),
-      madeAtMs: nowMs - ageMs(fields),
-      freshUntilMs: nowMs + lifetimeMs,
-      varying: varyingFields(fields.vary, request),
-    };
+    const terms = responseTerms(status, fields, { defaultTtlMs, nowMs: now() });
+    const length = fields['content-length'];
+    this.#promisedBytes = length === undefined ? undefined : Number(length);
+    if (!terms || (this.#promisedBytes ?? 0) > maxBodyBytes) return;
+    const generatedAtMs = requestedAtMs - ageMs(fields);
+    const stored = withoutTransient(lines, fields.connection);
+    // RFC 9110 section 6.6.1: whoever keeps an answer without a date says when it came.
+    if (fields.date === undefined) stored.push('Date', new Date(now()).toUTCString());
+    this.#head = { status, fields: stored, terms, generatedAtMs };
   }
 
   data(chunk: Buffer): void {
-    if (!this.#entry) return;
+    if (!this.#head) return;
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
-    if (this.#bytes > this.#options.maxEntryBytes) this.#giveUp();
+    if (this.#bytes > this.#options.maxBodyBytes) this.giveUp();
   }
 
   end(): void {
-    if (!this.#entry) return;
-    this.#options.onEntry({ ...this.#entry, body: Buffer.concat(this.#chunks) });
-    this.#giveUp();
+    const head = this.#head;
+    const isWhole = this.#promisedBytes === undefined || this.#promisedBytes === this.#bytes;
+    if (head && isWhole) this.#options.onRecorded(withLength(head, Buffer.concat(this.#chunks)));
+    this.giveUp();
   }
 
-  #giveUp(): void {
-    this.#entry = undefined;
+  giveUp(): void {
+    this.#head = undefined;
     this.#chunks = [];
   }
 }
 
-function withoutTransient(lines: FieldLines): string[] {
+/** A stored answer is whole, so it can say how long it is, also where it came in chunks. */
+function withLength(head: Omit<Recording, 'body'>, body: Buffer): Recording {
+  const says = head.fields.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-length');
+  if (says || head.status === 204) return { ...head, body };
+  return { ...head, fields: [...head.fields, 'Content-Length', String(body.length)], body };
+}
+
+/** Field lines as they are stored. */
+export function withoutTransient(lines: FieldLines, connection = ''): string[] {
+  const named = connection
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim());
   const kept: string[] = [];
   for (let i = 0; i < lines.length; i += 2) {
-    const name = lines[i] as string;
-    if (!NOT_STORED.has(name.toLowerCase())) kept.push(name, lines[i + 1] as string);
+    const name = (lines[i] as string).toLowerCase();
+    if (!NOT_STORED.has(name) && !named.includes(name)) kept.push(lines[i] as string, lines[i + 1] as string);
   }
   return kept;
 }

@@ -21,10 +21,19 @@ export interface ConcurrencyReading {
   readonly held: number;
 }
 
+/** What one place holds of cached answers. */
+export interface CacheReading {
+  readonly tier: string;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
 /** Where gauges read the present state when somebody scrapes, so that requests need not keep them up to date. */
 export interface Readings {
   replicas(): Iterable<ReplicaReading>;
   concurrency(): Iterable<ConcurrencyReading>;
+  /** Rejects while nobody can tell. */
+  cache?(): Promise<Iterable<CacheReading>>;
 }
 
 export interface MetricsOptions {
@@ -157,7 +166,29 @@ export class Metrics {
     return new CappedCounter({ name, help, labels, maxSeries: this.#maxSeries, registry: this.registry });
   }
 
-  #gauges({ replicas, concurrency }: Readings): void {
+  #cacheGauges(read: NonNullable<Readings['cache']>): void {
+    const gauges: [string, string, (reading: CacheReading) => number][] = [
+      ['gateway_cache_entries', 'Keys the cache holds.', ({ entries }) => entries],
+      ['gateway_cache_bytes', 'What they take up.', ({ bytes }) => bytes],
+    ];
+    for (const [name, help, value] of gauges) {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['tier'],
+        registers: [this.registry],
+        async collect() {
+          this.reset();
+          // A store that is away shows in gateway_cache_errors_total; a scrape must not fail for it.
+          for (const reading of await read().catch(() => []))
+            this.set({ tier: reading.tier }, value(reading));
+        },
+      });
+    }
+  }
+
+  #gauges({ replicas, concurrency, cache }: Readings): void {
+    if (cache) this.#cacheGauges(cache);
     const perReplica: [string, string, (reading: ReplicaReading) => number][] = [
       ['gateway_lb_instance_load', 'Requests this replica has had.', (replica) => replica.requestCount],
       ['gateway_lb_instance_in_flight', 'Requests under way at this replica.', (replica) => replica.inFlight],

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
 import { entryBytes, type Held, ownHeld } from './bytes.ts';
-import type { Remembered } from './store.ts';
+import type { Remembered, Usage } from './store.ts';
 
 /** One entry may take this part of the whole, so that a few large bodies do not empty the cache. */
 const LARGEST_ENTRY = 1 / 16;
@@ -38,6 +38,10 @@ export class LocalCache<V extends Held> {
       ttlResolution: 0,
       perf: { now: () => clock.ticks() },
     });
+  }
+
+  get usage(): Usage {
+    return { tier: 'near', entries: this.#remembered.size, bytes: this.#remembered.calculatedSize };
   }
 
   get(key: string): Remembered<V> | undefined {

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
 import { entryBytes, ownBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
-import { assertTtl, type Store, type Unsubscribe } from './store.ts';
+import { assertTtl, type ResponseStore, type Unsubscribe, type Usage } from './store.ts';
 
 export interface MemoryStoreOptions {
   /** Bound on keys, values and overhead together, in bytes; the least recently used go first. */
@@ -17,7 +17,7 @@ interface Entry {
 }
 
 /** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
-export class MemoryStore implements Store {
+export class MemoryStore implements ResponseStore {
   readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
@@ -32,15 +32,25 @@ export class MemoryStore implements Store {
   }
 
   async get(key: string): Promise<Buffer | undefined> {
-    const entry = this.#entries.get(key);
-    if (!entry || entry.expiresAtTicks > this.#clock.ticks()) return entry?.value;
-    this.#entries.delete(key);
-    return undefined;
+    return this.#live(key);
   }
 
   async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
     this.#entries.set(key, { value: ownBytes(value), expiresAtTicks: this.#clock.ticks() + ttlMs });
+  }
+
+  async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
+    assertTtl(ttlMs);
+    const present = this.#live(key);
+    if (present && !(expected && present.equals(expected))) return present;
+    const added = ownBytes(value);
+    this.#entries.set(key, { value: added, expiresAtTicks: this.#clock.ticks() + ttlMs });
+    return added;
+  }
+
+  async usage(): Promise<readonly Usage[]> {
+    return [{ tier: 'store', entries: this.#entries.size, bytes: this.#entries.calculatedSize }];
   }
 
   async delete(key: string): Promise<void> {
@@ -54,5 +64,12 @@ export class MemoryStore implements Store {
   async subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
     const leave = this.#channels.join(channel, listener);
     return async () => leave();
+  }
+
+  #live(key: string): Buffer | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry || entry.expiresAtTicks > this.#clock.ticks()) return entry?.value;
+    this.#entries.delete(key);
+    return undefined;
   }
 }

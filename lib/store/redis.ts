@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { BoundedRedis } from './boundedRedis.ts';
 import { Channels } from './channels.ts';
 import { guarded, guardedLast } from './guarded.ts';
 import { reasonOf } from './reason.ts';
@@ -11,6 +12,7 @@ const HEARTBEAT_MS = 500;
 /** How long an expired value may be remembered here when Redis is slow to collect it. */
 const LOCAL_MAX_AGE_MS = 10_000;
 const DEFAULT_LOCAL_BYTES = 32 * 1024 * 1024;
+const DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 const FOREVER_MS = 2 ** 31 - 1;
 
 /** Redis was lost or is back, for one of the two stores. */
@@ -32,6 +34,8 @@ export interface RedisStoresOptions {
   readonly connectTimeoutMs?: number;
   /** Memory for remembered values, in bytes, for each of the two stores. Default 32 MiB. */
   readonly localBytes?: number;
+  /** Bound on the responses in Redis, in bytes. Default 64 MiB. */
+  readonly maxResponseBytes?: number;
   /** Time between two PINGs, in milliseconds, 1 or more. Default 500. */
   readonly heartbeatMs?: number;
   readonly onStateChange?: (change: StoreStateChange) => void;
@@ -51,8 +55,9 @@ export interface RedisStoresOptions {
 export async function openRedisStore(options: Readonly<RedisStoresOptions>): Promise<Stores> {
   const { required = true, clock = systemClock, timeoutMs = 50, connectTimeoutMs = 5_000 } = options;
   const { heartbeatMs = HEARTBEAT_MS, localBytes = DEFAULT_LOCAL_BYTES, url } = options;
+  const { maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES } = options;
   assertUrl(url);
-  assertPositive({ timeoutMs, connectTimeoutMs, heartbeatMs, localBytes });
+  assertPositive({ timeoutMs, connectTimeoutMs, heartbeatMs, localBytes, maxResponseBytes });
   const onError = guardedLast(options.onError ?? (() => {}));
   const onStateChange = guarded(options.onStateChange ?? (() => {}), onError);
 
@@ -85,7 +90,7 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
       () => true,
       () => false,
     );
-  return { tokens, responses, ready, close };
+  return { tokens, responses: new BoundedRedis(responses, maxResponseBytes), ready, close };
 }
 
 /** Whether both have connected within `withinMs`. */

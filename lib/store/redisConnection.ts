@@ -5,7 +5,7 @@ import { DeadlineError, withDeadline } from './deadline.ts';
 import { LocalCache } from './localCache.ts';
 import { Patience } from './patience.ts';
 import { asError, reasonOf } from './reason.ts';
-import { type Group, type Remembered, StoreUnavailableError } from './store.ts';
+import { type Group, type Remembered, StoreUnavailableError, type Usage } from './store.ts';
 
 /** Timeouts in a row that end a connection. */
 const TIMEOUTS_TO_GIVE_UP = 3;
@@ -116,6 +116,25 @@ export class RedisConnection {
   async removeFromGroup(name: string, id: string): Promise<boolean> {
     this.#forget(name);
     return (await this.#ask<number>(['HDEL', name, id])) > 0;
+  }
+
+  /** Runs a Lua script that writes `keys[0]`. */
+  async evaluate(
+    script: string,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    this.#local.forget(keys[0] as string);
+    return this.#ask(['EVAL', script, String(keys.length), ...keys, ...args]);
+  }
+
+  /** Sends a command that only reads, and remembers nothing of its answer. */
+  async read(command: readonly string[]): Promise<unknown> {
+    return this.#ask(command);
+  }
+
+  get nearUsage(): Usage {
+    return this.#local.usage;
   }
 
   async publish(channel: string, message: string): Promise<void> {

@@ -8,6 +8,7 @@ import {
   StoreUnavailableError,
   type TokenStore,
   type Unsubscribe,
+  type Usage,
 } from './store.ts';
 
 const FIRST_RETRY_MS = 100;
@@ -84,6 +85,26 @@ export class RedisStore implements TokenStore {
 
   async removeFromGroup(name: string, id: string): Promise<boolean> {
     return this.#connection().removeFromGroup(name, id);
+  }
+
+  /** Runs a Lua script that writes `keys[0]`. */
+  async evaluate(
+    script: string,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    return this.#connection().evaluate(script, keys, args);
+  }
+
+  /** Sends a command that only reads, and remembers nothing of its answer. */
+  async read(command: readonly string[]): Promise<unknown> {
+    return this.#connection().read(command);
+  }
+
+  /** What this process remembers; nothing while Redis is away. */
+  get nearUsage(): Usage {
+    if (this.#state.kind === 'ready') return this.#state.connection.nearUsage;
+    return { tier: 'near', entries: 0, bytes: 0 };
   }
 
   async publish(channel: string, message: string): Promise<void> {

@@ -53,12 +53,32 @@ export interface TokenStore extends Store {
   removeFromGroup(name: string, id: string): Promise<boolean>;
 }
 
+/** How much one place holds. */
+export interface Usage {
+  /** `store`: what all gateways share; `near`: what this process remembers of it. */
+  readonly tier: 'store' | 'near';
+  readonly entries: number;
+  /** Keys, values and overhead. */
+  readonly bytes: number;
+}
+
+/** A store that never grows past a bound: what would, makes older values leave before their time. */
+export interface ResponseStore extends Store {
+  /**
+   * Makes `value` the value of `key` for `ttlMs` if that is `expected` now; undefined stands for none. Resolves to
+   * the value in force afterwards. One step: of many callers on many gateways one wins and all learn who.
+   */
+  swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer>;
+  /** Rejects with `StoreUnavailableError` as the others do. */
+  usage(): Promise<readonly Usage[]>;
+}
+
 /** The two kinds of shared state. With Redis both are the same server. */
 export interface Stores {
   /** Tokens and revocations: outlive a restart of the gateway. */
   readonly tokens: TokenStore;
   /** Cached responses: may be lost at any time. */
-  readonly responses: Store;
+  readonly responses: ResponseStore;
   /** Whether the store answers at this moment. Never rejects. */
   ready(): Promise<boolean>;
   close(): Promise<void>;

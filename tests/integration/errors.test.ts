@@ -17,7 +17,7 @@ interface World extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly clock: ManualClock;
   /** Sends a request with a good token on the external port. */
-  ask(port: Port, path: string, method?: string): Promise<Response>;
+  ask(port: Port, path: string, method?: string, fields?: Record<string, string>): Promise<Response>;
 }
 
 async function startWorld(env: Record<string, string> = {}): Promise<World> {
@@ -46,10 +46,10 @@ async function startWorld(env: Record<string, string> = {}): Promise<World> {
     test,
     gateway: test.gateway,
     clock,
-    ask: (port, path, method = 'GET') =>
+    ask: (port, path, method = 'GET', fields = {}) =>
       fetch(`${port === 'external' ? test.external : `${test.internal}/internal`}${path}`, {
         method,
-        headers: bearer(token),
+        headers: { ...bearer(token), ...fields },
       }),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
@@ -57,7 +57,10 @@ async function startWorld(env: Record<string, string> = {}): Promise<World> {
 
 /** `count` requests of the external port that are under way at their service. */
 async function occupy({ ask, test }: World, path: string, count: number): Promise<Promise<unknown>[]> {
-  const answers = Array.from({ length: count }, () => ask('external', path).catch(() => undefined));
+  // A path each: who asks for the same waits for the other's answer.
+  const answers = Array.from({ length: count }, (_, n) =>
+    ask('external', `${path}/${n}`).catch(() => undefined),
+  );
   await underWay(test, count);
   return answers;
 }
@@ -169,6 +172,11 @@ const scenarios: readonly Scenario[] = [
       clock.advance(gateway.parts.settings.drainTimeoutMs);
       return answer;
     },
+  },
+  {
+    code: 'not_cached',
+    ports: EXTERNAL,
+    provoke: ({ ask }, port, method) => ask(port, '/up/x', method, { 'Cache-Control': 'only-if-cached' }),
   },
   {
     code: 'request_timeout',

@@ -27,7 +27,7 @@ type Origin = string | URL | { readonly url: URL };
 export type TestService = readonly Origin[] | TestServiceDefinition;
 
 interface TestServiceDefinition
-  extends Partial<Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency'>> {
+  extends Partial<Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency' | 'cacheShared'>> {
   readonly upstreams: readonly Origin[];
   readonly requestTimeout?: string;
   readonly cacheTtl?: string;

@@ -1,7 +1,12 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { Channels } from '../../lib/store/channels.ts';
 import { MemoryStore } from '../../lib/store/memory.ts';
-import { type Group, type Store, StoreUnavailableError, type TokenStore } from '../../lib/store/store.ts';
+import {
+  type Group,
+  type ResponseStore,
+  StoreUnavailableError,
+  type TokenStore,
+} from '../../lib/store/store.ts';
 
 /** The store that the embedded gateway keeps responses in, with room for anything a test stores. */
 export function memoryStore(clock: Clock): MemoryStore {
@@ -65,11 +70,11 @@ export function failingTokens(store: TokenStore): TokenStore & { failing: boolea
 }
 
 /** A store that is away until the test says otherwise. */
-export class FailingStore implements Store {
-  readonly #store: Store;
+export class FailingStore implements ResponseStore {
+  readonly #store: ResponseStore;
   failing = true;
 
-  constructor(store: Store) {
+  constructor(store: ResponseStore) {
     this.#store = store;
   }
 
@@ -78,6 +83,12 @@ export class FailingStore implements Store {
   }
   set(key: string, value: Buffer | string, ttlMs: number) {
     return this.#answer(() => this.#store.set(key, value, ttlMs));
+  }
+  swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number) {
+    return this.#answer(() => this.#store.swap(key, expected, value, ttlMs));
+  }
+  usage() {
+    return this.#answer(() => this.#store.usage());
   }
   delete(key: string) {
     return this.#answer(() => this.#store.delete(key));
@@ -92,5 +103,24 @@ export class FailingStore implements Store {
   async #answer<T>(ask: () => Promise<T>): Promise<T> {
     if (this.failing) throw new StoreUnavailableError('the store is away');
     return ask();
+  }
+}
+
+/** A store in memory that remembers what was set, by key. */
+export class WatchedStore extends MemoryStore {
+  readonly written = new Map<string, Buffer | string>();
+
+  constructor(clock: Clock) {
+    super({ maxBytes: 2 ** 26, channels: new Channels(() => {}), clock });
+  }
+
+  override set(key: string, value: Buffer | string, ttlMs: number) {
+    this.written.set(key, value);
+    return super.set(key, value, ttlMs);
+  }
+
+  /** The keys of stored answers. */
+  get entryKeys(): string[] {
+    return [...this.written.keys()].filter((key) => key.startsWith('cache:entry:'));
   }
 }

@@ -26,6 +26,7 @@ export const TABLE = {
   store_unavailable: [503, 'Store unavailable'],
   keys_unavailable: [503, 'Keys unavailable'],
   draining: [503, 'Gateway is shutting down'],
+  not_cached: [504, 'Not in the cache'],
   request_timeout: [504, 'Request timeout'],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -1,0 +1,67 @@
+import express, { type Request, type Response, Router } from 'express';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import type { ResponseStore } from '../store/store.ts';
+import { Purges, type PurgeTarget } from './purge.ts';
+
+const MAX_BODY_BYTES = 64 * 1024;
+const KINDS = ['url', 'prefix', 'service', 'tag'];
+
+export interface CacheAdminOptions {
+  readonly store: ResponseStore;
+  readonly clock?: Clock;
+}
+
+/**
+ * `POST /admin/cache/purge` with one of `{"url"}`, `{"prefix"}`, `{"service"}` or `{"tag"}` as JSON: 204 once every
+ * gateway that shares the store minds it. It asks nobody who they are: put a guard in front of it.
+ */
+export function cacheAdmin({ store, clock = systemClock }: Readonly<CacheAdminOptions>): Router {
+  const purges = new Purges({ store, now: () => clock.now() });
+  const router = Router();
+  const readBody = express.text({ type: () => true, limit: MAX_BODY_BYTES });
+  router.post('/admin/cache/purge', readBody, async (req: Request, res: Response) => {
+    const target = targetOf(req.body);
+    if (typeof target === 'string') {
+      refuse(res, target);
+      return;
+    }
+    // A store that does not answer is for the app's error handler: a purge must not look done.
+    await purges.purge(target);
+    res.status(204).end();
+  });
+  return router;
+}
+
+/** What is to be purged, or what is wrong with the request. */
+function targetOf(body: unknown): PurgeTarget | string {
+  const expected = `expected a JSON object with one of ${KINDS.join(', ')}`;
+  const json = typeof body === 'string' ? parsed(body) : undefined;
+  if (typeof json !== 'object' || json === null) return expected;
+  const [[kind, value] = [], ...more] = Object.entries(json);
+  if (kind === undefined || !KINDS.includes(kind) || more.length > 0) return expected;
+  if (typeof value !== 'string' || value === '') return `${kind}: expected a text`;
+  if (kind === 'tag') return { tag: value };
+  const path = kind === 'url' ? originForm(value) : value;
+  if (!path?.startsWith('/')) return `${kind}: expected a path as clients call it, such as /budgeting/api/x`;
+  return { [kind]: path } as unknown as PurgeTarget;
+}
+
+/** Path and query of a URL with or without an origin. */
+function originForm(url: string): string | undefined {
+  if (url.startsWith('/')) return url;
+  const { pathname, search } = URL.parse(url) ?? {};
+  return pathname && pathname + search;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function refuse(res: Response, detail: string): void {
+  const problem = { type: 'about:blank', title: 'Bad request', status: 400, detail, code: 'bad_request' };
+  res.status(400).type('application/problem+json').send(JSON.stringify(problem));
+}

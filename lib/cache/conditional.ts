@@ -1,0 +1,64 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { parseHttpDate } from './httpDate.ts';
+
+type Fields = Readonly<Record<string, string>>;
+
+const ETAG = /(?:W\/)?"[^"]*"/g;
+
+/** What a client has already may be good still (RFC 9110 section 13.1.2 and 13.1.3): it is told 304 then. */
+export function isNotModified(request: IncomingHttpHeaders, stored: Fields, nowMs: number): boolean {
+  const noneMatch = request['if-none-match'];
+  if (noneMatch !== undefined) return matchesAny(noneMatch, stored.etag);
+  const sinceMs = parseHttpDate(request['if-modified-since'], nowMs);
+  const modifiedMs = parseHttpDate(stored['last-modified'] ?? stored.date, nowMs);
+  return sinceMs !== undefined && modifiedMs !== undefined && modifiedMs <= sinceMs;
+}
+
+/** Whether a part of this representation is of use to the client (RFC 9110 section 13.1.5). */
+export function isSameRepresentation(ifRange: string | undefined, stored: Fields, nowMs: number): boolean {
+  if (ifRange === undefined) return true;
+  if (ifRange.includes('"')) return !ifRange.startsWith('W/') && ifRange === stored.etag;
+  const atMs = parseHttpDate(ifRange, nowMs);
+  return atMs !== undefined && atMs === strongDate(stored, nowMs);
+}
+
+/** The fields by which a service is asked whether this representation is good still (RFC 9111 section 4.3.1). */
+export function validators(stored: Fields): readonly string[] {
+  const lines: string[] = [];
+  if (stored.etag !== undefined) lines.push('If-None-Match', stored.etag);
+  if (stored['last-modified'] !== undefined) lines.push('If-Modified-Since', stored['last-modified']);
+  return lines;
+}
+
+/** Whether a 304 speaks of the stored answer (RFC 9111 section 4.3.4). */
+export function validates(notModified: Fields, stored: Fields): boolean {
+  const { etag, 'last-modified': lastModified } = notModified;
+  if (etag !== undefined)
+    return stored.etag !== undefined && isStrong(etag)
+      ? etag === stored.etag
+      : opaque(etag) === opaque(stored.etag);
+  return lastModified === undefined || lastModified === stored['last-modified'];
+}
+
+/** By weak comparison (RFC 9110 section 8.8.3.2). */
+function matchesAny(list: string, etag: string | undefined): boolean {
+  if (list.trim() === '*') return true;
+  if (etag === undefined) return false;
+  return (list.match(ETAG) ?? []).some((candidate) => opaque(candidate) === opaque(etag));
+}
+
+function opaque(etag: string | undefined): string | undefined {
+  return etag?.replace(/^W\//, '');
+}
+
+function isStrong(etag: string): boolean {
+  return !etag.startsWith('W/');
+}
+
+/** A date is strong when it lies a minute before the answer was made (RFC 9110 section 8.8.2.2). */
+function strongDate(stored: Fields, nowMs: number): number | undefined {
+  const modifiedMs = parseHttpDate(stored['last-modified'], nowMs);
+  const madeMs = parseHttpDate(stored.date, nowMs);
+  if (modifiedMs === undefined || madeMs === undefined) return undefined;
+  return madeMs - modifiedMs >= 60_000 ? modifiedMs : undefined;
+}

@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { ClientGoneError } from '../exchange/errors.ts';
+import type { ResponseStore } from '../store/store.ts';
+import type { Found } from './entries.ts';
+import { Fill, type FillContext, type Landing } from './fill.ts';
+import { reuse } from './reuse.ts';
+import type { Forward } from './status.ts';
+import type { Visit } from './visit.ts';
+
+/** How long one gateway's lease on a missing answer holds when its request has no deadline. */
+const LEASE_MS = 5_000;
+/** How often a gateway looks whether another has stored the answer: in its own memory, until Redis says otherwise. */
+const LOOK_EVERY_MS = 5;
+
+export interface FlightOptions {
+  readonly visit: Visit;
+  readonly found: Found;
+  readonly epoch: string;
+  readonly reason: Forward;
+  readonly inBackground: boolean;
+  /** What the lease among gateways is called; none when no other may follow. */
+  readonly leaseKey: string | undefined;
+  readonly store: ResponseStore;
+  readonly onLanded: (landing: Landing) => void;
+}
+
+/**
+ * One missing answer on its way, for everybody who asks for the same meanwhile: from this gateway, and by a lease
+ * from every other that shares the store. The followers wait for its end and are given what was stored; what was
+ * not stored is for the first alone, and they ask for themselves.
+ */
+export class Flight {
+  readonly #context: FillContext;
+  readonly #options: FlightOptions;
+  readonly #landed = Promise.withResolvers<Landing>();
+  readonly #lease = randomUUID();
+  #followers = 0;
+  #fill: Fill | undefined;
+  /** The one it was begun for does not wait any more. */
+  #readerLeft = false;
+  #isOver = false;
+  #holdsLease = false;
+
+  constructor(context: FillContext, options: FlightOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  start(): void {
+    const { visit, inBackground } = this.#options;
+    const { signal } = visit.exchange;
+    if (!inBackground) {
+      signal.addEventListener('abort', this.#onReaderLeft, { once: true });
+      visit.res.once('close', () => signal.removeEventListener('abort', this.#onReaderLeft));
+    }
+    this.#begin().catch((error) => {
+      this.#context.onError(error as Error);
+      this.#startFill();
+    });
+  }
+
+  /** What it comes to; `undefined` when the follower's patience ends first, or it leaves. */
+  async follow(visit: Visit): Promise<Landing | undefined> {
+    const { promise: gaveUp, resolve: giveUp } = Promise.withResolvers<undefined>();
+    const { signal } = visit.exchange;
+    const { clock } = this.#context;
+    const leftMs = visit.leftMs(clock.now());
+    // The other half is for asking itself.
+    const cancel = leftMs === undefined ? () => {} : clock.after(leftMs / 2, () => giveUp(undefined));
+    const onAbort = () => giveUp(undefined);
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#followers += 1;
+    try {
+      return await Promise.race([this.#landed.promise, gaveUp]);
+    } finally {
+      this.#followers -= 1;
+      cancel();
+      signal.removeEventListener('abort', onAbort);
+      if (!this.#isOver) this.#fill?.abandonUnlessWanted(new ClientGoneError());
+    }
+  }
+
+  /** Asks the service, unless another gateway is about to store its answer. */
+  async #begin(): Promise<void> {
+    const elsewhere = await this.#awaitOtherGateway();
+    if (!elsewhere) {
+      this.#startFill();
+      return;
+    }
+    const { visit, reason } = this.#options;
+    if (!this.#readerLeft) {
+      visit.give(elsewhere, { kind: 'forward', reason, collapsed: true }, this.#context.clock.now());
+    }
+    this.#land({ kind: 'entry', entry: elsewhere, selecting: visit.quest.selecting });
+  }
+
+  #startFill(): void {
+    const { visit, found, epoch, reason, inBackground } = this.#options;
+    if (this.#readerLeft && this.#followers === 0) {
+      this.#land({ kind: 'nothing', because: 'failed' });
+      return;
+    }
+    this.#fill = new Fill(this.#context, {
+      visit,
+      found,
+      epoch,
+      reason,
+      inBackground,
+      onLanded: (landing) => this.#land(landing),
+      isAwaited: () => this.#followers > 0,
+    });
+    if (this.#readerLeft) this.#fill.readerLeft(visit.exchange.signal.reason as Error);
+    this.#fill.start();
+  }
+
+  /** The answer another gateway has stored while it held the lease; undefined once the lease is ours. */
+  async #awaitOtherGateway() {
+    const { store, leaseKey, visit } = this.#options;
+    const { clock, entries } = this.#context;
+    if (!leaseKey) return undefined;
+    const startedAtMs = clock.now();
+    const leftMs = visit.leftMs(startedAtMs);
+    const leaseMs = Math.max(1, Math.ceil(leftMs ?? LEASE_MS));
+    const holder = await store.swap(leaseKey, undefined, this.#lease, leaseMs);
+    this.#holdsLease = holder.toString() === this.#lease;
+    if (this.#holdsLease) return undefined;
+    while (clock.now() < startedAtMs + leaseMs / 2 && !this.#isOver) {
+      // In this order: what was stored before the lease was given back must be found.
+      const isHeld = (await store.get(leaseKey)) !== undefined;
+      const { entry } = await entries.find(visit.quest);
+      if (entry && this.#isUsable(entry)) return entry;
+      if (!isHeld) return undefined;
+      await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+    }
+    return undefined;
+  }
+
+  #isUsable({ terms, generatedAtMs }: NonNullable<Found['entry']>): boolean {
+    return reuse(terms, this.#context.clock.now() - generatedAtMs, this.#options.visit.terms) === 'serve';
+  }
+
+  readonly #onReaderLeft = (): void => {
+    const { visit } = this.#options;
+    const reason = visit.exchange.signal.reason as Error;
+    this.#readerLeft = true;
+    this.#fill?.readerLeft(reason);
+    visit.next(reason);
+  };
+
+  #land(landing: Landing): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { store, leaseKey, onLanded } = this.#options;
+    onLanded(landing);
+    this.#landed.resolve(landing);
+    // One that cannot be given back runs out.
+    if (leaseKey && this.#holdsLease) store.delete(leaseKey).catch(this.#context.onError);
+  }
+}

@@ -1,0 +1,30 @@
+import type { Request, Response } from 'express';
+import { fieldValue } from '../exchange/fields.ts';
+import { pathOf } from '../exchange/path.ts';
+import { tapHead } from '../exchange/tap.ts';
+
+/**
+ * Calls `invalidate` with every path that an unsafe request has changed, just before its answer begins: its own,
+ * and those that `Location` and `Content-Location` name on this host (RFC 9111 section 4.4). Nothing after an error.
+ */
+export function invalidateAfter(req: Request, res: Response, invalidate: (path: string) => void): void {
+  tapHead(res, (status, fields) => {
+    if (status < 200 || status >= 400) return;
+    const paths = new Set([pathOf(req.originalUrl)]);
+    for (const name of ['location', 'content-location']) {
+      for (const path of pathsOf(fieldValue(fields, name), req)) paths.add(path);
+    }
+    for (const path of paths) invalidate(path);
+  });
+}
+
+/** A service names paths as it sees them, without the prefix that clients put in front: either may be meant. */
+function* pathsOf(reference: string | undefined, req: Request): Generator<string> {
+  if (reference === undefined) return;
+  const base = `http://${req.headers.host ?? 'none'}`;
+  const url = URL.parse(reference, base + req.originalUrl);
+  if (!url || url.host !== URL.parse(base)?.host) return;
+  yield url.pathname;
+  const prefix = /^\/[^/?]*/.exec(req.originalUrl)?.[0] ?? '';
+  if (!url.pathname.startsWith(`${prefix}/`)) yield prefix + url.pathname;
+}

@@ -1,0 +1,52 @@
+import type { ResponseStore } from '../store/store.ts';
+import { epochKey } from './key.ts';
+import type { Purges } from './purge.ts';
+
+/** Past it, whole services are made void instead of paths. */
+const MOST_OWED = 1_000;
+
+/**
+ * What changes have made void. One that the store could not be told of is owed: no look-up counts before it is made
+ * good, so a Redis that comes back does not bring back what was changed meanwhile.
+ */
+export class Invalidations {
+  readonly #store: ResponseStore;
+  readonly #purges: Purges;
+  readonly #owedKeys = new Map<string, string>();
+  readonly #owedServices = new Set<string>();
+
+  constructor(store: ResponseStore, purges: Purges) {
+    this.#store = store;
+    this.#purges = purges;
+  }
+
+  /** Rejects when the store does not answer; then it is owed. */
+  async add(service: string, path: string): Promise<void> {
+    const key = epochKey(service, path);
+    try {
+      await this.#store.delete(key);
+    } catch (error) {
+      this.#owe(key, service);
+      throw error;
+    }
+  }
+
+  /** Makes good what is owed; rejects while the store does not answer. */
+  async settle(): Promise<void> {
+    if (this.#owedKeys.size === 0 && this.#owedServices.size === 0) return;
+    for (const service of this.#owedServices) {
+      await this.#purges.purge({ service });
+      this.#owedServices.delete(service);
+    }
+    const keys = [...this.#owedKeys.keys()];
+    await Promise.all(keys.map((key) => this.#store.delete(key)));
+    for (const key of keys) this.#owedKeys.delete(key);
+  }
+
+  #owe(key: string, service: string): void {
+    this.#owedKeys.set(key, service);
+    if (this.#owedKeys.size <= MOST_OWED) return;
+    for (const of of this.#owedKeys.values()) this.#owedServices.add(of);
+    this.#owedKeys.clear();
+  }
+}

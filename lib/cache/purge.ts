@@ -1,0 +1,131 @@
+import type { ResponseStore } from '../store/store.ts';
+import type { Entry } from './entry.ts';
+import { epochKey } from './key.ts';
+
+/** What is to leave the cache. */
+export type PurgeTarget =
+  /** Path as clients call it, `/budgeting/api/x`; every query of it goes along. */
+  | { readonly url: string }
+  /** Every path that begins so, `/budgeting/api/`. */
+  | { readonly prefix: string }
+  /** Path prefix of the service, `/budgeting`. */
+  | { readonly service: string }
+  /** One of the words in an answer's `Cache-Tag`. */
+  | { readonly tag: string };
+
+/** One purge that every gateway must mind. Versions only ever grow. */
+interface PurgeRecord {
+  readonly version: number;
+  readonly kind: 'prefix' | 'service' | 'tag';
+  readonly value: string;
+}
+
+/** The purges of late. What was asked for before `floor` is void, whatever it is. */
+export interface PurgeLog {
+  readonly version: number;
+  readonly floor: number;
+  readonly records: readonly PurgeRecord[];
+}
+
+const LOG_KEY = 'cache:purges';
+/** Older purges are merged into one of everything: a log that grows for ever would slow every look-up. */
+const MOST_RECORDS = 1_000;
+/** Longer than any answer is kept. */
+const LOG_TTL_MS = 7 * 24 * 60 * 60 * 1000;
+const NOTHING_PURGED: PurgeLog = { version: 0, floor: 0, records: [] };
+
+export interface PurgesOptions {
+  readonly store: ResponseStore;
+  readonly now: () => number;
+}
+
+/**
+ * Purges by prefix, service and tag, as a log in the store that every gateway reads along with what is stored: an
+ * answer counts as purged when the log names it later than it was asked for. So a purge takes one write however
+ * much it covers, holds for an answer that is still on its way, and nobody has to be told who was not there.
+ */
+export class Purges {
+  readonly #store: ResponseStore;
+  readonly #now: () => number;
+  #latest: { readonly bytes: Buffer; readonly log: PurgeLog } | undefined;
+
+  constructor({ store, now }: Readonly<PurgesOptions>) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  /** The log as it is now. Rejects when the store does not answer. */
+  async current(): Promise<PurgeLog> {
+    return this.#read(await this.#store.get(LOG_KEY));
+  }
+
+  /** Resolves when every gateway that shares the store will mind it; rejects when the store does not answer. */
+  async purge(target: PurgeTarget): Promise<void> {
+    if ('url' in target) return this.purgePath(target.url);
+    const [[kind, value] = ['tag', '']] = Object.entries(target);
+    return this.#append(kind as PurgeRecord['kind'], value);
+  }
+
+  /** One path with every query, for every reader. */
+  async purgePath(url: string): Promise<void> {
+    const path = url.replace(/\?.*$/s, '');
+    await this.#store.delete(epochKey(serviceOf(path), path));
+  }
+
+  async #append(kind: PurgeRecord['kind'], value: string): Promise<void> {
+    let present = await this.#store.get(LOG_KEY);
+    for (;;) {
+      const log = withRecord(this.#read(present), { kind, value }, this.#now());
+      const next = Buffer.from(JSON.stringify(log));
+      const inForce = await this.#store.swap(LOG_KEY, present, next.toString(), LOG_TTL_MS);
+      if (inForce.equals(next)) return;
+      present = inForce;
+    }
+  }
+
+  /** Parsed once for each change: the store hands out the same buffer as long as it is the same. */
+  #read(bytes: Buffer | undefined): PurgeLog {
+    if (!bytes) return NOTHING_PURGED;
+    if (this.#latest?.bytes !== bytes)
+      this.#latest = { bytes, log: JSON.parse(bytes.toString()) as PurgeLog };
+    return this.#latest.log;
+  }
+}
+
+/** Whether a purge names the answer later than it was asked for. */
+export function isPurged(
+  log: PurgeLog,
+  entry: Entry,
+  { service, target }: { service: string; target: string },
+): boolean {
+  if (entry.purgeVersion >= log.version) return false;
+  if (entry.purgeVersion < log.floor) return true;
+  const tags = tagsOf(entry);
+  return log.records.some(({ version, kind, value }) => {
+    if (version <= entry.purgeVersion) return false;
+    if (kind === 'service') return value === service;
+    return kind === 'prefix' ? target.startsWith(value) : tags.includes(value);
+  });
+}
+
+/** By the clock, so that a log that was lost is not taken for an older one, and never backwards. */
+function withRecord(log: PurgeLog, purge: Omit<PurgeRecord, 'version'>, nowMs: number): PurgeLog {
+  const version = Math.max(log.version + 1, nowMs);
+  const records = [...log.records, { ...purge, version }];
+  const dropped = records.splice(0, Math.max(0, records.length - MOST_RECORDS));
+  return { version, floor: dropped.at(-1)?.version ?? log.floor, records };
+}
+
+/** The words of `Cache-Tag`, however often the field is given. */
+function tagsOf({ fields }: Entry): string[] {
+  const tags: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]?.toLowerCase() !== 'cache-tag') continue;
+    for (const tag of fields[i + 1]?.split(',') ?? []) tags.push(tag.trim());
+  }
+  return tags;
+}
+
+function serviceOf(path: string): string {
+  return /^\/[^/]*/.exec(path)?.[0] ?? '';
+}

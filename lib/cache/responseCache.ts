@@ -1,0 +1,249 @@
+import type { RequestHandler } from 'express';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock/clock.ts';
+import { tapAnswer } from '../exchange/tap.ts';
+import type { ResponseStore } from '../store/store.ts';
+import { Entries, entryOf, type Found, varyNamesOf } from './entries.ts';
+import { type Entry, namedFields } from './entry.ts';
+import { NotCachedError } from './errors.ts';
+import type { FillContext, Landing, Shareable } from './fill.ts';
+import { Flight } from './flight.ts';
+import { type Audience, audienceText, EVERYONE, entryKey } from './key.ts';
+import { hasValidator } from './policy.ts';
+import { Recorder } from './recorder.ts';
+import { type Reuse, reuse } from './reuse.ts';
+import type { Forward } from './status.ts';
+import { selectingKey } from './vary.ts';
+import type { Visit } from './visit.ts';
+
+/** How long it is remembered that what a service says under a URI cannot be stored, so that nobody waits for it. */
+const UNCACHEABLE_MS = 5_000;
+const MOST_HABITS = 10_000;
+/** Answers asked for anew behind their readers' backs at a time: nobody's permit bounds them. */
+const MOST_REFRESHES = 10;
+
+export interface ResponseCacheOptions {
+  readonly store: ResponseStore;
+  readonly origin: RequestHandler;
+  readonly defaultTtlMs: number;
+  readonly maxBodyBytes: number;
+  readonly staleIfErrorMs: number;
+  readonly onError: (error: Error) => void;
+  readonly clock: Clock;
+}
+
+/** Decides for one GET or HEAD after another whether what is stored will do, and who asks the service if not. */
+export class ResponseCache {
+  readonly #store: ResponseStore;
+  readonly #context: FillContext;
+  readonly #entries: Entries;
+  readonly #clock: Clock;
+  readonly #flights = new Map<string, Flight>();
+  /** What answers were like of late, by `habitKey`. */
+  readonly #habits: LRUCache<string, 'shared' | 'uncacheable'>;
+  #refreshes = 0;
+
+  constructor({ store, clock, onError, staleIfErrorMs, ...rest }: ResponseCacheOptions) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#entries = new Entries({ store, now: () => clock.now(), staleIfErrorMs, onError });
+    this.#context = { ...rest, clock, onError, staleIfErrorMs, entries: this.#entries };
+    this.#habits = new LRUCache({ max: MOST_HABITS, ttlResolution: 0, perf: { now: () => clock.ticks() } });
+  }
+
+  /** Resolves when the request is answered, or in the hands of whoever answers it. */
+  async answer(visit: Visit): Promise<void> {
+    const found = await this.#find(visit);
+    const { signal } = visit.exchange;
+    if (signal.aborted) return visit.next(signal.reason);
+    if (!found) return this.#pass(visit, 'bypass');
+    const { entry } = found;
+    const use = entry ? this.#reuse(entry, visit) : 'validate';
+    if (entry && use !== 'validate') {
+      visit.give(entry, { kind: 'hit', ttlMs: this.#ttlMs(entry) }, this.#clock.now());
+      if (use === 'serve-and-refresh') this.#refresh(visit, found);
+      return;
+    }
+    if (visit.terms.onlyIfCached) return visit.next(new NotCachedError());
+    return this.#ask(visit, found);
+  }
+
+  /** Everything stored under a path of a service is void from now on. */
+  invalidate(service: string, path: string): void {
+    this.#entries.invalidate(service, path).catch(this.#context.onError);
+  }
+
+  async #find(visit: Visit): Promise<Found | undefined> {
+    try {
+      return await this.#entries.find(visit.quest);
+    } catch (error) {
+      this.#context.onError(error as Error);
+      return undefined;
+    }
+  }
+
+  /** Nothing that is stored will do: the service is asked, by this request or by one that does so already. */
+  async #ask(visit: Visit, found: Found): Promise<void> {
+    const reason = this.#reasonFor(visit, found);
+    if (visit.req.method === 'HEAD' || visit.req.headers.range !== undefined)
+      return this.#pass(visit, reason);
+    const audience = this.#expectedAudience(visit);
+    const isAlone = reason === 'request' || audience === undefined;
+    if (isAlone || this.#habits.get(habitKey(visit, audience)) === 'uncacheable') {
+      return this.#askAlone(visit, found, reason);
+    }
+    const epoch = found.epoch ?? (await this.#begunEpoch(visit));
+    if (epoch === undefined) return this.#pass(visit, 'bypass');
+    const key = flightKey(visit, found, audience, epoch);
+    const underWay = this.#flights.get(key);
+    if (underWay) return this.#follow(underWay, visit, found, reason);
+    this.#depart(visit, { found, epoch, key, reason, inBackground: false });
+  }
+
+  async #follow(flight: Flight, visit: Visit, found: Found, reason: Forward): Promise<void> {
+    const landing = await flight.follow(visit);
+    const { signal } = visit.exchange;
+    if (signal.aborted) return visit.next(signal.reason);
+    const nowMs = this.#clock.now();
+    if (landing?.kind === 'stand-in' && this.#isFor(visit, landing)) {
+      const detail = 'stale-if-error';
+      const ttlMs = this.#ttlMs(landing.entry);
+      return visit.give(landing.entry, { kind: 'forward', reason, collapsed: true, ttlMs, detail }, nowMs);
+    }
+    if (
+      landing?.kind === 'entry' &&
+      this.#isFor(visit, landing) &&
+      this.#reuse(landing.entry, visit) === 'serve'
+    ) {
+      return visit.give(landing.entry, { kind: 'forward', reason, collapsed: true }, nowMs);
+    }
+    return this.#askAlone(visit, found, reason);
+  }
+
+  /** Asks for itself, storing what comes if that may be; nobody waits for it. */
+  async #askAlone(visit: Visit, found: Found, reason: Forward): Promise<void> {
+    const epoch = found.epoch ?? (await this.#begunEpoch(visit));
+    if (epoch !== undefined && found.entry && hasValidator(namedFields(found.entry))) {
+      return this.#depart(visit, { found, epoch, key: undefined, reason, inBackground: false });
+    }
+    if (epoch !== undefined) this.#record(visit, found, epoch);
+    this.#pass(visit, reason);
+  }
+
+  #record(visit: Visit, { purgeVersion }: Found, epoch: string): void {
+    const { clock, defaultTtlMs, maxBodyBytes, onError } = this.#context;
+    const recorder = new Recorder({
+      defaultTtlMs,
+      maxBodyBytes,
+      requestedAtMs: clock.now(),
+      now: () => clock.now(),
+      onRecorded: (recording) => {
+        const audience = visit.audienceFor(recording.terms.isShared);
+        if (!audience) return;
+        this.#habits.delete(habitKey(visit, audience));
+        this.#entries
+          .store(entryOf(recording, audience, purgeVersion), audience, epoch, visit.quest)
+          .catch(onError);
+      },
+    });
+    tapAnswer(visit.res, recorder);
+  }
+
+  #pass(visit: Visit, reason: Forward): void {
+    visit.pronounce({ kind: 'forward', reason });
+    this.#context.origin(visit.req, visit.res, visit.next);
+  }
+
+  #refresh(visit: Visit, found: Found): void {
+    const audience = this.#expectedAudience(visit);
+    if (!audience || found.epoch === undefined || this.#refreshes >= MOST_REFRESHES) return;
+    const key = flightKey(visit, found, audience, found.epoch);
+    if (this.#flights.has(key)) return;
+    this.#refreshes += 1;
+    this.#depart(visit, { found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
+  }
+
+  #depart(visit: Visit, { key, ...rest }: Departure): void {
+    const flight = new Flight(this.#context, {
+      ...rest,
+      visit,
+      leaseKey: key && `cache:lease:${key}`,
+      store: this.#store,
+      onLanded: (landing) => {
+        if (key) this.#flights.delete(key);
+        if (rest.inBackground) this.#refreshes -= 1;
+        this.#learn(visit, landing);
+      },
+    });
+    if (key) this.#flights.set(key, flight);
+    flight.start();
+  }
+
+  #learn(visit: Visit, landing: Landing): void {
+    const shared = habitKey(visit, EVERYONE);
+    if (landing.kind === 'entry') {
+      if (landing.entry.terms.isShared) this.#habits.set(shared, 'shared');
+      else this.#habits.delete(shared);
+    }
+    if (landing.kind === 'nothing' && landing.because === 'uncacheable') {
+      this.#habits.delete(shared);
+      this.#habits.set(habitKey(visit, visit.audienceFor(false)), 'uncacheable', { ttl: UNCACHEABLE_MS });
+    }
+  }
+
+  async #begunEpoch(visit: Visit): Promise<string | undefined> {
+    try {
+      return await this.#entries.epochOf(visit.quest.resource);
+    } catch (error) {
+      this.#context.onError(error as Error);
+      return undefined;
+    }
+  }
+
+  /** Who will be able to use the answer: unless it was shared of late, its sender alone. */
+  #expectedAudience(visit: Visit): Audience | undefined {
+    const isShared = this.#habits.get(habitKey(visit, EVERYONE)) === 'shared';
+    return visit.audienceFor(isShared);
+  }
+
+  #reasonFor({ terms }: Visit, { entry, missing }: Found): Forward {
+    if (terms.noCache) return 'request';
+    if (!entry) return missing;
+    return this.#ttlMs(entry) > 0 ? 'request' : 'stale';
+  }
+
+  /** Whether another's answer is one for this request as well: meant for its sender, and for what it says. */
+  #isFor({ quest }: Visit, { entry, selecting }: Shareable): boolean {
+    const names = varyNamesOf(entry);
+    const saysTheSame = selectingKey(names, selecting) === selectingKey(names, quest.selecting);
+    return saysTheSame && quest.audiences.some((audience) => audienceText(audience) === entry.audience);
+  }
+
+  #reuse(entry: Entry, visit: Visit): Reuse {
+    return reuse(entry.terms, this.#clock.now() - entry.generatedAtMs, visit.terms);
+  }
+
+  #ttlMs({ generatedAtMs, terms }: Entry): number {
+    return generatedAtMs + terms.lifetimeMs - this.#clock.now();
+  }
+}
+
+interface Departure {
+  readonly found: Found;
+  readonly epoch: string;
+  /** Under which others may follow; undefined for nobody. */
+  readonly key: string | undefined;
+  readonly reason: Forward;
+  readonly inBackground: boolean;
+}
+
+function habitKey({ quest: { resource } }: Visit, audience: Audience | undefined): string {
+  const { service, authority, target } = resource;
+  return JSON.stringify([service, audience && audienceText(audience), authority, target]);
+}
+
+/** Requests with the same key would be given the same answer, as far as can be known before it is there. */
+function flightKey({ quest }: Visit, { vary }: Found, audience: Audience, epoch: string): string {
+  const variant = selectingKey(vary, quest.selecting);
+  return entryKey({ resource: quest.resource, audience, epoch, variant });
+}

@@ -1,0 +1,95 @@
+import type { NextFunction, Request, Response } from 'express';
+import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { answerWith } from './answer.ts';
+import { isNotModified } from './conditional.ts';
+import type { Quest } from './entries.ts';
+import { type Entry, namedFields } from './entry.ts';
+import { ANONYMOUS, type Audience, EVERYONE } from './key.ts';
+import { type RequestTerms, requestTerms } from './requestTerms.ts';
+import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
+
+/** One request in front of the cache. */
+export class Visit {
+  readonly req: Request;
+  readonly res: Response;
+  /** Silent once the reply is settled elsewhere. */
+  readonly next: NextFunction;
+  readonly exchange: Exchange;
+  readonly terms: RequestTerms;
+  readonly quest: Quest;
+  readonly #onVerdict: (verdict: Verdict) => void;
+
+  constructor(req: Request, res: Response, next: NextFunction, { sharing, onVerdict }: VisitOptions) {
+    this.req = req;
+    this.res = res;
+    this.next = nextWhileDue(res, next);
+    this.exchange = exchangeOf(res);
+    this.terms = requestTerms(req);
+    this.#onVerdict = onVerdict;
+    const { service, identity } = this.exchange;
+    this.quest = {
+      resource: { service, authority: authorityOf(req), target: req.originalUrl },
+      audiences: audiencesOf(req, this.exchange, sharing),
+      selecting: { headers: req.headers, identity },
+    };
+  }
+
+  /** For whom an answer to this request may be stored; undefined for nobody. */
+  audienceFor(isShared: boolean): Audience | undefined {
+    const { audiences } = this.quest;
+    if (isShared && audiences.includes(EVERYONE)) return EVERYONE;
+    return audiences[0] === EVERYONE ? undefined : audiences[0];
+  }
+
+  /** When the sender gives up; `undefined` for never. In milliseconds from now. */
+  leftMs(nowMs: number): number | undefined {
+    const { deadlineAtMs } = this.exchange;
+    return deadlineAtMs === undefined ? undefined : Math.max(0, deadlineAtMs - nowMs);
+  }
+
+  /** Says what became of the request: once, before its answer begins. */
+  pronounce(verdict: Verdict): void {
+    const outcome = outcomeOf(verdict);
+    this.exchange.cacheVerdict = outcome;
+    this.#onVerdict(verdict);
+    this.res.setHeader('X-Cache', outcome.toUpperCase());
+    this.res.setHeader('Cache-Status', cacheStatus(verdict));
+  }
+
+  /** Answers with what is stored: the whole of it, the part that was asked for, or that the client has it. */
+  give(entry: Entry, verdict: Verdict, nowMs: number): void {
+    this.pronounce(verdict);
+    answerWith(entry, this.req, this.res, nowMs);
+  }
+
+  /** Whether the client has what `entry` would give it. */
+  has(entry: Pick<Entry, 'status' | 'fields'>, nowMs: number): boolean {
+    return entry.status === 200 && isNotModified(this.req.headers, namedFields(entry), nowMs);
+  }
+}
+
+export interface VisitOptions {
+  /** Whether answers may be shared that say so. */
+  readonly sharing: boolean;
+  readonly onVerdict: (verdict: Verdict) => void;
+}
+
+/** Without a verified identity nobody can say whose `Authorization` it is (RFC 9111 section 3.5). */
+function audiencesOf(req: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
+  const shared = sharing ? [EVERYONE] : [];
+  if (identity) return [{ kind: 'subject', subject: identity.subject }, ...shared];
+  return req.headers.authorization === undefined ? [ANONYMOUS, ...shared] : shared;
+}
+
+/**
+ * What services may build links from, whoever said it: a stored answer with a forged name in it must not be found
+ * by those who call the gateway by its own.
+ */
+function authorityOf({ headers, socket }: Request): string {
+  const { host = '', forwarded } = headers;
+  const claimed = [headers['x-forwarded-host'], headers['x-forwarded-proto'], forwarded];
+  if (claimed.some((claim) => claim !== undefined)) return JSON.stringify([host, ...claimed]);
+  // Gateways on other ports of one host share what they store.
+  const port = `:${socket.localPort}`;
+  return host.endsWith(port) ? host.slice(0, -port.length) : host;
+}

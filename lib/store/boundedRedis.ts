@@ -1,0 +1,108 @@
+import { entryBytes } from './bytes.ts';
+import type { RedisStore } from './redisStore.ts';
+import { assertTtl, type ResponseStore, type Unsubscribe, type Usage } from './store.ts';
+
+/** Every key by the moment it expires, and what each costs; the sum is under the empty name. */
+const INDEX = 'cache:index';
+const COSTS = 'cache:costs';
+
+/**
+ * Writes one value within the bound: what has expired is struck off, and what expires soonest leaves early, as
+ * with Redis's own `volatile-ttl`. The first write of all is one that a Redis without memory refuses, so that
+ * the books are never left half done.
+ */
+const WRITE = `
+local key, index, costs = KEYS[1], KEYS[2], KEYS[3]
+local value, ttl, cost, bound = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if ARGV[5] == 'swap' then
+  local present = redis.call('GET', key)
+  if present and present ~= ARGV[6] then return present end
+end
+local sum = redis.call('HINCRBY', costs, '', 0)
+local function strike(gone)
+  sum = sum - (tonumber(redis.call('HGET', costs, gone)) or 0)
+  redis.call('HDEL', costs, gone)
+  redis.call('ZREM', index, gone)
+  redis.call('UNLINK', gone)
+end
+strike(key)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, 16)) do strike(gone) end
+while sum + cost > bound do
+  local soonest = redis.call('ZRANGE', index, 0, 0)[1]
+  if not soonest then break end
+  strike(soonest)
+end
+if cost <= bound then
+  redis.call('SET', key, value, 'PX', ttl)
+  redis.call('ZADD', index, now + ttl, key)
+  redis.call('HSET', costs, key, cost)
+  sum = sum + cost
+end
+redis.call('HSET', costs, '', sum)
+return value
+`;
+
+/** Two numbers and two more copies of the key: what the books themselves cost. */
+const BOOKKEEPING_BYTES = 200;
+
+/**
+ * Responses in a Redis that also keeps tokens: bounded here, because a Redis that evicts by itself would evict
+ * revocations as well, and one that does not would refuse them when it is full.
+ */
+export class BoundedRedis implements ResponseStore {
+  readonly #store: RedisStore;
+  readonly #maxBytes: number;
+
+  constructor(store: RedisStore, maxBytes: number) {
+    this.#store = store;
+    this.#maxBytes = maxBytes;
+  }
+
+  get(key: string): Promise<Buffer | undefined> {
+    return this.#store.get(key);
+  }
+
+  async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
+    await this.#write(key, value, ttlMs, ['set']);
+  }
+
+  async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
+    return (await this.#write(key, value, ttlMs, ['swap', expected ?? ''])) as Buffer;
+  }
+
+  /** What it costs stays in the books until it would have expired. */
+  delete(key: string): Promise<void> {
+    return this.#store.delete(key);
+  }
+
+  publish(channel: string, message: string): Promise<void> {
+    return this.#store.publish(channel, message);
+  }
+
+  subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
+    return this.#store.subscribe(channel, listener);
+  }
+
+  async usage(): Promise<readonly Usage[]> {
+    const [entries, bytes] = await Promise.all([
+      this.#store.read(['ZCARD', INDEX]),
+      this.#store.read(['HGET', COSTS, '']),
+    ]);
+    return [{ tier: 'store', entries: Number(entries), bytes: Number(bytes ?? 0) }, this.#store.nearUsage];
+  }
+
+  async #write(
+    key: string,
+    value: Buffer | string,
+    ttlMs: number,
+    mode: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    assertTtl(ttlMs);
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+    const cost = entryBytes(key, bytes) + 2 * key.length + BOOKKEEPING_BYTES;
+    const numbers = [String(ttlMs), String(cost), String(this.#maxBytes)];
+    return this.#store.evaluate(WRITE, [key, INDEX, COSTS], [bytes, ...numbers, ...mode]);
+  }
+}

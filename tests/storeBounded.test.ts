@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createClient } from 'redis';
+import { systemClock } from '../lib/clock/clock.ts';
+import { Channels } from '../lib/store/channels.ts';
+import { MemoryStore } from '../lib/store/memory.ts';
+import { openRedisStore } from '../lib/store/redis.ts';
+import type { ResponseStore } from '../lib/store/store.ts';
+import { eventually } from './support/eventually.ts';
+import { type RedisServer, startRedis } from './support/redis.ts';
+
+const MAX_BYTES = 1_000_000;
+const MINUTE_MS = 60_000;
+const VALUE = Buffer.alloc(500, 'v');
+
+let redis: RedisServer;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+/** A bounded store that nobody else uses. */
+const STORES = {
+  memory: async () => ({
+    store: new MemoryStore({ maxBytes: MAX_BYTES, channels: new Channels(() => {}), clock: systemClock }),
+    async [Symbol.asyncDispose]() {},
+  }),
+  redis: async () => {
+    const client = await createClient({ url: redis.url }).connect();
+    await client.flushAll();
+    await client.close();
+    const stores = await openRedisStore({ url: redis.url, timeoutMs: 2_000, maxResponseBytes: MAX_BYTES });
+    return { store: stores.responses, [Symbol.asyncDispose]: () => stores.close() };
+  },
+};
+
+async function heldBytes(store: ResponseStore): Promise<number> {
+  const [held] = await store.usage();
+  return held?.bytes ?? Number.NaN;
+}
+
+describe.each(Object.entries(STORES))('the bounded store in %s', (_name, open) => {
+  it('never holds more than it may, however many keys there are', async () => {
+    await using world = await open();
+    let most = 0;
+    for (let n = 0; n < 5_000; n += 1) {
+      await world.store.set(`key ${n}`, VALUE, MINUTE_MS);
+      if (n % 50 === 0) most = Math.max(most, await heldBytes(world.store));
+    }
+    expect(most).toBeLessThanOrEqual(MAX_BYTES);
+    expect(most).toBeGreaterThan(MAX_BYTES / 2);
+    expect((await world.store.get('key 4999'))?.equals(VALUE)).toBe(true);
+    expect(await world.store.get('key 0')).toBeUndefined();
+  });
+
+  it('counts a key that is written again once', async () => {
+    await using world = await open();
+    await world.store.set('key', VALUE, MINUTE_MS);
+    const once = await heldBytes(world.store);
+    for (let n = 0; n < 10; n += 1) await world.store.set('key', VALUE, MINUTE_MS);
+    expect(await heldBytes(world.store)).toBe(once);
+  });
+
+  it('does not keep what is larger than all it may hold', async () => {
+    await using world = await open();
+    await world.store.set('small', VALUE, MINUTE_MS);
+    await world.store.set('large', Buffer.alloc(2 * MAX_BYTES), MINUTE_MS);
+    expect(await world.store.get('large')).toBeUndefined();
+    expect(await heldBytes(world.store)).toBeLessThanOrEqual(MAX_BYTES);
+  });
+
+  it('swaps a value for the one that was expected, and says which is in force', async () => {
+    await using world = await open();
+    const { store } = world;
+    expect(String(await store.swap('key', undefined, 'a', MINUTE_MS))).toBe('a');
+    expect(String(await store.swap('key', undefined, 'b', MINUTE_MS))).toBe('a');
+    expect(String(await store.swap('key', Buffer.from('b'), 'c', MINUTE_MS))).toBe('a');
+    expect(String(await store.swap('key', Buffer.from('a'), 'd', MINUTE_MS))).toBe('d');
+    expect(String(await store.get('key'))).toBe('d');
+    await expect(store.swap('key', undefined, 'e', 0)).rejects.toThrow(RangeError);
+  });
+});
+
+describe('the bounded store in Redis', () => {
+  it('keeps the memory of Redis within the bound too, keys, books and all', async () => {
+    await using world = await STORES.redis();
+    const client = await createClient({ url: redis.url }).connect();
+    const used = async () => Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
+    const before = await used();
+    for (let n = 0; n < 5_000; n += 1) {
+      await world.store.set(`cache:entry:["/budgeting","subject ann","${n}"]`, VALUE, MINUTE_MS);
+    }
+    const grownBytes = (await used()) - before;
+    await client.close();
+    // Redis keeps buffers for its clients beside the keys.
+    expect(grownBytes).toBeLessThan(1.5 * MAX_BYTES);
+  });
+
+  it('forgets what has expired', async () => {
+    await using world = await STORES.redis();
+    for (let n = 0; n < 10; n += 1) await world.store.set(`short ${n}`, VALUE, 1);
+    await eventually('the books say so', async () => {
+      await world.store.set('long', VALUE, MINUTE_MS);
+      const [held] = await world.store.usage();
+      return held?.entries === 1;
+    });
+  });
+});
