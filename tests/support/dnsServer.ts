@@ -11,10 +11,20 @@ export interface DnsServer extends AsyncDisposable {
   readonly address: string;
 }
 
+const TRIES = 5;
+
 /** `records` are dnsmasq's own options: `--host-record=a.test,127.0.0.1`, `--srv-host=_http._tcp.a,a.test,80`. */
-export async function startDnsServer(records: readonly string[], port?: number): Promise<DnsServer> {
+export async function startDnsServer(records: readonly string[]): Promise<DnsServer> {
   ensureCommand('dnsmasq', 'dnsmasq-base');
-  const taken = port ?? (await freeUdpPort());
+  for (let tries = 1; ; tries += 1) {
+    // It listens for TCP on the same port, which somebody else may have.
+    const server = await tryPort(await freeUdpPort(), records);
+    if (server) return server;
+    if (tries === TRIES) throw new Error(`dnsmasq found no port in ${TRIES} tries`);
+  }
+}
+
+async function tryPort(port: number, records: readonly string[]): Promise<DnsServer | undefined> {
   const own = [
     '--keep-in-foreground',
     '--no-hosts',
@@ -23,11 +33,15 @@ export async function startDnsServer(records: readonly string[], port?: number):
     '--user=root',
     '--pid-file=',
   ];
-  const where = ['--listen-address=127.0.0.1', `--port=${taken}`, '--conf-file=/dev/null', '--local=/test/'];
+  const where = ['--listen-address=127.0.0.1', `--port=${port}`, '--conf-file=/dev/null', '--local=/test/'];
   const child = spawn('dnsmasq', [...own, ...where, ...records], { stdio: 'ignore' });
   const exited = once(child, 'exit');
-  const address = `127.0.0.1:${taken}`;
-  await eventually('dnsmasq answers', () => answers(address));
+  const address = `127.0.0.1:${port}`;
+  const listens = await Promise.race([
+    exited.then(() => false),
+    eventually('dnsmasq answers', () => child.exitCode !== null || answers(address)),
+  ]);
+  if (!listens || child.exitCode !== null) return undefined;
   return {
     address,
     async [Symbol.asyncDispose]() {
