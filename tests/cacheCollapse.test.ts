@@ -213,6 +213,15 @@ describe('followers do not inherit', () => {
     expect(statuses).toEqual([200, 200, 502]);
   });
 
+  it('an answer of 5xx, after which the next ones collapse as before', async () => {
+    await using world = await startWorld();
+    const [first] = await world.ask(1);
+    world.calls[0]?.res.writeHead(500).end();
+    await first;
+    await world.ask(3);
+    expect(world.calls).toHaveLength(2);
+  });
+
   it('an answer that was cut short', async () => {
     await using world = await startWorld();
     const answers = await world.ask(2);
@@ -269,6 +278,7 @@ describe('an answer that cannot be stored', () => {
     const [first] = await world.ask(1);
     world.calls[0]?.res.writeHead(200, NO_STORE).end();
     await first;
+    world.clock.advance(5_001);
     const [second] = await world.ask(1);
     world.calls[1]?.res.end('for a while');
     await second;

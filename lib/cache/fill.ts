@@ -43,7 +43,10 @@ export type Landing =
   /** The service failed, and this stands in. */
   | ({ readonly kind: 'stand-in' } & Shareable)
   /** Nothing for others: each asks for itself. */
-  | { readonly kind: 'nothing'; readonly because: 'uncacheable' | 'failed' };
+  | { readonly kind: 'nothing'; readonly because: Reason };
+
+/** `unstorable`: it must not be stored, or is too large. `stale`: stored, and of no use without asking again. */
+type Reason = 'unstorable' | 'stale' | 'failed';
 
 export interface FillOptions {
   /** For whom it is begun. */
@@ -142,7 +145,9 @@ export class Fill implements AnswerSink {
     const { recording } = this.#recorder;
     const isForStore = recording && this.#options.visit.audienceFor(recording.terms.isShared);
     if (!isForStore) this.#recorder.giveUp();
-    if (!isForStore || !this.#isFresh(recording)) this.#land({ kind: 'nothing', because: 'uncacheable' });
+    // An error says nothing of what the next answer will be like.
+    if (!isForStore) this.#land({ kind: 'nothing', because: status >= 500 ? 'failed' : 'unstorable' });
+    else if (!this.#isFresh(recording)) this.#land({ kind: 'nothing', because: 'stale' });
     this.#begin(status, reason, fields);
     this.#stopIfUseless();
   }
@@ -166,7 +171,7 @@ export class Fill implements AnswerSink {
 
   end(trailers: readonly (readonly [string, string])[]): void {
     this.#recorder.end();
-    this.#land({ kind: 'nothing', because: 'uncacheable' });
+    this.#land({ kind: 'nothing', because: 'unstorable' });
     const reader = this.#dropReader();
     if (!reader) return;
     if (trailers.length > 0) reader.res.addTrailers(trailers as [string, string][]);
@@ -202,7 +207,7 @@ export class Fill implements AnswerSink {
     this.#land(
       this.#isFresh(recording)
         ? { kind: 'entry', ...this.#shareable(entry) }
-        : { kind: 'nothing', because: 'uncacheable' },
+        : { kind: 'nothing', because: 'stale' },
     );
     if (this.#owesNotModified) this.#payNotModified(recording);
   }
@@ -239,7 +244,7 @@ export class Fill implements AnswerSink {
     const entry = terms ? this.#store({ ...rest, terms }) : { ...stale, ...rest };
     const isFresh = terms !== undefined && this.#isFresh(entry);
     this.#land(
-      isFresh ? { kind: 'entry', ...this.#shareable(entry) } : { kind: 'nothing', because: 'uncacheable' },
+      isFresh ? { kind: 'entry', ...this.#shareable(entry) } : { kind: 'nothing', because: 'stale' },
     );
     const ttlMs = entry.generatedAtMs + entry.terms.lifetimeMs - nowMs;
     const { reason } = this.#options;
@@ -277,7 +282,7 @@ export class Fill implements AnswerSink {
 
   /** It is larger than what is stored. */
   #outgrown(recording: Omit<Recording, 'body'>): void {
-    this.#land({ kind: 'nothing', because: 'uncacheable' });
+    this.#land({ kind: 'nothing', because: 'unstorable' });
     if (this.#owesNotModified) this.#payNotModified(recording);
     this.#stopIfUseless();
   }

@@ -40,7 +40,7 @@ export class ResponseCache {
   readonly #clock: Clock;
   readonly #flights = new Map<string, Flight>();
   /** What answers were like of late, by `habitKey`. */
-  readonly #habits: LRUCache<string, 'shared' | 'uncacheable'>;
+  readonly #habits: LRUCache<string, 'shared' | 'unstorable' | 'stale'>;
   #refreshes = 0;
 
   constructor({ store, clock, onError, staleIfErrorMs, ...rest }: ResponseCacheOptions) {
@@ -53,6 +53,7 @@ export class ResponseCache {
 
   /** Resolves when the request is answered, or in the hands of whoever answers it. */
   async answer(visit: Visit): Promise<void> {
+    if (this.#isHopeless(visit)) return this.#pass(visit, 'uri-miss');
     const found = await this.#find(visit);
     const { signal } = visit.exchange;
     if (signal.aborted) return visit.next(signal.reason);
@@ -89,7 +90,7 @@ export class ResponseCache {
       return this.#pass(visit, reason);
     const audience = this.#expectedAudience(visit);
     const isAlone = reason === 'request' || audience === undefined;
-    if (isAlone || this.#habits.get(habitKey(visit, audience)) === 'uncacheable') {
+    if (isAlone || this.#habits.get(habitKey(visit, audience)) === 'stale') {
       return this.#askAlone(visit, found, reason);
     }
     const epoch = found.epoch ?? (await this.#begunEpoch(visit));
@@ -185,10 +186,18 @@ export class ResponseCache {
       if (landing.entry.terms.isShared) this.#habits.set(shared, 'shared');
       else this.#habits.delete(shared);
     }
-    if (landing.kind === 'nothing' && landing.because === 'uncacheable') {
+    if (landing.kind === 'nothing' && landing.because !== 'failed') {
       this.#habits.delete(shared);
-      this.#habits.set(habitKey(visit, visit.audienceFor(false)), 'uncacheable', { ttl: UNCACHEABLE_MS });
+      this.#habits.set(habitKey(visit, visit.audienceFor(false)), landing.because, { ttl: UNCACHEABLE_MS });
     }
+  }
+
+  /** What could not be stored a moment ago will not be there now: nothing is looked for, and nobody waits. */
+  #isHopeless(visit: Visit): boolean {
+    return (
+      !visit.terms.onlyIfCached &&
+      this.#habits.get(habitKey(visit, visit.audienceFor(false))) === 'unstorable'
+    );
   }
 
   async #begunEpoch(visit: Visit): Promise<string | undefined> {
@@ -237,9 +246,9 @@ interface Departure {
   readonly inBackground: boolean;
 }
 
+/** For guesses only: it need not tell apart whatever anybody is called. */
 function habitKey({ quest: { resource } }: Visit, audience: Audience | undefined): string {
-  const { service, authority, target } = resource;
-  return JSON.stringify([service, audience && audienceText(audience), authority, target]);
+  return `${audience ? audienceText(audience) : ''} ${resource.service} ${resource.target}`;
 }
 
 /** Requests with the same key would be given the same answer, as far as can be known before it is there. */
