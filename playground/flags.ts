@@ -4,6 +4,7 @@ import { isServiceName, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const MAX_PORT = 65_535;
+export const DEFAULT_REGISTRY_PORT = 9000;
 const MAX_REPLICAS = 20;
 
 export const HELP = `Runs the ten services, a service registry and the gateway, all on loopback, until Ctrl-C.
@@ -18,7 +19,7 @@ Usage: npm run playground -- [flags]      or      node playground/main.ts [flags
                            ${DEFAULT_REDIS_URL}; without this flag the gateway uses its embedded store
   --external-port 8000     the gateway's port for users
   --internal-port 8001     the gateway's port for services
-  --registry-port 9000     the service registry's port
+  --registry-port ${DEFAULT_REGISTRY_PORT}     the service registry's port
   --base-port 8080         the first service's port; the other nine have the following ones
   --no-gateway             services and registry only
   --help                   this text
@@ -73,7 +74,7 @@ function readArgs(args: readonly string[]) {
         'no-gateway': { type: 'boolean', default: false },
         'external-port': { type: 'string', default: '8000' },
         'internal-port': { type: 'string', default: '8001' },
-        'registry-port': { type: 'string', default: '9000' },
+        'registry-port': { type: 'string', default: String(DEFAULT_REGISTRY_PORT) },
         'base-port': { type: 'string', default: '8080' },
         only: { type: 'string', multiple: true, default: [] },
         replicas: { type: 'string', multiple: true, default: [] },

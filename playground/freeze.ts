@@ -1,8 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** `$1` stands still until the standard input ends. */
-const HOLD = 'kill -STOP "$1" && echo held && read -r _; kill -CONT "$1"';
+/**
+ * Process `$1` stands still until the standard input ends. A signal only asks it to: Linux tells when it has
+ * come to a halt, elsewhere that takes a moment longer.
+ */
+const HOLD = `
+kill -STOP "$1" || exit
+while [ -e "/proc/$1/status" ] && ! grep -qs '^State:[[:space:]]*T' "/proc/$1/status"; do :; done
+echo held
+read -r _
+kill -CONT "$1"
+`;
 
 /** Lets the process go on; safe to call twice. */
 export type Thaw = () => Promise<void>;

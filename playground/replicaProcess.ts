@@ -72,13 +72,11 @@ export class ReplicaProcess {
       case 'kill':
         return this.#kill();
       case 'freeze':
-        await this.#child.freeze();
         this.#state = 'frozen';
-        return;
+        return this.#child.freeze();
       case 'thaw':
-        await this.#child.thaw();
         this.#state = 'running';
-        return;
+        return this.#child.thaw();
       case 'slow':
         return this.#misbehave({ ...this.#faults, delayMs: value });
       case 'fail':

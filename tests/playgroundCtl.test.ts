@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { choose } from '../playground/control/choose.ts';
 import { parseCommand } from '../playground/control/command.ts';
 import { socketPathOf } from '../playground/control/sockets.ts';
 import { FlagError } from '../playground/flags.ts';
@@ -45,6 +46,19 @@ describe('parseCommand', () => {
   ])('refuses $words', ({ words, message }) => {
     expect(() => parseCommand(words)).toThrow(FlagError);
     expect(() => parseCommand(words)).toThrow(message);
+  });
+});
+
+describe('choose', () => {
+  const at = (registryPort: number) => ({ registryPort, socketPath: `/${registryPort}.sock` });
+
+  it.each([
+    { running: [9100], asked: undefined, chosen: 9100 },
+    { running: [9200, 9100], asked: undefined, chosen: 9200 },
+    { running: [9200, 9000, 9100], asked: undefined, chosen: 9000 },
+    { running: [9200, 9000, 9100], asked: 9100, chosen: 9100 },
+  ])('of $running, with $asked asked for, takes $chosen', ({ running, asked, chosen }) => {
+    expect(choose(running.map(at), asked)).toEqual(at(chosen));
   });
 });
 
@@ -145,7 +159,9 @@ describe('control of a running playground', () => {
     const [{ id = '' } = {}] = await registered(url);
     await fetch(`${playground.urls.registry}/deregister?service_id=${id}`, { method: 'DELETE' });
     expect(await registered(url)).toEqual([]);
-    const [back] = await eventually('it is back', async () => nonEmpty(await registered(url)));
+    const back = await eventually('it is back, and checked', async () =>
+      (await registered(url)).find(({ status }) => status !== 'unknown'),
+    );
     expect(back).toMatchObject({ id, status: 'healthy', request_count: 3 });
   });
 
@@ -268,7 +284,7 @@ describe('several playgrounds', () => {
     const last = await runCtl(['list'], env);
     expect(last.stdout).toContain(`:${registryPort(1)} `);
     expect(last.stderr).toBe(
-      `Several playgrounds run, --registry-port chooses one: ${registryPort(1)}, ${registryPort(0)}. This is the last, ${registryPort(1)}.\n`,
+      `Several playgrounds run, this is ${registryPort(1)}: --registry-port chooses another of ${registryPort(1)}, ${registryPort(0)}.\n`,
     );
     const first = await runCtl(['--registry-port', registryPort(0)], env);
     expect(first).toMatchObject({ exitCode: 0, stderr: '' });
@@ -345,10 +361,6 @@ interface Registered {
   readonly url: string;
   readonly status: string;
   readonly request_count: number;
-}
-
-function nonEmpty<T>(list: readonly T[]): readonly T[] | undefined {
-  return list.length > 0 ? list : undefined;
 }
 
 /** As Linux tells it: `S` sleeping, `R` running, `T` halted. */

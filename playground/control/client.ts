@@ -13,7 +13,9 @@ export async function command(
 ): Promise<readonly ProcessStatus[]> {
   const socket = connect(socketPath);
   socket.end(JSON.stringify(words));
-  const answer = await text(socket);
+  const answer = await text(socket).catch((cause) => {
+    throw new CommandError('the playground has stopped', { cause });
+  });
   if (answer === '') throw new CommandError('the playground stopped before it replied');
   const reply = REPLY.parse(JSON.parse(answer));
   if ('error' in reply) throw new CommandError(reply.error);

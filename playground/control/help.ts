@@ -1,3 +1,5 @@
+import { DEFAULT_REGISTRY_PORT } from '../flags.ts';
+
 export const HELP = `Breaks and mends the replicas of a running playground, to watch the gateway cope.
 
 Usage: npm run playground:ctl -- [command]
@@ -15,7 +17,7 @@ Usage: npm run playground:ctl -- [command]
   join budgeting          starts one more, with the next number and free port
 
 Flags:
-  --registry-port 9000    which playground; without it the only one, or the one started last
+  --registry-port ${DEFAULT_REGISTRY_PORT}    which playground; without it the one on ${DEFAULT_REGISTRY_PORT}, if that runs, else the one started last
   --help                  this text
 
 slow and fail spare health checks (GET /health) and WebSockets: the replica stays healthy in the registry,

@@ -2,11 +2,12 @@
 import { parseArgs } from 'node:util';
 import { FlagError, portFlag } from '../flags.ts';
 import { columns } from '../report.ts';
+import { choose, portsOf } from './choose.ts';
 import { command } from './client.ts';
 import { CommandError, parseCommand } from './command.ts';
 import { HELP } from './help.ts';
 import type { ProcessStatus } from './protocol.ts';
-import { type RunningPlayground, runningPlaygrounds } from './sockets.ts';
+import { runningPlaygrounds } from './sockets.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_BAD_FLAGS = 2;
@@ -14,7 +15,7 @@ const EXIT_BAD_FLAGS = 2;
 interface Asked {
   readonly help: boolean;
   readonly words: readonly string[];
-  /** Missing: the playground started last. */
+  /** Missing: the playground with the default port, if it runs, else the one started last. */
   readonly registryPort: number | undefined;
 }
 
@@ -37,19 +38,15 @@ function readArgs(): Asked {
 }
 
 /** Throws `CommandError` when there is none. */
-async function chosenPlayground(registryPort: number | undefined): Promise<RunningPlayground> {
+async function socketOf(registryPort: number | undefined): Promise<string> {
   const running = await runningPlaygrounds();
-  const ports = running.map((one) => one.registryPort).join(', ');
-  const chosen = running.find((one) => registryPort === undefined || one.registryPort === registryPort);
-  if (running.length === 0) throw new CommandError('no playground runs: start one with npm run playground');
-  if (!chosen)
-    throw new CommandError(`no playground runs with --registry-port ${registryPort}, but with ${ports}`);
+  const chosen = choose(running, registryPort);
   if (registryPort === undefined && running.length > 1) {
     process.stderr.write(
-      `Several playgrounds run, --registry-port chooses one: ${ports}. This is the last, ${chosen.registryPort}.\n`,
+      `Several playgrounds run, this is ${chosen.registryPort}: --registry-port chooses another of ${portsOf(running)}.\n`,
     );
   }
-  return chosen;
+  return chosen.socketPath;
 }
 
 function table(processes: readonly ProcessStatus[]): string {
@@ -61,8 +58,7 @@ async function run({ help, words, registryPort }: Asked): Promise<string> {
   if (help) return HELP;
   // A slip is told with no playground at hand, too.
   parseCommand(words);
-  const { socketPath } = await chosenPlayground(registryPort);
-  return table(await command(socketPath, words));
+  return table(await command(await socketOf(registryPort), words));
 }
 
 try {
