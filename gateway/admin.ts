@@ -1,6 +1,7 @@
 import { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
 import { adminGuard } from '../lib/admin/guard.ts';
 import { revocationRoutes } from '../lib/auth/revocationRoutes.ts';
+import { cacheAdmin } from '../lib/cache/admin.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import type { Parts } from './parts.ts';
@@ -10,7 +11,7 @@ export const ADMIN_PATH = '/admin';
 
 /** Everything under `/admin`, behind the admin token; nothing at all when there is none. Each use is logged. */
 export function adminRoutes(parts: Parts): RequestHandler {
-  const { settings, clock, logger, metrics, revocations, verify } = parts;
+  const { settings, clock, logger, metrics, stores, revocations, verify } = parts;
   const { adminToken } = settings;
   if (adminToken === undefined) return (_req, _res, next) => next();
   const routes = Router();
@@ -37,6 +38,7 @@ export function adminRoutes(parts: Parts): RequestHandler {
       now: () => clock.now(),
     }),
   );
+  routes.use('/cache', cacheAdmin({ store: stores.responses, clock }));
   routes.use(refusals(parts));
   return Router({ caseSensitive: true }).use(ADMIN_PATH, routes);
 }

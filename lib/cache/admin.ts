@@ -12,14 +12,14 @@ export interface CacheAdminOptions {
 }
 
 /**
- * `POST /admin/cache/purge` with one of `{"url"}`, `{"prefix"}`, `{"service"}` or `{"tag"}` as JSON: 204 once every
+ * `POST /purge` with one of `{"url"}`, `{"prefix"}`, `{"service"}` or `{"tag"}` as JSON: 204 once every
  * gateway that shares the store minds it. It asks nobody who they are: put a guard in front of it.
  */
 export function cacheAdmin({ store, clock = systemClock }: Readonly<CacheAdminOptions>): Router {
   const purges = new Purges({ store, now: () => clock.now() });
   const router = Router();
   const readBody = express.text({ type: () => true, limit: MAX_BODY_BYTES });
-  router.post('/admin/cache/purge', readBody, async (req: Request, res: Response) => {
+  router.post('/purge', readBody, async (req: Request, res: Response) => {
     const target = targetOf(req.body);
     if (typeof target === 'string') {
       refuse(res, target);

@@ -290,3 +290,26 @@ describe('a WebSocket', () => {
     kept.close();
   });
 });
+
+describe.each(STORES)('purging the cache with the %s store', (store) => {
+  beforeEach(emptyTestRedis);
+
+  it('is for whoever has the admin token', async () => {
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store, env });
+    const token = tokenFor('ann');
+    const verdict = async () => (await get(gateway, token)).headers.get('X-Cache');
+    await eventually('it is cached', async () => (await verdict()) === 'HIT');
+    const purge = { service: '/budgeting' };
+    await expectProblem(await admin(gateway, 'POST', '/admin/cache/purge', purge, 'x'), 'admin_token_wrong');
+    expect(await verdict()).toBe('HIT');
+    expect((await admin(gateway, 'POST', '/admin/cache/purge', purge)).status).toBe(204);
+    expect(await verdict()).toBe('MISS');
+  });
+
+  it('says what is wrong with what it was asked', async () => {
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store, env });
+    const answer = await admin(gateway, 'POST', '/admin/cache/purge', { everything: true });
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain('url, prefix, service, tag');
+  });
+});

@@ -81,7 +81,7 @@ describe.each(STORES)('a purge in the %s store', (store) => {
     const { responses } = one.gateway.parts.stores;
     const admin = stack.use(await bareApp(cacheAdmin({ store: responses })));
     const purge = (body: unknown) =>
-      fetch(new URL('/admin/cache/purge', admin.url), { method: 'POST', body: JSON.stringify(body) });
+      fetch(new URL('/purge', admin.url), { method: 'POST', body: JSON.stringify(body) });
     return { one, two, purge, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   }
 
