@@ -7,7 +7,7 @@ import type { SubjectResult } from './results.ts';
 import { type Server, type ServerName, startServer } from './servers.ts';
 import type { Site } from './site.ts';
 import { orderOfRound } from './statistics.ts';
-import { type Contender, SUBJECTS, type Subject } from './subjects.ts';
+import { againstBefore, type Contender, SUBJECTS, type Subject } from './subjects.ts';
 import { verify } from './verify.ts';
 
 export interface BenchOptions {
@@ -35,7 +35,7 @@ export class Bench {
   /** Measures the subject of that name. Throws `WrongAnswerError` when a contender does not answer as it should. */
   async run(name: string): Promise<SubjectResult> {
     const subject = SUBJECTS.find((candidate) => candidate.name === name);
-    if (subject) return this.#compare(subject);
+    if (subject) return this.#compare(this.#options.site.against ? againstBefore(subject) : subject);
     return name === 'start'
       ? this.#repeat(name, 'A gateway that has just been started', measureStart)
       : this.#repeat(name, `${IDLE_CLIENTS} idle clients that have each asked once`, measureClients);
@@ -49,7 +49,7 @@ export class Bench {
     const { site, rounds: count } = this.#options;
     const { ready, missing } = await this.#prepare(subject);
     const rounds = new Map<string, Figures[]>(ready.map(({ contender }) => [contender.name, []]));
-    const leave = subject.name === '429' ? await occupy(this.#servers.get('gateway'), site) : () => {};
+    const leave = subject.name === '429' ? await this.#occupyAll(ready) : () => {};
     for (const { contender, server } of ready) await verify(subject, contender, server, site);
     // Nobody counts what a process does before it has compiled its hot paths.
     const saturated = new Map<string, number>();
@@ -67,6 +67,14 @@ export class Bench {
     }
     leave();
     return { name: subject.name, title: subject.title, references: subject.references, rounds, missing };
+  }
+
+  async #occupyAll(ready: readonly Ready[]): Promise<() => void> {
+    const gateways = ready.map(({ server }) => server).filter(({ name }) => name.startsWith('gateway'));
+    const leaving = await Promise.all(gateways.map((gateway) => occupy(gateway, this.#options.site)));
+    return () => {
+      for (const leave of leaving) leave();
+    };
   }
 
   async #measure(
@@ -114,10 +122,10 @@ export class Bench {
 }
 
 /** Takes the only permit of the busy service. Returns what gives it back. */
-export async function occupy(gateway: Server | undefined, site: Site): Promise<() => void> {
+export async function occupy(gateway: Server, site: Site): Promise<() => void> {
   // One of the two is let in and never answered; the other one's refusal tells that it is.
   const requests = [1, 2].map(() =>
-    get(`http://${gateway?.address}/busy/hold`, {
+    get(`http://${gateway.address}/busy/hold`, {
       headers: { authorization: `Bearer ${site.token}` },
       agent: false,
     }),

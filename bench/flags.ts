@@ -14,6 +14,8 @@ export interface Flags {
   readonly rounds: number;
   /** How long each contender is under load in each round. */
   readonly seconds: number;
+  /** Another checkout, whose gateway is measured beside this one. */
+  readonly against: string | undefined;
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
 }
@@ -36,6 +38,7 @@ export function parseFlags(args: readonly string[], subjects: readonly string[])
     only: values.only.flatMap((value) => value.split(',')).map((name) => subjectNamed(name, subjects)),
     rounds,
     seconds: numberFlag('seconds', values.seconds, 0.1, 60),
+    against: values.against,
     json: values.json,
   };
 }
@@ -50,6 +53,7 @@ function readArgs(args: readonly string[]) {
         only: { type: 'string', multiple: true, default: [] },
         rounds: { type: 'string', default: String(ROUNDS_TO_CHECK) },
         seconds: { type: 'string', default: '2' },
+        against: { type: 'string' },
         json: { type: 'string' },
       },
     }).values;

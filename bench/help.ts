@@ -15,6 +15,7 @@ Usage: npm run bench -- [flags]      or      node bench/main.ts [flags]
   --rounds ${ROUNDS_TO_CHECK}           how often each contender is measured, 1 to 100, after a warm-up
   --seconds 2          how long it is under load each time
   --check              compare the medians with bench/budgets.json and exit with 1 when one is missed
+  --against DIR        beside this gateway measure the one of another checkout, and compare the two
   --json FILE          write every round, the medians and what machine it was to FILE
   --help               this text
 

@@ -41,8 +41,8 @@ function stepAside({ pinned, others }: Cores): void {
   else execFileSync('taskset', ['-acp', String(others), String(process.pid)], { stdio: 'ignore' });
 }
 
-async function measureAll({ only, rounds, seconds }: Flags, cores: Cores): Promise<SubjectResult[]> {
-  const site = await openSite(cores);
+async function measureAll({ only, rounds, seconds, against }: Flags, cores: Cores): Promise<SubjectResult[]> {
+  const site = await openSite(cores, against && resolve(against));
   const bench = new Bench({ site, rounds, seconds, onProgress: tell });
   try {
     const results: SubjectResult[] = [];

@@ -11,6 +11,7 @@ import { modulePath, pinnedTo, type Site } from './site.ts';
 /** Everything that can be put under load. `service` is what stands behind all the others. */
 export const SERVERS = [
   'gateway',
+  'gateway before',
   'gateway + Redis',
   '@fastify/http-proxy',
   'fast-gateway',
@@ -70,6 +71,8 @@ export async function startServer(
   };
 }
 
+const ROOT = modulePath('..');
+
 /** Where the peer that is a package is looked for and the module that runs it. */
 const PEERS: Partial<Record<ServerName, string>> = {
   '@fastify/http-proxy': 'peers/fastify-http-proxy.mjs',
@@ -79,7 +82,8 @@ const PEERS: Partial<Record<ServerName, string>> = {
   express: 'peers/express.mjs',
 };
 
-function isPresent(name: ServerName, { redisPort }: Site): boolean {
+function isPresent(name: ServerName, { redisPort, against }: Site): boolean {
+  if (name === 'gateway before') return against !== undefined;
   if (name === 'gateway + Redis') return redisPort !== undefined;
   if (name in PEERS) return createRequire(import.meta.url).resolve.paths(name) !== null && hasPackage(name);
   return name === 'gateway' || name === 'service' || isInstalled(name);
@@ -112,6 +116,7 @@ function commandFor(context: CommandContext): Command {
   const write = (file: string, content: string) => writeFileSync(join(directory, file), content);
   switch (name) {
     case 'gateway':
+    case 'gateway before':
     case 'gateway + Redis':
       return gatewayCommand(context);
     case 'nginx':
@@ -157,7 +162,7 @@ function gatewayCommand(context: CommandContext): Command {
   writeFileSync(join(directory, 'services.json'), JSON.stringify({ services }));
   return {
     command: process.execPath,
-    args: [...nodeOptions, modulePath('../gateway/main.ts')],
+    args: [...nodeOptions, join(name === 'gateway before' ? (site.against ?? '') : ROOT, 'gateway/main.ts')],
     env: {
       NODE_ENV: 'production',
       EXTERNAL_HOST: '127.0.0.1',

@@ -16,6 +16,8 @@ export interface Site {
   readonly upstream: string;
   /** `127.0.0.1:port` of the service that echoes WebSockets and holds requests. */
   readonly echo: string;
+  /** Another checkout of the gateway. */
+  readonly against: string | undefined;
   readonly redisPort: number | undefined;
   readonly jwtSecret: string;
   readonly token: string;
@@ -23,7 +25,7 @@ export interface Site {
 }
 
 /** Starts the services, and Redis where it is installed, on the core that is not measured. */
-export async function openSite(cores: Cores): Promise<Site> {
+export async function openSite(cores: Cores, against?: string): Promise<Site> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
   const started: BenchProcess[] = [];
   async function close(): Promise<void> {
@@ -51,7 +53,7 @@ export async function openSite(cores: Cores): Promise<Site> {
     const jwtSecret = randomBytes(48).toString('base64');
     const token = tokenFor('ann', jwtSecret);
     const [upstreamAddress, echo] = [`127.0.0.1:${upstream}`, `127.0.0.1:${node}`];
-    return { cores, directory, upstream: upstreamAddress, echo, redisPort, jwtSecret, token, close };
+    return { cores, directory, upstream: upstreamAddress, echo, redisPort, jwtSecret, token, against, close };
   } catch (error) {
     await close();
     throw error;

@@ -226,3 +226,14 @@ export const SUBJECTS: readonly Subject[] = [
 export const IDLE_SUBJECTS: readonly string[] = ['start', 'clients'];
 
 export const SUBJECT_NAMES: readonly string[] = [...SUBJECTS.map(({ name }) => name), ...IDLE_SUBJECTS];
+
+/** The same subject with the gateway of another checkout in place of the peers, to see what a change has brought. */
+export function againstBefore(subject: Subject): Subject {
+  const own = subject.contenders.filter(({ server }) => server === 'gateway');
+  const before = own.map((contender) => ({
+    ...contender,
+    name: `${contender.name} before`,
+    server: 'gateway before' as const,
+  }));
+  return { ...subject, contenders: [...own, ...before], references: before.map(({ name }) => name) };
+}
