@@ -18,6 +18,11 @@ export interface BenchOptions {
   readonly onProgress: (line: string) => void;
 }
 
+/** Few connections carry large bodies, of which few are enough. */
+const WARM_UP_REQUESTS_PER_CONNECTION = 200;
+/** On a machine so busy that even these do not suffice, the figures are poor anyway. */
+const MAX_WARM_UPS = 5;
+
 interface Ready {
   readonly contender: Contender;
   readonly server: Server;
@@ -36,9 +41,12 @@ export class Bench {
   async run(name: string): Promise<SubjectResult> {
     const subject = SUBJECTS.find((candidate) => candidate.name === name);
     if (subject) return this.#compare(this.#options.site.against ? againstBefore(subject) : subject);
-    return name === 'start'
-      ? this.#repeat(name, 'A gateway that has just been started', measureStart)
-      : this.#repeat(name, `${IDLE_CLIENTS} idle clients that have each asked once`, measureClients);
+    if (name === 'start')
+      return this.#repeat(name, 'A gateway that has just been started', { gateway: measureStart });
+    return this.#repeat(name, `${IDLE_CLIENTS} idle clients that have each asked once`, {
+      gateway: (site) => measureClients(site, 'gateway'),
+      express: (site) => measureClients(site, 'express'),
+    });
   }
 
   async close(): Promise<void> {
@@ -51,12 +59,8 @@ export class Bench {
     const rounds = new Map<string, Figures[]>(ready.map(({ contender }) => [contender.name, []]));
     const leave = subject.name === '429' ? await this.#occupyAll(ready) : () => {};
     for (const { contender, server } of ready) await verify(subject, contender, server, site);
-    // Nobody counts what a process does before it has compiled its hot paths.
     const saturated = new Map<string, number>();
-    for (const one of ready) {
-      const { requestsPerSecond } = await this.#measure(subject, one, 'warm-up');
-      saturated.set(one.contender.name, requestsPerSecond);
-    }
+    for (const one of ready) saturated.set(one.contender.name, await this.#warmUp(subject, one));
     const rate = subject.atHalfRate ? (saturated.get('gateway external') ?? 0) / 2 : undefined;
     for (let round = 0; round < count; round += 1) {
       for (const one of orderOfRound(ready, round)) {
@@ -67,6 +71,17 @@ export class Bench {
     }
     leave();
     return { name: subject.name, title: subject.title, references: subject.references, rounds, missing };
+  }
+
+  /** What a process does before it has compiled its hot paths is not counted. Resolves to its requests per second. */
+  async #warmUp(subject: Subject, one: Ready): Promise<number> {
+    const enough = subject.connections * WARM_UP_REQUESTS_PER_CONNECTION;
+    let requests = 0;
+    for (let run = 1; ; run += 1) {
+      const { requestsPerSecond } = await this.#measure(subject, one, 'warm-up');
+      requests += requestsPerSecond * this.#options.seconds;
+      if (requests >= enough || run === MAX_WARM_UPS) return requestsPerSecond;
+    }
   }
 
   async #occupyAll(ready: readonly Ready[]): Promise<() => void> {
@@ -108,16 +123,18 @@ export class Bench {
   async #repeat(
     name: string,
     title: string,
-    measureOnce: (site: Site) => Promise<Figures>,
+    contenders: Readonly<Record<string, (site: Site) => Promise<Figures>>>,
   ): Promise<SubjectResult> {
     const { site, rounds: count, onProgress } = this.#options;
-    const figures: Figures[] = [];
+    const rounds = new Map<string, Figures[]>(Object.keys(contenders).map((contender) => [contender, []]));
     for (let round = 1; round <= count; round += 1) {
-      const latest = await measureOnce(site);
-      onProgress(progressLine(name, `${round}/${count}`, 'gateway', latest));
-      figures.push(latest);
+      for (const [contender, measureOnce] of Object.entries(contenders)) {
+        const figures = await measureOnce(site);
+        onProgress(progressLine(name, `${round}/${count}`, contender, figures));
+        rounds.get(contender)?.push(figures);
+      }
     }
-    return { name, title, references: [], rounds: new Map([['gateway', figures]]), missing: [] };
+    return { name, title, references: [], rounds, missing: [] };
   }
 }
 
