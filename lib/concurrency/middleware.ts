@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
+import { stackless } from '../exchange/stackless.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import type { Limiter, Release } from './limiter.ts';
 
@@ -37,11 +38,11 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
   /** The service first: a busy service must not use up the permits of the others. */
   async function admitLater(signal: AbortSignal): Promise<Release> {
     const releaseService = await service.acquire(signal);
-    if (!releaseService) throw new ConcurrencyLimitError('service', service.limit);
+    if (!releaseService) throw refusal('service', service);
     if (!gateway) return releaseService;
     try {
       const releaseGateway = await gateway.acquire(signal);
-      if (!releaseGateway) throw new ConcurrencyLimitError('gateway', gateway.limit);
+      if (!releaseGateway) throw refusal('gateway', gateway);
       return both(releaseGateway, releaseService);
     } catch (error) {
       releaseService();
@@ -72,6 +73,10 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
     if (release) enter(release);
     else admitLater(exchangeOf(res).signal).then(enter, refuse);
   };
+}
+
+function refusal(scope: 'service' | 'gateway', { limit }: Limiter): ConcurrencyLimitError {
+  return stackless(() => new ConcurrencyLimitError(scope, limit));
 }
 
 function both(first: Release, second: Release): Release {

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import winston from 'winston';
+import { LineTransport, MESSAGE } from './lineTransport.ts';
 
 /** Causes of causes that are written out: an error may be its own. */
 const MAX_CAUSES = 8;
@@ -23,13 +24,33 @@ export function createLogger({ level, format, stream = process.stdout }: Readonl
     level,
     // The transport formats, because a logger would do so before it looks at the level.
     format: winston.format.combine(),
-    transports: [new winston.transports.Stream({ stream, format: lines })],
+    transports: [new LineTransport(stream, lines)],
   });
 }
 
 function jsonLines(): winston.Logform.Format {
   const { combine, timestamp, errors, json } = winston.format;
-  return combine(errors({ stack: true, cause: true }), timestamp(), json({ replacer: withErrors }));
+  const thorough = json({ replacer: withErrors });
+  // An access line has only plain details, and there is one for each request: JSON's own way takes a fifth of the time.
+  const line = winston.format((info) =>
+    isPlain(info) ? { ...info, [MESSAGE]: JSON.stringify(info) } : thorough.transform(info, thorough.options),
+  );
+  return combine(errors({ stack: true, cause: true }), timestamp({ format: isoClock() }), line());
+}
+
+/** Whether JSON can write every detail without help. */
+function isPlain(info: object): boolean {
+  return Object.values(info).every((value) => value === null || !['object', 'bigint'].includes(typeof value));
+}
+
+/** The time as ISO 8601, spelt out once for all lines of a millisecond. */
+function isoClock(): () => string {
+  let spelt = { atMs: Number.NaN, text: '' };
+  return () => {
+    const atMs = Date.now();
+    if (spelt.atMs !== atMs) spelt = { atMs, text: new Date(atMs).toISOString() };
+    return spelt.text;
+  };
 }
 
 /** JSON knows nothing of an error's own parts: without this a detail that is an error would be written as {}. */

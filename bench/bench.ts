@@ -1,0 +1,155 @@
+import { once } from 'node:events';
+import { get } from 'node:http';
+import { IDLE_CLIENTS, measureClients, measureStart } from './idle.ts';
+import { type Figures, measure } from './measure.ts';
+import { progressLine } from './report.ts';
+import type { SubjectResult } from './results.ts';
+import { type Server, type ServerName, startServer } from './servers.ts';
+import type { Site } from './site.ts';
+import { orderOfRound } from './statistics.ts';
+import { againstBefore, type Contender, SUBJECTS, type Subject } from './subjects.ts';
+import { verify } from './verify.ts';
+
+export interface BenchOptions {
+  readonly site: Site;
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Called with a line for whoever watches. */
+  readonly onProgress: (line: string) => void;
+}
+
+/** Few connections carry large bodies, of which few are enough. */
+const WARM_UP_REQUESTS_PER_CONNECTION = 200;
+/** On a machine so busy that even these do not suffice, the figures are poor anyway. */
+const MAX_WARM_UPS = 5;
+
+interface Ready {
+  readonly contender: Contender;
+  readonly server: Server;
+}
+
+/** Servers are started once and stay, warm, for every subject that needs them. */
+export class Bench {
+  readonly #options: BenchOptions;
+  readonly #servers = new Map<ServerName, Server | undefined>();
+
+  constructor(options: Readonly<BenchOptions>) {
+    this.#options = options;
+  }
+
+  /** Measures the subject of that name. Throws `WrongAnswerError` when a contender does not answer as it should. */
+  async run(name: string): Promise<SubjectResult> {
+    const subject = SUBJECTS.find((candidate) => candidate.name === name);
+    if (subject) return this.#compare(this.#options.site.against ? againstBefore(subject) : subject);
+    if (name === 'start')
+      return this.#repeat(name, 'A gateway that has just been started', { gateway: measureStart });
+    return this.#repeat(name, `${IDLE_CLIENTS} idle clients that have each asked once`, {
+      gateway: (site) => measureClients(site, 'gateway'),
+      express: (site) => measureClients(site, 'express'),
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#servers.values()].map((server) => server?.stop()));
+  }
+
+  async #compare(subject: Subject): Promise<SubjectResult> {
+    const { site, rounds: count } = this.#options;
+    const { ready, missing } = await this.#prepare(subject);
+    const rounds = new Map<string, Figures[]>(ready.map(({ contender }) => [contender.name, []]));
+    const leave = subject.name === '429' ? await this.#occupyAll(ready) : () => {};
+    for (const { contender, server } of ready) await verify(subject, contender, server, site);
+    const saturated = new Map<string, number>();
+    for (const one of ready) saturated.set(one.contender.name, await this.#warmUp(subject, one));
+    const rate = subject.atHalfRate ? (saturated.get('gateway external') ?? 0) / 2 : undefined;
+    for (let round = 0; round < count; round += 1) {
+      for (const one of orderOfRound(ready, round)) {
+        rounds
+          .get(one.contender.name)
+          ?.push(await this.#measure(subject, one, `${round + 1}/${count}`, rate));
+      }
+    }
+    leave();
+    return { name: subject.name, title: subject.title, references: subject.references, rounds, missing };
+  }
+
+  /** What a process does before it has compiled its hot paths is not counted. Resolves to its requests per second. */
+  async #warmUp(subject: Subject, one: Ready): Promise<number> {
+    const enough = subject.connections * WARM_UP_REQUESTS_PER_CONNECTION;
+    let requests = 0;
+    for (let run = 1; ; run += 1) {
+      const { requestsPerSecond } = await this.#measure(subject, one, 'warm-up');
+      requests += requestsPerSecond * this.#options.seconds;
+      if (requests >= enough || run === MAX_WARM_UPS) return requestsPerSecond;
+    }
+  }
+
+  async #occupyAll(ready: readonly Ready[]): Promise<() => void> {
+    const gateways = ready.map(({ server }) => server).filter(({ name }) => name.startsWith('gateway'));
+    const leaving = await Promise.all(gateways.map((gateway) => occupy(gateway, this.#options.site)));
+    return () => {
+      for (const leave of leaving) leave();
+    };
+  }
+
+  async #measure(
+    subject: Subject,
+    { contender, server }: Ready,
+    round: string,
+    rate?: number,
+  ): Promise<Figures> {
+    const { site, seconds, onProgress } = this.#options;
+    const figures = await measure({ site, subject, contender, server, seconds, rate });
+    onProgress(progressLine(subject.name, round, contender.name, figures));
+    return figures;
+  }
+
+  async #prepare({ contenders }: Subject): Promise<{ ready: Ready[]; missing: string[] }> {
+    const ready: Ready[] = [];
+    const missing: string[] = [];
+    for (const contender of contenders) {
+      const server = await this.#server(contender.server);
+      if (server) ready.push({ contender, server });
+      else missing.push(contender.name);
+    }
+    return { ready, missing };
+  }
+
+  async #server(name: ServerName): Promise<Server | undefined> {
+    if (!this.#servers.has(name)) this.#servers.set(name, await startServer(name, this.#options.site));
+    return this.#servers.get(name);
+  }
+
+  async #repeat(
+    name: string,
+    title: string,
+    contenders: Readonly<Record<string, (site: Site) => Promise<Figures>>>,
+  ): Promise<SubjectResult> {
+    const { site, rounds: count, onProgress } = this.#options;
+    const rounds = new Map<string, Figures[]>(Object.keys(contenders).map((contender) => [contender, []]));
+    for (let round = 1; round <= count; round += 1) {
+      for (const [contender, measureOnce] of Object.entries(contenders)) {
+        const figures = await measureOnce(site);
+        onProgress(progressLine(name, `${round}/${count}`, contender, figures));
+        rounds.get(contender)?.push(figures);
+      }
+    }
+    return { name, title, references: [], rounds, missing: [] };
+  }
+}
+
+/** Takes the only permit of the busy service. Returns what gives it back. */
+export async function occupy(gateway: Server, site: Site): Promise<() => void> {
+  // One of the two is let in and never answered; the other one's refusal tells that it is.
+  const requests = [1, 2].map(() =>
+    get(`http://${gateway.address}/busy/hold`, {
+      headers: { authorization: `Bearer ${site.token}` },
+      agent: false,
+    }),
+  );
+  for (const request of requests) request.on('error', () => {});
+  await Promise.race(requests.map((request) => once(request, 'response')));
+  return () => {
+    for (const request of requests) request.destroy();
+  };
+}

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { usageOf } from './accounting.ts';
+import { type Figures, NO_FIGURES } from './measure.ts';
+import { BenchProcess } from './processes.ts';
+import { type Server, type ServerName, startServer } from './servers.ts';
+import { modulePath, pinnedTo, type Site } from './site.ts';
+
+export const IDLE_CLIENTS = 10_000;
+/** How long a gateway may rest before its memory is looked at. */
+const REST_MS = 500;
+const LOOK_EVERY_MS = 2;
+
+/** From the start of the process to the first `/readyz` that says yes, and its memory a moment later. */
+export async function measureStart(site: Site): Promise<Figures> {
+  const startedAtMs = performance.now();
+  const gateway = await startOrThrow('gateway', site);
+  try {
+    while (!(await isReady(gateway))) await sleep(LOOK_EVERY_MS);
+    const readyMs = performance.now() - startedAtMs;
+    await sleep(REST_MS);
+    return { ...NO_FIGURES, readyMs, rssMiB: usageOf(gateway.pid).rssBytes / 2 ** 20 };
+  } finally {
+    await gateway.stop();
+  }
+}
+
+/** The memory of a server with 10,000 clients that have each asked once and keep their connection. */
+export async function measureClients(site: Site, name: ServerName = 'gateway'): Promise<Figures> {
+  const server = await startOrThrow(name, site);
+  const clients = new BenchProcess({
+    name: 'the idle clients',
+    command: process.execPath,
+    args: [modulePath('load/idleClients.ts'), `http://${server.address}/budgeting/api`, String(IDLE_CLIENTS)],
+    env: { BENCH_TOKEN: site.token },
+    core: pinnedTo(site.cores, 'others'),
+  });
+  try {
+    const { answered, open } = JSON.parse(await clients.firstLine());
+    await sleep(REST_MS);
+    if (answered !== IDLE_CLIENTS || open !== IDLE_CLIENTS) {
+      throw new Error(`clients: ${answered} of ${IDLE_CLIENTS} were answered, ${open} kept their connection`);
+    }
+    return { ...NO_FIGURES, rssMiB: usageOf(server.pid).rssBytes / 2 ** 20 };
+  } finally {
+    await clients.stop();
+    await server.stop();
+  }
+}
+
+async function startOrThrow(name: ServerName, site: Site): Promise<Server> {
+  const server = await startServer(name, site);
+  if (!server) throw new Error(`${name} is not installed`);
+  return server;
+}
+
+async function isReady({ address }: Server): Promise<boolean> {
+  const response = await fetch(`http://${address}/readyz`);
+  await response.arrayBuffer();
+  return response.status === 200;
+}

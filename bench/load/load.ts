@@ -1,0 +1,78 @@
+import { isInstalled } from '../machine.ts';
+import { BenchProcess } from '../processes.ts';
+import { modulePath, pinnedTo, type Site } from '../site.ts';
+import type { LoadRequest, Subject } from '../subjects.ts';
+
+/** What a load generator reports of one run. */
+export interface LoadFigures {
+  readonly requests: number;
+  readonly seconds: number;
+  /** Answers with a status of 400 or more. */
+  readonly notOk: number;
+  /** Connections that failed or broke, requests without an answer. */
+  readonly broken: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+}
+
+export interface LoadOptions {
+  readonly site: Site;
+  readonly subject: Subject;
+  readonly request: LoadRequest;
+  /** `127.0.0.1:port`. */
+  readonly address: string;
+  readonly seconds: number;
+  /** Requests per second, all connections together; as many as possible when left out. */
+  readonly rate: number | undefined;
+}
+
+/** Puts `address` under load for a while, from the core that is not measured. */
+export async function runLoad(options: Readonly<LoadOptions>): Promise<LoadFigures> {
+  const { site } = options;
+  const process = new BenchProcess({
+    ...commandFor(options),
+    env: environment(options),
+    core: pinnedTo(site.cores, 'others'),
+  });
+  const lines = (await process.output()).trim().split('\n');
+  return JSON.parse(lines.at(-1) ?? '');
+}
+
+function commandFor({ subject, address, request, seconds }: LoadOptions) {
+  const { connections } = subject;
+  if (subject.kind === 'webSocket') {
+    const url = `ws://${address}${request.path}`;
+    const args = [modulePath('load/webSockets.ts'), url, String(connections), String(seconds)];
+    return { name: 'the WebSocket clients', command: process.execPath, args };
+  }
+  const origin = `http://${address}`;
+  if (!isInstalled('wrk')) {
+    const args = [modulePath('load/autocannon.mjs'), origin, String(connections), String(seconds)];
+    return { name: 'autocannon', command: process.execPath, args };
+  }
+  // It knows whole seconds only.
+  const script = modulePath('load/wrk.lua');
+  const args = [
+    '-t1',
+    `-c${connections}`,
+    `-d${Math.max(1, Math.round(seconds))}s`,
+    '--timeout',
+    '20s',
+    '-s',
+    script,
+    origin,
+  ];
+  return { name: 'wrk', command: 'wrk', args };
+}
+
+function environment({ site, subject, request, rate }: LoadOptions): Record<string, string> {
+  return {
+    BENCH_PATH: request.path,
+    ...(request.method && { BENCH_METHOD: request.method }),
+    ...(request.token && { BENCH_TOKEN: site.token }),
+    ...(request.distinct && { BENCH_DISTINCT: `${Date.now()}` }),
+    ...(request.bodyBytes && { BENCH_BODY_BYTES: String(request.bodyBytes) }),
+    ...(rate && { BENCH_RATE: String(rate), BENCH_DELAY_MS: String((subject.connections / rate) * 1000) }),
+  };
+}

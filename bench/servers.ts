@@ -1,0 +1,190 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { isInstalled } from './machine.ts';
+import { BenchProcess, freePort, type ProcessOptions } from './processes.ts';
+import * as caddy from './proxies/caddy.ts';
+import * as haproxy from './proxies/haproxy.ts';
+import * as nginx from './proxies/nginx.ts';
+import { modulePath, pinnedTo, type Site } from './site.ts';
+
+/** Everything that can be put under load. `service` is what stands behind all the others. */
+export const SERVERS = [
+  'gateway',
+  'gateway before',
+  'gateway + Redis',
+  '@fastify/http-proxy',
+  'fast-gateway',
+  'http-proxy-middleware',
+  'express-gateway',
+  'express',
+  'nginx',
+  'haproxy',
+  'caddy',
+  'service',
+] as const;
+
+export type ServerName = (typeof SERVERS)[number];
+
+/** Something under load. */
+export interface Server {
+  readonly name: ServerName;
+  readonly pid: number;
+  /** `127.0.0.1:port`. */
+  readonly address: string;
+  /** Of a gateway: where requests without tokens go. */
+  readonly internalAddress: string;
+  stop(): Promise<void>;
+}
+
+/** Starts one and resolves once it listens; `undefined` where it is not installed. `nodeOptions` are a gateway's. */
+export async function startServer(
+  name: ServerName,
+  site: Site,
+  nodeOptions: readonly string[] = [],
+): Promise<Server | undefined> {
+  if (!isPresent(name, site)) return undefined;
+  if (name === 'service') return service(site);
+  const port = await freePort();
+  const internalPort = await freePort();
+  const directory = join(site.directory, `${name.replaceAll(/\W+/g, '-')}-${port}`);
+  mkdirSync(directory);
+  const command = commandFor({ name, site, port, internalPort, directory, nodeOptions });
+  const process = new BenchProcess({
+    name,
+    ...command,
+    core: pinnedTo(site.cores, 'measured'),
+    cwd: directory,
+  });
+  try {
+    await process.listening(port);
+  } catch (error) {
+    await process.stop();
+    throw error;
+  }
+  return {
+    name,
+    pid: process.pid,
+    address: `127.0.0.1:${port}`,
+    internalAddress: `127.0.0.1:${internalPort}`,
+    stop: () => process.stop(),
+  };
+}
+
+const ROOT = modulePath('..');
+
+/** Where the peer that is a package is looked for and the module that runs it. */
+const PEERS: Partial<Record<ServerName, string>> = {
+  '@fastify/http-proxy': 'peers/fastify-http-proxy.mjs',
+  'fast-gateway': 'peers/fast-gateway.mjs',
+  'http-proxy-middleware': 'peers/http-proxy-middleware.mjs',
+  'express-gateway': 'peers/express-gateway.mjs',
+  express: 'peers/express.mjs',
+};
+
+function isPresent(name: ServerName, { redisPort, against }: Site): boolean {
+  if (name === 'gateway before') return against !== undefined;
+  if (name === 'gateway + Redis') return redisPort !== undefined;
+  if (name in PEERS) return createRequire(import.meta.url).resolve.paths(name) !== null && hasPackage(name);
+  return name === 'gateway' || name === 'service' || isInstalled(name);
+}
+
+function hasPackage(name: string): boolean {
+  try {
+    import.meta.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface CommandContext {
+  readonly name: ServerName;
+  readonly site: Site;
+  readonly port: number;
+  readonly internalPort: number;
+  readonly directory: string;
+  /** Of the gateway's own process. */
+  readonly nodeOptions: readonly string[];
+}
+
+type Command = Pick<ProcessOptions, 'command' | 'args' | 'env'>;
+
+function commandFor(context: CommandContext): Command {
+  const { name, site, port, directory } = context;
+  const { upstream, echo } = site;
+  const write = (file: string, content: string) => writeFileSync(join(directory, file), content);
+  switch (name) {
+    case 'gateway':
+    case 'gateway before':
+    case 'gateway + Redis':
+      return gatewayCommand(context);
+    case 'nginx':
+      write('nginx.conf', nginx.proxyConfig(port, upstream, echo, directory));
+      return { command: 'nginx', args: ['-p', directory, '-c', 'nginx.conf', '-e', 'stderr'] };
+    case 'haproxy':
+      write('haproxy.cfg', haproxy.config(port, upstream, echo));
+      return { command: 'haproxy', args: ['-db', '-f', 'haproxy.cfg'] };
+    case 'caddy':
+      write('Caddyfile', caddy.config(port, upstream, echo));
+      return {
+        command: 'caddy',
+        args: ['run', '--config', 'Caddyfile'],
+        env: { HOME: directory, GOMAXPROCS: '1' },
+      };
+    default: {
+      const args = [
+        modulePath(PEERS[name] ?? ''),
+        String(port),
+        `http://${upstream}`,
+        `http://${echo}`,
+        directory,
+      ];
+      return { command: process.execPath, args, env: { NODE_ENV: 'production' } };
+    }
+  }
+}
+
+/** As in production, but for limits that the load stays below and a service that is always busy. */
+function gatewayCommand(context: CommandContext): Command {
+  const { name, site, port, internalPort, directory, nodeOptions } = context;
+  const service = (path: string, address: string, more = {}) => ({
+    name: path.slice(1),
+    path,
+    upstreams: [`http://${address}`],
+    ...more,
+  });
+  const services = [
+    service('/budgeting', site.upstream),
+    service('/echo', site.echo),
+    service('/busy', site.echo, { concurrency: 1, requestTimeout: '1h' }),
+  ];
+  writeFileSync(join(directory, 'services.json'), JSON.stringify({ services }));
+  return {
+    command: process.execPath,
+    args: [...nodeOptions, join(name === 'gateway before' ? (site.against ?? '') : ROOT, 'gateway/main.ts')],
+    env: {
+      NODE_ENV: 'production',
+      EXTERNAL_HOST: '127.0.0.1',
+      EXTERNAL_PORT: String(port),
+      INTERNAL_HOST: '127.0.0.1',
+      INTERNAL_PORT: String(internalPort),
+      JWT_SECRET: site.jwtSecret,
+      SERVICES_FILE: 'services.json',
+      GLOBAL_CONCURRENCY: '10000',
+      PER_SERVICE_LIMIT: '10000',
+      DATA_DIR: 'data',
+      ...(name === 'gateway + Redis' && { REDIS_URL: `redis://127.0.0.1:${site.redisPort}` }),
+    },
+  };
+}
+
+/** Runs already, and not as one of the measured: it is the yardstick for latency. */
+function service({ upstream }: Site): Server {
+  return { name: 'service', pid: 0, address: upstream, internalAddress: upstream, stop: async () => {} };
+}
+
+/** Where a request goes that means one of a gateway's two ports. */
+export function addressOf(server: Server, { internal }: { readonly internal?: boolean }): string {
+  return internal ? server.internalAddress : server.address;
+}

@@ -1,0 +1,91 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MIB } from './content.ts';
+import { type Cores, isInstalled } from './machine.ts';
+import { BenchProcess, freePort } from './processes.ts';
+import { upstreamConfig } from './proxies/nginx.ts';
+
+/** The ground everything measured stands on: the services behind it, a place for files, and a token. */
+export interface Site {
+  readonly cores: Cores;
+  readonly directory: string;
+  /** `127.0.0.1:port` of the service that answers. */
+  readonly upstream: string;
+  /** `127.0.0.1:port` of the service that echoes WebSockets and holds requests. */
+  readonly echo: string;
+  /** Another checkout of the gateway. */
+  readonly against: string | undefined;
+  readonly redisPort: number | undefined;
+  readonly jwtSecret: string;
+  readonly token: string;
+  close(): Promise<void>;
+}
+
+/** Starts the services, and Redis where it is installed, on the core that is not measured. */
+export async function openSite(cores: Cores, against?: string): Promise<Site> {
+  const directory = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
+  const started: BenchProcess[] = [];
+  async function close(): Promise<void> {
+    await Promise.all(started.map((process) => process.stop()));
+    rmSync(directory, { recursive: true, force: true });
+  }
+  async function start(name: string, command: string, argsFor: (port: number) => string[]): Promise<number> {
+    const port = await freePort();
+    const process = new BenchProcess({ name, command, args: argsFor(port), core: pinnedTo(cores, 'others') });
+    started.push(process);
+    await process.listening(port);
+    return port;
+  }
+  try {
+    const node = await start('the service', process.execPath, (port) => [
+      modulePath('upstream.ts'),
+      String(port),
+    ]);
+    const upstream = isInstalled('nginx')
+      ? await start('nginx', 'nginx', (port) => nginxArgs(port, directory))
+      : node;
+    const redisPort = isInstalled('redis-server')
+      ? await start('Redis', 'redis-server', redisArgs)
+      : undefined;
+    const jwtSecret = randomBytes(48).toString('base64');
+    const token = tokenFor('ann', jwtSecret);
+    const [upstreamAddress, echo] = [`127.0.0.1:${upstream}`, `127.0.0.1:${node}`];
+    return { cores, directory, upstream: upstreamAddress, echo, redisPort, jwtSecret, token, against, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The core for this process, as `BenchProcess` takes it. */
+export function pinnedTo(cores: Cores, which: 'measured' | 'others'): number | undefined {
+  return cores.pinned ? cores[which] : undefined;
+}
+
+/** A file beside this one. */
+export function modulePath(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+/** An HS256 token, as a service of the gateway's would issue it. */
+export function tokenFor(subject: string, secret: string): string {
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: subject, role: 'user', iat: nowSeconds, exp: nowSeconds + 86_400 })}`;
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+}
+
+function nginxArgs(port: number, directory: string): string[] {
+  const root = join(directory, 'upstream');
+  mkdirSync(root);
+  writeFileSync(join(root, 'mib'), MIB);
+  writeFileSync(join(root, 'nginx.conf'), upstreamConfig(port, root));
+  return ['-p', root, '-c', 'nginx.conf', '-e', 'stderr'];
+}
+
+function redisArgs(port: number): string[] {
+  return ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+}

@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process';
+import { Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, it } from '@jest/globals';
+import { createLogger } from '../lib/logging/logger.ts';
+
+const LOGGER = new URL('../lib/logging/logger.ts', import.meta.url).href;
+
+/** What a process prints that logs `one` and `two` and then does `last` in the same turn. */
+function printedBy(last: string): string[] {
+  const script = `
+    import { createLogger } from '${LOGGER}';
+    const logger = createLogger({ level: 'info', format: 'json' });
+    logger.info('one');
+    logger.info('two');
+    ${last}`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+    encoding: 'utf8',
+  });
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).message);
+}
+
+it.each([
+  { how: 'by process.exit', last: 'process.exit(0);' },
+  { how: 'by an uncaught error', last: 'throw new Error("uncaught");' },
+  { how: 'because nothing is left to do', last: '' },
+])('lines are not lost when the process ends $how', ({ last }) => {
+  expect(printedBy(last)).toEqual(['one', 'two']);
+});
+
+it('the lines of one turn leave in one piece, and every line leaves', async () => {
+  const pieces: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      pieces.push(String(chunk));
+      done();
+    },
+  });
+  const logger = createLogger({ level: 'info', format: 'json', stream });
+  logger.info('one');
+  logger.info('two');
+  await nextTurn();
+  logger.info('three');
+  await nextTurn();
+  const messages = pieces.map((piece) =>
+    piece
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).message),
+  );
+  expect(messages).toEqual([['one', 'two'], ['three']]);
+});
+
+it('a logger leaves nothing behind in the process once its lines are written', async () => {
+  const before = process.listenerCount('exit');
+  const stream = new Writable({ write: (_chunk, _encoding, done) => done() });
+  createLogger({ level: 'info', format: 'json', stream }).info('one');
+  await nextTurn();
+  expect(process.listenerCount('exit')).toBe(before);
+});
