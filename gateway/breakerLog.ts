@@ -31,6 +31,7 @@ export function breakerLog({ logger, metrics, threshold, windowMs }: BreakerLogO
         details,
       );
     } else if (event.to === 'open') {
+      metrics.breakerTrips.count(service, replicaId);
       logger.error(`🚨 CIRCUIT BREAKER TRIPPED for ${origin}`, details);
     } else {
       logger.info(`Circuit Breaker: Service ${origin} is ${event.to}`, details);

@@ -161,6 +161,7 @@ export function errorReplies({
     }
     const exchange = exchangeOf(res);
     exchange.errorCode = code;
+    exchange.origin = 'gateway';
     exchange.failure = Error.isError(error) ? error : undefined;
     onReply(code, res);
     const { status, proxyError } = REPLIES[code];

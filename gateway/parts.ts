@@ -17,8 +17,10 @@ import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
 import { type BreakerSubject, breakerLog } from './breakerLog.ts';
+import { knownLabels } from './knownLabels.ts';
 import { Readiness } from './readiness.ts';
 import { storeErrorLog, storeStateLog } from './storeLog.ts';
+import { VERSION } from './version.ts';
 
 /** One service with what the gateway keeps for it. */
 export interface ServiceParts {
@@ -76,7 +78,16 @@ export async function createParts({
     onStateChange: storeStateLog(logger),
   });
   const services = settings.services.map((service) => serviceParts(service, settings, random));
-  const metrics = new Metrics({ readings: readings(services, (id) => breakers.for(id)) });
+  const gatewayLimiter = new Limiter({ limit: settings.globalConcurrency, queue: settings.concurrencyQueue });
+  const metrics = new Metrics({
+    readings: {
+      ...readings(services, (id) => breakers.for(id)),
+      globalLimit: () => gatewayLimiter.limit,
+      storeUp: () => stores.ready(),
+    },
+    known: knownLabels(settings.services),
+    version: VERSION,
+  });
   const breakers = createBreakers({ settings, logger, metrics, services, clock });
   return {
     settings,
@@ -88,7 +99,7 @@ export async function createParts({
     authenticator: createAuthenticator(settings, stores, clock, logStoreError),
     services,
     breakers,
-    gatewayLimiter: new Limiter({ limit: settings.globalConcurrency, queue: settings.concurrencyQueue }),
+    gatewayLimiter,
     upgrades: new Limiter({ limit: settings.maxUpgrades }),
     transport: new Transport({ connectTimeoutMs: settings.requestTimeoutMs }),
     trustsPeer: trusts(settings.trustedProxies),
@@ -176,6 +187,6 @@ function readings(services: readonly ServiceParts[], breakerOf: (replicaId: stri
         })),
       ),
     concurrency: () =>
-      services.map(({ settings, limiter }) => ({ service: settings.path, held: limiter.held })),
+      services.map(({ settings, limiter: { held, limit } }) => ({ service: settings.path, held, limit })),
   };
 }
