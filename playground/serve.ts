@@ -3,9 +3,10 @@ import './lifeline.ts';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { isServiceName, registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
+import { ownAddress } from './container.ts';
 import { FlagError, portFlag } from './flags.ts';
-import { announce, endOnFault, endWith, listenOnLoopback, print, stoppingSignal } from './lifecycle.ts';
-import { assertFree, LOOPBACK } from './ports.ts';
+import { announce, endOnFault, endWith, listen, print, stoppingSignal } from './lifecycle.ts';
+import { assertFree } from './ports.ts';
 import { Registration } from './registration.ts';
 import { replicaIdOf, serverFor } from './service.ts';
 import type { Replica } from './services/contract.ts';
@@ -45,16 +46,22 @@ async function serve({ service, port: wantedPort, number, registryUrl }: ServeFl
   const stopping = stoppingSignal();
   const replica = { service, id: replicaIdOf(service, number) };
   const server = await serverFor(replica, process.env, stopping);
-  const port = await listenOnLoopback(server, wantedPort);
-  const registration = registryUrl === undefined ? undefined : registrationOf(replica, port, registryUrl);
+  const port = await listen(server, wantedPort);
+  const url = `http://${await ownAddress()}:${port}`;
+  const registration =
+    registryUrl === undefined ? undefined : registrationOf(replica, url, port, registryUrl);
   await registration?.ensure();
   announce(replica.id, port);
   await (registration?.keep(stopping) ?? once(stopping, 'abort'));
   endWith(server);
 }
 
-function registrationOf({ service, id }: Replica, port: number, registryUrl: string): Registration {
-  const url = `http://${LOOPBACK}:${port}`;
+function registrationOf(
+  { service, id }: Replica,
+  url: string,
+  port: number,
+  registryUrl: string,
+): Registration {
   const entry = { name: registryNameOf(service), host: id, port, url, health_check: '/health' };
   return new Registration({ registryUrl, entry, print });
 }

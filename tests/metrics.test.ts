@@ -282,6 +282,22 @@ describe('Metrics', () => {
       ]);
     });
 
+    it('a replica that left takes its series along', async () => {
+      let replicas = [READING, { ...READING, instance: 'departed' }];
+      const metrics = newMetrics({ known, replicas: () => replicas });
+      metrics.lbRequests.count('/budgeting', 'departed');
+      metrics.breakerTrips.count('/budgeting', 'departed');
+      metrics.cacheHits.count('/budgeting');
+      replicas = [READING];
+      metrics.forgetReplica('/budgeting', 'departed');
+      const text = await metrics.registry.metrics();
+      expect(text).not.toContain('departed');
+      expect(text).toContain(
+        `gateway_lb_requests_total{service="/budgeting",instance="${READING.instance}"} 0`,
+      );
+      expect(text).toContain('gateway_cache_hits_total{service="/budgeting"} 1');
+    });
+
     it('at most half of the room is taken', async () => {
       const service = Array.from({ length: 1_000 }, (_, index) => `/${index}`);
       const metrics = newMetrics({ known: { service }, maxSeries: 10 });

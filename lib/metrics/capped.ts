@@ -16,6 +16,7 @@ export class CappedMetrics {
   readonly registry = new Registry();
   readonly #options: CappedMetricsOptions;
   readonly #capped: { readonly name: string; readonly folded: number }[] = [];
+  readonly #counters: CappedCounter<string>[] = [];
 
   constructor(options: Readonly<CappedMetricsOptions>) {
     this.#options = options;
@@ -39,6 +40,7 @@ export class CappedMetrics {
   ): CappedCounter<Label> {
     const counter = new CappedCounter({ name, help, labels, ...this.#shared(labels) });
     this.#capped.push(counter);
+    this.#counters.push(counter);
     return counter;
   }
 
@@ -54,6 +56,11 @@ export class CappedMetrics {
     options: Omit<CappedGaugeOptions<Label>, 'maxSeries' | 'registry'>,
   ): void {
     cappedGauge({ ...options, ...this.#shared(options.labels) });
+  }
+
+  /** Drops the series of every counter whose labels have all of these values: what they stand for is gone. */
+  protected forget(gone: Readonly<Record<string, string>>): void {
+    for (const counter of this.#counters) counter.forget(gone);
   }
 
   #shared(labels: readonly string[]) {

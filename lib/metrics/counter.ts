@@ -62,17 +62,29 @@ export class CappedCounter<Label extends string> {
 
   /** Counts one under the label values, given in the order of `labels`. */
   count(...values: LabelValues): void {
-    const known = this.#series.get(seriesKey(values));
-    if (known) known.value += 1;
-    else this.#countNew(values);
+    this.countMany(1, ...values);
   }
 
-  #countNew(values: LabelValues): void {
+  countMany(amount: number, ...values: LabelValues): void {
+    const known = this.#series.get(seriesKey(values));
+    if (known) known.value += amount;
+    else this.#countNew(amount, values);
+  }
+
+  /** Drops every series whose labels have all of these values: what they stand for is gone. */
+  forget(gone: Readonly<Record<string, string>>): void {
+    const wanted = Object.entries(gone) as [Label, string][];
+    for (const [key, { labels }] of this.#series) {
+      if (wanted.every(([label, value]) => labels[label] === value)) this.#series.delete(key);
+    }
+  }
+
+  #countNew(amount: number, values: LabelValues): void {
     if (this.#series.size < this.#maxSeries - 1 || isFolded(values)) {
-      this.#begin(values).value = 1;
+      this.#begin(values).value = amount;
     } else {
-      this.#folded += 1;
-      this.count(...fold(values));
+      this.#folded += amount;
+      this.countMany(amount, ...fold(values));
     }
   }
 

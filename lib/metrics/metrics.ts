@@ -165,6 +165,11 @@ export class Metrics extends CappedMetrics {
     this.#durations.observe(seconds, service, port);
   }
 
+  /** Drops the series of a replica that has left. */
+  forgetReplica(service: string, instance: string): void {
+    this.forget({ service, instance });
+  }
+
   #replicaGauges({ replicas }: Readings): void {
     for (const { value, ...rest } of REPLICA_GAUGES) {
       const read = () => Array.from(replicas(), (replica): Reading => [value(replica), ...placeOf(replica)]);

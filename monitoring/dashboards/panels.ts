@@ -88,6 +88,8 @@ export function graph(content: GraphContent): Unplaced {
       placement: 'bottom',
       showLegend: true,
       calcs: ['lastNotNull', 'max'],
+      sortBy: 'Max',
+      sortDesc: true,
     },
     tooltip: { mode: TooltipDisplayMode.Multi, sort: SortOrder.Descending },
   };
