@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Metrics } from '../lib/metrics/metrics.ts';
 import { DASHBOARDS, dashboardDocument } from '../monitoring/dashboards/generate.ts';
 import { INSTALLS_WITHIN_MS } from './support/command.ts';
 import { eventually } from './support/eventually.ts';
@@ -40,6 +41,27 @@ describe('promtool', () => {
   it.each(readRules())('tests have an alert $alert that fires', ({ alert }) => {
     const tests = readFileSync(join(ROOT, 'monitoring/rules/tests/gateway.yml'), 'utf8');
     expect(tests).toMatch(new RegExp(`alertname: ${alert}\\n.*\\n\\s+exp_alerts:\\n\\s+- exp_labels:`));
+  });
+});
+
+describe('docs/operations.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+
+  it.each(readRules())('says what to do about $alert', ({ alert, annotations }) => {
+    expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
+    expect(page).toContain(`\n#### ${alert}\n\n`);
+  });
+
+  it('lists every metric, with its labels', async () => {
+    const readings = {
+      replicas: () => [],
+      concurrency: () => [],
+      globalLimit: () => 1,
+      storeUp: async () => true,
+    };
+    const { registry } = new Metrics({ readings, processMetrics: false });
+    for (const { name } of registry.getMetricsAsArray())
+      expect(page).toMatch(new RegExp(`^\\| .*\`${name}\``, 'm'));
   });
 });
 

@@ -4,9 +4,18 @@ import { ensureCommand, INSTALLS_WITHIN_MS } from './support/command.ts';
 import { Shell, startInTerminal, type Terminal } from './support/shell.ts';
 import { matches, readWalkthrough } from './support/walkthrough.ts';
 
-const PAGES = ['README.md', 'docs/walkthrough.md'];
+const PAGES = ['README.md', 'docs/walkthrough.md', 'docs/troubleshooting.md'];
 /** What the pages ask their readers to have, by Debian package. */
-const COMMANDS = { curl: 'curl', jq: 'jq', ab: 'apache2-utils', wrk: 'wrk' };
+const COMMANDS = {
+  curl: 'curl',
+  jq: 'jq',
+  ab: 'apache2-utils',
+  wrk: 'wrk',
+  'redis-cli': 'redis-tools',
+  promtool: 'prometheus',
+};
+/** Where docs/troubleshooting.md finds Redis. */
+process.env.REDIS = process.env.TEST_REDIS_URL;
 
 beforeAll(() => {
   for (const [command, debianPackage] of Object.entries(COMMANDS)) ensureCommand(command, debianPackage);
