@@ -28,7 +28,9 @@ export function accessLog({
     keepsRequestId: (requestId) => port === 'internal' && REQUEST_ID.test(requestId),
     onCompleted: (completed) => {
       const { method, status, seconds, exchange } = completed;
-      metrics.requestCompleted(exchange.service, method, status, port, seconds);
+      const { service } = exchange;
+      const origin = status === 0 ? 'none' : exchange.origin;
+      metrics.requestCompleted({ service, method, status, port, origin, seconds });
       if (logger.isInfoEnabled()) logger.info(accessLine(completed), accessDetails(completed, port));
     },
   };
@@ -50,7 +52,7 @@ export function errorLog({ port, metrics, logger }: AccessLogOptions): ErrorRepl
 export function refusalLog({ port, metrics, logger }: AccessLogOptions): OnRefused {
   return (code, requestId) => {
     const { status } = REPLIES[code];
-    metrics.requests.count('none', 'OTHER', String(status), port);
+    metrics.requests.count('none', 'OTHER', String(status), port, 'gateway');
     metrics.errors.count('none', code, port);
     logger.info(`Not a request: ${status}`, { requestId, port, status, code });
   };

@@ -38,6 +38,7 @@ export function breakerLog({ logger, metrics, threshold, windowMs, deregisters }
     } else if (event.kind === 'transition' && event.hinted) {
       logger.warn(`Circuit Breaker: Service ${origin} is ${event.to}: another gateway said so`, details);
     } else if (event.kind === 'transition' && event.to === 'open') {
+      metrics.breakerTrips.count(service, replicaId);
       logger.error(
         `🚨 CIRCUIT BREAKER TRIPPED for ${origin}${event.from === 'closed' ? tripped : ''}`,
         details,

@@ -201,6 +201,7 @@ export function errorReplies({
     }
     const exchange = exchangeOf(res);
     exchange.errorCode = code;
+    exchange.origin = 'gateway';
     exchange.failure = Error.isError(error) ? error : undefined;
     onReply(code, res);
     if (hasCache && !res.hasHeader('Cache-Status')) res.setHeader('Cache-Status', `gateway; detail=${code}`);

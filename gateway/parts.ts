@@ -18,11 +18,13 @@ import type { Stores } from '../lib/store/store.ts';
 import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
+import { knownLabels } from './knownLabels.ts';
 import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas, watchdog } from './serviceReplicas.ts';
 import { storeErrorLog, storeStateLog } from './storeLog.ts';
+import { VERSION } from './version.ts';
 
 /** One service with what the gateway keeps for it. */
 export interface ServiceParts {
@@ -88,7 +90,17 @@ export async function createParts({
     onStateChange: storeStateLog(logger),
   });
   const services: ServiceParts[] = [];
-  const metrics = new Metrics({ readings: { ...readings(services), cache: () => stores.responses.usage() } });
+  const gatewayLimiter = new Limiter({ limit: settings.globalConcurrency, queue: settings.concurrencyQueue });
+  const metrics = new Metrics({
+    readings: {
+      ...readings(services),
+      globalLimit: () => gatewayLimiter.limit,
+      storeUp: () => stores.ready(),
+      cache: () => stores.responses.usage(),
+    },
+    known: knownLabels(settings.services),
+    version: VERSION,
+  });
   const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
   const registry = createRegistry({ settings, services, metrics, logger, clock });
   const breakerNews = new BreakerNews({
@@ -120,7 +132,7 @@ export async function createParts({
     services,
     registry,
     breakerNews,
-    gatewayLimiter: new Limiter({ limit: settings.globalConcurrency, queue: settings.concurrencyQueue }),
+    gatewayLimiter,
     upgrades: new Limiter({ limit: settings.maxUpgrades }),
     transport,
     trustsPeer: trusts(settings.trustedProxies),
@@ -152,6 +164,6 @@ function readings(services: readonly ServiceParts[]) {
         })),
       ),
     concurrency: () =>
-      services.map(({ settings, limiter }) => ({ service: settings.path, held: limiter.held })),
+      services.map(({ settings, limiter: { held, limit } }) => ({ service: settings.path, held, limit })),
   };
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { listenHost } from './container.ts';
 import { tellParent } from './messages.ts';
 import { LOOPBACK, portOf } from './ports.ts';
 
@@ -17,8 +18,13 @@ export function stopOnSignal(): AbortController {
 
 /** Resolves with the port, once the server takes requests from this machine. */
 export async function listenOnLoopback(server: Server, port: number): Promise<number> {
+  return listen(server, port, LOOPBACK);
+}
+
+/** The same, but in a container from its network. */
+export async function listen(server: Server, port: number, host = listenHost()): Promise<number> {
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.listen(port, LOOPBACK);
+  server.listen(port, host);
   await once(server, 'listening');
   return portOf(server);
 }

@@ -3,11 +3,12 @@ import './lifeline.ts';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { isServiceName, registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
+import { ownAddress } from './container.ts';
 import { type Faults, misbehave, NO_FAULTS } from './faults.ts';
 import { FlagError, portFlag } from './flags.ts';
-import { announce, endOnFault, endWith, listenOnLoopback, print, stopOnSignal } from './lifecycle.ts';
+import { announce, endOnFault, endWith, listen, print, stopOnSignal } from './lifecycle.ts';
 import { isMessage, tellParent } from './messages.ts';
-import { assertFree, LOOPBACK } from './ports.ts';
+import { assertFree } from './ports.ts';
 import { Registration } from './registration.ts';
 import { replicaIdOf, serverFor } from './service.ts';
 import { HEALTH_PATH } from './services/common.ts';
@@ -55,8 +56,9 @@ async function serve({ service, port: wantedPort, number, registryUrl }: ServeFl
   const replica = { service, id: replicaIdOf(service, number) };
   const before = [traffic.middleware, misbehave(obeyParent(leave))];
   const server = await serverFor(replica, process.env, stop.signal, before);
-  const port = await listenOnLoopback(server, wantedPort);
-  const registration = registryUrl && registrationOf(replica, port, registryUrl, traffic);
+  const port = await listen(server, wantedPort);
+  const url = `http://${await ownAddress()}:${port}`;
+  const registration = registryUrl && registrationOf(replica, url, registryUrl, traffic);
   if (registration) await registration.ensure();
   announce(replica.id, port);
   const going = AbortSignal.any([stop.signal, leave.signal]);
@@ -85,8 +87,8 @@ async function finish(traffic: Traffic, stopping: AbortSignal): Promise<void> {
   await traffic.quiet(LEAVES_AFTER_QUIET_MS, stopping);
 }
 
-function registrationOf({ service, id }: Replica, port: number, registryUrl: string, traffic: Traffic) {
-  const url = `http://${LOOPBACK}:${port}`;
+function registrationOf({ service, id }: Replica, url: string, registryUrl: string, traffic: Traffic) {
+  const port = Number(new URL(url).port);
   const entry = { name: registryNameOf(service), host: id, port, url, health_check: HEALTH_PATH };
   return new Registration({ registryUrl, entry: () => ({ ...entry, request_count: traffic.total }), print });
 }

@@ -1,7 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { CappedCounter } from '../lib/metrics/counter.ts';
-import { Metrics, type MetricsOptions, type ReplicaReading } from '../lib/metrics/metrics.ts';
+import {
+  Metrics,
+  type MetricsOptions,
+  type ReplicaReading,
+  type RequestReading,
+} from '../lib/metrics/metrics.ts';
 
 type Sample = readonly [name: string, labels: Readonly<Record<string, string>>, value: number];
 
@@ -130,8 +135,26 @@ const READING: ReplicaReading = {
 
 function newMetrics(options: Partial<MetricsOptions> & { replicas?: () => ReplicaReading[] } = {}): Metrics {
   const { replicas = () => [], ...rest } = options;
-  const readings = { replicas, concurrency: () => [{ service: '/budgeting', held: 7 }] };
+  const readings = {
+    replicas,
+    concurrency: () => [{ service: '/budgeting', held: 7, limit: 10 }],
+    globalLimit: () => 100,
+    storeUp: async () => true,
+  };
   return new Metrics({ readings, processMetrics: false, ...rest });
+}
+
+/** A request of the service, with whatever matters to the test. */
+function completed(part: Partial<RequestReading> = {}): RequestReading {
+  return {
+    service: '/budgeting',
+    method: 'GET',
+    status: 200,
+    port: 'external',
+    origin: 'upstream',
+    seconds: 0.02,
+    ...part,
+  };
 }
 
 describe('Metrics', () => {
@@ -139,14 +162,16 @@ describe('Metrics', () => {
     const text = await newMetrics().registry.metrics();
     const names = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => `${type} ${name}`);
     expect(names).toEqual([
+      'counter gateway_metrics_folded_total',
       'counter gateway_requests_total',
-      'histogram gateway_request_duration_seconds',
       'counter gateway_request_timeouts_total',
+      'counter gateway_errors_total',
       'counter gateway_lb_requests_total',
       'counter gateway_failovers_total',
       'counter gateway_registry_errors_total',
       'counter gateway_registry_calls_dropped_total',
       'counter gateway_circuit_breaker_failures_total',
+      'counter gateway_circuit_breaker_trips_total',
       'counter gateway_circuit_breaker_rejected_total',
       'counter gateway_cache_hits_total',
       'counter gateway_cache_misses_total',
@@ -155,12 +180,16 @@ describe('Metrics', () => {
       'counter gateway_jwt_validation_success_total',
       'counter gateway_jwt_validation_errors_total',
       'counter gateway_concurrency_limit_reached_total',
-      'counter gateway_errors_total',
+      'histogram gateway_request_duration_seconds',
       'gauge gateway_lb_instance_load',
       'gauge gateway_lb_instance_in_flight',
       'gauge gateway_lb_instance_health',
       'gauge gateway_circuit_breaker_state',
       'gauge gateway_concurrent_requests',
+      'gauge gateway_concurrency_limit',
+      'gauge gateway_global_concurrency_limit',
+      'gauge gateway_store_up',
+      'gauge gateway_build_info',
     ]);
   });
 
@@ -168,16 +197,16 @@ describe('Metrics', () => {
     'counts %s by its name',
     async (method) => {
       const metrics = newMetrics();
-      metrics.requestCompleted('/budgeting', method, 200, 'external', 0.02);
+      metrics.requestCompleted(completed({ method }));
       expect(await samplesOf(metrics.registry, 'gateway_requests_total')).toEqual([
-        [{ service: '/budgeting', method, status: '200', port: 'external' }, 1],
+        [{ service: '/budgeting', method, status: '200', port: 'external', origin: 'upstream' }, 1],
       ]);
     },
   );
 
   it.each(['TRACE', 'PROPFIND', 'get', 'constructor', ''])('counts %p as OTHER', async (method) => {
     const metrics = newMetrics();
-    metrics.requestCompleted('/budgeting', method, 200, 'external', 0.02);
+    metrics.requestCompleted(completed({ method }));
     const [[labels] = []] = await samplesOf(metrics.registry, 'gateway_requests_total');
     expect(labels?.method).toBe('OTHER');
   });
@@ -185,7 +214,7 @@ describe('Metrics', () => {
   it('sorts durations into buckets', async () => {
     const metrics = newMetrics();
     for (const seconds of [0.0009, 0.02, 31]) {
-      metrics.requestCompleted('/budgeting', 'GET', 200, 'internal', seconds);
+      metrics.requestCompleted(completed({ seconds }));
     }
     const buckets = await samplesOf(metrics.registry, 'gateway_request_duration_seconds_bucket');
     const at = (le: string) => buckets.find(([labels]) => labels.le === le)?.[1];
@@ -210,16 +239,120 @@ describe('Metrics', () => {
     expect(await values('gateway_circuit_breaker_state')).toEqual([[READING.instance, 1]]);
   });
 
-  it('reads how many requests are under way', async () => {
-    expect(await samplesOf(newMetrics().registry, 'gateway_concurrent_requests')).toEqual([
+  it('reads how many requests are under way, and may be', async () => {
+    const { registry } = newMetrics();
+    expect(await samplesOf(registry, 'gateway_concurrent_requests')).toEqual([
       [{ service: '/budgeting' }, 7],
     ]);
+    expect(await samplesOf(registry, 'gateway_concurrency_limit')).toEqual([[{ service: '/budgeting' }, 10]]);
+    expect(await samplesOf(registry, 'gateway_global_concurrency_limit')).toEqual([[{}, 100]]);
   });
 
-  it('bounds every counter', async () => {
-    const metrics = newMetrics({ maxSeries: 10 });
-    for (let i = 0; i < 100; i += 1) metrics.lbRequests.count('/budgeting', `replica-${i}`);
-    expect(await samplesOf(metrics.registry, 'gateway_lb_requests_total')).toHaveLength(10);
+  it('tells what runs, and whether the store is there', async () => {
+    const { registry } = newMetrics({ version: '1.2.3' });
+    expect(await samplesOf(registry, 'gateway_build_info')).toEqual([[{ version: '1.2.3' }, 1]]);
+    expect(await samplesOf(registry, 'gateway_store_up')).toEqual([[{}, 1]]);
+  });
+
+  describe('before anything happened', () => {
+    const known = { service: ['/a', '/b'], port: ['external', 'internal'], reason: ['token_missing'] };
+
+    it.each([
+      { name: 'gateway_request_timeouts_total', series: 4 },
+      { name: 'gateway_cache_hits_total', series: 2 },
+      { name: 'gateway_jwt_validation_errors_total', series: 1 },
+      { name: 'gateway_request_duration_seconds_count', series: 4 },
+      // Five answers that somebody waits for, of two services on two ports.
+      { name: 'gateway_requests_total', series: 20 },
+      // Nobody has said which codes there are.
+      { name: 'gateway_errors_total', series: 0 },
+    ])('$name is 0 for what is known', async ({ name, series }) => {
+      const samples = await samplesOf(newMetrics({ known }).registry, name);
+      expect(samples.map(([, value]) => value)).toEqual(new Array(series).fill(0));
+    });
+
+    it('counters of replicas are 0 for those that are there', async () => {
+      let replicas = [READING];
+      const metrics = newMetrics({ known, replicas: () => replicas });
+      const failures = () => samplesOf(metrics.registry, 'gateway_circuit_breaker_failures_total');
+      const labels = { service: '/budgeting', instance: READING.instance };
+      expect(await failures()).toEqual([[labels, 0]]);
+      metrics.breakerFailures.count('/budgeting', READING.instance);
+      replicas = [READING, { ...READING, instance: 'new' }];
+      expect(await failures()).toEqual([
+        [labels, 1],
+        [{ ...labels, instance: 'new' }, 0],
+      ]);
+    });
+
+    it('a replica that left takes its series along', async () => {
+      let replicas = [READING, { ...READING, instance: 'departed' }];
+      const metrics = newMetrics({ known, replicas: () => replicas });
+      metrics.lbRequests.count('/budgeting', 'departed');
+      metrics.breakerTrips.count('/budgeting', 'departed');
+      metrics.cacheHits.count('/budgeting');
+      replicas = [READING];
+      metrics.forgetReplica('/budgeting', 'departed');
+      const text = await metrics.registry.metrics();
+      expect(text).not.toContain('departed');
+      expect(text).toContain(
+        `gateway_lb_requests_total{service="/budgeting",instance="${READING.instance}"} 0`,
+      );
+      expect(text).toContain('gateway_cache_hits_total{service="/budgeting"} 1');
+    });
+
+    it('at most half of the room is taken', async () => {
+      const service = Array.from({ length: 1_000 }, (_, index) => `/${index}`);
+      const metrics = newMetrics({ known: { service }, maxSeries: 10 });
+      expect(await samplesOf(metrics.registry, 'gateway_cache_hits_total')).toHaveLength(5);
+      metrics.cacheHits.count('/999');
+      expect(await samplesOf(metrics.registry, 'gateway_cache_hits_total')).toContainEqual([
+        { service: '/999' },
+        1,
+      ]);
+    });
+  });
+
+  describe('with 100,000 of everything', () => {
+    const MANY = 100_000;
+    const replicas = Array.from({ length: MANY }, (_, index) => ({
+      ...READING,
+      instance: `replica-${index}`,
+      requestCount: 1,
+      healthy: index < MANY - 1,
+    }));
+    const metrics = newMetrics({ replicas: () => replicas });
+    for (let index = 0; index < MANY; index += 1) {
+      const part = { service: `/${index}`, method: `M${index}`, status: 100 + (index % 900) };
+      metrics.requestCompleted(completed(part));
+      metrics.lbRequests.count('/budgeting', `replica-${index}`);
+    }
+    const scraped = metrics.registry.metrics().then(parse);
+    const samplesNamed = async (name: string): Promise<[Record<string, string>, number][]> =>
+      (await scraped).filter(([given]) => given === name).map(([, labels, value]) => [labels, value]);
+    const sumOf = (samples: readonly (readonly [unknown, number])[]) =>
+      samples.reduce((sum, [, value]) => sum + value, 0);
+
+    it.each([
+      'gateway_requests_total',
+      'gateway_request_duration_seconds_count',
+      'gateway_lb_requests_total',
+    ])('%s has 1,000 series and has lost none', async (name) => {
+      const samples = await samplesNamed(name);
+      expect(samples).toHaveLength(1_000);
+      expect(sumOf(samples)).toBe(MANY);
+      const folded = await samplesNamed('gateway_metrics_folded_total');
+      expect(folded).toContainEqual([{ metric: name.replace(/_count$/, '') }, MANY - 999]);
+    });
+
+    it('gauges of replicas have 1,000 series, and the last tells the worst of the rest', async () => {
+      const other = { service: 'other', instance: 'other' };
+      const load = await samplesNamed('gateway_lb_instance_load');
+      expect(load).toHaveLength(1_000);
+      expect(load.at(-1)).toEqual([other, MANY - 999]);
+      const health = await samplesNamed('gateway_lb_instance_health');
+      expect(health.at(-1)).toEqual([other, 0]);
+    });
   });
 
   it("carries Node's own metrics unless told not to", async () => {

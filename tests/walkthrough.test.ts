@@ -4,7 +4,7 @@ import { ensureCommand, INSTALLS_WITHIN_MS } from './support/command.ts';
 import { Shell, startInTerminal, type Terminal } from './support/shell.ts';
 import { matches, readWalkthrough } from './support/walkthrough.ts';
 
-const PAGES = ['README.md', 'docs/walkthrough.md', 'docs/tokens.md'];
+const PAGES = ['README.md', 'docs/walkthrough.md', 'docs/tokens.md', 'docs/troubleshooting.md'];
 /** What the pages ask their readers to have, by Debian package. */
 const COMMANDS = {
   curl: 'curl',
@@ -13,7 +13,10 @@ const COMMANDS = {
   wrk: 'wrk',
   'redis-server': 'redis-server',
   'redis-cli': 'redis-tools',
+  promtool: 'prometheus',
 };
+/** Where docs/troubleshooting.md finds Redis. */
+process.env.REDIS = process.env.TEST_REDIS_URL;
 
 beforeAll(() => {
   for (const [command, debianPackage] of Object.entries(COMMANDS)) ensureCommand(command, debianPackage);

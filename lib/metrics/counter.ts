@@ -1,10 +1,5 @@
 import { Counter, type Registry } from 'prom-client';
-
-/** Between the values of a key: unlike a comma or a newline it stands in no name of a service or replica. */
-const BETWEEN_VALUES = '\0';
-
-/** The value every label gets once a metric has as many series as it may have. */
-export const OVERFLOW = 'other';
+import { fold, isFolded, type LabelValues, type ListSeries, seriesKey } from './series.ts';
 
 export interface CappedCounterOptions<Label extends string> {
   readonly name: string;
@@ -12,6 +7,8 @@ export interface CappedCounterOptions<Label extends string> {
   readonly labels: readonly Label[];
   readonly maxSeries: number;
   readonly registry: Registry;
+  /** Series that are shown as 0 before anything was counted; asked at every scrape. */
+  readonly listSeries?: ListSeries;
 }
 
 interface Series<Label extends string> {
@@ -24,53 +21,85 @@ interface Series<Label extends string> {
  * under `other`. prom-client gets the sums when somebody scrapes.
  */
 export class CappedCounter<Label extends string> {
+  readonly name: string;
   readonly #labels: readonly Label[];
   readonly #maxSeries: number;
+  readonly #listSeries: ListSeries;
   readonly #series = new Map<string, Series<Label>>();
+  #folded = 0;
 
-  constructor({ name, help, labels, maxSeries, registry }: CappedCounterOptions<Label>) {
+  constructor({
+    name,
+    help,
+    labels,
+    maxSeries,
+    registry,
+    listSeries = () => [],
+  }: CappedCounterOptions<Label>) {
+    this.name = name;
     this.#labels = labels;
     this.#maxSeries = maxSeries;
+    this.#listSeries = listSeries;
     const series = this.#series;
+    const begin = () => this.#beginListed();
     new Counter({
       name,
       help,
       labelNames: [...labels],
       registers: [registry],
       collect() {
+        begin();
         this.reset();
         for (const { labels: values, value } of series.values()) this.inc(values, value);
       },
     });
   }
 
+  /** How often something was counted under `other` for want of room. */
+  get folded(): number {
+    return this.#folded;
+  }
+
   /** Counts one under the label values, given in the order of `labels`. */
-  count(...values: readonly string[]): void {
+  count(...values: LabelValues): void {
     this.countMany(1, ...values);
   }
 
-  countMany(amount: number, ...values: readonly string[]): void {
-    const key = values.join(BETWEEN_VALUES);
-    const known = this.#series.get(key);
+  countMany(amount: number, ...values: LabelValues): void {
+    const known = this.#series.get(seriesKey(values));
     if (known) known.value += amount;
-    else this.#add(key, values, amount);
+    else this.#countNew(amount, values);
   }
 
   /** Drops every series whose labels have all of these values: what they stand for is gone. */
-  forget(gone: Partial<Readonly<Record<Label, string>>>): void {
+  forget(gone: Readonly<Record<string, string>>): void {
     const wanted = Object.entries(gone) as [Label, string][];
     for (const [key, { labels }] of this.#series) {
       if (wanted.every(([label, value]) => labels[label] === value)) this.#series.delete(key);
     }
   }
 
-  #add(key: string, values: readonly string[], amount: number): void {
-    const full = this.#series.size >= this.#maxSeries - 1;
-    if (full && values.some((value) => value !== OVERFLOW)) {
-      this.countMany(amount, ...values.map(() => OVERFLOW));
-      return;
+  #countNew(amount: number, values: LabelValues): void {
+    if (this.#series.size < this.#maxSeries - 1 || isFolded(values)) {
+      this.#begin(values).value = amount;
+    } else {
+      this.#folded += amount;
+      this.countMany(amount, ...fold(values));
     }
-    const entries = this.#labels.map((label, index) => [label, values[index]]);
-    this.#series.set(key, { labels: Object.fromEntries(entries), value: amount });
+  }
+
+  /** Half of the room at most: what happens shall not be folded for what may never. */
+  #beginListed(): void {
+    for (const values of this.#listSeries()) {
+      if (this.#series.size >= this.#maxSeries / 2) return;
+      if (!this.#series.has(seriesKey(values))) this.#begin(values);
+    }
+  }
+
+  #begin(values: LabelValues): Series<Label> {
+    const labels = Object.fromEntries(this.#labels.map((label, index) => [label, values[index]]));
+    const series = { labels: labels as Record<Label, string>, value: 0 };
+    this.#series.set(seriesKey(values), series);
+    return series;
   }
 }

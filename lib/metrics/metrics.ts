@@ -1,10 +1,35 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { CappedCounter } from './counter.ts';
+import { collectDefaultMetrics } from 'prom-client';
+import { CappedMetrics } from './capped.ts';
+import type { Reading } from './gauge.ts';
+import { combinations, type LabelValues } from './series.ts';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** 1 ms to 30 s: from a cache hit to the longest deadline anybody sensible sets. */
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Answers that dashboards and alerts wait for: the first of each must be seen as a rise from 0. */
+const AWAITED_ANSWERS = [
+  { method: 'GET', status: '200', origin: 'upstream' },
+  { method: 'GET', status: '500', origin: 'upstream' },
+  { method: 'GET', status: '502', origin: 'gateway' },
+  { method: 'GET', status: '503', origin: 'gateway' },
+  { method: 'GET', status: '504', origin: 'gateway' },
+];
+
+/** Whose status a client got: of the service, stored answers included, of the gateway, or none, having left. */
+export type Origin = 'upstream' | 'gateway' | 'none';
+
+/** A request that is over. */
+export interface RequestReading {
+  readonly service: string;
+  readonly method: string;
+  /** 0 for a client that left before it was answered. */
+  readonly status: number;
+  readonly port: string;
+  readonly origin: Origin;
+  readonly seconds: number;
+}
 
 export interface ReplicaReading {
   readonly service: string;
@@ -19,6 +44,7 @@ export interface ReplicaReading {
 export interface ConcurrencyReading {
   readonly service: string;
   readonly held: number;
+  readonly limit: number;
 }
 
 /** What one place holds of cached answers. */
@@ -32,201 +58,237 @@ export interface CacheReading {
 export interface Readings {
   replicas(): Iterable<ReplicaReading>;
   concurrency(): Iterable<ConcurrencyReading>;
+  /** Permits of all services together. */
+  globalLimit(): number;
+  storeUp(): Promise<boolean>;
   /** Rejects while nobody can tell. */
   cache?(): Promise<Iterable<CacheReading>>;
 }
 
+/** Label values known from the start: a counter all of whose labels are here shows their combinations at 0. */
+export type KnownLabels = Readonly<
+  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'call', readonly string[]>>
+>;
+
 export interface MetricsOptions {
   readonly readings: Readings;
-  /** Series a counter may have before further label values are counted as `other`. Default 1000. */
+  readonly known?: KnownLabels;
+  /** Version of the program, for `gateway_build_info`. */
+  readonly version?: string;
+  /** Series a metric may have before further label values are counted as `other`. Default 1000. */
   readonly maxSeries?: number;
   /** Node's own metrics; off in tests that make many gateways. Default true. */
   readonly processMetrics?: boolean;
 }
 
 /** Every metric of the gateway, under the names its dashboards use. */
-export class Metrics {
-  readonly registry = new Registry();
-  readonly #maxSeries: number;
+export class Metrics extends CappedMetrics {
+  readonly requests = this.counter(
+    'gateway_requests_total',
+    ['service', 'method', 'status', 'port', 'origin'],
+    'Requests answered, and whether the service (upstream) or the gateway settled the status.',
+  );
+  readonly timeouts = this.counter(
+    'gateway_request_timeouts_total',
+    ['service', 'port'],
+    'Requests that ran out of time.',
+  );
+  readonly errors = this.counter(
+    'gateway_errors_total',
+    ['service', 'code', 'port'],
+    'Replies the gateway made itself because of an error.',
+  );
+  readonly lbRequests = this.counter(
+    'gateway_lb_requests_total',
+    ['service', 'instance'],
+    'Requests sent to a replica.',
+  );
+  readonly failovers = this.counter(
+    'gateway_failovers_total',
+    ['service', 'instance'],
+    'Requests tried again at another replica, by the one that gave no answer.',
+  );
+  readonly registryErrors = this.counter(
+    'gateway_registry_errors_total',
+    ['call'],
+    'Calls to the registry that failed.',
+  );
+  readonly registryCallsDropped = this.counter(
+    'gateway_registry_calls_dropped_total',
+    [],
+    'Calls that the registry was away for too long to get.',
+  );
+  readonly breakerFailures = this.counter(
+    'gateway_circuit_breaker_failures_total',
+    ['service', 'instance'],
+    'Failed calls of a replica.',
+  );
+  readonly breakerTrips = this.counter(
+    'gateway_circuit_breaker_trips_total',
+    ['service', 'instance'],
+    'Times the breaker of a replica opened.',
+  );
+  readonly breakerRejected = this.counter(
+    'gateway_circuit_breaker_rejected_total',
+    ['service'],
+    'Requests refused because every breaker was open.',
+  );
+  readonly cacheHits = this.counter('gateway_cache_hits_total', ['service'], 'GETs answered from the cache.');
+  readonly cacheMisses = this.counter(
+    'gateway_cache_misses_total',
+    ['service'],
+    'GETs the cache could not answer.',
+  );
+  readonly cacheErrors = this.counter(
+    'gateway_cache_errors_total',
+    ['service'],
+    'Failures of the store behind the cache.',
+  );
+  readonly jwtGenerated = this.counter(
+    'gateway_jwt_generated_total',
+    [],
+    'Tokens handed out by login and registration.',
+  );
+  readonly jwtAccepted = this.counter('gateway_jwt_validation_success_total', [], 'Tokens accepted.');
+  readonly jwtRejected = this.counter('gateway_jwt_validation_errors_total', ['reason'], 'Tokens refused.');
+  readonly limitReached = this.counter(
+    'gateway_concurrency_limit_reached_total',
+    ['service'],
+    'Requests refused at a concurrency limit.',
+  );
+  readonly #durations = this.histogram({
+    name: 'gateway_request_duration_seconds',
+    help: 'Time from the arrival of a request to the end of its answer.',
+    labels: ['service', 'port'],
+    buckets: LATENCY_BUCKETS_SECONDS,
+  });
 
-  readonly requests;
-  readonly #durations: Histogram<'service' | 'port'>;
-  readonly timeouts;
-  readonly lbRequests;
-  readonly failovers;
-  readonly registryErrors;
-  readonly registryCallsDropped;
-  readonly breakerFailures;
-  readonly breakerRejected;
-  readonly cacheHits;
-  readonly cacheMisses;
-  readonly cacheErrors;
-  readonly jwtGenerated;
-  readonly jwtAccepted;
-  readonly jwtRejected;
-  readonly limitReached;
-  readonly errors;
-
-  constructor({ readings, maxSeries = 1000, processMetrics = true }: Readonly<MetricsOptions>) {
-    this.#maxSeries = maxSeries;
-    this.requests = this.#counter('gateway_requests_total', 'Requests answered.', [
-      'service',
-      'method',
-      'status',
-      'port',
-    ]);
-    this.#durations = new Histogram({
-      name: 'gateway_request_duration_seconds',
-      help: 'Time from the arrival of a request to the end of its answer.',
-      labelNames: ['service', 'port'],
-      buckets: LATENCY_BUCKETS_SECONDS,
-      registers: [this.registry],
+  constructor(options: Readonly<MetricsOptions>) {
+    const { readings, known = {}, version = 'unknown', maxSeries = 1000, processMetrics = true } = options;
+    super({ maxSeries, listSeries: (labels) => knownSeries(labels, known, readings) });
+    this.#replicaGauges(readings);
+    this.#limitGauges(readings);
+    if (readings.cache) this.#cacheGauges(readings.cache);
+    this.gauge({
+      name: 'gateway_store_up',
+      help: 'Whether the store of tokens and answers is reachable (1) or not (0).',
+      labels: [],
+      read: async () => [[Number(await readings.storeUp())]],
     });
-    this.timeouts = this.#counter('gateway_request_timeouts_total', 'Requests that ran out of time.', [
-      'service',
-      'port',
-    ]);
-    this.lbRequests = this.#counter('gateway_lb_requests_total', 'Requests sent to a replica.', [
-      'service',
-      'instance',
-    ]);
-    this.failovers = this.#counter(
-      'gateway_failovers_total',
-      'Requests tried again at another replica, by the one that gave no answer.',
-      ['service', 'instance'],
-    );
-    this.registryErrors = this.#counter(
-      'gateway_registry_errors_total',
-      'Calls to the registry that failed.',
-      ['call'],
-    );
-    this.registryCallsDropped = this.#counter(
-      'gateway_registry_calls_dropped_total',
-      'Calls that the registry was away for too long to get.',
-      [],
-    );
-    this.breakerFailures = this.#counter(
-      'gateway_circuit_breaker_failures_total',
-      'Failed calls of a replica.',
-      ['service', 'instance'],
-    );
-    this.breakerRejected = this.#counter(
-      'gateway_circuit_breaker_rejected_total',
-      'Requests refused because every breaker was open.',
-      ['service'],
-    );
-    this.cacheHits = this.#counter('gateway_cache_hits_total', 'GETs answered from the cache.', ['service']);
-    this.cacheMisses = this.#counter('gateway_cache_misses_total', 'GETs the cache could not answer.', [
-      'service',
-    ]);
-    this.cacheErrors = this.#counter(
-      'gateway_cache_errors_total',
-      'Failures of the store behind the cache.',
-      ['service'],
-    );
-    this.jwtGenerated = this.#counter(
-      'gateway_jwt_generated_total',
-      'Tokens handed out by login and registration.',
-      [],
-    );
-    this.jwtAccepted = this.#counter('gateway_jwt_validation_success_total', 'Tokens accepted.', []);
-    this.jwtRejected = this.#counter('gateway_jwt_validation_errors_total', 'Tokens refused.', ['reason']);
-    this.limitReached = this.#counter(
-      'gateway_concurrency_limit_reached_total',
-      'Requests refused at a concurrency limit.',
-      ['service'],
-    );
-    this.errors = this.#counter(
-      'gateway_errors_total',
-      'Replies the gateway made itself because of an error.',
-      ['service', 'code', 'port'],
-    );
-    this.#gauges(readings);
+    this.gauge({
+      name: 'gateway_build_info',
+      help: 'Always 1; the labels tell what runs.',
+      labels: ['version'],
+      read: () => [[1, version]],
+    });
     if (processMetrics) collectDefaultMetrics({ register: this.registry });
   }
 
-  /** One request is over. `status` 0 stands for a client that left before it was answered. */
-  requestCompleted(service: string, method: string, status: number, port: string, seconds: number): void {
-    this.requests.count(service, METHODS.has(method) ? method : 'OTHER', String(status), port);
-    this.#durations.observe({ service, port }, seconds);
+  requestCompleted({ service, method, status, port, origin, seconds }: RequestReading): void {
+    const known = METHODS.has(method) ? method : 'OTHER';
+    this.requests.count(service, known, String(status), port, origin);
+    this.#durations.observe(seconds, service, port);
   }
 
   /** Drops the series of a replica that has left. */
   forgetReplica(service: string, instance: string): void {
-    for (const counter of [this.lbRequests, this.failovers, this.breakerFailures]) {
-      counter.forget({ service, instance });
+    this.forget({ service, instance });
+  }
+
+  #replicaGauges({ replicas }: Readings): void {
+    for (const { value, ...rest } of REPLICA_GAUGES) {
+      const read = () => Array.from(replicas(), (replica): Reading => [value(replica), ...placeOf(replica)]);
+      this.gauge({ ...rest, labels: ['service', 'instance'], read });
     }
   }
 
-  #counter<const Label extends string>(
-    name: string,
-    help: string,
-    labels: readonly Label[],
-  ): CappedCounter<Label> {
-    return new CappedCounter({ name, help, labels, maxSeries: this.#maxSeries, registry: this.registry });
-  }
-
-  #cacheGauges(read: NonNullable<Readings['cache']>): void {
-    const gauges: [string, string, (reading: CacheReading) => number][] = [
-      ['gateway_cache_entries', 'Keys the cache holds.', ({ entries }) => entries],
-      ['gateway_cache_bytes', 'What they take up.', ({ bytes }) => bytes],
-    ];
-    for (const [name, help, value] of gauges) {
-      new Gauge({
-        name,
-        help,
-        labelNames: ['tier'],
-        registers: [this.registry],
-        async collect() {
-          this.reset();
-          // A store that is away shows in gateway_cache_errors_total; a scrape must not fail for it.
-          for (const reading of await read().catch(() => []))
-            this.set({ tier: reading.tier }, value(reading));
-        },
-      });
+  #cacheGauges(usage: NonNullable<Readings['cache']>): void {
+    for (const { value, ...rest } of CACHE_GAUGES) {
+      // A store that is away shows in gateway_cache_errors_total; a scrape must not fail for it.
+      const read = async () => {
+        const places = await usage().catch(() => []);
+        return Array.from(places, (place): Reading => [value(place), place.tier]);
+      };
+      this.gauge({ ...rest, labels: ['tier'], read });
     }
   }
 
-  #gauges({ replicas, concurrency, cache }: Readings): void {
-    if (cache) this.#cacheGauges(cache);
-    const perReplica: [string, string, (reading: ReplicaReading) => number][] = [
-      ['gateway_lb_instance_load', 'Requests this replica has had.', (replica) => replica.requestCount],
-      ['gateway_lb_instance_in_flight', 'Requests under way at this replica.', (replica) => replica.inFlight],
-      [
-        'gateway_lb_instance_health',
-        'Whether the replica is healthy (1) or not (0).',
-        (replica) => Number(replica.healthy),
-      ],
-      [
-        'gateway_circuit_breaker_state',
-        'Breaker of the replica: 0 closed, 1 open, 2 half-open.',
-        (replica) => replica.breakerState,
-      ],
-    ];
-    const registers = [this.registry];
-    for (const [name, help, value] of perReplica) {
-      new Gauge({
-        name,
-        help,
-        labelNames: ['service', 'instance'],
-        registers,
-        collect() {
-          this.reset();
-          for (const reading of replicas()) {
-            this.set({ service: reading.service, instance: reading.instance }, value(reading));
-          }
-        },
-      });
-    }
-    new Gauge({
+  #limitGauges({ concurrency, globalLimit }: Readings): void {
+    this.gauge({
       name: 'gateway_concurrent_requests',
       help: 'Requests of a service under way on the external port.',
-      labelNames: ['service'],
-      registers,
-      collect() {
-        this.reset();
-        for (const { service, held } of concurrency()) this.set({ service }, held);
-      },
+      labels: ['service'],
+      read: () => Array.from(concurrency(), ({ held, service }): Reading => [held, service]),
+    });
+    this.gauge({
+      name: 'gateway_concurrency_limit',
+      help: 'Requests of a service that may be under way on the external port.',
+      labels: ['service'],
+      read: () => Array.from(concurrency(), ({ limit, service }): Reading => [limit, service]),
+    });
+    this.gauge({
+      name: 'gateway_global_concurrency_limit',
+      help: 'Requests of all services together that may be under way on the external port.',
+      labels: [],
+      read: () => [[globalLimit()]],
     });
   }
+}
+
+interface ReplicaGauge {
+  readonly name: string;
+  readonly help: string;
+  readonly value: (replica: ReplicaReading) => number;
+  readonly combine?: (one: number, another: number) => number;
+}
+
+const REPLICA_GAUGES: readonly ReplicaGauge[] = [
+  {
+    name: 'gateway_lb_instance_load',
+    help: 'Requests this replica has had.',
+    value: ({ requestCount }) => requestCount,
+  },
+  {
+    name: 'gateway_lb_instance_in_flight',
+    help: 'Requests under way at this replica.',
+    value: ({ inFlight }) => inFlight,
+  },
+  {
+    name: 'gateway_lb_instance_health',
+    help: 'Whether the replica is healthy (1) or not (0).',
+    value: ({ healthy }) => Number(healthy),
+    combine: Math.min,
+  },
+  {
+    name: 'gateway_circuit_breaker_state',
+    help: 'Breaker of the replica: 0 closed, 1 open, 2 half-open.',
+    value: ({ breakerState }) => breakerState,
+    combine: Math.max,
+  },
+];
+
+const CACHE_GAUGES = [
+  {
+    name: 'gateway_cache_entries',
+    help: 'Keys the cache holds.',
+    value: ({ entries }: CacheReading) => entries,
+  },
+  { name: 'gateway_cache_bytes', help: 'What they take up.', value: ({ bytes }: CacheReading) => bytes },
+];
+
+function placeOf({ service, instance }: ReplicaReading): [service: string, instance: string] {
+  return [service, instance];
+}
+
+/** What a metric with these labels shows before anything happened: rate() sees no rise without a start. */
+function knownSeries(labels: readonly string[], known: KnownLabels, { replicas }: Readings): LabelValues[] {
+  if (labels.includes('instance')) return Array.from(replicas(), placeOf);
+  if (labels.includes('status')) return awaitedAnswers(known);
+  return combinations(labels.map((label) => known[label as keyof KnownLabels] ?? []));
+}
+
+function awaitedAnswers({ service: services = [], port: ports = [] }: KnownLabels): LabelValues[] {
+  return AWAITED_ANSWERS.flatMap(({ method, status, origin }) =>
+    combinations([services, [method], [status], ports, [origin]]),
+  );
 }

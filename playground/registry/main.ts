@@ -3,7 +3,7 @@ import '../lifeline.ts';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { portFlag } from '../flags.ts';
-import { announce, endOnFault, endWith, listenOnLoopback, stopOnSignal } from '../lifecycle.ts';
+import { announce, endOnFault, endWith, listen, stopOnSignal } from '../lifecycle.ts';
 import { assertFree } from '../ports.ts';
 import { registryApp } from './app.ts';
 import { keepChecking } from './healthChecks.ts';
@@ -14,7 +14,7 @@ async function serveRegistry(wantedPort: number): Promise<void> {
   const stopping = stopOnSignal().signal;
   const replicas = new Replicas();
   const server = createServer(registryApp(replicas));
-  const port = await listenOnLoopback(server, wantedPort);
+  const port = await listen(server, wantedPort);
   announce('The registry', port);
   await keepChecking(replicas, stopping);
   endWith(server);

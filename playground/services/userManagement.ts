@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { Router } from 'express';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
@@ -23,8 +24,10 @@ interface User {
  * Everything is in memory: each replica knows only the users who registered there, and the ready-made one.
  */
 export async function userManagement(env: NodeJS.ProcessEnv): Promise<Service> {
-  const secret = env.JWT_SECRET;
-  if (!secret) throw new Error('userManagement signs tokens: set JWT_SECRET as for the gateway');
+  const secret = env.JWT_SECRET || (await secretIn(env.JWT_SECRET_FILE));
+  if (!secret) {
+    throw new Error('userManagement signs tokens: set JWT_SECRET or JWT_SECRET_FILE as for the gateway');
+  }
   const users = new Map<string, User>();
   const profiles = new Map<string, Record<string, unknown>>();
 
@@ -66,6 +69,11 @@ export async function userManagement(env: NodeJS.ProcessEnv): Promise<Service> {
     res.json({ id, ...profile });
   });
   return { routes };
+}
+
+/** As the gateway reads it, so without the newline that editors put at the end. */
+async function secretIn(path: string | undefined): Promise<string | undefined> {
+  return path && (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
 }
 
 function grant(subject: string, secret: string) {

@@ -36,7 +36,7 @@ it.each(PORTS)('the %s port shows the metrics', async (port) => {
   expect(answer.headers.get('Content-Type')).toContain('text/plain');
   const text = await answer.text();
   expect(text).toContain(
-    'gateway_requests_total{service="/budgeting",method="GET",status="200",port="external"} 1',
+    'gateway_requests_total{service="/budgeting",method="GET",status="200",port="external",origin="upstream"} 1',
   );
   expect(text).toContain(`gateway_lb_instance_load{service="/budgeting",instance="${upstream.url.host}"} 1`);
   for (const name of [

@@ -170,3 +170,39 @@ it('counts every request once, under its own labels', async () => {
   expect(await count({})).toBe(4);
   expect(await own.metric('gateway_request_duration_seconds', { service: '/budgeting' })).toBeGreaterThan(0);
 });
+
+it('tells answers of services from those of the gateway', async () => {
+  await using failing = await startUpstream();
+  await using own = await startGateway({ services: { '/budgeting': [upstream], '/failing': [failing] } });
+  const count = (origin: string, status: string) => own.metric('gateway_requests_total', { origin, status });
+  await fetch(`${own.external}/budgeting/x`, { headers: bearer(token) });
+  await fetch(`${own.external}/budgeting/x`, { headers: bearer(token) });
+  await fetch(`${own.external}/budgeting/x`);
+  await failing[Symbol.asyncDispose]();
+  await fetch(`${own.internal}/internal/failing/x`);
+  await sendRaw(own.external, 'nonsense\r\n\r\n');
+  await eventually('all are counted', async () => (await own.metric('gateway_requests_total')) === 5);
+  // The second came from the cache: it is the service's answer all the same.
+  expect(await count('upstream', '200')).toBe(2);
+  expect(await count('gateway', '401')).toBe(1);
+  expect(await count('gateway', '502')).toBe(1);
+  expect(await count('gateway', '400')).toBe(1);
+  expect(await own.metric('gateway_requests_total', { origin: 'none' })).toBe(0);
+});
+
+it('shows what may come at 0, so that a rate sees the first of it', async () => {
+  await using own = await startGateway({ services: { '/budgeting': [upstream] } });
+  const text = await (await fetch(`${own.internal}/metrics`)).text();
+  const instance = upstream.url.host;
+  for (const series of [
+    'gateway_requests_total{service="/budgeting",method="GET",status="503",port="external",origin="gateway"}',
+    'gateway_request_timeouts_total{service="/budgeting",port="internal"}',
+    'gateway_errors_total{service="/budgeting",code="circuit_open",port="external"}',
+    'gateway_jwt_validation_errors_total{reason="token_revoked"}',
+    `gateway_circuit_breaker_trips_total{service="/budgeting",instance="${instance}"}`,
+    `gateway_lb_requests_total{service="/budgeting",instance="${instance}"}`,
+    'gateway_concurrency_limit_reached_total{service="/budgeting"}',
+  ]) {
+    expect(text).toContain(`\n${series} 0\n`);
+  }
+});

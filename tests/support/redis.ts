@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -7,12 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureCommand } from './command.ts';
 import { eventually } from './eventually.ts';
+import { TiedProcess } from './tiedProcess.ts';
 
 /** Options of redis-server for a server that keeps every acknowledged write across `kill()` and `restart()`. */
 export const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
-
-// The shell outlives its parent just long enough to notice: its stdin closes with it, however it dies.
-const DIE_WITH_PARENT = 'redis-server "$@" & echo $!; exec 2>/dev/null; cat >/dev/null; kill -9 $!; wait $!';
 
 /** A redis-server of its own: a real process on a free port, with its own directory. */
 export interface RedisServer {
@@ -38,7 +35,7 @@ export async function startRedis({ args = [] }: { args?: readonly string[] } = {
   const port = await freePort();
   let running = await launch(port, directory, args);
 
-  const kill = () => endProcess(running.shell);
+  const kill = () => running.kill();
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
@@ -74,32 +71,17 @@ export function ensureRedisBinary(): void {
   ensureCommand('redis-server', 'redis-server', 'install Redis 6 or newer, or set TEST_REDIS_URL');
 }
 
-interface Running {
-  readonly shell: ChildProcess;
-  readonly pid: number;
-}
-
-async function launch(port: number, directory: string, args: readonly string[]): Promise<Running> {
+async function launch(port: number, directory: string, args: readonly string[]): Promise<TiedProcess> {
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
   const logging = ['--logfile', 'redis.log', '--loglevel', 'warning'];
-  const shell = spawn('sh', ['-c', DIE_WITH_PARENT, 'sh', ...settings, ...logging, ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const [line] = await once(shell.stdout, 'data');
+  const running = await TiedProcess.start('redis-server', [...settings, ...logging, ...args]);
   try {
     await eventually(`redis-server answers on port ${port}`, () => answersPing(port));
   } catch (error) {
-    await endProcess(shell);
+    await running.kill();
     throw error;
   }
-  return { shell, pid: Number(line) };
-}
-
-async function endProcess(shell: ChildProcess): Promise<void> {
-  if (shell.exitCode !== null || shell.signalCode !== null) return;
-  const exit = once(shell, 'exit');
-  shell.stdin?.end();
-  await exit;
+  return running;
 }
 
 function answersPing(port: number): Promise<boolean> {

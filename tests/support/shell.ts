@@ -5,7 +5,12 @@ const ROOT = new URL('../..', import.meta.url);
 
 /** A bash that keeps its variables from one command to the next, as a person's does. */
 export class Shell {
-  readonly #bash = spawn('bash', ['-s'], { cwd: ROOT, stdio: ['pipe', 'pipe', 'ignore'] });
+  readonly #bash = spawn('bash', ['-s'], {
+    cwd: ROOT,
+    // Said outright: what a test sets is in a copy of Jest's.
+    env: process.env,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   #output = '';
   #count = 0;
 
@@ -35,6 +40,7 @@ export async function startInTerminal(command: string, ready: string): Promise<T
   // A process group of its own, so that Ctrl-C reaches everything in it and nothing else.
   const child = spawn('bash', ['-c', command], {
     cwd: ROOT,
+    env: process.env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,0 +1,70 @@
+import { Counter, Registry } from 'prom-client';
+import { CappedCounter } from './counter.ts';
+import { type CappedGaugeOptions, cappedGauge } from './gauge.ts';
+import { CappedHistogram, type CappedHistogramOptions } from './histogram.ts';
+import type { LabelValues } from './series.ts';
+
+export interface CappedMetricsOptions {
+  /** Series a metric may have before further label values are counted as `other`. */
+  readonly maxSeries: number;
+  /** The series of a metric with these labels that are shown as 0 before anything happened in them. */
+  readonly listSeries: (labels: readonly string[]) => Iterable<LabelValues>;
+}
+
+/** Metrics that share a registry and a bound. What had to be folded is itself counted, by metric. */
+export class CappedMetrics {
+  readonly registry = new Registry();
+  readonly #options: CappedMetricsOptions;
+  readonly #capped: { readonly name: string; readonly folded: number }[] = [];
+  readonly #counters: CappedCounter<string>[] = [];
+
+  constructor(options: Readonly<CappedMetricsOptions>) {
+    this.#options = options;
+    const capped = this.#capped;
+    new Counter({
+      name: 'gateway_metrics_folded_total',
+      help: 'Counts that went to the series "other" because their metric was full.',
+      labelNames: ['metric'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { name, folded } of capped) this.inc({ metric: name }, folded);
+      },
+    });
+  }
+
+  protected counter<const Label extends string>(
+    name: string,
+    labels: readonly Label[],
+    help: string,
+  ): CappedCounter<Label> {
+    const counter = new CappedCounter({ name, help, labels, ...this.#shared(labels) });
+    this.#capped.push(counter);
+    this.#counters.push(counter);
+    return counter;
+  }
+
+  protected histogram<const Label extends string>(
+    options: Omit<CappedHistogramOptions<Label>, 'maxSeries' | 'registry' | 'listSeries'>,
+  ): CappedHistogram<Label> {
+    const histogram = new CappedHistogram({ ...options, ...this.#shared(options.labels) });
+    this.#capped.push(histogram);
+    return histogram;
+  }
+
+  protected gauge<const Label extends string>(
+    options: Omit<CappedGaugeOptions<Label>, 'maxSeries' | 'registry'>,
+  ): void {
+    cappedGauge({ ...options, ...this.#shared(options.labels) });
+  }
+
+  /** Drops the series of every counter whose labels have all of these values: what they stand for is gone. */
+  protected forget(gone: Readonly<Record<string, string>>): void {
+    for (const counter of this.#counters) counter.forget(gone);
+  }
+
+  #shared(labels: readonly string[]) {
+    const { maxSeries, listSeries } = this.#options;
+    return { maxSeries, registry: this.registry, listSeries: () => listSeries(labels) };
+  }
+}

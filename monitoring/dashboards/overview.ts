@@ -1,0 +1,336 @@
+import type { Dashboard } from '@grafana/schema';
+import { dashboard, labelVariable, type Row } from './dashboard.ts';
+import { JOB, OVERVIEW_DASHBOARD, SELECTED, SELECTED_SERVICE } from './names.ts';
+import { graph, stat, timeline } from './panels.ts';
+import { BREAKER_STATES, errorShare, HEALTH, latencyQuantile, PERCENT_STEPS, perSecond } from './shared.ts';
+
+/** What an operator looks at first: is anything wrong, since when, and where. */
+const GOLDEN_SIGNALS: Row = {
+  title: 'Golden signals',
+  width: 3,
+  height: 4,
+  panels: [
+    stat({
+      title: 'Traffic',
+      description: 'Requests answered per second.',
+      unit: 'reqps',
+      queries: [{ expr: perSecond('gateway_requests_total', SELECTED), legend: 'requests' }],
+    }),
+    stat({
+      title: 'Errors',
+      description: 'Share of requests answered with a 5xx, by whoever.',
+      unit: 'percent',
+      queries: [{ expr: errorShare(SELECTED), legend: '5xx' }],
+      thresholds: PERCENT_STEPS,
+    }),
+    stat({
+      title: 'Latency P95',
+      description: 'Nineteen of twenty requests were over within this time.',
+      unit: 's',
+      queries: [{ expr: latencyQuantile(0.95, SELECTED), legend: 'P95' }],
+      thresholds: [
+        [null, 'green'],
+        [0.5, 'orange'],
+        [1, 'red'],
+      ],
+    }),
+    stat({
+      title: 'Saturation',
+      description: 'How much of its concurrency limit the busiest service uses. At 100 % users get 429.',
+      unit: 'percent',
+      max: 100,
+      queries: [
+        {
+          expr: `100 * max(gateway_concurrent_requests{${SELECTED_SERVICE}} / gateway_concurrency_limit{${SELECTED_SERVICE}})`,
+          legend: 'busiest service',
+        },
+      ],
+      thresholds: [
+        [null, 'green'],
+        [70, 'orange'],
+        [90, 'red'],
+      ],
+    }),
+    stat({
+      title: 'Breakers open',
+      description: 'Replicas that are kept from requests because they failed.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `count(gateway_circuit_breaker_state{${SELECTED_SERVICE}} > 0) or vector(0)`,
+          legend: 'open',
+        },
+      ],
+      thresholds: [
+        [null, 'green'],
+        [1, 'red'],
+      ],
+    }),
+    stat({
+      title: 'Replicas unhealthy',
+      description: 'Replicas that the registry calls unhealthy.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `count(gateway_lb_instance_health{${SELECTED_SERVICE}} == 0) or vector(0)`,
+          legend: 'unhealthy',
+        },
+      ],
+      thresholds: [
+        [null, 'green'],
+        [1, 'red'],
+      ],
+    }),
+    stat({
+      title: 'Store',
+      description: 'Redis, or the embedded store: without it no token can be checked for revocation.',
+      unit: 'short',
+      queries: [{ expr: 'min(gateway_store_up)', legend: 'store' }],
+      words: { 0: ['DOWN', 'red'], 1: ['up', 'green'] },
+    }),
+    stat({
+      title: 'Gateways',
+      description: 'Gateways that Prometheus reaches.',
+      unit: 'short',
+      queries: [{ expr: `sum(up{${JOB}})`, legend: 'up' }],
+      thresholds: [
+        [null, 'red'],
+        [1, 'green'],
+      ],
+    }),
+  ],
+};
+
+const REQUESTS: Row = {
+  title: 'Requests',
+  width: 8,
+  height: 9,
+  panels: [
+    graph({
+      title: 'Request Rate',
+      description: 'Requests per second, by service and method.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: perSecond('gateway_requests_total', SELECTED, 'service, method'),
+          legend: '{{service}} {{method}}',
+        },
+      ],
+      stacked: true,
+      leadsToService: true,
+    }),
+    graph({
+      title: 'Error Rate',
+      description:
+        '5xx per second: upstream ones came from the service, gateway ones the gateway made itself.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: perSecond('gateway_requests_total', `${SELECTED},status=~"5.."`, 'service, origin'),
+          legend: '{{service}} ({{origin}})',
+        },
+      ],
+      stacked: true,
+      leadsToService: true,
+    }),
+    graph({
+      title: 'Request Latency',
+      description: 'From the arrival of a request to the end of its answer.',
+      unit: 's',
+      queries: [0.5, 0.95, 0.99].map((quantile) => ({
+        expr: latencyQuantile(quantile, SELECTED),
+        legend: `P${quantile * 100}`,
+      })),
+      thresholds: [
+        [null, 'green'],
+        [1, 'red'],
+      ],
+    }),
+  ],
+};
+
+const REPLICAS: Row = {
+  title: 'Services and their replicas',
+  width: 8,
+  height: 9,
+  panels: [
+    graph({
+      title: 'Load Balancer Distribution',
+      description: 'Requests per second that each replica is sent. Lines of one service should lie together.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: perSecond('gateway_lb_requests_total', SELECTED_SERVICE, 'service, instance'),
+          legend: '{{service}} {{instance}}',
+        },
+      ],
+      leadsToService: true,
+    }),
+    timeline({
+      title: 'Instance Health Status',
+      description: 'What the registry says of each replica.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `min by (service, instance) (gateway_lb_instance_health{${SELECTED_SERVICE}})`,
+          legend: '{{service}} {{instance}}',
+        },
+      ],
+      words: HEALTH,
+    }),
+    timeline({
+      title: 'Circuit Breaker Status',
+      description: 'Open: the replica failed and gets nothing. Half-open: one request tries it.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `max by (service, instance) (gateway_circuit_breaker_state{${SELECTED_SERVICE}})`,
+          legend: '{{service}} {{instance}}',
+        },
+      ],
+      words: BREAKER_STATES,
+    }),
+    graph({
+      title: 'Circuit Breaker Events',
+      description: 'Failed calls, trips, and requests refused because every breaker of the service was open.',
+      unit: 'ops',
+      queries: [
+        {
+          expr: perSecond('gateway_circuit_breaker_failures_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}} failures',
+        },
+        {
+          expr: perSecond('gateway_circuit_breaker_trips_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}} trips',
+        },
+        {
+          expr: perSecond('gateway_circuit_breaker_rejected_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}} rejected',
+        },
+      ],
+      leadsToService: true,
+    }),
+    graph({
+      title: 'Concurrent Requests',
+      description: 'Users’ requests under way, by service.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `sum by (service) (gateway_concurrent_requests{${SELECTED_SERVICE}})`,
+          legend: '{{service}}',
+        },
+      ],
+      leadsToService: true,
+    }),
+    graph({
+      title: 'Refused at a Limit',
+      description: '429 per second: more requests at a time than PER_SERVICE_LIMIT or GLOBAL_CONCURRENCY.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: perSecond('gateway_concurrency_limit_reached_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}}',
+        },
+      ],
+      leadsToService: true,
+    }),
+  ],
+};
+
+const GATEWAY: Row = {
+  title: 'What the gateway does itself',
+  width: 6,
+  height: 8,
+  panels: [
+    graph({
+      title: 'Cache Performance',
+      description: 'GETs answered from the cache, those that were not, and the share of hits at the right.',
+      unit: 'reqps',
+      queries: [
+        { expr: perSecond('gateway_cache_hits_total', SELECTED_SERVICE), legend: 'hits' },
+        { expr: perSecond('gateway_cache_misses_total', SELECTED_SERVICE), legend: 'misses' },
+        { expr: perSecond('gateway_cache_errors_total', SELECTED_SERVICE), legend: 'errors' },
+        {
+          expr: `100 * ${perSecond('gateway_cache_hits_total', SELECTED_SERVICE)} / (${perSecond('gateway_cache_hits_total', SELECTED_SERVICE)} + ${perSecond('gateway_cache_misses_total', SELECTED_SERVICE)})`,
+          legend: 'hit rate',
+        },
+      ],
+      percentages: ['hit rate'],
+    }),
+    graph({
+      title: 'JWT Operations',
+      description: 'Tokens handed out at login, accepted, and refused with the reason.',
+      unit: 'ops',
+      queries: [
+        { expr: perSecond('gateway_jwt_generated_total'), legend: 'generated' },
+        { expr: perSecond('gateway_jwt_validation_success_total'), legend: 'accepted' },
+        { expr: perSecond('gateway_jwt_validation_errors_total', '', 'reason'), legend: '{{reason}}' },
+      ],
+    }),
+    graph({
+      title: 'Replies of the Gateway',
+      description: 'What the gateway refused or could not do, by the `code` that clients see.',
+      unit: 'reqps',
+      queries: [{ expr: `${perSecond('gateway_errors_total', SELECTED, 'code')} > 0`, legend: '{{code}}' }],
+      stacked: true,
+    }),
+    graph({
+      title: 'Timeouts',
+      description: 'Requests that REQUEST_TIMEOUT ended, by service.',
+      unit: 'reqps',
+      queries: [
+        { expr: perSecond('gateway_request_timeouts_total', SELECTED, 'service'), legend: '{{service}}' },
+      ],
+      leadsToService: true,
+    }),
+    graph({
+      title: 'CPU',
+      description: 'Cores used. A gateway is one thread: near 1 it is full.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `sum by (gateway) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval]))`,
+          legend: '{{gateway}}',
+        },
+      ],
+      thresholds: [
+        [null, 'green'],
+        [0.8, 'red'],
+      ],
+    }),
+    graph({
+      title: 'Memory',
+      description: 'Resident memory of the process, and the part of it that is JavaScript heap in use.',
+      unit: 'bytes',
+      queries: [
+        { expr: `process_resident_memory_bytes{${JOB}}`, legend: '{{gateway}} resident' },
+        { expr: `nodejs_heap_size_used_bytes{${JOB}}`, legend: '{{gateway}} heap' },
+      ],
+    }),
+    graph({
+      title: 'Event Loop Lag P99',
+      description: 'How late timers run. Above 100 ms every request waits: add a gateway.',
+      unit: 's',
+      queries: [{ expr: `nodejs_eventloop_lag_p99_seconds{${JOB}}`, legend: '{{gateway}}' }],
+      thresholds: [
+        [null, 'green'],
+        [0.1, 'red'],
+      ],
+    }),
+    graph({
+      title: 'Versions',
+      description: 'Gateways running, by version: two lines during an upgrade.',
+      unit: 'short',
+      queries: [{ expr: 'sum by (version) (gateway_build_info)', legend: '{{version}}' }],
+      stacked: true,
+    }),
+  ],
+};
+
+export const overview: Dashboard = dashboard({
+  uid: OVERVIEW_DASHBOARD,
+  title: 'PAD FAF Gateway - Overview',
+  description: 'All services behind the gateway. Click a line to see its service alone.',
+  variables: [labelVariable('service', 'many'), labelVariable('port', 'many')],
+  rows: [GOLDEN_SIGNALS, REQUESTS, REPLICAS, GATEWAY],
+});

@@ -1,0 +1,238 @@
+import type { Dashboard } from '@grafana/schema';
+import { dashboard, labelVariable, type Row } from './dashboard.ts';
+import { SELECTED, SELECTED_SERVICE, SERVICE_DASHBOARD } from './names.ts';
+import { graph, stat, timeline } from './panels.ts';
+import { BREAKER_STATES, errorShare, HEALTH, latencyQuantile, PERCENT_STEPS, perSecond } from './shared.ts';
+
+const NOW: Row = {
+  title: '$service now',
+  width: 4,
+  height: 4,
+  panels: [
+    stat({
+      title: 'Traffic',
+      description: 'Requests answered per second.',
+      unit: 'reqps',
+      queries: [{ expr: perSecond('gateway_requests_total', SELECTED), legend: 'requests' }],
+    }),
+    stat({
+      title: 'Errors of the service',
+      description: 'Share of requests that the service itself answered with a 5xx.',
+      unit: 'percent',
+      queries: [{ expr: errorShare(`${SELECTED},origin="upstream"`), legend: '5xx' }],
+      thresholds: PERCENT_STEPS,
+    }),
+    stat({
+      title: 'Latency P95',
+      description: 'Nineteen of twenty requests were over within this time.',
+      unit: 's',
+      queries: [{ expr: latencyQuantile(0.95, SELECTED), legend: 'P95' }],
+      thresholds: [
+        [null, 'green'],
+        [0.5, 'orange'],
+        [1, 'red'],
+      ],
+    }),
+    stat({
+      title: 'Limit in use',
+      description: 'Share of the concurrency limit that is taken, in the fullest gateway.',
+      unit: 'percent',
+      max: 100,
+      queries: [
+        {
+          expr: `100 * max(gateway_concurrent_requests{${SELECTED_SERVICE}} / gateway_concurrency_limit{${SELECTED_SERVICE}})`,
+          legend: 'in use',
+        },
+      ],
+      thresholds: [
+        [null, 'green'],
+        [70, 'orange'],
+        [90, 'red'],
+      ],
+    }),
+    stat({
+      title: 'Replicas in use',
+      description:
+        'Replicas that are healthy and whose breaker is closed, as the gateway that knows fewest sees it.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `count(max by (instance) (gateway_circuit_breaker_state{${SELECTED_SERVICE}}) == 0 and min by (instance) (gateway_lb_instance_health{${SELECTED_SERVICE}}) == 1) or vector(0)`,
+          legend: 'in use',
+        },
+      ],
+      thresholds: [
+        [null, 'red'],
+        [1, 'green'],
+      ],
+    }),
+    stat({
+      title: 'Cache hit rate',
+      description: 'Share of GETs that the service was spared.',
+      unit: 'percent',
+      max: 100,
+      queries: [
+        {
+          expr: `100 * ${perSecond('gateway_cache_hits_total', SELECTED_SERVICE)} / (${perSecond('gateway_cache_hits_total', SELECTED_SERVICE)} + ${perSecond('gateway_cache_misses_total', SELECTED_SERVICE)} > 0) or vector(0)`,
+          legend: 'hit rate',
+        },
+      ],
+    }),
+  ],
+};
+
+const OVER_TIME: Row = {
+  title: 'Requests',
+  width: 8,
+  height: 9,
+  panels: [
+    graph({
+      title: 'Answers',
+      description: 'Requests per second by status, and whether service or gateway settled it.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: `${perSecond('gateway_requests_total', SELECTED, 'status, origin')} > 0`,
+          legend: '{{status}} ({{origin}})',
+        },
+      ],
+      stacked: true,
+    }),
+    graph({
+      title: 'Latency by Port',
+      description: 'P50 and P95, users and services apart.',
+      unit: 's',
+      queries: [0.5, 0.95].map((quantile) => ({
+        expr: latencyQuantile(quantile, SELECTED, 'port'),
+        legend: `P${quantile * 100} {{port}}`,
+      })),
+    }),
+    graph({
+      title: 'Replies of the Gateway',
+      description: 'Why the gateway answered in the service’s stead, by the `code` that clients see.',
+      unit: 'reqps',
+      queries: [{ expr: `${perSecond('gateway_errors_total', SELECTED, 'code')} > 0`, legend: '{{code}}' }],
+      stacked: true,
+    }),
+  ],
+};
+
+const REPLICAS: Row = {
+  title: 'Replicas',
+  width: 8,
+  height: 9,
+  panels: [
+    graph({
+      title: 'Requests by Replica',
+      description: 'Requests per second that each replica is sent.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: perSecond('gateway_lb_requests_total', SELECTED_SERVICE, 'instance'),
+          legend: '{{instance}}',
+        },
+      ],
+    }),
+    graph({
+      title: 'In Flight by Replica',
+      description: 'Requests under way at each replica, of users and services.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `sum by (instance) (gateway_lb_instance_in_flight{${SELECTED_SERVICE}})`,
+          legend: '{{instance}}',
+        },
+      ],
+    }),
+    graph({
+      title: 'Imbalance',
+      description: 'Standard deviation of the requests that replicas have had: lower is better.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `stddev by (service) (sum by (service, instance) (gateway_lb_instance_load{${SELECTED_SERVICE}}))`,
+          legend: 'standard deviation',
+        },
+      ],
+    }),
+    timeline({
+      title: 'Instance Health Status',
+      description: 'What the registry says of each replica.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `min by (service, instance) (gateway_lb_instance_health{${SELECTED_SERVICE}})`,
+          legend: '{{instance}}',
+        },
+      ],
+      words: HEALTH,
+    }),
+    timeline({
+      title: 'Circuit Breaker Status',
+      description: 'Open: the replica failed and gets nothing. Half-open: one request tries it.',
+      unit: 'short',
+      queries: [
+        {
+          expr: `max by (service, instance) (gateway_circuit_breaker_state{${SELECTED_SERVICE}})`,
+          legend: '{{instance}}',
+        },
+      ],
+      words: BREAKER_STATES,
+    }),
+    graph({
+      title: 'Failures by Replica',
+      description: 'Failed calls per second; enough of them within the window open the breaker.',
+      unit: 'ops',
+      queries: [
+        {
+          expr: perSecond('gateway_circuit_breaker_failures_total', SELECTED_SERVICE, 'instance'),
+          legend: '{{instance}}',
+        },
+      ],
+    }),
+  ],
+};
+
+const LIMITS_AND_CACHE: Row = {
+  title: 'Limits and cache',
+  width: 8,
+  height: 8,
+  panels: [
+    graph({
+      title: 'Concurrent Requests',
+      description: 'Users’ requests under way, and how many may be.',
+      unit: 'short',
+      queries: [
+        { expr: `sum(gateway_concurrent_requests{${SELECTED_SERVICE}})`, legend: 'under way' },
+        { expr: `sum(gateway_concurrency_limit{${SELECTED_SERVICE}})`, legend: 'limit' },
+      ],
+    }),
+    graph({
+      title: 'Refused and Timed Out',
+      description: '429 at the limit, and requests that REQUEST_TIMEOUT ended, per second.',
+      unit: 'reqps',
+      queries: [
+        { expr: perSecond('gateway_concurrency_limit_reached_total', SELECTED_SERVICE), legend: '429' },
+        { expr: perSecond('gateway_request_timeouts_total', SELECTED), legend: '504' },
+      ],
+    }),
+    graph({
+      title: 'Cache Performance',
+      description: 'GETs answered from the cache, and those that were not.',
+      unit: 'reqps',
+      queries: [
+        { expr: perSecond('gateway_cache_hits_total', SELECTED_SERVICE), legend: 'hits' },
+        { expr: perSecond('gateway_cache_misses_total', SELECTED_SERVICE), legend: 'misses' },
+        { expr: perSecond('gateway_cache_errors_total', SELECTED_SERVICE), legend: 'errors' },
+      ],
+    }),
+  ],
+};
+
+export const service: Dashboard = dashboard({
+  uid: SERVICE_DASHBOARD,
+  title: 'PAD FAF Gateway - Service',
+  description: 'One service behind the gateway, down to its replicas.',
+  variables: [labelVariable('service', 'one'), labelVariable('port', 'many')],
+  rows: [NOW, OVER_TIME, REPLICAS, LIMITS_AND_CACHE],
+});

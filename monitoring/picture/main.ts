@@ -1,0 +1,78 @@
+// `npm run docs:dashboard` draws docs/dashboard.png: the overview with the data of a minute and a half of real traffic.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startBrowser } from '../../tests/support/browser.ts';
+import { fill, panelsOf, readDashboard } from '../../tests/support/expressions.ts';
+import { startPlayground } from '../../tests/support/playground.ts';
+import { type PrometheusServer, type Series, startPrometheus } from '../../tests/support/prometheus.ts';
+import { faultyTraffic, ordinaryTraffic, TRAFFIC_FLAGS, Traffic } from '../../tests/support/traffic.ts';
+import { dashboardPage, panelKey } from './page.ts';
+import type { Span } from './svg.ts';
+
+const PICTURE = join(import.meta.dirname, '../../docs/dashboard.png');
+const VARIABLES = { service: '.*', port: '.*', __rate_interval: '6s' };
+const SECONDS = 90;
+const USERS = 4;
+/** When what goes wrong goes wrong: the last time is not over when the picture is taken. */
+const FAULTS_AT_SECONDS = [15, 82];
+
+const playground = await startPlayground(TRAFFIC_FLAGS, {
+  REQUEST_TIMEOUT: '1s',
+  CIRCUIT_BREAKER_COOLDOWN: '10s',
+  GET_CACHE_TTL: '2s',
+  LOG_LEVEL: 'error',
+});
+const target = new URL(playground.urls.internal ?? '').host;
+const prometheus = await startPrometheus({ targets: [target], scrapeEveryMs: 500 });
+
+try {
+  const startSeconds = Date.now() / 1000;
+  await traffic(SECONDS);
+  const span = { startSeconds: startSeconds + 5, endSeconds: Date.now() / 1000 };
+  writeFileSync(PICTURE, await picture(await page(prometheus, span)));
+} finally {
+  await prometheus.stop();
+  await playground.stop();
+}
+
+async function traffic(seconds: number): Promise<void> {
+  const endsAt = performance.now() + seconds * 1000;
+  const users = Array.from({ length: USERS }, async (_, index) => {
+    const traffic = new Traffic(playground.urls);
+    while (performance.now() < endsAt) {
+      await ordinaryTraffic(traffic, await traffic.logIn(), 4 + index);
+      await sleep(150 * index);
+    }
+  });
+  const faults = FAULTS_AT_SECONDS.map(async (at) => {
+    await sleep(at * 1000);
+    const traffic = new Traffic(playground.urls);
+    const token = await traffic.logIn();
+    for (const _ of [1, 2, 3]) await faultyTraffic(traffic, token);
+  });
+  await Promise.all([...users, ...faults]);
+}
+
+async function page(server: PrometheusServer, span: Span): Promise<string> {
+  const dashboard = readDashboard('overview');
+  const answers = new Map<string, Series[][]>();
+  const ask = (expr: unknown) =>
+    server.queryRange(fill(String(expr), VARIABLES), { ...span, stepSeconds: 0.5 });
+  for (const panel of panelsOf(dashboard)) {
+    answers.set(panelKey(panel), await Promise.all((panel.targets ?? []).map(({ expr }) => ask(expr))));
+  }
+  for (const annotation of dashboard.annotations?.list ?? []) {
+    if ('expr' in annotation) answers.set(`annotation ${annotation.name}`, [await ask(annotation.expr)]);
+  }
+  return dashboardPage(dashboard, answers, span);
+}
+
+async function picture(html: string): Promise<Buffer> {
+  await using browser = await startBrowser();
+  const view = await browser.open('about:blank');
+  await view.setViewportSize({ width: 1616, height: 1000 });
+  await view.setContent(html);
+  // Awaited: the browser closes with this function.
+  return await view.screenshot({ fullPage: true });
+}

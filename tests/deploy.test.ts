@@ -1,0 +1,243 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import { loadSettings } from '../config/config.ts';
+import { BUILT_IN_SERVICES } from '../config/services.ts';
+import { listVariables } from '../config/variables.ts';
+import { CATALOGUE, registryNameOf } from '../playground/catalogue.ts';
+import { type ComposeService, networksOf, readCompose, schemaErrors } from './support/compose.ts';
+import { readDockerfile } from './support/dockerfile.ts';
+import { invalidities, type Manifest, misspellings, readManifests } from './support/manifests.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const STACKS = ['docker-compose.yaml', 'docker-compose.swarm.yml'] as const;
+const MANIFESTS = ['deploy/kubernetes/gateway.yaml', 'deploy/kubernetes/monitoring.yaml'];
+
+const compose = readCompose('docker-compose.yaml');
+const serviceNamed = (name: string) => compose.services[name] as ComposeService;
+const monitoring = (path: string) => parse(readFileSync(join(ROOT, 'monitoring', path), 'utf8'));
+
+/** The settings that a deployment's variables make, or an error that lists what is wrong. */
+function settingsFrom(env: Readonly<Record<string, string>>) {
+  return loadSettings(
+    { NODE_ENV: 'production', ...env },
+    () => 'c2VjcmV0IG9mIGEgZGVwbG95bWVudCBpbiB0aGlzIHRlc3Q=',
+  );
+}
+
+describe.each(STACKS)('%s', (path) => {
+  const stack = readCompose(path);
+  const services = Object.entries(stack.services);
+
+  it('is what the Compose Specification knows', () => {
+    expect(schemaErrors(stack)).toEqual([]);
+    // Were the check blind, it would not see this either.
+    expect(schemaErrors({ ...stack, services: { a: { portz: [] } as never } })).not.toEqual([]);
+  });
+
+  it('uses only networks, volumes and secrets that it names', () => {
+    for (const [name, service] of services) {
+      expect({ name, unknown: networksOf(service).filter((one) => !(one in stack.networks)) }).toEqual({
+        name,
+        unknown: [],
+      });
+      for (const secret of service.secrets ?? []) expect(Object.keys(stack.secrets)).toContain(secret);
+      for (const [from = ''] of (service.volumes ?? []).map((volume) => volume.split(':'))) {
+        if (from.startsWith('.'))
+          expect({ from, exists: existsSync(join(ROOT, from)) }).toEqual({ from, exists: true });
+        else expect(Object.keys(stack.volumes)).toContain(from);
+      }
+    }
+  });
+
+  it('reads only secrets that the service is given', () => {
+    for (const [name, { environment = {}, command = [], secrets = [] }] of services) {
+      const read = JSON.stringify([environment, command]).matchAll(/\/run\/secrets\/(\w+)/g);
+      for (const [, secret = ''] of read)
+        expect({ name, secrets }).toEqual({ name, secrets: expect.arrayContaining([secret]) });
+    }
+  });
+
+  it('gives the gateway variables that it knows and accepts', () => {
+    const env = stack.services['api-gateway']?.environment ?? {};
+    const known = listVariables().map(([, variable]) => variable.name);
+    expect(Object.keys(env).filter((name) => !known.includes(name))).toEqual([]);
+    // To YAML 100 is a number; a container gets text.
+    const texts = Object.entries(env).map(([name, value]) => [name, String(value)]);
+    const settings = settingsFrom(Object.fromEntries(texts));
+    expect(settings.redisUrl).toContain('@redis:6379');
+    expect(settings.serviceDiscovery).toEqual({ kind: 'http', url: 'http://service-discovery:9000' });
+  });
+
+  it('publishes the external port and never the internal one', () => {
+    const published = services.flatMap(([, { ports = [] }]) => ports);
+    expect(stack.services['api-gateway']?.ports).toEqual(['8000:8000']);
+    expect(published.filter((port) => /\b8001\b/.test(port))).toEqual([]);
+  });
+
+  it('waits longer than the gateway drains before it kills it', () => {
+    const seconds = Number.parseInt(stack.services['api-gateway']?.stop_grace_period ?? '', 10);
+    expect(seconds * 1000).toBeGreaterThan(settingsFrom({ JWT_SECRET_FILE: 'x' }).drainTimeoutMs);
+  });
+});
+
+describe('docker-compose.yaml', () => {
+  it('builds targets that the Dockerfile has', () => {
+    const targets = readDockerfile(join(ROOT, 'Dockerfile')).map(({ name }) => name);
+    for (const { build } of Object.values(compose.services))
+      if (build) expect(targets).toContain(build.target);
+  });
+
+  it('waits only for services that it has, and that say whether they are healthy', () => {
+    for (const { depends_on = {} } of Object.values(compose.services)) {
+      for (const name of Object.keys(depends_on)) {
+        const { healthcheck, build } = serviceNamed(name);
+        expect({ name, checked: Boolean(healthcheck ?? build?.target === 'gateway') }).toEqual({
+          name,
+          checked: true,
+        });
+      }
+    }
+  });
+
+  it.each(CATALOGUE.map(({ name }) => name))('runs %s where the gateway looks for it', (name) => {
+    const host = `${registryNameOf(name)}-service`;
+    const { command = [], healthcheck } = serviceNamed(host);
+    const port = command[command.indexOf('--port') + 1];
+    expect(command.slice(0, 3)).toEqual(['playground/serve.ts', '--service', name]);
+    expect(existsSync(join(ROOT, command[0] ?? ''))).toBe(true);
+    const [upstream] = BUILT_IN_SERVICES.find(({ path }) => path === `/${name}`)?.upstreams ?? [];
+    expect(upstream).toBe(`http://${host}:${port}`);
+    expect(healthcheck?.test.at(-1)).toContain(`127.0.0.1:${port}/health`);
+    expect(command.at(-1)).toBe(serviceNamed('api-gateway').environment?.SERVICE_DISCOVERY_URL);
+    // `--scale` gives containers names of its own.
+    expect(serviceNamed(host)).not.toHaveProperty('container_name');
+    expect(serviceNamed(host)).not.toHaveProperty('ports');
+  });
+
+  it('keeps services and Redis on networks without a way out', () => {
+    for (const name of ['services', 'store', 'monitoring'])
+      expect(compose.networks[name]?.internal).toBe(true);
+    expect(networksOf(serviceNamed('redis'))).toEqual(['store']);
+    expect(networksOf(serviceNamed('budgeting-service'))).toEqual(['services']);
+  });
+
+  it('gives Prometheus the name that it looks gateways up by', () => {
+    const [job] = monitoring('prometheus.yml').scrape_configs;
+    const { networks } = serviceNamed('api-gateway');
+    const aliases = Array.isArray(networks) ? [] : Object(networks).services.aliases;
+    expect(job.dns_sd_configs[0].names).toEqual(aliases);
+    expect(job.dns_sd_configs[0].port).toBe(settingsFrom({ JWT_SECRET_FILE: 'x' }).internalPort);
+    expect(networksOf(serviceNamed('prometheus'))).toContain('services');
+  });
+
+  it('mounts what Prometheus and Grafana are told to read', () => {
+    const { volumes = [], command = [] } = serviceNamed('prometheus');
+    expect(command[0]).toBe('--config.file=/etc/prometheus/prometheus.yml');
+    expect(volumes).toContain('./monitoring/rules:/etc/prometheus/rules:ro');
+    const [datasource] = monitoring('grafana/provisioning/datasources/prometheus.yml').datasources;
+    expect(Object.keys(compose.services)).toContain(new URL(datasource.url).hostname);
+    expect(datasource.jsonData.timeInterval).toBe(monitoring('prometheus.yml').global.scrape_interval);
+    const [provider] = monitoring('grafana/provisioning/dashboards/gateway.yml').providers;
+    const [mount = ''] = serviceNamed('grafana').volumes ?? [];
+    const [from = '', to = ''] = mount.split(':');
+    expect(existsSync(join(ROOT, provider.options.path.replace(to, from), 'overview.json'))).toBe(true);
+  });
+
+  it('says how to make each secret that it reads from a file', () => {
+    const text = readFileSync(join(ROOT, 'docker-compose.yaml'), 'utf8');
+    for (const [name, { file }] of Object.entries(compose.secrets)) {
+      expect(file).toBe(`./secrets/${name}.txt`);
+      expect(text.slice(0, text.indexOf('services:'))).toContain(name);
+    }
+    expect(readFileSync(join(ROOT, '.gitignore'), 'utf8')).toContain('/secrets/\n');
+  });
+});
+
+describe('the Kubernetes manifests', () => {
+  const manifests = MANIFESTS.flatMap(readManifests);
+  const ofKind = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
+  const one = (kind: string) => ofKind(kind)[0] as Manifest;
+  const pod = one('Deployment').spec.template;
+  const [container] = pod.spec.containers;
+
+  it.each(manifests)('$kind $metadata.name is valid', async (manifest) => {
+    expect(await invalidities(manifest)).toBeUndefined();
+  });
+
+  it('have no field that Kubernetes does not know', async () => {
+    expect(await misspellings(manifests)).toBe('');
+    const misspelt = { ...one('Service'), spec: { selektor: {} } };
+    expect(await misspellings([misspelt])).toContain('selektor');
+  }, 30_000);
+
+  it('select the pods that they mean', () => {
+    const { labels } = pod.metadata;
+    expect(one('Deployment').spec.selector.matchLabels).toEqual(labels);
+    for (const { spec } of ofKind('Service')) expect(spec.selector).toEqual(labels);
+    expect(one('PodDisruptionBudget').spec.selector.matchLabels).toEqual(labels);
+    expect(one('NetworkPolicy').spec.podSelector.matchLabels).toEqual(labels);
+    expect(one('HorizontalPodAutoscaler').spec.scaleTargetRef.name).toBe(one('Deployment').metadata.name);
+    const scraped = one('ServiceMonitor').spec.selector.matchLabels;
+    expect(
+      ofKind('Service').find(({ metadata }) => metadata.name === 'gateway-internal')?.metadata,
+    ).toMatchObject({
+      labels: scraped,
+    });
+  });
+
+  it('name ports that the container has', () => {
+    const { externalPort, internalPort } = settingsFrom({ JWT_SECRET_FILE: 'x' });
+    expect(container.ports).toEqual([
+      { name: 'http', containerPort: externalPort },
+      { name: 'internal', containerPort: internalPort },
+    ]);
+    const used = [
+      ...ofKind('Service').flatMap(({ spec }) =>
+        spec.ports.map(({ targetPort }: { targetPort: string }) => targetPort),
+      ),
+      container.livenessProbe.httpGet.port,
+      container.readinessProbe.httpGet.port,
+      ...one('NetworkPolicy').spec.ingress.flatMap(({ ports }: { ports: { port: string }[] }) =>
+        ports.map(({ port }) => port),
+      ),
+    ];
+    expect(new Set(used)).toEqual(new Set(['http', 'internal']));
+  });
+
+  it('close the internal port to all but pods that say so, and Prometheus', () => {
+    const rules = one('NetworkPolicy').spec.ingress;
+    const open = rules.filter((rule: object) => !('from' in rule));
+    expect(open.flatMap(({ ports }: { ports: { port: string }[] }) => ports.map(({ port }) => port))).toEqual(
+      ['http'],
+    );
+    const outside = ofKind('Service').find(({ metadata }) => metadata.name === 'gateway');
+    expect(outside?.spec.ports).toHaveLength(1);
+    for (const { spec } of ofKind('Service')) expect(spec.type ?? 'ClusterIP').toBe('ClusterIP');
+  });
+
+  it('give the gateway settings that it accepts, and time to drain', () => {
+    const env = one('ConfigMap').data;
+    const known = listVariables().map(([, variable]) => variable.name);
+    expect(Object.keys(env).filter((name) => !known.includes(name))).toEqual([]);
+    const { drainTimeoutMs } = settingsFrom(env);
+    const { preStop } = container.lifecycle;
+    expect(pod.spec.terminationGracePeriodSeconds * 1000).toBeGreaterThan(
+      drainTimeoutMs + preStop.sleep.seconds * 1000,
+    );
+    const [secrets] = container.volumeMounts;
+    for (const path of [env.JWT_SECRET_FILE, env.REDIS_PASSWORD_FILE])
+      expect(path).toContain(`${secrets.mountPath}/`);
+  });
+
+  it('call the job as alerts and dashboards do, and keep `instance` for replicas', () => {
+    const [endpoint] = one('ServiceMonitor').spec.endpoints;
+    const [job] = monitoring('prometheus.yml').scrape_configs;
+    expect(endpoint.honorLabels).toBe(job.honor_labels);
+    expect(endpoint.relabelings).toContainEqual({ targetLabel: 'job', replacement: job.job_name });
+    expect(endpoint.relabelings.map(({ targetLabel }: { targetLabel: string }) => targetLabel)).toContain(
+      job.relabel_configs[0].target_label,
+    );
+  });
+});
