@@ -11,6 +11,8 @@ const config: Config = {
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
   // On two cores: while one file waits for a process that it has started, two others go on.
   maxWorkers: 3,
+  // How long a test may take says nothing about the gateway: it is for those that hang.
+  testTimeout: 20_000,
 };
 
 export default config;

@@ -26,6 +26,7 @@ type Ingredient =
   | 'redisUsername'
   | 'redisPassword'
   | 'redisPasswordFile'
+  | 'serviceDiscoveryTokenFile'
   | 'servicesFile';
 
 /**
@@ -83,6 +84,7 @@ function assemble(values: Values, services: readonly Service[]): Settings {
     redisUsername,
     redisPassword,
     redisPasswordFile,
+    serviceDiscoveryTokenFile,
     servicesFile,
     ...direct
   } = values;

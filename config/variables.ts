@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../lib/auth/algorithms.ts';
 import { addressList, host, httpUrl, redisAddress } from './addresses.ts';
+import { discoveryAddress } from './discovery.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
 import { maskAll, maskCredentials } from './problems.ts';
@@ -333,12 +334,40 @@ export const variables = {
     default: '30s',
     description: 'Time an open breaker keeps requests away before it tries one.',
   },
-  serviceDiscoveryUrl: {
+  breakerShared: {
+    name: 'BREAKER_SHARED',
+    kind: kinds.flag,
+    default: 'true',
+    description:
+      'Tells the other gateways on the same Redis when a breaker opens or closes, and opens a breaker when they say so.',
+  },
+  slowStartMs: {
+    name: 'SLOW_START',
+    kind: kinds.durationOrZero,
+    default: '5s',
+    description:
+      'Time in which a replica that joins or comes back under load gets up to its full part of it. 0: at once.',
+  },
+  serviceDiscovery: {
     name: 'SERVICE_DISCOVERY_URL',
-    kind: httpUrl,
+    kind: discoveryAddress,
     unset: 'none',
     description:
-      'The registry that lists replicas under `/services`. Not set: the upstreams of each service. This version does not ask it yet.',
+      "Who lists replicas: the stack's registry (`http://service-discovery:9000`), DNS (`dns://tasks.{name}-service`) or Consul (`consul://consul:8500`). Not set: the upstreams of each service.",
+  },
+  serviceDiscoveryToken: {
+    name: 'SERVICE_DISCOVERY_TOKEN',
+    kind: kinds.text('a token'),
+    unset: 'none',
+    description: 'The ACL token for Consul.',
+    mask: maskAll,
+    file: 'SERVICE_DISCOVERY_TOKEN_FILE',
+  },
+  serviceDiscoveryTokenFile: {
+    name: 'SERVICE_DISCOVERY_TOKEN_FILE',
+    kind: filePath,
+    unset: 'none',
+    description: 'A file holding the token instead, such as a Docker secret.',
   },
   serviceRefreshIntervalMs: {
     name: 'SERVICE_REFRESH_INTERVAL',

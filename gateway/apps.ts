@@ -6,8 +6,21 @@ import { errorReplies } from './errors.ts';
 import type { Parts } from './parts.ts';
 import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
-import { admit, authenticate, balance, breaker, cache, deadline, forward, type Stage } from './stages.ts';
+import {
+  admit,
+  authenticate,
+  balance,
+  breaker,
+  cache,
+  deadline,
+  failover,
+  forward,
+  type Stage,
+} from './stages.ts';
 import { wellKnown } from './wellKnown.ts';
+
+/** One try at one replica. Failover may run it a second time, for another replica. */
+export const attempt: readonly Stage[] = [balance, breaker, forward];
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
 export const externalChain: readonly Stage[] = [
@@ -15,13 +28,11 @@ export const externalChain: readonly Stage[] = [
   admit, // before authenticate: a flood of bad tokens costs permits, not signatures
   authenticate, // before cache: entries belong to an identity
   cache, // before balance: a hit calls nobody
-  balance,
-  breaker,
-  forward,
+  failover(attempt),
 ];
 
 /** What a service's request to another meets: no limits, no tokens, no cache. */
-export const internalChain: readonly Stage[] = [deadline, balance, breaker, forward];
+export const internalChain: readonly Stage[] = [deadline, failover(attempt)];
 
 /** Port 8000, for users. */
 export function externalApp(parts: Parts): Express {

@@ -7,6 +7,8 @@ export interface BreakerLogOptions {
   readonly metrics: Metrics;
   readonly threshold: number;
   readonly windowMs: number;
+  /** Whether a replica whose breaker trips is reported to a registry. */
+  readonly deregisters: boolean;
 }
 
 /** The replica a breaker stands in front of, as the log names it. */
@@ -18,8 +20,9 @@ export interface BreakerSubject {
 }
 
 /** Counts and logs what happens to breakers, in the original's words: people grep for them. */
-export function breakerLog({ logger, metrics, threshold, windowMs }: BreakerLogOptions) {
+export function breakerLog({ logger, metrics, threshold, windowMs, deregisters }: BreakerLogOptions) {
   const window = (windowMs / 1000).toFixed(2);
+  const tripped = deregisters ? ' - deregistering' : '';
 
   return (event: BreakerEvent, { service, replicaId, origin }: BreakerSubject): void => {
     const details = { service, replica: replicaId };
@@ -30,9 +33,14 @@ export function breakerLog({ logger, metrics, threshold, windowMs }: BreakerLogO
         `🔔 Circuit Breaker: Service ${origin} failure ${count} (window: ${window} seconds)`,
         details,
       );
-    } else if (event.to === 'open') {
-      logger.error(`🚨 CIRCUIT BREAKER TRIPPED for ${origin}`, details);
-    } else {
+    } else if (event.kind === 'transition' && event.hinted) {
+      logger.warn(`Circuit Breaker: Service ${origin} is ${event.to}: another gateway said so`, details);
+    } else if (event.kind === 'transition' && event.to === 'open') {
+      logger.error(
+        `🚨 CIRCUIT BREAKER TRIPPED for ${origin}${event.from === 'closed' ? tripped : ''}`,
+        details,
+      );
+    } else if (event.kind === 'transition') {
       logger.info(`Circuit Breaker: Service ${origin} is ${event.to}`, details);
     }
   };

@@ -24,16 +24,13 @@ export class Gateway {
 
   /** Listens on both ports and resolves to those really taken; rejects when one is not free, or after `stop`. */
   async start(): Promise<{ externalPort: number; internalPort: number }> {
-    const { settings, logger, readiness } = this.parts;
+    const { settings, logger, readiness, registry, breakerNews } = this.parts;
+    if (settings.breakerShared) await breakerNews.listen();
+    registry.start();
     const { externalHost, internalHost } = settings;
     const externalPort = await listen(this.#external, 'EXTERNAL', settings.externalPort, externalHost);
     const internalPort = await listen(this.#internal, 'INTERNAL', settings.internalPort, internalHost);
     readiness.listening();
-    if (settings.serviceDiscoveryUrl !== undefined) {
-      logger.warn(
-        'SERVICE_DISCOVERY_URL is set, but no registry is asked yet: the upstreams of the settings are used',
-      );
-    }
     logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
       externalPort,
       internalPort,
@@ -48,7 +45,8 @@ export class Gateway {
   }
 
   async #drain(): Promise<void> {
-    const { settings, logger, readiness, clock, transport, stores, stopKeys } = this.parts;
+    const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys } =
+      this.parts;
     readiness.drain();
     logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
     const outOfTime = new AbortController();
@@ -59,6 +57,11 @@ export class Gateway {
     await Promise.all([this.#external.drain(outOfTime.signal), this.#internal.drain(outOfTime.signal)]);
     cancel();
     stopKeys();
+    await registry.stop();
+    for (const { replicas, watchdog } of services) {
+      replicas.dispose();
+      watchdog.dispose();
+    }
     await Promise.all([transport.destroy(), stores.close()]);
     logger.info('Drained');
   }

@@ -5,11 +5,10 @@ import type { Authenticator } from '../lib/auth/authenticator.ts';
 import type { Revocations } from '../lib/auth/revocations.ts';
 import type { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
 import type { Verify } from '../lib/auth/verifier.ts';
-import { CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
-import { CircuitBreakers } from '../lib/circuitbreaker/breakers.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
 import { Limiter } from '../lib/concurrency/limiter.ts';
-import { Replica, ReplicaPool } from '../lib/loadbalancer/pool.ts';
+import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
+import type { Watchdog } from '../lib/loadbalancer/watchdog.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { Metrics } from '../lib/metrics/metrics.ts';
 import type { TrustsPeer } from '../lib/proxy/forwarded.ts';
@@ -17,14 +16,19 @@ import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
 import { createAuth } from './authParts.ts';
-import { type BreakerSubject, breakerLog } from './breakerLog.ts';
+import { BreakerNews } from './breakerNews.ts';
 import { Readiness } from './readiness.ts';
+import { createRegistry, type Registry } from './registry.ts';
+import type { ServiceReplicas } from './replicas.ts';
+import { serviceReplicas, watchdog } from './serviceReplicas.ts';
 import { storeErrorLog, storeStateLog } from './storeLog.ts';
 
 /** One service with what the gateway keeps for it. */
 export interface ServiceParts {
   readonly settings: Service;
-  readonly replicas: ReplicaPool;
+  readonly replicas: ServiceReplicas;
+  readonly watchdog: Watchdog;
+  readonly retryBudget: RetryBudget;
   readonly limiter: Limiter;
 }
 
@@ -43,7 +47,8 @@ export interface Parts {
   /** Ends what fetches keys in the background. */
   readonly stopKeys: () => void;
   readonly services: readonly ServiceParts[];
-  readonly breakers: CircuitBreakers;
+  readonly registry: Registry;
+  readonly breakerNews: BreakerNews;
   readonly gatewayLimiter: Limiter;
   readonly upgrades: Limiter;
   readonly transport: Transport;
@@ -81,62 +86,45 @@ export async function createParts({
     onError: logStoreError,
     onStateChange: storeStateLog(logger),
   });
-  const services = settings.services.map((service) => serviceParts(service, settings, random));
-  const metrics = new Metrics({ readings: readings(services, (id) => breakers.for(id)) });
-  const breakers = createBreakers({ settings, logger, metrics, services, clock });
+  const services: ServiceParts[] = [];
+  const metrics = new Metrics({ readings: readings(services) });
+  const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
+  const registry = createRegistry({ settings, services, metrics, logger, clock });
+  const breakerNews = new BreakerNews({
+    store: stores.tokens,
+    replicasOf: (path) => services.find((service) => service.settings.path === path)?.replicas,
+    onError: logStoreError,
+  });
+  const known = { settings, logger, metrics, transport, registry, breakerNews, clock, random };
+  const replicasFor = serviceReplicas(known);
+  for (const service of settings.services) {
+    const replicas = replicasFor(service);
+    services.push({
+      settings: service,
+      replicas,
+      watchdog: watchdog(service, replicas, known),
+      retryBudget: new RetryBudget(),
+      limiter: new Limiter({ limit: service.concurrency, queue: settings.concurrencyQueue }),
+    });
+  }
   return {
     settings,
     clock,
     logger,
     metrics,
     stores,
-    readiness: new Readiness(stores),
+    readiness: new Readiness(stores, registry),
     ...createAuth({ settings, stores, clock, logger, logStoreError }),
     services,
-    breakers,
+    registry,
+    breakerNews,
     gatewayLimiter: new Limiter({ limit: settings.globalConcurrency, queue: settings.concurrencyQueue }),
     upgrades: new Limiter({ limit: settings.maxUpgrades }),
-    transport: new Transport({ connectTimeoutMs: settings.requestTimeoutMs }),
+    transport,
     trustsPeer: trusts(settings.trustedProxies),
     onContent,
     logStoreError,
   };
-}
-
-function serviceParts(service: Service, { concurrencyQueue }: Settings, random: () => number): ServiceParts {
-  const replicas = service.upstreams.map((origin) => Replica.at(origin));
-  return {
-    settings: service,
-    replicas: new ReplicaPool({ service: service.path, replicas, random }),
-    limiter: new Limiter({ limit: service.concurrency, queue: concurrencyQueue }),
-  };
-}
-
-interface BreakerParts extends Pick<Parts, 'settings' | 'logger' | 'metrics' | 'services' | 'clock'> {}
-
-function createBreakers({ settings, logger, metrics, services, clock }: BreakerParts): CircuitBreakers {
-  const threshold = settings.circuitBreakerThreshold;
-  const windowMs = settings.circuitBreakerWindowMs;
-  const cooldownMs = settings.circuitBreakerCooldownMs;
-  const log = breakerLog({ logger, metrics, threshold, windowMs });
-  return new CircuitBreakers((replicaId) => {
-    const subject = subjectOf(services, replicaId);
-    return new CircuitBreaker({
-      threshold,
-      windowMs,
-      cooldownMs,
-      clock,
-      onEvent: (event) => log(event, subject),
-    });
-  });
-}
-
-function subjectOf(services: readonly ServiceParts[], replicaId: string): BreakerSubject {
-  for (const { settings, replicas } of services) {
-    const replica = replicas.replicas.find(({ id }) => id === replicaId);
-    if (replica) return { service: settings.path, replicaId, origin: replica.url.origin };
-  }
-  return { service: 'none', replicaId, origin: replicaId };
 }
 
 function trusts(proxies: readonly string[]): TrustsPeer {
@@ -148,17 +136,17 @@ function trusts(proxies: readonly string[]): TrustsPeer {
 const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
 
 /** What the gauges show when somebody scrapes. */
-function readings(services: readonly ServiceParts[], breakerOf: (replicaId: string) => CircuitBreaker) {
+function readings(services: readonly ServiceParts[]) {
   return {
     replicas: () =>
       services.flatMap(({ settings, replicas }) =>
-        replicas.replicas.map(({ id, requestCount, inFlight, healthy }) => ({
+        replicas.pool.replicas.map(({ id, requestCount, inFlight, healthy }) => ({
           service: settings.path,
           instance: id,
           requestCount,
           inFlight,
           healthy,
-          breakerState: BREAKER_STATE[breakerOf(id).state],
+          breakerState: BREAKER_STATE[replicas.breakerState(id)],
         })),
       ),
     concurrency: () =>

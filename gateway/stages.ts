@@ -5,9 +5,12 @@ import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
 import { concurrency } from '../lib/concurrency/middleware.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { failover as tryAgain } from '../lib/loadbalancer/failover.ts';
 import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
+import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
+import { compose } from './compose.ts';
 import type { Parts, ServiceParts } from './parts.ts';
 import type { Port } from './port.ts';
 
@@ -70,23 +73,45 @@ export const cache: Stage = ({ parts: { settings, stores, metrics, clock, logSto
   });
 };
 
-export const balance: Stage = ({ parts: { breakers, metrics, logger }, service: { settings, replicas } }) =>
-  balanceLoad({
-    pool: replicas,
-    eligible: (replica) => breakers.for(replica.id).admits,
-    noneEligible: (healthy) => {
-      for (const { url } of healthy) {
-        logger.warn(`⚡ Circuit breaker OPEN for ${url.origin} - request rejected (fail-fast)`);
-      }
-      metrics.breakerRejected.count(settings.path);
-      return new CircuitOpenError(Math.min(...healthy.map(({ id }) => breakers.for(id).retryAfterMs)));
-    },
-    onSelected: ({ id }) => metrics.lbRequests.count(settings.path, id),
-  });
+/** Runs `tryStages` for one replica and, where that can do no harm, once more for another. */
+export function failover(tryStages: readonly Stage[]): Stage {
+  return function failover(context) {
+    const { parts, service } = context;
+    const { path } = service.settings;
+    return tryAgain({
+      pool: service.replicas.pool,
+      budget: service.retryBudget,
+      attempt: compose(tryStages.map((stage) => stage(context))),
+      isUnanswered: (error) => error instanceof UpstreamUnreachableError,
+      onFailover: ({ target }, error) => {
+        parts.metrics.failovers.count(path, target.id);
+        parts.logger.debug(`Failover: trying another replica than ${target.url.origin}`, { error });
+      },
+    });
+  };
+}
 
-export const breaker: Stage = ({ parts: { breakers, metrics }, service: { settings } }) =>
+export const balance: Stage = ({ parts, service: { settings, replicas, watchdog } }) => {
+  const { metrics, logger, registry } = parts;
+  return balanceLoad({
+    pool: replicas.pool,
+    allSuspended: (suspended) => {
+      const { replica, retryAfterMs } = replicas.nextTrial(suspended);
+      logger.warn(`⚡ Circuit breaker OPEN for ${replica.url.origin} - request rejected (fail-fast)`);
+      metrics.breakerRejected.count(settings.path);
+      return new CircuitOpenError(retryAfterMs);
+    },
+    onSelected: (replica, attempt) => {
+      metrics.lbRequests.count(settings.path, replica.id);
+      if (replica.listed) registry.increment(replica.id);
+      watchdog.watch(replica, attempt);
+    },
+  });
+};
+
+export const breaker: Stage = ({ parts: { metrics }, service: { settings, replicas } }) =>
   circuitBreaker({
-    breakerFor: (res) => breakers.for(exchangeOf(res).attempt?.target.id ?? settings.name),
+    breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.id ?? settings.name),
     onRejected: () => metrics.breakerRejected.count(settings.path),
   });
 

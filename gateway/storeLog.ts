@@ -1,18 +1,11 @@
 import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { StoreStateChange } from '../lib/store/redis.ts';
+import { sparingly } from './sparingly.ts';
 
-/** A store that is away fails for every request: one line in this time says so. */
-const EVERY_MS = 10_000;
-
-/** Logs a store error at most once in ten seconds. */
+/** Logs store errors, at most one in ten seconds. */
 export function storeErrorLog(logger: Logger, clock: Clock): (error: Error) => void {
-  let nextAtMs = 0;
-  return (error) => {
-    if (clock.now() < nextAtMs) return;
-    nextAtMs = clock.now() + EVERY_MS;
-    logger.warn('The store does not answer', { error });
-  };
+  return sparingly(clock, (error) => logger.warn('The store does not answer', { error }));
 }
 
 /** Says when Redis is lost and when it is back: between the two every use of it fails at once. */

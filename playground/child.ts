@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { isMessage } from './messages.ts';
+import { freeze, type Thaw } from './freeze.ts';
+import { type Instruction, isMessage, type PlaygroundMessage } from './messages.ts';
 
 const LAST_LINES_KEPT = 15;
 /** Node keeps here what it has compiled: the processes load the same modules, at every start. */
@@ -45,6 +46,9 @@ export class Child {
   readonly exited: Promise<Exit>;
   readonly #process: ChildProcess;
   readonly #lastLines: string[] = [];
+  #thaw: Thaw | undefined;
+  #isDismissed = false;
+  #exit: Exit | undefined;
 
   constructor({ name, module, args = [], execArgv = [], env, onLine }: ChildOptions) {
     this.name = name;
@@ -56,11 +60,20 @@ export class Child {
       detached: true,
     });
     this.exited = exitOf(this.#process);
+    void this.exited.then((exit) => {
+      this.#exit = exit;
+      return this.thaw();
+    });
     for (const output of [this.#process.stdout, this.#process.stderr]) this.#follow(output, onLine);
   }
 
   get pid(): number {
     return this.#process.pid ?? 0;
+  }
+
+  /** How it ended, if it has. */
+  get exit(): Exit | undefined {
+    return this.#exit;
   }
 
   /** What it wrote last, oldest first, without blank lines. */
@@ -70,11 +83,35 @@ export class Child {
 
   /** The port it listens on, once it says so. Rejects with `ChildDiedError` if it ends first. */
   async listening(): Promise<number> {
-    const said = Promise.withResolvers<number>();
-    this.#process.on('message', (message: unknown) => {
-      if (isMessage('listening', message)) said.resolve(message.port);
-    });
-    return Promise.race([said.promise, this.died()]);
+    return (await this.#said('listening')).port;
+  }
+
+  /** Tells a replica something; resolves when that is done. Rejects with `ChildDiedError` if it ends first. */
+  async tell(instruction: Instruction): Promise<void> {
+    const done = this.#said('done');
+    // One that cannot be told any more is about to end, which `done` rejects with.
+    this.#process.send(instruction, () => {});
+    await done;
+  }
+
+  /** Halts it, until it is thawed or the playground ends. */
+  async freeze(): Promise<void> {
+    this.#thaw = await freeze(this.pid);
+  }
+
+  /** Lets it go on, if it is frozen. */
+  async thaw(): Promise<void> {
+    await this.#thaw?.();
+    this.#thaw = undefined;
+  }
+
+  /** From here on its end is no failure. */
+  dismiss(): void {
+    this.#isDismissed = true;
+  }
+
+  get isDismissed(): boolean {
+    return this.#isDismissed;
   }
 
   /** Never resolves; rejects with `ChildDiedError` when the process ends. */
@@ -84,6 +121,7 @@ export class Child {
 
   /** Asks it to end, and insists after `graceMs`. Resolves when it has ended. */
   async stop(graceMs: number): Promise<void> {
+    this.dismiss();
     this.#process.kill('SIGTERM');
     const insist = setTimeout(() => this.kill(), graceMs);
     await this.exited;
@@ -92,7 +130,24 @@ export class Child {
 
   /** Ends it at once. */
   kill(): void {
+    this.dismiss();
     this.#process.kill('SIGKILL');
+  }
+
+  /** The next message of this type. Rejects with `ChildDiedError` if it ends first. */
+  async #said<T extends PlaygroundMessage['type']>(
+    type: T,
+  ): Promise<Extract<PlaygroundMessage, { type: T }>> {
+    const said = Promise.withResolvers<Extract<PlaygroundMessage, { type: T }>>();
+    const onMessage = (message: unknown) => {
+      if (isMessage(type, message)) said.resolve(message);
+    };
+    this.#process.on('message', onMessage);
+    try {
+      return await Promise.race([said.promise, this.died()]);
+    } finally {
+      this.#process.off('message', onMessage);
+    }
   }
 
   #follow(output: Readable | null, onLine: (line: string) => void): void {

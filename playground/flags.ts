@@ -43,7 +43,7 @@ export interface Flags {
   readonly redisUrl?: string;
 }
 
-/** A flag that cannot be understood; the message says what is accepted. */
+/** A flag or another word of a command that cannot be understood; the message says what is accepted. */
 export class FlagError extends Error {
   override readonly name = 'FlagError';
 }

@@ -9,10 +9,10 @@ const STOP_GRACE_MS = 3000;
 const KEEP_ALIVE_MS = 75_000;
 
 /** Aborted by SIGTERM or Ctrl-C. */
-export function stoppingSignal(): AbortSignal {
+export function stopOnSignal(): AbortController {
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
-  return stopping.signal;
+  return stopping;
 }
 
 /** Resolves with the port, once the server takes requests from this machine. */

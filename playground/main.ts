@@ -1,6 +1,7 @@
 // Runs services, registry and gateway until Ctrl-C: npm run playground -- --help
 import './lifeline.ts';
 import { ChildDiedError } from './child.ts';
+import { CommandError } from './control/command.ts';
 import { FlagError, HELP, parseFlags } from './flags.ts';
 import { tellParent } from './messages.ts';
 import { Playground } from './playground.ts';
@@ -37,6 +38,7 @@ async function run(playground: Playground): Promise<never> {
   print(`\n${table(urls, playground.pids)}\n`);
   print(`${headline('Try:')}\n${curlLines(urls)}\n`);
   print(headline('The playground is ready. Ctrl-C stops it.'));
+  print('npm run playground:ctl -- --help tells how to break things.');
   tellParent({ type: 'ready', urls, pids: playground.pids });
   return playground.gatewayDied();
 }
@@ -44,8 +46,10 @@ async function run(playground: Playground): Promise<never> {
 /** What is not already on the screen. */
 function complaintOf(error: unknown): string | undefined {
   if (error instanceof ChildDiedError) return undefined;
-  const isExpected = error instanceof TakenPortsError || error instanceof RedisAbsentError;
-  return isExpected ? error.message : String(error instanceof Error ? error.stack : error);
+  const isExpected = [TakenPortsError, RedisAbsentError, CommandError].some((type) => error instanceof type);
+  return isExpected && error instanceof Error
+    ? error.message
+    : String(error instanceof Error ? error.stack : error);
 }
 
 async function main(): Promise<number> {

@@ -1,10 +1,27 @@
 import type { ServiceName } from './catalogue.ts';
+import type { Faults } from './faults.ts';
 
 /** Sent by a service or the registry to the playground, once, when it takes requests. */
 export interface ListeningMessage {
   readonly type: 'listening';
   /** The port really taken, which matters when 0 was asked for. */
   readonly port: number;
+}
+
+/** Sent by the playground to a replica, which answers `done` and misbehaves so from then on. */
+export interface FaultsMessage {
+  readonly type: 'faults';
+  readonly faults: Faults;
+}
+
+/** Sent by the playground to a replica, which answers `done` as soon as the registry has let it go. */
+export interface LeaveMessage {
+  readonly type: 'leave';
+}
+
+/** Sent by a replica to the playground: what it was told to do last is done. */
+export interface DoneMessage {
+  readonly type: 'done';
 }
 
 /** Sent by the playground to whoever started it with an IPC channel, once, when everything runs. */
@@ -24,7 +41,10 @@ export interface PlaygroundUrls {
   readonly services: Readonly<Record<ServiceName, readonly string[]>>;
 }
 
-export type PlaygroundMessage = ListeningMessage | ReadyMessage;
+/** What a replica can be told. */
+export type Instruction = FaultsMessage | LeaveMessage;
+
+export type PlaygroundMessage = ListeningMessage | ReadyMessage | Instruction | DoneMessage;
 
 /** Tells the parent process, if it listens. */
 export function tellParent(message: PlaygroundMessage): void {

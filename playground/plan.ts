@@ -27,6 +27,17 @@ export async function planReplicas(flags: Flags): Promise<PlannedReplica[]> {
   return [...first, ...extra.map((replica, index) => ({ ...replica, port: ports[index] ?? 0 }))];
 }
 
+/** One replica more than was planned, on the next free port that is not `taken`. Throws `TakenPortsError`. */
+export async function planReplica(
+  flags: Flags,
+  service: ServiceName,
+  number: number,
+  taken: ReadonlySet<number>,
+): Promise<PlannedReplica> {
+  const [port = 0] = await extraPorts(flags, 1, taken);
+  return { service, number, port };
+}
+
 function infrastructurePorts(flags: Flags): WantedPort[] {
   const registry = { port: flags.registryPort, for: 'the registry', flag: '--registry-port' };
   if (!flags.gateway) return [registry];

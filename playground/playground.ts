@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:net';
+import pLimit from 'p-limit';
 import { SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 import { Child, type ChildOptions, describeExit } from './child.ts';
+import type { Command } from './control/command.ts';
+import type { ProcessStatus } from './control/protocol.ts';
+import { listenForCommands } from './control/server.ts';
 import type { Flags } from './flags.ts';
 import { GATEWAY_EXEC_ARGV, GATEWAY_MODULE, gatewayEnvironment, gatewayReady } from './gateway.ts';
 import type { PlaygroundUrls } from './messages.ts';
-import { type PlannedReplica, planReplicas } from './plan.ts';
+import { type PlannedReplica, planReplica, planReplicas } from './plan.ts';
 import { LOOPBACK, settlePort } from './ports.ts';
 import { assertRedisListens } from './redis.ts';
+import { nameOf } from './replicaProcess.ts';
+import { ReplicaSet } from './replicaSet.ts';
 import { childLine, deathNotice, startedLine } from './report.ts';
 import { createRunFiles, type RunFiles } from './runFiles.ts';
 
@@ -36,6 +43,10 @@ export class Playground {
   readonly #jwtSecret: string;
   readonly #children = new Map<string, Child>();
   readonly #stopping = new AbortController();
+  readonly #replicas: ReplicaSet;
+  readonly #oneCommand = pLimit(1);
+  #urls: Partial<Omit<PlaygroundUrls, 'services'>> = {};
+  #control: Server | undefined;
   #files: RunFiles | undefined;
 
   constructor({ flags, env, print }: PlaygroundOptions) {
@@ -43,6 +54,10 @@ export class Playground {
     this.#env = env;
     this.#print = print;
     this.#jwtSecret = env.JWT_SECRET || randomBytes(JWT_SECRET_BYTES).toString('hex');
+    this.#replicas = new ReplicaSet({
+      launch: (replica) => this.#launchReplica(replica),
+      plan: (service, number, taken) => planReplica(flags, service, number, taken),
+    });
   }
 
   get pids(): Record<string, number> {
@@ -54,9 +69,13 @@ export class Playground {
     if (this.#flags.redisUrl) await assertRedisListens(this.#flags.redisUrl);
     const planned = await planReplicas(this.#flags);
     const registry = await this.#startRegistry();
-    const services = await this.#startServices(planned, registry);
-    if (!this.#flags.gateway) return { registry, services };
-    return { registry, services, ...(await this.#startGateway(registry, services)) };
+    this.#urls = { registry };
+    const services = await this.#startServices(planned);
+    if (this.#flags.gateway) this.#urls = { registry, ...(await this.#startGateway(registry, services)) };
+    this.#control = await listenForCommands(Number(new URL(registry).port), (command) =>
+      this.#oneCommand(() => this.#obey(command)),
+    );
+    return { registry, ...this.#urls, services };
   }
 
   /** Never resolves; rejects with `ChildDiedError` when the gateway, if there is one, has died by itself. */
@@ -68,7 +87,10 @@ export class Playground {
   /** Stops every child in order: first the gateway, which needs the others to drain. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#control?.close();
     const { gateway, registry, services } = this.#byRole();
+    // The gateway waits for them, and none can end while it is frozen.
+    await Promise.all(services.map((child) => child.thaw()));
     await gateway?.stop(GATEWAY_GRACE_MS);
     await Promise.all(services.map((child) => child.stop(SERVICE_GRACE_MS)));
     await registry?.stop(SERVICE_GRACE_MS);
@@ -85,18 +107,26 @@ export class Playground {
     return this.#startListening({ name: REGISTRY, module: REGISTRY_MODULE, args, env: this.#env });
   }
 
-  async #startServices(planned: readonly PlannedReplica[], registryUrl: string) {
-    const urls = await Promise.all(planned.map((replica) => this.#startReplica(replica, registryUrl)));
-    const urlsOf = (name: ServiceName) => urls.filter((_, index) => planned[index]?.service === name);
+  async #startServices(planned: readonly PlannedReplica[]) {
+    const replicas = await Promise.all(
+      planned.map(async (one) => {
+        const replica = await this.#replicas.start(one);
+        this.#print(startedLine(replica.name, replica.url));
+        return replica;
+      }),
+    );
+    const urlsOf = (name: ServiceName) =>
+      replicas.filter(({ planned: { service } }) => service === name).map(({ url }) => url);
     return Object.fromEntries(SERVICE_NAMES.map((name) => [name, urlsOf(name)])) as Record<
       ServiceName,
       string[]
     >;
   }
 
-  async #startReplica({ service, number, port }: PlannedReplica, registryUrl: string): Promise<string> {
-    return this.#startListening({
-      name: `${service}.${number}`,
+  #launchReplica(replica: PlannedReplica): Child {
+    const { service, number, port } = replica;
+    return this.#spawn({
+      name: nameOf(replica),
       module: SERVICE_MODULE,
       args: [
         '--service',
@@ -106,7 +136,7 @@ export class Playground {
         '--port',
         String(port),
         '--registry',
-        registryUrl,
+        this.#urls.registry ?? '',
       ],
       env: { ...this.#env, JWT_SECRET: service === 'userManagement' ? this.#jwtSecret : undefined },
     });
@@ -149,7 +179,30 @@ export class Playground {
 
   async #reportDeath(child: Child): Promise<void> {
     const exit = await child.exited;
-    if (!this.#stopping.signal.aborted) this.#print(deathNotice(child, describeExit(exit)));
+    if (!this.#stopping.signal.aborted && !child.isDismissed)
+      this.#print(deathNotice(child, describeExit(exit)));
+  }
+
+  async #obey(command: Command): Promise<ProcessStatus[]> {
+    if (command.action === 'list') return this.#statuses();
+    const replica = await this.#replicas.obey(command);
+    this.#print(childLine('control', `${command.action} ${command.name} ${command.value || ''}`.trimEnd()));
+    if (command.action === 'join') this.#print(startedLine(replica.name, replica.url));
+    return [replica.status];
+  }
+
+  #statuses(): ProcessStatus[] {
+    const { registry = '', external = '' } = this.#urls;
+    const urls = new Map([
+      [GATEWAY, external],
+      [REGISTRY, registry],
+    ]);
+    const infrastructure = Array.from(urls, ([name, url]) => {
+      const child = this.#children.get(name);
+      const state = child?.exit ? describeExit(child.exit) : 'running';
+      return child && { name, url, pid: child.exit ? null : child.pid, state };
+    });
+    return [...infrastructure.filter((status) => status !== undefined), ...this.#replicas.statuses];
   }
 
   #byRole() {

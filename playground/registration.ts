@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** The heartbeat: a replica that was deregistered is back within this time, and in use if it is well. */
 const CHECK_EVERY_MS = 3000;
 const CALL_TIMEOUT_MS = 2000;
 
@@ -12,11 +13,14 @@ export interface RegistrationEntry {
   readonly port: number;
   readonly url: string;
   readonly health_check: string;
+  /** How many requests it has had, for the registry to go on from when it does not know the replica. */
+  readonly request_count?: number;
 }
 
 export interface RegistrationOptions {
   readonly registryUrl: string;
-  readonly entry: RegistrationEntry;
+  /** Asked for at each registration. */
+  readonly entry: () => RegistrationEntry;
   /** Takes a line for people whenever something changes. */
   readonly print: (line: string) => void;
   /** How long it trusts to be listed still, in milliseconds. Default: 3000. */
@@ -26,7 +30,7 @@ export interface RegistrationOptions {
 /** A replica's place in the registry: registering is repeatable, so being listed is checked by doing it again. */
 export class Registration {
   readonly #registryUrl: string;
-  readonly #entry: RegistrationEntry;
+  readonly #entry: () => RegistrationEntry;
   readonly #print: (line: string) => void;
   readonly #checkEveryMs: number;
   #state: 'new' | 'listed' | 'unreachable' = 'new';
@@ -41,7 +45,7 @@ export class Registration {
   /** Registers, unless that is done; a registry that cannot be reached is reported, once, and not thrown. */
   async ensure(): Promise<void> {
     try {
-      const status = await this.#call('POST', '/register', JSON.stringify(this.#entry));
+      const status = await this.#call('POST', '/register', JSON.stringify(this.#entry()));
       if (status >= 400) throw new Error(`the registry answers ${status}`);
       if (this.#state !== 'new' && status === 201)
         this.#print('was missing in the registry, registered again');
@@ -55,7 +59,7 @@ export class Registration {
   /** Keeps the place until `stopping` is aborted, then gives it up. */
   async keep(stopping: AbortSignal): Promise<void> {
     while (await sleptUnless(stopping, this.#checkEveryMs)) await this.ensure();
-    await this.#call('DELETE', `/deregister?service_id=${encodeURIComponent(this.#entry.host)}`).catch(
+    await this.#call('DELETE', `/deregister?service_id=${encodeURIComponent(this.#entry().host)}`).catch(
       () => {},
     );
   }

@@ -49,7 +49,12 @@ export function table(urls: PlaygroundUrls, pids: Readonly<Record<string, number
       }),
     ),
   ];
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return columns(rows);
+}
+
+/** Rows below each other, the first of them the headings. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const lines = rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

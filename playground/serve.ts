@@ -3,14 +3,21 @@ import './lifeline.ts';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { isServiceName, registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
+import { type Faults, misbehave, NO_FAULTS } from './faults.ts';
 import { FlagError, portFlag } from './flags.ts';
-import { announce, endOnFault, endWith, listenOnLoopback, print, stoppingSignal } from './lifecycle.ts';
+import { announce, endOnFault, endWith, listenOnLoopback, print, stopOnSignal } from './lifecycle.ts';
+import { isMessage, tellParent } from './messages.ts';
 import { assertFree, LOOPBACK } from './ports.ts';
 import { Registration } from './registration.ts';
 import { replicaIdOf, serverFor } from './service.ts';
+import { HEALTH_PATH } from './services/common.ts';
 import type { Replica } from './services/contract.ts';
+import { Traffic } from './traffic.ts';
 
 const USAGE = `Usage: node playground/serve.ts --service budgeting --port 8087 [--replica 1] [--registry URL]`;
+
+/** A replica that leaves waits so long for the last requests of those who have not noticed yet. */
+const LEAVES_AFTER_QUIET_MS = 1000;
 
 interface ServeFlags {
   readonly service: ServiceName;
@@ -42,21 +49,46 @@ function readFlags(): ServeFlags {
 
 async function serve({ service, port: wantedPort, number, registryUrl }: ServeFlags): Promise<void> {
   await assertFree([{ port: wantedPort, for: service, flag: '--port' }]);
-  const stopping = stoppingSignal();
+  const stop = stopOnSignal();
+  const leave = new AbortController();
+  const traffic = new Traffic();
   const replica = { service, id: replicaIdOf(service, number) };
-  const server = await serverFor(replica, process.env, stopping);
+  const before = [traffic.middleware, misbehave(obeyParent(leave))];
+  const server = await serverFor(replica, process.env, stop.signal, before);
   const port = await listenOnLoopback(server, wantedPort);
-  const registration = registryUrl === undefined ? undefined : registrationOf(replica, port, registryUrl);
-  await registration?.ensure();
+  const registration = registryUrl && registrationOf(replica, port, registryUrl, traffic);
+  if (registration) await registration.ensure();
   announce(replica.id, port);
-  await (registration?.keep(stopping) ?? once(stopping, 'abort'));
+  const going = AbortSignal.any([stop.signal, leave.signal]);
+  await (registration ? registration.keep(going) : once(going, 'abort'));
+  if (leave.signal.aborted) await finish(traffic, stop.signal);
+  stop.abort();
   endWith(server);
 }
 
-function registrationOf({ service, id }: Replica, port: number, registryUrl: string): Registration {
+/** Does what the playground tells it; returns the faults it is to have now. */
+function obeyParent(leave: AbortController): () => Faults {
+  let faults = NO_FAULTS;
+  process.on('message', (message: unknown) => {
+    if (isMessage('leave', message)) leave.abort();
+    if (!isMessage('faults', message)) return;
+    faults = message.faults;
+    tellParent({ type: 'done' });
+  });
+  return () => faults;
+}
+
+/** Serves those who have not noticed yet that it has left. */
+async function finish(traffic: Traffic, stopping: AbortSignal): Promise<void> {
+  tellParent({ type: 'done' });
+  print(`has left the registry, stops after ${LEAVES_AFTER_QUIET_MS} ms without requests`);
+  await traffic.quiet(LEAVES_AFTER_QUIET_MS, stopping);
+}
+
+function registrationOf({ service, id }: Replica, port: number, registryUrl: string, traffic: Traffic) {
   const url = `http://${LOOPBACK}:${port}`;
-  const entry = { name: registryNameOf(service), host: id, port, url, health_check: '/health' };
-  return new Registration({ registryUrl, entry, print });
+  const entry = { name: registryNameOf(service), host: id, port, url, health_check: HEALTH_PATH };
+  return new Registration({ registryUrl, entry: () => ({ ...entry, request_count: traffic.total }), print });
 }
 
 await endOnFault(USAGE, () => serve(readFlags()));

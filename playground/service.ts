@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import express, { type Express, type Router } from 'express';
+import express, { type Express, type RequestHandler, type Router } from 'express';
 import { registryNameOf, type ServiceName } from './catalogue.ts';
 import { answerError } from './httpError.ts';
 import { common } from './services/common.ts';
@@ -19,20 +19,28 @@ export function replicaIdOf(service: ServiceName, number: number, random = Math.
   return `padstack_${registryNameOf(service)}-service.${number}.${suffix.join('')}`;
 }
 
-/** The replica's server, not listening yet. Rejects when `env` lacks something that the service needs. */
+/**
+ * The replica's server, not listening yet; `before` sees each request first. Rejects when `env` lacks something
+ * that the service needs.
+ */
 export async function serverFor(
   replica: Replica,
   env: NodeJS.ProcessEnv,
   stopping: AbortSignal,
+  before: readonly RequestHandler[] = [],
 ): Promise<Server> {
   const { routes, attach } = await SERVICES[replica.service](env);
-  const server = createServer(serviceApp(replica, routes));
+  const server = createServer(serviceApp(replica, routes, before));
   attach?.(server, replica, stopping);
   return server;
 }
 
 /** The base of all ten: every answer names its replica, and the diagnostic endpoints stand beside its own. */
-export function serviceApp(replica: Replica, routes: Router): Express {
+export function serviceApp(
+  replica: Replica,
+  routes: Router,
+  before: readonly RequestHandler[] = [],
+): Express {
   const app = express();
   app.disable('x-powered-by');
   app.use(function replicaMiddleware(_req, res, next) {
@@ -40,7 +48,7 @@ export function serviceApp(replica: Replica, routes: Router): Express {
     next();
   });
   // Before the JSON parser: these read bodies as they are.
-  app.use(common(replica), streams());
+  app.use(...before, common(replica), streams());
   app.use(express.json(), routes);
   app.use(function notFound(req, res) {
     res.status(404).json({ error: `${replica.service} has no ${req.method} ${req.path}` });

@@ -73,7 +73,7 @@ describe('a closed breaker', () => {
       { kind: 'failure', count: 1 },
       { kind: 'failure', count: 2 },
       { kind: 'failure', count: 3 },
-      { kind: 'transition', from: 'closed', to: 'open' },
+      { kind: 'transition', from: 'closed', to: 'open', hinted: false },
     ]);
   });
 
@@ -149,11 +149,31 @@ describe('an open breaker', () => {
     expect(breaker).toMatchObject({ admits: true, retryAfterMs: 0 });
   });
 
-  it('is not moved by being asked whether it admits', () => {
+  it('is half-open by itself after exactly the cooldown, and not moved by being asked', () => {
     const breaker = openBreaker();
-    clock.advance(COOLDOWN_MS);
-    for (let i = 0; i < 10; i += 1) expect(breaker.admits).toBe(true);
+    clock.advance(COOLDOWN_MS - 1);
+    for (let i = 0; i < 10; i += 1) expect(breaker.admits).toBe(false);
     expect(breaker.state).toBe('open');
+    clock.advance(1);
+    for (let i = 0; i < 10; i += 1) expect(breaker.admits).toBe(true);
+    expect(breaker.state).toBe('half-open');
+  });
+
+  it('leaves no timer behind when its replica has left', () => {
+    const breakers = new CircuitBreakers(() => newBreaker());
+    fail(breakers.for('a'), THRESHOLD);
+    expect(clock.pending).toBe(1);
+    breakers.forget('a');
+    expect(clock.pending).toBe(0);
+  });
+
+  it('hears nothing of calls that end after its replica has left', () => {
+    const breakers = new CircuitBreakers(() => newBreaker());
+    const late = [1, 2, 3].map(() => begin(breakers.for('a')));
+    breakers.forget('a');
+    for (const permit of late) permit.fail();
+    expect(events).toEqual([]);
+    expect(clock.pending).toBe(0);
   });
 
   it('does not wait longer because of late failures', () => {
@@ -186,7 +206,7 @@ describe('a half-open breaker', () => {
     const { breaker, trial } = halfOpenBreaker();
     trial.succeed();
     expect(breaker.state).toBe('closed');
-    expect(events).toEqual([{ kind: 'transition', from: 'half-open', to: 'closed' }]);
+    expect(events).toEqual([{ kind: 'transition', from: 'half-open', to: 'closed', hinted: false }]);
     fail(breaker, THRESHOLD - 1);
     expect(breaker.state).toBe('closed');
   });
@@ -198,7 +218,7 @@ describe('a half-open breaker', () => {
     expect(breaker).toMatchObject({ state: 'open', retryAfterMs: COOLDOWN_MS });
     expect(events).toEqual([
       { kind: 'failure', count: THRESHOLD },
-      { kind: 'transition', from: 'half-open', to: 'open' },
+      { kind: 'transition', from: 'half-open', to: 'open', hinted: false },
     ]);
   });
 
@@ -273,7 +293,7 @@ describe("a breaker's events", () => {
       'failure closed true',
       'failure open false',
       'transition open false',
-      'transition half-open false',
+      'transition half-open true',
       'transition closed true',
     ]);
   });
@@ -295,6 +315,62 @@ describe("a breaker's events", () => {
     clock.advance(COOLDOWN_MS);
     begin(breaker).succeed();
     expect(breaker.state).toBe('closed');
+  });
+});
+
+describe('whether it admits', () => {
+  it('is told at each change, before the events that go with it', () => {
+    const told: unknown[] = [];
+    const breaker = newBreaker({
+      onAdmits: (admits) => void told.push(admits),
+      onEvent: ({ kind }) => void told.push(kind),
+    });
+    fail(breaker, THRESHOLD);
+    clock.advance(COOLDOWN_MS);
+    const trial = begin(breaker);
+    trial.abandon();
+    begin(breaker).succeed();
+    expect(told).toEqual([
+      ...['failure', 'failure', false, 'failure', 'transition'],
+      ...[true, 'transition'],
+      ...[false, true, false],
+      ...[true, 'transition'],
+    ]);
+  });
+});
+
+describe('a hint', () => {
+  it('that the replica fails opens a closed breaker, which then finds its own way back', () => {
+    const breaker = newBreaker();
+    breaker.hintFailing();
+    expect(events).toEqual([{ kind: 'transition', from: 'closed', to: 'open', hinted: true }]);
+    clock.advance(COOLDOWN_MS);
+    begin(breaker).succeed();
+    expect(breaker.state).toBe('closed');
+  });
+
+  it('that it fails changes nothing once that is known', () => {
+    const open = openBreaker();
+    open.hintFailing();
+    expect(open.retryAfterMs).toBe(COOLDOWN_MS);
+    const { breaker, trial } = halfOpenBreaker();
+    breaker.hintFailing();
+    trial.succeed();
+    expect(breaker.state).toBe('closed');
+  });
+
+  it('that it has recovered ends the cooldown: a trial of its own decides', () => {
+    const breaker = openBreaker();
+    breaker.hintRecovered();
+    expect(events).toEqual([{ kind: 'transition', from: 'open', to: 'half-open', hinted: true }]);
+    expect(clock.pending).toBe(0);
+    begin(breaker).fail();
+    expect(breaker).toMatchObject({ state: 'open', retryAfterMs: COOLDOWN_MS });
+  });
+
+  it('that it has recovered says nothing new to a closed breaker', () => {
+    newBreaker().hintRecovered();
+    expect(events).toEqual([]);
   });
 });
 

@@ -42,8 +42,32 @@ describe('values', () => {
     {
       name: 'SERVICE_DISCOVERY_URL',
       in: 'http://service-discovery:9000/',
-      field: 'serviceDiscoveryUrl',
-      out: 'http://service-discovery:9000',
+      field: 'serviceDiscovery',
+      out: { kind: 'http', url: 'http://service-discovery:9000' },
+    },
+    {
+      name: 'SERVICE_DISCOVERY_URL',
+      in: 'consul://consul:8500',
+      field: 'serviceDiscovery',
+      out: { kind: 'consul', url: 'http://consul:8500' },
+    },
+    {
+      name: 'SERVICE_DISCOVERY_URL',
+      in: 'consul+https://consul:8501',
+      field: 'serviceDiscovery',
+      out: { kind: 'consul', url: 'https://consul:8501' },
+    },
+    {
+      name: 'SERVICE_DISCOVERY_URL',
+      in: 'dns://tasks.{name}-service',
+      field: 'serviceDiscovery',
+      out: { kind: 'dns', pattern: 'tasks.{name}-service', port: undefined, server: undefined },
+    },
+    {
+      name: 'SERVICE_DISCOVERY_URL',
+      in: 'dns://_http._tcp.{name}.default.svc:8080?server=127.0.0.11:53',
+      field: 'serviceDiscovery',
+      out: { kind: 'dns', pattern: '_http._tcp.{name}.default.svc', port: 8080, server: '127.0.0.11:53' },
     },
     {
       name: 'SERVICE_DISCOVERY_INCREMENT',
@@ -60,7 +84,8 @@ describe('values', () => {
   const PORT = 'expected a port from 0 to 65535 (0: any free one)';
   const BYTES = 'expected a size in bytes such as 65536, 64KiB, 1MiB or 1GiB, from 0';
   const PROXIES = 'expected a comma-separated list of IP addresses and ranges such as 10.0.0.0/8 or fd00::/8';
-  const HTTP_URL = 'expected an http or https URL without user, password, query and fragment';
+  const DISCOVERY =
+    'expected http://..., https://..., consul://host:port, consul+https://host:port or dns://tasks.{name}-service[:port][?server=address]';
   const PATHS =
     'expected a comma-separated list of paths such as /userManagement/auth/login, without a slash at the end';
   const ALGORITHMS =
@@ -105,8 +130,11 @@ describe('values', () => {
     { name: 'AUTH_REVOKE_PATHS', in: '/userManagement/auth/%6cogout', out: PATHS },
     { name: 'TRUSTED_PROXIES', in: '10.0.0.0/33', out: PROXIES },
     { name: 'TRUSTED_PROXIES', in: '10.0.0.1,proxy', out: PROXIES },
-    { name: 'SERVICE_DISCOVERY_URL', in: 'service-discovery:9000', out: HTTP_URL },
-    { name: 'SERVICE_DISCOVERY_URL', in: 'ftp://x', out: HTTP_URL },
+    { name: 'SERVICE_DISCOVERY_URL', in: 'service-discovery:9000', out: DISCOVERY },
+    { name: 'SERVICE_DISCOVERY_URL', in: 'ftp://x', out: DISCOVERY },
+    { name: 'SERVICE_DISCOVERY_URL', in: 'dns://tasks', out: DISCOVERY },
+    { name: 'SERVICE_DISCOVERY_URL', in: 'dns://tasks.{name}:99999', out: DISCOVERY },
+    { name: 'SERVICE_DISCOVERY_URL', in: 'consul://consul/?dc=1', out: DISCOVERY },
     {
       name: 'SERVICE_DISCOVERY_DEREGISTER',
       in: '/x',

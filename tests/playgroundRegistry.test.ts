@@ -72,6 +72,31 @@ describe('registry', () => {
     expect(await listed()).toMatchObject([{ status: 'healthy', request_count: 1 }]);
   });
 
+  it('checks a replica that registers again, unless it is healthy already', async () => {
+    upstream.status = 500;
+    await call('POST', '/register', replica);
+    expect(await listed()).toMatchObject([{ status: 'unhealthy' }]);
+    upstream.status = 200;
+    await call('POST', '/register', replica);
+    expect(await listed()).toMatchObject([{ status: 'healthy' }]);
+  });
+
+  it('takes the count of a replica that it does not know, or has forgotten', async () => {
+    await call('POST', '/register', { ...replica, request_count: 7 });
+    await call('POST', '/register', { ...replica, request_count: 9 });
+    expect(await listed()).toMatchObject([{ request_count: 7 }]);
+    await call('DELETE', `/deregister?service_id=${replica.host}`);
+    await call('POST', '/register', { ...replica, request_count: 9 });
+    expect(await listed()).toMatchObject([{ request_count: 9 }]);
+  });
+
+  it('gives the place of a replica that died without a word to the one at its address now', async () => {
+    await call('POST', '/register', replica);
+    await call('PUT', `/increment?service_id=${replica.host}`);
+    await call('POST', '/register', { ...replica, host: 'padstack_budgeting-service.1.def' });
+    expect(await listed()).toMatchObject([{ id: 'padstack_budgeting-service.1.def', request_count: 0 }]);
+  });
+
   it('counts requests one by one and many at once', async () => {
     await call('POST', '/register', replica);
     await call('PUT', `/increment?service_id=${replica.host}`);
@@ -154,7 +179,7 @@ describe('registry', () => {
 
     function registration(registryUrl: string): Registration {
       const print = (line: string) => void printed.push(line);
-      return new Registration({ registryUrl, entry: replica, print, checkEveryMs: SOON_MS });
+      return new Registration({ registryUrl, entry: () => replica, print, checkEveryMs: SOON_MS });
     }
 
     it('is repeated when the registry has lost it, and given up at the end', async () => {

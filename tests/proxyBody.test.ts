@@ -116,11 +116,11 @@ describe('forward, the content of a request', () => {
 });
 
 describe('RequestBody', () => {
-  /** The content of one request that nobody sends on. */
+  /** The content of one request, read and dropped. */
   async function contentOf(maxBytes: number, send: (req: ReturnType<typeof open>) => void) {
     let body: RequestBody | undefined;
     await using app = await bareApp((req) => {
-      body = new RequestBody(req, maxBytes);
+      body = new RequestBody(req, maxBytes).resume();
     });
     const req = open(app.url, { method: 'POST' });
     req.flushHeaders();

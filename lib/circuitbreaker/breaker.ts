@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 
 export interface BreakerOptions {
@@ -10,6 +10,8 @@ export interface BreakerOptions {
   readonly cooldownMs: number;
   readonly clock?: Clock;
   readonly onEvent?: (event: BreakerEvent) => void;
+  /** Called whenever `admits` has changed, before the events that go with it. */
+  readonly onAdmits?: (admits: boolean) => void;
 }
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
@@ -17,11 +19,17 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 /** What a breaker tells the outside, after its state is settled. */
 export type BreakerEvent =
   | { readonly kind: 'failure'; readonly count: number }
-  | { readonly kind: 'transition'; readonly from: BreakerState; readonly to: BreakerState };
+  | {
+      readonly kind: 'transition';
+      readonly from: BreakerState;
+      readonly to: BreakerState;
+      /** Not by what was seen here, but by what somebody else said. */
+      readonly hinted: boolean;
+    };
 
 type State =
   | { readonly name: 'closed'; readonly failuresAtMs: readonly number[] }
-  | { readonly name: 'open'; readonly untilMs: number }
+  | { readonly name: 'open'; readonly untilMs: number; readonly cancel: Cancel }
   | { readonly name: 'half-open'; readonly trialUnderWay: boolean };
 
 /**
@@ -38,8 +46,9 @@ export interface Permit {
 /**
  * Closed, open, half-open for one replica. Knows no HTTP.
  *
- * `threshold` failures within `windowMs` open it; after `cooldownMs` one call at a time is let through as a
- * trial: its success closes the breaker, its failure opens it for another cooldown.
+ * `threshold` failures within `windowMs` open it; after exactly `cooldownMs` it is half-open and lets one call at a
+ * time through as a trial: its success closes the breaker, its failure opens it for another cooldown. A hint from
+ * elsewhere opens it or ends its cooldown early; the way back is always its own trial.
  */
 export class CircuitBreaker {
   readonly threshold: number;
@@ -47,11 +56,13 @@ export class CircuitBreaker {
   readonly #cooldownMs: number;
   readonly #clock: Clock;
   readonly #onEvent: (event: BreakerEvent) => void;
+  readonly #onAdmits: (admits: boolean) => void;
   #state: State = { name: 'closed', failuresAtMs: [] };
   /** Counts transitions, so that a call of an earlier state is told apart. */
   #generation = 0;
 
-  constructor({ threshold, windowMs, cooldownMs, clock = systemClock, onEvent }: Readonly<BreakerOptions>) {
+  constructor(options: Readonly<BreakerOptions>) {
+    const { threshold, windowMs, cooldownMs, clock = systemClock } = options;
     for (const [name, value] of Object.entries({ threshold, windowMs, cooldownMs })) {
       if (!(value >= 1)) throw new RangeError(`CircuitBreaker: ${name} must be at least 1, got ${value}`);
     }
@@ -59,7 +70,8 @@ export class CircuitBreaker {
     this.windowMs = windowMs;
     this.#cooldownMs = cooldownMs;
     this.#clock = clock;
-    this.#onEvent = listener(onEvent);
+    this.#onEvent = listener(options.onEvent);
+    this.#onAdmits = listener(options.onAdmits);
   }
 
   get state(): BreakerState {
@@ -68,22 +80,39 @@ export class CircuitBreaker {
 
   /** Whether `tryAcquire` would hand out a permit now. */
   get admits(): boolean {
-    return this.retryAfterMs === 0;
+    return this.#state.name === 'closed' || (this.#state.name === 'half-open' && !this.#state.trialUnderWay);
   }
 
   /** Milliseconds until a call may be let through; 0 means now. */
   get retryAfterMs(): number {
     const state = this.#state;
-    if (state.name === 'open') return Math.max(0, state.untilMs - this.#clock.ticks());
+    if (state.name === 'open') return Math.max(1, state.untilMs - this.#clock.ticks());
     // A trial decides soon, but nobody knows when: ask again in a second.
-    return state.name === 'half-open' && state.trialUnderWay ? 1000 : 0;
+    return this.admits ? 0 : 1000;
   }
 
   /** Leave to make one call, or `undefined` while the breaker is open or its trial is under way. */
   tryAcquire(): Permit | undefined {
     if (!this.admits) return undefined;
-    if (this.#state.name !== 'closed') this.#become({ name: 'half-open', trialUnderWay: true });
+    if (this.#state.name === 'half-open') this.#become({ name: 'half-open', trialUnderWay: true });
     return this.#permit(this.#generation);
+  }
+
+  /** Somebody else's breaker for this replica has opened: so does a closed one. */
+  hintFailing(): void {
+    if (this.#state.name === 'closed') this.#open();
+  }
+
+  /** Somebody else's trial went well: an open breaker makes its own now. */
+  hintRecovered(): void {
+    if (this.#state.name === 'open')
+      this.#become({ name: 'half-open', trialUnderWay: false }, { hinted: true });
+  }
+
+  /** Ends its timer and hears no late report: the replica has left. */
+  dispose(): void {
+    this.#cancelCooldown();
+    this.#generation += 1;
   }
 
   #permit(generation: number): Permit {
@@ -111,11 +140,20 @@ export class CircuitBreaker {
     const count = this.#state.name === 'half-open' ? this.threshold : failuresAtMs.length;
     const failure = { kind: 'failure', count } as const;
     if (count >= this.threshold) {
-      this.#become({ name: 'open', untilMs: nowMs + this.#cooldownMs }, failure);
+      this.#open(failure);
     } else {
       this.#state = { name: 'closed', failuresAtMs };
       this.#onEvent(failure);
     }
+  }
+
+  /** Without a `cause` it was seen elsewhere. */
+  #open(cause?: BreakerEvent): void {
+    const untilMs = this.#clock.ticks() + this.#cooldownMs;
+    const cancel = this.#clock.after(this.#cooldownMs, () => {
+      this.#become({ name: 'half-open', trialUnderWay: false });
+    });
+    this.#become({ name: 'open', untilMs, cancel }, { cause, hinted: !cause });
   }
 
   #recentFailuresAtMs(nowMs: number): readonly number[] {
@@ -127,12 +165,19 @@ export class CircuitBreaker {
     if (this.#state.name === 'half-open') this.#become({ name: 'half-open', trialUnderWay: false });
   }
 
+  #cancelCooldown(): void {
+    if (this.#state.name === 'open') this.#state.cancel();
+  }
+
   /** The one place where the state changes from one name to another; `cause` is told before the change. */
-  #become(next: State, cause?: BreakerEvent): void {
+  #become(next: State, { cause, hinted = false }: { cause?: BreakerEvent; hinted?: boolean } = {}): void {
     const from = this.#state.name;
+    const admitted = this.admits;
+    this.#cancelCooldown();
     this.#state = next;
     this.#generation += 1;
+    if (admitted !== this.admits) this.#onAdmits(this.admits);
     if (cause) this.#onEvent(cause);
-    if (from !== next.name) this.#onEvent({ kind: 'transition', from, to: next.name });
+    if (from !== next.name) this.#onEvent({ kind: 'transition', from, to: next.name, hinted });
   }
 }

@@ -1,6 +1,6 @@
 import type { CircuitBreaker } from './breaker.ts';
 
-/** One breaker per replica, made on first use. */
+/** One breaker for each replica of a service, made on first use. */
 export class CircuitBreakers {
   readonly #create: (replicaId: string) => CircuitBreaker;
   readonly #byReplica = new Map<string, CircuitBreaker>();
@@ -17,8 +17,14 @@ export class CircuitBreakers {
     return breaker;
   }
 
+  /** The replica's breaker, if it was ever used. */
+  get(replicaId: string): CircuitBreaker | undefined {
+    return this.#byReplica.get(replicaId);
+  }
+
   /** Drops the breaker of a replica that has left. */
   forget(replicaId: string): void {
+    this.#byReplica.get(replicaId)?.dispose();
     this.#byReplica.delete(replicaId);
   }
 }

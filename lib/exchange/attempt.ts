@@ -23,14 +23,19 @@ export interface AttemptListener {
 /** One try at one replica. It ends once; what is reported after that is dropped. */
 export class Attempt {
   readonly target: Target;
+  /** Whether the request may be made once more even if the replica may have got it. */
+  readonly repeatable: boolean;
   /** Whether any byte of the request may have reached the replica. */
   sent = false;
+  #answered = false;
   #ended = false;
   #onUnanswered: (error: Error) => void = () => {};
+  #onGivenUp: (error: Error) => void = () => {};
   readonly #listeners: AttemptListener[] = [];
 
-  constructor(target: Target) {
+  constructor(target: Target, { repeatable = false } = {}) {
     this.target = target;
+    this.repeatable = repeatable;
   }
 
   /** Sets who decides what happens when the replica gave no answer: reply with the error, or try another. */
@@ -42,12 +47,23 @@ export class Attempt {
     this.#onUnanswered(error);
   }
 
+  /** Sets how the try is broken off from outside. */
+  whenGivenUp(breakOff: (error: Error) => void): void {
+    this.#onGivenUp = breakOff;
+  }
+
+  /** Breaks off a try that got no answer yet, as if the replica had failed with `error`. */
+  giveUp(error: Error): void {
+    if (!this.#ended && !this.#answered) this.#onGivenUp(error);
+  }
+
   watch(listener: AttemptListener): void {
     this.#listeners.push(listener);
   }
 
   answered(status: number): void {
     if (this.#ended) return;
+    this.#answered = true;
     for (const listener of this.#listeners) listener.answered?.(status);
   }
 

@@ -1,45 +1,46 @@
 import type { RequestHandler } from 'express';
 import { Attempt } from '../exchange/attempt.ts';
+import { isRepeatable } from '../exchange/content.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { NoHealthyReplicaError } from './errors.ts';
-import type { Replica, ReplicaPool } from './pool.ts';
+import type { ReplicaPool } from './pool.ts';
+import type { Replica } from './replica.ts';
 
 export interface BalanceOptions {
   readonly pool: ReplicaPool;
-  /** Whether the replica may be asked now, its breaker for instance. Default: always. */
-  readonly eligible?: (replica: Replica) => boolean;
-  /** The error when healthy replicas exist but none is eligible. Default: `NoHealthyReplicaError`. */
-  readonly noneEligible?: (healthy: readonly Replica[]) => Error;
-  readonly onSelected?: (replica: Replica) => void;
+  /** The error when healthy replicas exist but all of them are suspended. Default: `NoHealthyReplicaError`. */
+  readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]]) => Error;
+  readonly onSelected?: (replica: Replica, attempt: Attempt) => void;
 }
 
-/** Chooses the replica a request goes to and keeps count of what is under way there. */
+/**
+ * Chooses the replica a request goes to and keeps count of what is under way there. Run again for the same request,
+ * it chooses another one than before.
+ */
 export function balance(options: Readonly<BalanceOptions>): RequestHandler {
-  const { pool, eligible = () => true } = options;
-  const { noneEligible = () => new NoHealthyReplicaError(pool.service) } = options;
+  const { pool } = options;
+  const { allSuspended = () => new NoHealthyReplicaError(pool.service) } = options;
   const onSelected = listener(options.onSelected);
 
-  return function balanceMiddleware(_req, res, next) {
-    const replica = pool.take(eligible);
-    if (!replica) {
-      const healthy = pool.replicas.filter((candidate) => candidate.healthy);
-      return next(healthy.length > 0 ? noneEligible(healthy) : new NoHealthyReplicaError(pool.service));
-    }
-    const attempt = new Attempt(replica);
-    attempt.watch({
-      ended: () => {
-        replica.inFlight -= 1;
-      },
-    });
+  function refusal(): Error {
+    const [first, ...others] = pool.replicas.filter(({ healthy }) => healthy);
+    return first ? allSuspended([first, ...others]) : new NoHealthyReplicaError(pool.service);
+  }
+
+  return function balanceMiddleware(req, res, next) {
     const exchange = exchangeOf(res);
+    const replica = pool.take(exchange.attempt?.target as Replica | undefined);
+    if (!replica) return next(refusal());
+    const attempt = new Attempt(replica, { repeatable: isRepeatable(req) });
+    attempt.watch({ ended: () => pool.release(replica) });
     exchange.attempt = attempt;
     // Whatever becomes of the request further on, the replica is free once the exchange is over; an upgraded
     // connection keeps it busy for longer.
     res.once('close', () => {
       if (!exchange.upgraded) attempt.end({ kind: 'abandoned' });
     });
-    onSelected(replica);
+    onSelected(replica, attempt);
     next();
   };
 }

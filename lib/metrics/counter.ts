@@ -46,19 +46,31 @@ export class CappedCounter<Label extends string> {
 
   /** Counts one under the label values, given in the order of `labels`. */
   count(...values: readonly string[]): void {
-    const key = values.join(BETWEEN_VALUES);
-    const known = this.#series.get(key);
-    if (known) known.value += 1;
-    else this.#add(key, values);
+    this.countMany(1, ...values);
   }
 
-  #add(key: string, values: readonly string[]): void {
+  countMany(amount: number, ...values: readonly string[]): void {
+    const key = values.join(BETWEEN_VALUES);
+    const known = this.#series.get(key);
+    if (known) known.value += amount;
+    else this.#add(key, values, amount);
+  }
+
+  /** Drops every series whose labels have all of these values: what they stand for is gone. */
+  forget(gone: Partial<Readonly<Record<Label, string>>>): void {
+    const wanted = Object.entries(gone) as [Label, string][];
+    for (const [key, { labels }] of this.#series) {
+      if (wanted.every(([label, value]) => labels[label] === value)) this.#series.delete(key);
+    }
+  }
+
+  #add(key: string, values: readonly string[], amount: number): void {
     const full = this.#series.size >= this.#maxSeries - 1;
     if (full && values.some((value) => value !== OVERFLOW)) {
-      this.count(...values.map(() => OVERFLOW));
+      this.countMany(amount, ...values.map(() => OVERFLOW));
       return;
     }
     const entries = this.#labels.map((label, index) => [label, values[index]]);
-    this.#series.set(key, { labels: Object.fromEntries(entries), value: 1 });
+    this.#series.set(key, { labels: Object.fromEntries(entries), value: amount });
   }
 }

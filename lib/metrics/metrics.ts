@@ -44,6 +44,9 @@ export class Metrics {
   readonly #durations: Histogram<'service' | 'port'>;
   readonly timeouts;
   readonly lbRequests;
+  readonly failovers;
+  readonly registryErrors;
+  readonly registryCallsDropped;
   readonly breakerFailures;
   readonly breakerRejected;
   readonly cacheHits;
@@ -78,6 +81,21 @@ export class Metrics {
       'service',
       'instance',
     ]);
+    this.failovers = this.#counter(
+      'gateway_failovers_total',
+      'Requests tried again at another replica, by the one that gave no answer.',
+      ['service', 'instance'],
+    );
+    this.registryErrors = this.#counter(
+      'gateway_registry_errors_total',
+      'Calls to the registry that failed.',
+      ['call'],
+    );
+    this.registryCallsDropped = this.#counter(
+      'gateway_registry_calls_dropped_total',
+      'Calls that the registry was away for too long to get.',
+      [],
+    );
     this.breakerFailures = this.#counter(
       'gateway_circuit_breaker_failures_total',
       'Failed calls of a replica.',
@@ -122,6 +140,13 @@ export class Metrics {
   requestCompleted(service: string, method: string, status: number, port: string, seconds: number): void {
     this.requests.count(service, METHODS.has(method) ? method : 'OTHER', String(status), port);
     this.#durations.observe({ service, port }, seconds);
+  }
+
+  /** Drops the series of a replica that has left. */
+  forgetReplica(service: string, instance: string): void {
+    for (const counter of [this.lbRequests, this.failovers, this.breakerFailures]) {
+      counter.forget({ service, instance });
+    }
   }
 
   #counter<const Label extends string>(

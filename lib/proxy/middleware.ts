@@ -3,11 +3,12 @@ import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
+import { hasContent } from '../exchange/content.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
-import { hasBody, RequestBody } from './requestBody.ts';
+import { RequestBody } from './requestBody.ts';
 import { type RequestFieldsOptions, requestFields } from './requestFields.ts';
 import type { Transport } from './transport.ts';
 import { reportUpgrades, upgrade } from './upgrade.ts';
@@ -73,7 +74,7 @@ function send(req: Request, res: Response, options: Readonly<ForwardOptions>): v
   const exchange = exchangeOf(res);
   const attempt = attemptOf(req, options);
   const fail = (error: Error) => attempt.unanswered(error);
-  const body = hasBody(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
+  const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
   const call = new UpstreamCall({ res, exchange, attempt, body, silenceMs, clock, onContent, fail });
   // http-proxy-middleware prepares asynchronously: the client may have left, or the deadline passed, meanwhile.
   if (exchange.signal.aborted) {

@@ -3,28 +3,19 @@ import { Readable } from 'node:stream';
 import { ClientGoneError } from '../exchange/errors.ts';
 import { BodyTooLargeError } from './errors.ts';
 
-/** Whether the request carries content (RFC 9112 section 6). Read from the bytes, which nobody has edited. */
-export function hasBody(req: IncomingMessage): boolean {
-  const { rawHeaders } = req;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return true;
-    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(rawHeaders[i + 1]) > 0;
-  }
-  return false;
-}
-
 /**
  * The request's content on its way to a replica. A stream of its own, because undici destroys the body of a
- * failed call, and destroying `req` would cut the client off before it gets its reply.
+ * failed call, and destroying `req` would cut the client off before it gets its reply. Nothing of `req` is read
+ * before a replica asks for it, so that content which did not travel can still go to another one.
  */
 export class RequestBody extends Readable {
   readonly #req: IncomingMessage;
   readonly #maxBytes: number;
   readonly #onContent: (bytes: number) => void;
   #bytes = 0;
+  #begun = false;
   #complete = false;
-  #blocked = false;
+  #blocked = true;
 
   /** `maxBytes` 0 means no limit. `onContent` is called with the size of each piece. */
   constructor(req: IncomingMessage, maxBytes: number, onContent: (bytes: number) => void = () => {}) {
@@ -34,7 +25,7 @@ export class RequestBody extends Readable {
     this.#onContent = onContent;
     // Whoever sends it listens, but not to the very end: an error after that must not end the process.
     this.on('error', () => {});
-    req.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
+    req.on('close', this.#onClose);
   }
 
   /** Bytes that have arrived so far. */
@@ -49,13 +40,15 @@ export class RequestBody extends Readable {
 
   override _read(): void {
     this.#blocked = false;
+    if (!this.#begun) this.#req.on('data', this.#onData).on('end', this.#onEnd);
+    this.#begun = true;
     this.#req.resume();
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#req.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
-    // What is left of the content is read and dropped, so that the connection can carry the reply.
-    this.#req.resume();
+    // What is left of content that has begun to travel is read and dropped, so that the connection can carry the reply.
+    if (this.#begun) this.#req.resume();
     callback(error);
   }
 

@@ -37,16 +37,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   /** How much of the request's content had arrived when the answer was last looked at. */
   #seenBytes = 0;
   #over = false;
+  #brokenOffFor: Error | undefined;
 
   constructor(options: UpstreamCallOptions) {
     this.#options = options;
     options.exchange.signal.addEventListener('abort', this.#onAbort, { once: true });
+    options.attempt.whenGivenUp(this.#breakOff);
     options.res.on('drain', this.#onDrain);
   }
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
-    if (this.#over) controller.abort(this.#options.exchange.signal.reason as Error);
+    if (this.#over) controller.abort(this.#brokenOffFor as Error);
     else this.#options.attempt.sent = true;
   }
 
@@ -121,8 +123,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     }
   }
 
-  readonly #onAbort = (): void => {
-    const reason = this.#options.exchange.signal.reason as Error;
+  readonly #onAbort = (): void => this.#breakOff(this.#options.exchange.signal.reason as Error);
+
+  readonly #breakOff = (reason: Error): void => {
+    this.#brokenOffFor = reason;
     this.#fail(reason);
     this.#controller?.abort(reason);
   };

@@ -12,6 +12,7 @@ const REGISTRATION = z.object({
   port: z.int().min(1).max(65_535),
   url: z.url(),
   health_check: z.string().startsWith('/').default('/health'),
+  request_count: z.int().min(0).default(0),
 });
 
 /**
@@ -19,7 +20,7 @@ const REGISTRATION = z.object({
  * - `GET /services`: an array of `{id, name, host, port, url, health_check, status, request_count}`
  * - `PUT /increment?service_id=<id>`, with `&count=n` for many at once (announced by `X-Registry-Features`)
  * - `DELETE /deregister?service_id=<id>`
- * - `POST /register`: what `/services` shows, less `id`, `status` and `request_count`; 200 when it was known
+ * - `POST /register`: what `/services` shows, less `id` and `status`; 200 when it was known, and its count stays
  *
  * `host` is the replica id, as in the stack, where such names resolve. Here they do not, so every replica has a
  * `url` besides, which the stack's registry does not send. An id may also be the `host:port` of that URL.
@@ -34,10 +35,10 @@ export function registryApp(replicas: Replicas): Express {
     res.set('X-Registry-Features', 'increment-count').json(replicas.list());
   });
   app.post('/register', express.json(), async (req, res) => {
-    const replica = bodyAs(REGISTRATION, req.body);
-    const isNew = replicas.register(replica);
-    // Checked before it is answered: who has registered is in use at once.
-    if (isNew) await check(replicas, replica);
+    const { request_count, ...replica } = bodyAs(REGISTRATION, req.body);
+    const isNew = replicas.register(replica, request_count);
+    // Checked before it is answered: who registers and is well is in use at once, also after it was not.
+    if (replicas.statusOf(replica.host) !== 'healthy') await check(replicas, replica);
     res.status(isNew ? 201 : 200).json({ id: replica.host });
   });
   app.put('/increment', ({ query }, res) => {

@@ -3,7 +3,7 @@ import '../lifeline.ts';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { portFlag } from '../flags.ts';
-import { announce, endOnFault, endWith, listenOnLoopback, stoppingSignal } from '../lifecycle.ts';
+import { announce, endOnFault, endWith, listenOnLoopback, stopOnSignal } from '../lifecycle.ts';
 import { assertFree } from '../ports.ts';
 import { registryApp } from './app.ts';
 import { keepChecking } from './healthChecks.ts';
@@ -11,7 +11,7 @@ import { Replicas } from './replicas.ts';
 
 async function serveRegistry(wantedPort: number): Promise<void> {
   await assertFree([{ port: wantedPort, for: 'the registry', flag: '--port' }]);
-  const stopping = stoppingSignal();
+  const stopping = stopOnSignal().signal;
   const replicas = new Replicas();
   const server = createServer(registryApp(replicas));
   const port = await listenOnLoopback(server, wantedPort);

@@ -20,9 +20,10 @@ export class Replicas {
   readonly #byHost = new Map<string, ReplicaRecord>();
 
   /** True when it was not registered before. A known replica keeps its status and count. */
-  register(replica: RegisteredReplica): boolean {
+  register(replica: RegisteredReplica, requestCount = 0): boolean {
     const known = this.#byHost.get(replica.host);
-    this.#byHost.set(replica.host, { status: 'unknown', requestCount: 0, ...known, replica });
+    if (!known) this.#forgetAt(replica.url);
+    this.#byHost.set(replica.host, { status: 'unknown', requestCount, ...known, replica });
     return !known;
   }
 
@@ -46,6 +47,11 @@ export class Replicas {
     if (record) record.status = status;
   }
 
+  /** `undefined` when it is not registered. */
+  statusOf(host: string): HealthStatus | undefined {
+    return this.#byHost.get(host)?.status;
+  }
+
   registered(): RegisteredReplica[] {
     return Array.from(this.#byHost.values(), ({ replica }) => replica);
   }
@@ -58,6 +64,12 @@ export class Replicas {
       status,
       request_count: requestCount,
     }));
+  }
+
+  /** Whoever was here before has died without a word: its place is taken. */
+  #forgetAt(url: string): void {
+    for (const { replica } of this.#byHost.values())
+      if (replica.url === url) this.#byHost.delete(replica.host);
   }
 
   /** By host or, for gateways that know a replica only by its static upstream, by host and port of its URL. */

@@ -1,9 +1,12 @@
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Router } from 'express';
+import { type Request, Router } from 'express';
 import { HttpError, wholeNumber } from '../httpError.ts';
 import type { Replica } from './contract.ts';
 import { goneSignal } from './gone.ts';
+
+/** Where the registry asks how a replica is. */
+export const HEALTH_PATH = '/health';
 
 const SLEEP_MS = { name: 'ms', minimum: 0, maximum: 60 * 60 * 1000, fallback: 1000 };
 const FINAL_STATUS = { name: 'the status', minimum: 200, maximum: 599 };
@@ -11,7 +14,7 @@ const FINAL_STATUS = { name: 'the status', minimum: 200, maximum: 599 };
 /** The endpoints every service has for seeing what reaches it, and for misbehaving on request. */
 export function common({ service, id }: Replica): Router {
   const router = Router();
-  router.get('/health', (_req, res) => {
+  router.get(HEALTH_PATH, (_req, res) => {
     res.json({ status: 'healthy', service, replica: id });
   });
   router.use('/echo', async (req, res) => {
@@ -33,6 +36,10 @@ export function common({ service, id }: Replica): Router {
     res.json({ subject: req.get('X-Auth-Subject') ?? null, claims: decodeClaims(req.get('X-Auth-Claims')) });
   });
   return router;
+}
+
+export function isHealthCheck({ path }: Request): boolean {
+  return path === HEALTH_PATH;
 }
 
 /** The path byte for byte, which no URL parser leaves it. */

@@ -44,11 +44,14 @@ async function startWorld(store: (typeof STORES)[number], env: Record<string, st
   return { gateway, upstream, clock, service, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-/** Opens the breaker of the world's service. */
-async function trip({ gateway, service }: Awaited<ReturnType<typeof startWorld>>): Promise<void> {
+/** Opens the breaker of the world's replica as that service. */
+async function trip(
+  { gateway, service }: Awaited<ReturnType<typeof startWorld>>,
+  name = 'budgeting',
+): Promise<void> {
   const { answer } = service;
   service.answer = broken;
-  for (let n = 0; n < 3; n += 1) await fetch(`${gateway.internal}/internal/budgeting/x`);
+  for (let n = 0; n < 3; n += 1) await fetch(`${gateway.internal}/internal/${name}/x`);
   service.answer = answer;
 }
 
@@ -83,7 +86,7 @@ describe.each(STORES)('with the %s store', (store) => {
     for (let n = 0; n < 3; n += 1)
       expect((await get(world.gateway, token)).headers.get('X-Cache')).toBe('HIT');
     expect(await world.gateway.metric('gateway_lb_instance_load')).toBe(load);
-    expect(await world.gateway.metric('gateway_circuit_breaker_state', { service: '/budgeting' })).toBe(1);
+    expect(await world.gateway.metric('gateway_circuit_breaker_state', { service: '/budgeting' })).toBe(2);
   });
 
   it('cache and logout: nothing is served from the cache to a revoked token', async () => {
@@ -107,7 +110,7 @@ describe.each(STORES)('with the %s store', (store) => {
   it('logout and breaker: the token is revoked though the logout could not be forwarded', async () => {
     const token = tokenFor('ann');
     await using world = await startWorld(store);
-    await trip(world);
+    await trip(world, 'userManagement');
     await expectProblem(await logout(world.gateway, token), 'circuit_open', { retryAfter: 30 });
     await expectProblem(await get(world.gateway, token), 'token_revoked');
   });

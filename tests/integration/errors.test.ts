@@ -184,7 +184,7 @@ const scenarios: readonly Scenario[] = [
 /** An error that nobody foresaw, with a cause. */
 function failUnexpectedly({ parts }: Gateway): void {
   for (const { replicas } of parts.services) {
-    replicas.take = () => {
+    replicas.pool.take = () => {
       throw new Error('the balancer is broken', { cause: new Error('a wrong index') });
     };
   }
@@ -231,10 +231,10 @@ describe('an error that nobody foresaw', () => {
 
   it('leaves the gateway able to answer the next request', async () => {
     await using world = await startWorld();
-    const { replicas } = world.gateway.parts.services[0] ?? {};
+    const { pool } = world.gateway.parts.services[0]?.replicas ?? {};
     failUnexpectedly(world.gateway);
     await world.ask('internal', '/up/x');
-    Reflect.deleteProperty(replicas ?? {}, 'take');
+    Reflect.deleteProperty(pool ?? {}, 'take');
     expect((await world.ask('internal', '/up/x')).status).toBe(200);
   });
 });

@@ -1,19 +1,28 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { command } from '../../playground/control/client.ts';
+import type { ProcessStatus } from '../../playground/control/protocol.ts';
+import { socketPathOf } from '../../playground/control/sockets.ts';
 import { isMessage, type PlaygroundUrls } from '../../playground/messages.ts';
 
 const MAIN = new URL('../../playground/main.ts', import.meta.url);
+const CONTROL_MAIN = new URL('../../playground/control/main.ts', import.meta.url);
 const FREE_PORTS = ['--base-port=0', '--registry-port=0', '--external-port=0', '--internal-port=0'];
 
 export interface TestPlayground {
   readonly urls: PlaygroundUrls;
-  /** Process ids by child name: `gateway`, `registry`, `budgeting.1`, ... */
+  /** Process ids at the start by child name: `gateway`, `registry`, `budgeting.1`, ... */
   readonly pids: Readonly<Record<string, number>>;
   /** The playground's own process id. */
   readonly pid: number;
   /** All it has written so far, its children's lines included. */
   output(): string;
+  /**
+   * What `npm run playground:ctl` does, as in `ctl('freeze', 'budgeting.2')`. Resolves, once it is in force, with
+   * those it was about, or with everything for `list`; rejects with `CommandError` when it was not carried out.
+   */
+  ctl(...words: string[]): Promise<readonly ProcessStatus[]>;
   /** Sends a signal, SIGTERM unless told, and resolves with the exit code: null when the signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
   /** The exit code, once it has ended by itself or otherwise. */
@@ -47,6 +56,9 @@ export async function startPlayground(
     pid: child.pid ?? 0,
     output,
     exited,
+    async ctl(...words) {
+      return command(await socketPathOf(Number(new URL(ready.urls.registry).port)), words);
+    },
     stop(signal = 'SIGTERM') {
       child.kill(signal);
       return exited;
@@ -60,6 +72,11 @@ export async function runPlayground(
   env: NodeJS.ProcessEnv = {},
 ): Promise<EndedRun> {
   return ended(forkMain(flags, env));
+}
+
+/** Runs `npm run playground:ctl` with these words. */
+export async function runCtl(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<EndedRun> {
+  return ended(forkModule(CONTROL_MAIN, words, env));
 }
 
 /** The same, for one that gets a SIGTERM as soon as it has written `when`. */
@@ -85,7 +102,11 @@ export function isAlive(pid: number): boolean {
 }
 
 function forkMain(flags: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return fork(MAIN, [...flags], {
+  return forkModule(MAIN, flags, env);
+}
+
+function forkModule(module: URL, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  return fork(module, [...args], {
     // Jest asks its workers for colours, and for options that its own modules need.
     env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1', ...env },
     execArgv: [],

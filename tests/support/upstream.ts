@@ -28,6 +28,8 @@ export interface Upstream extends AsyncDisposable {
 export interface UpstreamOptions {
   /** Loopback address to listen on. Default 127.0.0.1. */
   readonly host?: string;
+  /** Default: any free port. */
+  readonly port?: number;
   /** Whether the content is read before `handler` runs; a handler that reads it itself says false. */
   readonly readsBody?: boolean;
 }
@@ -35,7 +37,7 @@ export interface UpstreamOptions {
 /** A real HTTP service; `handler` answers, by default with 200 and `ok`. */
 export async function startUpstream(
   handler: RequestListener = (_req, res) => void res.end('ok'),
-  { host = '127.0.0.1', readsBody = true }: UpstreamOptions = {},
+  { host = '127.0.0.1', port = 0, readsBody = true }: UpstreamOptions = {},
 ): Promise<Upstream> {
   const requests: Received[] = [];
   const server = createServer({ requireHostHeader: false }, async (req, res) => {
@@ -44,7 +46,7 @@ export async function startUpstream(
     requests.push({ ...headOf(req), body, trailers: req.rawTrailers, connection });
     handler(req, res);
   });
-  const { numberOf, upstream } = await listening(server, host);
+  const { numberOf, upstream } = await listening(server, host, port);
   return Object.assign(upstream, { requests });
 }
 
@@ -119,7 +121,7 @@ function parseHead(head: string): Omit<Received, 'connection'> {
   return { method, target, fields, body: Buffer.alloc(0), trailers: [] };
 }
 
-async function listening(server: Server, host: string) {
+async function listening(server: Server, host: string, wantedPort = 0) {
   const numbers = new Map<Socket, number>();
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -127,7 +129,7 @@ async function listening(server: Server, host: string) {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  server.listen(0, host);
+  server.listen(wantedPort, host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {

@@ -1,0 +1,62 @@
+import { RegistryCalls } from '../../lib/loadbalancer/callbacks.ts';
+import { Discovery } from '../../lib/loadbalancer/discovery.ts';
+import { RegistryClient } from '../../lib/loadbalancer/registryClient.ts';
+import type { Registry, RegistryOptions } from '../registry.ts';
+import { registryLog } from '../registryLog.ts';
+import { fillPools } from './fillPools.ts';
+
+/** At the end, what is still to be told may take so long. */
+const FLUSH_MS = 1000;
+
+/** The stack's own registry: it lists replicas, counts their requests, and is told which of them do not work. */
+export function httpRegistry(
+  url: string,
+  { settings, services, metrics, logger, clock }: RegistryOptions,
+): Registry {
+  const log = registryLog(logger, clock);
+  const client = new RegistryClient({
+    url,
+    timeoutMs: settings.requestTimeoutMs,
+    incrementTemplate: settings.serviceDiscoveryIncrement,
+    deregisterTemplate: settings.serviceDiscoveryDeregister,
+    clock,
+  });
+  const calls = new RegistryCalls({
+    client,
+    clock,
+    onDeregistered: log.deregistered,
+    onDropped: (count) => metrics.registryCallsDropped.countMany(count),
+    onError: (error) => {
+      metrics.registryErrors.count('update');
+      log.failed(error);
+    },
+  });
+  const discovery = new Discovery({
+    source: client,
+    clock,
+    intervalMs: settings.serviceRefreshIntervalMs,
+    onListing: fillPools(services, log),
+    onSkipped: log.skipped,
+    onError: (error) => {
+      metrics.registryErrors.count('list');
+      log.failed(error);
+    },
+  });
+  return {
+    takesCalls: true,
+    get asked() {
+      return discovery.firstRoundOver;
+    },
+    start: () => void discovery.start(),
+    async stop() {
+      discovery.stop();
+      await calls.flush(FLUSH_MS);
+      client.close();
+    },
+    increment: (id) => calls.increment(id),
+    deregister(id) {
+      log.deregistering(client.deregisterUrl(id));
+      calls.deregister(id);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import type { Settings } from '../config/config.ts';
+import type { Clock } from '../lib/clock/clock.ts';
+import type { Logger } from '../lib/logging/logger.ts';
+import type { Metrics } from '../lib/metrics/metrics.ts';
+import type { ServiceParts } from './parts.ts';
+import { consulRegistry } from './registries/consul.ts';
+import { dnsRegistry } from './registries/dns.ts';
+import { httpRegistry } from './registries/http.ts';
+
+/** Where replicas come from and who is told of them. Each kind is a file in `registries/`. */
+export interface Registry {
+  /** Whether it is told of requests and trips. */
+  readonly takesCalls: boolean;
+  /** Whether it has been asked once, with whatever result. Requests can then be taken. */
+  readonly asked: boolean;
+  start(): void;
+  /** Tells it what is still to be told, within a second. */
+  stop(): Promise<void>;
+  /** One more request was sent to a replica that it lists. Never waits. */
+  increment(replicaId: string): void;
+  /** The replica does not work. Never waits. */
+  deregister(replicaId: string): void;
+}
+
+/** Static upstreams alone. */
+const NO_REGISTRY: Registry = {
+  takesCalls: false,
+  asked: true,
+  start() {},
+  async stop() {},
+  increment() {},
+  deregister() {},
+};
+
+export interface RegistryOptions {
+  readonly settings: Settings;
+  readonly services: readonly ServiceParts[];
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Asks the registry of the settings, if there is one, and fills the pools from what it lists. */
+export function createRegistry(options: Readonly<RegistryOptions>): Registry {
+  const { serviceDiscovery } = options.settings;
+  if (serviceDiscovery === undefined) return NO_REGISTRY;
+  if (serviceDiscovery.kind === 'dns') return dnsRegistry(serviceDiscovery, options);
+  if (serviceDiscovery.kind === 'consul') return consulRegistry(serviceDiscovery.url, options);
+  return httpRegistry(serviceDiscovery.url, options);
+}

@@ -1,0 +1,55 @@
+import type { Clock } from '../lib/clock/clock.ts';
+import type { Logger } from '../lib/logging/logger.ts';
+import { sparingly } from './sparingly.ts';
+
+interface Named {
+  readonly id: string;
+}
+
+export type RegistryLog = ReturnType<typeof registryLog>;
+
+/** What there is to say of the registry. */
+export function registryLog(logger: Logger, clock: Clock) {
+  return {
+    failed: sparingly(clock, (error: Error) => {
+      logger.warn('The registry does not do its part: the last good list stays', { error });
+    }),
+
+    skipped: sparingly(clock, ([first, ...others]: readonly string[]) => {
+      logger.warn(`The registry lists what cannot be used: ${first}`, { others: others.length });
+    }),
+
+    /** Says who has come and who has gone, if anybody. */
+    listed(service: string, before: readonly Named[], after: readonly Named[]): void {
+      const joined = idsMissing(after, before);
+      const left = idsMissing(before, after);
+      if (joined.length + left.length === 0) return;
+      logger.info(`Discovered ${after.length} replicas of ${service}`, {
+        service,
+        joined: shortened(joined),
+        left: shortened(left),
+      });
+    },
+
+    deregistering(url: string): void {
+      logger.warn(`🗑️  Sending deregister request: ${url}`);
+    },
+
+    deregistered(replicaId: string): void {
+      logger.warn(`🗑️ Deregistered replica ${replicaId}`);
+    },
+  };
+}
+
+const SHOWN = 10;
+
+function shortened(ids: readonly string[]): string {
+  const more = ids.length > SHOWN ? [`and ${ids.length - SHOWN} more`] : [];
+  return [...ids.slice(0, SHOWN), ...more].join(', ');
+}
+
+/** The ids of `here` that are not `there`. */
+function idsMissing(here: readonly Named[], there: readonly Named[]): string[] {
+  const known = new Set(there.map(({ id }) => id));
+  return here.map(({ id }) => id).filter((id) => !known.has(id));
+}

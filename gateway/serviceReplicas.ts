@@ -1,0 +1,75 @@
+import type { Service } from '../config/services.ts';
+import type { BreakerEvent } from '../lib/circuitbreaker/breaker.ts';
+import { Watchdog } from '../lib/loadbalancer/watchdog.ts';
+import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
+import { probe } from '../lib/proxy/probe.ts';
+import { type BreakerSubject, breakerLog } from './breakerLog.ts';
+import type { BreakerNews } from './breakerNews.ts';
+import type { Parts, PartsOptions } from './parts.ts';
+import { ServiceReplicas } from './replicas.ts';
+
+interface ServiceReplicasParts
+  extends Pick<Parts, 'settings' | 'clock' | 'logger' | 'metrics' | 'transport' | 'registry'> {
+  readonly breakerNews: BreakerNews;
+  readonly random: NonNullable<PartsOptions['random']>;
+}
+
+/** Makes the replicas of each service and tells everybody concerned what becomes of them. */
+export function serviceReplicas(parts: ServiceReplicasParts): (service: Service) => ServiceReplicas {
+  const { settings, logger, metrics, transport, registry, breakerNews, clock, random } = parts;
+  const threshold = settings.circuitBreakerThreshold;
+  const windowMs = settings.circuitBreakerWindowMs;
+  const log = breakerLog({ logger, metrics, threshold, windowMs, deregisters: registry.takesCalls });
+
+  function onBreakerEvent(event: BreakerEvent, subject: BreakerSubject): void {
+    log(event, subject);
+    if (settings.breakerShared) breakerNews.publish(event, subject);
+    // Once for a trip: who hears of it from another gateway, or fails its trial, has been reported already.
+    const tripped = event.kind === 'transition' && event.from === 'closed' && event.to === 'open';
+    if (tripped && !event.hinted) registry.deregister(subject.replicaId);
+  }
+
+  return (service) =>
+    new ServiceReplicas({
+      service,
+      threshold,
+      windowMs,
+      cooldownMs: settings.circuitBreakerCooldownMs,
+      slowStartMs: settings.slowStartMs,
+      clock,
+      random,
+      onBreakerEvent,
+      onDeparted: ({ id }) => metrics.forgetReplica(service.path, id),
+      onIdle: ({ url }) => {
+        transport.forget(url).catch((error: unknown) => {
+          logger.warn(`Closing the connections to ${url.origin} failed`, { error });
+        });
+      },
+    });
+}
+
+/** A replica that hangs is given up when this part of the time for an answer has passed in silence... */
+const PATIENCE = 0.5;
+/** ...and it has then not answered a probe for this part of it. What is left is for another replica. */
+const PROBE = 0.2;
+const PROBE_PATH = '/health';
+
+/** Moves what waits for a replica that hangs to another one, if it may be moved. */
+export function watchdog(
+  { requestTimeoutMs }: Service,
+  { pool }: ServiceReplicas,
+  { transport, logger, clock }: Pick<Parts, 'transport' | 'logger' | 'clock'>,
+): Watchdog {
+  return new Watchdog({
+    patienceMs: requestTimeoutMs * PATIENCE,
+    probe: ({ url }) =>
+      probe({ transport, url, path: PROBE_PATH, timeoutMs: requestTimeoutMs * PROBE, clock }),
+    onHanging: (replica, unanswered) => {
+      logger.warn(`${replica.url.origin} hangs: ${unanswered.length} requests wait there`);
+      if (!pool.hasAnother(replica)) return;
+      const error = new UpstreamUnreachableError(`${replica.id} hangs`);
+      for (const attempt of unanswered) if (attempt.repeatable) attempt.giveUp(error);
+    },
+    clock,
+  });
+}

@@ -1,0 +1,115 @@
+import { Resolver } from 'node:dns/promises';
+import { isIPv6 } from 'node:net';
+import type { ListedReplica, Listing } from './listing.ts';
+
+/** What an answer that there is nothing looks like: no error, but no replicas either. */
+const NOTHING: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA']);
+
+/** A service whose replicas have addresses under one DNS name. */
+export interface DnsService {
+  readonly name: string;
+  /** Where its replicas listen. SRV records say so themselves. */
+  readonly port: number;
+}
+
+export interface DnsSourceOptions {
+  /** The name to look up; `{name}` in it is the service's. One that begins with `_` is looked up as SRV (RFC 2782). */
+  readonly pattern: string;
+  readonly services: readonly DnsService[];
+  /** `address` or `address:port` of the server to ask. Default: the system's. */
+  readonly server?: string;
+  /** For one question. */
+  readonly timeoutMs: number;
+}
+
+/** DNS could tell nothing of any service. The message names one and what went wrong. */
+export class DnsError extends Error {
+  override readonly name = 'DnsError';
+}
+
+/**
+ * Replicas by DNS: the tasks of a Docker Swarm service, the pods behind a headless service of Kubernetes. Everybody
+ * listed is healthy: who is not, the engine does not list.
+ */
+export class DnsSource {
+  readonly #pattern: string;
+  readonly #services: readonly DnsService[];
+  readonly #resolver: Resolver;
+
+  constructor({ pattern, services, server, timeoutMs }: Readonly<DnsSourceOptions>) {
+    this.#pattern = pattern;
+    this.#services = services;
+    this.#resolver = new Resolver({ timeout: timeoutMs, tries: 1 });
+    if (server !== undefined) this.#resolver.setServers([server]);
+  }
+
+  /** A service whose look-up fails is skipped. Rejects with `DnsError` when all of them fail. */
+  async list(): Promise<Listing> {
+    const results = await Promise.allSettled(this.#services.map((service) => this.#replicasOf(service)));
+    const listed = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+    const skipped = results.flatMap((result, i) =>
+      result.status === 'rejected' ? [`${this.#nameFor(this.#services[i])}: ${reasonOf(result.reason)}`] : [],
+    );
+    if (skipped.length > 0 && skipped.length === results.length) throw new DnsError(`dns: ${skipped[0]}`);
+    return { listed, skipped };
+  }
+
+  /** Ends the look-ups under way. */
+  close(): void {
+    this.#resolver.cancel();
+  }
+
+  async #replicasOf(service: DnsService): Promise<ListedReplica[]> {
+    const host = this.#nameFor(service);
+    const places = host.startsWith('_') ? await this.#srvPlaces(host) : [{ host, port: service.port }];
+    const replicas = await Promise.all(
+      places.map(async (place) => {
+        const addresses = await this.#addresses(place.host);
+        return addresses.map((address) => replicaAt(service.name, address, place.port));
+      }),
+    );
+    return replicas.flat();
+  }
+
+  async #srvPlaces(host: string): Promise<{ host: string; port: number }[]> {
+    const records = await orNothing(this.#resolver.resolveSrv(host));
+    const first = Math.min(...records.map(({ priority }) => priority));
+    // Later priorities are for when the first cannot be reached: breakers and listings take care of that here.
+    return records
+      .filter(({ priority }) => priority === first)
+      .map(({ name, port }) => ({ host: name, port }));
+  }
+
+  /** One family is enough: an engine's DNS may know nothing of the other, and pass the question on in vain. */
+  async #addresses(host: string): Promise<string[]> {
+    const families = [this.#resolver.resolve4(host), this.#resolver.resolve6(host)];
+    const answers = await Promise.allSettled(families.map(orNothing));
+    const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    if (failed && addresses.length === 0) throw failed.reason;
+    return addresses;
+  }
+
+  #nameFor(service: DnsService | undefined): string {
+    return this.#pattern.replaceAll('{name}', service?.name ?? '');
+  }
+}
+
+function replicaAt(name: string, address: string, port: number): ListedReplica {
+  const host = isIPv6(address) ? `[${address}]` : address;
+  const id = `${host}:${port}`;
+  return { id, name, url: new URL(`http://${id}`), healthy: true, requestCount: 0 };
+}
+
+async function orNothing<T>(answer: Promise<T[]>): Promise<T[]> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (NOTHING.has((error as NodeJS.ErrnoException).code)) return [];
+    throw error;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return Error.isError(error) ? error.message : String(error);
+}

@@ -1,0 +1,136 @@
+import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Listing, parseListing } from './listing.ts';
+import { RegistryError } from './registryError.ts';
+
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const COUNTING = 'increment-count';
+
+export interface RegistryClientOptions {
+  /** `http://service-discovery:9000` or a path below it. */
+  readonly url: string;
+  /** For a whole call, from the connection to the last byte of the answer. */
+  readonly timeoutMs: number;
+  /** A path below `url`; `{id}` in it is the replica. Called with PUT. */
+  readonly incrementTemplate: string;
+  /** The same, called with DELETE. */
+  readonly deregisterTemplate: string;
+  readonly clock?: Clock;
+}
+
+export interface RegistryListing extends Listing {
+  /** Whether the registry takes counts: `X-Registry-Features: increment-count`. */
+  readonly countsIncrements: boolean;
+}
+
+/** The calls of the service registry. Every method rejects with `RegistryError`; none tries again. */
+export class RegistryClient {
+  readonly #options: Readonly<RegistryClientOptions>;
+  readonly #address: string;
+  readonly #clock: Clock;
+  readonly #agent: Agent;
+  readonly #http: AxiosInstance;
+  readonly #underWay = new Set<AbortController>();
+  #countsIncrements = false;
+  #closed = false;
+
+  constructor(options: Readonly<RegistryClientOptions>) {
+    const { protocol, origin, pathname } = new URL(options.url);
+    for (const template of [options.incrementTemplate, options.deregisterTemplate]) assertTemplate(template);
+    this.#options = options;
+    this.#address = origin + pathname.replace(/\/+$/, '');
+    this.#clock = options.clock ?? systemClock;
+    this.#agent = new (protocol === 'https:' ? TlsAgent : Agent)({ keepAlive: true });
+    this.#http = axios.create({
+      auth: credentialsIn(options.url),
+      httpAgent: this.#agent,
+      httpsAgent: this.#agent,
+      // The registry is a neighbour: neither HTTP_PROXY nor a redirect leads anywhere else.
+      proxy: false,
+      maxRedirects: 0,
+      maxContentLength: MAX_ANSWER_BYTES,
+    });
+  }
+
+  /** Whether the registry said so in its latest listing. */
+  get countsIncrements(): boolean {
+    return this.#countsIncrements;
+  }
+
+  async list(): Promise<RegistryListing> {
+    const { data, headers } = await this.#call('GET', '/services');
+    const features = String(headers['x-registry-features'] ?? '').split(',');
+    this.#countsIncrements = features.some((feature) => feature.trim() === COUNTING);
+    try {
+      return { ...parseListing(data), countsIncrements: this.#countsIncrements };
+    } catch (error) {
+      throw new RegistryError(`GET ${this.#address}/services`, error);
+    }
+  }
+
+  /** Says that `count` more requests were sent to the replica. */
+  async increment(id: string, count = 1): Promise<void> {
+    const path = fill(this.#options.incrementTemplate, id);
+    await this.#call('PUT', count === 1 ? path : `${path}${path.includes('?') ? '&' : '?'}count=${count}`);
+  }
+
+  async deregister(id: string): Promise<void> {
+    await this.#call('DELETE', this.#deregisterPath(id));
+  }
+
+  /** What `deregister` calls, for logs. */
+  deregisterUrl(id: string): string {
+    return this.#address + this.#deregisterPath(id);
+  }
+
+  /** Ends the calls under way and refuses new ones. */
+  close(): void {
+    this.#closed = true;
+    for (const call of this.#underWay) call.abort(closedError());
+    this.#agent.destroy();
+  }
+
+  #deregisterPath(id: string): string {
+    return fill(this.#options.deregisterTemplate, id);
+  }
+
+  async #call(method: string, path: string): Promise<AxiosResponse<unknown>> {
+    const { timeoutMs } = this.#options;
+    const url = this.#address + path;
+    const call = new AbortController();
+    // axios's own timeout starts anew with every byte.
+    const expire = () => call.abort(new Error(`no whole answer within ${timeoutMs} ms`));
+    const cancel = this.#clock.after(timeoutMs, expire);
+    this.#underWay.add(call);
+    try {
+      if (this.#closed) throw closedError();
+      return await this.#http.request({ method, url, signal: call.signal });
+    } catch (error) {
+      throw new RegistryError(`${method} ${url}`, call.signal.aborted ? call.signal.reason : error);
+    } finally {
+      cancel();
+      this.#underWay.delete(call);
+    }
+  }
+}
+
+function assertTemplate(template: string): void {
+  if (template.startsWith('/') && template.includes('{id}')) return;
+  throw new TypeError(`RegistryClient: a template must start with / and hold {id}, got "${template}"`);
+}
+
+function fill(template: string, id: string): string {
+  return template.replaceAll('{id}', encodeURIComponent(id.toWellFormed()));
+}
+
+function credentialsIn(url: string) {
+  const { username, password } = new URL(url);
+  if (username === '' && password === '') return undefined;
+  return { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+}
+
+function closedError(): Error {
+  return new Error('the client is closed');
+}

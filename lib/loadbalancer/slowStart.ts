@@ -1,0 +1,25 @@
+import type { Clock } from '../clock/clock.ts';
+import type { Replica } from './replica.ts';
+
+/** In so many steps a newcomer loses its handicap. */
+const STEPS = 10;
+
+/**
+ * Lets newcomers, and those that come back, begin as loaded as the others are: `handicap` requests more than they
+ * have, which melt away over `slowStartMs`. With nobody waiting there is no handicap and so no slow start.
+ */
+export function slowStart(slowStartMs: number, clock: Clock, onChange: (replica: Replica) => void) {
+  return (replica: Replica, handicap: number): void => {
+    if (slowStartMs === 0 || handicap === 0) return;
+    replica.handicap = handicap;
+    melt(STEPS - 1);
+
+    function melt(stepsLeft: number): void {
+      clock.after(slowStartMs / STEPS, () => {
+        replica.handicap = Math.floor((handicap * stepsLeft) / STEPS);
+        onChange(replica);
+        if (replica.handicap > 0) melt(stepsLeft - 1);
+      });
+    }
+  };
+}

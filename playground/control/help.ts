@@ -1,0 +1,24 @@
+export const HELP = `Breaks and mends the replicas of a running playground, to watch the gateway cope.
+
+Usage: npm run playground:ctl -- [command]
+
+  list                    what runs: name, address, process id, state. So does no command at all
+  kill budgeting.2        SIGKILL: connections break off, later ones are refused
+  freeze budgeting.2      SIGSTOP: connections are taken, and nothing is answered
+  thaw budgeting.2        SIGCONT
+  slow budgeting.2 2000   delays each answer by so many milliseconds; 0 ends it
+  fail budgeting.2 500    answers every request with this status, 400 to 599; 0 ends it
+  heal budgeting.2        ends slow and fail
+  leave budgeting.2       a drain: it leaves the registry, answers what still comes, and stops
+                          when no request has come for 1 s
+  join budgeting.2        starts it again, on its port; or a new one, if there was none
+  join budgeting          starts one more, with the next number and free port
+
+Flags:
+  --registry-port 9000    which playground; without it the only one, or the one started last
+  --help                  this text
+
+slow and fail spare health checks (GET /health) and WebSockets: the replica stays healthy in the registry,
+so that it is for the gateway's breaker to find out. A frozen or killed replica is unhealthy in the registry
+within 7 s. Every replica registers anew each 3 s: one that the gateway deregistered is back in that time,
+and one that thaws as well.`;

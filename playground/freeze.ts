@@ -1,0 +1,26 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+/** `$1` stands still until the standard input ends. */
+const HOLD = 'kill -STOP "$1" && echo held && read -r _; kill -CONT "$1"';
+
+/** Lets the process go on; safe to call twice. */
+export type Thaw = () => Promise<void>;
+
+/**
+ * Halts a process until it is thawed or this process ends, in whatever way: a halted process cannot notice by
+ * itself that nobody is left to wake it, so a shell that outlives us holds it.
+ */
+export async function freeze(pid: number): Promise<Thaw> {
+  const holder = spawn('sh', ['-c', HOLD, 'sh', String(pid)], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    // Out of reach of a Ctrl-C, which is for the playground alone.
+    detached: true,
+  });
+  const ended = once(holder, 'close');
+  await Promise.race([once(holder.stdout, 'data'), ended]);
+  return async () => {
+    holder.stdin.end();
+    await ended;
+  };
+}

@@ -1,0 +1,69 @@
+import { describe, expect, it } from '@jest/globals';
+import { INSTALLS_WITHIN_MS } from '../support/command.ts';
+import { consulEntry, startConsul } from '../support/consul.ts';
+import { startDnsServer } from '../support/dnsServer.ts';
+import { eventually } from '../support/eventually.ts';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { refusedUrl, startUpstream } from '../support/upstream.ts';
+
+async function ask(gateway: TestGateway): Promise<number> {
+  return (await fetch(`${gateway.internal}/internal/budgeting/x`)).status;
+}
+
+async function missing(gateway: TestGateway): Promise<string[]> {
+  const answer = await fetch(`${gateway.internal}/readyz`);
+  const { missing } = (await answer.json()) as { missing: string[] };
+  return missing;
+}
+
+describe('SERVICE_DISCOVERY_URL=dns://...', () => {
+  it(
+    'finds replicas where the upstreams of the settings are not',
+    async () => {
+      await using upstream = await startUpstream();
+      await using server = await startDnsServer(['--host-record=tasks.budgeting-service.test,127.0.0.1']);
+      const url = `dns://tasks.{name}-service.test:${upstream.url.port}?server=${server.address}`;
+      await using gateway = await startGateway({
+        services: { '/budgeting': [await refusedUrl()] },
+        env: { SERVICE_DISCOVERY_URL: url, SERVICE_REFRESH_INTERVAL: '100ms' },
+      });
+      await eventually('ready', async () => (await missing(gateway)).length === 0);
+      expect(await ask(gateway)).toBe(200);
+      const instance = `127.0.0.1:${upstream.url.port}`;
+      expect(await gateway.metric('gateway_lb_requests_total', { instance })).toBe(1);
+    },
+    INSTALLS_WITHIN_MS,
+  );
+});
+
+describe('SERVICE_DISCOVERY_URL=consul://...', () => {
+  it('follows every change as it happens', async () => {
+    await using first = await startUpstream();
+    await using second = await startUpstream();
+    await using consul = await startConsul();
+    consul.set('budgeting', [consulEntry('budgeting', 'b1', Number(first.url.port))]);
+    await using gateway = await startGateway({
+      services: { '/budgeting': { upstreams: [] } },
+      env: { SERVICE_DISCOVERY_URL: consul.url.replace('http', 'consul') },
+    });
+    await eventually('ready', async () => (await missing(gateway)).length === 0);
+    expect(await ask(gateway)).toBe(200);
+    expect(first.requests).toHaveLength(1);
+    await eventually('the gateway waits for news', () => consul.blocked === 1);
+    consul.set('budgeting', [consulEntry('budgeting', 'b2', Number(second.url.port))]);
+    await eventually(
+      'the second is asked',
+      async () => (await ask(gateway)) === 200 && second.requests.length > 0,
+    );
+  });
+
+  it('starts without Consul and finds it later', async () => {
+    await using gateway = await startGateway({
+      services: { '/budgeting': { upstreams: [] } },
+      env: { SERVICE_DISCOVERY_URL: (await refusedUrl()).origin.replace('http', 'consul') },
+    });
+    await eventually('ready', async () => (await missing(gateway)).length === 0);
+    expect(await ask(gateway)).toBe(503);
+    expect(await gateway.metric('gateway_registry_errors_total', { call: 'list' })).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,246 @@
+import { describe, expect, it } from '@jest/globals';
+import { ReplicaPool, type ReplicaPoolOptions } from '../lib/loadbalancer/pool.ts';
+import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
+import { ManualClock } from './support/manualClock.ts';
+
+function newPool(count: number, options: Partial<ReplicaPoolOptions> = {}): ReplicaPool {
+  const replicas = Array.from({ length: count }, (_, i) => Replica.at(`http://r${i}`));
+  return new ReplicaPool({ service: '/budgeting', replicas, ...options });
+}
+
+function listed(id: string, { healthy = true, requestCount = 0, port = 80 } = {}): Listed {
+  return { id, url: new URL(`http://${id}:${port}`), healthy, requestCount };
+}
+
+function take(pool: ReplicaPool, except?: Replica): Replica {
+  const replica = pool.take(except);
+  if (!replica) throw new Error('nobody can be taken');
+  return replica;
+}
+
+function takeAndRelease(pool: ReplicaPool, times: number): void {
+  for (let i = 0; i < times; i += 1) pool.release(take(pool));
+}
+
+function inFlight(pool: ReplicaPool): number[] {
+  return pool.replicas.map((replica) => replica.inFlight);
+}
+
+function counts(pool: ReplicaPool): number[] {
+  return pool.replicas.map(({ requestCount }) => requestCount);
+}
+
+function get(pool: ReplicaPool, id: string): Replica {
+  const replica = pool.get(id);
+  if (!replica) throw new Error(`${id} is not listed`);
+  return replica;
+}
+
+describe('the pick', () => {
+  it.each([0, 0.2, 0.5, 0.999])(
+    'gives ten sequential requests 3, 4, 3 in some order (random %p)',
+    (random) => {
+      const pool = newPool(3, { random: () => random });
+      takeAndRelease(pool, 10);
+      expect(counts(pool).toSorted()).toEqual([3, 3, 4]);
+    },
+  );
+
+  it('spreads requests under way evenly', () => {
+    const pool = newPool(4);
+    for (let i = 0; i < 40; i += 1) take(pool);
+    expect(inFlight(pool)).toEqual([10, 10, 10, 10]);
+  });
+
+  it('goes by requests in flight before request counts', () => {
+    const pool = newPool(0);
+    pool.update([listed('old', { requestCount: 1_000_000 }), listed('young')]);
+    expect(take(pool).id).toBe('young');
+    expect(take(pool).id).toBe('old');
+  });
+
+  it('falls on each of equals equally often', () => {
+    const first = new Map<string, number>();
+    for (let i = 0; i < 3000; i += 1) {
+      const { id } = take(newPool(3));
+      first.set(id, (first.get(id) ?? 0) + 1);
+    }
+    // Three standard deviations of a fair draw are 77.
+    for (const times of first.values()) expect(Math.abs(times - 1000)).toBeLessThan(160);
+  });
+
+  it('avoids the one it is told to avoid, even when that is the least loaded', () => {
+    const pool = newPool(3);
+    const [first, second, third] = pool.replicas as [Replica, Replica, Replica];
+    for (let i = 0; i < 6; i += 1) take(pool);
+    pool.release(first);
+    pool.release(third);
+    pool.release(third);
+    expect(take(pool, third)).toBe(first);
+    expect(pool.hasAnother(second)).toBe(true);
+    expect(newPool(1).take()).toBeDefined();
+  });
+
+  it('takes nobody rather than the one to avoid', () => {
+    const pool = newPool(1);
+    const [only] = pool.replicas as [Replica];
+    expect(pool.take(only)).toBeUndefined();
+    expect(pool.hasAnother(only)).toBe(false);
+    expect(only).toMatchObject({ inFlight: 0, requestCount: 0 });
+  });
+
+  it('never falls on a suspended one, whose requests under way go on', () => {
+    const pool = newPool(2);
+    const [first, second] = pool.replicas as [Replica, Replica];
+    take(pool, second);
+    pool.suspend(first.id, true);
+    expect([take(pool), take(pool)]).toEqual([second, second]);
+    expect(first.inFlight).toBe(1);
+    pool.release(first);
+    pool.suspend(first.id, false);
+    expect(take(pool)).toBe(first);
+  });
+
+  it('calls a replica that is listed by address by its host and port', () => {
+    expect(Replica.at('http://budgeting:8087')).toMatchObject({ id: 'budgeting:8087', healthy: true });
+    expect(Replica.at('http://[::1]:8087').id).toBe('[::1]:8087');
+  });
+});
+
+describe('a listing', () => {
+  it('takes the place of the static replicas', () => {
+    const pool = newPool(2);
+    pool.update([listed('a'), listed('b'), listed('c')]);
+    expect(pool.replicas.map(({ id }) => id)).toEqual(['a', 'b', 'c']);
+    expect(pool.get('r0')).toBeUndefined();
+  });
+
+  it('that is empty changes nothing', () => {
+    const pool = newPool(2);
+    pool.update([]);
+    expect(pool.replicas).toHaveLength(2);
+    pool.update([listed('a')]);
+    pool.update([]);
+    expect(take(pool).id).toBe('a');
+  });
+
+  it('keeps what is under way and the larger request count', () => {
+    const pool = newPool(0);
+    pool.update([listed('a', { requestCount: 5 })]);
+    const a = take(pool);
+    take(pool);
+    pool.update([listed('a', { requestCount: 3 })]);
+    expect(get(pool, 'a')).toBe(a);
+    expect(a).toMatchObject({ inFlight: 2, requestCount: 7 });
+    pool.update([listed('a', { requestCount: 90 })]);
+    expect(a).toMatchObject({ inFlight: 2, requestCount: 90 });
+  });
+
+  it('gives nothing new to an unhealthy replica until it is healthy again', () => {
+    const pool = newPool(0);
+    pool.update([listed('a'), listed('b')]);
+    const a = take(pool, get(pool, 'b'));
+    pool.update([listed('a', { healthy: false }), listed('b')]);
+    for (let i = 0; i < 5; i += 1) expect(take(pool).id).toBe('b');
+    pool.release(a);
+    pool.update([listed('a'), listed('b')]);
+    expect(take(pool)).toBe(a);
+  });
+
+  it('keeps a suspended replica suspended', () => {
+    const pool = newPool(0);
+    pool.update([listed('a')]);
+    pool.suspend('a', true);
+    pool.update([listed('a'), listed('b')]);
+    expect([take(pool).id, take(pool).id]).toEqual(['b', 'b']);
+  });
+
+  it('lets who leaves finish, then says that it is idle', () => {
+    const departed: string[] = [];
+    const idle: string[] = [];
+    const pool = newPool(0, {
+      onDeparted: ({ id }) => void departed.push(id),
+      onIdle: ({ id }) => void idle.push(id),
+    });
+    pool.update([listed('busy'), listed('bored'), listed('stays')]);
+    const busy = get(pool, 'busy');
+    const under = [take(pool), take(pool), take(pool)].filter((replica) => replica === busy);
+    pool.release(get(pool, 'bored'));
+    pool.update([listed('stays')]);
+    expect(departed).toEqual(['busy', 'bored']);
+    expect(idle).toEqual(['bored']);
+    for (const replica of under) pool.release(replica);
+    expect(idle).toEqual(['bored', 'busy']);
+    expect(busy.inFlight).toBe(0);
+  });
+
+  it('with a known id at another address means another replica', () => {
+    const idle: string[] = [];
+    const pool = newPool(0, { onIdle: ({ url }) => void idle.push(url.origin) });
+    pool.update([listed('a', { port: 1000 })]);
+    const before = take(pool);
+    pool.update([listed('a', { port: 2000 })]);
+    const now = take(pool);
+    expect([before.url.port, now.url.port]).toEqual(['1000', '2000']);
+    pool.release(before);
+    expect(idle).toEqual(['http://a:1000']);
+    expect(now.inFlight).toBe(1);
+  });
+
+  it('does not let a newcomer make up for all the requests it missed', () => {
+    const pool = newPool(0);
+    pool.update([listed('a'), listed('b')]);
+    takeAndRelease(pool, 1000);
+    pool.update([listed('a'), listed('b'), listed('new')]);
+    takeAndRelease(pool, 30);
+    expect(get(pool, 'new').requestCount).toBe(10);
+  });
+});
+
+describe('slow start', () => {
+  const SLOW_START_MS = 10_000;
+
+  function busyPool(clock: ManualClock, slowStartMs = SLOW_START_MS): ReplicaPool {
+    const pool = newPool(0, { clock, slowStartMs });
+    pool.update([listed('a'), listed('b')]);
+    for (let i = 0; i < 40; i += 1) take(pool);
+    return pool;
+  }
+
+  it('sends a newcomer its part of what comes, not all of it', () => {
+    const pool = busyPool(new ManualClock());
+    pool.update([listed('a'), listed('b'), listed('new')]);
+    for (let i = 0; i < 9; i += 1) take(pool);
+    expect(inFlight(pool)).toEqual([23, 23, 3]);
+  });
+
+  it('lets it catch up as time goes by', () => {
+    const clock = new ManualClock();
+    const pool = busyPool(clock);
+    pool.update([listed('a'), listed('b'), listed('new')]);
+    clock.advance(SLOW_START_MS / 2);
+    for (let i = 0; i < 10; i += 1) take(pool);
+    expect(inFlight(pool)).toEqual([20, 20, 10]);
+    clock.advance(SLOW_START_MS);
+    for (let i = 0; i < 10; i += 1) take(pool);
+    expect(inFlight(pool)).toEqual([20, 20, 20]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is for those that come back, too', () => {
+    const pool = busyPool(new ManualClock());
+    const b = get(pool, 'b');
+    pool.suspend('b', true);
+    while (b.inFlight > 0) pool.release(b);
+    pool.suspend('b', false);
+    for (let i = 0; i < 4; i += 1) take(pool);
+    expect(inFlight(pool)).toEqual([22, 2]);
+  });
+
+  it('can be turned off', () => {
+    const pool = busyPool(new ManualClock(), 0);
+    pool.update([listed('a'), listed('b'), listed('new')]);
+    for (let i = 0; i < 20; i += 1) take(pool);
+    expect(inFlight(pool)).toEqual([20, 20, 20]);
+  });
+});

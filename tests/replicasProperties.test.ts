@@ -1,0 +1,176 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { completeService } from '../config/services.ts';
+import { ServiceReplicas } from '../gateway/replicas.ts';
+import type { Permit } from '../lib/circuitbreaker/breaker.ts';
+import type { Replica } from '../lib/loadbalancer/replica.ts';
+import { ManualClock } from './support/manualClock.ts';
+
+const COOLDOWN_MS = 30_000;
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
+
+/** What may happen to a gateway, in any order. */
+const anyStep = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('request' as const), avoid: fc.nat(NAMES.length) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('end' as const),
+      which: fc.nat(50),
+      how: fc.constantFrom('succeed', 'fail', 'abandon', 'succeed, then fail'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(COOLDOWN_MS + 5000) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('listing' as const),
+      ids: fc.subarray([...NAMES]),
+      unhealthy: fc.subarray([...NAMES]),
+      requestCount: fc.nat(1000),
+      moved: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('news' as const),
+      id: fc.constantFrom(...NAMES),
+      verdict: fc.constantFrom('failing', 'recovered'),
+    }),
+  },
+);
+
+type Step = typeof anyStep extends fc.Arbitrary<infer S> ? S : never;
+
+interface UnderWay {
+  readonly replica: Replica;
+  readonly permit: Permit;
+}
+
+/** Replicas with their breakers, driven step by step; each step checks what must always hold. */
+class World {
+  readonly clock = new ManualClock();
+  readonly underWay: UnderWay[] = [];
+  readonly openedAtMs = new Map<string, number>();
+  /** How long breakers were open that nobody gave a hint. */
+  readonly cooldownsMs: number[] = [];
+  readonly inFlightWhenIdle: number[] = [];
+  readonly replicas = new ServiceReplicas({
+    service: completeService(
+      { name: 'x', path: '/x', upstreams: ['http://a:80', 'http://b:80'] },
+      { concurrency: 10, requestTimeoutMs: 3000, cacheTtlMs: 0 },
+    ),
+    threshold: 3,
+    windowMs: 10_500,
+    cooldownMs: COOLDOWN_MS,
+    slowStartMs: 5000,
+    clock: this.clock,
+    random: () => 0.5,
+    onBreakerEvent: (event, { replicaId }) => {
+      if (event.kind !== 'transition') return;
+      const sinceMs = this.openedAtMs.get(replicaId) ?? Number.NaN;
+      if (event.from === 'open' && !event.hinted) this.cooldownsMs.push(this.clock.ticks() - sinceMs);
+      if (event.to === 'open') this.openedAtMs.set(replicaId, this.clock.ticks());
+    },
+    onDeparted: () => {},
+    onIdle: ({ inFlight }) => void this.inFlightWhenIdle.push(inFlight),
+  });
+
+  do(step: Step): void {
+    if (step.kind === 'request') this.#request(step.avoid);
+    else if (step.kind === 'end') this.#end(step.which, step.how);
+    else if (step.kind === 'wait') this.clock.advance(step.ms);
+    else if (step.kind === 'listing') this.#listing(step);
+    else this.#news(step);
+    this.#check();
+  }
+
+  finish(): void {
+    while (this.underWay.length > 0) this.#end(0, 'abandon');
+    for (const replica of this.replicas.pool.replicas) expect(replica.inFlight).toBe(0);
+    this.replicas.dispose();
+  }
+
+  #request(avoid: number): void {
+    const { pool } = this.replicas;
+    const avoided = avoid === 0 ? undefined : pool.replicas[avoid - 1];
+    const possible = pool.replicas.filter((replica) => replica !== avoided && this.#mayBeAsked(replica));
+    const [least] = possible.map(({ load, share }) => ({ load, share })).toSorted(byLoad);
+    const replica = pool.take(avoided);
+    expect(replica === undefined).toBe(possible.length === 0);
+    if (!replica) return;
+    expect(possible).toContain(replica);
+    expect({ load: replica.load - 1, share: replica.share - 1 }).toEqual(least);
+    const breaker = this.replicas.breakerOf(replica.id);
+    const permit = breaker.tryAcquire();
+    if (!permit) throw new Error('a replica was chosen whose breaker is open');
+    this.underWay.push({ replica, permit });
+  }
+
+  #mayBeAsked({ id, healthy }: Replica): boolean {
+    return healthy && this.replicas.breakerOf(id).admits;
+  }
+
+  #end(which: number, how: string): void {
+    const [ended] = this.underWay.splice(which % Math.max(1, this.underWay.length), 1);
+    if (!ended) return;
+    const { permit, replica } = ended;
+    if (how === 'abandon') permit.abandon();
+    if (how.startsWith('succeed')) permit.succeed();
+    if (how.endsWith('fail')) permit.fail();
+    this.replicas.pool.release(replica);
+  }
+
+  #listing({ ids, unhealthy, requestCount, moved }: Extract<Step, { kind: 'listing' }>): void {
+    const port = moved ? 81 : 80;
+    this.replicas.update(
+      ids.map((id) => ({
+        id,
+        url: new URL(`http://${id}:${port}`),
+        healthy: !unhealthy.includes(id),
+        requestCount,
+      })),
+    );
+  }
+
+  #news({ id, verdict }: Extract<Step, { kind: 'news' }>): void {
+    if (!this.replicas.pool.get(id)) return;
+    const breaker = this.replicas.breakerOf(id);
+    if (verdict === 'failing') breaker.hintFailing();
+    else breaker.hintRecovered();
+  }
+
+  #check(): void {
+    const { pool } = this.replicas;
+    expect(pool.replicas.length).toBeGreaterThan(0);
+    expect(this.cooldownsMs.every((ms) => ms === COOLDOWN_MS)).toBe(true);
+    expect(this.inFlightWhenIdle.every((inFlight) => inFlight === 0)).toBe(true);
+    for (const replica of pool.replicas) {
+      const mine = this.underWay.filter((request) => request.replica === replica);
+      expect(replica.inFlight).toBe(mine.length);
+      expect(replica.requestCount).toBeGreaterThanOrEqual(0);
+      expect(replica.handicap).toBeGreaterThanOrEqual(0);
+      expect(replica.suspended).toBe(!this.replicas.breakerOf(replica.id).admits);
+    }
+  }
+}
+
+function byLoad(a: Pick<Replica, 'load' | 'share'>, b: Pick<Replica, 'load' | 'share'>): number {
+  return a.load - b.load || a.share - b.share;
+}
+
+describe('replicas, whatever happens in whatever order', () => {
+  it('are only asked when they may be, one trial at a time, and every count comes back to zero', () => {
+    fc.assert(
+      fc.property(fc.array(anyStep, { minLength: 1, maxLength: 120 }), (steps) => {
+        const world = new World();
+        for (const step of steps) world.do(step);
+        world.finish();
+        world.clock.advance(10 * COOLDOWN_MS);
+        expect(world.clock.pending).toBe(0);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
