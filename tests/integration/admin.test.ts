@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import WebSocket from 'ws';
 import { eventually } from '../support/eventually.ts';
 import { bearer, keepSecret, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
@@ -9,6 +9,8 @@ import { emptyTestRedis } from '../support/storeProbe.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 import { startSocketService } from '../support/webSocket.ts';
 
+// Real sockets and a Redis on a machine that may be busy.
+jest.setTimeout(30_000);
 const ADMIN_TOKEN = keepSecret('an-admin-token-that-is-long-enough-for-anybody');
 const env = { ADMIN_TOKEN };
 

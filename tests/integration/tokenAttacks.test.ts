@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import { fieldValues } from '../../lib/exchange/fields.ts';
 import { deferred } from '../support/deferred.ts';
@@ -19,6 +19,8 @@ import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { emptyTestRedis, probeTokens } from '../support/storeProbe.ts';
 import { sendJson, startUpstream, type Upstream } from '../support/upstream.ts';
 
+// Real sockets and a Redis on a machine that may be busy.
+jest.setTimeout(30_000);
 const LOGIN = '/userManagement/auth/login';
 const get = (gateway: TestGateway, token: string, path = '/budgeting/x') =>
   fetch(`${gateway.external}${path}`, { headers: bearer(token) });
