@@ -53,7 +53,7 @@ export function ensurePrometheus(): void {
 /** Starts a Prometheus with monitoring/prometheus.yml, but for its targets and its pace. */
 export async function startPrometheus({
   targets,
-  scrapeEveryMs = 250,
+  scrapeEveryMs = 500,
 }: PrometheusOptions): Promise<PrometheusServer> {
   ensurePrometheus();
   const directory = mkdtempSync(join(tmpdir(), 'gateway-prometheus-'));
