@@ -207,6 +207,10 @@ const REPLICAS: Row = {
           expr: perSecond('gateway_circuit_breaker_rejected_total', SELECTED_SERVICE, 'service'),
           legend: '{{service}} rejected',
         },
+        {
+          expr: perSecond('gateway_failovers_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}} second tries',
+        },
       ],
       leadsToService: true,
     }),
