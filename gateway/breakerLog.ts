@@ -1,6 +1,8 @@
 import type { BreakerEvent } from '../lib/circuitbreaker/breaker.ts';
+import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
+import { sparingly } from './sparingly.ts';
 
 export interface BreakerLogOptions {
   readonly logger: Logger;
@@ -44,4 +46,9 @@ export function breakerLog({ logger, metrics, threshold, windowMs, deregisters }
       logger.info(`Circuit Breaker: Service ${origin} is ${event.to}`, details);
     }
   };
+}
+
+/** Somebody else uses the channel, or gateways of different versions do. At most one line in ten seconds. */
+export function unreadableNewsLog(logger: Logger, clock: Clock): (error: Error) => void {
+  return sparingly(clock, (error) => logger.warn('News of breakers that cannot be read', { error }));
 }

@@ -21,7 +21,10 @@ export interface BreakerNewsOptions {
   readonly store: Store;
   /** The replicas of a service, by its path prefix. */
   readonly replicasOf: (service: string) => ServiceReplicas | undefined;
+  /** News could not be told. */
   readonly onError: (error: Error) => void;
+  /** What came on the channel is no news. */
+  readonly onUnreadable: (error: Error) => void;
 }
 
 /**
@@ -33,33 +36,56 @@ export class BreakerNews {
   readonly #gateway = randomUUID();
   readonly #store: Store;
   readonly #replicasOf: BreakerNewsOptions['replicasOf'];
-  readonly #onError: (error: Error) => void;
+  readonly #onError: BreakerNewsOptions['onError'];
+  readonly #onUnreadable: BreakerNewsOptions['onUnreadable'];
 
-  constructor({ store, replicasOf, onError }: BreakerNewsOptions) {
+  constructor({ store, replicasOf, onError, onUnreadable }: BreakerNewsOptions) {
     this.#store = store;
     this.#replicasOf = replicasOf;
     this.#onError = onError;
+    this.#onUnreadable = onUnreadable;
   }
 
   async listen(): Promise<void> {
     await this.#store.subscribe(CHANNEL, (message) => this.#heard(message));
   }
 
-  /** To be told of every breaker event. What was itself a hint is not passed on. */
+  /** To be told of every breaker event. */
   publish(event: BreakerEvent, { service, replicaId }: BreakerSubject): void {
-    if (event.kind !== 'transition' || event.hinted || event.to === 'half-open') return;
-    const verdict = event.to === 'open' ? 'failing' : 'recovered';
+    const verdict = verdictOf(event);
+    if (!verdict) return;
     const news: News = { gateway: this.#gateway, service, replica: replicaId, verdict };
     this.#store.publish(CHANNEL, JSON.stringify(news)).catch(this.#onError);
   }
 
   #heard(message: string): void {
-    const { gateway, service, replica, verdict } = NEWS.parse(JSON.parse(message));
+    const news = this.#read(message);
+    if (!news || news.gateway === this.#gateway) return;
+    const { service, replica, verdict } = news;
     const replicas = this.#replicasOf(service);
     // Only of replicas that are listed here too: a stranger's name must not make a breaker.
-    if (gateway === this.#gateway || !replicas?.pool.get(replica)) return;
+    if (!replicas?.pool.get(replica)) return;
     const breaker = replicas.breakerOf(replica);
     if (verdict === 'failing') breaker.hintFailing();
     else breaker.hintRecovered();
   }
+
+  #read(message: string): News | undefined {
+    try {
+      return NEWS.parse(JSON.parse(message));
+    } catch (error) {
+      this.#onUnreadable(error as Error);
+      return undefined;
+    }
+  }
+}
+
+/**
+ * Trips and recoveries, seen here. What was itself a hint is not passed on, nor is a trial that failed: a gateway that
+ * alone cannot reach a replica would keep it from the others for ever.
+ */
+function verdictOf(event: BreakerEvent): News['verdict'] | undefined {
+  if (event.kind !== 'transition' || event.hinted) return undefined;
+  if (event.to === 'closed') return 'recovered';
+  return event.to === 'open' && event.from === 'closed' ? 'failing' : undefined;
 }

@@ -16,6 +16,7 @@ import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
 import { createAuth } from './authParts.ts';
+import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
@@ -94,6 +95,7 @@ export async function createParts({
     store: stores.tokens,
     replicasOf: (path) => services.find((service) => service.settings.path === path)?.replicas,
     onError: logStoreError,
+    onUnreadable: unreadableNewsLog(logger, clock),
   });
   const known = { settings, logger, metrics, transport, registry, breakerNews, clock, random };
   const replicasFor = serviceReplicas(known);
