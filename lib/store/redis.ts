@@ -71,6 +71,7 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
       localMaxAgeMs: LOCAL_MAX_AGE_MS,
       channels: new Channels(onError),
       clock,
+      onChannelRefused: onError,
       onStateChange: (ready, cause) => onStateChange({ store, ready, cause }),
     });
   // A connection each: a queue of large bodies must not make a revocation check miss its deadline.

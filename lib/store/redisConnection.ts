@@ -25,6 +25,8 @@ export interface RedisConnectionOptions {
   /** Subscribed at Redis when the connection opens; messages go there. */
   readonly channels: Channels;
   readonly clock: Clock;
+  /** Called when Redis does not let this user hear a channel: its subscribers hear nothing, all else goes on. */
+  readonly onChannelRefused: (error: Error) => void;
   /** Called once when the connection is of no use any more, with the reason. */
   readonly onLost: (cause: Error) => void;
 }
@@ -40,12 +42,15 @@ export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #local: LocalCache<Buffer | undefined>;
   readonly #localGroups: LocalCache<Group>;
+  /** Redis has channels for all its databases together. */
+  readonly #prefix: string;
   readonly #patience = new Patience(TIMEOUTS_TO_GIVE_UP);
   #cancelHeartbeat: Cancel = () => {};
   #endedBecause: Error | undefined;
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
+    this.#prefix = `${new URL(options.url).pathname.slice(1) || '0'}:`;
     const { localBytes: maxBytes, localMaxAgeMs: maxAgeMs, clock } = options;
     this.#local = new LocalCache({ maxBytes, maxAgeMs, clock });
     // Groups do not expire, and there are few.
@@ -138,7 +143,7 @@ export class RedisConnection {
   }
 
   async publish(channel: string, message: string): Promise<void> {
-    await this.#ask(['PUBLISH', channel, message]);
+    await this.#ask(['PUBLISH', this.#prefix + channel, message]);
   }
 
   async ping(): Promise<void> {
@@ -148,7 +153,7 @@ export class RedisConnection {
   /** A channel that cannot be subscribed ends the connection: silence would pass for "no news". */
   async subscribe(channel: string): Promise<void> {
     try {
-      await this.#inTime(this.#client.subscribe(channel, this.#deliver));
+      await this.#inTime(this.#hear(channel));
     } catch (error) {
       this.#lose(asError(error));
     }
@@ -156,7 +161,7 @@ export class RedisConnection {
 
   /** Rejects when Redis does not confirm; what still comes then reaches nobody. */
   async unsubscribe(channel: string): Promise<void> {
-    await this.#inTime(this.#client.unsubscribe(channel, this.#deliver));
+    await this.#inTime(this.#client.unsubscribe(this.#prefix + channel, this.#deliver));
   }
 
   /** Ends the connection, or the attempt to open it. Commands under way may finish, within their deadline. */
@@ -180,12 +185,24 @@ export class RedisConnection {
 
   async #begin(): Promise<void> {
     await this.#client.connect();
-    const { names } = this.#options.channels;
-    if (names.length > 0) await this.#client.subscribe(names, this.#deliver);
+    await Promise.all(this.#options.channels.names.map((channel) => this.#hear(channel)));
+  }
+
+  /** A refusal would come again with every new connection: it must not end this one. */
+  async #hear(channel: string): Promise<void> {
+    try {
+      await this.#client.subscribe(this.#prefix + channel, this.#deliver);
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      const pattern = `&${this.#prefix}${channel}`;
+      this.#options.onChannelRefused(
+        new StoreUnavailableError(`Redis: ${error.message}: its user needs ${pattern}`, { cause: error }),
+      );
+    }
   }
 
   readonly #deliver = (message: string, channel: string): void => {
-    this.#options.channels.deliver(channel, message);
+    this.#options.channels.deliver(channel.slice(this.#prefix.length), message);
   };
 
   /** Sends a command; what goes wrong becomes `StoreUnavailableError`. */
