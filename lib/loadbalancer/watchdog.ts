@@ -78,7 +78,8 @@ export class Watchdog {
   async #ask(replica: Replica, watched: Watched): Promise<void> {
     const { heardAtMs } = watched;
     const alive = (await this.#probe(replica)) || watched.heardAtMs > heardAtMs;
-    if (!alive) this.#onHanging(replica, [...watched.unanswered.keys()]);
+    if (alive || this.#watched.get(replica) !== watched) return;
+    this.#onHanging(replica, [...watched.unanswered.keys()]);
   }
 }
 
