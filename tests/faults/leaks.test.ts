@@ -11,8 +11,8 @@ import { startUpstream, type Upstream } from '../support/upstream.ts';
 const LONG_MS = 60_000;
 const REFRESH_MS = 100;
 const COOLDOWN_MS = 600_000;
-const ROUNDS = 40;
-const CHANGES = 20;
+const ROUNDS = 20;
+const CHANGES = 12;
 /** What a few fetches and listings of the test keep open. */
 const SPARE_SOCKETS = 10;
 

@@ -5,9 +5,14 @@ import { startGateway } from '../support/gateway.ts';
 import { credentials, PORTS, startGatewayProcess } from '../support/gatewayProcess.ts';
 import { Load, statuses } from '../support/load.ts';
 import { startRegistry } from '../support/registry.ts';
-import { sendJson, startUpstream } from '../support/upstream.ts';
+import { sendJson, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const LONG_MS = 60_000;
+/** On a busy machine an answer takes its time: what is under test is who is told of it. */
+const PATIENT = { REQUEST_TIMEOUT: '20s' };
+
+/** Of callers: a replica that is slow under load is asked for its health as well. */
+const callsOf = ({ requests }: Upstream) => requests.filter(({ target }) => target !== '/health').length;
 
 describe.each(PORTS)('a gateway process that is stopped under load on the %s port', (port) => {
   it(
@@ -20,7 +25,7 @@ describe.each(PORTS)('a gateway process that is stopped under load on the %s por
       registry.list('b', b);
       const gateway = await startGatewayProcess({
         services: { '/budgeting': { upstreams: [], concurrency: 1000 } },
-        env: { SERVICE_DISCOVERY_URL: registry.url, GET_CACHE_TTL: '0' },
+        env: { SERVICE_DISCOVERY_URL: registry.url, GET_CACHE_TTL: '0', ...PATIENT },
       });
       await using load = new Load({
         origin: gateway[port],
@@ -32,8 +37,8 @@ describe.each(PORTS)('a gateway process that is stopped under load on the %s por
       await gateway.stop();
       expect(statuses(outcomes)).toEqual({ 200: outcomes.length });
       const told = registry.replicas.list().map(({ id, request_count }) => [id, request_count]);
-      expect(Object.fromEntries(told)).toEqual({ a: a.requests.length, b: b.requests.length });
-      expect(a.requests.length + b.requests.length).toBe(outcomes.length);
+      expect(Object.fromEntries(told)).toEqual({ a: callsOf(a), b: callsOf(b) });
+      expect(callsOf(a) + callsOf(b)).toBe(outcomes.length);
       const calls = registry.requests.filter(({ method }) => method === 'PUT').length;
       process.stdout.write(`${port}: ${outcomes.length} requests were told in ${calls} calls\n`);
     },
@@ -55,7 +60,7 @@ describe('a registry that takes one call for each request, and dies', () => {
     });
     await using gateway = await startGateway({
       services: { '/budgeting': { upstreams: [] } },
-      env: { SERVICE_DISCOVERY_URL: registry.url, LOG_LEVEL: 'warn' },
+      env: { SERVICE_DISCOVERY_URL: registry.url, LOG_LEVEL: 'warn', ...PATIENT },
     });
     await eventually('ready', async () => (await fetch(`${gateway.internal}/readyz`)).status === 200);
     await using load = new Load({ origin: gateway.internal, target: () => '/internal/budgeting/x' });
@@ -90,7 +95,7 @@ describe('a registry that lists 10,000 replicas of one service', () => {
       registry.list('first', upstream);
       await using gateway = await startGatewayProcess({
         services: { '/budgeting': { upstreams: [] } },
-        env: { SERVICE_DISCOVERY_URL: registry.url, SERVICE_REFRESH_INTERVAL: '200ms' },
+        env: { SERVICE_DISCOVERY_URL: registry.url, SERVICE_REFRESH_INTERVAL: '200ms', ...PATIENT },
       });
       await eventually('ready', async () => (await fetch(`${gateway.internal}/readyz`)).status === 200);
       await using load = new Load({ origin: gateway.internal, target: (n) => `/internal/budgeting/x?${n}` });
