@@ -12,6 +12,8 @@ export interface Figures {
   /** CPU time per request, in microseconds. */
   readonly cpuUs: number;
   readonly requestsPerSecond: number;
+  /** How much of a core it got, in percent. Far below 100 for a slow contender: others had the core. */
+  readonly corePercent: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
@@ -24,6 +26,7 @@ export interface Figures {
 export const NO_FIGURES: Figures = {
   cpuUs: Number.NaN,
   requestsPerSecond: Number.NaN,
+  corePercent: Number.NaN,
   p50Ms: Number.NaN,
   p99Ms: Number.NaN,
   p999Ms: Number.NaN,
@@ -33,6 +36,9 @@ export const NO_FIGURES: Figures = {
 
 /** What is left over of a run, such as closing its connections, is part of its cost. */
 const SETTLE_MS = 100;
+
+/** The shortest time that wrk knows. */
+const LEAD_IN_SECONDS = 1;
 
 export interface Run {
   readonly site: Site;
@@ -47,6 +53,8 @@ export interface Run {
 export async function measure({ site, subject, contender, server, seconds, rate }: Run): Promise<Figures> {
   const isGateway = server.name.startsWith('gateway');
   const address = addressOf(server, contender.request);
+  // What has rested while others were measured has to wake first.
+  await runLoad({ site, subject, request: contender.request, address, seconds: LEAD_IN_SECONDS, rate });
   const before = isGateway ? await gatewayCounts(server.address) : undefined;
   const cpuBefore = cpuSeconds(server);
   const load = await runLoad({ site, subject, request: contender.request, address, seconds, rate });
@@ -61,6 +69,7 @@ export async function measure({ site, subject, contender, server, seconds, rate 
     ...NO_FIGURES,
     cpuUs: (cpu / load.requests) * 1e6,
     requestsPerSecond: load.requests / load.seconds,
+    corePercent: (cpu / load.seconds) * 100,
     p50Ms: load.p50Ms,
     p99Ms: load.p99Ms,
     p999Ms: load.p999Ms,

@@ -7,6 +7,7 @@ const ABSENT = '–';
 const UNITS: Readonly<Record<Figure, string>> = {
   cpuUs: 'CPU us/request',
   requestsPerSecond: 'requests/s',
+  corePercent: 'core %',
   p50Ms: 'p50 ms',
   p99Ms: 'p99 ms',
   p999Ms: 'p99.9 ms',
