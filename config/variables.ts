@@ -6,6 +6,7 @@ import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
 import { maskAll, maskCredentials } from './problems.ts';
 import { publicKey } from './publicKey.ts';
+import { rate } from './rates.ts';
 
 /** One setting. Adding a row below is all it takes: the type, the errors and the documents follow. */
 export interface Variable {
@@ -267,6 +268,20 @@ export const variables = {
     kind: countOrZero,
     default: '0',
     description: 'Requests that may wait for a place, instead of getting the 429. 0: none.',
+  },
+  rateLimitPerIdentity: {
+    name: 'RATE_LIMIT_PER_IDENTITY',
+    kind: rate,
+    unset: 'none',
+    description:
+      'Requests that one identity (the `sub` of its tokens) may make in a time, all services and gateways together; past it 429.',
+  },
+  rateLimitPerAddress: {
+    name: 'RATE_LIMIT_PER_ADDRESS',
+    kind: rate,
+    unset: 'none',
+    description:
+      'The same for each client address, IPv6 by /64, login included. Behind a proxy, set `TRUSTED_PROXIES` as well, or all its clients count as one.',
   },
   maxUpgrades: {
     name: 'MAX_UPGRADES',

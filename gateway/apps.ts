@@ -16,6 +16,8 @@ import {
   deadline,
   failover,
   forward,
+  limitAddress,
+  limitIdentity,
   type Stage,
   type StageContext,
 } from './stages.ts';
@@ -24,8 +26,10 @@ import { wellKnown } from './wellKnown.ts';
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
 export const externalChain: readonly Stage[] = [
   deadline, // before admit: who waits for a permit waits no longer than for an answer
+  limitAddress, // before authenticate: it guards the login too
   admit, // before authenticate: a flood of bad tokens costs permits, not signatures
   authenticate, // before cache: entries belong to an identity
+  limitIdentity, // before cache: a hit is a request
   cache, // before balance: a hit calls nobody
   failover, // runs what follows once more for another replica, where that can do no harm
   balance,
@@ -68,7 +72,9 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
 /** Each stage with the handlers behind it: from the last to the first. */
 function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>): RequestHandler[] {
   const handlers: RequestHandler[] = [];
-  for (const stage of chain.toReversed())
-    handlers.unshift(stage({ ...context, rest: compose([...handlers]) }));
+  for (const stage of chain.toReversed()) {
+    const handler = stage({ ...context, rest: compose([...handlers]) });
+    if (handler) handlers.unshift(handler);
+  }
   return handlers;
 }

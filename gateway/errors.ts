@@ -98,6 +98,12 @@ export const REPLIES = {
     'The gateway has as many requests as it may. Try again.',
     'connection_limit_reached',
   ),
+  rate_limited: reply(
+    429,
+    'Too many requests',
+    'You have made as many requests as you may in this time. Retry-After says when to go on.',
+    'http_request_denied',
+  ),
   upstream_unreachable: reply(
     502,
     'Service unreachable',

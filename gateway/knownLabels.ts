@@ -12,6 +12,7 @@ export function knownLabels(services: readonly Service[]): KnownLabels {
     service: services.map(({ path }) => path),
     port: PORTS,
     call: ['list', 'update'],
+    policy: ['address', 'identity'],
     // What else is refused is the client's affair, and nobody is woken for it.
     code: codes.filter((code) => REPLIES[code].status === 429 || REPLIES[code].status >= 500),
     reason: codes.filter((code) => code.startsWith('token_')),

@@ -19,6 +19,7 @@ import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { knownLabels } from './knownLabels.ts';
+import { createRateLimits, type RateLimits } from './rateLimits.ts';
 import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
@@ -52,6 +53,7 @@ export interface Parts {
   readonly services: readonly ServiceParts[];
   readonly registry: Registry;
   readonly breakerNews: BreakerNews;
+  readonly rateLimits: RateLimits;
   readonly gatewayLimiter: Limiter;
   readonly upgrades: Limiter;
   readonly transport: Transport;
@@ -132,6 +134,7 @@ export async function createParts({
     services,
     registry,
     breakerNews,
+    rateLimits: createRateLimits({ settings, stores, metrics, logStoreError }),
     gatewayLimiter,
     upgrades: new Limiter({ limit: settings.maxUpgrades }),
     transport,

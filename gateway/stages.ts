@@ -10,6 +10,8 @@ import { failover as tryAgain } from '../lib/loadbalancer/failover.ts';
 import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
+import { clientAddress } from '../lib/ratelimit/clientAddress.ts';
+import { rateLimit } from '../lib/ratelimit/middleware.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import type { Parts, ServiceParts } from './parts.ts';
 import type { Port } from './port.ts';
@@ -23,7 +25,8 @@ export interface StageContext {
   readonly rest: RequestHandler;
 }
 
-export type Stage = (context: StageContext) => RequestHandler;
+/** No handler where the settings ask for none: such a stage costs nothing. */
+export type Stage = (context: StageContext) => RequestHandler | undefined;
 
 export const admit: Stage = ({ parts: { gatewayLimiter, metrics }, service }) =>
   concurrency({
@@ -39,6 +42,22 @@ export const deadline: Stage = ({ port, parts: { clock, metrics }, service: { se
     acceptCallersDeadline: port === 'internal',
     onTimeout: () => metrics.timeouts.count(settings.path, port),
     clock,
+  });
+
+export const limitAddress: Stage = ({ parts: { rateLimits, trustsPeer, metrics }, service }) =>
+  rateLimits.address &&
+  rateLimit({
+    limit: rateLimits.address,
+    keyOf: clientAddress(trustsPeer),
+    onLimited: () => metrics.rateLimited.count('address', service.settings.path),
+  });
+
+export const limitIdentity: Stage = ({ parts: { rateLimits, metrics }, service }) =>
+  rateLimits.identity &&
+  rateLimit({
+    limit: rateLimits.identity,
+    keyOf: (_req, res) => exchangeOf(res).identity?.subject,
+    onLimited: () => metrics.rateLimited.count('identity', service.settings.path),
   });
 
 export const authenticate: Stage = ({

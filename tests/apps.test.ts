@@ -5,8 +5,10 @@ describe('the order of the chains', () => {
   it('is, on the external port, deadline, limits, identity, cache, then the replicas', () => {
     expect(externalChain.map((stage) => stage.name)).toEqual([
       'deadline',
+      'limitAddress',
       'admit',
       'authenticate',
+      'limitIdentity',
       'cache',
       'failover',
       'balance',

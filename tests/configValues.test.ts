@@ -17,6 +17,18 @@ describe('values', () => {
     { name: 'MAX_BODY_BYTES', in: '65536', field: 'maxBodyBytes', out: 65_536 },
     { name: 'MAX_BODY_BYTES', in: '64KiB', field: 'maxBodyBytes', out: 65_536 },
     { name: 'CACHE_MAX_BYTES', in: '2GiB', field: 'cacheMaxBytes', out: 2 * 1024 ** 3 },
+    {
+      name: 'RATE_LIMIT_PER_IDENTITY',
+      in: '100/1m',
+      field: 'rateLimitPerIdentity',
+      out: { requests: 100, windowMs: 60_000 },
+    },
+    {
+      name: 'RATE_LIMIT_PER_ADDRESS',
+      in: '1000000/1d',
+      field: 'rateLimitPerAddress',
+      out: { requests: 1_000_000, windowMs: 86_400_000 },
+    },
     { name: 'AUTH_REQUIRE_ACTIVE_TOKEN', in: 'TRUE', field: 'authRequireActiveToken', out: true },
     { name: 'AUTH_REQUIRE_ACTIVE_TOKEN', in: '1', field: 'authRequireActiveToken', out: true },
     { name: 'REDIS_REQUIRED', in: '0', field: 'redisRequired', out: false },
@@ -90,6 +102,7 @@ describe('values', () => {
     'expected a comma-separated list of paths such as /userManagement/auth/login, without a slash at the end';
   const ALGORITHMS =
     'expected a comma-separated list of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519';
+  const RATE = 'expected requests in whole seconds such as 100/1m or 5000/1h (from 1/1s to 1000000/1d)';
   const refused: { name: string; in: string; out: string }[] = [
     { name: 'REQUEST_TIMEOUT', in: '3 bananas', out: DURATION },
     { name: 'REQUEST_TIMEOUT', in: '3000', out: DURATION },
@@ -106,6 +119,15 @@ describe('values', () => {
       in: '30',
       out: 'expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d)',
     },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '100', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '0/1m', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '1.5/1m', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '100/m', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '100/1.5s', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '100/0', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '100/2d', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '1000001/1m', out: RATE },
+    { name: 'RATE_LIMIT_PER_IDENTITY', in: '100/1m/1m', out: RATE },
     { name: 'EXTERNAL_PORT', in: '65536', out: PORT },
     { name: 'EXTERNAL_PORT', in: '80a', out: PORT },
     { name: 'EXTERNAL_PORT', in: '0x50', out: PORT },

@@ -180,6 +180,8 @@ describe('Metrics', () => {
       'counter gateway_jwt_validation_success_total',
       'counter gateway_jwt_validation_errors_total',
       'counter gateway_concurrency_limit_reached_total',
+      'counter gateway_rate_limited_total',
+      'counter gateway_rate_limit_errors_total',
       'histogram gateway_request_duration_seconds',
       'gauge gateway_lb_instance_load',
       'gauge gateway_lb_instance_in_flight',

@@ -16,6 +16,8 @@ const NOT_STORED: ReadonlySet<string> = new Set([
   'age',
   'x-request-id',
   'x-cache',
+  'ratelimit',
+  'ratelimit-policy',
   'cache-status',
 ]);
 

@@ -67,7 +67,7 @@ export interface Readings {
 
 /** Label values known from the start: a counter all of whose labels are here shows their combinations at 0. */
 export type KnownLabels = Readonly<
-  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'call', readonly string[]>>
+  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'call' | 'policy', readonly string[]>>
 >;
 
 export interface MetricsOptions {
@@ -155,6 +155,16 @@ export class Metrics extends CappedMetrics {
     'gateway_concurrency_limit_reached_total',
     ['service'],
     'Requests refused at a concurrency limit.',
+  );
+  readonly rateLimited = this.counter(
+    'gateway_rate_limited_total',
+    ['policy', 'service'],
+    'Requests refused at a rate limit.',
+  );
+  readonly rateLimitErrors = this.counter(
+    'gateway_rate_limit_errors_total',
+    ['policy'],
+    'Requests that this gateway counted for itself, because Redis did not answer.',
   );
   readonly #durations = this.histogram({
     name: 'gateway_request_duration_seconds',

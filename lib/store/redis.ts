@@ -91,7 +91,13 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
       () => true,
       () => false,
     );
-  return { tokens, responses: new BoundedRedis(responses, maxResponseBytes), ready, close };
+  return {
+    tokens,
+    responses: new BoundedRedis(responses, maxResponseBytes),
+    evaluate: (script, keys, args) => tokens.evaluate(script, keys, args),
+    ready,
+    close,
+  };
 }
 
 /** Whether both have connected within `withinMs`. */

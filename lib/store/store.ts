@@ -73,12 +73,21 @@ export interface ResponseStore extends Store {
   usage(): Promise<readonly Usage[]>;
 }
 
+/** Runs a Lua script that writes `keys[0]`. Rejects as every method of a store does. */
+export type Evaluate = (
+  script: string,
+  keys: readonly string[],
+  args: readonly (string | Buffer)[],
+) => Promise<unknown>;
+
 /** The two kinds of shared state. With Redis both are the same server. */
 export interface Stores {
   /** Tokens and revocations: outlive a restart of the gateway. */
   readonly tokens: TokenStore;
   /** Cached responses: may be lost at any time. */
   readonly responses: ResponseStore;
+  /** For what only Redis can do in one step for all gateways; undefined for an embedded store. */
+  readonly evaluate?: Evaluate;
   /** Whether the store answers at this moment. Never rejects. */
   ready(): Promise<boolean>;
   close(): Promise<void>;

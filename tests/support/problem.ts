@@ -17,6 +17,7 @@ export const TABLE = {
   uri_too_long: [414, 'URI too long'],
   service_busy: [429, 'Service busy'],
   gateway_busy: [429, 'Gateway busy'],
+  rate_limited: [429, 'Too many requests'],
   headers_too_large: [431, 'Headers too large'],
   internal_error: [500, 'Internal error'],
   upstream_unreachable: [502, 'Service unreachable'],

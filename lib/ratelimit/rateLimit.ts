@@ -1,0 +1,75 @@
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { type Evaluate, sharedLimiter } from './sharedLimiter.ts';
+
+export interface Rate {
+  /** Requests that are admitted in the window, 1 or more. */
+  readonly requests: number;
+  /** Whole seconds, in milliseconds. A key's window begins with its first request. */
+  readonly windowMs: number;
+}
+
+export interface RateLimitOptions {
+  /** Names the limit to clients and in the store: `identity`. Letters, digits, `-` and `_`. */
+  readonly policy: string;
+  readonly rate: Rate;
+  /** Runs a script in the Redis that all gateways count in. Without it this process counts for itself. */
+  readonly evaluate?: Evaluate | undefined;
+  /** Told of each request that was counted here alone, because Redis could not. */
+  readonly onStoreError?: (error: Error) => void;
+}
+
+/** What became of one request. */
+export interface Verdict {
+  readonly admitted: boolean;
+  /** Requests left in the window. */
+  readonly remaining: number;
+  /** Until the window ends and all requests are there again, in milliseconds. */
+  readonly resetMs: number;
+}
+
+/**
+ * So many requests for each key in a window of time. Over several gateways on one Redis exactly so many pass.
+ *
+ * Availability comes before exactness: while Redis does not answer, each process counts for itself, so at worst as
+ * many requests pass as there are gateways times the limit. Who is over the limit is refused from memory.
+ */
+export class RateLimit {
+  readonly policy: string;
+  readonly rate: Rate;
+  readonly #limiter: RateLimiterAbstract;
+
+  constructor({ policy, rate, evaluate, onStoreError = () => {} }: Readonly<RateLimitOptions>) {
+    assertPolicy(policy);
+    assertWhole('requests', rate.requests);
+    assertWhole('windowMs / 1000', rate.windowMs / 1000);
+    this.policy = policy;
+    this.rate = rate;
+    const options = { keyPrefix: `rate:${policy}`, points: rate.requests, duration: rate.windowMs / 1000 };
+    const own = new RateLimiterMemory(options);
+    this.#limiter = evaluate ? sharedLimiter({ ...options, evaluate, onStoreError, insurance: own }) : own;
+  }
+
+  /** Counts one request for `key`. */
+  async take(key: string): Promise<Verdict> {
+    try {
+      return verdict(true, await this.#limiter.consume(key));
+    } catch (refusal) {
+      if (refusal instanceof RateLimiterRes) return verdict(false, refusal);
+      throw refusal;
+    }
+  }
+}
+
+function verdict(admitted: boolean, { remainingPoints, msBeforeNext }: RateLimiterRes): Verdict {
+  return { admitted, remaining: remainingPoints, resetMs: msBeforeNext };
+}
+
+function assertPolicy(policy: string): void {
+  if (/^[\w-]+$/.test(policy)) return;
+  throw new TypeError(`RateLimit: policy must be letters, digits, - and _, got "${policy}"`);
+}
+
+function assertWhole(name: string, value: number): void {
+  if (Number.isSafeInteger(value) && value > 0) return;
+  throw new RangeError(`RateLimit: ${name} must be a whole number above 0, got ${value}`);
+}
