@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { call } from '../support/client.ts';
+import { answerTo, call, open } from '../support/client.ts';
 import { deferred } from '../support/deferred.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, keepSecret, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { ManualClock } from '../support/manualClock.ts';
 import { RawClient, request } from '../support/rawClient.ts';
 import { emptyTestRedis } from '../support/storeProbe.ts';
 import { hangs, startRawUpstream, startUpstream } from '../support/upstream.ts';
@@ -79,4 +80,26 @@ describe.each(STORES)('the cache with the %s store', (store) => {
       return (await get(gateway, '/up/x')).headers['x-cache'] === 'MISS';
     });
   });
+});
+
+// Everybody waited for half of their time, one after another, for the end of a stream that has none.
+it('holds nobody up for more than a second behind an answer that drips on', async () => {
+  const clock = new ManualClock();
+  await using upstream = await startUpstream((_req, res) => {
+    res.writeHead(200, { 'Cache-Control': 'public, max-age=60' });
+    res.write('drip');
+  });
+  const services = { '/up': { upstreams: [upstream], requestTimeout: '60s' } };
+  await using gateway = await startGateway({ services, clock });
+  const begin = async () => answerTo(open(`${gateway.external}/up/x`, { headers: bearer(alice) }).end());
+  const first = await begin();
+  const second = begin();
+  await eventually('both are there', () => gateway.gateway.parts.gatewayLimiter.held === 2);
+  expect(upstream.requests).toHaveLength(1);
+  await eventually('the second gets its own', () => {
+    clock.advance(1_000);
+    return upstream.requests.length === 2;
+  });
+  const third = await begin();
+  for (const answer of [first, await second, third]) answer.destroy();
 });
