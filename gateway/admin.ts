@@ -4,6 +4,7 @@ import { revocationRoutes } from '../lib/auth/revocationRoutes.ts';
 import { cacheAdmin } from '../lib/cache/admin.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
+import { BadTargetError } from './errors.ts';
 import type { Parts } from './parts.ts';
 
 /** First segment of what operators may do, on the internal port. */
@@ -47,7 +48,8 @@ export function adminRoutes(parts: Parts): RequestHandler {
 function refusals({ logger }: Parts): ErrorRequestHandler {
   return (error, req, _res, next) => {
     if (error?.code === 'admin_token_wrong') logger.warn('Admin: refused', usedBy(req));
-    next(error);
+    // Express cannot decode the path.
+    next(error?.name === 'URIError' ? new BadTargetError(error.message, { cause: error }) : error);
   };
 }
 

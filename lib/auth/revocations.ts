@@ -47,11 +47,11 @@ export interface RevocationsOptions {
  */
 export class Revocations {
   readonly #store: TokenStore;
-  readonly #maxLifetimeMs: number;
+  readonly #maxLifetimeMs: number | undefined;
   readonly #clock: Clock;
   #indexed: { readonly group: Group; readonly index: RevocationIndex } | undefined;
 
-  constructor({ store, maxLifetimeMs = FOREVER_MS, clock = systemClock }: Readonly<RevocationsOptions>) {
+  constructor({ store, maxLifetimeMs, clock = systemClock }: Readonly<RevocationsOptions>) {
     this.#store = store;
     this.#maxLifetimeMs = maxLifetimeMs;
     this.#clock = clock;
@@ -107,6 +107,10 @@ export class Revocations {
     if (revoked.kind === 'token') {
       const { digest, subject, acceptedUntilMs } = revoked.token;
       return { id, kind: 'token', digest, subject, createdAtMs, expiresAtMs: until(acceptedUntilMs, 0) };
+    }
+    // Without a limit nobody can say how long tokens live that were issued long ago.
+    if (this.#maxLifetimeMs === undefined) {
+      return { ...revoked, id, createdAtMs, expiresAtMs: until(createdAtMs, FOREVER_MS) };
     }
     const issuedUntilMs = revoked.kind === 'subject' ? revoked.issuedBeforeMs : createdAtMs;
     return { ...revoked, id, createdAtMs, expiresAtMs: until(issuedUntilMs, this.#maxLifetimeMs) };

@@ -1,4 +1,4 @@
-import express, { type Request, type Response, Router } from 'express';
+import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Purges, type PurgeTarget } from './purge.ts';
@@ -18,8 +18,7 @@ export interface CacheAdminOptions {
 export function cacheAdmin({ store, clock = systemClock }: Readonly<CacheAdminOptions>): Router {
   const purges = new Purges({ store, now: () => clock.now() });
   const router = Router();
-  const readBody = express.text({ type: () => true, limit: MAX_BODY_BYTES });
-  router.post('/purge', readBody, async (req: Request, res: Response) => {
+  router.post('/purge', textContent(), async (req: Request, res: Response) => {
     const target = targetOf(req.body);
     if (typeof target === 'string') {
       refuse(res, target);
@@ -30,6 +29,17 @@ export function cacheAdmin({ store, clock = systemClock }: Readonly<CacheAdminOp
     res.status(204).end();
   });
   return router;
+}
+
+/** Content of any type: `curl -d` says that it sends a form. */
+function textContent(): RequestHandler {
+  const read = express.text({ type: () => true, limit: MAX_BODY_BYTES });
+  return (req, res, next) => {
+    read(req, res, (error) => {
+      if (error) refuse(res, `expected at most ${MAX_BODY_BYTES} bytes of JSON in UTF-8`);
+      else next();
+    });
+  };
 }
 
 /** What is to be purged, or what is wrong with the request. */
@@ -43,6 +53,8 @@ function targetOf(body: unknown): PurgeTarget | string {
   if (kind === 'tag') return { tag: value };
   const path = kind === 'url' ? originForm(value) : value;
   if (!path?.startsWith('/')) return `${kind}: expected a path as clients call it, such as /budgeting/api/x`;
+  // One that matches nothing would pass for done.
+  if (kind === 'service' && !/^\/[^/?]+$/.test(path)) return 'service: expected its path, such as /budgeting';
   return { [kind]: path } as unknown as PurgeTarget;
 }
 

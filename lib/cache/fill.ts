@@ -18,6 +18,8 @@ import type { Visit } from './visit.ts';
 
 /** Who could be given a stale answer instead of an error leaves the service nine tenths of the time. */
 const TIME_FOR_SERVICE = 0.9;
+/** How long others wait for the end of an answer that does not say how long it is: it may have none. */
+const WAIT_FOR_END_MS = 1_000;
 
 /** What all fills of one cache share. */
 export interface FillContext {
@@ -80,6 +82,7 @@ export class Fill implements AnswerSink {
   #owesNotModified = false;
   #landed = false;
   #cancelDeadline: Cancel = () => {};
+  #cancelWait: Cancel = () => {};
 
   constructor(context: FillContext, options: FillOptions) {
     const { visit, found, inBackground } = options;
@@ -148,8 +151,15 @@ export class Fill implements AnswerSink {
     // An error says nothing of what the next answer will be like.
     if (!isForStore) this.#land({ kind: 'nothing', because: status >= 500 ? 'failed' : 'unstorable' });
     else if (!this.#isFresh(recording)) this.#land({ kind: 'nothing', because: 'stale' });
+    else if (!this.#recorder.fits) this.#landBeforeEnd();
     this.#begin(status, reason, fields);
     this.#stopIfUseless();
+  }
+
+  /** Lets those go who wait for an answer that streams on. It is stored all the same, should it end. */
+  #landBeforeEnd(): void {
+    const land = () => this.#land({ kind: 'nothing', because: 'unstorable' });
+    this.#cancelWait = this.#context.clock.after(WAIT_FOR_END_MS, land);
   }
 
   data(chunk: Buffer): boolean {
@@ -307,6 +317,7 @@ export class Fill implements AnswerSink {
   #land(landing: Landing): void {
     if (this.#landed) return;
     this.#landed = true;
+    this.#cancelWait();
     this.#options.onLanded(landing);
   }
 

@@ -1,20 +1,29 @@
 import type { Request, Response } from 'express';
+import { exchangeOf } from '../exchange/exchange.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { pathOf } from '../exchange/path.ts';
 import { tapHead } from '../exchange/tap.ts';
 
 /**
  * Calls `invalidate` with every path that an unsafe request has changed, just before its answer begins: its own,
- * and those that `Location` and `Content-Location` name on this host (RFC 9111 section 4.4). Nothing after an error.
+ * and those that `Location` and `Content-Location` name on this host (RFC 9111 section 4.4). Its own as well when the
+ * service got it and no answer came: it may have been carried out. Nothing after an error of the service.
  */
 export function invalidateAfter(req: Request, res: Response, invalidate: (path: string) => void): void {
+  const exchange = exchangeOf(res);
+  const own = pathOf(req.originalUrl);
   tapHead(res, (status, fields) => {
+    const isUnanswered = exchange.origin === 'gateway' && exchange.attempt?.sent;
+    if (isUnanswered) invalidate(own);
     if (status < 200 || status >= 400) return;
-    const paths = new Set([pathOf(req.originalUrl)]);
+    const paths = new Set([own]);
     for (const name of ['location', 'content-location']) {
       for (const path of pathsOf(fieldValue(fields, name), req)) paths.add(path);
     }
     for (const path of paths) invalidate(path);
+  });
+  res.once('close', () => {
+    if (!res.headersSent && exchange.attempt?.sent) invalidate(own);
   });
 }
 

@@ -1,24 +1,16 @@
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import type { AnswerObserver } from '../exchange/tap.ts';
+import { connectionOptions, isHopByHop } from '../proxy/hopByHop.ts';
 import { ageMs, type ResponseTerms, responseTerms } from './policy.ts';
 
-/** Fields that belong to one answer on one connection, not to what is stored (RFC 9111 section 3.1). */
-const NOT_STORED: ReadonlySet<string> = new Set([
-  'connection',
-  'proxy-connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'proxy-authenticate',
-  'proxy-authentication-info',
+/** Fields of one answer on its way, not of what is stored (RFC 9111 section 3.1). */
+const OF_ONE_ANSWER: ReadonlySet<string> = new Set([
   'age',
   'x-request-id',
   'x-cache',
+  'cache-status',
   'ratelimit',
   'ratelimit-policy',
-  'cache-status',
 ]);
 
 /** An answer that was given whole and may be stored. */
@@ -105,15 +97,13 @@ function withLength(head: Omit<Recording, 'body'>, body: Buffer): Recording {
 }
 
 /** Field lines as they are stored. */
-export function withoutTransient(lines: FieldLines, connection = ''): string[] {
-  const named = connection
-    .toLowerCase()
-    .split(',')
-    .map((name) => name.trim());
+export function withoutTransient(lines: FieldLines, connection: string | undefined): string[] {
+  const dropped = connectionOptions(connection);
   const kept: string[] = [];
   for (let i = 0; i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase();
-    if (!NOT_STORED.has(name) && !named.includes(name)) kept.push(lines[i] as string, lines[i + 1] as string);
+    if (isHopByHop(name) || dropped.has(name) || OF_ONE_ANSWER.has(name)) continue;
+    kept.push(lines[i] as string, lines[i + 1] as string);
   }
   return kept;
 }

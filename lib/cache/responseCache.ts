@@ -252,7 +252,13 @@ function habitKey({ quest: { resource } }: Visit, audience: Audience | undefined
 }
 
 /** Requests with the same key would be given the same answer, as far as can be known before it is there. */
-function flightKey({ quest }: Visit, { vary }: Found, audience: Audience, epoch: string): string {
+function flightKey(
+  { quest }: Visit,
+  { vary, purgeVersion }: Found,
+  audience: Audience,
+  epoch: string,
+): string {
   const variant = selectingKey(vary, quest.selecting);
-  return entryKey({ resource: quest.resource, audience, epoch, variant });
+  // Who comes after a purge must not be given what was asked for before it.
+  return `${purgeVersion} ${entryKey({ resource: quest.resource, audience, epoch, variant })}`;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Identity } from '../exchange/exchange.ts';
+import { connectionOptions } from '../proxy/hopByHop.ts';
 
 /** What a request is told apart by, beside its URI. */
 export interface Selecting {
@@ -37,7 +38,8 @@ export function selectingKey(names: readonly string[], request: Selecting): stri
 }
 
 function saidUnder(name: string, { headers, identity }: Selecting): readonly (string | undefined)[] {
-  const given = headers[name];
+  // What a client calls its connection's own never reaches the service.
+  const given = connectionOptions(headers.connection).has(name) ? undefined : headers[name];
   const value = Array.isArray(given) ? given.join(',') : given;
   const spaced = value?.replace(/\s*,\s*/g, ',').trim();
   const spelling = oneSpelling(name);

@@ -90,6 +90,8 @@ function replicaFrom(entry: unknown): ListedReplica | string {
   if (error) return error.issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');
   const id = data.id ?? data.service_id ?? data.host;
   if (!id) return 'it has neither id nor host';
+  // However it is encoded, a URL takes it for a way up: the registry would be told of something else.
+  if (id === '.' || id === '..') return 'id: no URL can hold it';
   const url = originFrom(data);
   if (typeof url === 'string') return url;
   const { name, status, request_count } = data;
