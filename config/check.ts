@@ -70,8 +70,8 @@ function serviceRow(service: Service): string[] {
 
 function show(field: Field, variable: Variable, text: string | undefined, settings: Settings): string {
   if (text) return variable.mask?.(text) ?? text;
-  // The one default that is worked out from another setting.
-  if (field === 'circuitBreakerWindowMs') return formatDuration(settings.circuitBreakerWindowMs);
+  // The two defaults that are worked out from another setting.
+  if (field === 'circuitBreakerWindowMs' || field === 'drainGraceMs') return formatDuration(settings[field]);
   return `(${variable.unset ?? 'none'})`;
 }
 

@@ -15,6 +15,9 @@ export { SettingsError } from './problems.ts';
 /** The window of the circuit breaker, in request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
 const BREAKER_WINDOW_TIMEOUTS = 3.5;
 
+/** As long as Node keeps an idle connection for whoever was promised its keep-alive of 5 s. */
+const KEEP_ALIVE_MS = 6_000;
+
 /** Variables that only serve to make up another field. */
 type Ingredient =
   | 'jwtSecretFile'
@@ -40,6 +43,8 @@ export interface Settings extends Omit<Values, Ingredient> {
   readonly redisUrl: string | undefined;
   /** 1 or more. Default: 3.5 times `requestTimeoutMs`. */
   readonly circuitBreakerWindowMs: number;
+  /** 0 or more. Default: 6,000 with `reusePort`, else 0. */
+  readonly drainGraceMs: number;
   /** At least one; paths, names and aliases are unique. */
   readonly services: readonly Service[];
 }
@@ -97,6 +102,7 @@ function assemble(values: Values, services: readonly Service[]): Settings {
     jwtAlgorithms: values.jwtAlgorithms ?? defaultAlgorithms(values),
     redisUrl: redisUrlOf(values),
     circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
+    drainGraceMs: direct.drainGraceMs ?? (direct.reusePort ? KEEP_ALIVE_MS : 0),
     services,
   };
 }

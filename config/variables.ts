@@ -61,6 +61,13 @@ export const variables = {
     default: '8001',
     description: 'Port for services calling each other under `/internal`.',
   },
+  reusePort: {
+    name: 'REUSE_PORT',
+    kind: kinds.flag,
+    default: 'false',
+    description:
+      'Lets other gateways of this machine that say so too listen on the same ports, so that one is restarted while another serves (`SO_REUSEPORT`).',
+  },
   trustedProxies: {
     name: 'TRUSTED_PROXIES',
     kind: addressList,
@@ -312,6 +319,13 @@ export const variables = {
     kind: kinds.durationOrZero,
     default: '10s',
     description: 'Time that requests in flight have to finish when the gateway is told to stop. 0: none.',
+  },
+  drainGraceMs: {
+    name: 'DRAIN_GRACE',
+    kind: kinds.durationOrZero,
+    unset: '`6s` with `REUSE_PORT`, otherwise 0',
+    description:
+      'Of that time, how long idle connections stay open: a request that is on its way there is still answered. Past 6 s there are none, by keep-alive. 0: they are closed at once.',
   },
   getCacheTtlMs: {
     name: 'GET_CACHE_TTL',

@@ -1,3 +1,4 @@
+import { acceptQueueAdvice } from './acceptQueue.ts';
 import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
 import { ListenError } from './listenError.ts';
@@ -27,10 +28,13 @@ export class Gateway {
     const { settings, logger, readiness, registry, breakerNews } = this.parts;
     if (settings.breakerShared) await breakerNews.listen();
     registry.start();
-    const { externalHost, internalHost } = settings;
-    const externalPort = await listen(this.#external, 'EXTERNAL', settings.externalPort, externalHost);
-    const internalPort = await listen(this.#internal, 'INTERNAL', settings.internalPort, internalHost);
+    const { externalHost, internalHost, reusePort } = settings;
+    const [wantedExternal, wantedInternal] = [settings.externalPort, settings.internalPort];
+    const externalPort = await listen(this.#external, 'EXTERNAL', wantedExternal, externalHost, reusePort);
+    const internalPort = await listen(this.#internal, 'INTERNAL', wantedInternal, internalHost, reusePort);
     readiness.listening();
+    const advice = reusePort && acceptQueueAdvice();
+    if (advice) logger.warn(advice);
     logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
       externalPort,
       internalPort,
@@ -50,11 +54,16 @@ export class Gateway {
     readiness.drain();
     logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
     const outOfTime = new AbortController();
+    const graceOver = new AbortController();
+    if (settings.drainGraceMs === 0) graceOver.abort();
+    const cancelGrace = clock.after(settings.drainGraceMs, () => graceOver.abort());
     const cancel = clock.after(settings.drainTimeoutMs, () => {
       logger.warn('Drain timeout: cutting the requests that are left');
       outOfTime.abort();
     });
-    await Promise.all([this.#external.drain(outOfTime.signal), this.#internal.drain(outOfTime.signal)]);
+    const signals = { graceOver: graceOver.signal, outOfTime: outOfTime.signal };
+    await Promise.all([this.#external.drain(signals), this.#internal.drain(signals)]);
+    cancelGrace();
     cancel();
     await registry.stop();
     for (const { replicas, watchdog } of services) {
@@ -67,9 +76,15 @@ export class Gateway {
   }
 }
 
-async function listen(server: GatewayServer, setting: string, port: number, host: string): Promise<number> {
+async function listen(
+  server: GatewayServer,
+  setting: string,
+  port: number,
+  host: string,
+  reusePort: boolean,
+): Promise<number> {
   try {
-    return await server.listen(port, host);
+    return await server.listen(port, host, { reusePort });
   } catch (error) {
     throw new ListenError(setting, port, host, error as Error);
   }

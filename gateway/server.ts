@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
@@ -11,6 +12,18 @@ import { noService, originForm } from './target.ts';
 const MAX_HEADER_BYTES = 16 * 1024;
 /** How long a request's head may take to arrive. */
 const HEADERS_TIMEOUT_MS = 60_000;
+/** How often a listener is asked whether everybody who knocked has been let in. */
+const MAX_TURNS = 1_000;
+/** A turn of the event loop in which next to nothing was done. */
+const QUIET_TURN_MS = 0.2;
+
+/** When a drain becomes impatient. */
+export interface DrainSignals {
+  /** Aborted: idle connections are closed. */
+  readonly graceOver: AbortSignal;
+  /** Aborted: whatever is left is cut. */
+  readonly outOfTime: AbortSignal;
+}
 
 /** One listening port in front of one app. */
 export class GatewayServer {
@@ -22,6 +35,7 @@ export class GatewayServer {
   /** Connections that left HTTP. */
   readonly #upgraded = new Set<Duplex>();
   #draining = false;
+  #closesIdle = false;
 
   constructor(app: Express, onRefused: OnRefused = () => {}) {
     this.#app = app;
@@ -50,7 +64,7 @@ export class GatewayServer {
   }
 
   /** Resolves to the port really taken. Rejects when it cannot be, and after `drain`. */
-  async listen(port: number, host: string): Promise<number> {
+  async listen(port: number, host: string, { reusePort = false } = {}): Promise<number> {
     const server = this.#server;
     const { promise: settled, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
@@ -58,22 +72,58 @@ export class GatewayServer {
     server.once('close', resolve);
     // Left out, '::' becomes 0.0.0.0 on a machine without IPv6.
     if (this.#draining) resolve();
-    else server.listen(port, host === '::' ? undefined : host, resolve);
+    else server.listen({ port, host: host === '::' ? undefined : host, reusePort }, resolve);
     await settled.finally(() => server.off('error', reject).off('close', resolve));
     if (!server.listening) throw Object.assign(new Error('stopped'), { code: 'ECANCELED' });
     return (server.address() as AddressInfo).port;
   }
 
-  /** Stops accepting, lets requests under way finish, and cuts what is left when `outOfTime` is aborted. */
-  async drain(outOfTime: AbortSignal): Promise<void> {
+  /**
+   * Stops accepting and lets requests under way finish. A connection ends with its next answer, when its keep-alive is
+   * over, or when one of the signals says so.
+   */
+  async drain({ graceOver, outOfTime }: DrainSignals): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.once('close', () => resolve()));
+    if (!graceOver.aborted && this.#server.listening) await this.#letEverybodyIn();
+    // Not http's close: it cuts idle connections, and a request may be on its way there.
+    NetServer.prototype.close.call(this.#server);
     this.#draining = true;
     for (const res of this.#responses) closeAfter(res);
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const cut = () => this.#cut();
-    outOfTime.addEventListener('abort', cut, { once: true });
-    if (outOfTime.aborted) cut();
+    const watches = [
+      whenAborted(graceOver, () => this.#closeIdle()),
+      whenAborted(outOfTime, () => this.#cut()),
+    ];
     await closed;
-    outOfTime.removeEventListener('abort', cut);
+    for (const unwatch of watches) unwatch();
+    // Ends Node's watch over heads that are late.
+    this.#server.close();
+  }
+
+  /**
+   * Waits for a short turn of the event loop that brought no connection: those that the kernel holds for a listener are
+   * reset with it, unless net.ipv4.tcp_migrate_req hands them on. Answers still promise to keep their connections, or
+   * many clients would come back just now.
+   */
+  async #letEverybodyIn(): Promise<void> {
+    let cameIn = false;
+    const onConnection = () => {
+      cameIn = true;
+    };
+    this.#server.on('connection', onConnection);
+    // The rest of the turn that runs now tells nothing.
+    await nextTurn();
+    for (let turn = 0, quiet = false; !quiet && turn < MAX_TURNS; turn += 1) {
+      cameIn = false;
+      const startedAtMs = performance.now();
+      await nextTurn();
+      quiet = !cameIn && performance.now() - startedAtMs < QUIET_TURN_MS;
+    }
+    this.#server.off('connection', onConnection);
+  }
+
+  #closeIdle(): void {
+    this.#closesIdle = true;
+    this.#server.closeIdleConnections();
   }
 
   /** A reply where none has begun, then the end of every connection. */
@@ -90,7 +140,7 @@ export class GatewayServer {
     res.once('close', () => {
       this.#responses.delete(res);
       // An answer that had promised to keep its connection before the drain began.
-      if (this.#draining) setImmediate(() => this.#server.closeIdleConnections());
+      if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections());
     });
     // Every stage waits for its end.
     res.setMaxListeners(0);
@@ -167,6 +217,13 @@ function watchForEnd(socket: Socket): () => void {
   const drop = () => socket.destroy();
   socket.on('readable', look).once('end', drop);
   return () => socket.off('readable', look).off('end', drop);
+}
+
+/** Runs `callback` when `signal` is aborted, at once if it is already. Returns what ends the wait. */
+function whenAborted(signal: AbortSignal, callback: () => void): () => void {
+  if (signal.aborted) callback();
+  else signal.addEventListener('abort', callback, { once: true });
+  return () => signal.removeEventListener('abort', callback);
 }
 
 function closeAfter(res: ServerResponse): void {

@@ -11,6 +11,7 @@ describe('defaults', () => {
       externalPort: 8000,
       internalHost: '::',
       internalPort: 8001,
+      reusePort: false,
       trustedProxies: [],
       jwtSecret: JWT_SECRET,
       jwksUrl: undefined,
@@ -39,6 +40,7 @@ describe('defaults', () => {
       requestTimeoutMs: 3000,
       upstreamTimeoutMs: 10_000,
       drainTimeoutMs: 10_000,
+      drainGraceMs: 0,
       getCacheTtlMs: 30_000,
       cacheStaleIfErrorMs: 60_000,
       cacheMaxEntryBytes: 1024 ** 2,
@@ -59,6 +61,11 @@ describe('defaults', () => {
 
   test('stand for empty variables too', () => {
     expect(load({ REQUEST_TIMEOUT: '', REDIS_HOST: '', EXTERNAL_PORT: '  ' })).toEqual(load({}));
+  });
+
+  test('of the drain leave idle connections time only where ports are shared', () => {
+    expect(load({ REUSE_PORT: 'true' })).toMatchObject({ reusePort: true, drainGraceMs: 6000 });
+    expect(load({ REUSE_PORT: 'true', DRAIN_GRACE: '0' }).drainGraceMs).toBe(0);
   });
 
   test('of the breaker window follow REQUEST_TIMEOUT, unless it is set', () => {

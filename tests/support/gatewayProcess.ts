@@ -29,8 +29,10 @@ export interface GatewayProcess extends AsyncDisposable {
   /** The most resident memory since it started or since `resetPeakRss`. */
   peakRssBytes(): number;
   resetPeakRss(): void;
-  /** SIGTERM. Fails unless it drains and ends with 0. */
+  /** SIGTERM. Fails unless it drains and ends with 0, or has been killed. */
   stop(): Promise<void>;
+  /** SIGKILL; resolves when the process is gone. */
+  kill(): Promise<void>;
 }
 
 export type GatewayProcessOptions = Pick<TestGatewayOptions, 'services' | 'env'>;
@@ -47,12 +49,13 @@ export async function startGatewayProcess(options: Readonly<GatewayProcessOption
   };
   const pid = child.pid as number;
 
-  async function stop(): Promise<void> {
-    child.kill('SIGTERM');
-    const [code] = await exited;
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    child.kill(signal);
+    const [code, endedBy] = await exited;
     rmSync(directory, { recursive: true, force: true });
-    if (code !== 0) throw new Error(`the gateway ended with ${code}`);
+    if (code !== 0 && endedBy !== 'SIGKILL') throw new Error(`the gateway ended with ${code ?? endedBy}`);
   }
+  const stop = () => end('SIGTERM');
 
   return {
     ...origins,
@@ -62,6 +65,7 @@ export async function startGatewayProcess(options: Readonly<GatewayProcessOption
     peakRssBytes: () => memoryOf(pid, 'VmHWM'),
     resetPeakRss: () => writeFileSync(`/proc/${pid}/clear_refs`, RESET_PEAK),
     stop,
+    kill: () => end('SIGKILL'),
     [Symbol.asyncDispose]: stop,
   };
 }

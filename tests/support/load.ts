@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { eventually } from './eventually.ts';
 
@@ -8,6 +9,12 @@ export interface LoadOptions {
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly connections?: number;
+  /** Content of each request; its answer must be the same, or counts as broken. */
+  readonly echoes?: (n: number) => string;
+  /** Whether a connection serves more than one request. Default true. */
+  readonly keepAlive?: boolean;
+  /** How long each client thinks between two requests, on average. Default 0. */
+  readonly pauseMs?: number;
 }
 
 export interface Outcome {
@@ -15,6 +22,8 @@ export interface Outcome {
   /** 0 when the connection broke. */
   readonly status: number;
   readonly ms: number;
+  /** Why the connection broke. */
+  readonly error?: string;
 }
 
 /** A steady load: each of its connections sends its next request as soon as it has its answer. */
@@ -60,19 +69,23 @@ export class Load implements AsyncDisposable {
     while (!this.#stopped) {
       const n = this.#next++;
       const startedAtMs = performance.now();
-      const status = await this.#ask(n);
-      this.outcomes.push({ n, status, ms: performance.now() - startedAtMs });
+      const { status, error } = await this.#ask(n);
+      this.outcomes.push({ n, status, ms: performance.now() - startedAtMs, ...(error && { error }) });
+      const { pauseMs = 0 } = this.#options;
+      if (pauseMs > 0 && !this.#stopped) await sleep(2 * pauseMs * Math.random());
     }
   }
 
-  async #ask(n: number): Promise<number> {
-    const { target, method = 'GET', headers } = this.#options;
+  async #ask(n: number): Promise<Pick<Outcome, 'status' | 'error'>> {
+    const { target, method = 'GET', headers, echoes, keepAlive = true } = this.#options;
+    const body = echoes?.(n);
     try {
-      const answer = await this.#pool.request({ path: target(n), method, headers });
-      await answer.body.dump();
-      return answer.statusCode;
-    } catch {
-      return 0;
+      const answer = await this.#pool.request({ path: target(n), method, headers, body, reset: !keepAlive });
+      const content = await answer.body.text();
+      const isBroken = body !== undefined && answer.statusCode === 200 && content !== body;
+      return isBroken ? { status: 0, error: 'another content' } : { status: answer.statusCode };
+    } catch (error) {
+      return { status: 0, error: String(error) };
     }
   }
 }
@@ -82,4 +95,13 @@ export function statuses(outcomes: readonly Outcome[]): Record<number, number> {
   const counts: Record<number, number> = {};
   for (const { status } of outcomes) counts[status] = (counts[status] ?? 0) + 1;
   return counts;
+}
+
+/** What went wrong, and how often: empty when every answer was 200. */
+export function failures(outcomes: readonly Outcome[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { status, error = `status ${status}` } of outcomes) {
+    if (status !== 200) counts.set(error, (counts.get(error) ?? 0) + 1);
+  }
+  return [...counts].map(([error, count]) => `${count} x ${error}`);
 }

@@ -14,6 +14,8 @@ export interface ReplicaProcess extends AsyncDisposable {
   readonly url: URL;
   /** The ids of all requests that have arrived, in order. */
   readonly ids: readonly string[];
+  /** SIGTERM: it finishes what is under way; resolves when the process is gone. */
+  stop(): Promise<void>;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
   /** SIGSTOP: connections open, and nothing is answered. */
@@ -28,16 +30,18 @@ export async function startReplicaProcess(): Promise<ReplicaProcess> {
   const exited = once(child, 'exit');
   const [port] = await once(child, 'message');
 
-  async function kill(): Promise<void> {
-    child.kill('SIGKILL');
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    child.kill(signal);
     await exited;
   }
+  const kill = () => end('SIGKILL');
 
   return {
     url: new URL(`http://127.0.0.1:${port}`),
     get ids() {
       return readFileSync(record, 'utf8').split('\n').filter(Boolean);
     },
+    stop: () => end('SIGTERM'),
     kill,
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
