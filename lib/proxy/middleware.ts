@@ -3,7 +3,7 @@ import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
-import { hasContent } from '../exchange/content.ts';
+import { hasContent, isRepeatable } from '../exchange/content.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from './errors.ts';
@@ -75,7 +75,19 @@ function send(req: Request, res: Response, options: Readonly<ForwardOptions>): v
   const attempt = attemptOf(req, options);
   const fail = (error: Error) => attempt.unanswered(error);
   const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
-  const call = new UpstreamCall({ res, exchange, attempt, body, silenceMs, clock, onContent, fail });
+  const { url } = attempt.target;
+  const sendAfresh = () => transport.sendAfresh(url, request(), call);
+  const call = new UpstreamCall({
+    res,
+    exchange,
+    attempt,
+    body,
+    silenceMs,
+    clock,
+    onContent,
+    sendAfresh,
+    fail,
+  });
   // http-proxy-middleware prepares asynchronously: the client may have left, or the deadline passed, meanwhile.
   if (exchange.signal.aborted) {
     call.onResponseError(undefined, exchange.signal.reason);
@@ -86,10 +98,14 @@ function send(req: Request, res: Response, options: Readonly<ForwardOptions>): v
     return;
   }
   try {
-    const headers = requestFields(req, exchange, fieldsOptions(options));
-    transport.send(attempt.target.url, { method: req.method, path: req.url, headers, body }, call);
+    transport.send(url, request(), call);
   } catch (error) {
     call.onResponseError(undefined, error as Error);
+  }
+
+  function request() {
+    const headers = requestFields(req, exchange, fieldsOptions(options));
+    return { method: req.method, path: req.url, headers, body };
   }
 }
 
@@ -102,7 +118,7 @@ function attemptOf(req: Request, { target }: Readonly<ForwardOptions>): Attempt 
   const exchange = exchangeOf(responseTo(req));
   if (exchange.attempt) return exchange.attempt;
   if (!target) throw new TypeError('forward: no balancer chose a replica and no target option was given');
-  exchange.attempt = new Attempt(target);
+  exchange.attempt = new Attempt(target, { repeatable: isRepeatable(req) });
   return exchange.attempt;
 }
 

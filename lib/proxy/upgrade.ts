@@ -81,7 +81,7 @@ function passRefusal(req: Request, answer: IncomingMessage): void {
   markUpgraded(answer, true);
   const { statusCode: status = 502, statusMessage = '' } = answer;
   try {
-    beginAnswer(res, status, statusMessage, responseFields(answer.rawHeaders));
+    beginAnswer(res, status, statusMessage, responseFields(answer.rawHeaders, status));
   } catch (error) {
     answer.destroy();
     reportFailure(req, error as Error);

@@ -6,10 +6,11 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import { beginAnswer } from './answerHead.ts';
 import { UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
-import { asProxyError, blamesReplica } from './outcome.ts';
+import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type RawFields, responseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
+import { diedWhileKept } from './transport.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -23,6 +24,8 @@ export interface UpstreamCallOptions {
   readonly clock: Clock;
   /** Called with the size of each piece of the answer's content. */
   readonly onContent: (bytes: number) => void;
+  /** Sends the same request once more to the same replica, over a connection of its own. */
+  readonly sendAfresh: () => void;
   /** Called at most once, when no answer has begun and another may still be given. */
   readonly fail: (error: Error) => void;
 }
@@ -32,6 +35,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #options: UpstreamCallOptions;
   #controller: Controller | undefined;
   #silence: Silence | undefined;
+  /** Whether any head has come, of an interim answer too. */
+  #heard = false;
+  #sentAfresh = false;
   #answered = false;
   #bodyBegun = false;
   /** How much of the request's content had arrived when the answer was last looked at. */
@@ -54,7 +60,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Controller, status: number, _fields: unknown, message = ''): void {
     if (this.#over) return;
-    const fields = responseFields((controller.rawHeaders ?? []) as RawFields);
+    this.#heard = true;
+    const fields = responseFields((controller.rawHeaders ?? []) as RawFields, status);
     if (status < 200) this.#inform(status, fields);
     else this.#answer(status, message, fields);
   }
@@ -82,7 +89,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Controller | undefined, error: Error): void {
-    this.#fail(error);
+    if (!this.#over && this.#lostToKeepAlive(error)) {
+      this.#sentAfresh = true;
+      this.#options.sendAfresh();
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  /** Whether a kept connection ended under a request that may be made again, before any answer: no fault of anybody. */
+  #lostToKeepAlive(error: Error): boolean {
+    if (this.#sentAfresh || this.#heard || !this.#options.attempt.repeatable) return false;
+    return diedWhileKept(error) && !isBrokenAnswer(error);
   }
 
   /** Begins the client's answer. What Node refuses to send is thrown: undici then reports it as our error. */
