@@ -36,6 +36,8 @@ export class Exchange {
   errorCode: string | undefined;
   /** What went wrong, for the log: its message may name hosts. Written along with `errorCode`. */
   failure: Error | undefined;
+  /** Why nobody may serve this request; the connection ends with its reply. Written by the server. */
+  refusal: Error | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */

@@ -11,8 +11,10 @@ import type { TrustsPeer } from './forwarded.ts';
 import { RequestBody } from './requestBody.ts';
 import { type RequestFieldsOptions, requestFields } from './requestFields.ts';
 import type { Transport } from './transport.ts';
-import { reportUpgrades, upgrade } from './upgrade.ts';
+import { reportUpgrades, type UpgradeOptions, upgrade } from './upgrade.ts';
 import { UpstreamCall } from './upstreamCall.ts';
+
+const DEFAULT_VIA = 'gateway';
 
 export interface ForwardOptions {
   readonly transport: Transport;
@@ -20,10 +22,16 @@ export interface ForwardOptions {
   readonly target?: Target;
   /** Longest pause in an answer's body. Event streams are exempt. */
   readonly silenceMs: number;
+  /** Longest time a client may leave its answer unread; 0 (the default) means for ever. */
+  readonly sendTimeoutMs?: number;
   /** Largest request content; 0 (the default) means no limit. */
   readonly maxBodyBytes?: number;
   /** Peers whose `X-Forwarded-*` are believed. Default: nobody. */
   readonly trustsPeer?: TrustsPeer;
+  /** What the gateway calls itself in `Via`, a token. Default `gateway`. */
+  readonly via?: string;
+  /** Whether answers to the client carry `Via` too. Default false. */
+  readonly viaOnAnswers?: boolean;
   /** Replaces `Authorization` and `X-Auth-*` by the verified identity. Default true. */
   readonly ownsIdentity?: boolean;
   /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
@@ -44,7 +52,10 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const proxy = createProxyMiddleware<Request, Response>({
     router: (req) => attemptOf(req, options).target.url,
     pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
-    plugins: [undiciTransport({ ...options, onContent: listener(options.onContent) }), reportUpgrades],
+    plugins: [
+      undiciTransport({ ...options, onContent: listener(options.onContent) }),
+      reportUpgrades(upgradeOptions(options)),
+    ],
     ejectPlugins: true,
   });
 
@@ -70,7 +81,14 @@ function undiciTransport(options: Readonly<ForwardOptions>): Plugin<Request, Res
 }
 
 function send(req: Request, res: Response, options: Readonly<ForwardOptions>): void {
-  const { transport, silenceMs, maxBodyBytes = 0, onContent = () => {}, clock = systemClock } = options;
+  const {
+    transport,
+    silenceMs,
+    sendTimeoutMs = 0,
+    maxBodyBytes = 0,
+    onContent = () => {},
+    clock = systemClock,
+  } = options;
   const exchange = exchangeOf(res);
   const attempt = attemptOf(req, options);
   const fail = (error: Error) => attempt.unanswered(error);
@@ -82,7 +100,9 @@ function send(req: Request, res: Response, options: Readonly<ForwardOptions>): v
     exchange,
     attempt,
     body,
+    via: answersVia(options),
     silenceMs,
+    sendTimeoutMs,
     clock,
     onContent,
     sendAfresh,
@@ -110,8 +130,17 @@ function send(req: Request, res: Response, options: Readonly<ForwardOptions>): v
 }
 
 function fieldsOptions(options: Readonly<ForwardOptions>): RequestFieldsOptions {
-  const { trustsPeer = () => false, ownsIdentity = true, clock = systemClock } = options;
-  return { trustsPeer, ownsIdentity, nowMs: clock.now() };
+  const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
+  return { trustsPeer, ownsIdentity, via, nowMs: clock.now() };
+}
+
+function upgradeOptions(options: Readonly<ForwardOptions>): UpgradeOptions {
+  const { silenceMs, ownsIdentity = true, clock = systemClock } = options;
+  return { silenceMs, ownsIdentity, clock, via: answersVia(options) };
+}
+
+function answersVia({ via = DEFAULT_VIA, viaOnAnswers = false }: Readonly<ForwardOptions>) {
+  return viaOnAnswers ? `1.1 ${via}` : undefined;
 }
 
 function attemptOf(req: Request, { target }: Readonly<ForwardOptions>): Attempt {

@@ -14,8 +14,9 @@ const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set(['content-length', 'set-c
 /**
  * The fields of a replica's answer that belong to the client, as name, value, name, value; order, case and
  * duplicates (`Set-Cookie`) survive. Throws `UpstreamBadResponseError` when its content could not be understood.
+ * `via` is added when given.
  */
-export function responseFields(raw: RawFields, status = 200): string[] {
+export function responseFields(raw: RawFields, status = 200, via?: string): string[] {
   const all = raw.map(text);
   const dropped = connectionOptions(fieldValues(all, 'connection').join(',') || undefined);
   const fields: string[] = [];
@@ -28,6 +29,7 @@ export function responseFields(raw: RawFields, status = 200): string[] {
     if (!isHopByHop(lower) && !dropped.has(lower) && !OWNED.has(lower))
       fields.push(name, all[i + 1] as string);
   }
+  if (via !== undefined) fields.push('Via', via);
   return fields;
 }
 

@@ -5,7 +5,7 @@ import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import { beginAnswer } from './answerHead.ts';
-import { UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
+import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type RawFields, responseFields, trailerFields } from './responseFields.ts';
@@ -19,8 +19,12 @@ export interface UpstreamCallOptions {
   readonly exchange: Exchange;
   readonly attempt: Attempt;
   readonly body: RequestBody | null;
+  /** `Via` of the answer; undefined: none. */
+  readonly via: string | undefined;
   /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
   readonly silenceMs: number;
+  /** Longest time the client may leave what it was sent unread; 0: for ever. */
+  readonly sendTimeoutMs: number;
   readonly clock: Clock;
   /** Called with the size of each piece of the answer's content. */
   readonly onContent: (bytes: number) => void;
@@ -35,6 +39,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #options: UpstreamCallOptions;
   #controller: Controller | undefined;
   #silence: Silence | undefined;
+  /** Listens to the client while it has more to read than it takes. */
+  #reader: Silence | undefined;
   /** Whether any head has come, of an interim answer too. */
   #heard = false;
   #sentAfresh = false;
@@ -61,7 +67,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Controller, status: number, _fields: unknown, message = ''): void {
     if (this.#over) return;
     this.#heard = true;
-    const fields = responseFields((controller.rawHeaders ?? []) as RawFields, status);
+    const fields = responseFields((controller.rawHeaders ?? []) as RawFields, status, this.#options.via);
     if (status < 200) this.#inform(status, fields);
     else this.#answer(status, message, fields);
   }
@@ -74,6 +80,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       // A client that reads slowly is not a silent replica.
       this.#silence?.stop();
       controller.pause();
+      this.#watchReader();
     }
     this.#options.onContent(chunk.length);
   }
@@ -149,8 +156,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#controller?.abort(reason);
   };
 
+  #watchReader(): void {
+    const { clock, sendTimeoutMs } = this.#options;
+    if (sendTimeoutMs === 0) return;
+    this.#reader ??= new Silence(clock, sendTimeoutMs, () =>
+      this.#breakOff(new ClientStalledError(sendTimeoutMs)),
+    );
+    this.#reader.start();
+  }
+
   readonly #onDrain = (): void => {
     if (!this.#controller?.paused) return;
+    this.#reader?.stop();
     this.#silence?.start();
     // Not at once: Node also says so while an answer queued behind this one is written, in the midst of undici's
     // parsing of that one, which cannot parse two at a time.
@@ -179,6 +196,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #close(): void {
     this.#over = true;
     this.#silence?.stop();
+    this.#reader?.stop();
     this.#options.exchange.signal.removeEventListener('abort', this.#onAbort);
     this.#options.res.off('drain', this.#onDrain);
   }

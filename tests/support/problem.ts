@@ -9,6 +9,7 @@ export const TABLE = {
   token_expired: [401, 'Token expired'],
   token_revoked: [401, 'Token revoked'],
   no_such_service: [404, 'No such service'],
+  method_not_allowed: [405, 'Method not allowed'],
   body_too_large: [413, 'Body too large'],
   uri_too_long: [414, 'URI too long'],
   service_busy: [429, 'Service busy'],
