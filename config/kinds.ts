@@ -120,6 +120,11 @@ export const template: Kind<string> = kind('a path starting with / and holding {
   given.startsWith('/') && given.includes('{id}') ? given : undefined,
 );
 
+/** A token (RFC 9110 section 5.6.2). */
+export const token: Kind<string> = kind('a name of letters, digits, . _ and -', (given) =>
+  /^[\w.-]+$/.test(given) ? given : undefined,
+);
+
 /** The items of a comma-separated list, without the blanks around them. */
 export function splitList(given: string): string[] {
   return given.split(',').map((item) => item.trim());

@@ -75,6 +75,18 @@ export const variables = {
     description:
       'Peers whose `X-Forwarded-*` and `Forwarded` fields are believed; from all others they are replaced. Empty: nobody.',
   },
+  viaName: {
+    name: 'VIA_NAME',
+    kind: kinds.token,
+    default: 'faf-cab-gateway',
+    description: 'What the gateway calls itself in `Via` on requests to services.',
+  },
+  viaOnAnswers: {
+    name: 'VIA_ON_ANSWERS',
+    kind: kinds.flag,
+    default: 'false',
+    description: 'Adds `Via` to answers that come from services too.',
+  },
   jwtSecret: {
     name: 'JWT_SECRET',
     kind: kinds.text('a secret'),
@@ -296,6 +308,12 @@ export const variables = {
     default: '1000',
     description: 'WebSocket connections open at a time. 0: none are accepted.',
   },
+  maxConnections: {
+    name: 'MAX_CONNECTIONS',
+    kind: countOrZero,
+    default: '20000',
+    description: 'Connections of clients open at a time on each port; more are closed unheard. 0: no limit.',
+  },
   maxBodyBytes: {
     name: 'MAX_BODY_BYTES',
     kind: kinds.bytes(0),
@@ -307,6 +325,33 @@ export const variables = {
     kind: kinds.duration,
     default: '3s',
     description: "Longest time from a request's arrival to the start of its answer; past it 504.",
+  },
+  headersTimeoutMs: {
+    name: 'HEADERS_TIMEOUT',
+    kind: kinds.duration,
+    default: '20s',
+    description:
+      "Longest time for a request's head to arrive, from the connection on; past it the connection is closed.",
+  },
+  bodyTimeoutMs: {
+    name: 'BODY_TIMEOUT',
+    kind: kinds.duration,
+    unset: 'the `REQUEST_TIMEOUT` of the service',
+    description:
+      'Time over which an upload must bring `MIN_UPLOAD_RATE`; past it 504. An upload that flows may take as long as it likes.',
+  },
+  minUploadRate: {
+    name: 'MIN_UPLOAD_RATE',
+    kind: kinds.bytes(0),
+    default: '1KiB',
+    description: 'Bytes a second that an upload must bring to go on. 0: any byte will do.',
+  },
+  sendTimeoutMs: {
+    name: 'SEND_TIMEOUT',
+    kind: kinds.durationOrZero,
+    default: '1m',
+    description:
+      'Longest time that a client may leave its answer unread; past it the connection is cut. 0: no limit.',
   },
   upstreamTimeoutMs: {
     name: 'UPSTREAM_TIMEOUT',

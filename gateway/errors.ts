@@ -17,6 +17,13 @@ export class BadTargetError extends Error {
   readonly status = 400;
 }
 
+/** The method is not for a gateway to forward. */
+export class MethodNotAllowedError extends Error {
+  override readonly name = 'MethodNotAllowedError';
+  readonly code = 'method_not_allowed';
+  readonly status = 405;
+}
+
 /** The request's content is not what its framing says. */
 export class BrokenRequestError extends Error {
   override readonly name = 'BrokenRequestError';
@@ -82,6 +89,12 @@ export const REPLIES = {
     'No such service',
     'The first path segment names no service.',
     'destination_not_found',
+  ),
+  method_not_allowed: reply(
+    405,
+    'Method not allowed',
+    'TRACE and CONNECT are not served here.',
+    'http_request_denied',
   ),
   body_too_large: reply(413, 'Body too large', 'Send less content.', 'http_request_error'),
   uri_too_long: reply(414, 'URI too long', 'Send a shorter request target.', 'http_request_error'),
@@ -168,6 +181,9 @@ export const REPLIES = {
 
 export type ReplyCode = keyof typeof REPLIES;
 
+/** `Allow` of every reply about methods. Others pass too, if Node can read them and the service knows them. */
+export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+
 /** The body of every such reply: problem details (RFC 9457). */
 export function problem(code: ReplyCode, requestId: string): string {
   const { status, title, detail } = REPLIES[code];
@@ -220,11 +236,17 @@ function sendProblem(res: Response, code: ReplyCode, error: unknown): void {
   res.setHeader('Content-Type', 'application/problem+json');
   res.setHeader('Proxy-Status', `gateway; error=${proxyError}; details="${code}"`);
   res.setHeader('Cache-Control', 'no-store');
-  if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
-  const challenge = challengeOf(error);
-  if (challenge) res.setHeader('WWW-Authenticate', challenge);
+  addHints(res, status, error);
   res.statusCode = status;
   res.end(problem(code, exchangeOf(res).requestId));
+}
+
+/** What tells the client how to do better. */
+function addHints(res: Response, status: number, error: unknown): void {
+  if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
+  if (status === 405) res.setHeader('Allow', ALLOWED_METHODS);
+  const challenge = challengeOf(error);
+  if (challenge) res.setHeader('WWW-Authenticate', challenge);
 }
 
 function reply(status: number, title: string, detail: string, proxyError: string): Reply {

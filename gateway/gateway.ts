@@ -3,6 +3,7 @@ import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
 import { ListenError } from './listenError.ts';
 import { createParts, type Parts, type PartsOptions } from './parts.ts';
+import type { Port } from './port.ts';
 import { GatewayServer } from './server.ts';
 
 /** Both ports and everything behind them. */
@@ -14,8 +15,12 @@ export class Gateway {
 
   private constructor(parts: Parts) {
     this.parts = parts;
-    this.#external = new GatewayServer(externalApp(parts), refusalLog({ port: 'external', ...parts }));
-    this.#internal = new GatewayServer(internalApp(parts), refusalLog({ port: 'internal', ...parts }));
+    const { headersTimeoutMs, sendTimeoutMs, maxConnections } = parts.settings;
+    const serverOptions = (port: Port) => {
+      return { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused: refusalLog({ port, ...parts }) };
+    };
+    this.#external = new GatewayServer(externalApp(parts), serverOptions('external'));
+    this.#internal = new GatewayServer(internalApp(parts), serverOptions('internal'));
   }
 
   /** Rejects when the store cannot be opened. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { problem, REPLIES, type ReplyCode } from './errors.ts';
+import { ALLOWED_METHODS, problem, REPLIES, type ReplyCode } from './errors.ts';
 
 /** How long a refused client may go on sending: a connection closed at once would take the reply with it. */
 const LINGER_MS = 1_000;
@@ -22,6 +22,7 @@ export function refuse(socket: Duplex, code: ReplyCode, onRefused: OnRefused): v
       'Content-Type: application/problem+json',
       `Proxy-Status: gateway; error=${proxyError}; details="${code}"`,
       'Cache-Control: no-store',
+      ...(status === 405 ? [`Allow: ${ALLOWED_METHODS}`] : []),
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Connection: close',
       '',

@@ -1,8 +1,9 @@
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { compose } from './compose.ts';
-import { BadTargetError, NoSuchServiceError, UriTooLongError } from './errors.ts';
+import { ALLOWED_METHODS, BadTargetError, NoSuchServiceError, UriTooLongError } from './errors.ts';
 import type { ServiceParts } from './parts.ts';
+import { isForGateway } from './requestChecks.ts';
 import { isAmbiguous, MAX_TARGET_LENGTH, parseTarget } from './target.ts';
 
 export interface RouterOptions {
@@ -33,23 +34,21 @@ export function createRouter({ services, mount, chainFor }: Readonly<RouterOptio
 
   return function resolveMiddleware(req, res, next) {
     const target = req.originalUrl;
-    if (req.headers.host === undefined && req.httpVersion === '1.1') {
-      return next(new BadTargetError('HTTP/1.1 without Host (RFC 9112 section 3.2)'));
-    }
-    if (req.httpVersion !== '1.1' && req.headers['transfer-encoding'] !== undefined) {
-      // Where such a message ends nobody can say: what follows must not be read as a request.
-      res.shouldKeepAlive = false;
-      return next(new BadTargetError('a transfer coding before HTTP/1.1 (RFC 9112 section 6.1)'));
-    }
+    const exchange = exchangeOf(res);
+    if (exchange.refusal) return next(exchange.refusal);
+    if (isForGateway(req, target)) return answerOptions(res);
     if (target.length > MAX_TARGET_LENGTH) return next(new UriTooLongError(`${target.length} characters`));
     const parsed = parseTarget(target, mount);
     const route = parsed && routes.get(parsed.segment);
     if (!route) return next(new NoSuchServiceError(mount));
     if (isAmbiguous(target)) return next(new BadTargetError('the path can be read in more than one way'));
-    const exchange = exchangeOf(res);
     exchange.service = route.service.settings.path;
     exchange.prefix = route.prefix;
     exchange.upstreamTarget = route.service.settings.stripPrefix ? parsed.rest : target.slice(mount.length);
     route.chain(req, res, next);
   };
+}
+
+function answerOptions(res: Response): void {
+  res.writeHead(200, { Allow: ALLOWED_METHODS, 'Content-Length': 0 }).end();
 }

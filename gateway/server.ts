@@ -4,14 +4,18 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
 import { DrainingError } from '../lib/exchange/errors.ts';
-import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
+import { refusalOf } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
-/** How long a request's head may take to arrive. */
-const HEADERS_TIMEOUT_MS = 60_000;
+/** How long a client may go on with content that nobody wants any more, once it has its answer. */
+const LINGER_MS = 5_000;
+/** How long a WebSocket's client has to answer a close frame. */
+const CLOSING_MS = 1_000;
+
 /** How often a listener is asked whether everybody who knocked has been let in. */
 const MAX_TURNS = 1_000;
 /** A turn of the event loop in which next to nothing was done. */
@@ -25,6 +29,16 @@ export interface DrainSignals {
   readonly outOfTime: AbortSignal;
 }
 
+export interface GatewayServerOptions {
+  /** How long a request's head may take to arrive, from the connection or the end of the request before. */
+  readonly headersTimeoutMs: number;
+  /** How long a client may leave its answer unread before it is cut off. 0: for ever. */
+  readonly sendTimeoutMs: number;
+  /** Connections open at a time; more are closed unheard. 0: no limit. */
+  readonly maxConnections: number;
+  readonly onRefused?: OnRefused;
+}
+
 /** One listening port in front of one app. */
 export class GatewayServer {
   readonly #app: Express;
@@ -33,11 +47,14 @@ export class GatewayServer {
   /** Requests under way. */
   readonly #responses = new Set<ServerResponse>();
   /** Connections that left HTTP. */
-  readonly #upgraded = new Set<Duplex>();
+  readonly #upgraded = new Map<Duplex, Exchange>();
+  /** Connections that end with the reply to a request that was refused for its form. */
+  readonly #refused = new WeakSet<Socket>();
   #draining = false;
   #closesIdle = false;
 
-  constructor(app: Express, onRefused: OnRefused = () => {}) {
+  constructor(app: Express, options: Readonly<GatewayServerOptions>) {
+    const { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused = () => {} } = options;
     this.#app = app;
     this.#onRefused = onRefused;
     this.#server = createServer({
@@ -45,20 +62,25 @@ export class GatewayServer {
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
       // Said outright: Node's default is the lesser of this and requestTimeout, so 0.
-      headersTimeout: HEADERS_TIMEOUT_MS,
+      headersTimeout: headersTimeoutMs,
+      // How often Node looks for heads that are late.
+      connectionsCheckingInterval: Math.min(30_000, Math.ceil(headersTimeoutMs / 4)),
       // Node's own reply would be bare; the router refuses such a request.
       requireHostHeader: false,
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
+    if (maxConnections > 0) this.#server.maxConnections = maxConnections;
+    this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
     // http-proxy-middleware adds one for each service.
     this.#server.setMaxListeners(0);
     this.#server.on('request', (req, res) => this.#handle(req, res));
+    this.#server.on('checkContinue', (req, res) => this.#handleExpecting(req, res));
     // An expectation that nobody here knows: the request is served without it.
     this.#server.on('checkExpectation', (req, res) => this.#handle(req, res));
     this.#server.on('upgrade', (req, socket, head) => this.#handleUpgrade(req, socket as Socket, head));
     this.#server.on('connect', (_req, socket) => {
-      if (!this.#cutOwing(socket)) refuse(socket, 'bad_request', onRefused);
+      if (!this.#cutOwing(socket)) refuse(socket, 'method_not_allowed', onRefused);
     });
     this.#server.on('clientError', (error, socket) => this.#handleBroken(error, socket));
   }
@@ -129,16 +151,22 @@ export class GatewayServer {
   /** A reply where none has begun, then the end of every connection. */
   #cut(): void {
     for (const res of this.#responses) exchangeOf(res as Response).abort(new DrainingError());
-    setImmediate(() => {
-      for (const socket of this.#upgraded) socket.destroy();
-      this.#server.closeAllConnections();
-    });
+    // Those that left HTTP say good-bye in their own words.
+    for (const exchange of this.#upgraded.values()) exchange.abort(new DrainingError(), 'settled');
+    setImmediate(() => this.#server.closeAllConnections());
+    const destroyUpgraded = () => {
+      for (const socket of this.#upgraded.keys()) socket.destroy();
+    };
+    setTimeout(destroyUpgraded, CLOSING_MS).unref();
   }
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
+    // Sent along with what was refused: it need not be what it seems.
+    if (this.#refused.has(req.socket)) return;
     this.#responses.add(res);
     res.once('close', () => {
       this.#responses.delete(res);
+      if (!req.complete) linger(req);
       // An answer that had promised to keep its connection before the drain began.
       if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections());
     });
@@ -146,9 +174,36 @@ export class GatewayServer {
     res.setMaxListeners(0);
     if (this.#draining) closeAfter(res);
     const target = req.url ?? '';
+    const refusal = refusalOf(req);
+    if (refusal) {
+      closeAfter(res);
+      this.#refused.add(req.socket);
+      exchangeOf(withLocals(res)).refusal = refusal;
+    }
     // What cannot be brought into origin-form names no service; Express could not even parse it.
     req.url = originForm(target, req.headers.host) ?? noService(target);
     this.#app(req, res);
+  }
+
+  /**
+   * A client that waits for `100 Continue` gets it when somebody reads the content; a refusal before that comes without.
+   * Whether the content then follows nobody can tell, so the connection ends (RFC 9110 section 10.1.1).
+   */
+  #handleExpecting(req: IncomingMessage, res: ServerResponse): void {
+    const { shouldKeepAlive } = res;
+    closeAfter(res);
+    req.once('resume', () => {
+      if (res.headersSent) return;
+      res.shouldKeepAlive = shouldKeepAlive && !this.#draining;
+      res.writeContinue();
+    });
+    this.#handle(req, res);
+  }
+
+  /** Nothing has moved on the connection for a while: it is idle, or its client does not read. */
+  #handleQuiet(socket: Socket): void {
+    const isIdle = ![...this.#responses].some(({ req }) => req.socket === socket);
+    if (isIdle || socket.writableLength > 0) socket.destroy();
   }
 
   /** Bytes that Node's parser refuses: a request that never begins, or the content of one that has begun. */
@@ -193,10 +248,10 @@ export class GatewayServer {
     res.once('finish', () => socket.destroySoon());
     socket.on('error', () => socket.destroy());
     res.once('close', watchForEnd(socket));
-    this.#upgraded.add(socket);
+    const exchange = exchangeOf(withLocals(res));
+    exchange.upgradeHead = head;
+    this.#upgraded.set(socket, exchange);
     socket.once('close', () => this.#upgraded.delete(socket));
-    const response = Object.assign(res, { locals: {} }) as Response;
-    exchangeOf(response).upgradeHead = head;
     this.#handle(req, res);
   }
 }
@@ -224,6 +279,19 @@ function whenAborted(signal: AbortSignal, callback: () => void): () => void {
   if (signal.aborted) callback();
   else signal.addEventListener('abort', callback, { once: true });
   return () => signal.removeEventListener('abort', callback);
+}
+
+/** Reads what is left of a request that has its answer, but not for ever. */
+function linger({ socket }: IncomingMessage): void {
+  if (socket.destroyed) return;
+  const cut = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.once('close', () => clearTimeout(cut));
+}
+
+/** What Express gives every response, before it has seen this one. */
+function withLocals(res: ServerResponse): Response {
+  if (!('locals' in res)) Object.assign(res, { locals: {} });
+  return res as Response;
 }
 
 function closeAfter(res: ServerResponse): void {

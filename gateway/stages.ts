@@ -35,14 +35,18 @@ export const admit: Stage = ({ parts: { gatewayLimiter, metrics }, service }) =>
     onLimitReached: () => metrics.limitReached.count(service.settings.path),
   });
 
-export const deadline: Stage = ({ port, parts: { clock, metrics }, service: { settings } }) =>
-  timeout({
+export const deadline: Stage = ({ port, parts, service: { settings } }) => {
+  const { clock, metrics } = parts;
+  return timeout({
     timeoutMs: settings.requestTimeoutMs,
+    bodyTimeoutMs: parts.settings.bodyTimeoutMs,
+    minUploadRate: parts.settings.minUploadRate,
     // Users do not set deadlines; services that call each other do.
     acceptCallersDeadline: port === 'internal',
     onTimeout: () => metrics.timeouts.count(settings.path, port),
     clock,
   });
+};
 
 export const limitAddress: Stage = ({ parts: { rateLimits, trustsPeer, metrics }, service }) =>
   rateLimits.address &&
@@ -144,7 +148,10 @@ export const forward: Stage = ({ port, parts }) => {
     transport,
     silenceMs: settings.upstreamTimeoutMs,
     maxBodyBytes: settings.maxBodyBytes,
+    sendTimeoutMs: settings.sendTimeoutMs,
     trustsPeer,
+    via: settings.viaName,
+    viaOnAnswers: settings.viaOnAnswers,
     // Services call each other in their own name and may pass on a user's.
     ownsIdentity: port === 'external',
     upgrades,

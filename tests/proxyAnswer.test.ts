@@ -83,6 +83,22 @@ describe('forward, answers without content', () => {
     { name: 'HEAD of chunks', method: 'HEAD', bytes: ok('Transfer-Encoding: chunked'), status: 200 },
     { name: '204', bytes: 'HTTP/1.1 204 No Content\r\n\r\n', status: 204 },
     {
+      name: '204 with content',
+      bytes: 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nwrong',
+      status: 204,
+    },
+    {
+      name: '204 of chunks',
+      bytes: 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n',
+      status: 204,
+    },
+    {
+      name: '304 with content',
+      bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nwrong',
+      status: 304,
+      length: '5',
+    },
+    {
       name: '304',
       bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nETag: "a"\r\n\r\n',
       status: 304,

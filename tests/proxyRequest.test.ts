@@ -26,7 +26,7 @@ function get(...lines: readonly string[]): string {
 }
 
 /** The client's own field lines: without those that the gateway adds to every request, and the host. */
-const ADDED = /^(host|x-request-id|x-forwarded-.*|forwarded|connection)$/i;
+const ADDED = /^(host|via|x-request-id|x-forwarded-.*|forwarded|connection)$/i;
 function passedOn({ fields }: Received): string[] {
   return fields.filter((_, i) => !ADDED.test(fields[i - (i % 2)] as string));
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { subprotocols } from '../exchange/subprotocol.ts';
 import { TokenError } from './errors.ts';
 
 const SCHEME = 'bearer ';
@@ -8,7 +9,7 @@ const SCHEME = 'bearer ';
  * Throws `TokenError` when there is none, or more than one field: which of two is meant nobody can know.
  */
 export function bearerToken(req: IncomingMessage): string {
-  const field = req.headers.authorization;
+  const field = req.headers.authorization ?? offeredToken(req);
   if (field === undefined) throw new TokenError('token_missing', 'no Authorization field');
   if (countOf(req.rawHeaders, 'authorization') > 1) {
     throw new TokenError('token_invalid', 'more than one Authorization field');
@@ -19,6 +20,13 @@ export function bearerToken(req: IncomingMessage): string {
   const token = field.slice(SCHEME.length).trim();
   if (!token) throw new TokenError('token_missing', 'the Bearer token is empty');
   return token;
+}
+
+/** What a browser says instead, which can set no field on a WebSocket but its subprotocols. */
+function offeredToken({ headers }: IncomingMessage): string | undefined {
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
+  const { token } = subprotocols(headers['sec-websocket-protocol']);
+  return token && `${SCHEME}${token}`;
 }
 
 function countOf(rawHeaders: readonly string[], lowerCaseName: string): number {

@@ -38,6 +38,8 @@ export class Exchange {
   failure: Error | undefined;
   /** Who settled the status: the gateway once it replies with an error. Written along with `errorCode`. */
   origin: 'gateway' | 'upstream' = 'upstream';
+  /** Why nobody may serve this request; the connection ends with its reply. Written by the server. */
+  refusal: Error | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */

@@ -20,7 +20,7 @@ export interface FailoverOptions {
 /**
  * Makes a second try at another replica when the first came to nothing and a second can do no harm: nothing of the
  * request was sent, or it is a GET or HEAD without content (RFC 9110 section 9.2.2) that got no answer. At most once
- * for each request, within the budget. An upgrade is never tried again: its connection is in other hands.
+ * for each request, within the budget.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   const { pool, budget, attempt, isUnanswered } = options;
@@ -39,7 +39,6 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   };
 }
 
-function mayBeRepeated({ signal, upgradeHead }: Exchange, failed: Attempt): boolean {
-  if (signal.aborted || upgradeHead) return false;
-  return !failed.sent || failed.repeatable;
+function mayBeRepeated({ signal }: Exchange, failed: Attempt): boolean {
+  return !signal.aborted && (!failed.sent || failed.repeatable);
 }

@@ -23,6 +23,17 @@ export class UpstreamSilentError extends Error {
   }
 }
 
+/** The client did not read on in mid-answer. Nobody is there to reply to. */
+export class ClientStalledError extends Error {
+  override readonly name = 'ClientStalledError';
+  readonly code = 'client_stalled';
+  readonly status = 499;
+
+  constructor(sendTimeoutMs: number) {
+    super(`the client read nothing of its answer for ${sendTimeoutMs} ms`);
+  }
+}
+
 /** The request's content is larger than allowed. */
 export class BodyTooLargeError extends Error {
   override readonly name = 'BodyTooLargeError';

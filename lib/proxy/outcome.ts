@@ -32,7 +32,9 @@ export function blamesReplica(error: Error, body: RequestBody | null): boolean {
   );
 }
 
-function isBrokenAnswer(cause: Error): boolean {
+/** Also an interim answer or a switch of protocols that nobody asked for: undici closes the connection on them. */
+export function isBrokenAnswer(cause: Error): boolean {
+  if (cause instanceof errors.SocketError && /^bad (response|upgrade)$/.test(cause.message)) return true;
   const isParserError = 'code' in cause && String(cause.code).startsWith('HPE_');
   return isParserError || BROKEN_ANSWERS.some((broken) => cause instanceof broken);
 }

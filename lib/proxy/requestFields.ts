@@ -1,31 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange } from '../exchange/exchange.ts';
+import { subprotocols } from '../exchange/subprotocol.ts';
 import { AmbiguousRequestError } from './errors.ts';
 import { forwardedFields, type TrustsPeer } from './forwarded.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
+import { isOwned } from './ownedFields.ts';
 
 export interface RequestFieldsOptions {
   /** Peers whose `X-Forwarded-*` are believed. */
   readonly trustsPeer: TrustsPeer;
   /** Removes `Authorization` and every `X-Auth-*`, which on this port only the gateway may set. */
   readonly ownsIdentity: boolean;
+  /** What the gateway calls itself in `Via`, a token (RFC 9110 section 7.6.3). */
+  readonly via: string;
   readonly nowMs: number;
 }
-
-/** Fields the gateway answers for itself; a client's copies never reach a service. */
-const OWNED: ReadonlySet<string> = new Set([
-  'expect',
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-forwarded-proto',
-  'x-forwarded-server',
-  'x-real-ip',
-  'x-request-id',
-  'x-request-timeout-ms',
-]);
 
 /**
  * The fields of the request to the service, as name, value, name, value; order, case and duplicates survive.
@@ -36,7 +25,7 @@ const OWNED: ReadonlySet<string> = new Set([
 export function requestFields(
   req: IncomingMessage,
   exchange: Exchange,
-  { trustsPeer, ownsIdentity, nowMs }: Readonly<RequestFieldsOptions>,
+  { trustsPeer, ownsIdentity, via, nowMs }: Readonly<RequestFieldsOptions>,
 ): string[] {
   const { rawHeaders } = req;
   const dropped = connectionOptions(req.headers.connection);
@@ -48,10 +37,25 @@ export function requestFields(
     if (lower === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
     if (lower === 'transfer-encoding') assertPlainChunks(rawHeaders[i + 1] as string);
     if (isHopByHop(lower) || dropped.has(lower) || isOwned(lower, ownsIdentity)) continue;
-    fields.push(name, rawHeaders[i + 1] as string);
+    const value = rawHeaders[i + 1] as string;
+    fields.push(name, lower === 'max-forwards' ? oneLess(req, value) : value);
   }
+  fields.push('Via', `${req.httpVersion} ${via}`);
+  if (ownsIdentity) addSubprotocols(fields, req);
   addOwnFields(fields, exchange, nowMs);
   return fields.concat(forwardedFields(req, trustsPeer));
+}
+
+/** `Max-Forwards` counts intermediaries for these methods alone (RFC 9110 section 7.6.2). */
+function oneLess({ method }: IncomingMessage, value: string): string {
+  const counts = (method === 'OPTIONS' || method === 'TRACE') && /^[1-9]\d{0,8}$/.test(value);
+  return counts ? String(Number(value) - 1) : value;
+}
+
+/** What the client offers but for its token, which was the gateway's to read. */
+function addSubprotocols(fields: string[], { headers }: IncomingMessage): void {
+  const { others } = subprotocols(headers['sec-websocket-protocol']);
+  if (others.length > 0) fields.push('Sec-WebSocket-Protocol', others.join(', '));
 }
 
 /** Other codings would be undone by nobody: the field that names them speaks of one connection only. */
@@ -81,10 +85,4 @@ function fieldSafe(subject: string): string {
   // Not with a percent sign: it would pass for another subject's encoding.
   const isPlain = /^[\x21-\x24\x26-\x7e](?:[\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?$/.test(subject);
   return isPlain ? subject : encodeURIComponent(subject);
-}
-
-function isOwned(lower: string, ownsIdentity: boolean): boolean {
-  // Many servers read X_Auth_Subject and X-Auth-Subject as one name.
-  const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower;
-  return OWNED.has(name) || (ownsIdentity && (name === 'authorization' || name.startsWith('x-auth-')));
 }

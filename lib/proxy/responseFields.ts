@@ -14,8 +14,9 @@ const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set(['content-length', 'set-c
 /**
  * The fields of a replica's answer that belong to the client, as name, value, name, value; order, case and
  * duplicates (`Set-Cookie`) survive. Throws `UpstreamBadResponseError` when its content could not be understood.
+ * `via` is added when given.
  */
-export function responseFields(raw: RawFields): string[] {
+export function responseFields(raw: RawFields, status = 200, via?: string): string[] {
   const all = raw.map(text);
   const dropped = connectionOptions(fieldValues(all, 'connection').join(',') || undefined);
   const fields: string[] = [];
@@ -23,9 +24,12 @@ export function responseFields(raw: RawFields): string[] {
     const name = all[i] as string;
     const lower = name.toLowerCase();
     if (lower === 'transfer-encoding') assertPlain(all[i + 1] as string);
+    // A 204 has no content, whatever the service says (RFC 9110 section 8.6).
+    if (status === 204 && lower === 'content-length') continue;
     if (!isHopByHop(lower) && !dropped.has(lower) && !OWNED.has(lower))
       fields.push(name, all[i + 1] as string);
   }
+  if (via !== undefined) fields.push('Via', via);
   return fields;
 }
 

@@ -1,4 +1,7 @@
-import { buildConnector, type Dispatcher, Pool } from 'undici';
+import { buildConnector, Client, type Dispatcher, errors, Pool } from 'undici';
+
+/** Marks the error of a connection that had carried bytes of the replica before it ended. */
+const KEPT = Symbol('kept');
 
 export interface TransportOptions {
   /** How long a connection to a replica may take to open. */
@@ -9,6 +12,8 @@ export interface TransportOptions {
 export class Transport {
   readonly #connectTimeoutMs: number;
   readonly #pools = new Map<string, Pool>();
+  /** Connections that carry one request each. */
+  readonly #single = new Set<Client>();
 
   constructor({ connectTimeoutMs }: Readonly<TransportOptions>) {
     this.#connectTimeoutMs = connectTimeoutMs;
@@ -17,6 +22,15 @@ export class Transport {
   /** Sends one request; everything that comes of it is told to `handler`. */
   send(url: URL, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#poolFor(url.origin).dispatch(options, handler);
+  }
+
+  /** Sends one request over a connection of its own: one that was kept may have been closed meanwhile. */
+  sendAfresh(url: URL, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    const client = new Client(url.origin, connectionOptions(this.#connectTimeoutMs));
+    this.#single.add(client);
+    const forget = () => void this.#single.delete(client);
+    client.dispatch(options, handler);
+    client.close().then(forget, forget);
   }
 
   /** Lets the connections of a departed replica finish what they carry, then closes them. */
@@ -28,23 +42,37 @@ export class Transport {
 
   /** Cuts every connection. */
   async destroy(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+    const all = [...this.#pools.values(), ...this.#single];
+    await Promise.all(all.map((connections) => connections.destroy()));
     this.#pools.clear();
   }
 
   #poolFor(origin: string): Pool {
     const known = this.#pools.get(origin);
     if (known) return known;
-    const pool = new Pool(origin, {
-      connect: connector(this.#connectTimeoutMs),
-      allowH2: false,
-      // The deadline and the silence limit are the gateway's own, one clock for all.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    const pool = new Pool(origin, connectionOptions(this.#connectTimeoutMs));
     this.#pools.set(origin, pool);
     return pool;
   }
+}
+
+/**
+ * Whether the connection was one kept from an earlier request, and ended before this one's answer had a head: the
+ * replica may have closed it just as the request was on its way (RFC 9112 section 9.3.1).
+ */
+export function diedWhileKept(error: Error): boolean {
+  if (KEPT in error) return true;
+  return error instanceof errors.SocketError && (error.socket?.bytesRead ?? 0) > 0;
+}
+
+function connectionOptions(connectTimeoutMs: number) {
+  return {
+    connect: connector(connectTimeoutMs),
+    allowH2: false,
+    // The deadline and the silence limit are the gateway's own, one clock for all.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  };
 }
 
 /**
@@ -58,6 +86,7 @@ function connector(timeoutMs: number): buildConnector.connector {
       const [, socket] = result;
       socket?.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code === 'ECONNRESET') error.code = 'ERR_UPSTREAM_RESET';
+        if (socket.bytesRead > 0) Object.assign(error, { [KEPT]: true });
       });
       callback(...result);
     });

@@ -3,14 +3,31 @@ import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import type { Request, Response } from 'express';
 import type { Plugin, RequestHandler } from 'http-proxy-middleware';
+import type { Clock } from '../clock/clock.ts';
 import { ConcurrencyLimitError } from '../concurrency/errors.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
+import { subprotocols } from '../exchange/subprotocol.ts';
 import { beginAnswer } from './answerHead.ts';
+import { UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica } from './outcome.ts';
 import { type RequestFieldsOptions, requestFields } from './requestFields.ts';
 import { responseFields } from './responseFields.ts';
+import { Silence } from './silence.ts';
+import { OpenWebSocket } from './webSocket.ts';
+
+const NOTHING = Buffer.alloc(0);
+
+export interface UpgradeOptions {
+  /** Longest pause in the answer of a service that refuses. */
+  readonly silenceMs: number;
+  readonly clock: Clock;
+  /** `Via` of answers; undefined: none. */
+  readonly via: string | undefined;
+  /** Whether a token among the subprotocols is the gateway's to take. */
+  readonly ownsIdentity: boolean;
+}
 
 /** Hands a request to upgrade its connection to http-proxy-middleware, with the fields a service may see. */
 export function upgrade(
@@ -19,46 +36,62 @@ export function upgrade(
   options: RequestFieldsOptions,
   upgrades: Limiter | undefined,
 ): void {
-  const res = req.res as Response;
-  const exchange = exchangeOf(res);
+  const exchange = exchangeOf(req.res as Response);
   const release = upgrades ? upgrades.tryAcquire() : () => {};
   if (!release) {
     exchange.attempt?.end({ kind: 'abandoned' });
     exchange.attempt?.unanswered(new ConcurrencyLimitError('gateway', upgrades?.limit ?? 0));
     return;
   }
-  req.socket.once('close', release);
-  req.headers = {
+  exchange.attempt?.watch({ ended: release });
+  const headers = {
     ...fieldsByName(requestFields(req, exchange, options)),
     connection: 'Upgrade',
     upgrade: req.headers.upgrade,
   };
-  proxy.upgrade(req, req.socket, exchange.upgradeHead ?? Buffer.alloc(0));
+  // What the client sent stays as it is, for a second try.
+  const onward: Request = Object.create(req, { headers: { value: headers } });
+  const head = exchange.upgradeHead ?? NOTHING;
+  // From here on it is in the socket again.
+  exchange.upgradeHead = NOTHING;
+  proxy.upgrade(onward, req.socket, head);
 }
 
 /** Reports what becomes of an upgrade to its attempt: http-proxy-middleware itself tells only its events. */
-export const reportUpgrades: Plugin<Request, Response> = (proxyServer) => {
-  proxyServer.on('proxyReqWs', (proxyReq: ClientRequest, req: IncomingMessage) => {
-    const request = req as Request;
-    const { signal } = exchangeOf(request.res as Response);
-    const onAbort = () => proxyReq.destroy(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    // The client may have left while http-proxy-middleware prepared the request.
-    if (signal.aborted) onAbort();
-    proxyReq.once('upgrade', (answer, upstream: Socket) => {
-      signal.removeEventListener('abort', onAbort);
-      // httpxy, whose listener comes later, writes the head from here.
-      answer.headers = switchingFields(request, answer);
-      leaveHttp(request, upstream);
+export function reportUpgrades(options: Readonly<UpgradeOptions>): Plugin<Request, Response> {
+  return (proxyServer) => {
+    proxyServer.on('proxyReqWs', (proxyReq: ClientRequest, req: IncomingMessage) => {
+      report(proxyReq, req as Request, options);
     });
-    proxyReq.once('response', (answer) => passRefusal(request, answer));
-    // Behind httpxy's own listener, which comes later than this event: Node would take the mark for a 101.
-    process.nextTick(() => proxyReq.once('response', (answer) => markUpgraded(answer, false)));
+    proxyServer.on('error', (error, req) => {
+      if (req) reportFailure(req as Request, error);
+    });
+  };
+}
+
+function report(proxyReq: ClientRequest, req: Request, options: Readonly<UpgradeOptions>): void {
+  const { signal } = exchangeOf(req.res as Response);
+  const onAbort = () => proxyReq.destroy(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  proxyReq.once('upgrade', (answer, upstream: Socket) => {
+    signal.removeEventListener('abort', onAbort);
+    // httpxy, whose listener comes later, writes the head from here.
+    answer.headers = switchingFields(req, answer, options);
+    leaveHttp(req, upstream);
   });
-  proxyServer.on('error', (error, req) => {
-    if (req) reportFailure(req as Request, error);
+  proxyReq.once('response', (answer) => passRefusal(req, answer, options));
+  process.nextTick(() => {
+    // httpxy's own listener, which comes later than this event, ends the client's connection: no reply, no second try.
+    proxyReq.removeAllListeners('error').on('error', (error) => {
+      signal.removeEventListener('abort', onAbort);
+      reportFailure(req, error);
+    });
+    // Behind httpxy's own: Node would take the mark for a 101.
+    proxyReq.once('response', (answer) => markUpgraded(answer, false));
   });
-};
+  // The client may have left while http-proxy-middleware prepared the request.
+  if (signal.aborted) onAbort();
+}
 
 function reportFailure(req: Request, cause: Error): void {
   const { attempt, upgraded } = exchangeOf(req.res as Response);
@@ -74,14 +107,14 @@ function reportFailure(req: Request, cause: Error): void {
 }
 
 /** The service refused: its answer travels as any other, seen by whoever watches the response. */
-function passRefusal(req: Request, answer: IncomingMessage): void {
+function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<UpgradeOptions>): void {
   const res = req.res as Response;
   const { attempt, signal } = exchangeOf(res);
   // Keeps httpxy from writing the answer to the bare socket.
   markUpgraded(answer, true);
   const { statusCode: status = 502, statusMessage = '' } = answer;
   try {
-    beginAnswer(res, status, statusMessage, responseFields(answer.rawHeaders));
+    beginAnswer(res, status, statusMessage, responseFields(answer.rawHeaders, status, options.via));
   } catch (error) {
     answer.destroy();
     reportFailure(req, error as Error);
@@ -91,19 +124,39 @@ function passRefusal(req: Request, answer: IncomingMessage): void {
   // What it sent ahead for a WebSocket that will not be is dropped: unread, it would hide that the client has left.
   req.socket.removeAllListeners('readable').resume();
   answer.once('error', (error) => {
-    attempt?.end(signal.aborted ? { kind: 'abandoned' } : { kind: 'failed', error });
+    attempt?.end(signal.aborted || res.writableNeedDrain ? { kind: 'abandoned' } : { kind: 'failed', error });
   });
-  pipeline(answer, res, () => attempt?.end({ kind: 'completed' }));
+  const silence = watchSilence(answer, options);
+  pipeline(answer, res, () => {
+    silence.stop();
+    attempt?.end({ kind: 'completed' });
+  });
+}
+
+/** A service that falls silent, and a client that does not read on, would keep each other waiting for ever. */
+function watchSilence(answer: IncomingMessage, { clock, silenceMs }: Readonly<UpgradeOptions>): Silence {
+  const silence = new Silence(clock, silenceMs, () => answer.destroy(new UpstreamSilentError(silenceMs)));
+  answer.on('data', () => silence.heard());
+  silence.start();
+  return silence;
 }
 
 /** The fields of the service's 101 that belong to the client, and the gateway's own. */
-function switchingFields(req: Request, { headers, rawHeaders }: IncomingMessage): IncomingHttpHeaders {
-  const passed = fieldsByName(responseFields(rawHeaders));
+function switchingFields(
+  req: Request,
+  { headers, rawHeaders }: IncomingMessage,
+  { via, ownsIdentity }: Readonly<UpgradeOptions>,
+): IncomingHttpHeaders {
+  const res = req.res as Response;
+  const passed = fieldsByName(responseFields(rawHeaders, 101, via));
   const fields = Object.entries(headers).filter(([name]) => name in passed);
-  const own = (req.res as Response).getHeaders() as IncomingHttpHeaders;
+  const offered = ownsIdentity ? subprotocols(res.req.headers['sec-websocket-protocol']) : undefined;
   return {
+    // Browsers give up when they offered something and nothing was chosen.
+    ...(offered?.token === undefined ? {} : { 'sec-websocket-protocol': 'bearer' }),
     ...Object.fromEntries(fields),
-    ...own,
+    ...(via === undefined ? {} : { via: passed.via }),
+    ...(res.getHeaders() as IncomingHttpHeaders),
     connection: 'Upgrade',
     upgrade: headers.upgrade ?? req.headers.upgrade,
   };
@@ -118,9 +171,13 @@ function markUpgraded(answer: IncomingMessage, upgrade: boolean): void {
 function leaveHttp(req: Request, upstream: Socket): void {
   const res = req.res as Response;
   const exchange = exchangeOf(res);
+  const webSocket = new OpenWebSocket(req.socket, upstream);
+  const goAway = () => webSocket.goAway();
   exchange.upgraded = true;
   exchange.attempt?.answered(101);
+  exchange.signal.addEventListener('abort', goAway, { once: true });
   upstream.once('close', () => {
+    exchange.signal.removeEventListener('abort', goAway);
     exchange.attempt?.end({ kind: 'completed' });
     req.socket.destroySoon();
   });

@@ -5,11 +5,12 @@ import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import { beginAnswer } from './answerHead.ts';
-import { UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
-import { asProxyError, blamesReplica } from './outcome.ts';
+import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
+import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type RawFields, responseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
+import { diedWhileKept } from './transport.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -18,11 +19,17 @@ export interface UpstreamCallOptions {
   readonly exchange: Exchange;
   readonly attempt: Attempt;
   readonly body: RequestBody | null;
+  /** `Via` of the answer; undefined: none. */
+  readonly via: string | undefined;
   /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
   readonly silenceMs: number;
+  /** Longest time the client may leave what it was sent unread; 0: for ever. */
+  readonly sendTimeoutMs: number;
   readonly clock: Clock;
   /** Called with the size of each piece of the answer's content. */
   readonly onContent: (bytes: number) => void;
+  /** Sends the same request once more to the same replica, over a connection of its own. */
+  readonly sendAfresh: () => void;
   /** Called at most once, when no answer has begun and another may still be given. */
   readonly fail: (error: Error) => void;
 }
@@ -32,6 +39,11 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #options: UpstreamCallOptions;
   #controller: Controller | undefined;
   #silence: Silence | undefined;
+  /** Listens to the client while it has more to read than it takes. */
+  #reader: Silence | undefined;
+  /** Whether any head has come, of an interim answer too. */
+  #heard = false;
+  #sentAfresh = false;
   #answered = false;
   #bodyBegun = false;
   /** How much of the request's content had arrived when the answer was last looked at. */
@@ -54,7 +66,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Controller, status: number, _fields: unknown, message = ''): void {
     if (this.#over) return;
-    const fields = responseFields((controller.rawHeaders ?? []) as RawFields);
+    this.#heard = true;
+    const fields = responseFields((controller.rawHeaders ?? []) as RawFields, status, this.#options.via);
     if (status < 200) this.#inform(status, fields);
     else this.#answer(status, message, fields);
   }
@@ -67,6 +80,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       // A client that reads slowly is not a silent replica.
       this.#silence?.stop();
       controller.pause();
+      this.#watchReader();
     }
     this.#options.onContent(chunk.length);
   }
@@ -82,7 +96,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Controller | undefined, error: Error): void {
-    this.#fail(error);
+    if (!this.#over && this.#lostToKeepAlive(error)) {
+      this.#sentAfresh = true;
+      this.#options.sendAfresh();
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  /** Whether a kept connection ended under a request that may be made again, before any answer: no fault of anybody. */
+  #lostToKeepAlive(error: Error): boolean {
+    if (this.#sentAfresh || this.#heard || !this.#options.attempt.repeatable) return false;
+    return diedWhileKept(error) && !isBrokenAnswer(error);
   }
 
   /** Begins the client's answer. What Node refuses to send is thrown: undici then reports it as our error. */
@@ -131,8 +156,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#controller?.abort(reason);
   };
 
+  #watchReader(): void {
+    const { clock, sendTimeoutMs } = this.#options;
+    if (sendTimeoutMs === 0) return;
+    this.#reader ??= new Silence(clock, sendTimeoutMs, () =>
+      this.#breakOff(new ClientStalledError(sendTimeoutMs)),
+    );
+    this.#reader.start();
+  }
+
   readonly #onDrain = (): void => {
     if (!this.#controller?.paused) return;
+    this.#reader?.stop();
     this.#silence?.start();
     // Not at once: Node also says so while an answer queued behind this one is written, in the midst of undici's
     // parsing of that one, which cannot parse two at a time.
@@ -161,6 +196,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #close(): void {
     this.#over = true;
     this.#silence?.stop();
+    this.#reader?.stop();
     this.#options.exchange.signal.removeEventListener('abort', this.#onAbort);
     this.#options.res.off('drain', this.#onDrain);
   }

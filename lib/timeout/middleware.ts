@@ -11,6 +11,10 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 export interface TimeoutOptions {
   /** Time from the end of the request's content to the first byte of its answer, 1..2147483647. */
   readonly timeoutMs: number;
+  /** Time over which content must bring `minUploadRate`, 1..2147483647. Default: `timeoutMs`. */
+  readonly bodyTimeoutMs?: number;
+  /** Bytes a second that content must bring. 0, the default: any byte will do. */
+  readonly minUploadRate?: number;
   /** Lets an incoming `X-Request-Timeout-Ms` shorten the deadline, never lengthen it. Default false. */
   readonly acceptCallersDeadline?: boolean;
   /** Called once for each request that ran out of time. */
@@ -22,23 +26,26 @@ export interface TimeoutOptions {
  * Bounds the time until an answer begins: past it the request is aborted and `RequestTimeoutError` goes to
  * `next`. It does not bound how long an answer that has begun may flow.
  *
- * Time runs from the moment the request has arrived whole. An upload is not cut while it flows, however slowly;
- * a client that sends nothing for a whole `timeoutMs` in mid-body ends in `RequestTimeoutError` too. That is
- * looked at once in `timeoutMs`, so such a client may keep its connection for up to twice that long.
+ * Time runs from the moment the request has arrived whole. An upload is not cut while it flows, however long that
+ * takes; a client whose content comes more slowly than `minUploadRate` for a whole `bodyTimeoutMs` ends in
+ * `RequestTimeoutError` too. That is looked at once in `timeoutMs`, so it may take that much longer.
  */
 export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
   const { timeoutMs, acceptCallersDeadline = false, clock = systemClock } = options;
+  const { bodyTimeoutMs = timeoutMs, minUploadRate = 0 } = options;
   const onTimeout = listener(options.onTimeout);
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
-    throw new RangeError(`timeout: timeoutMs must be a whole number 1..${MAX_TIMEOUT_MS}, got ${timeoutMs}`);
-  }
+  assertWhole('timeoutMs', timeoutMs, 1);
+  assertWhole('bodyTimeoutMs', bodyTimeoutMs, 1);
+  assertWhole('minUploadRate', minUploadRate, 0);
 
   return function timeoutMiddleware(req, res, next) {
     const exchange = exchangeOf(res);
     const budgetMs = acceptCallersDeadline
       ? shorterOf(timeoutMs, req.headers['x-request-timeout-ms'])
       : timeoutMs;
-    const upload = Upload.of(req, clock);
+    // A caller in a hurry has no more patience with its own upload.
+    const windowMs = budgetMs < timeoutMs ? budgetMs : bodyTimeoutMs;
+    const upload = Upload.of(req, minUploadRate, clock);
     let cancel = wait(budgetMs);
     res.once('close', () => cancel());
     next();
@@ -50,7 +57,7 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
 
     function look(): void {
       if (res.headersSent || exchange.upgraded) return;
-      const leftMs = upload?.leftMs(budgetMs) ?? 0;
+      const leftMs = upload?.leftMs(budgetMs, windowMs) ?? 0;
       if (leftMs > 0) cancel = wait(leftMs);
       else expire();
     }
@@ -62,6 +69,11 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
       next(error);
     }
   };
+}
+
+function assertWhole(name: string, value: number, min: number): void {
+  if (Number.isInteger(value) && value >= min && value <= MAX_TIMEOUT_MS) return;
+  throw new RangeError(`timeout: ${name} must be a whole number ${min}..${MAX_TIMEOUT_MS}, got ${value}`);
 }
 
 function shorterOf(timeoutMs: number, field: string | string[] | undefined): number {

@@ -1,38 +1,47 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock/clock.ts';
 
-/** Tells whether a request's content still arrives. It looks when it is asked and does nothing for each chunk. */
+/** Tells whether a request's content still flows. It looks when it is asked and does nothing for each chunk. */
 export class Upload {
   readonly #req: IncomingMessage;
   readonly #clock: Clock;
-  #seenBytes: number;
+  readonly #bytesPerSecond: number;
+  /** Since when the content flows too slowly, and how much of it there was then. */
+  #markMs: number;
+  #markBytes: number;
   #endedAtMs: number | undefined;
 
   /** `undefined` for a request without content, which has arrived whole with its head. */
-  static of(req: IncomingMessage, clock: Clock): Upload | undefined {
+  static of(req: IncomingMessage, bytesPerSecond: number, clock: Clock): Upload | undefined {
     const { 'transfer-encoding': coding, 'content-length': length } = req.headers;
-    return coding !== undefined || Number(length) > 0 ? new Upload(req, clock) : undefined;
+    return coding !== undefined || Number(length) > 0 ? new Upload(req, bytesPerSecond, clock) : undefined;
   }
 
-  private constructor(req: IncomingMessage, clock: Clock) {
+  private constructor(req: IncomingMessage, bytesPerSecond: number, clock: Clock) {
     this.#req = req;
     this.#clock = clock;
-    this.#seenBytes = req.socket.bytesRead;
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#markMs = clock.ticks();
+    this.#markBytes = req.socket.bytesRead;
     req.once('end', () => {
       this.#endedAtMs = clock.ticks();
     });
   }
 
   /**
-   * What is left of `timeoutMs` since the content ended; all of it while content has come since the last call;
-   * 0 or less for a client that has stalled.
+   * How long to wait before the next look: what is left of `timeoutMs` since the content ended; while it arrives, the
+   * time in which it must have flowed again, `timeoutMs` at the most. 0 or less: time is over, or it has come too
+   * slowly for all of `windowMs`.
    */
-  leftMs(timeoutMs: number): number {
-    if (this.#endedAtMs !== undefined) return this.#endedAtMs + timeoutMs - this.#clock.ticks();
+  leftMs(timeoutMs: number, windowMs: number): number {
+    const nowMs = this.#clock.ticks();
+    if (this.#endedAtMs !== undefined) return this.#endedAtMs + timeoutMs - nowMs;
     // All of it is here but not read yet. What the socket reads from now on belongs to the next request.
     const bytes = this.#req.complete ? Number.POSITIVE_INFINITY : this.#req.socket.bytesRead;
-    if (bytes === this.#seenBytes) return 0;
-    this.#seenBytes = bytes;
-    return timeoutMs;
+    if (bytes > this.#markBytes && bytes - this.#markBytes >= (this.#bytesPerSecond * windowMs) / 1000) {
+      this.#markMs = nowMs;
+      this.#markBytes = bytes;
+    }
+    return Math.min(timeoutMs, this.#markMs + windowMs - nowMs);
   }
 }

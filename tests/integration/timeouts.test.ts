@@ -1,16 +1,18 @@
+import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { fieldValue } from '../../lib/exchange/fields.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, type TestService, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
+import { expectNothingHeld } from '../support/nothingHeld.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request } from '../support/rawClient.ts';
 import { hangs, startRawUpstream, startUpstream } from '../support/upstream.ts';
 
 const REQUEST_TIMEOUT_MS = 3_000;
 const UPSTREAM_TIMEOUT_MS = 10_000;
+const SEND_TIMEOUT_MS = 60_000;
 const PORTS = ['external', 'internal'] as const;
 const token = tokenFor('ann');
 
@@ -93,14 +95,38 @@ describe.each(PORTS)('REQUEST_TIMEOUT on the %s port', (port) => {
     const { gateway, clock } = await start([upstream]);
     await using _ = gateway;
     using client = await RawClient.to(gateway[port]);
-    client.send(request(`POST ${pathOn(port)}`, `Authorization: Bearer ${token}`, 'Content-Length: 5'));
+    client.send(request(`POST ${pathOn(port)}`, `Authorization: Bearer ${token}`, 'Content-Length: 15360'));
     await inFlight(gateway);
-    for (const sent of ['s', 'sl', 'slo', 'slow', 'slow!']) {
+    // MIN_UPLOAD_RATE: 1 KiB a second.
+    for (let sentBytes = 3072; sentBytes <= 15_360; sentBytes += 3072) {
       clock.advance(REQUEST_TIMEOUT_MS - 1);
-      client.send(sent.slice(-1));
-      await eventually('the byte at the service', () => arrived === sent);
+      client.send('x'.repeat(3072));
+      await eventually('the bytes at the service', () => arrived.length === sentBytes);
     }
     expect(await client.answer()).toMatchObject({ status: 200, body: 'ok' });
+  });
+
+  it('cuts an upload that drips, and gives its permit back', async () => {
+    let arrivedBytes = 0;
+    const reads: RequestListener = (req) =>
+      void req.on('data', ({ length }) => {
+        arrivedBytes += length;
+      });
+    await using upstream = await startUpstream(reads, { readsBody: false });
+    const { gateway, clock } = await start([upstream]);
+    await using _ = gateway;
+    using client = await RawClient.to(gateway[port]);
+    client.send(request(`POST ${pathOn(port)}`, `Authorization: Bearer ${token}`, 'Content-Length: 5000'));
+    await inFlight(gateway);
+    for (let sentBytes = 1; client.received === '' && sentBytes < 10; sentBytes += 1) {
+      client.send('x');
+      await eventually('the byte, or the end', () => arrivedBytes === sentBytes || client.received !== '');
+      clock.advance(REQUEST_TIMEOUT_MS);
+    }
+    await expectProblem(await client.answer(), 'request_timeout');
+    expect(arrivedBytes).toBeLessThan(5);
+    await inFlight(gateway, 0);
+    expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
   });
 
   it('cuts an upload that stalls, and does not blame the service', async () => {
@@ -263,29 +289,62 @@ describe.each(PORTS)('UPSTREAM_TIMEOUT on the %s port', (port) => {
   });
 });
 
-it('waits for a slow reader, however long that takes', async () => {
-  const piece = Buffer.alloc(64 * 1024, 'x');
-  const pieces = 1024; // More than the sockets between them can hold.
-  let handedOver = 0;
-  function* large() {
-    for (; handedOver < pieces; handedOver += 1) yield piece;
-  }
-  await using upstream = await startUpstream((_req, res) => void Readable.from(large()).pipe(res));
+/** A service with an answer of 30 MB, which tells how much of it is on its way. */
+async function startLarge() {
+  const piece = Buffer.alloc(2 ** 16, 'x');
+  const total = 480 * piece.length;
+  let sentBytes = 0;
+  const upstream = await startUpstream(async (_req, res) => {
+    while (sentBytes < total && !res.destroyed) {
+      sentBytes += piece.length;
+      if (!res.write(piece)) await once(res, 'drain').catch(() => {});
+    }
+    res.end();
+  });
+  return Object.assign(upstream, {
+    total,
+    /** Waits until it cannot send any more, because nobody reads. */
+    async blocked(): Promise<void> {
+      let quietPolls = 0;
+      let seenBytes = 0;
+      await eventually('nothing moves any more', () => {
+        quietPolls = sentBytes === seenBytes && sentBytes > 0 ? quietPolls + 1 : 0;
+        seenBytes = sentBytes;
+        return quietPolls === 20;
+      });
+      expect(sentBytes).toBeLessThan(total);
+    },
+  });
+}
+
+it('waits for a slow reader as long as SEND_TIMEOUT lets it', async () => {
+  await using upstream = await startLarge();
   const { gateway, clock } = await start([upstream]);
   await using _ = gateway;
   using client = await RawClient.to(gateway.internal);
   client.socket.once('data', () => client.socket.pause());
   client.send(request('GET /internal/budgeting/x'));
-  let quietPolls = 0;
-  let before = 0;
-  await eventually('nothing moves any more', () => {
-    quietPolls = handedOver > 0 && handedOver === before ? quietPolls + 1 : 0;
-    before = handedOver;
-    return quietPolls === 10;
-  });
-  expect(handedOver).toBeLessThan(pieces);
-  clock.advance(UPSTREAM_TIMEOUT_MS * 3);
+  await upstream.blocked();
+  clock.advance(SEND_TIMEOUT_MS - 1);
   client.socket.resume();
-  const { whole, body } = await client.answer();
-  expect({ whole, length: body.length }).toEqual({ whole: true, length: pieces * piece.length });
+  await client.closed();
+  expect(client.received.endsWith('\r\n0\r\n\r\n')).toBe(true);
+  expect(client.received.length).toBeGreaterThan(upstream.total);
+});
+
+it('cuts a client off that does not read its answer, and blames nobody', async () => {
+  await using upstream = await startLarge();
+  const { gateway, clock } = await start([upstream]);
+  await using _ = gateway;
+  using client = await RawClient.to(gateway.external);
+  client.socket.once('data', () => client.socket.pause());
+  client.send(request('GET /budgeting/x', `Authorization: Bearer ${token}`));
+  await upstream.blocked();
+  clock.advance(SEND_TIMEOUT_MS);
+  await expectNothingHeld(gateway);
+  expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
+  const line = await eventually('its line', () =>
+    gateway.logLines().find(({ code }) => code === 'client_stalled'),
+  );
+  expect(line).toMatchObject({ service: '/budgeting' });
 });

@@ -22,7 +22,7 @@ describe('what Node or Express once answered for the gateway', () => {
     // The gateway's own, but without a request id.
     ['no HTTP', 'hello\r\n\r\n', 'bad_request'],
     // Nothing at all: Node closed the connection.
-    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n', 'bad_request'],
+    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n', 'method_not_allowed'],
     // Express's page, in HTML, with the library's words: its parser threw.
     ['a target that cannot be parsed', request('GET http://[::1/up/x'), 'no_such_service'],
   ] as const)('%s gets problem details', async (_what, bytes, code) => {

@@ -43,7 +43,12 @@ const BROKEN_HEADS: readonly Fault[] = [
   [
     'switches protocols unasked',
     says('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhi'),
-    'upstream_unreachable',
+    'upstream_bad_response',
+  ],
+  [
+    'says 100 Continue unasked',
+    says('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
+    'upstream_bad_response',
   ],
   [
     'has a control byte in a field',

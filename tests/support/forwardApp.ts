@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { Attempt, type Outcome } from '../../lib/exchange/attempt.ts';
+import { isRepeatable } from '../../lib/exchange/content.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { type ForwardOptions, forward } from '../../lib/proxy/middleware.ts';
 import { Transport } from '../../lib/proxy/transport.ts';
@@ -22,8 +23,8 @@ export async function forwardApp(url: URL, options: ForwardAppOptions = {}): Pro
   const { before = [], takesUpgrades = false, ...rest } = options;
   const transport = new Transport({ connectTimeoutMs: 5_000 });
   const outcomes: Outcome[] = [];
-  const watches: RequestHandler = (_req, res, next) => {
-    const attempt = new Attempt({ id: 'replica', url });
+  const watches: RequestHandler = (req, res, next) => {
+    const attempt = new Attempt({ id: 'replica', url }, { repeatable: isRepeatable(req) });
     attempt.watch({ ended: (outcome) => void outcomes.push(outcome) });
     exchangeOf(res).attempt = attempt;
     next();

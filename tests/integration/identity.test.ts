@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { request, sendRaw } from '../support/rawClient.ts';
+import { startUpstream, type Upstream } from '../support/upstream.ts';
+
+const FORGED = 'mallory';
+const token = tokenFor('ann');
+
+/** What only the gateway may say, as it is meant to be spelt. */
+const OWNED = [
+  'X-Auth-Subject',
+  'X-Auth-Claims',
+  'X-Auth-Roles',
+  'X-Forwarded-For',
+  'X-Forwarded-Host',
+  'X-Forwarded-Proto',
+  'X-Forwarded-Prefix',
+  'X-Forwarded-Port',
+  'X-Forwarded-Anything',
+  'X-Forwarded',
+  'Forwarded',
+  'X-Request-Id',
+  'X-Request-Timeout-Ms',
+  'X-Real-IP',
+  'X-Client-IP',
+  'True-Client-IP',
+  'CF-Connecting-IP',
+  'X-Original-URL',
+  'X-Original-Forwarded-For',
+  'X-Rewrite-URL',
+  'X-Host',
+];
+
+const SPELLINGS: readonly [how: string, (name: string) => string][] = [
+  ['as it is', (name) => name],
+  ['in lower case', (name) => name.toLowerCase()],
+  ['in capitals', (name) => name.toUpperCase()],
+  ['with underscores', (name) => name.replaceAll('-', '_')],
+  ['with one underscore', (name) => name.replace('-', '_')],
+  ['with dots', (name) => name.replaceAll('-', '.')],
+  ['with mixed marks', (name) => name.replace('-', '_').replace('-', '~')],
+];
+
+let upstream: Upstream;
+let test: TestGateway;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+  test = await startGateway({ services: { '/up': [upstream] }, env: { GET_CACHE_TTL: '0' } });
+});
+afterAll(async () => {
+  await test.stop();
+  await upstream[Symbol.asyncDispose]();
+});
+
+/** Field lines that the service gets of a user's request with `lines`. */
+async function received(...lines: readonly string[]): Promise<readonly string[]> {
+  const answer = await sendRaw(
+    test.external,
+    request('GET /up/x', `Authorization: Bearer ${token}`, ...lines),
+  );
+  expect(answer.status).toBe(200);
+  return upstream.requests.at(-1)?.fields ?? [];
+}
+
+/** How a server that folds marks reads the names: as CGI does. */
+const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-');
+
+describe.each(OWNED)('%s of a client', (name) => {
+  it.each(SPELLINGS)('does not reach a service spelt %s', async (_how, spell) => {
+    const fields = await received(`${spell(name)}: ${FORGED}`, `${spell(name)}: ${FORGED}`);
+    expect(fields).not.toContain(FORGED);
+  });
+
+  it("cannot take the gateway's own along through Connection", async () => {
+    const own = (await received()).filter((field, i) => i % 2 === 0 && folded(field) === folded(name));
+    const spellings = SPELLINGS.map(([, spell]) => spell(name)).join(', ');
+    const fields = await received(`Connection: ${spellings}, close`);
+    expect(fields.filter((field, i) => i % 2 === 0 && folded(field) === folded(name))).toEqual(own);
+  });
+});
+
+it.each(['Content_Length', 'content.length', 'Transfer_Encoding', 'Proxy_Connection', 'Authorization_'])(
+  '%s: only the true spelling means anything',
+  async (name) => {
+    const fields = await received(`${name}: 5`);
+    expect(fields.includes(name)).toBe(name === 'Authorization_');
+  },
+);
+
+it('fields that merely look alike pass', async () => {
+  const lines = ['X-Authority: 1', 'Xforwarded: 1', 'X-Forward: 1', 'my_own_field: 1', 'X-Realm: 1'];
+  const fields = await received(...lines);
+  for (const line of lines) expect(fields).toContain(line.split(':')[0]);
+});
+
+it("the service sees one of each, and the gateway's word", async () => {
+  const fields = await received('X-Auth-Subject: root', 'X-Forwarded-For: 6.6.6.6', 'X-Request-Id: mine');
+  const values = (name: string) => fields.filter((_, i) => i % 2 === 1 && fields[i - 1] === name);
+  expect(values('X-Auth-Subject')).toEqual(['ann']);
+  expect(values('X-Forwarded-For')).toEqual(['127.0.0.1']);
+  expect(values('X-Request-Id')).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+});
