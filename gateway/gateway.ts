@@ -3,6 +3,7 @@ import { externalApp, internalApp } from './apps.ts';
 import { ListenError } from './listenError.ts';
 import { createParts, type Parts, type PartsOptions } from './parts.ts';
 import { GatewayServer } from './server.ts';
+import { overTls } from './tls.ts';
 
 /** Both ports and everything behind them. */
 export class Gateway {
@@ -13,7 +14,8 @@ export class Gateway {
 
   private constructor(parts: Parts) {
     this.parts = parts;
-    this.#external = new GatewayServer(externalApp(parts), refusalLog({ port: 'external', ...parts }));
+    const onRefused = refusalLog({ port: 'external', ...parts });
+    this.#external = new GatewayServer(externalApp(parts), onRefused, overTls(parts, onRefused));
     this.#internal = new GatewayServer(internalApp(parts), refusalLog({ port: 'internal', ...parts }));
   }
 
@@ -24,12 +26,13 @@ export class Gateway {
 
   /** Listens on both ports and resolves to those really taken; rejects when one is not free, or after `stop`. */
   async start(): Promise<{ externalPort: number; internalPort: number }> {
-    const { settings, logger, readiness, registry, breakerNews } = this.parts;
+    const { settings, logger, readiness, registry, breakerNews, certificate } = this.parts;
     if (settings.breakerShared) await breakerNews.listen();
     registry.start();
     const { externalHost, internalHost } = settings;
     const externalPort = await listen(this.#external, 'EXTERNAL', settings.externalPort, externalHost);
     const internalPort = await listen(this.#internal, 'INTERNAL', settings.internalPort, internalHost);
+    certificate?.watch();
     readiness.listening();
     logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
       externalPort,
@@ -62,6 +65,7 @@ export class Gateway {
       watchdog.dispose();
     }
     stopKeys();
+    this.parts.certificate?.stop();
     await Promise.all([transport.destroy(), stores.close()]);
     logger.info('Drained');
   }

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  ServerResponse,
+} from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Express, Response } from 'express';
@@ -12,6 +18,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 /** How long a request's head may take to arrive. */
 const HEADERS_TIMEOUT_MS = 60_000;
 
+/** Makes what listens: plain HTTP unless somebody gives another. */
+export type CreateServer = (options: ServerOptions) => Server;
+
 /** One listening port in front of one app. */
 export class GatewayServer {
   readonly #app: Express;
@@ -23,10 +32,14 @@ export class GatewayServer {
   readonly #upgraded = new Set<Duplex>();
   #draining = false;
 
-  constructor(app: Express, onRefused: OnRefused = () => {}) {
+  constructor(
+    app: Express,
+    onRefused: OnRefused = () => {},
+    create: CreateServer = (options) => createServer(options),
+  ) {
     this.#app = app;
     this.#onRefused = onRefused;
-    this.#server = createServer({
+    this.#server = create({
       maxHeaderSize: MAX_HEADER_BYTES,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,

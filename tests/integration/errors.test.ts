@@ -289,6 +289,7 @@ it('has no scenario missing', async () => {
     'body_too_large',
     'headers_too_large',
     'rate_limited',
+    'tls_required',
     'keys_unavailable',
     'admin_token_wrong',
     'bad_revocation',
