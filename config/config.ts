@@ -7,6 +7,7 @@ import { redisUrlOf } from './redis.ts';
 import { brokenRules } from './rules.ts';
 import { BUILT_IN_SERVICES, completeService, type Service } from './services.ts';
 import { readServicesFile } from './servicesFile.ts';
+import { tlsProblems } from './tls.ts';
 import { type ReadFile, readTextFile, readValues } from './values.ts';
 import type { Values } from './variables.ts';
 
@@ -64,6 +65,7 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
     ...misspeltNames(env),
     ...wrong.values(),
     ...brokenRules(values, new Set(wrong.keys())),
+    ...tlsProblems(values, readFile),
     ...wrongServices,
   ];
   if (problems.length > 0) throw new SettingsError(problems);

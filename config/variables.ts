@@ -68,6 +68,19 @@ export const variables = {
     description:
       'Lets other gateways of this machine that say so too listen on the same ports, so that one is restarted while another serves (`SO_REUSEPORT`).',
   },
+  tlsCertFile: {
+    name: 'TLS_CERT_FILE',
+    kind: filePath,
+    unset: 'plain HTTP',
+    description:
+      'A PEM file with the certificate of the port for users, and behind it those that lead to a root: the port then speaks TLS only. Renewed with the file, without a restart.',
+  },
+  tlsKeyFile: {
+    name: 'TLS_KEY_FILE',
+    kind: filePath,
+    unset: 'plain HTTP',
+    description: 'A PEM file with the key of that certificate, without a passphrase.',
+  },
   trustedProxies: {
     name: 'TRUSTED_PROXIES',
     kind: addressList,

@@ -56,6 +56,12 @@ export const REPLIES = {
     'The request is not valid HTTP or its path is ambiguous.',
     'http_request_error',
   ),
+  tls_required: reply(
+    400,
+    'TLS required',
+    'This port speaks TLS only. Ask with https://.',
+    'http_request_error',
+  ),
   token_missing: reply(401, 'Token missing', 'Send Authorization: Bearer <token>.', 'http_request_denied'),
   token_invalid: reply(401, 'Token invalid', 'Log in again to get a valid token.', 'http_request_denied'),
   token_expired: reply(401, 'Token expired', 'Log in again to get a new token.', 'http_request_denied'),

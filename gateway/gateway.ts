@@ -5,6 +5,7 @@ import { ListenError } from './listenError.ts';
 import { createParts, type Parts, type PartsOptions } from './parts.ts';
 import type { Port } from './port.ts';
 import { GatewayServer } from './server.ts';
+import { overTls } from './tls.ts';
 
 /** Both ports and everything behind them. */
 export class Gateway {
@@ -19,7 +20,9 @@ export class Gateway {
     const serverOptions = (port: Port) => {
       return { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused: refusalLog({ port, ...parts }) };
     };
-    this.#external = new GatewayServer(externalApp(parts), serverOptions('external'));
+    const external = serverOptions('external');
+    const create = overTls(parts, external.onRefused);
+    this.#external = new GatewayServer(externalApp(parts), { ...external, create });
     this.#internal = new GatewayServer(internalApp(parts), serverOptions('internal'));
   }
 
@@ -30,13 +33,14 @@ export class Gateway {
 
   /** Listens on both ports and resolves to those really taken; rejects when one is not free, or after `stop`. */
   async start(): Promise<{ externalPort: number; internalPort: number }> {
-    const { settings, logger, readiness, registry, breakerNews } = this.parts;
+    const { settings, logger, readiness, registry, breakerNews, certificate } = this.parts;
     if (settings.breakerShared) await breakerNews.listen();
     registry.start();
     const { externalHost, internalHost, reusePort } = settings;
     const [wantedExternal, wantedInternal] = [settings.externalPort, settings.internalPort];
     const externalPort = await listen(this.#external, 'EXTERNAL', wantedExternal, externalHost, reusePort);
     const internalPort = await listen(this.#internal, 'INTERNAL', wantedInternal, internalHost, reusePort);
+    certificate?.watch();
     readiness.listening();
     const advice = reusePort && acceptQueueAdvice();
     if (advice) logger.warn(advice);
@@ -76,6 +80,7 @@ export class Gateway {
       watchdog.dispose();
     }
     stopKeys();
+    this.parts.certificate?.stop();
     await Promise.all([transport.destroy(), stores.close()]);
     logger.info('Drained');
   }

@@ -15,6 +15,7 @@ import type { TrustsPeer } from '../lib/proxy/forwarded.ts';
 import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
+import type { Certificate } from '../lib/tls/certificate.ts';
 import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
@@ -25,6 +26,7 @@ import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas, watchdog } from './serviceReplicas.ts';
 import { storeErrorLog, storeStateLog } from './storeLog.ts';
+import { openCertificate } from './tls.ts';
 import { VERSION } from './version.ts';
 
 /** One service with what the gateway keeps for it. */
@@ -43,6 +45,8 @@ export interface Parts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly stores: Stores;
+  /** Of the external port; undefined: it speaks plain HTTP. */
+  readonly certificate: Certificate | undefined;
   readonly readiness: Readiness;
   readonly verify: Verify;
   readonly authenticator: Authenticator;
@@ -81,6 +85,7 @@ export async function createParts({
   onContent = () => {},
 }: Readonly<PartsOptions>): Promise<Parts> {
   const logStoreError = storeErrorLog(logger, clock);
+  const certificate = await openCertificate(settings, logger, clock);
   const stores = await openStores({
     redisUrl: settings.redisUrl,
     required: settings.redisRequired,
@@ -99,6 +104,7 @@ export async function createParts({
       globalLimit: () => gatewayLimiter.limit,
       storeUp: () => stores.ready(),
       cache: () => stores.responses.usage(),
+      certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
     },
     known: knownLabels(settings.services),
     version: VERSION,
@@ -129,6 +135,7 @@ export async function createParts({
     logger,
     metrics,
     stores,
+    certificate,
     readiness: new Readiness(stores, registry),
     ...createAuth({ settings, stores, clock, logger, logStoreError }),
     services,

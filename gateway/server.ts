@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  ServerResponse,
+} from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -37,7 +43,11 @@ export interface GatewayServerOptions {
   /** Connections open at a time; more are closed unheard. 0: no limit. */
   readonly maxConnections: number;
   readonly onRefused?: OnRefused;
+  /** Makes what listens. Default: plain HTTP. */
+  readonly create?: CreateServer;
 }
+
+export type CreateServer = (options: ServerOptions) => Server;
 
 /** One listening port in front of one app. */
 export class GatewayServer {
@@ -55,9 +65,10 @@ export class GatewayServer {
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
     const { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused = () => {} } = options;
+    const { create = (serverOptions) => createServer(serverOptions) } = options;
     this.#app = app;
     this.#onRefused = onRefused;
-    this.#server = createServer({
+    this.#server = create({
       maxHeaderSize: MAX_HEADER_BYTES,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,

@@ -182,6 +182,7 @@ describe('Metrics', () => {
       'counter gateway_concurrency_limit_reached_total',
       'counter gateway_rate_limited_total',
       'counter gateway_rate_limit_errors_total',
+      'counter gateway_tls_handshake_failures_total',
       'histogram gateway_request_duration_seconds',
       'gauge gateway_lb_instance_load',
       'gauge gateway_lb_instance_in_flight',

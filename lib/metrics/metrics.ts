@@ -63,6 +63,8 @@ export interface Readings {
   storeUp(): Promise<boolean>;
   /** Rejects while nobody can tell. */
   cache?(): Promise<Iterable<CacheReading>>;
+  /** In milliseconds since the epoch. Without TLS there is no such gauge. */
+  readonly certificateExpiresAtMs?: (() => number) | undefined;
 }
 
 /** Label values known from the start: a counter all of whose labels are here shows their combinations at 0. */
@@ -166,6 +168,11 @@ export class Metrics extends CappedMetrics {
     ['policy'],
     'Requests that this gateway counted for itself, because Redis did not answer.',
   );
+  readonly tlsFailures = this.counter(
+    'gateway_tls_handshake_failures_total',
+    [],
+    'Connections of which no TLS connection came.',
+  );
   readonly #durations = this.histogram({
     name: 'gateway_request_duration_seconds',
     help: 'Time from the arrival of a request to the end of its answer.',
@@ -191,6 +198,14 @@ export class Metrics extends CappedMetrics {
       labels: ['version'],
       read: () => [[1, version]],
     });
+    const { certificateExpiresAtMs } = readings;
+    if (certificateExpiresAtMs)
+      this.gauge({
+        name: 'gateway_certificate_expiry_seconds',
+        help: 'When the TLS certificate in use ends, in seconds since 1970.',
+        labels: [],
+        read: () => [[certificateExpiresAtMs() / 1000]],
+      });
     if (processMetrics) collectDefaultMetrics({ register: this.registry });
   }
 

@@ -290,6 +290,7 @@ it('has no scenario missing', async () => {
     'headers_too_large',
     'method_not_allowed',
     'rate_limited',
+    'tls_required',
     'keys_unavailable',
     'admin_token_wrong',
     'bad_revocation',

@@ -4,6 +4,7 @@ import type { RawAnswer } from './rawClient.ts';
 /** The table of docs: every reply that the gateway makes itself. */
 export const TABLE = {
   bad_request: [400, 'Bad request'],
+  tls_required: [400, 'TLS required'],
   token_missing: [401, 'Token missing'],
   token_invalid: [401, 'Token invalid'],
   token_expired: [401, 'Token expired'],
