@@ -201,6 +201,19 @@ describe('an attempt', () => {
 });
 
 describe('listener', () => {
+  it('tells whoever wants to know what was thrown, or why a promise was rejected', async () => {
+    const thrown: Error[] = [];
+    const onThrown = (error: Error) => void thrown.push(error);
+    const cause = new Error('broken');
+    listener(() => Promise.reject(cause), onThrown)();
+    const throwsText = () => {
+      throw 'a text';
+    };
+    listener(throwsText, onThrown)();
+    await eventually('both', () => thrown.length === 2);
+    expect(thrown.map(String)).toEqual(['Error: a text', 'Error: broken']);
+  });
+
   it('passes arguments on', () => {
     const told: unknown[] = [];
     listener((...args: [string, number]) => void told.push(...args))('a', 1);

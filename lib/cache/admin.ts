@@ -12,8 +12,8 @@ export interface CacheAdminOptions {
 }
 
 /**
- * `POST /purge` with one of `{"url"}`, `{"prefix"}`, `{"service"}` or `{"tag"}` as JSON: 204 once every
- * gateway that shares the store minds it. It asks nobody who they are: put a guard in front of it.
+ * `POST /purge` with one of `{"url"}`, `{"prefix"}`, `{"service"}` or `{"tag"}` as JSON: 204 once it is in the store.
+ * It asks nobody who they are: put a guard in front of it.
  */
 export function cacheAdmin({ store, clock = systemClock }: Readonly<CacheAdminOptions>): Router {
   const purges = new Purges({ store, now: () => clock.now() });

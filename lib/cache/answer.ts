@@ -1,5 +1,4 @@
 import type { Request, Response } from 'express';
-import { fieldValues } from '../exchange/fields.ts';
 import { isNotModified, isSameRepresentation } from './conditional.ts';
 import { type Entry, namedFields } from './entry.ts';
 import { type ByteRange, rangeOf } from './range.ts';
@@ -37,19 +36,6 @@ function selected(entry: Entry, req: Request, res: Response, nowMs: number): voi
   if (range === 'whole') whole(entry, res, nowMs);
   else if (range === 'none') unsatisfiable(entry, res);
   else part(entry, range, res, nowMs);
-}
-
-/** Begins an answer that comes from a service; what is set on `res` stands, and `Cache-Status` is a list. */
-export function beginAnswer(res: Response, status: number, reason: string, fields: readonly string[]): void {
-  const both: string[] = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i] as string;
-    if (!res.hasHeader(name)) both.push(name, fields[i + 1] as string);
-  }
-  const own = res.getHeader('Cache-Status');
-  const before = own === undefined ? [] : fieldValues(fields, 'cache-status');
-  if (before.length > 0) both.push('Cache-Status', [...before, own].join(', '));
-  res.writeHead(status, reason, both);
 }
 
 /** Tells a client that it has what it asked for. */

@@ -4,16 +4,16 @@ import { ClientGoneError } from '../exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { RequestTimeoutError } from '../timeout/errors.ts';
-import { beginAnswer, notModified } from './answer.ts';
 import { validates, validators } from './conditional.ts';
 import { type AnswerSink, type Detached, detach } from './detached.ts';
 import { type Entries, entryOf, type Found } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
+import type { Landing } from './landing.ts';
+import { Reader } from './reader.ts';
 import { Recorder, type Recording } from './recorder.ts';
 import { refreshed } from './refreshed.ts';
 import { mayStandIn } from './reuse.ts';
 import type { Forward } from './status.ts';
-import type { Selecting } from './vary.ts';
 import type { Visit } from './visit.ts';
 
 /** Who could be given a stale answer instead of an error leaves the service nine tenths of the time. */
@@ -32,23 +32,6 @@ export interface FillContext {
   readonly staleIfErrorMs: number;
   readonly onError: (error: Error) => void;
 }
-
-/** An answer, and what the request said that it answers. */
-export interface Shareable {
-  readonly entry: Entry;
-  readonly selecting: Selecting;
-}
-
-/** What a fill has come to, for those who waited for it. */
-export type Landing =
-  | ({ readonly kind: 'entry' } & Shareable)
-  /** The service failed, and this stands in. */
-  | ({ readonly kind: 'stand-in' } & Shareable)
-  /** Nothing for others: each asks for itself. */
-  | { readonly kind: 'nothing'; readonly because: Reason };
-
-/** `unstorable`: it must not be stored, or is too large. `stale`: stored, and of no use without asking again. */
-type Reason = 'unstorable' | 'stale' | 'failed';
 
 export interface FillOptions {
   /** For whom it is begun. */
@@ -77,21 +60,18 @@ export class Fill implements AnswerSink {
   readonly #detached: Detached;
   readonly #exchange: Exchange;
   /** For whom the answer is written as it comes; undefined once that client left or got something else. */
-  #reader: Visit | undefined;
-  /** The client has what is being stored, and is told so when that is done. */
-  #owesNotModified = false;
+  #reader: Reader | undefined;
   #landed = false;
   #cancelDeadline: Cancel = () => {};
   #cancelWait: Cancel = () => {};
 
   constructor(context: FillContext, options: FillOptions) {
-    const { visit, found, inBackground } = options;
+    const { visit, found, reason, inBackground } = options;
     const { clock, defaultTtlMs, maxBodyBytes } = context;
     this.#context = context;
     this.#options = options;
     this.#requestedAtMs = clock.now();
     this.#stale = found.entry;
-    this.#reader = inBackground ? undefined : visit;
     this.#recorder = new Recorder({
       defaultTtlMs,
       maxBodyBytes,
@@ -102,6 +82,10 @@ export class Fill implements AnswerSink {
     const conditions = this.#stale ? validators(namedFields(this.#stale)) : [];
     this.#detached = detach(visit.req, visit.res, conditions, this);
     this.#exchange = inherited(visit.exchange, exchangeOf(this.#detached.res));
+    if (!inBackground) {
+      const onDrain = () => void this.#detached.res.emit('drain');
+      this.#reader = new Reader({ visit, reason, now: () => clock.now(), onDrain });
+    }
   }
 
   start(): void {
@@ -111,14 +95,13 @@ export class Fill implements AnswerSink {
     if (leftMs !== undefined) {
       this.#cancelDeadline = clock.after(leftMs, () => this.abort(new RequestTimeoutError(leftMs)));
     }
-    this.#reader?.res.on('drain', this.#onDrain);
     origin(req, res, (error?: unknown) => this.#failed(error));
   }
 
   /** The client for whom it was begun does not wait any more. */
   readerLeft(reason: Error): void {
     if (!this.#reader) return;
-    this.#tellOfAttempt();
+    this.#reader.tellOfAttempt(this.#exchange);
     this.#dropReader();
     this.abandonUnlessWanted(reason);
   }
@@ -138,7 +121,7 @@ export class Fill implements AnswerSink {
 
   head(status: number, reason: string, fields: readonly string[]): void {
     this.#cancelDeadline();
-    this.#tellOfAttempt();
+    this.#reader?.tellOfAttempt(this.#exchange);
     if (status === 304 && this.#stale) this.#validated(this.#stale, fields);
     else if (status < 500 || !this.#standIn(status)) this.#pass(status, reason, fields);
   }
@@ -152,7 +135,7 @@ export class Fill implements AnswerSink {
     if (!isForStore) this.#land({ kind: 'nothing', because: status >= 500 ? 'failed' : 'unstorable' });
     else if (!this.#isFresh(recording)) this.#land({ kind: 'nothing', because: 'stale' });
     else if (!this.#recorder.fits) this.#landBeforeEnd();
-    this.#begin(status, reason, fields);
+    this.#reader?.begin({ status, reason, fields }, this.#recorder);
     this.#stopIfUseless();
   }
 
@@ -166,99 +149,71 @@ export class Fill implements AnswerSink {
     const wasRecording = this.#recorder.recording;
     this.#recorder.data(chunk);
     if (wasRecording && !this.#recorder.recording) this.#outgrown(wasRecording);
-    const accepted = !this.#reader || this.#owesNotModified || this.#reader.res.write(chunk);
+    const accepted = this.#reader?.write(chunk) ?? true;
     // What is recorded is held anyway: a client that reads slowly does not keep it from the others.
     return accepted || this.#recorder.recording !== undefined;
   }
 
   flush(): void {
-    if (!this.#owesNotModified) this.#reader?.res.flushHeaders();
+    this.#reader?.flush();
   }
 
   hints(hints: Record<string, string | string[]>): void {
-    if (!this.#reader?.res.headersSent) this.#reader?.res.writeEarlyHints(hints);
+    this.#reader?.hints(hints);
   }
 
   end(trailers: readonly (readonly [string, string])[]): void {
     this.#recorder.end();
     this.#land({ kind: 'nothing', because: 'unstorable' });
-    const reader = this.#dropReader();
-    if (!reader) return;
-    if (trailers.length > 0) reader.res.addTrailers(trailers as [string, string][]);
-    reader.res.end();
+    this.#dropReader()?.end(trailers);
   }
 
   cut(): void {
     const { recording } = this.#recorder;
     this.#recorder.giveUp();
     this.#land({ kind: 'nothing', because: 'failed' });
-    if (recording && this.#owesNotModified) this.#payNotModified(recording);
-    const reader = this.#dropReader();
-    if (!reader) return;
-    const { exchange, res } = reader;
-    exchange.errorCode = this.#exchange.errorCode;
-    exchange.failure = this.#exchange.failure;
-    // To an HTTP/1.0 client the end of the connection may be the end of the answer: it needs a reset.
-    if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
-    res.destroy();
-  }
-
-  #begin(status: number, reason: string, fields: readonly string[]): void {
-    const reader = this.#reader;
-    if (!reader) return;
-    const { recording, fits } = this.#recorder;
-    reader.pronounce({ kind: 'forward', reason: this.#options.reason, stored: fits });
-    this.#owesNotModified = recording !== undefined && reader.has(recording, this.#context.clock.now());
-    if (!this.#owesNotModified) beginAnswer(reader.res, status, reason, fields);
+    if (recording) this.#payNotModified(recording);
+    this.#dropReader()?.cut(this.#exchange);
   }
 
   #recorded(recording: Recording): void {
     const entry = this.#store(recording);
     this.#land(
-      this.#isFresh(recording)
-        ? { kind: 'entry', ...this.#shareable(entry) }
-        : { kind: 'nothing', because: 'stale' },
+      entry && this.#isFresh(entry) ? this.#landingOf(entry) : { kind: 'nothing', because: 'stale' },
     );
-    if (this.#owesNotModified) this.#payNotModified(recording);
+    this.#payNotModified(recording);
   }
 
-  #store(recording: Recording): Entry {
+  /** Undefined when it is for nobody but the client it was asked for by. */
+  #store(recording: Recording): Entry | undefined {
     const { visit, found, epoch } = this.#options;
     const { entries, onError } = this.#context;
-    const audience = visit.audienceFor(recording.terms.isShared) ?? { kind: 'anonymous' };
+    const audience = visit.audienceFor(recording.terms.isShared);
+    if (!audience) return undefined;
     const entry = entryOf(recording, audience, found.purgeVersion);
-    if (visit.audienceFor(recording.terms.isShared)) {
-      entries.store(entry, audience, epoch, visit.quest).catch(onError);
-    }
+    entries.store(entry, audience, epoch, visit.quest).catch(onError);
     return entry;
   }
 
   /** The stored answer is good still: it is given, under the fields of the 304. */
   #validated(stale: Entry, fields: readonly string[]): void {
-    const reader = this.#reader;
     if (!validates(fieldsByName(fields), namedFields(stale))) {
       this.#land({ kind: 'nothing', because: 'failed' });
-      this.#dropReader();
       // It speaks of another representation: whoever waits asks in its own words.
-      reader?.pronounce({ kind: 'forward', reason: this.#options.reason });
-      if (reader) this.#context.origin(reader.req, reader.res, reader.next);
+      this.#dropReader()?.ask(this.#context.origin);
       return;
     }
     const { clock, defaultTtlMs } = this.#context;
-    const nowMs = clock.now();
     const { terms, ...rest } = refreshed(stale, fields, {
       defaultTtlMs,
       requestedAtMs: this.#requestedAtMs,
-      nowMs,
+      nowMs: clock.now(),
     });
-    const entry = terms ? this.#store({ ...rest, terms }) : { ...stale, ...rest };
-    const isFresh = terms !== undefined && this.#isFresh(entry);
-    this.#land(
-      isFresh ? { kind: 'entry', ...this.#shareable(entry) } : { kind: 'nothing', because: 'stale' },
-    );
-    const ttlMs = entry.generatedAtMs + entry.terms.lifetimeMs - nowMs;
-    const { reason } = this.#options;
-    this.#dropReader()?.give(entry, { kind: 'forward', reason, status: 304, ttlMs, stored: isFresh }, nowMs);
+    const entry = terms && this.#store({ ...rest, terms });
+    const isFresh = entry !== undefined && this.#isFresh(entry);
+    this.#land(isFresh ? this.#landingOf(entry) : { kind: 'nothing', because: 'stale' });
+    const given = entry ?? { ...stale, ...rest, terms: terms ?? stale.terms };
+    this.#dropReader()?.give(given, { status: 304, stored: isFresh });
   }
 
   /** Gives the stale answer instead of an error, where that is allowed. */
@@ -268,32 +223,23 @@ export class Fill implements AnswerSink {
     const { clock, staleIfErrorMs } = this.#context;
     const nowMs = clock.now();
     if (!mayStandIn(stale.terms, nowMs - stale.generatedAtMs, staleIfErrorMs)) return false;
-    this.#land({ kind: 'stand-in', ...this.#shareable(stale) });
-    const ttlMs = stale.generatedAtMs + stale.terms.lifetimeMs - nowMs;
-    const { reason } = this.#options;
-    this.#dropReader()?.give(
-      stale,
-      { kind: 'forward', reason, status, ttlMs, detail: 'stale-if-error' },
-      nowMs,
-    );
+    this.#land({ ...this.#landingOf(stale), kind: 'stand-in' });
+    this.#dropReader()?.give(stale, { status, detail: 'stale-if-error' });
     return true;
   }
 
   #failed(error: unknown): void {
     this.#cancelDeadline();
-    this.#tellOfAttempt();
+    this.#reader?.tellOfAttempt(this.#exchange);
     if (error !== undefined && isFault(error) && this.#standIn()) return;
     this.#land({ kind: 'nothing', because: 'failed' });
-    const reader = this.#dropReader();
-    if (!reader) return;
-    reader.pronounce({ kind: 'forward', reason: this.#options.reason });
-    reader.next(error);
+    this.#dropReader()?.fail(error);
   }
 
   /** It is larger than what is stored. */
   #outgrown(recording: Omit<Recording, 'body'>): void {
     this.#land({ kind: 'nothing', because: 'unstorable' });
-    if (this.#owesNotModified) this.#payNotModified(recording);
+    this.#payNotModified(recording);
     this.#stopIfUseless();
   }
 
@@ -305,13 +251,11 @@ export class Fill implements AnswerSink {
   }
 
   #payNotModified(recording: Omit<Recording, 'body'>): void {
-    this.#owesNotModified = false;
-    const reader = this.#dropReader();
-    if (reader) notModified(recording, reader.res, this.#context.clock.now());
+    if (this.#reader?.owesNotModified) this.#dropReader()?.notModified(recording);
   }
 
-  #shareable(entry: Entry): Shareable {
-    return { entry, selecting: this.#options.visit.quest.selecting };
+  #landingOf(entry: Entry): Landing & { readonly kind: 'entry' } {
+    return { kind: 'entry', entry, selecting: this.#options.visit.quest.selecting };
   }
 
   #land(landing: Landing): void {
@@ -321,16 +265,12 @@ export class Fill implements AnswerSink {
     this.#options.onLanded(landing);
   }
 
-  #dropReader(): Visit | undefined {
+  /** The client that was still to be answered: whoever drops it answers it. */
+  #dropReader(): Reader | undefined {
     const reader = this.#reader;
     this.#reader = undefined;
-    reader?.res.off('drain', this.#onDrain);
+    reader?.leave();
     return reader;
-  }
-
-  /** The access line names the replica that was asked. */
-  #tellOfAttempt(): void {
-    if (this.#reader) this.#reader.exchange.attempt = this.#exchange.attempt;
   }
 
   #isFresh({ terms, generatedAtMs }: Pick<Recording, 'terms' | 'generatedAtMs'>): boolean {
@@ -345,10 +285,6 @@ export class Fill implements AnswerSink {
     const hasStandIn = stale && mayStandIn(stale.terms, nowMs - stale.generatedAtMs, staleIfErrorMs);
     return leftMs === undefined || !hasStandIn ? leftMs : leftMs * TIME_FOR_SERVICE;
   }
-
-  readonly #onDrain = (): void => {
-    this.#detached.res.emit('drain');
-  };
 }
 
 /** The service or the way to it failed; what is the client's fault is no reason for a stale answer. */

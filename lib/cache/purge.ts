@@ -59,7 +59,7 @@ export class Purges {
     return this.#read(await this.#store.get(LOG_KEY));
   }
 
-  /** Resolves when every gateway that shares the store will mind it; rejects when the store does not answer. */
+  /** Resolves when it is in the store: others may take milliseconds to hear of it. Rejects when that does not answer. */
   async purge(target: PurgeTarget): Promise<void> {
     if ('url' in target) return this.purgePath(target.url);
     const [[kind, value] = ['tag', '']] = Object.entries(target);

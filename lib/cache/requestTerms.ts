@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { hasContent } from '../exchange/content.ts';
 import { type Directives, parseDirectives, secondsOf } from './directives.ts';
 
 /** What a cache may do with a request. */
@@ -61,8 +62,4 @@ function pragmaControl(pragma: string | undefined): string | undefined {
 
 function saysNoStore(control: string | undefined): boolean {
   return control !== undefined && parseDirectives(control).has('no-store');
-}
-
-function hasContent({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }

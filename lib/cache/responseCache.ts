@@ -1,14 +1,15 @@
 import type { RequestHandler } from 'express';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
 import { tapAnswer } from '../exchange/tap.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Entries, entryOf, type Found, varyNamesOf } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import { NotCachedError } from './errors.ts';
-import type { FillContext, Landing, Shareable } from './fill.ts';
+import type { FillContext } from './fill.ts';
 import { Flight } from './flight.ts';
-import { type Audience, audienceText, EVERYONE, entryKey } from './key.ts';
+import { Habits } from './habits.ts';
+import { type Audience, audienceText, entryKey } from './key.ts';
+import type { Shareable } from './landing.ts';
 import { hasValidator } from './policy.ts';
 import { Recorder } from './recorder.ts';
 import { type Reuse, reuse } from './reuse.ts';
@@ -16,9 +17,6 @@ import type { Forward } from './status.ts';
 import { selectingKey } from './vary.ts';
 import type { Visit } from './visit.ts';
 
-/** How long it is remembered that what a service says under a URI cannot be stored, so that nobody waits for it. */
-const UNCACHEABLE_MS = 5_000;
-const MOST_HABITS = 10_000;
 /** Answers asked for anew behind their readers' backs at a time: nobody's permit bounds them. */
 const MOST_REFRESHES = 10;
 
@@ -39,8 +37,7 @@ export class ResponseCache {
   readonly #entries: Entries;
   readonly #clock: Clock;
   readonly #flights = new Map<string, Flight>();
-  /** What answers were like of late, by `habitKey`. */
-  readonly #habits: LRUCache<string, 'shared' | 'unstorable' | 'stale'>;
+  readonly #habits: Habits;
   #refreshes = 0;
 
   constructor({ store, clock, onError, staleIfErrorMs, ...rest }: ResponseCacheOptions) {
@@ -48,12 +45,13 @@ export class ResponseCache {
     this.#clock = clock;
     this.#entries = new Entries({ store, now: () => clock.now(), staleIfErrorMs, onError });
     this.#context = { ...rest, clock, onError, staleIfErrorMs, entries: this.#entries };
-    this.#habits = new LRUCache({ max: MOST_HABITS, ttlResolution: 0, perf: { now: () => clock.ticks() } });
+    this.#habits = new Habits(clock);
   }
 
   /** Resolves when the request is answered, or in the hands of whoever answers it. */
   async answer(visit: Visit): Promise<void> {
-    if (this.#isHopeless(visit)) return this.#pass(visit, 'uri-miss');
+    // What could not be stored a moment ago will not be there now.
+    if (!visit.terms.onlyIfCached && this.#habits.isUnstorable(visit)) return this.#pass(visit, 'uri-miss');
     const found = await this.#find(visit);
     const { signal } = visit.exchange;
     if (signal.aborted) return visit.next(signal.reason);
@@ -88,9 +86,9 @@ export class ResponseCache {
     const reason = this.#reasonFor(visit, found);
     if (visit.req.method === 'HEAD' || visit.req.headers.range !== undefined)
       return this.#pass(visit, reason);
-    const audience = this.#expectedAudience(visit);
+    const audience = this.#habits.audienceOf(visit);
     const isAlone = reason === 'request' || audience === undefined;
-    if (isAlone || this.#habits.get(habitKey(visit, audience)) === 'stale') {
+    if (isAlone || this.#habits.isStale(visit, audience)) {
       return this.#askAlone(visit, found, reason);
     }
     const epoch = found.epoch ?? (await this.#begunEpoch(visit));
@@ -141,7 +139,7 @@ export class ResponseCache {
       onRecorded: (recording) => {
         const audience = visit.audienceFor(recording.terms.isShared);
         if (!audience) return;
-        this.#habits.delete(habitKey(visit, audience));
+        this.#habits.unlearn(visit, audience);
         this.#entries
           .store(entryOf(recording, audience, purgeVersion), audience, epoch, visit.quest)
           .catch(onError);
@@ -156,7 +154,7 @@ export class ResponseCache {
   }
 
   #refresh(visit: Visit, found: Found): void {
-    const audience = this.#expectedAudience(visit);
+    const audience = this.#habits.audienceOf(visit);
     if (!audience || found.epoch === undefined || this.#refreshes >= MOST_REFRESHES) return;
     const key = flightKey(visit, found, audience, found.epoch);
     if (this.#flights.has(key)) return;
@@ -173,31 +171,11 @@ export class ResponseCache {
       onLanded: (landing) => {
         if (key) this.#flights.delete(key);
         if (rest.inBackground) this.#refreshes -= 1;
-        this.#learn(visit, landing);
+        this.#habits.learn(visit, landing);
       },
     });
     if (key) this.#flights.set(key, flight);
     flight.start();
-  }
-
-  #learn(visit: Visit, landing: Landing): void {
-    const shared = habitKey(visit, EVERYONE);
-    if (landing.kind === 'entry') {
-      if (landing.entry.terms.isShared) this.#habits.set(shared, 'shared');
-      else this.#habits.delete(shared);
-    }
-    if (landing.kind === 'nothing' && landing.because !== 'failed') {
-      this.#habits.delete(shared);
-      this.#habits.set(habitKey(visit, visit.audienceFor(false)), landing.because, { ttl: UNCACHEABLE_MS });
-    }
-  }
-
-  /** What could not be stored a moment ago will not be there now: nothing is looked for, and nobody waits. */
-  #isHopeless(visit: Visit): boolean {
-    return (
-      !visit.terms.onlyIfCached &&
-      this.#habits.get(habitKey(visit, visit.audienceFor(false))) === 'unstorable'
-    );
   }
 
   async #begunEpoch(visit: Visit): Promise<string | undefined> {
@@ -207,12 +185,6 @@ export class ResponseCache {
       this.#context.onError(error as Error);
       return undefined;
     }
-  }
-
-  /** Who will be able to use the answer: unless it was shared of late, its sender alone. */
-  #expectedAudience(visit: Visit): Audience | undefined {
-    const isShared = this.#habits.get(habitKey(visit, EVERYONE)) === 'shared';
-    return visit.audienceFor(isShared);
   }
 
   #reasonFor({ terms }: Visit, { entry, missing }: Found): Forward {
@@ -244,11 +216,6 @@ interface Departure {
   readonly key: string | undefined;
   readonly reason: Forward;
   readonly inBackground: boolean;
-}
-
-/** For guesses only: it need not tell apart whatever anybody is called. */
-function habitKey({ quest: { resource } }: Visit, audience: Audience | undefined): string {
-  return `${audience ? audienceText(audience) : ''} ${resource.service} ${resource.target}`;
 }
 
 /** Requests with the same key would be given the same answer, as far as can be known before it is there. */

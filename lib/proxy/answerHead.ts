@@ -6,7 +6,7 @@ import { UpstreamBadResponseError } from './errors.ts';
  * Begins the client's answer; fields that are set on `res` already stand. Throws `UpstreamBadResponseError`,
  * leaving no trace of the service's fields, when Node refuses to send it.
  */
-export function beginAnswer(res: Response, status: number, reason: string, fields: string[]): void {
+export function beginAnswer(res: Response, status: number, reason: string, fields: readonly string[]): void {
   const both = besideOwn(res, fields);
   try {
     res.writeHead(status, reason, both);

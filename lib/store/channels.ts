@@ -1,4 +1,4 @@
-import { guarded } from './guarded.ts';
+import { listener as harmless } from '../exchange/listener.ts';
 
 type Listener = (message: string) => void;
 
@@ -23,7 +23,7 @@ export class Channels {
 
   /** Adds a listener; the returned function removes it and is safe to call twice. */
   join(channel: string, listener: Listener): () => void {
-    const member = guarded(listener, this.#onError);
+    const member = harmless(listener, this.#onError);
     const members = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, members.add(member));
     return () => {

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { listener } from '../exchange/listener.ts';
 import { Channels } from './channels.ts';
-import { guardedLast } from './guarded.ts';
 import { MemoryStore } from './memory.ts';
 import { SqliteStore } from './sqlite.ts';
 import type { Stores } from './store.ts';
@@ -24,10 +24,10 @@ export interface EmbeddedStoreOptions {
 export function openEmbeddedStore({
   dataDir,
   maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES,
-  onError = () => {},
+  onError,
   clock = systemClock,
 }: Readonly<EmbeddedStoreOptions>): Stores {
-  const report = guardedLast(onError);
+  const report = listener(onError);
   const channels = new Channels(report);
   const tokens = new SqliteStore({ dataDir, channels, clock, onError: report });
   const responses = new MemoryStore({ maxBytes: maxResponseBytes, channels, clock });

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { listener } from '../exchange/listener.ts';
 import { BoundedRedis } from './boundedRedis.ts';
 import { Channels } from './channels.ts';
-import { guarded, guardedLast } from './guarded.ts';
 import { reasonOf } from './reason.ts';
 import { RedisStore } from './redisStore.ts';
 import { type Stores, StoreUnavailableError } from './store.ts';
@@ -58,8 +58,8 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
   const { maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES } = options;
   assertUrl(url);
   assertPositive({ timeoutMs, connectTimeoutMs, heartbeatMs, localBytes, maxResponseBytes });
-  const onError = guardedLast(options.onError ?? (() => {}));
-  const onStateChange = guarded(options.onStateChange ?? (() => {}), onError);
+  const onError = listener(options.onError);
+  const onStateChange = listener(options.onStateChange, onError);
 
   const open = (store: 'tokens' | 'responses') =>
     new RedisStore({

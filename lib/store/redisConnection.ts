@@ -1,10 +1,11 @@
 import { createClient, ErrorReply, RESP_TYPES } from 'redis';
 import type { Cancel, Clock } from '../clock/clock.ts';
+import { asError } from '../exchange/asError.ts';
 import type { Channels } from './channels.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
 import { LocalCache } from './localCache.ts';
 import { Patience } from './patience.ts';
-import { asError, reasonOf } from './reason.ts';
+import { reasonOf } from './reason.ts';
 import { type Group, type Remembered, StoreUnavailableError, type Usage } from './store.ts';
 
 /** Timeouts in a row that end a connection. */

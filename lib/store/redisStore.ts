@@ -1,5 +1,6 @@
 import type { Cancel } from '../clock/clock.ts';
-import { asError, reasonOf } from './reason.ts';
+import { asError } from '../exchange/asError.ts';
+import { reasonOf } from './reason.ts';
 import { RedisConnection, type RedisConnectionOptions } from './redisConnection.ts';
 import {
   assertTtl,

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import type { Cancel, Clock } from '../clock/clock.ts';
+import { asError } from '../exchange/asError.ts';
 import { entryBytes, type Held } from './bytes.ts';
 import type { Channels } from './channels.ts';
 import { makeDirectory } from './makeDirectory.ts';
-import { asError } from './reason.ts';
 import {
   assertTtl,
   type Group,

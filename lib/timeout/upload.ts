@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock/clock.ts';
+import { hasContent } from '../exchange/content.ts';
 
 /** Tells whether a request's content still flows. It looks when it is asked and does nothing for each chunk. */
 export class Upload {
@@ -13,8 +14,7 @@ export class Upload {
 
   /** `undefined` for a request without content, which has arrived whole with its head. */
   static of(req: IncomingMessage, bytesPerSecond: number, clock: Clock): Upload | undefined {
-    const { 'transfer-encoding': coding, 'content-length': length } = req.headers;
-    return coding !== undefined || Number(length) > 0 ? new Upload(req, bytesPerSecond, clock) : undefined;
+    return hasContent(req) ? new Upload(req, bytesPerSecond, clock) : undefined;
   }
 
   private constructor(req: IncomingMessage, bytesPerSecond: number, clock: Clock) {

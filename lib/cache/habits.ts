@@ -1,0 +1,57 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock/clock.ts';
+import { type Audience, audienceText, EVERYONE } from './key.ts';
+import type { Landing } from './landing.ts';
+import type { Visit } from './visit.ts';
+
+/** How long it is remembered that what a service says under a URI cannot be stored, so that nobody waits for it. */
+const UNCACHEABLE_MS = 5_000;
+const MOST_HABITS = 10_000;
+
+type Habit = 'shared' | 'unstorable' | 'stale';
+
+/** What answers were like of late, as a guess at the next one: it only decides who waits for whom. */
+export class Habits {
+  readonly #habits: LRUCache<string, Habit>;
+
+  constructor(clock: Clock) {
+    this.#habits = new LRUCache({ max: MOST_HABITS, ttlResolution: 0, perf: { now: () => clock.ticks() } });
+  }
+
+  /** Who will be able to use the answer: unless it was shared of late, its sender alone. */
+  audienceOf(visit: Visit): Audience | undefined {
+    return visit.audienceFor(this.#habits.get(habitKey(visit, EVERYONE)) === 'shared');
+  }
+
+  /** Whether the answer could not be stored of late: no other request will be helped by it. */
+  isUnstorable(visit: Visit): boolean {
+    return this.#habits.get(habitKey(visit, visit.audienceFor(false))) === 'unstorable';
+  }
+
+  /** Whether the answer was stored of late, and of no use without asking again. */
+  isStale(visit: Visit, audience: Audience): boolean {
+    return this.#habits.get(habitKey(visit, audience)) === 'stale';
+  }
+
+  learn(visit: Visit, landing: Landing): void {
+    const shared = habitKey(visit, EVERYONE);
+    if (landing.kind === 'entry') {
+      if (landing.entry.terms.isShared) this.#habits.set(shared, 'shared');
+      else this.#habits.delete(shared);
+    }
+    if (landing.kind === 'nothing' && landing.because !== 'failed') {
+      this.#habits.delete(shared);
+      this.#habits.set(habitKey(visit, visit.audienceFor(false)), landing.because, { ttl: UNCACHEABLE_MS });
+    }
+  }
+
+  /** An answer for `audience` was stored after all. */
+  unlearn(visit: Visit, audience: Audience): void {
+    this.#habits.delete(habitKey(visit, audience));
+  }
+}
+
+/** It need not tell apart whatever anybody is called. */
+function habitKey({ quest: { resource } }: Visit, audience: Audience | undefined): string {
+  return `${audience ? audienceText(audience) : ''} ${resource.service} ${resource.target}`;
+}

@@ -1,0 +1,116 @@
+import type { RequestHandler } from 'express';
+import type { Exchange } from '../exchange/exchange.ts';
+import { beginAnswer } from '../proxy/answerHead.ts';
+import { notModified } from './answer.ts';
+import type { Entry } from './entry.ts';
+import type { Recorder, Recording } from './recorder.ts';
+import type { Forward, Verdict } from './status.ts';
+import type { Visit } from './visit.ts';
+
+export interface ReaderOptions {
+  readonly visit: Visit;
+  /** Why the service is asked. */
+  readonly reason: Forward;
+  readonly now: () => number;
+  /** The client takes more. */
+  readonly onDrain: () => void;
+}
+
+/** The head of an answer, its fields as name, value, name, value. */
+interface Head {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields: readonly string[];
+}
+
+type Forwarded = Omit<Extract<Verdict, { kind: 'forward' }>, 'kind' | 'reason'>;
+
+/** The client for whom a fill was begun: it gets the answer as it comes, or what takes its place. */
+export class Reader {
+  readonly #options: ReaderOptions;
+  #owesNotModified = false;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    options.visit.res.on('drain', options.onDrain);
+  }
+
+  /** The client has what is being stored, and is to be told so when that is done. */
+  get owesNotModified(): boolean {
+    return this.#owesNotModified;
+  }
+
+  /** The access line names the replica that was asked. */
+  tellOfAttempt({ attempt }: Exchange): void {
+    this.#options.visit.exchange.attempt = attempt;
+  }
+
+  begin({ status, reason, fields }: Head, { recording, fits }: Recorder): void {
+    const { visit, now } = this.#options;
+    this.#pronounce({ stored: fits });
+    this.#owesNotModified = recording !== undefined && visit.has(recording, now());
+    if (!this.#owesNotModified) beginAnswer(visit.res, status, reason, fields);
+  }
+
+  /** Whether more may follow at once. */
+  write(chunk: Buffer): boolean {
+    return this.#owesNotModified || this.#options.visit.res.write(chunk);
+  }
+
+  flush(): void {
+    if (!this.#owesNotModified) this.#options.visit.res.flushHeaders();
+  }
+
+  hints(hints: Record<string, string | string[]>): void {
+    const { res } = this.#options.visit;
+    if (!res.headersSent) res.writeEarlyHints(hints);
+  }
+
+  end(trailers: readonly (readonly [string, string])[]): void {
+    const { res } = this.#options.visit;
+    if (trailers.length > 0) res.addTrailers(trailers as [string, string][]);
+    res.end();
+  }
+
+  /** The answer broke off, as `exchange` says. */
+  cut({ errorCode, failure }: Exchange): void {
+    const { res, exchange } = this.#options.visit;
+    Object.assign(exchange, { errorCode, failure });
+    // To an HTTP/1.0 client the end of the connection may be the end of the answer: it needs a reset.
+    if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
+    res.destroy();
+  }
+
+  notModified(recording: Omit<Recording, 'body'>): void {
+    notModified(recording, this.#options.visit.res, this.#options.now());
+  }
+
+  /** Answers with something stored. */
+  give(entry: Entry, verdict: Forwarded): void {
+    const { visit, reason, now } = this.#options;
+    const ttlMs = entry.generatedAtMs + entry.terms.lifetimeMs - now();
+    visit.give(entry, { kind: 'forward', reason, ttlMs, ...verdict }, now());
+  }
+
+  fail(error: unknown): void {
+    this.#pronounce();
+    this.#options.visit.next(error);
+  }
+
+  /** Asks in the client's own words. */
+  ask(origin: RequestHandler): void {
+    const { req, res, next } = this.#options.visit;
+    this.#pronounce();
+    origin(req, res, next);
+  }
+
+  /** Nothing more will be written to the client from here. */
+  leave(): void {
+    this.#options.visit.res.off('drain', this.#options.onDrain);
+  }
+
+  #pronounce(verdict: Forwarded = {}): void {
+    const { visit, reason } = this.#options;
+    visit.pronounce({ kind: 'forward', reason, ...verdict });
+  }
+}
