@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { ensureCommand, INSTALLS_WITHIN_MS, run } from '../support/command.ts';
 import { credentials, type GatewayProcess, PORTS, startGatewayProcess } from '../support/gatewayProcess.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -19,6 +19,8 @@ const answer: RequestListener = (_req, res) => {
   res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length }).end(body);
 };
 
+jest.setTimeout(60_000);
+
 const stack = new AsyncDisposableStack();
 let gateway: GatewayProcess;
 let directory: string;
@@ -32,8 +34,13 @@ beforeAll(async () => {
   gateway = stack.use(
     await startGatewayProcess({
       services: { '/budgeting': [service] },
-      // Every request goes to the service, and none is refused.
-      env: { GET_CACHE_TTL: '0', GLOBAL_CONCURRENCY: '1000', PER_SERVICE_LIMIT: '1000' },
+      // Every request goes to the service, and none is refused, however busy the machine is.
+      env: {
+        GET_CACHE_TTL: '0',
+        GLOBAL_CONCURRENCY: '1000',
+        PER_SERVICE_LIMIT: '1000',
+        REQUEST_TIMEOUT: '60s',
+      },
     }),
   );
 }, INSTALLS_WITHIN_MS);
