@@ -413,6 +413,19 @@ export const variables = {
     default: 'auto',
     description: 'One JSON object a line, or lines for people; `auto` is JSON unless stdout is a terminal.',
   },
+  accessLogSample: {
+    name: 'ACCESS_LOG_SAMPLE',
+    kind: kinds.share,
+    default: '1',
+    description:
+      'The share of requests of users that leave an access line. Failed and slow ones always do, and so do all requests on the internal port.',
+  },
+  accessLogSlowMs: {
+    name: 'ACCESS_LOG_SLOW',
+    kind: kinds.duration,
+    default: '1s',
+    description: 'A request that takes as long counts as slow.',
+  },
 } as const satisfies Record<string, Variable>;
 
 export type Field = keyof typeof variables;

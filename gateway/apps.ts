@@ -1,4 +1,6 @@
 import express, { type Express, type RequestHandler } from 'express';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
+import type { Lap } from '../lib/exchange/laps.ts';
 import { observe } from '../lib/metrics/middleware.ts';
 import { accessLog, errorLog } from './accessLog.ts';
 import { adminRoutes } from './admin.ts';
@@ -69,6 +71,23 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
 function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>): RequestHandler[] {
   const handlers: RequestHandler[] = [];
   for (const stage of chain.toReversed())
-    handlers.unshift(stage({ ...context, rest: compose([...handlers]) }));
+    handlers.unshift(timed(stage, stage({ ...context, rest: compose([...handlers]) })));
   return handlers;
+}
+
+/** The stages that begin a lap of the request's time. A stage that is not here goes on in the lap before. */
+const LAPS: ReadonlyMap<Stage, Lap> = new Map([
+  [admit, 'permit'],
+  [authenticate, 'auth'],
+  [cache, 'cache'],
+  [failover, 'upstream'],
+]);
+
+function timed(stage: Stage, handler: RequestHandler): RequestHandler {
+  const lap = LAPS.get(stage);
+  if (!lap) return handler;
+  return function timedStage(req, res, next) {
+    exchangeOf(res).laps?.begin(lap);
+    return handler(req, res, next);
+  };
 }

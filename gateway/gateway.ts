@@ -1,3 +1,4 @@
+import { SAID } from '../lib/logging/logger.ts';
 import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
 import { ListenError } from './listenError.ts';
@@ -34,6 +35,7 @@ export class Gateway {
     logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
       externalPort,
       internalPort,
+      [SAID]: new Set(['externalPort', 'internalPort']),
     });
     return { externalPort, internalPort };
   }

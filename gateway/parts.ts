@@ -39,6 +39,7 @@ export interface ServiceParts {
 export interface Parts {
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly stores: Stores;
@@ -124,6 +125,7 @@ export async function createParts({
   return {
     settings,
     clock,
+    random,
     logger,
     metrics,
     stores,

@@ -54,6 +54,8 @@ describe('defaults', () => {
       serviceDiscoveryDeregister: '/deregister?service_id={id}',
       logLevel: 'info',
       logFormat: 'auto',
+      accessLogSample: 1,
+      accessLogSlowMs: 1000,
     });
   });
 

@@ -99,6 +99,8 @@ export class Fill implements AnswerSink {
     const conditions = this.#stale ? validators(namedFields(this.#stale)) : [];
     this.#detached = detach(visit.req, visit.res, conditions, this);
     this.#exchange = inherited(visit.exchange, exchangeOf(this.#detached.res));
+    // What nobody waits for is not part of the request's time.
+    if (!inBackground) this.#exchange.laps = visit.exchange.laps;
   }
 
   start(): void {

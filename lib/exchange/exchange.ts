@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { NextFunction, Response } from 'express';
 import type { Attempt } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
+import type { Laps } from './laps.ts';
 
 /** Who the verified token says is calling. Absent on the internal port and on public paths. */
 export interface Identity {
@@ -38,6 +39,8 @@ export class Exchange {
   failure: Error | undefined;
   /** Who settled the status: the gateway once it replies with an error. Written along with `errorCode`. */
   origin: 'gateway' | 'upstream' = 'upstream';
+  /** Where its time goes. Written by observe; whoever takes part of the time begins a lap. */
+  laps: Laps | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */

@@ -33,7 +33,7 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     const replica = pool.take(exchange.attempt?.target as Replica | undefined);
     if (!replica) return next(refusal());
     const attempt = new Attempt(replica, { repeatable: isRepeatable(req) });
-    attempt.watch({ ended: () => pool.release(replica) });
+    attempt.watch({ answered: () => exchange.laps?.begin('answer'), ended: () => pool.release(replica) });
     exchange.attempt = attempt;
     // Whatever becomes of the request further on, the replica is free once the exchange is over; an upgraded
     // connection keeps it busy for longer.

@@ -100,6 +100,10 @@ describe('the access line', () => {
       replica: upstream.url.host,
       subject: 'ann',
       cache: 'miss',
+      permitMs: expect.any(Number),
+      authMs: expect.any(Number),
+      cacheMs: expect.any(Number),
+      upstreamMs: expect.any(Number),
     });
   });
 
