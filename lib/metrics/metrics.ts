@@ -156,6 +156,11 @@ export class Metrics extends CappedMetrics {
     ['service'],
     'Requests refused at a concurrency limit.',
   );
+  readonly uncaughtErrors = this.counter(
+    'gateway_uncaught_errors_total',
+    [],
+    'Errors that nobody caught: after the first the gateway drains and ends.',
+  );
   readonly #durations = this.histogram({
     name: 'gateway_request_duration_seconds',
     help: 'Time from the arrival of a request to the end of its answer.',
