@@ -426,6 +426,19 @@ export const variables = {
     default: '1s',
     description: 'A request that takes as long counts as slow.',
   },
+  serverTiming: {
+    name: 'SERVER_TIMING',
+    kind: kinds.flag,
+    default: 'false',
+    description: 'Tells clients in `Server-Timing` where the time until their answer began has gone.',
+  },
+  otlpEndpoint: {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    kind: httpUrl,
+    unset: 'nothing is recorded',
+    description:
+      'The OpenTelemetry collector that gets a span for each request and each try at a replica, by OTLP over HTTP, such as `http://collector:4318`.',
+  },
 } as const satisfies Record<string, Variable>;
 
 export type Field = keyof typeof variables;

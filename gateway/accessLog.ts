@@ -96,6 +96,7 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: P
   const { laps } = exchange;
   return {
     requestId: exchange.requestId,
+    traceId: exchange.trace?.traceId,
     port,
     service: exchange.service,
     method,

@@ -2,6 +2,9 @@ import express, { type Express, type RequestHandler } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import type { Lap } from '../lib/exchange/laps.ts';
 import { observe } from '../lib/metrics/middleware.ts';
+import { serverTiming } from '../lib/metrics/serverTiming.ts';
+import { peerAddress } from '../lib/proxy/forwarded.ts';
+import { trace } from '../lib/tracing/middleware.ts';
 import { accessLog, errorLog } from './accessLog.ts';
 import { adminRoutes } from './admin.ts';
 import { compose } from './compose.ts';
@@ -55,6 +58,11 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('query parser');
   app.use(wellKnown(parts));
   app.use(observe({ ...accessLog({ port, ...parts }), clock: parts.clock }));
+  // Users do not say which trace they are part of; services and trusted proxies do.
+  app.use(
+    trace({ trusts: (req) => port === 'internal' || parts.trustsPeer(peerAddress(req)), spans: parts.spans }),
+  );
+  if (parts.settings.serverTiming) app.use(serverTiming());
   if (port === 'internal') app.use(adminRoutes(parts));
   app.use(
     createRouter({

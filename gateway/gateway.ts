@@ -5,6 +5,9 @@ import { ListenError } from './listenError.ts';
 import { createParts, type Parts, type PartsOptions } from './parts.ts';
 import { GatewayServer } from './server.ts';
 
+/** How long the last spans may take to leave. */
+const SPANS_FLUSH_MS = 2_000;
+
 /** Both ports and everything behind them. */
 export class Gateway {
   readonly parts: Parts;
@@ -47,7 +50,7 @@ export class Gateway {
   }
 
   async #drain(): Promise<void> {
-    const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys } =
+    const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys, spans } =
       this.parts;
     readiness.drain();
     logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
@@ -58,6 +61,7 @@ export class Gateway {
     });
     await Promise.all([this.#external.drain(outOfTime.signal), this.#internal.drain(outOfTime.signal)]);
     cancel();
+    await spans?.close(SPANS_FLUSH_MS);
     await registry.stop();
     for (const { replicas, watchdog } of services) {
       replicas.dispose();

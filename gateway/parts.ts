@@ -15,6 +15,7 @@ import type { TrustsPeer } from '../lib/proxy/forwarded.ts';
 import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
+import type { Spans } from '../lib/tracing/spans.ts';
 import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
@@ -23,6 +24,7 @@ import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas, watchdog } from './serviceReplicas.ts';
+import { createSpans } from './spans.ts';
 import { storeErrorLog, storeStateLog } from './storeLog.ts';
 import { VERSION } from './version.ts';
 
@@ -60,6 +62,8 @@ export interface Parts {
   /** Told the size of each piece of content that passes. */
   readonly onContent: (bytes: number) => void;
   readonly logStoreError: (error: Error) => void;
+  /** Records requests for OpenTelemetry, where that is wanted. */
+  readonly spans: Spans | undefined;
 }
 
 export interface PartsOptions {
@@ -140,6 +144,7 @@ export async function createParts({
     trustsPeer: trusts(settings.trustedProxies),
     onContent,
     logStoreError,
+    spans: await createSpans({ settings, metrics, logger, clock }),
   };
 }
 

@@ -56,6 +56,8 @@ describe('defaults', () => {
       logFormat: 'auto',
       accessLogSample: 1,
       accessLogSlowMs: 1000,
+      serverTiming: false,
+      otlpEndpoint: undefined,
     });
   });
 

@@ -351,6 +351,6 @@ function isFault(error: unknown): boolean {
 
 /** The fill speaks for whoever began it. */
 function inherited(from: Exchange, to: Exchange): Exchange {
-  const { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs } = from;
-  return Object.assign(to, { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs });
+  const { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs, trace } = from;
+  return Object.assign(to, { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs, trace });
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { NextFunction, Response } from 'express';
+import type { TraceContext } from '../tracing/traceContext.ts';
 import type { Attempt } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
 import type { Laps } from './laps.ts';
@@ -41,6 +42,8 @@ export class Exchange {
   origin: 'gateway' | 'upstream' = 'upstream';
   /** Where its time goes. Written by observe; whoever takes part of the time begins a lap. */
   laps: Laps | undefined;
+  /** Its place in a distributed trace. Written by trace. */
+  trace: TraceContext | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */

@@ -156,6 +156,11 @@ export class Metrics extends CappedMetrics {
     ['service'],
     'Requests refused at a concurrency limit.',
   );
+  readonly spanExportErrors = this.counter(
+    'gateway_span_export_errors_total',
+    [],
+    'Batches of spans that the OpenTelemetry collector did not take.',
+  );
   readonly uncaughtErrors = this.counter(
     'gateway_uncaught_errors_total',
     [],

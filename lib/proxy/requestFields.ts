@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange } from '../exchange/exchange.ts';
+import { traceparentOf } from '../tracing/traceContext.ts';
 import { AmbiguousRequestError } from './errors.ts';
 import { forwardedFields, type TrustsPeer } from './forwarded.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
@@ -48,6 +49,7 @@ export function requestFields(
     if (lower === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
     if (lower === 'transfer-encoding') assertPlainChunks(rawHeaders[i + 1] as string);
     if (isHopByHop(lower) || dropped.has(lower) || isOwned(lower, ownsIdentity)) continue;
+    if (exchange.trace && (lower === 'traceparent' || lower === 'tracestate')) continue;
     fields.push(name, rawHeaders[i + 1] as string);
   }
   addOwnFields(fields, exchange, nowMs);
@@ -65,6 +67,11 @@ function addOwnFields(fields: string[], exchange: Exchange, nowMs: number): void
   if (exchange.prefix) fields.push('X-Forwarded-Prefix', exchange.prefix);
   if (exchange.deadlineAtMs !== undefined) {
     fields.push('X-Request-Timeout-Ms', String(Math.max(1, Math.round(exchange.deadlineAtMs - nowMs))));
+  }
+  const trace = exchange.attempt?.trace ?? exchange.trace;
+  if (trace) {
+    fields.push('traceparent', traceparentOf(trace));
+    if (trace.state) fields.push('tracestate', trace.state);
   }
   if (exchange.identity) {
     fields.push(

@@ -92,6 +92,7 @@ describe('the access line', () => {
         /^GET \/budgeting\/api\/x 200 in \d+\.\d ms \(Load balancer selected http:\/\/127\.0\.0\.1:\d+\)$/,
       ),
       requestId: answer.headers.get('X-Request-Id'),
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       port: 'external',
       service: '/budgeting',
       method: 'GET',
