@@ -85,6 +85,12 @@ export function wholeNumber(min: number, max: number): Kind<number> {
   return kind(`a whole number from ${min} to ${max}`, (given) => digits(given, min, max));
 }
 
+/** A part of the whole, from 0 to 1. */
+export const share: Kind<number> = kind('a number from 0 to 1, such as 0.1', (given) => {
+  const value = /^(?:\d+\.?\d*|\.\d+)$/.test(given) ? Number(given) : Number.NaN;
+  return value <= 1 ? value : undefined;
+});
+
 /** A TCP port. `min` 0 lets the system choose a free one. */
 export function port(min: 0 | 1): Kind<number> {
   const accepted = `a port from ${min} to 65535${min === 0 ? ' (0: any free one)' : ''}`;

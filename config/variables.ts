@@ -500,6 +500,32 @@ export const variables = {
     default: 'auto',
     description: 'One JSON object a line, or lines for people; `auto` is JSON unless stdout is a terminal.',
   },
+  accessLogSample: {
+    name: 'ACCESS_LOG_SAMPLE',
+    kind: kinds.share,
+    default: '1',
+    description:
+      'The share of requests of users that leave an access line. Failed and slow ones always do, and so do all requests on the internal port.',
+  },
+  accessLogSlowMs: {
+    name: 'ACCESS_LOG_SLOW',
+    kind: kinds.duration,
+    default: '1s',
+    description: 'A request that takes as long counts as slow.',
+  },
+  serverTiming: {
+    name: 'SERVER_TIMING',
+    kind: kinds.flag,
+    default: 'false',
+    description: 'Tells clients in `Server-Timing` where the time until their answer began has gone.',
+  },
+  otlpEndpoint: {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    kind: httpUrl,
+    unset: 'nothing is recorded',
+    description:
+      'The OpenTelemetry collector that gets a span for each request and each try at a replica, by OTLP over HTTP, such as `http://collector:4318`.',
+  },
 } as const satisfies Record<string, Variable>;
 
 export type Field = keyof typeof variables;

@@ -1,7 +1,8 @@
 import type { Response } from 'express';
+import type { Settings } from '../config/config.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
-import type { Logger } from '../lib/logging/logger.ts';
+import { type Logger, SAID } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
 import { type ErrorRepliesOptions, REPLIES } from './errors.ts';
@@ -11,10 +12,20 @@ import type { OnRefused } from './refusal.ts';
 /** 1 to 128 characters that are safe in a field and in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 
-export interface AccessLogOptions {
+/** What the lines for people need not repeat: it is in the message. */
+const SAID_OF_REQUEST = new Set(['method', 'service', 'status', 'seconds', 'replica']);
+const SAID_OF_TOKEN = new Set([...SAID_OF_REQUEST, 'code']);
+const SAID_OF_REFUSAL = new Set(['status']);
+
+export interface LogOptions {
   readonly port: Port;
   readonly metrics: Metrics;
   readonly logger: Logger;
+}
+
+export interface AccessLogOptions extends LogOptions {
+  readonly settings: Pick<Settings, 'accessLogSample' | 'accessLogSlowMs'>;
+  readonly random: () => number;
 }
 
 /** Counts each request of one port and writes its access line. */
@@ -22,7 +33,15 @@ export function accessLog({
   port,
   metrics,
   logger,
+  settings: { accessLogSample, accessLogSlowMs },
+  random,
 }: AccessLogOptions): Pick<ObserveOptions, 'onCompleted' | 'keepsRequestId'> {
+  // The internal port's lines are the audit trail of who called whom.
+  const share = port === 'internal' ? 1 : accessLogSample;
+  const isSlow = (seconds: number) => seconds * 1000 >= accessLogSlowMs;
+  const isWritten = (completed: Completed) =>
+    share === 1 || isFailed(completed) || isSlow(completed.seconds) || random() < share;
+
   return {
     // Users do not name requests; a service that calls another passes the name on.
     keepsRequestId: (requestId) => port === 'internal' && REQUEST_ID.test(requestId),
@@ -31,13 +50,14 @@ export function accessLog({
       const { service } = exchange;
       const origin = status === 0 ? 'none' : exchange.origin;
       metrics.requestCompleted({ service, method, status, port, origin, seconds });
-      if (logger.isInfoEnabled()) logger.info(accessLine(completed), accessDetails(completed, port));
+      if (!logger.isInfoEnabled() || !isWritten(completed)) return;
+      logger.info(accessLine(completed), accessDetails(completed, port));
     },
   };
 }
 
 /** Counts the replies the gateway makes itself, and logs an error that nobody foresaw. */
-export function errorLog({ port, metrics, logger }: AccessLogOptions): ErrorRepliesOptions {
+export function errorLog({ port, metrics, logger }: LogOptions): ErrorRepliesOptions {
   return {
     hasCache: port === 'external',
     onReply: (code: string, res: Response) => metrics.errors.count(exchangeOf(res).service, code, port),
@@ -49,13 +69,18 @@ export function errorLog({ port, metrics, logger }: AccessLogOptions): ErrorRepl
 }
 
 /** Counts and logs what was refused before it became a request. */
-export function refusalLog({ port, metrics, logger }: AccessLogOptions): OnRefused {
+export function refusalLog({ port, metrics, logger }: LogOptions): OnRefused {
   return (code, requestId) => {
     const { status } = REPLIES[code];
     metrics.requests.count('none', 'OTHER', String(status), port, 'gateway');
     metrics.errors.count('none', code, port);
-    logger.info(`Not a request: ${status}`, { requestId, port, status, code });
+    logger.info(`Not a request: ${status}`, { requestId, port, status, code, [SAID]: SAID_OF_REFUSAL });
   };
+}
+
+/** The answer says so, or was cut before its end. */
+function isFailed({ status, exchange }: Completed): boolean {
+  return status >= 500 || (status < 400 && exchange.failure !== undefined);
 }
 
 /** Path only: a query may hold what must not be in a log. */
@@ -68,18 +93,30 @@ function accessLine({ method, target, status, seconds, exchange }: Completed): s
 
 /** What a machine reads of the same request; `undefined` leaves a detail out. */
 function accessDetails({ method, status, seconds, exchange }: Completed, port: Port) {
+  const { laps } = exchange;
   return {
     requestId: exchange.requestId,
+    traceId: exchange.trace?.traceId,
     port,
     service: exchange.service,
     method,
     status,
-    seconds: Number(seconds.toFixed(4)),
+    seconds: Math.round(seconds * 10_000) / 10_000,
+    permitMs: rounded(laps?.permit),
+    authMs: rounded(laps?.auth),
+    cacheMs: rounded(laps?.cache),
+    upstreamMs: rounded(laps?.upstream),
     replica: exchange.attempt?.target.id,
     subject: exchange.identity?.subject,
     cache: exchange.cacheVerdict,
     code: exchange.errorCode,
     // Of what clients do wrong the code says enough.
     cause: status >= 400 && status < 500 ? undefined : exchange.failure?.message,
+    [SAID]: exchange.errorCode?.startsWith('token_') ? SAID_OF_TOKEN : SAID_OF_REQUEST,
   };
+}
+
+/** Hundredths of a millisecond are enough; what did not happen is left out. */
+function rounded(ms = Number.NaN): number | undefined {
+  return Number.isNaN(ms) ? undefined : Math.round(ms * 100) / 100;
 }

@@ -1,5 +1,10 @@
 import express, { type Express, type RequestHandler } from 'express';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
+import type { Lap } from '../lib/exchange/laps.ts';
 import { observe } from '../lib/metrics/middleware.ts';
+import { serverTiming } from '../lib/metrics/serverTiming.ts';
+import { peerAddress } from '../lib/proxy/forwarded.ts';
+import { trace } from '../lib/tracing/middleware.ts';
 import { accessLog, errorLog } from './accessLog.ts';
 import { adminRoutes } from './admin.ts';
 import { compose } from './compose.ts';
@@ -57,6 +62,11 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('query parser');
   app.use(wellKnown(parts));
   app.use(observe({ ...accessLog({ port, ...parts }), clock: parts.clock }));
+  // Users do not say which trace they are part of; services and trusted proxies do.
+  app.use(
+    trace({ trusts: (req) => port === 'internal' || parts.trustsPeer(peerAddress(req)), spans: parts.spans }),
+  );
+  if (parts.settings.serverTiming) app.use(serverTiming());
   if (port === 'internal') app.use(adminRoutes(parts));
   app.use(
     createRouter({
@@ -74,7 +84,24 @@ function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>):
   const handlers: RequestHandler[] = [];
   for (const stage of chain.toReversed()) {
     const handler = stage({ ...context, rest: compose([...handlers]) });
-    if (handler) handlers.unshift(handler);
+    if (handler) handlers.unshift(timed(stage, handler));
   }
   return handlers;
+}
+
+/** The stages that begin a lap of the request's time. A stage that is not here goes on in the lap before. */
+const LAPS: ReadonlyMap<Stage, Lap> = new Map([
+  [admit, 'permit'],
+  [authenticate, 'auth'],
+  [cache, 'cache'],
+  [failover, 'upstream'],
+]);
+
+function timed(stage: Stage, handler: RequestHandler): RequestHandler {
+  const lap = LAPS.get(stage);
+  if (!lap) return handler;
+  return function timedStage(req, res, next) {
+    exchangeOf(res).laps?.begin(lap);
+    return handler(req, res, next);
+  };
 }

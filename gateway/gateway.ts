@@ -1,3 +1,4 @@
+import { SAID } from '../lib/logging/logger.ts';
 import { acceptQueueAdvice } from './acceptQueue.ts';
 import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
@@ -6,6 +7,9 @@ import { createParts, type Parts, type PartsOptions } from './parts.ts';
 import type { Port } from './port.ts';
 import { GatewayServer } from './server.ts';
 import { overTls } from './tls.ts';
+
+/** How long the last spans may take to leave. */
+const SPANS_FLUSH_MS = 2_000;
 
 /** Both ports and everything behind them. */
 export class Gateway {
@@ -47,6 +51,7 @@ export class Gateway {
     logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
       externalPort,
       internalPort,
+      [SAID]: new Set(['externalPort', 'internalPort']),
     });
     return { externalPort, internalPort };
   }
@@ -58,7 +63,7 @@ export class Gateway {
   }
 
   async #drain(): Promise<void> {
-    const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys } =
+    const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys, spans } =
       this.parts;
     readiness.drain();
     logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
@@ -74,6 +79,7 @@ export class Gateway {
     await Promise.all([this.#external.drain(signals), this.#internal.drain(signals)]);
     cancelGrace();
     cancel();
+    await spans?.close(SPANS_FLUSH_MS);
     await registry.stop();
     for (const { replicas, watchdog } of services) {
       replicas.dispose();

@@ -1,9 +1,12 @@
 import { loadSettings, type Settings } from '../config/config.ts';
 import { readEnvironment } from '../config/environment.ts';
+import { levelSwitch } from '../lib/logging/levelSwitch.ts';
 import { createLogger, type Logger } from '../lib/logging/logger.ts';
 import { Gateway } from './gateway.ts';
 import { spentBuffers } from './spentBuffers.ts';
 
+/** What draining may take beyond its time when nobody knows what still works. */
+const GRACE_MS = 5_000;
 const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
 
 try {
@@ -19,16 +22,34 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const stop = new AbortController();
   // Not once: a terminal and npm may both pass a Ctrl-C on, and the second must not cut the draining short.
   for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
+  process.on('SIGUSR2', levelSwitch(logger));
+  let gateway: Gateway | undefined;
+  onUncaught(logger, () => {
+    gateway?.parts.metrics.uncaughtErrors.count();
+    stop.abort();
+    setTimeout(() => process.exit(), settings.drainTimeoutMs + GRACE_MS).unref();
+  });
   const creating = Gateway.create({ settings, logger, onContent: spentBuffers() });
-  const gateway = await Promise.race([creating, aborted(stop.signal)]);
-  if (!gateway) process.exit(0);
-  aborted(stop.signal).then(() => leave(gateway));
+  gateway = (await Promise.race([creating, aborted(stop.signal)])) ?? process.exit();
+  const running = gateway;
+  aborted(stop.signal).then(() => leave(running));
   try {
     await gateway.start();
   } catch (error) {
     await gateway.stop();
     throw error;
   }
+}
+
+/** An error that nobody caught leaves a process that nobody understands: it says why, and ends with 1. */
+function onUncaught(logger: Logger, end: () => void): void {
+  // Node brings promises that nobody handles here as well.
+  process.on('uncaughtException', (thrown, kind) => {
+    const error = Error.isError(thrown) ? thrown : new Error(String(thrown));
+    logger.error(`Ending because of an error that nobody caught (${kind})`, { error });
+    process.exitCode = 1;
+    end();
+  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -39,7 +60,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 async function leave(gateway: Gateway): Promise<void> {
   try {
     await gateway.stop();
-    process.exit(0);
+    process.exit();
   } catch (error) {
     gateway.parts.logger.error('Stopping failed', { error });
     process.exit(1);

@@ -16,6 +16,7 @@ import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
 import type { Stores } from '../lib/store/store.ts';
 import type { Certificate } from '../lib/tls/certificate.ts';
+import type { Spans } from '../lib/tracing/spans.ts';
 import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
@@ -25,6 +26,7 @@ import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas, watchdog } from './serviceReplicas.ts';
+import { createSpans } from './spans.ts';
 import { storeErrorLog, storeStateLog } from './storeLog.ts';
 import { openCertificate } from './tls.ts';
 import { VERSION } from './version.ts';
@@ -42,6 +44,7 @@ export interface ServiceParts {
 export interface Parts {
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly stores: Stores;
@@ -65,6 +68,8 @@ export interface Parts {
   /** Told the size of each piece of content that passes. */
   readonly onContent: (bytes: number) => void;
   readonly logStoreError: (error: Error) => void;
+  /** Records requests for OpenTelemetry, where that is wanted. */
+  readonly spans: Spans | undefined;
 }
 
 export interface PartsOptions {
@@ -132,6 +137,7 @@ export async function createParts({
   return {
     settings,
     clock,
+    random,
     logger,
     metrics,
     stores,
@@ -148,6 +154,7 @@ export async function createParts({
     trustsPeer: trusts(settings.trustedProxies),
     onContent,
     logStoreError,
+    spans: await createSpans({ settings, metrics, logger, clock }),
   };
 }
 

@@ -119,7 +119,7 @@ export const failover: Stage = ({ parts: { metrics, logger }, service, rest }) =
   });
 
 export const balance: Stage = ({ parts, service: { settings, replicas, watchdog } }) => {
-  const { metrics, logger, registry } = parts;
+  const { metrics, logger, registry, spans } = parts;
   return balanceLoad({
     pool: replicas.pool,
     allSuspended: (suspended) => {
@@ -128,7 +128,8 @@ export const balance: Stage = ({ parts, service: { settings, replicas, watchdog 
       metrics.breakerRejected.count(settings.path);
       return new CircuitOpenError(retryAfterMs);
     },
-    onSelected: (replica, attempt) => {
+    onSelected: (replica, attempt, res) => {
+      spans?.attempt(attempt, res);
       metrics.lbRequests.count(settings.path, replica.id);
       if (replica.listed) registry.increment(replica.id);
       watchdog.watch(replica, attempt);

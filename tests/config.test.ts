@@ -63,6 +63,10 @@ describe('defaults', () => {
       serviceDiscoveryDeregister: '/deregister?service_id={id}',
       logLevel: 'info',
       logFormat: 'auto',
+      accessLogSample: 1,
+      accessLogSlowMs: 1000,
+      serverTiming: false,
+      otlpEndpoint: undefined,
     });
   });
 

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from '@jest/globals';
-import { createLogger, type Logger, type LoggerOptions } from '../lib/logging/logger.ts';
+import { createLogger, type Logger, type LoggerOptions, SAID } from '../lib/logging/logger.ts';
 
 /** What a logger writes when `log` has run. */
 async function written(
@@ -101,6 +101,18 @@ describe('readable lines', () => {
       logger.info('Request', { requestId: 'r-1', status: 200, tags: ['a'], replica: undefined }),
     );
     expect(line).toMatch(/^\d\d:\d\d:\d\d\.\d{3} info Request requestId=r-1 status=200 tags=\[ 'a' \]\n$/);
+  });
+
+  it('do not repeat what the message says already', async () => {
+    const log = (logger: Logger) =>
+      logger.info('GET /x 200', {
+        method: 'GET',
+        status: 200,
+        port: 'internal',
+        [SAID]: new Set(['method', 'status']),
+      });
+    expect(await pretty(log)).toMatch(/ info GET \/x 200 port=internal\n$/);
+    expect(await jsonLine(log)).toMatchObject({ method: 'GET', status: 200, port: 'internal' });
   });
 
   it('survive details that JSON does not know', async () => {

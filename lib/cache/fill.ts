@@ -83,6 +83,8 @@ export class Fill implements AnswerSink {
     this.#detached = detach(visit.req, visit.res, conditions, this);
     this.#exchange = inherited(visit.exchange, exchangeOf(this.#detached.res));
     if (!inBackground) {
+      // What nobody waits for is not part of the request's time.
+      this.#exchange.laps = visit.exchange.laps;
       const onDrain = () => void this.#detached.res.emit('drain');
       this.#reader = new Reader({ visit, reason, now: () => clock.now(), onDrain });
     }
@@ -296,6 +298,6 @@ function isFault(error: unknown): boolean {
 
 /** The fill speaks for whoever began it. */
 function inherited(from: Exchange, to: Exchange): Exchange {
-  const { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs } = from;
-  return Object.assign(to, { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs });
+  const { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs, trace } = from;
+  return Object.assign(to, { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs, trace });
 }

@@ -1,3 +1,5 @@
+import type { TraceContext } from '../tracing/traceContext.ts';
+
 /** Where one replica listens and how it is called in logs, metrics and the registry. */
 export interface Target {
   readonly id: string;
@@ -27,6 +29,8 @@ export class Attempt {
   readonly repeatable: boolean;
   /** Whether any byte of the request may have reached the replica. */
   sent = false;
+  /** What the replica is told of the trace, when this try has a span of its own. Written by its recorder. */
+  trace: TraceContext | undefined;
   #answered = false;
   #ended = false;
   #onUnanswered: (error: Error) => void = () => {};

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { NextFunction, Response } from 'express';
+import type { TraceContext } from '../tracing/traceContext.ts';
 import type { Attempt } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
+import type { Laps } from './laps.ts';
 
 /** Who the verified token says is calling. Absent on the internal port and on public paths. */
 export interface Identity {
@@ -40,6 +42,10 @@ export class Exchange {
   origin: 'gateway' | 'upstream' = 'upstream';
   /** Why nobody may serve this request; the connection ends with its reply. Written by the server. */
   refusal: Error | undefined;
+  /** Where its time goes. Written by observe; whoever takes part of the time begins a lap. */
+  laps: Laps | undefined;
+  /** Its place in a distributed trace. Written by trace. */
+  trace: TraceContext | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */

@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { Attempt } from '../exchange/attempt.ts';
 import { isRepeatable } from '../exchange/content.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
@@ -11,7 +11,7 @@ export interface BalanceOptions {
   readonly pool: ReplicaPool;
   /** The error when healthy replicas exist but all of them are suspended. Default: `NoHealthyReplicaError`. */
   readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]]) => Error;
-  readonly onSelected?: (replica: Replica, attempt: Attempt) => void;
+  readonly onSelected?: (replica: Replica, attempt: Attempt, res: Response) => void;
 }
 
 /**
@@ -33,14 +33,14 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     const replica = pool.take(exchange.attempt?.target as Replica | undefined);
     if (!replica) return next(refusal());
     const attempt = new Attempt(replica, { repeatable: isRepeatable(req) });
-    attempt.watch({ ended: () => pool.release(replica) });
+    attempt.watch({ answered: () => exchange.laps?.begin('answer'), ended: () => pool.release(replica) });
     exchange.attempt = attempt;
     // Whatever becomes of the request further on, the replica is free once the exchange is over; an upgraded
     // connection keeps it busy for longer.
     res.once('close', () => {
       if (!exchange.upgraded) attempt.end({ kind: 'abandoned' });
     });
-    onSelected(replica, attempt);
+    onSelected(replica, attempt, res);
     next();
   };
 }

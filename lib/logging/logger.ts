@@ -5,6 +5,9 @@ import { LineTransport, MESSAGE } from './lineTransport.ts';
 /** Causes of causes that are written out: an error may be its own. */
 const MAX_CAUSES = 8;
 
+/** The detail that names those which the message says already: lines for people leave these out. */
+export const SAID = Symbol.for('said');
+
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export type LogFormat = 'json' | 'pretty';
 export type Logger = winston.Logger;
@@ -72,8 +75,9 @@ function readableLines(colours: boolean): winston.Logform.Format {
     errors({ stack: true, cause: true }),
     timestamp({ format: 'HH:mm:ss.SSS' }),
     colours ? colorize({ level: true }) : uncolorize(),
-    printf(({ timestamp: at, level, message, ...rest }) => {
-      const details = Object.entries(rest).filter(([, value]) => value !== undefined);
+    printf(({ timestamp: at, level, message, [SAID]: said, ...rest }) => {
+      const isSaid = said instanceof Set ? (name: string) => said.has(name) : () => false;
+      const details = Object.entries(rest).filter(([name, value]) => value !== undefined && !isSaid(name));
       return `${at} ${level} ${message}${details.map(([name, value]) => ` ${name}=${readable(value)}`).join('')}`;
     }),
   );

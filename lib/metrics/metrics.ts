@@ -173,6 +173,16 @@ export class Metrics extends CappedMetrics {
     [],
     'Connections of which no TLS connection came.',
   );
+  readonly spanExportErrors = this.counter(
+    'gateway_span_export_errors_total',
+    [],
+    'Batches of spans that the OpenTelemetry collector did not take.',
+  );
+  readonly uncaughtErrors = this.counter(
+    'gateway_uncaught_errors_total',
+    [],
+    'Errors that nobody caught: after the first the gateway drains and ends.',
+  );
   readonly #durations = this.histogram({
     name: 'gateway_request_duration_seconds',
     help: 'Time from the arrival of a request to the end of its answer.',

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
+import { Laps } from '../exchange/laps.ts';
 import { listener } from '../exchange/listener.ts';
 
 /** One request, after its answer is over. */
@@ -27,8 +28,9 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
   const onCompleted = listener(options.onCompleted);
 
   return function observeMiddleware(req, res, next) {
-    const startedAtMs = clock.ticks();
     const exchange = exchangeOf(res);
+    const laps = new Laps(clock);
+    exchange.laps = laps;
     const given = req.headers['x-request-id'];
     if (typeof given === 'string' && keepsRequestId(given)) exchange.requestId = given;
     res.setHeader('X-Request-Id', exchange.requestId);
@@ -37,7 +39,7 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
         method: req.method,
         target: req.originalUrl,
         status: res.headersSent || exchange.upgraded ? res.statusCode : 0,
-        seconds: (clock.ticks() - startedAtMs) / 1000,
+        seconds: laps.read() / 1000,
         exchange,
       });
     });

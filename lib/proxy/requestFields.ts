@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange } from '../exchange/exchange.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
+import { traceparentOf } from '../tracing/traceContext.ts';
 import { AmbiguousRequestError } from './errors.ts';
 import { forwardedFields, type TrustsPeer } from './forwarded.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
@@ -36,7 +37,7 @@ export function requestFields(
     const lower = name.toLowerCase();
     if (lower === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
     if (lower === 'transfer-encoding') assertPlainChunks(rawHeaders[i + 1] as string);
-    if (isHopByHop(lower) || dropped.has(lower) || isOwned(lower, ownsIdentity)) continue;
+    if (isHopByHop(lower) || dropped.has(lower) || isReplaced(lower, exchange, ownsIdentity)) continue;
     const value = rawHeaders[i + 1] as string;
     fields.push(name, lower === 'max-forwards' ? oneLess(req, value) : value);
   }
@@ -44,6 +45,12 @@ export function requestFields(
   if (ownsIdentity) addSubprotocols(fields, req);
   addOwnFields(fields, exchange, nowMs);
   return fields.concat(forwardedFields(req, trustsPeer));
+}
+
+/** Whether the gateway says it in its own words. */
+function isReplaced(lower: string, { trace }: Exchange, ownsIdentity: boolean): boolean {
+  if (trace && (lower === 'traceparent' || lower === 'tracestate')) return true;
+  return isOwned(lower, ownsIdentity);
 }
 
 /** `Max-Forwards` counts intermediaries for these methods alone (RFC 9110 section 7.6.2). */
@@ -69,6 +76,11 @@ function addOwnFields(fields: string[], exchange: Exchange, nowMs: number): void
   if (exchange.prefix) fields.push('X-Forwarded-Prefix', exchange.prefix);
   if (exchange.deadlineAtMs !== undefined) {
     fields.push('X-Request-Timeout-Ms', String(Math.max(1, Math.round(exchange.deadlineAtMs - nowMs))));
+  }
+  const trace = exchange.attempt?.trace ?? exchange.trace;
+  if (trace) {
+    fields.push('traceparent', traceparentOf(trace));
+    if (trace.state) fields.push('tracestate', trace.state);
   }
   if (exchange.identity) {
     fields.push(

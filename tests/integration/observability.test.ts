@@ -92,6 +92,7 @@ describe('the access line', () => {
         /^GET \/budgeting\/api\/x 200 in \d+\.\d ms \(Load balancer selected http:\/\/127\.0\.0\.1:\d+\)$/,
       ),
       requestId: answer.headers.get('X-Request-Id'),
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       port: 'external',
       service: '/budgeting',
       method: 'GET',
@@ -100,6 +101,10 @@ describe('the access line', () => {
       replica: upstream.url.host,
       subject: 'ann',
       cache: 'miss',
+      permitMs: expect.any(Number),
+      authMs: expect.any(Number),
+      cacheMs: expect.any(Number),
+      upstreamMs: expect.any(Number),
     });
   });
 

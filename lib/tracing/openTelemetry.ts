@@ -1,0 +1,193 @@
+import {
+  type Context,
+  createTraceState,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+} from '@opentelemetry/resources';
+import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
+import {
+  ATTR_ERROR_TYPE,
+  ATTR_HTTP_REQUEST_METHOD,
+  ATTR_HTTP_REQUEST_METHOD_ORIGINAL,
+  ATTR_HTTP_RESPONSE_STATUS_CODE,
+  ATTR_HTTP_ROUTE,
+  ATTR_NETWORK_PEER_ADDRESS,
+  ATTR_NETWORK_PROTOCOL_VERSION,
+  ATTR_SERVER_ADDRESS,
+  ATTR_SERVER_PORT,
+  ATTR_SERVICE_NAME,
+  ATTR_SERVICE_VERSION,
+  ATTR_URL_FULL,
+  ATTR_URL_PATH,
+  ATTR_URL_SCHEME,
+  ATTR_USER_AGENT_ORIGINAL,
+} from '@opentelemetry/semantic-conventions';
+import type { Request, Response } from 'express';
+import type { Clock } from '../clock/clock.ts';
+import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
+import { pathOf } from '../exchange/path.ts';
+import type { Spans } from './spans.ts';
+import type { TraceContext } from './traceContext.ts';
+
+/** The methods that span names and attributes may have: others are a client's own words. */
+const METHODS: ReadonlySet<string> = new Set(
+  'GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT'.split(' '),
+);
+
+export interface OpenTelemetryOptions {
+  /** The collector's address; spans go to `/v1/traces` below it. */
+  readonly endpoint: string;
+  readonly serviceName: string;
+  readonly version: string;
+  readonly clock: Clock;
+  /** The collector did not take a batch. Its spans are lost. */
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * Spans by OpenTelemetry's SDK, to a collector by OTLP over HTTP. They are sent in the background from a bounded queue:
+ * a collector that is slow or away costs spans, never a request. `OTEL_EXPORTER_OTLP_HEADERS`,
+ * `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` are read by the SDK itself.
+ *
+ * Spans hold paths, never queries, fields, tokens or subjects.
+ */
+export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
+  const { endpoint, serviceName, version, clock, onError } = options;
+  const exporter = watched(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }), onError);
+  const provider = new TracerProvider({
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ [ATTR_SERVICE_NAME]: serviceName, [ATTR_SERVICE_VERSION]: version }))
+      .merge(detectResources({ detectors: [envDetector] })),
+    spanProcessors: [new BatchSpanProcessor({ exporter })],
+  });
+  const tracer = provider.getTracer('faf-cab-gateway', version);
+
+  return {
+    begin(req, res, given) {
+      const exchange = exchangeOf(res);
+      const parent = given ? contextOf(given) : ROOT_CONTEXT;
+      const attributes = requestAttributes(req);
+      const span = tracer.startSpan(knownMethod(req.method), { kind: SpanKind.SERVER, attributes }, parent);
+      exchange.trace = traceOf(span, given);
+      res.once('close', () => endRequest(span, res, exchange));
+    },
+
+    attempt(attempt, res) {
+      const exchange = exchangeOf(res);
+      if (!exchange.trace) return;
+      const { url } = attempt.target;
+      const method = knownMethod(res.req.method);
+      const attributes = {
+        [ATTR_HTTP_REQUEST_METHOD]: method,
+        [ATTR_SERVER_ADDRESS]: url.hostname,
+        [ATTR_SERVER_PORT]: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+        [ATTR_URL_FULL]: url.origin + pathOf(exchange.upstreamTarget || res.req.url),
+        'gateway.replica': attempt.target.id,
+      };
+      const span = tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, contextOf(exchange.trace));
+      attempt.trace = traceOf(span, exchange.trace);
+      attempt.watch({
+        answered: (status) => tellStatus(span, status, status >= 400),
+        ended: (outcome) => {
+          if (outcome.kind === 'failed') tellError(span, errorType(outcome.error));
+          span.end();
+        },
+      });
+    },
+
+    async close(deadlineMs) {
+      const { promise: outOfTime, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.after(deadlineMs, resolve);
+      // What could not be sent the exporter has told of.
+      await Promise.race([provider.shutdown().catch(() => {}), outOfTime]);
+      cancel();
+    },
+  };
+}
+
+/** Tells of each batch that was lost; the SDK itself keeps it to itself. */
+function watched(exporter: SpanExporter, onError: (error: Error) => void): SpanExporter {
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, (result) => {
+        if (result.error) onError(result.error);
+        done(result);
+      }),
+    shutdown: () => exporter.shutdown(),
+    forceFlush: async () => exporter.forceFlush?.(),
+  };
+}
+
+function contextOf({ traceId, parentId, flags, state }: TraceContext): Context {
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId,
+    spanId: parentId,
+    traceFlags: flags,
+    isRemote: true,
+    ...(state ? { traceState: createTraceState(state) } : {}),
+  });
+}
+
+/** What a service is told that is called from `span`. */
+function traceOf(span: Span, parent: TraceContext | undefined): TraceContext {
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  return { traceId, parentId: spanId, flags: traceFlags, state: parent?.state ?? '' };
+}
+
+function requestAttributes(req: Request) {
+  const { method, headers, httpVersion, socket } = req;
+  return {
+    [ATTR_HTTP_REQUEST_METHOD]: knownMethod(method),
+    [ATTR_HTTP_REQUEST_METHOD_ORIGINAL]: METHODS.has(method) ? undefined : method,
+    [ATTR_URL_PATH]: pathOf(req.originalUrl),
+    [ATTR_URL_SCHEME]: 'encrypted' in socket ? 'https' : 'http',
+    [ATTR_SERVER_ADDRESS]: headers.host,
+    [ATTR_NETWORK_PEER_ADDRESS]: socket.remoteAddress,
+    [ATTR_NETWORK_PROTOCOL_VERSION]: httpVersion,
+    [ATTR_USER_AGENT_ORIGINAL]: headers['user-agent'],
+  };
+}
+
+function knownMethod(method: string): string {
+  return METHODS.has(method) ? method : '_OTHER';
+}
+
+function endRequest(span: Span, res: Response, exchange: Exchange): void {
+  const { service, requestId, cacheVerdict, errorCode, failure } = exchange;
+  if (service !== 'none') {
+    span.updateName(`${knownMethod(res.req.method)} ${service}`);
+    span.setAttribute(ATTR_HTTP_ROUTE, service);
+  }
+  span.setAttribute('gateway.request_id', requestId);
+  if (cacheVerdict) span.setAttribute('gateway.cache', cacheVerdict);
+  // A client that left first was told no status.
+  if (res.headersSent || exchange.upgraded) tellStatus(span, res.statusCode, res.statusCode >= 500);
+  // The head was sent, and the rest was not.
+  const wasCut = failure !== undefined && res.statusCode < 400;
+  if (errorCode && (wasCut || res.statusCode >= 500)) tellError(span, errorCode);
+  span.end();
+}
+
+function tellStatus(span: Span, status: number, isError: boolean): void {
+  span.setAttribute(ATTR_HTTP_RESPONSE_STATUS_CODE, status);
+  if (isError) tellError(span, String(status));
+}
+
+function tellError(span: Span, type: string): void {
+  span.setAttribute(ATTR_ERROR_TYPE, type);
+  span.setStatus({ code: SpanStatusCode.ERROR });
+}
+
+function errorType(error: Error): string {
+  return 'code' in error ? String(error.code) : error.name;
+}

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+
+/** Where a request stands in a distributed trace (W3C Trace Context). */
+export interface TraceContext {
+  /** 32 hexadecimal digits that name the whole trace. */
+  readonly traceId: string;
+  /** 16 hexadecimal digits: the span that whoever gets this is called from. */
+  readonly parentId: string;
+  /** Bit 0: its sender may have recorded it. */
+  readonly flags: number;
+  /** `tracestate`, the other systems' own words, passed on as it came; '' for none. */
+  readonly state: string;
+}
+
+/** Sampled, and (level 2) with a random id. */
+const FRESH_FLAGS = 0x03;
+const KNOWN_FLAGS = 0x03;
+const MAX_STATE_MEMBERS = 32;
+
+// version "-" trace-id "-" parent-id "-" flags; a later version may have more behind (section 3.2.4).
+const TRACEPARENT =
+  /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const STATE_MEMBER =
+  /^(?:[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])?$/;
+
+/** The trace that a request says it is part of; `undefined` when it says nothing that can be read. */
+export function readTrace(traceparent: unknown, tracestate: unknown): TraceContext | undefined {
+  const match = typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent) : null;
+  if (!match) return undefined;
+  const [, version, traceId = '', parentId = '', flags = '', more] = match;
+  if (version === '00' && more !== undefined) return undefined;
+  return { traceId, parentId, flags: Number.parseInt(flags, 16) & KNOWN_FLAGS, state: stateOf(tracestate) };
+}
+
+/** A trace of its own. */
+export function beginTrace(): TraceContext {
+  return { traceId: withoutHyphens(randomUUID()), parentId: spanId(), flags: FRESH_FLAGS, state: '' };
+}
+
+/** The value of `traceparent`. */
+export function traceparentOf({ traceId, parentId, flags }: TraceContext): string {
+  return `00-${traceId}-${parentId}-0${flags}`;
+}
+
+/** As it came, or nothing when any of it cannot be read (section 3.3). */
+function stateOf(tracestate: unknown): string {
+  if (typeof tracestate !== 'string') return '';
+  const members = tracestate.split(',').map((member) => member.trim());
+  const isValid = members.length <= MAX_STATE_MEMBERS && members.every((member) => STATE_MEMBER.test(member));
+  return isValid ? tracestate : '';
+}
+
+/** 64 random bits of the 122 in a UUID, which Node makes from a pool. */
+function spanId(): string {
+  const uuid = randomUUID();
+  return uuid.slice(0, 8) + uuid.slice(28);
+}
+
+function withoutHyphens(uuid: string): string {
+  return uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);
+}
