@@ -183,6 +183,8 @@ describe('Metrics', () => {
       'counter gateway_rate_limited_total',
       'counter gateway_rate_limit_errors_total',
       'counter gateway_tls_handshake_failures_total',
+      'counter gateway_span_export_errors_total',
+      'counter gateway_uncaught_errors_total',
       'histogram gateway_request_duration_seconds',
       'gauge gateway_lb_instance_load',
       'gauge gateway_lb_instance_in_flight',
