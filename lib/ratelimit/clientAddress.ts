@@ -11,15 +11,18 @@ const MAPPED_IPV4 = '::ffff:';
  * @param trusts whether the peer at an address is believed
  */
 export function clientAddress(trusts: (address: string) => boolean): (req: IncomingMessage) => string {
-  return (req) => household(proxyaddr(req, trusts));
+  return (req) => {
+    const { remoteAddress = '' } = req.socket;
+    // What a peer says that is not trusted is not even read.
+    return household(trusts(remoteAddress) ? proxyaddr(req, trusts) : remoteAddress);
+  };
 }
 
 /**
  * An IPv4 address as it is; of an IPv6 address its /64, since every customer of a provider has at least that many to
  * call from. What is no address, with or without a port, is `unknown`.
  */
-export function household(text: string | undefined): string {
-  if (text === undefined) return 'unknown';
+export function household(text: string): string {
   if (isIPv4(text)) return text;
   const address = SocketAddress.parse(isIPv6(text) ? `[${text}]` : text)?.address;
   if (address === undefined) return 'unknown';
