@@ -123,7 +123,7 @@ it('ten dripping uploads to login do not keep others from it', async () => {
   await eventually('all permits', async () => (await test.metric('gateway_concurrent_requests')) === 10);
   await eventually('login is there again', async () => {
     for (const client of clients) if (client.ending === undefined) client.send('x');
-    return (await sendRaw(test.external, login('Content-Length: 2') + '{}')).status === 200;
+    return (await sendRaw(test.external, `${login('Content-Length: 2')}{}`)).status === 200;
   });
   for (const client of clients) client[Symbol.dispose]();
 });
