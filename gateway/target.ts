@@ -7,10 +7,10 @@ const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 
 /**
- * Encodings that mean something else to everybody: control characters, the backslash, what is no percent-encoding, and
- * overlong UTF-8 (RFC 3629 section 3), in which a dot or slash may hide.
+ * Encodings that mean something else to everybody: control characters, the backslash, what only IIS takes for an
+ * encoding, and overlong UTF-8 (RFC 3629 section 3), in which a dot or slash may hide.
  */
-const UNREADABLE = /%(?:[01][0-9a-f]|7f|5c|c[01]%[89ab]|e0%[89]|f0%8|(?![0-9a-f]{2}))/i;
+const UNREADABLE = /%(?:[01][0-9a-f]|7f|5c|c[01]%[89ab]|e0%[89]|f0%8|u[0-9a-f])/i;
 
 /** A request target taken apart at its first segment. */
 export interface ParsedTarget {
@@ -31,7 +31,7 @@ export function parseTarget(target: string, mount: string): ParsedTarget | undef
 
 /**
  * Whether two parties could read the path as two different ones: dot segments in any encoding, backslashes,
- * control characters, a fragment, broken or overlong encodings. `//` and `%2F` are left alone: the service is chosen by the raw first segment.
+ * control characters, a fragment, overlong encodings. `//` and `%2F` are left alone: the service is chosen by the raw first segment.
  */
 export function isAmbiguous(target: string): boolean {
   const path = pathOf(target);

@@ -52,7 +52,7 @@ export interface TestGateway extends AsyncDisposable {
   readonly logLines: () => Record<string, unknown>[];
   /** The metric's value for these labels, summed over all others; 0 when there is no such series. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
-  /** Stops the gateway; a manual clock is moved on for those that are cut. Fails when a log line holds a secret. */
+  /** Stops the gateway; a manual clock is moved on for those that are cut. Fails when a log line or metric holds a secret. */
   stop(): Promise<void>;
 }
 
@@ -67,11 +67,12 @@ export async function startGateway(options: Readonly<TestGatewayOptions>): Promi
   const { externalPort, internalPort } = await gateway.start();
 
   async function stop(): Promise<void> {
+    assertNothingLeaked(await gateway.parts.metrics.registry.metrics(), 'a metric');
     const stopped = gateway.stop();
     if (clock instanceof ManualClock) clock.advance(settings.drainTimeoutMs);
     await stopped;
     rmSync(directory, { recursive: true, force: true });
-    assertNothingLeaked(log.text);
+    assertNothingLeaked(log.text, 'a log line');
   }
 
   return {
@@ -146,9 +147,9 @@ function originOf(place: Origin): string {
 /** Everything that no log line may hold. */
 const secrets = new Set([TEST_SECRET, NEVER_LOGGED]);
 
-function assertNothingLeaked(log: string): void {
-  const leaked = [...secrets].filter((secret) => log.includes(secret));
-  if (leaked.length > 0) throw new Error(`a log line holds ${leaked.join(', ')}:\n${log}`);
+function assertNothingLeaked(text: string, where: string): void {
+  const leaked = [...secrets].filter((secret) => text.includes(secret));
+  if (leaked.length > 0) throw new Error(`${where} holds ${leaked.join(', ')}:\n${text}`);
 }
 
 class CapturedLog {
