@@ -22,6 +22,7 @@ export interface GatewayProcess extends AsyncDisposable {
   readonly external: string;
   readonly internal: string;
   readonly pid: number;
+  readonly child: ChildProcess;
   /** The URL by which clients of that port reach `path`, which begins with the service's. */
   url(port: Port, path: string): string;
   /** Resident memory now. */
@@ -35,12 +36,15 @@ export interface GatewayProcess extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-export type GatewayProcessOptions = Pick<TestGatewayOptions, 'services' | 'env'>;
+export interface GatewayProcessOptions extends Pick<TestGatewayOptions, 'services' | 'env'> {
+  /** Further flags for Node. */
+  readonly execArgv?: readonly string[];
+}
 
 /** Starts a gateway on free ports and resolves once it listens. It dies with this process. */
 export async function startGatewayProcess(options: Readonly<GatewayProcessOptions>): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-process-'));
-  const child = forkGateway(gatewayEnvironment(options, directory), directory);
+  const child = forkGateway(gatewayEnvironment(options, directory), directory, options.execArgv);
   const exited = once(child, 'exit');
   const { externalPort, internalPort } = await portsOf(child);
   const origins = {
@@ -60,6 +64,7 @@ export async function startGatewayProcess(options: Readonly<GatewayProcessOption
   return {
     ...origins,
     pid,
+    child,
     url: (port, path) => (port === 'external' ? origins.external : `${origins.internal}/internal`) + path,
     rssBytes: () => memoryOf(pid, 'VmRSS'),
     peakRssBytes: () => memoryOf(pid, 'VmHWM'),
@@ -71,7 +76,11 @@ export async function startGatewayProcess(options: Readonly<GatewayProcessOption
 }
 
 /** `node gateway/main.ts` with these settings alone. It dies with this process. */
-export function forkGateway(env: NodeJS.ProcessEnv, directory: string): ChildProcess {
+export function forkGateway(
+  env: NodeJS.ProcessEnv,
+  directory: string,
+  execArgv: readonly string[] = [],
+): ChildProcess {
   return fork(GATEWAY_MODULE, {
     // Where no .env is.
     cwd: directory,
@@ -81,7 +90,7 @@ export function forkGateway(env: NodeJS.ProcessEnv, directory: string): ChildPro
       LOG_FORMAT: 'json',
       ...env,
     },
-    execArgv: GATEWAY_EXEC_ARGV,
+    execArgv: [...GATEWAY_EXEC_ARGV, ...execArgv],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
 }
