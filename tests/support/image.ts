@@ -245,10 +245,9 @@ export class Container implements AsyncDisposable {
 async function runIn(image: Image, command: readonly string[]): Promise<void> {
   // npm keeps what it has fetched there, and knows from there where to fetch.
   const home = process.env.HOME ?? '/root';
-  const npm = Object.entries(process.env).filter(([name]) => /^npm_config_|_proxy$/i.test(name)) as [
-    string,
-    string,
-  ][];
+  const npm = Object.entries(process.env).filter(([name]) =>
+    /^npm_config_|_proxy$|^NODE_EXTRA_CA_CERTS$|^SSL_CERT_(FILE|DIR)$/i.test(name),
+  ) as [string, string][];
   const env = { HOME: home, ...Object.fromEntries(npm), npm_config_prefer_offline: 'true' };
   const args = enter(image, { readOnly: false, env, home });
   execFileSync('unshare', [...args, ...command], {
