@@ -58,11 +58,10 @@ export class TlsServer extends Server {
     });
   }
 
-  /** Also ends what has not shaken hands, as an HTTP server ends connections without a request. */
-  override close(callback?: (error?: Error) => void): this {
-    super.close(callback);
+  /** Also ends what has not shaken hands, as an HTTP server ends connections without a request. `close` does so, too. */
+  override closeIdleConnections(): void {
+    super.closeIdleConnections();
     this.#endArriving();
-    return this;
   }
 
   override closeAllConnections(): void {
