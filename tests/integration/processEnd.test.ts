@@ -38,7 +38,7 @@ describe('a gateway process', () => {
   );
 
   it(
-    'told to stop cuts WebSockets when DRAIN_TIMEOUT is over, and ends with 0',
+    'told to stop ends WebSockets when DRAIN_TIMEOUT is over, and ends with 0',
     async () => {
       await using service = await startSocketService();
       await using process = runGateway({
@@ -50,7 +50,7 @@ describe('a gateway process', () => {
       const closed = once(socket, 'close');
       await once(socket, 'open');
       expect(await process.kill('SIGTERM')).toEqual({ exitCode: 0, signal: null });
-      expect((await closed)[0]).toBe(1006);
+      expect((await closed)[0]).toBe(1001);
       await eventually('the service has lost it too', () => service.sockets.size === 0);
     },
     WITHIN_MS,
