@@ -38,7 +38,7 @@ describe('a gateway process', () => {
   );
 
   it(
-    'told to stop cuts WebSockets when DRAIN_TIMEOUT is over, and ends with 0',
+    'told to stop ends WebSockets when DRAIN_TIMEOUT is over, and ends with 0',
     async () => {
       await using service = await startSocketService();
       await using process = runGateway({
