@@ -237,6 +237,24 @@ describe('slow start', () => {
     expect(inFlight(pool)).toEqual([22, 2]);
   });
 
+  it('begins anew for one that comes back before it has caught up', () => {
+    const clock = new ManualClock();
+    const pool = busyPool(clock);
+    const b = get(pool, 'b');
+    const comeBack = () => {
+      pool.suspend('b', true);
+      while (b.inFlight > 0) pool.release(b);
+      pool.suspend('b', false);
+    };
+    comeBack();
+    clock.advance(SLOW_START_MS / 10);
+    for (let i = 0; i < 15; i += 1) pool.release(get(pool, 'a'));
+    comeBack();
+    expect(b.handicap).toBe(5);
+    clock.advance(SLOW_START_MS / 10);
+    expect(b.handicap).toBe(4);
+  });
+
   it('can be turned off', () => {
     const pool = busyPool(new ManualClock(), 0);
     pool.update([listed('a'), listed('b'), listed('new')]);

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock/clock.ts';
+import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Replica } from './replica.ts';
 
 /** In so many steps a newcomer loses its handicap. */
@@ -9,17 +9,21 @@ const STEPS = 10;
  * have, which melt away over `slowStartMs`. With nobody waiting there is no handicap and so no slow start.
  */
 export function slowStart(slowStartMs: number, clock: Clock, onChange: (replica: Replica) => void) {
+  const melting = new WeakMap<Replica, Cancel>();
+
   return (replica: Replica, handicap: number): void => {
-    if (slowStartMs === 0 || handicap === 0) return;
-    replica.handicap = handicap;
-    melt(STEPS - 1);
+    // Who comes back before its handicap has melted begins anew.
+    melting.get(replica)?.();
+    replica.handicap = slowStartMs === 0 ? 0 : handicap;
+    if (replica.handicap > 0) melt(STEPS - 1);
 
     function melt(stepsLeft: number): void {
-      clock.after(slowStartMs / STEPS, () => {
+      const step = () => {
         replica.handicap = Math.floor((handicap * stepsLeft) / STEPS);
         onChange(replica);
         if (replica.handicap > 0) melt(stepsLeft - 1);
-      });
+      };
+      melting.set(replica, clock.after(slowStartMs / STEPS, step));
     }
   };
 }
