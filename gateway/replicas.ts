@@ -83,9 +83,9 @@ export class ServiceReplicas {
     }
   }
 
-  /** Ends the timers of all breakers. */
+  /** Ends the timers of all breakers, of those too whose replicas have left. */
   dispose(): void {
-    for (const { id } of this.pool.replicas) this.#breakers.forget(id);
+    this.#breakers.forgetAll();
   }
 
   #breakerChanged(replicaId: string, event: BreakerEvent): void {

@@ -167,6 +167,13 @@ describe('an open breaker', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('leaves no timer behind when all are forgotten', () => {
+    const breakers = new CircuitBreakers(() => newBreaker());
+    for (const id of ['a', 'b']) fail(breakers.for(id), THRESHOLD);
+    breakers.forgetAll();
+    expect(clock.pending).toBe(0);
+  });
+
   it('hears nothing of calls that end after its replica has left', () => {
     const breakers = new CircuitBreakers(() => newBreaker());
     const late = [1, 2, 3].map(() => begin(breakers.for('a')));

@@ -27,4 +27,8 @@ export class CircuitBreakers {
     this.#byReplica.get(replicaId)?.dispose();
     this.#byReplica.delete(replicaId);
   }
+
+  forgetAll(): void {
+    for (const replicaId of [...this.#byReplica.keys()]) this.forget(replicaId);
+  }
 }
