@@ -247,11 +247,14 @@ describe('slow start', () => {
       pool.suspend('b', false);
     };
     comeBack();
-    clock.advance(SLOW_START_MS / 10);
+    clock.advance(SLOW_START_MS * 0.15);
     for (let i = 0; i < 15; i += 1) pool.release(get(pool, 'a'));
     comeBack();
     expect(b.handicap).toBe(5);
-    clock.advance(SLOW_START_MS / 10);
+    // Here the next step of the first handicap would fall.
+    clock.advance(SLOW_START_MS * 0.05);
+    expect(b.handicap).toBe(5);
+    clock.advance(SLOW_START_MS * 0.05);
     expect(b.handicap).toBe(4);
   });
 
