@@ -1,9 +1,8 @@
 import { RegistryCalls } from '../../lib/loadbalancer/callbacks.ts';
-import { Discovery } from '../../lib/loadbalancer/discovery.ts';
 import { RegistryClient } from '../../lib/loadbalancer/registryClient.ts';
 import type { Registry, RegistryOptions } from '../registry.ts';
 import { registryLog } from '../registryLog.ts';
-import { fillPools } from './fillPools.ts';
+import { discover } from './discover.ts';
 
 /** At the end, what is still to be told may take so long. */
 const FLUSH_MS = 1000;
@@ -31,17 +30,8 @@ export function httpRegistry(
       log.failed(error);
     },
   });
-  const discovery = new Discovery({
-    source: client,
-    clock,
-    intervalMs: settings.serviceRefreshIntervalMs,
-    onListing: fillPools(services, log),
-    onSkipped: log.skipped,
-    onError: (error) => {
-      metrics.registryErrors.count('list');
-      log.failed(error);
-    },
-  });
+  const intervalMs = settings.serviceRefreshIntervalMs;
+  const discovery = discover({ source: client, intervalMs, services, metrics, log, clock });
   return {
     takesCalls: true,
     get asked() {

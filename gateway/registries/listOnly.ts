@@ -1,7 +1,7 @@
-import { Discovery, type ReplicaSource } from '../../lib/loadbalancer/discovery.ts';
+import type { ReplicaSource } from '../../lib/loadbalancer/discovery.ts';
 import type { Registry, RegistryOptions } from '../registry.ts';
 import { registryLog } from '../registryLog.ts';
-import { fillPools } from './fillPools.ts';
+import { discover } from './discover.ts';
 
 export interface ListOnlyOptions extends RegistryOptions {
   readonly sources: readonly (ReplicaSource & { close(): void })[];
@@ -15,20 +15,8 @@ export interface ListOnlyOptions extends RegistryOptions {
 export function listOnly(options: Readonly<ListOnlyOptions>): Registry {
   const { sources, intervalMs, retryMs, services, metrics, logger, clock } = options;
   const log = registryLog(logger, clock);
-  const discoveries = sources.map(
-    (source) =>
-      new Discovery({
-        source,
-        clock,
-        intervalMs,
-        retryMs,
-        onListing: fillPools(services, log),
-        onSkipped: log.skipped,
-        onError: (error) => {
-          metrics.registryErrors.count('list');
-          log.failed(error);
-        },
-      }),
+  const discoveries = sources.map((source) =>
+    discover({ source, intervalMs, retryMs, services, metrics, log, clock }),
   );
   return {
     takesCalls: false,

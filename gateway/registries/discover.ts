@@ -1,0 +1,26 @@
+import { Discovery, type ReplicaSource } from '../../lib/loadbalancer/discovery.ts';
+import type { RegistryOptions } from '../registry.ts';
+import type { RegistryLog } from '../registryLog.ts';
+import { fillPools } from './fillPools.ts';
+
+export interface DiscoverOptions extends Pick<RegistryOptions, 'services' | 'metrics' | 'clock'> {
+  readonly source: ReplicaSource;
+  /** From the end of one look to the beginning of the next. */
+  readonly intervalMs: number;
+  /** The same after a look that failed. */
+  readonly retryMs?: number;
+  readonly log: RegistryLog;
+}
+
+/** Fills the pools from what a source lists, look by look. */
+export function discover({ services, metrics, log, ...timing }: Readonly<DiscoverOptions>): Discovery {
+  return new Discovery({
+    ...timing,
+    onListing: fillPools(services, log),
+    onSkipped: log.skipped,
+    onError: (error) => {
+      metrics.registryErrors.count('list');
+      log.failed(error);
+    },
+  });
+}
