@@ -18,7 +18,7 @@ export function compose(stages: readonly RequestHandler[]): RequestHandler {
 
     function goOn(index: number): void {
       if (over) return;
-      if (exchange.signal.aborted) interrupted(exchange, finish);
+      if (exchange.abortReason) interrupted(exchange, finish);
       else run(index);
     }
 
@@ -42,6 +42,6 @@ export function compose(stages: readonly RequestHandler[]): RequestHandler {
 }
 
 /** Aborted between two stages: nobody else has seen it, unless the one who aborted replies as well. */
-function interrupted({ signal, replySettled }: Exchange, finish: (error: unknown) => void): void {
-  if (!replySettled) finish(signal.reason);
+function interrupted({ abortReason, replySettled }: Exchange, finish: (error: unknown) => void): void {
+  if (!replySettled) finish(abortReason);
 }

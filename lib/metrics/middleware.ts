@@ -34,7 +34,7 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
     const given = req.headers['x-request-id'];
     if (typeof given === 'string' && keepsRequestId(given)) exchange.requestId = given;
     res.setHeader('X-Request-Id', exchange.requestId);
-    res.once('close', () => {
+    exchange.onClose(() => {
       onCompleted({
         method: req.method,
         target: req.originalUrl,

@@ -60,9 +60,9 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   });
 
   return function forwardMiddleware(req, res, next) {
-    const { signal, upgradeHead } = exchangeOf(res);
+    const { abortReason, upgradeHead } = exchangeOf(res);
     const nextIfDue = nextWhileDue(res, next);
-    if (signal.aborted) return nextIfDue(signal.reason);
+    if (abortReason) return nextIfDue(abortReason);
     attemptOf(req, options).whenUnanswered(nextIfDue);
     if (upgradeHead) upgrade(proxy, req, fieldsOptions(options), options.upgrades);
     else proxy(req, res, nextIfDue).catch(nextIfDue);
@@ -109,8 +109,8 @@ function send(req: Request, res: Response, options: Readonly<ForwardOptions>): v
     fail,
   });
   // http-proxy-middleware prepares asynchronously: the client may have left, or the deadline passed, meanwhile.
-  if (exchange.signal.aborted) {
-    call.onResponseError(undefined, exchange.signal.reason);
+  if (exchange.abortReason) {
+    call.onResponseError(undefined, exchange.abortReason);
     return;
   }
   if (maxBodyBytes > 0 && Number(req.headers['content-length']) > maxBodyBytes) {

@@ -53,7 +53,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   constructor(options: UpstreamCallOptions) {
     this.#options = options;
-    options.exchange.signal.addEventListener('abort', this.#onAbort, { once: true });
+    options.exchange.onAbort(this.#breakOff);
     options.attempt.whenGivenUp(this.#breakOff);
     options.res.on('drain', this.#onDrain);
   }
@@ -148,8 +148,6 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     }
   }
 
-  readonly #onAbort = (): void => this.#breakOff(this.#options.exchange.signal.reason as Error);
-
   readonly #breakOff = (reason: Error): void => {
     this.#brokenOffFor = reason;
     this.#fail(reason);
@@ -197,7 +195,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#over = true;
     this.#silence?.stop();
     this.#reader?.stop();
-    this.#options.exchange.signal.removeEventListener('abort', this.#onAbort);
+    this.#options.exchange.offAbort(this.#breakOff);
     this.#options.res.off('drain', this.#onDrain);
   }
 }
