@@ -190,19 +190,23 @@ export type ReplyCode = keyof typeof REPLIES;
 /** `Allow` of every reply about methods. Others pass too, if Node can read them and the service knows them. */
 export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
+/** What is known of a reply before it is due. */
+interface Prepared {
+  /** Fields of every such reply. */
+  readonly fields: readonly (readonly [string, string])[];
+  /** The content up to where the request's id stands, and from there on. */
+  readonly before: string;
+  readonly after: string;
+}
+
+const PREPARED = new Map(
+  Object.entries(REPLIES).map(([code, said]) => [code as ReplyCode, prepared(code, said)]),
+);
+
 /** The body of every such reply: problem details (RFC 9457). */
 export function problem(code: ReplyCode, requestId: string): string {
-  const { status, title, detail } = REPLIES[code];
-  return JSON.stringify({
-    type: `urn:faf-cab-gateway:problem:${code}`,
-    title,
-    status,
-    detail,
-    code,
-    requestId,
-    // The original's clients read this one.
-    error: title,
-  });
+  const { before, after } = preparedFor(code);
+  return before + JSON.stringify(requestId) + after;
 }
 
 export interface ErrorRepliesOptions {
@@ -238,21 +242,34 @@ export function errorReplies({
 }
 
 function sendProblem(res: Response, code: ReplyCode, error: unknown): void {
-  const { status, proxyError } = REPLIES[code];
-  res.setHeader('Content-Type', 'application/problem+json');
-  res.setHeader('Proxy-Status', `gateway; error=${proxyError}; details="${code}"`);
-  res.setHeader('Cache-Control', 'no-store');
-  addHints(res, status, error);
+  const { status } = REPLIES[code];
+  for (const [name, value] of preparedFor(code).fields) res.setHeader(name, value);
+  if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
+  const challenge = challengeOf(error);
+  if (challenge) res.setHeader('WWW-Authenticate', challenge);
   res.statusCode = status;
   res.end(problem(code, exchangeOf(res).requestId));
 }
 
-/** What tells the client how to do better. */
-function addHints(res: Response, status: number, error: unknown): void {
-  if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
-  if (status === 405) res.setHeader('Allow', ALLOWED_METHODS);
-  const challenge = challengeOf(error);
-  if (challenge) res.setHeader('WWW-Authenticate', challenge);
+function prepared(code: string, { status, title, detail, proxyError }: Reply): Prepared {
+  const type = `urn:faf-cab-gateway:problem:${code}`;
+  const before = JSON.stringify({ type, title, status, detail, code });
+  // The original's clients read `error`.
+  const after = JSON.stringify({ error: title });
+  return {
+    fields: [
+      ['Content-Type', 'application/problem+json'],
+      ['Proxy-Status', `gateway; error=${proxyError}; details="${code}"`],
+      ['Cache-Control', 'no-store'],
+      ...(status === 405 ? ([['Allow', ALLOWED_METHODS]] as const) : []),
+    ],
+    before: `${before.slice(0, -1)},"requestId":`,
+    after: `,${after.slice(1)}`,
+  };
+}
+
+function preparedFor(code: ReplyCode): Prepared {
+  return PREPARED.get(code) as Prepared;
 }
 
 function reply(status: number, title: string, detail: string, proxyError: string): Reply {
@@ -261,7 +278,7 @@ function reply(status: number, title: string, detail: string, proxyError: string
 
 function codeOf(error: unknown): ReplyCode {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && Object.hasOwn(REPLIES, code) ? (code as ReplyCode) : 'internal_error';
+  return PREPARED.has(code as ReplyCode) ? (code as ReplyCode) : 'internal_error';
 }
 
 function challengeOf(error: unknown): string | undefined {

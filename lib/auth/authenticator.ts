@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
+import { stackless } from '../exchange/stackless.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { TokenError } from './errors.ts';
 import type { TokenRegistry } from './tokenRegistry.ts';
@@ -11,6 +12,8 @@ const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
 const ENTRY_OVERHEAD_BYTES = 1024;
 /** After the store has refused to renew a token. */
 const RENEW_AGAIN_MS = 1_000;
+
+const REVOKED = stackless(() => new TokenError('token_revoked', 'the token was revoked'));
 
 export interface AuthenticatorOptions {
   readonly verify: Verify;
@@ -76,7 +79,7 @@ export class Authenticator {
     const remembered = this.#recall(token);
     if (!remembered) return undefined;
     const revoked = this.#registry.knownRevoked(remembered.verified);
-    if (revoked) throw revokedError();
+    if (revoked) throw REVOKED;
     const isKnown =
       revoked === false && (!this.#requireActive || this.#registry.knownActive(remembered.verified));
     return isKnown ? this.#accept(remembered) : undefined;
@@ -114,7 +117,7 @@ export class Authenticator {
   }
 
   async #checkStore(verified: VerifiedToken): Promise<void> {
-    if (await this.#registry.isRevoked(verified)) throw revokedError();
+    if (await this.#registry.isRevoked(verified)) throw REVOKED;
     if (this.#requireActive && !(await this.#registry.isActive(verified))) {
       throw new TokenError('token_revoked', 'the token is not active any more');
     }
@@ -136,8 +139,4 @@ export class Authenticator {
   get #renewEveryMs(): number {
     return this.#registry.activeTtlMs / 2;
   }
-}
-
-function revokedError(): TokenError {
-  return new TokenError('token_revoked', 'the token was revoked');
 }

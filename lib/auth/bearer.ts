@@ -1,25 +1,37 @@
 import type { IncomingMessage } from 'node:http';
+import { stackless } from '../exchange/stackless.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
-import { TokenError } from './errors.ts';
+import { TokenError, type TokenProblem } from './errors.ts';
 
 const SCHEME = 'bearer ';
 
+// Made once: a flood of requests without a token must not cost an error each.
+const NO_FIELD = refusal('token_missing', 'no Authorization field');
+const SEVERAL_FIELDS = refusal('token_invalid', 'more than one Authorization field');
+const OTHER_SCHEME = refusal('token_missing', 'the Authorization field is not of the Bearer scheme');
+const EMPTY = refusal('token_missing', 'the Bearer token is empty');
+
 /**
  * The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.
- * Throws `TokenError` when there is none, or more than one field: which of two is meant nobody can know.
+ * `TokenError` when there is none, or more than one field: which of two is meant nobody can know.
  */
-export function bearerToken(req: IncomingMessage): string {
+export function readBearer(req: IncomingMessage): string | TokenError {
   const field = req.headers.authorization ?? offeredToken(req);
-  if (field === undefined) throw new TokenError('token_missing', 'no Authorization field');
-  if (countOf(req.rawHeaders, 'authorization') > 1) {
-    throw new TokenError('token_invalid', 'more than one Authorization field');
-  }
-  if (field.slice(0, SCHEME.length).toLowerCase() !== SCHEME) {
-    throw new TokenError('token_missing', 'the Authorization field is not of the Bearer scheme');
-  }
-  const token = field.slice(SCHEME.length).trim();
-  if (!token) throw new TokenError('token_missing', 'the Bearer token is empty');
+  if (field === undefined) return NO_FIELD;
+  if (countOf(req.rawHeaders, 'authorization') > 1) return SEVERAL_FIELDS;
+  if (field.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return OTHER_SCHEME;
+  return field.slice(SCHEME.length).trim() || EMPTY;
+}
+
+/** The same, throwing what there is instead of a token. */
+export function bearerToken(req: IncomingMessage): string {
+  const token = readBearer(req);
+  if (typeof token !== 'string') throw token;
   return token;
+}
+
+function refusal(code: TokenProblem, message: string): TokenError {
+  return stackless(() => new TokenError(code, message));
 }
 
 /** What a browser says instead, which can set no field on a WebSocket but its subprotocols. */

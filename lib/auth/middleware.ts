@@ -4,7 +4,7 @@ import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts
 import { listener } from '../exchange/listener.ts';
 import { pathOf } from '../exchange/path.ts';
 import type { Authenticator } from './authenticator.ts';
-import { bearerToken } from './bearer.ts';
+import { readBearer } from './bearer.ts';
 import { TokenError, type TokenProblem } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
 import type { VerifiedToken } from './verifier.ts';
@@ -54,15 +54,15 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     onAccepted(token);
   }
 
-  async function authenticate(req: Request, res: Response): Promise<void> {
-    const token = await authenticator.authenticate(bearerToken(req));
-    if (isRevoking(revokes, req)) await authenticator.revoke(token);
-    accept(req, res, token);
+  async function authenticate(token: string, req: Request, res: Response): Promise<void> {
+    const verified = await authenticator.authenticate(token);
+    if (isRevoking(revokes, req)) await authenticator.revoke(verified);
+    accept(req, res, verified);
   }
 
   /** Who is calling with a token that needs no waiting for anything. Throws `TokenError`. */
-  function authenticateNow(req: Request): VerifiedToken | undefined {
-    return isRevoking(revokes, req) ? undefined : authenticator.authenticateNow(bearerToken(req));
+  function authenticateNow(token: string, req: Request): VerifiedToken | undefined {
+    return isRevoking(revokes, req) ? undefined : authenticator.authenticateNow(token);
   }
 
   function reject(error: unknown, next: (error: unknown) => void): void {
@@ -80,9 +80,14 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
       next();
       return;
     }
+    const token = readBearer(req);
+    if (typeof token !== 'string') {
+      reject(token, next);
+      return;
+    }
     let known: VerifiedToken | undefined;
     try {
-      known = authenticateNow(req);
+      known = authenticateNow(token, req);
     } catch (error) {
       reject(error, next);
       return;
@@ -93,7 +98,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
       return;
     }
     const nextIfDue = nextWhileDue(res, next);
-    authenticate(req, res).then(
+    authenticate(token, req, res).then(
       () => nextIfDue(),
       (error: unknown) => reject(error, nextIfDue),
     );

@@ -31,6 +31,11 @@ export class Limiter {
     return this.#held;
   }
 
+  /** Whether anybody may wait for a permit at all. */
+  get queues(): boolean {
+    return this.#queueLimit > 0;
+  }
+
   /** Callers waiting now. */
   get waiting(): number {
     return this.#waiting.size;

@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { NextFunction, RequestHandler, Response } from 'express';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { stackless } from '../exchange/stackless.ts';
@@ -25,24 +25,29 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
   const onChange = listener(options.onChange);
   const onLimitReached = listener(options.onLimitReached);
 
-  /** Both permits if both are free: the usual case, which waits for nothing. */
-  function admitNow(): Release | undefined {
+  // Made once: a flood of refusals must not cost an error each.
+  const serviceBusy = refusal('service', service);
+  const gatewayBusy = gateway && refusal('gateway', gateway);
+
+  /** Both permits if both are free: the usual case, which waits for nothing. Undefined: wait. */
+  function admitNow(): Release | ConcurrencyLimitError | undefined {
     const releaseService = service.tryAcquire();
-    if (!releaseService || !gateway) return releaseService;
+    if (!releaseService) return service.queues ? undefined : serviceBusy;
+    if (!gateway) return releaseService;
     const releaseGateway = gateway.tryAcquire();
     if (releaseGateway) return both(releaseGateway, releaseService);
     releaseService();
-    return undefined;
+    return gateway.queues ? undefined : gatewayBusy;
   }
 
   /** The service first: a busy service must not use up the permits of the others. */
   async function admitLater(signal: AbortSignal): Promise<Release> {
     const releaseService = await service.acquire(signal);
-    if (!releaseService) throw refusal('service', service);
+    if (!releaseService) throw serviceBusy;
     if (!gateway) return releaseService;
     try {
       const releaseGateway = await gateway.acquire(signal);
-      if (!releaseGateway) throw refusal('gateway', gateway);
+      if (!releaseGateway) throw gatewayBusy;
       return both(releaseGateway, releaseService);
     } catch (error) {
       releaseService();
@@ -50,28 +55,33 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
     }
   }
 
-  return function concurrencyMiddleware(_req, res, next) {
-    function enter(release: Release): void {
-      if (res.closed) {
-        release();
-        return;
-      }
-      res.once('close', () => {
-        release();
-        onChange(service.held);
-      });
+  function enter(release: Release, res: Response, next: NextFunction): void {
+    if (res.closed) {
+      release();
+      return;
+    }
+    exchangeOf(res).onClose(() => {
+      release();
       onChange(service.held);
-      next();
-    }
+    });
+    onChange(service.held);
+    next();
+  }
 
-    function refuse(error: unknown): void {
-      if (error instanceof ConcurrencyLimitError) onLimitReached();
-      nextWhileDue(res, next)(error);
+  return function concurrencyMiddleware(_req, res, next) {
+    const admitted = admitNow();
+    if (typeof admitted === 'function') {
+      enter(admitted, res, next);
+    } else if (admitted) {
+      onLimitReached();
+      next(admitted);
+    } else {
+      const refuse = (error: unknown) => {
+        if (error instanceof ConcurrencyLimitError) onLimitReached();
+        nextWhileDue(res, next)(error);
+      };
+      admitLater(exchangeOf(res).signal).then((release) => enter(release, res, next), refuse);
     }
-
-    const release = admitNow();
-    if (release) enter(release);
-    else admitLater(exchangeOf(res).signal).then(enter, refuse);
   };
 }
 
