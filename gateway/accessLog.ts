@@ -3,6 +3,7 @@ import type { Settings } from '../config/config.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
 import { type Logger, SAID } from '../lib/logging/logger.ts';
+import { requestLines } from '../lib/logging/requestLines.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
 import { type ErrorRepliesOptions, REPLIES } from './errors.ts';
@@ -39,6 +40,7 @@ export function accessLog({
   // The internal port's lines are the audit trail of who called whom.
   const share = port === 'internal' ? 1 : accessLogSample;
   const isSlow = (seconds: number) => seconds * 1000 >= accessLogSlowMs;
+  const writeLine = requestLines(logger);
   const isWritten = (completed: Completed) =>
     share === 1 || isFailed(completed) || isSlow(completed.seconds) || random() < share;
 
@@ -51,7 +53,7 @@ export function accessLog({
       const origin = status === 0 ? 'none' : exchange.origin;
       metrics.requestCompleted({ service, method, status, port, origin, seconds });
       if (!logger.isInfoEnabled() || !isWritten(completed)) return;
-      logger.info(accessLine(completed), accessDetails(completed, port));
+      writeLine(accessLine(completed), accessDetails(completed, port));
     },
   };
 }

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
-import { createLogger } from '../lib/logging/logger.ts';
+import { createLogger, SAID } from '../lib/logging/logger.ts';
+import { requestLines } from '../lib/logging/requestLines.ts';
 
 const LOGGER = new URL('../lib/logging/logger.ts', import.meta.url).href;
 
@@ -61,3 +62,37 @@ it('a logger leaves nothing behind in the process once its lines are written', a
   await nextTurn();
   expect(process.listenerCount('exit')).toBe(before);
 });
+
+it.each(['json', 'pretty'] as const)(
+  'a request line reads as the logger itself would write it: %s',
+  async (format) => {
+    const lines: string[] = [];
+    const stream = new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(...String(chunk).trim().split('\n'));
+        done();
+      },
+    });
+    const logger = createLogger({ level: 'info', format, stream });
+    const details = {
+      requestId: 'one "quoted"',
+      status: 200,
+      subject: undefined,
+      subjectOf: 'ann\nforged',
+      [SAID]: new Set(['status']),
+    };
+    logger.info('GET / 200', details);
+    requestLines(logger)('GET / 200', details);
+    await nextTurn();
+    const [asLogged, asWritten] = lines.map(readable);
+    expect(lines).toHaveLength(2);
+    expect(asWritten).toEqual(asLogged);
+
+    /** The moment apart, and whatever order JSON's details come in. */
+    function readable(line: string): unknown {
+      if (format === 'pretty') return line.replace(/^\S+/, '');
+      const { timestamp, ...rest } = JSON.parse(line);
+      return { ...rest, timestamp: typeof timestamp };
+    }
+  },
+);

@@ -8,22 +8,30 @@ export const MESSAGE = Symbol.for('message');
  * a line does. Nothing is lost when the process exits, by an uncaught error either; SIGKILL takes the turn's lines.
  */
 export class LineTransport extends winston.transports.Stream {
+  /** Whether lines are JSON objects, which others may write as well as `format`. */
+  readonly takesJson: boolean;
   readonly #stream: NodeJS.WritableStream;
   readonly #flush = () => this.#writePending();
   #pending = '';
 
-  constructor(stream: NodeJS.WritableStream, format: winston.Logform.Format) {
+  constructor(stream: NodeJS.WritableStream, format: winston.Logform.Format, { takesJson = false } = {}) {
     super({ stream, format });
+    this.takesJson = takesJson;
     this.#stream = stream;
   }
 
   override log(info: { readonly [MESSAGE]: string }, next: () => void): void {
+    this.append(info[MESSAGE]);
+    next();
+  }
+
+  /** Takes a finished line. */
+  append(line: string): void {
     if (this.#pending === '') {
       setImmediate(this.#flush);
       process.once('exit', this.#flush);
     }
-    this.#pending += `${info[MESSAGE]}\n`;
-    next();
+    this.#pending += `${line}\n`;
   }
 
   override _final(callback: () => void): void {
