@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { pathOf } from '../exchange/path.ts';
-import type { ResponseStore } from '../store/store.ts';
-import { decodeStored, type Entry, encodeEntry, encodeMarker, type Stored } from './entry.ts';
+import type { Live, Remembered, ResponseStore } from '../store/store.ts';
+import { decodeStored, type Entry, encodeMarker, LiveEntry, type Stored } from './entry.ts';
 import { Invalidations } from './invalidations.ts';
 import { type Audience, audienceText, EVERYONE, entryKey, epochKey, type Resource } from './key.ts';
-import { isPurged, type PurgeLog, Purges } from './purge.ts';
+import { isPurged, PURGE_LOG_KEY, type PurgeLog, Purges } from './purge.ts';
 import type { Recording } from './recorder.ts';
 import { type Selecting, selectingKey, varyNames } from './vary.ts';
 
@@ -16,6 +16,7 @@ const VALIDATABLE_MS = 60 * 60 * 1000;
 /** Parsed heads and the buffers they belong to. */
 const DECODED_BYTES = 8 * 1024 * 1024;
 const DECODED_HEAD_BYTES = 2_048;
+const NO_NAMES: readonly string[] = [];
 
 /** Who asks, and what for. */
 export interface Quest {
@@ -53,7 +54,8 @@ export class Entries {
   readonly #onError: (error: Error) => void;
   readonly #purges: Purges;
   readonly #invalidations: Invalidations;
-  readonly #decoded = new LRUCache<Buffer, Stored>({
+  readonly #peek: Read;
+  readonly #known = new LRUCache<Buffer, Stored>({
     maxSize: DECODED_BYTES,
     sizeCalculation: (_stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES,
   });
@@ -65,24 +67,35 @@ export class Entries {
     this.#onError = onError;
     this.#purges = new Purges({ store, now });
     this.#invalidations = new Invalidations(store, this.#purges);
+    this.#peek = (key) => store.peek?.(key);
+  }
+
+  /** What `find` would give, or undefined when the store must be asked. */
+  findNow(quest: Quest): Found | undefined {
+    if (!this.#invalidations.areSettled) return undefined;
+    try {
+      return this.#search(quest, this.#peek);
+    } catch {
+      // Whoever asks the store is told why.
+      return undefined;
+    }
   }
 
   /** Rejects when the store does not answer. */
-  async find({ resource, audiences, selecting }: Quest): Promise<Found> {
+  async find(quest: Quest): Promise<Found> {
     await this.#invalidations.settle();
-    const [log, epochBytes] = await Promise.all([
-      this.#purges.current(),
-      this.#store.get(epochKey(resource.service, pathOf(resource.target))),
-    ]);
-    const epoch = epochBytes?.toString('latin1');
-    const purgeVersion = log.version;
-    if (epoch === undefined) return { entry: undefined, missing: 'uri-miss', vary: [], epoch, purgeVersion };
-    const finds = await Promise.all(
-      audiences.map((audience) => this.#findFor(audience, { resource, epoch, log, selecting })),
-    );
-    const entry = finds.find((find) => find.entry)?.entry;
-    const vary = finds.find((find) => find.vary.length > 0)?.vary ?? [];
-    return { entry, missing: vary.length > 0 ? 'vary-miss' : 'uri-miss', vary, epoch, purgeVersion };
+    const asked = new Map<string, Remembered<Buffer | undefined>>();
+    for (;;) {
+      const missing: string[] = [];
+      const found = this.#search(quest, (key) => {
+        const known = asked.get(key) ?? this.#peek(key);
+        if (!known) missing.push(key);
+        return known;
+      });
+      if (found) return found;
+      const values = await Promise.all(missing.map((key) => this.#store.get(key)));
+      for (const [i, key] of missing.entries()) asked.set(key, { value: values[i] });
+    }
   }
 
   /** The epoch of the path, begun if there is none: to be known before the service is asked. */
@@ -99,7 +112,7 @@ export class Entries {
 
   /** Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too. */
   async store(
-    entry: Entry,
+    entry: LiveEntry,
     audience: Audience,
     epoch: string,
     { resource, selecting }: Quest,
@@ -109,9 +122,9 @@ export class Entries {
     const names = varyNamesOf(entry);
     const variant = selectingKey(names, selecting);
     const key = (of: string) => entryKey({ resource, audience, epoch, variant: of });
-    const marker =
-      names.length > 0 ? this.#store.set(key(''), encodeMarker({ vary: names }), EPOCH_TTL_MS) : undefined;
-    await Promise.all([marker, this.#store.set(key(variant), encodeEntry(entry), ttlMs)]);
+    const stored = this.#store.set(key(variant), entry, ttlMs);
+    if (names.length === 0) return stored;
+    await Promise.all([this.#store.set(key(''), encodeMarker({ vary: names }), EPOCH_TTL_MS), stored]);
   }
 
   /** For how long the answer is of any use, in whole milliseconds. */
@@ -127,25 +140,49 @@ export class Entries {
     return Math.ceil(Math.min(leftMs, EPOCH_TTL_MS));
   }
 
-  async #findFor(audience: Audience, { resource, epoch, log, selecting }: Sought): Promise<Find> {
-    const stored = await this.#read(entryKey({ resource, audience, epoch, variant: '' }));
-    const vary = stored !== undefined && 'vary' in stored ? stored.vary : [];
-    const variant = selectingKey(vary, selecting);
-    const entry = variant ? await this.#read(entryKey({ resource, audience, epoch, variant })) : stored;
-    if (entry === undefined || 'vary' in entry) return { entry: undefined, vary };
-    const isOurs =
-      entry.audience === audienceText(audience) && (audience !== EVERYONE || entry.terms.isShared);
-    return { entry: isOurs && !isPurged(log, entry, resource) ? entry : undefined, vary };
+  /** Undefined while `read` does not know all it takes to tell. */
+  #search({ resource, audiences, selecting }: Quest, read: Read): Found | undefined {
+    const purges = read(PURGE_LOG_KEY);
+    const begun = read(epochKey(resource.service, pathOf(resource.target)));
+    if (!purges || !begun) return undefined;
+    const log = this.#purges.logIn(asBytes(purges.value));
+    const epoch = asBytes(begun.value)?.toString('latin1');
+    if (epoch === undefined) return foundOf(undefined, NO_NAMES, epoch, log);
+    let vary: readonly string[] = NO_NAMES;
+    let isComplete = true;
+    for (const audience of audiences) {
+      const find = this.#findFor(audience, { resource, epoch, log, selecting, read });
+      if (find?.entry) return foundOf(find.entry, find.vary, epoch, log);
+      if (!find) isComplete = false;
+      else if (vary.length === 0) vary = find.vary;
+    }
+    return isComplete ? foundOf(undefined, vary, epoch, log) : undefined;
   }
 
-  async #read(key: string): Promise<Stored | undefined> {
-    const bytes = await this.#store.get(key);
-    if (!bytes) return undefined;
-    const known = this.#decoded.get(bytes);
+  #findFor(audience: Audience, { resource, epoch, log, selecting, read }: Sought): Find | undefined {
+    const first = read(entryKey({ resource, audience, epoch, variant: '' }));
+    if (!first) return undefined;
+    let stored = this.#decoded(first.value);
+    const vary = stored !== undefined && 'vary' in stored ? stored.vary : NO_NAMES;
+    if (vary.length > 0) {
+      const variant = read(entryKey({ resource, audience, epoch, variant: selectingKey(vary, selecting) }));
+      if (!variant) return undefined;
+      stored = this.#decoded(variant.value);
+    }
+    if (stored === undefined || 'vary' in stored) return { entry: undefined, vary };
+    const isOurs =
+      stored.audience === audienceText(audience) && (audience !== EVERYONE || stored.terms.isShared);
+    return { entry: isOurs && !isPurged(log, stored, resource) ? stored : undefined, vary };
+  }
+
+  #decoded(value: Buffer | Live | undefined): Stored | undefined {
+    if (value === undefined || value instanceof LiveEntry) return value;
+    const bytes = asBytes(value) as Buffer;
+    const known = this.#known.get(bytes);
     if (known) return known;
     try {
       const stored = decodeStored(bytes);
-      this.#decoded.set(bytes, stored);
+      this.#known.set(bytes, stored);
       return stored;
     } catch (error) {
       this.#onError(error as Error);
@@ -153,6 +190,9 @@ export class Entries {
     }
   }
 }
+
+/** What is under a key, or undefined: the store must be asked. */
+type Read = (key: string) => Remembered<Buffer | Live | undefined> | undefined;
 
 interface Find {
   readonly entry: Entry | undefined;
@@ -164,11 +204,25 @@ interface Sought {
   readonly epoch: string;
   readonly log: PurgeLog;
   readonly selecting: Selecting;
+  readonly read: Read;
+}
+
+function foundOf(
+  entry: Entry | undefined,
+  vary: readonly string[],
+  epoch: string | undefined,
+  { version }: PurgeLog,
+): Found {
+  return { entry, missing: vary.length > 0 ? 'vary-miss' : 'uri-miss', vary, epoch, purgeVersion: version };
+}
+
+function asBytes(value: Buffer | Live | undefined): Buffer | undefined {
+  return value === undefined || Buffer.isBuffer(value) ? value : value.toBytes();
 }
 
 /** What was recorded, as it is stored for `audience`. */
-export function entryOf(recording: Recording, audience: Audience, purgeVersion: number): Entry {
-  return { ...recording, audience: audienceText(audience), purgeVersion };
+export function entryOf(recording: Recording, audience: Audience, purgeVersion: number): LiveEntry {
+  return new LiveEntry(recording, audienceText(audience), purgeVersion);
 }
 
 export function varyNamesOf({ fields }: Pick<Entry, 'fields'>): readonly string[] {

@@ -1,5 +1,7 @@
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
+import type { Live } from '../store/store.ts';
 import type { ResponseTerms } from './policy.ts';
+import type { Recording } from './recorder.ts';
 
 /** A stored answer to a GET. */
 export interface Entry {
@@ -13,6 +15,44 @@ export interface Entry {
   /** For whom it is, once more: `audienceText`. An entry under the wrong key is not used. */
   readonly audience: string;
   readonly body: Buffer;
+}
+
+/** Two pointers and the two strings' own heads, for each field line. */
+const FIELD_OVERHEAD_BYTES = 48;
+
+/** An entry that a store in this process keeps as it is. */
+export class LiveEntry implements Entry, Live {
+  readonly status: number;
+  readonly fields: FieldLines;
+  readonly terms: ResponseTerms;
+  readonly generatedAtMs: number;
+  readonly purgeVersion: number;
+  readonly audience: string;
+  readonly body: Buffer;
+
+  constructor(recording: Recording, audience: string, purgeVersion: number) {
+    this.status = recording.status;
+    this.fields = recording.fields;
+    this.terms = recording.terms;
+    this.generatedAtMs = recording.generatedAtMs;
+    this.purgeVersion = purgeVersion;
+    this.audience = audience;
+    this.body = recording.body;
+  }
+
+  get byteLength(): number {
+    let bytes = this.body.byteLength + this.audience.length;
+    for (const part of this.fields) bytes += part.length + FIELD_OVERHEAD_BYTES / 2;
+    return bytes;
+  }
+
+  toBytes(): Buffer {
+    return encodeEntry(this);
+  }
+
+  toString(): string {
+    return this.toBytes().toString();
+  }
 }
 
 /** Stands where an answer would: which fields of a request choose among several. */

@@ -31,9 +31,14 @@ export class Invalidations {
     }
   }
 
+  /** Whether nothing is owed. */
+  get areSettled(): boolean {
+    return this.#owedKeys.size === 0 && this.#owedServices.size === 0;
+  }
+
   /** Makes good what is owed; rejects while the store does not answer. */
   async settle(): Promise<void> {
-    if (this.#owedKeys.size === 0 && this.#owedServices.size === 0) return;
+    if (this.areSettled) return;
     for (const service of this.#owedServices) {
       await this.#purges.purge({ service });
       this.#owedServices.delete(service);

@@ -29,16 +29,21 @@ export interface EntryKeyParts {
   readonly variant: string;
 }
 
-/** JSON, so that no value can pass for the end of one part and the beginning of the next. */
+/** Each part but the last with its length in front: none can pass for the end of another. */
 export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
   const { service, target } = resource;
   const authority = audience.kind === 'subject' ? '' : resource.authority;
-  return `cache:entry:${JSON.stringify([service, audienceText(audience), epoch, variant, authority, target])}`;
+  const whose = measured(audienceText(audience)) + measured(epoch) + measured(variant);
+  return `cache:entry:${whose}${measured(service)}${measured(authority)}${target}`;
 }
 
 /** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
 export function epochKey(service: string, path: string): string {
-  return `cache:epoch:${JSON.stringify([service, path])}`;
+  return `cache:epoch:${measured(service)}${path}`;
+}
+
+function measured(part: string): string {
+  return `${part.length}:${part}`;
 }
 
 /** A different one for each audience. */

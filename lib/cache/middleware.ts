@@ -45,7 +45,7 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
     const visit = new Visit(req, res, next, { sharing, onVerdict });
     const handling = isOff ? 'bypass' : handlingOf(req);
     if (handling === 'lookup') {
-      responses.answer(visit).catch(visit.next);
+      responses.answer(visit);
       return;
     }
     visit.pronounce({ kind: 'forward', reason: handling === 'bypass' ? 'bypass' : 'method' });

@@ -27,7 +27,7 @@ export interface PurgeLog {
   readonly records: readonly PurgeRecord[];
 }
 
-const LOG_KEY = 'cache:purges';
+export const PURGE_LOG_KEY = 'cache:purges';
 /** Older purges are merged into one of everything: a log that grows for ever would slow every look-up. */
 const MOST_RECORDS = 1_000;
 /** Longer than any answer is kept. */
@@ -54,9 +54,12 @@ export class Purges {
     this.#now = now;
   }
 
-  /** The log as it is now. Rejects when the store does not answer. */
-  async current(): Promise<PurgeLog> {
-    return this.#read(await this.#store.get(LOG_KEY));
+  /** Parsed once for each change: the store hands out the same buffer as long as it is the same. */
+  logIn(bytes: Buffer | undefined): PurgeLog {
+    if (!bytes) return NOTHING_PURGED;
+    if (this.#latest?.bytes !== bytes)
+      this.#latest = { bytes, log: JSON.parse(bytes.toString()) as PurgeLog };
+    return this.#latest.log;
   }
 
   /** Resolves when it is in the store: others may take milliseconds to hear of it. Rejects when that does not answer. */
@@ -73,22 +76,14 @@ export class Purges {
   }
 
   async #append(kind: PurgeRecord['kind'], value: string): Promise<void> {
-    let present = await this.#store.get(LOG_KEY);
+    let present = await this.#store.get(PURGE_LOG_KEY);
     for (;;) {
-      const log = withRecord(this.#read(present), { kind, value }, this.#now());
+      const log = withRecord(this.logIn(present), { kind, value }, this.#now());
       const next = Buffer.from(JSON.stringify(log));
-      const inForce = await this.#store.swap(LOG_KEY, present, next.toString(), LOG_TTL_MS);
+      const inForce = await this.#store.swap(PURGE_LOG_KEY, present, next.toString(), LOG_TTL_MS);
       if (inForce.equals(next)) return;
       present = inForce;
     }
-  }
-
-  /** Parsed once for each change: the store hands out the same buffer as long as it is the same. */
-  #read(bytes: Buffer | undefined): PurgeLog {
-    if (!bytes) return NOTHING_PURGED;
-    if (this.#latest?.bytes !== bytes)
-      this.#latest = { bytes, log: JSON.parse(bytes.toString()) as PurgeLog };
-    return this.#latest.log;
   }
 }
 

@@ -48,14 +48,27 @@ export class ResponseCache {
     this.#habits = new Habits(clock);
   }
 
-  /** Resolves when the request is answered, or in the hands of whoever answers it. */
-  async answer(visit: Visit): Promise<void> {
+  /** Answers, at once where that needs nothing that is not known here. */
+  answer(visit: Visit): void {
     // What could not be stored a moment ago will not be there now.
-    if (!visit.terms.onlyIfCached && this.#habits.isUnstorable(visit)) return this.#pass(visit, 'uri-miss');
+    if (!visit.terms.onlyIfCached && this.#habits.isUnstorable(visit)) {
+      this.#pass(visit, 'uri-miss');
+      return;
+    }
+    const found = this.#entries.findNow(visit.quest);
+    if (found) this.#use(visit, found);
+    else this.#answerLater(visit).catch(visit.next);
+  }
+
+  async #answerLater(visit: Visit): Promise<void> {
     const found = await this.#find(visit);
-    const { signal } = visit.exchange;
-    if (signal.aborted) return visit.next(signal.reason);
-    if (!found) return this.#pass(visit, 'bypass');
+    const { abortReason } = visit.exchange;
+    if (abortReason) visit.next(abortReason);
+    else if (found) this.#use(visit, found);
+    else this.#pass(visit, 'bypass');
+  }
+
+  #use(visit: Visit, found: Found): void {
     const { entry } = found;
     const use = entry ? this.#reuse(entry, visit) : 'validate';
     if (entry && use !== 'validate') {
@@ -63,8 +76,8 @@ export class ResponseCache {
       if (use === 'serve-and-refresh') this.#refresh(visit, found);
       return;
     }
-    if (visit.terms.onlyIfCached) return visit.next(new NotCachedError());
-    return this.#ask(visit, found);
+    if (visit.terms.onlyIfCached) visit.next(new NotCachedError());
+    else this.#ask(visit, found);
   }
 
   /** Everything stored under a path of a service is void from now on. */
@@ -82,27 +95,45 @@ export class ResponseCache {
   }
 
   /** Nothing that is stored will do: the service is asked, by this request or by one that does so already. */
-  async #ask(visit: Visit, found: Found): Promise<void> {
+  #ask(visit: Visit, found: Found): void {
     const reason = this.#reasonFor(visit, found);
-    if (visit.req.method === 'HEAD' || visit.req.headers.range !== undefined)
-      return this.#pass(visit, reason);
+    if (visit.req.method === 'HEAD' || visit.req.headers.range !== undefined) this.#pass(visit, reason);
+    else if (found.epoch !== undefined) this.#askIn(found.epoch, visit, found, reason);
+    else {
+      this.#begunEpoch(visit)
+        .then((epoch) => this.#askIn(epoch, visit, found, reason))
+        .catch(visit.next);
+    }
+  }
+
+  /** @param epoch under which the answer is stored; undefined: it cannot be */
+  #askIn(epoch: string | undefined, visit: Visit, found: Found, reason: Forward): void {
     const audience = this.#habits.audienceOf(visit);
     const isAlone = reason === 'request' || audience === undefined;
     if (isAlone || this.#habits.isStale(visit, audience)) {
-      return this.#askAlone(visit, found, reason);
+      this.#askAlone(epoch, visit, found, reason);
+      return;
     }
-    const epoch = found.epoch ?? (await this.#begunEpoch(visit));
-    if (epoch === undefined) return this.#pass(visit, 'bypass');
+    if (epoch === undefined) {
+      this.#pass(visit, 'bypass');
+      return;
+    }
     const key = flightKey(visit, found, audience, epoch);
     const underWay = this.#flights.get(key);
-    if (underWay) return this.#follow(underWay, visit, found, reason);
-    this.#depart(visit, { found, epoch, key, reason, inBackground: false });
+    if (underWay) this.#follow(underWay, epoch, visit, found, reason).catch(visit.next);
+    else this.#depart(visit, { found, epoch, key, reason, inBackground: false });
   }
 
-  async #follow(flight: Flight, visit: Visit, found: Found, reason: Forward): Promise<void> {
+  async #follow(
+    flight: Flight,
+    epoch: string,
+    visit: Visit,
+    found: Found,
+    reason: Forward,
+  ): Promise<void> {
     const landing = await flight.follow(visit);
-    const { signal } = visit.exchange;
-    if (signal.aborted) return visit.next(signal.reason);
+    const { abortReason } = visit.exchange;
+    if (abortReason) return visit.next(abortReason);
     const nowMs = this.#clock.now();
     if (landing?.kind === 'stand-in' && this.#isFor(visit, landing)) {
       const detail = 'stale-if-error';
@@ -116,12 +147,11 @@ export class ResponseCache {
     ) {
       return visit.give(landing.entry, { kind: 'forward', reason, collapsed: true }, nowMs);
     }
-    return this.#askAlone(visit, found, reason);
+    this.#askAlone(epoch, visit, found, reason);
   }
 
   /** Asks for itself, storing what comes if that may be; nobody waits for it. */
-  async #askAlone(visit: Visit, found: Found, reason: Forward): Promise<void> {
-    const epoch = found.epoch ?? (await this.#begunEpoch(visit));
+  #askAlone(epoch: string | undefined, visit: Visit, found: Found, reason: Forward): void {
     if (epoch !== undefined && found.entry && hasValidator(namedFields(found.entry))) {
       return this.#depart(visit, { found, epoch, key: undefined, reason, inBackground: false });
     }

@@ -1,6 +1,14 @@
 import { entryBytes } from './bytes.ts';
 import type { RedisStore } from './redisStore.ts';
-import { assertTtl, type ResponseStore, type Unsubscribe, type Usage } from './store.ts';
+import {
+  assertTtl,
+  isLive,
+  type Live,
+  type Remembered,
+  type ResponseStore,
+  type Unsubscribe,
+  type Usage,
+} from './store.ts';
 
 /** Every key by the moment it expires, and what each costs; the sum is under the empty name. */
 const INDEX = 'cache:index';
@@ -64,8 +72,12 @@ export class BoundedRedis implements ResponseStore {
     return this.#store.get(key);
   }
 
-  async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
-    await this.#write(key, value, ttlMs, ['set']);
+  peek(key: string): Remembered<Buffer | undefined> | undefined {
+    return this.#store.peek(key);
+  }
+
+  async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
+    await this.#write(key, isLive(value) ? value.toBytes() : value, ttlMs, ['set']);
   }
 
   async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
@@ -101,7 +113,7 @@ export class BoundedRedis implements ResponseStore {
   ): Promise<unknown> {
     assertTtl(ttlMs);
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-    const cost = entryBytes(key, bytes) + 2 * key.length + BOOKKEEPING_BYTES;
+    const cost = entryBytes(key, bytes.byteLength) + 2 * key.length + BOOKKEEPING_BYTES;
     const numbers = [String(ttlMs), String(cost), String(this.#maxBytes)];
     return this.#store.evaluate(WRITE, [key, INDEX, COSTS], [bytes, ...numbers, ...mode]);
   }

@@ -4,11 +4,17 @@ const ENTRY_OVERHEAD_BYTES = 400;
 /** One value, several that are kept together, or the knowledge that there is none. */
 export type Held = Buffer | readonly Buffer[] | undefined;
 
-/** What holding the entry costs, in bytes. */
-export function entryBytes(key: string, held: Held): number {
-  const values = valuesOf(held);
-  const contentBytes = values.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  return ENTRY_OVERHEAD_BYTES * Math.max(1, values.length) + key.length + contentBytes;
+/** What holding an entry of so many bytes costs, in bytes. */
+export function entryBytes(key: string, contentBytes: number): number {
+  return ENTRY_OVERHEAD_BYTES + key.length + contentBytes;
+}
+
+/** The same for whatever is held. */
+export function heldBytes(key: string, held: Held): number {
+  if (held === undefined) return entryBytes(key, 0);
+  if (Buffer.isBuffer(held)) return entryBytes(key, held.byteLength);
+  const contentBytes = held.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return entryBytes(key, contentBytes) + ENTRY_OVERHEAD_BYTES * Math.max(0, held.length - 1);
 }
 
 /**
@@ -26,9 +32,4 @@ export function ownBytes(value: Buffer | string): Buffer {
 /** The same for everything that is held. */
 export function ownHeld<H extends Held>(held: H): H {
   return (Buffer.isBuffer(held) ? ownBytes(held) : held?.map(ownBytes)) as H;
-}
-
-function valuesOf(held: Held): readonly Buffer[] {
-  if (held === undefined) return [];
-  return Buffer.isBuffer(held) ? [held] : held;
 }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
-import { entryBytes, type Held, ownHeld } from './bytes.ts';
+import { type Held, heldBytes, ownHeld } from './bytes.ts';
 import type { Remembered, Usage } from './store.ts';
 
 /** One entry may take this part of the whole, so that a few large bodies do not empty the cache. */
@@ -34,7 +34,7 @@ export class LocalCache<V extends Held> {
     this.#remembered = new LRUCache({
       maxSize: maxBytes,
       maxEntrySize: Math.ceil(maxBytes * largestEntry),
-      sizeCalculation: ({ value }, key) => entryBytes(key, value),
+      sizeCalculation: ({ value }, key) => heldBytes(key, value),
       ttlResolution: 0,
       perf: { now: () => clock.ticks() },
     });

@@ -2,7 +2,15 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
 import { entryBytes, ownBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
-import { assertTtl, type ResponseStore, type Unsubscribe, type Usage } from './store.ts';
+import {
+  assertTtl,
+  isLive,
+  type Live,
+  type Remembered,
+  type ResponseStore,
+  type Unsubscribe,
+  type Usage,
+} from './store.ts';
 
 export interface MemoryStoreOptions {
   /** Bound on keys, values and overhead together, in bytes; the least recently used go first. */
@@ -11,13 +19,15 @@ export interface MemoryStoreOptions {
   readonly clock: Clock;
 }
 
-interface Entry {
-  readonly value: Buffer;
+interface Entry extends Remembered<Buffer | Live> {
   readonly expiresAtTicks: number;
 }
 
+const ABSENT: Remembered<undefined> = { value: undefined };
+
 /** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
 export class MemoryStore implements ResponseStore {
+  readonly isOwn = true;
   readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
@@ -27,22 +37,29 @@ export class MemoryStore implements ResponseStore {
     this.#clock = clock;
     this.#entries = new LRUCache({
       maxSize: maxBytes,
-      sizeCalculation: ({ value }, key) => entryBytes(key, value),
+      sizeCalculation: ({ value }, key) => entryBytes(key, value.byteLength),
     });
   }
 
-  async get(key: string): Promise<Buffer | undefined> {
-    return this.#live(key);
+  /** Nothing for an object that only inherits from a store, such as one that is slower: it has ways of its own. */
+  peek(key: string): Remembered<Buffer | Live | undefined> | undefined {
+    if (!(#entries in this)) return undefined;
+    return this.#fresh(key) ?? ABSENT;
   }
 
-  async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
+  async get(key: string): Promise<Buffer | undefined> {
+    return this.#bytes(key);
+  }
+
+  async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
-    this.#entries.set(key, { value: ownBytes(value), expiresAtTicks: this.#clock.ticks() + ttlMs });
+    const kept = isLive(value) ? value : ownBytes(value);
+    this.#entries.set(key, { value: kept, expiresAtTicks: this.#clock.ticks() + ttlMs });
   }
 
   async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
     assertTtl(ttlMs);
-    const present = this.#live(key);
+    const present = this.#bytes(key);
     if (present && !(expected && present.equals(expected))) return present;
     const added = ownBytes(value);
     this.#entries.set(key, { value: added, expiresAtTicks: this.#clock.ticks() + ttlMs });
@@ -66,9 +83,14 @@ export class MemoryStore implements ResponseStore {
     return async () => leave();
   }
 
-  #live(key: string): Buffer | undefined {
+  #bytes(key: string): Buffer | undefined {
+    const value = this.#fresh(key)?.value;
+    return value && isLive(value) ? value.toBytes() : value;
+  }
+
+  #fresh(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
-    if (!entry || entry.expiresAtTicks > this.#clock.ticks()) return entry?.value;
+    if (!entry || entry.expiresAtTicks > this.#clock.ticks()) return entry;
     this.#entries.delete(key);
     return undefined;
   }

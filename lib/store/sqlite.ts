@@ -3,7 +3,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
-import { entryBytes, type Held } from './bytes.ts';
+import { type Held, heldBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
 import { makeDirectory } from './makeDirectory.ts';
 import {
@@ -65,7 +65,7 @@ export class SqliteStore implements TokenStore {
   readonly #purge: StatementSync;
   readonly #remembered = new LRUCache<string, Kept<Held>>({
     maxSize: MAX_REMEMBERED_BYTES,
-    sizeCalculation: ({ value }, key) => entryBytes(key, value),
+    sizeCalculation: ({ value }, key) => heldBytes(key, value),
   });
   #lastVersion: unknown;
   #lookAtTicks = 0;

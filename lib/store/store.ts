@@ -62,8 +62,22 @@ export interface Usage {
   readonly bytes: number;
 }
 
+/** A value that can stay what it is as long as it stays in this process. */
+export interface Live {
+  /** What it holds, about. */
+  readonly byteLength: number;
+  /** What any process can read. */
+  toBytes(): Buffer;
+}
+
 /** A store that never grows past a bound: what would, makes older values leave before their time. */
 export interface ResponseStore extends Store {
+  /** Whether no other process has it. Default false. */
+  readonly isOwn?: boolean;
+  /** Others get the bytes of a live value; in memory it is kept as it is. */
+  set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void>;
+  /** What `get` would give, or the live value it was made from, if that is known without asking. Never throws. */
+  peek?(key: string): Remembered<Buffer | Live | undefined> | undefined;
   /**
    * Makes `value` the value of `key` for `ttlMs` if that is `expected` now; undefined stands for none. Resolves to
    * the value in force afterwards. One step: of many callers on many gateways one wins and all learn who.
@@ -98,6 +112,10 @@ export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
   readonly code = 'store_unavailable';
   readonly status = 503;
+}
+
+export function isLive(value: Buffer | string | Live): value is Live {
+  return typeof value === 'object' && !Buffer.isBuffer(value);
 }
 
 /** Throws `RangeError` unless `ttlMs` is a positive whole number. */
