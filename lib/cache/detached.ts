@@ -1,6 +1,6 @@
 import { ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
-import { chunkOf, tapHead } from '../exchange/tap.ts';
+import { chunkOf, headFields } from '../exchange/tap.ts';
 
 /** Takes an answer piece by piece. */
 export interface AnswerSink {
@@ -23,83 +23,141 @@ export interface Detached {
 }
 
 /** Fields that ask for less than the whole answer. */
-const PARTIAL = /^(?:if-none-match|if-modified-since|if-range|range)$/i;
+const PARTIAL: readonly string[] = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
 
-/**
- * `req` once more, without what asks for less than the whole answer and with `fields` instead, and a response that
- * hands everything written to it to `sink`. Neither notices when the client of `req` leaves.
- */
-export function detach(req: Request, res: Response, fields: readonly string[], sink: AnswerSink): Detached {
-  const detached = Object.create(req) as Request;
-  detached.rawHeaders = [...withoutPartial(req.rawHeaders), ...fields];
-  detached.headers = headersWith(req.headers, fields);
-  detached.res = responseTo(detached, Object.getPrototypeOf(res), sink);
-  return { req: detached, res: detached.res };
+/** Makes requests and responses that belong to no connection. */
+export class Detacher {
+  /** By the prototype that Express has given the client's response. */
+  readonly #prototypes = new WeakMap<object, object>();
+
+  /**
+   * `req` once more, without what asks for less than the whole answer and with `fields` instead, and a response that
+   * hands everything written to it to `sink`. Neither notices when the client of `req` leaves.
+   */
+  detach(req: Request, res: Response, fields: readonly string[], sink: AnswerSink): Detached {
+    const detached = copyOf(req);
+    if (fields.length > 0 || PARTIAL.some((name) => req.headers[name] !== undefined)) {
+      detached.rawHeaders = [...withoutPartial(req.rawHeaders), ...fields];
+      detached.headers = headersWith(req.headers, fields);
+    }
+    const prototype = this.#prototypeFor(Object.getPrototypeOf(res));
+    detached.res = Object.setPrototypeOf(new DetachedResponse(detached, sink), prototype) as Response;
+    return { req: detached, res: detached.res };
+  }
+
+  /** Express's methods below ours: made once, for V8 a response of each would be like no other. */
+  #prototypeFor(express: object): object {
+    const known = this.#prototypes.get(express);
+    if (known) return known;
+    const prototype = Object.create(express, Object.getOwnPropertyDescriptors(DetachedResponse.prototype));
+    this.#prototypes.set(express, prototype);
+    return prototype;
+  }
 }
 
 /** Node's own response checks what is written to it; only where it goes is changed. */
-function responseTo(req: Request, prototype: object, sink: AnswerSink): Response {
-  const res = Object.setPrototypeOf(new ServerResponse(req), prototype) as Response;
-  const trailers: [string, string][] = [];
-  let isOver = false;
+class DetachedResponse extends ServerResponse {
+  readonly locals = {};
+  readonly #sink: AnswerSink;
+  readonly #trailers: [string, string][] = [];
+  #isOver = false;
 
-  function begin(): void {
-    if (!res.headersSent) res.writeHead(res.statusCode);
+  constructor(req: Request, sink: AnswerSink) {
+    super(req);
+    this.#sink = sink;
+    // Every stage waits for its end.
+    this.setMaxListeners(0);
   }
 
-  function put(args: readonly unknown[]): boolean {
-    begin();
+  // A getter of Node's, which its types do not tell.
+  static {
+    Object.defineProperty(DetachedResponse.prototype, 'writableFinished', {
+      get(this: DetachedResponse) {
+        return this.#isOver;
+      },
+    });
+  }
+
+  override writeHead(...args: unknown[]): this {
+    Reflect.apply(super.writeHead, this, args);
+    this.#sink.head(this.statusCode, this.statusMessage, headFields(this, args));
+    return this;
+  }
+
+  override write(...args: unknown[]): boolean {
+    return !this.#isOver && this.#put(args);
+  }
+
+  override flushHeaders(): void {
+    this.#begin();
+    this.#sink.flush();
+  }
+
+  override writeEarlyHints(hints: Record<string, string | string[]>): void {
+    this.#sink.hints(hints);
+  }
+
+  override addTrailers(lines: [string, string][]): void {
+    this.#trailers.push(...lines);
+  }
+
+  override end(...args: unknown[]): this {
+    if (this.#isOver) return this;
     const chunk = chunkOf(args);
-    const accepted = chunk === undefined || chunk.length === 0 || sink.data(chunk);
+    // As Node does for an answer that is said in one piece.
+    if (!this.headersSent && chunk) this.setHeader('Content-Length', chunk.length);
+    this.#put(args);
+    this.#close(true);
+    this.#sink.end(this.#trailers);
+    return this;
+  }
+
+  override destroy(): this {
+    if (this.#isOver) return this;
+    this.#close(false);
+    this.#sink.cut();
+    return this;
+  }
+
+  #begin(): void {
+    if (!this.headersSent) this.writeHead(this.statusCode);
+  }
+
+  #put(args: readonly unknown[]): boolean {
+    this.#begin();
+    const chunk = chunkOf(args);
+    const accepted = chunk === undefined || chunk.length === 0 || this.#sink.data(chunk);
     const written = args.at(-1);
     if (typeof written === 'function') process.nextTick(written as () => void);
     return accepted;
   }
 
-  function close(isWhole: boolean): void {
-    isOver = true;
-    Object.assign(res, { finished: true, destroyed: true, _closed: true });
-    process.nextTick(() => {
-      if (isWhole) res.emit('finish');
-      res.emit('close');
-    });
+  #close(isWhole: boolean): void {
+    this.#isOver = true;
+    Object.assign(this, { finished: true, destroyed: true, _closed: true });
+    process.nextTick(tellEnd, this, isWhole);
   }
+}
 
-  Object.defineProperty(res, 'writableFinished', { get: () => isOver });
-  tapHead(res, (status, lines) => sink.head(status, res.statusMessage, lines));
-  return Object.assign(res, {
-    locals: {},
-    write: (...args: unknown[]) => !isOver && put(args),
-    flushHeaders() {
-      begin();
-      sink.flush();
-    },
-    writeEarlyHints: (hints: Record<string, string | string[]>) => sink.hints(hints),
-    addTrailers: (lines: [string, string][]) => void trailers.push(...lines),
-    end(...args: unknown[]) {
-      if (isOver) return res;
-      const chunk = chunkOf(args);
-      // As Node does for an answer that is said in one piece.
-      if (!res.headersSent && chunk) res.setHeader('Content-Length', chunk.length);
-      put(args);
-      close(true);
-      sink.end(trailers);
-      return res;
-    },
-    destroy() {
-      if (isOver) return res;
-      close(false);
-      sink.cut();
-      return res;
-    },
-  } as object).setMaxListeners(0);
+function tellEnd(res: ServerResponse, isWhole: boolean): void {
+  if (isWhole) res.emit('finish');
+  res.emit('close');
+}
+
+/** With `req` as its prototype it would cost 10 us: V8 gives each object that becomes one a shape of its own. */
+function copyOf(req: Request): Request {
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(req)), req);
+  // Nobody listens to it yet.
+  copy._events = undefined;
+  copy._eventsCount = 0;
+  return copy;
 }
 
 function withoutPartial(rawHeaders: readonly string[]): string[] {
   const kept: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
-    if (!PARTIAL.test(name)) kept.push(name, rawHeaders[i + 1] as string);
+    if (!PARTIAL.includes(name.toLowerCase())) kept.push(name, rawHeaders[i + 1] as string);
   }
   return kept;
 }

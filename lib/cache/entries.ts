@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import { pathOf } from '../exchange/path.ts';
 import type { Live, Remembered, ResponseStore } from '../store/store.ts';
 import { decodeStored, type Entry, encodeMarker, LiveEntry, type Stored } from './entry.ts';
@@ -129,7 +130,8 @@ export class Entries {
 
   /** For how long the answer is of any use, in whole milliseconds. */
   #keptForMs({ terms, generatedAtMs, fields }: Entry): number {
-    const canBeValidated = fields.some((part, i) => i % 2 === 0 && /^(etag|last-modified)$/i.test(part));
+    const canBeValidated =
+      fieldValue(fields, 'etag') !== undefined || fieldValue(fields, 'last-modified') !== undefined;
     const staleMs = Math.max(
       terms.staleWhileRevalidateMs,
       terms.staleIfErrorMs,
@@ -226,9 +228,6 @@ export function entryOf(recording: Recording, audience: Audience, purgeVersion: 
 }
 
 export function varyNamesOf({ fields }: Pick<Entry, 'fields'>): readonly string[] {
-  const vary: string[] = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i]?.toLowerCase() === 'vary') vary.push(fields[i + 1] as string);
-  }
-  return varyNames(vary.join(','));
+  const vary = fieldValues(fields, 'vary');
+  return vary.length === 0 ? NO_NAMES : varyNames(vary.join(','));
 }

@@ -5,10 +5,12 @@ import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { RequestTimeoutError } from '../timeout/errors.ts';
 import { validates, validators } from './conditional.ts';
-import { type AnswerSink, type Detached, detach } from './detached.ts';
+import type { AnswerSink, Detached, Detacher } from './detached.ts';
 import { type Entries, entryOf, type Found } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
+import type { Flight } from './flight.ts';
 import type { Landing } from './landing.ts';
+import type { Policy } from './policy.ts';
 import { Reader } from './reader.ts';
 import { Recorder, type Recording } from './recorder.ts';
 import { refreshed } from './refreshed.ts';
@@ -20,14 +22,17 @@ import type { Visit } from './visit.ts';
 const TIME_FOR_SERVICE = 0.9;
 /** How long others wait for the end of an answer that does not say how long it is: it may have none. */
 const WAIT_FOR_END_MS = 1_000;
+const NO_FIELDS: readonly string[] = [];
+const NOT_PLANNED: Cancel = () => {};
 
 /** What all fills of one cache share. */
 export interface FillContext {
   /** What answers when the cache cannot. */
   readonly origin: RequestHandler;
   readonly entries: Entries;
+  readonly detacher: Detacher;
   readonly clock: Clock;
-  readonly defaultTtlMs: number;
+  readonly policy: Policy;
   readonly maxBodyBytes: number;
   readonly staleIfErrorMs: number;
   readonly onError: (error: Error) => void;
@@ -41,10 +46,7 @@ export interface FillOptions {
   readonly reason: Forward;
   /** Whether nobody waits for its answer. */
   readonly inBackground: boolean;
-  /** Called once. */
-  readonly onLanded: (landing: Landing) => void;
-  /** Whether anybody but the reader waits. */
-  readonly isAwaited: () => boolean;
+  readonly flight: Flight;
 }
 
 /**
@@ -62,31 +64,30 @@ export class Fill implements AnswerSink {
   /** For whom the answer is written as it comes; undefined once that client left or got something else. */
   #reader: Reader | undefined;
   #landed = false;
-  #cancelDeadline: Cancel = () => {};
-  #cancelWait: Cancel = () => {};
+  #cancelDeadline = NOT_PLANNED;
+  #cancelWait = NOT_PLANNED;
 
   constructor(context: FillContext, options: FillOptions) {
     const { visit, found, reason, inBackground } = options;
-    const { clock, defaultTtlMs, maxBodyBytes } = context;
+    const { clock, policy, maxBodyBytes } = context;
     this.#context = context;
     this.#options = options;
     this.#requestedAtMs = clock.now();
     this.#stale = found.entry;
     this.#recorder = new Recorder({
-      defaultTtlMs,
+      policy,
       maxBodyBytes,
       requestedAtMs: this.#requestedAtMs,
-      now: () => clock.now(),
+      clock,
       onRecorded: (recording) => this.#recorded(recording),
     });
-    const conditions = this.#stale ? validators(namedFields(this.#stale)) : [];
-    this.#detached = detach(visit.req, visit.res, conditions, this);
+    const conditions = this.#stale ? validators(namedFields(this.#stale)) : NO_FIELDS;
+    this.#detached = context.detacher.detach(visit.req, visit.res, conditions, this);
     this.#exchange = inherited(visit.exchange, exchangeOf(this.#detached.res));
     if (!inBackground) {
       // What nobody waits for is not part of the request's time.
       this.#exchange.laps = visit.exchange.laps;
-      const onDrain = () => void this.#detached.res.emit('drain');
-      this.#reader = new Reader({ visit, reason, now: () => clock.now(), onDrain });
+      this.#reader = new Reader({ visit, reason, clock, onDrain: this.#onDrain });
     }
   }
 
@@ -97,8 +98,14 @@ export class Fill implements AnswerSink {
     if (leftMs !== undefined) {
       this.#cancelDeadline = clock.after(leftMs, () => this.abort(new RequestTimeoutError(leftMs)));
     }
-    origin(req, res, (error?: unknown) => this.#failed(error));
+    try {
+      origin(req, res, (error?: unknown) => this.#failed(error));
+    } catch (error) {
+      this.#failed(error);
+    }
   }
+
+  readonly #onDrain = (): void => void this.#detached.res.emit('drain');
 
   /** The client for whom it was begun does not wait any more. */
   readerLeft(reason: Error): void {
@@ -110,7 +117,7 @@ export class Fill implements AnswerSink {
 
   /** Ends the work when nobody waits for it; an answer that is nearly stored is no reason to go on. */
   abandonUnlessWanted(reason: Error): void {
-    if (!this.#reader && !this.#options.inBackground && !this.#options.isAwaited()) this.abort(reason);
+    if (!this.#reader && !this.#options.inBackground && !this.#options.flight.isAwaited) this.abort(reason);
   }
 
   /** Whoever still waits gets `reason`, or what may stand in for an answer. */
@@ -205,9 +212,9 @@ export class Fill implements AnswerSink {
       this.#dropReader()?.ask(this.#context.origin);
       return;
     }
-    const { clock, defaultTtlMs } = this.#context;
+    const { clock, policy } = this.#context;
     const { terms, ...rest } = refreshed(stale, fields, {
-      defaultTtlMs,
+      policy,
       requestedAtMs: this.#requestedAtMs,
       nowMs: clock.now(),
     });
@@ -264,7 +271,7 @@ export class Fill implements AnswerSink {
     if (this.#landed) return;
     this.#landed = true;
     this.#cancelWait();
-    this.#options.onLanded(landing);
+    this.#options.flight.land(landing);
   }
 
   /** The client that was still to be answered: whoever drops it answers it. */
@@ -298,6 +305,12 @@ function isFault(error: unknown): boolean {
 
 /** The fill speaks for whoever began it. */
 function inherited(from: Exchange, to: Exchange): Exchange {
-  const { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs, trace } = from;
-  return Object.assign(to, { requestId, service, prefix, upstreamTarget, identity, deadlineAtMs, trace });
+  to.requestId = from.requestId;
+  to.service = from.service;
+  to.prefix = from.prefix;
+  to.upstreamTarget = from.upstreamTarget;
+  to.identity = from.identity;
+  to.deadlineAtMs = from.deadlineAtMs;
+  to.trace = from.trace;
+  return to;
 }

@@ -33,14 +33,14 @@ export interface FlightOptions {
 export class Flight {
   readonly #context: FillContext;
   readonly #options: FlightOptions;
-  readonly #landed = Promise.withResolvers<Landing>();
-  readonly #lease = randomUUID();
+  /** Told what it comes to. */
+  readonly #onLanded: ((landing: Landing) => void)[] = [];
+  #lease: string | undefined;
   #followers = 0;
   #fill: Fill | undefined;
   /** The one it was begun for does not wait any more. */
   #readerLeft = false;
   #isOver = false;
-  #holdsLease = false;
 
   constructor(context: FillContext, options: FlightOptions) {
     this.#context = context;
@@ -48,13 +48,13 @@ export class Flight {
   }
 
   start(): void {
-    const { visit, inBackground } = this.#options;
-    const { signal } = visit.exchange;
-    if (!inBackground) {
-      signal.addEventListener('abort', this.#onReaderLeft, { once: true });
-      visit.res.once('close', () => signal.removeEventListener('abort', this.#onReaderLeft));
+    const { visit, inBackground, leaseKey, store } = this.#options;
+    if (!inBackground) visit.exchange.onAbort(this.#onReaderLeft);
+    if (leaseKey === undefined || store.isOwn) {
+      this.#startFill();
+      return;
     }
-    this.#begin().catch((error) => {
+    this.#begin(leaseKey).catch((error) => {
       this.#context.onError(error as Error);
       this.#startFill();
     });
@@ -62,28 +62,27 @@ export class Flight {
 
   /** What it comes to; `undefined` when the follower's patience ends first, or it leaves. */
   async follow(visit: Visit): Promise<Landing | undefined> {
-    const { promise: gaveUp, resolve: giveUp } = Promise.withResolvers<undefined>();
-    const { signal } = visit.exchange;
+    const { promise, resolve } = Promise.withResolvers<Landing | undefined>();
+    const { exchange } = visit;
     const { clock } = this.#context;
     const leftMs = visit.leftMs(clock.now());
+    const giveUp = () => resolve(undefined);
     // The other half is for asking itself.
-    const cancel = leftMs === undefined ? () => {} : clock.after(leftMs / 2, () => giveUp(undefined));
-    const onAbort = () => giveUp(undefined);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const cancel = leftMs === undefined ? () => {} : clock.after(leftMs / 2, giveUp);
+    exchange.onAbort(giveUp);
+    this.#onLanded.push(resolve);
     this.#followers += 1;
-    try {
-      return await Promise.race([this.#landed.promise, gaveUp]);
-    } finally {
-      this.#followers -= 1;
-      cancel();
-      signal.removeEventListener('abort', onAbort);
-      if (!this.#isOver) this.#fill?.abandonUnlessWanted(new ClientGoneError());
-    }
+    const landing = await promise;
+    this.#followers -= 1;
+    cancel();
+    exchange.offAbort(giveUp);
+    if (!this.#isOver) this.#fill?.abandonUnlessWanted(new ClientGoneError());
+    return landing;
   }
 
   /** Asks the service, unless another gateway is about to store its answer. */
-  async #begin(): Promise<void> {
-    const elsewhere = await this.#awaitOtherGateway();
+  async #begin(leaseKey: string): Promise<void> {
+    const elsewhere = await this.#awaitOtherGateway(leaseKey);
     if (!elsewhere) {
       this.#startFill();
       return;
@@ -92,39 +91,34 @@ export class Flight {
     if (!this.#readerLeft) {
       visit.give(elsewhere, { kind: 'forward', reason, collapsed: true }, this.#context.clock.now());
     }
-    this.#land({ kind: 'entry', entry: elsewhere, selecting: visit.quest.selecting });
+    this.land({ kind: 'entry', entry: elsewhere, selecting: visit.quest.selecting });
   }
 
   #startFill(): void {
     const { visit, found, epoch, reason, inBackground } = this.#options;
     if (this.#readerLeft && this.#followers === 0) {
-      this.#land({ kind: 'nothing', because: 'failed' });
+      this.land({ kind: 'nothing', because: 'failed' });
       return;
     }
-    this.#fill = new Fill(this.#context, {
-      visit,
-      found,
-      epoch,
-      reason,
-      inBackground,
-      onLanded: (landing) => this.#land(landing),
-      isAwaited: () => this.#followers > 0,
-    });
-    if (this.#readerLeft) this.#fill.readerLeft(visit.exchange.signal.reason as Error);
-    this.#fill.start();
+    const fill = new Fill(this.#context, { visit, found, epoch, reason, inBackground, flight: this });
+    this.#fill = fill;
+    if (this.#readerLeft) fill.readerLeft(visit.exchange.abortReason as Error);
+    fill.start();
   }
 
   /** The answer another gateway has stored while it held the lease; undefined once the lease is ours. */
-  async #awaitOtherGateway() {
-    const { store, leaseKey, visit } = this.#options;
+  async #awaitOtherGateway(leaseKey: string) {
+    const { store, visit } = this.#options;
     const { clock, entries } = this.#context;
-    if (!leaseKey) return undefined;
     const startedAtMs = clock.now();
     const leftMs = visit.leftMs(startedAtMs);
     const leaseMs = Math.max(1, Math.ceil(leftMs ?? LEASE_MS));
-    const holder = await store.swap(leaseKey, undefined, this.#lease, leaseMs);
-    this.#holdsLease = holder.toString() === this.#lease;
-    if (this.#holdsLease) return undefined;
+    const lease = randomUUID();
+    const holder = await store.swap(leaseKey, undefined, lease, leaseMs);
+    if (holder.toString() === lease) {
+      this.#lease = lease;
+      return undefined;
+    }
     while (clock.now() < startedAtMs + leaseMs / 2 && !this.#isOver) {
       // In this order: what was stored before the lease was given back must be found.
       const isHeld = (await store.get(leaseKey)) !== undefined;
@@ -140,21 +134,25 @@ export class Flight {
     return reuse(terms, this.#context.clock.now() - generatedAtMs, this.#options.visit.terms) === 'serve';
   }
 
-  readonly #onReaderLeft = (): void => {
-    const { visit } = this.#options;
-    const reason = visit.exchange.signal.reason as Error;
+  readonly #onReaderLeft = (reason: Error): void => {
     this.#readerLeft = true;
     this.#fill?.readerLeft(reason);
-    visit.next(reason);
+    this.#options.visit.next(reason);
   };
 
-  #land(landing: Landing): void {
+  /** Tells everybody who waits; what comes after the first time does nothing. */
+  land(landing: Landing): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const { store, leaseKey, onLanded } = this.#options;
     onLanded(landing);
-    this.#landed.resolve(landing);
+    for (const tell of this.#onLanded) tell(landing);
     // One that cannot be given back runs out.
-    if (leaseKey && this.#holdsLease) store.delete(leaseKey).catch(this.#context.onError);
+    if (leaseKey && this.#lease) store.delete(leaseKey).catch(this.#context.onError);
+  }
+
+  /** Whether anybody waits beside the one it was begun for. */
+  get isAwaited(): boolean {
+    return this.#followers > 0;
   }
 }

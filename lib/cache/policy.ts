@@ -1,4 +1,5 @@
 import CachePolicy from 'http-cache-semantics';
+import { LRUCache } from 'lru-cache';
 import { type Directives, isStructured, parseDirectives, secondsOf } from './directives.ts';
 import { parseHttpDate } from './httpDate.ts';
 import { variesOnEverything } from './vary.ts';
@@ -7,6 +8,9 @@ type Fields = Readonly<Record<string, string>>;
 
 /** No answer is fresh for longer than a year, whatever it says. */
 const MAX_LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
+
+/** Services say the same of most of what they answer. */
+const MOST_JUDGEMENTS = 1_000;
 
 /** What an answer lets a shared cache do with it. */
 export interface ResponseTerms {
@@ -22,35 +26,58 @@ export interface ResponseTerms {
   readonly staleIfErrorMs: number;
 }
 
-export interface ResponseTermsOptions {
-  /** The lifetime of a 200 that says nothing of its own. */
-  readonly defaultTtlMs: number;
-  readonly nowMs: number;
+/** What the library has said of answers with the same status and directives. */
+interface Judgement {
+  readonly terms: ResponseTerms | undefined;
 }
 
-/** The terms of an answer to a GET, or `undefined` when it must not be stored (RFC 9111 section 3). */
-export function responseTerms(
-  status: number,
-  fields: Fields,
-  { defaultTtlMs, nowMs }: ResponseTermsOptions,
-): ResponseTerms | undefined {
-  if (fields['set-cookie'] !== undefined || variesOnEverything(fields.vary) || isEndless(fields))
-    return undefined;
-  const { directives, expires } = controlsOf(fields);
-  const library = asLibrarySees(status, directives, { expires, date: fields.date, nowMs });
-  if (!library.storable()) return undefined;
-  const isExplicit =
-    expires !== undefined || ['s-maxage', 'max-age', 'no-cache'].some((name) => directives.has(name));
-  const lifetimeMs = isExplicit ? library.maxAge() * 1000 : status === 200 ? defaultTtlMs : 0;
-  const isUseful = lifetimeMs > ageMs(fields) || (status === 200 && hasValidator(fields));
-  return isUseful
-    ? { lifetimeMs: Math.min(lifetimeMs, MAX_LIFETIME_MS), ...allowances(directives) }
-    : undefined;
+/** Tells the terms of answers, those that say the same at the cost of one look-up. */
+export class Policy {
+  readonly #defaultTtlMs: number;
+  readonly #judgements = new LRUCache<string, Judgement>({ max: MOST_JUDGEMENTS });
+
+  /** @param defaultTtlMs the lifetime of a 200 that says nothing of its own */
+  constructor(defaultTtlMs: number) {
+    this.#defaultTtlMs = defaultTtlMs;
+  }
+
+  /** The terms of an answer to a GET, or `undefined` when it must not be stored (RFC 9111 section 3). */
+  termsOf(status: number, fields: Fields, nowMs: number): ResponseTerms | undefined {
+    if (fields['set-cookie'] !== undefined || variesOnEverything(fields.vary) || isEndless(fields))
+      return undefined;
+    const { terms } = this.#judge(status, fields, nowMs);
+    if (!terms) return undefined;
+    const isUseful = terms.lifetimeMs > ageMs(fields) || (status === 200 && hasValidator(fields));
+    return isUseful ? terms : undefined;
+  }
+
+  #judge(status: number, fields: Fields, nowMs: number): Judgement {
+    const { control, expires } = controlsOf(fields);
+    // What `Expires` comes to depends on when it was said.
+    if (expires !== undefined) return this.#ask(status, control, { expires, date: fields.date, nowMs });
+    const key = `${status} ${control}`;
+    const known = this.#judgements.get(key);
+    if (known) return known;
+    const judgement = this.#ask(status, control, { expires, date: fields.date, nowMs });
+    this.#judgements.set(key, judgement);
+    return judgement;
+  }
+
+  #ask(status: number, control: string, dates: Dates): Judgement {
+    const directives = parseDirectives(control);
+    const library = asLibrarySees(status, directives, dates);
+    if (!library.storable()) return { terms: undefined };
+    const isExplicit =
+      dates.expires !== undefined || ['s-maxage', 'max-age', 'no-cache'].some((name) => directives.has(name));
+    const lifetimeMs = isExplicit ? library.maxAge() * 1000 : status === 200 ? this.#defaultTtlMs : 0;
+    return { terms: { lifetimeMs: Math.min(lifetimeMs, MAX_LIFETIME_MS), ...allowances(directives) } };
+  }
 }
 
 /** How old the answer was when it was sent, by its own `Age`. */
 export function ageMs(fields: Fields): number {
-  return /^\d{1,10}$/.test(fields.age ?? '') ? Number(fields.age) * 1000 : 0;
+  const { age } = fields;
+  return age !== undefined && /^\d{1,10}$/.test(age) ? Number(age) * 1000 : 0;
 }
 
 /** What an answer can be asked for again by (RFC 9111 section 4.3.1). */
@@ -59,7 +86,8 @@ export function hasValidator(fields: Fields): boolean {
 }
 
 interface Controls {
-  readonly directives: Directives;
+  /** Directives as they are spelt. */
+  readonly control: string;
   readonly expires: string | undefined;
 }
 
@@ -69,12 +97,10 @@ interface Controls {
  */
 function controlsOf(fields: Fields): Controls {
   const targeted = fields['cdn-cache-control'];
-  if (isStructured(targeted)) return { directives: parseDirectives(targeted), expires: undefined };
-  const pragma = fields['cache-control'] === undefined && /no-cache/i.test(fields.pragma ?? '');
-  return {
-    directives: parseDirectives(pragma ? 'no-cache' : fields['cache-control']),
-    expires: fields.expires,
-  };
+  if (isStructured(targeted)) return { control: targeted, expires: undefined };
+  const pragma =
+    fields['cache-control'] === undefined && fields.pragma !== undefined && /no-cache/i.test(fields.pragma);
+  return { control: pragma ? 'no-cache' : (fields['cache-control'] ?? ''), expires: fields.expires };
 }
 
 interface Dates {

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import type { Clock } from '../clock/clock.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { beginAnswer } from '../proxy/answerHead.ts';
 import { notModified } from './answer.ts';
@@ -11,7 +12,7 @@ export interface ReaderOptions {
   readonly visit: Visit;
   /** Why the service is asked. */
   readonly reason: Forward;
-  readonly now: () => number;
+  readonly clock: Clock;
   /** The client takes more. */
   readonly onDrain: () => void;
 }
@@ -29,10 +30,10 @@ type Forwarded = Omit<Extract<Verdict, { kind: 'forward' }>, 'kind' | 'reason'>;
 export class Reader {
   readonly #options: ReaderOptions;
   #owesNotModified = false;
+  #awaitsDrain = false;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
-    options.visit.res.on('drain', options.onDrain);
   }
 
   /** The client has what is being stored, and is to be told so when that is done. */
@@ -46,15 +47,19 @@ export class Reader {
   }
 
   begin({ status, reason, fields }: Head, { recording, fits }: Recorder): void {
-    const { visit, now } = this.#options;
+    const { visit, clock } = this.#options;
     this.#pronounce({ stored: fits });
-    this.#owesNotModified = recording !== undefined && visit.has(recording, now());
+    this.#owesNotModified = recording !== undefined && visit.has(recording, clock.now());
     if (!this.#owesNotModified) beginAnswer(visit.res, status, reason, fields);
   }
 
   /** Whether more may follow at once. */
   write(chunk: Buffer): boolean {
-    return this.#owesNotModified || this.#options.visit.res.write(chunk);
+    const { visit, onDrain } = this.#options;
+    if (this.#owesNotModified || visit.res.write(chunk)) return true;
+    if (!this.#awaitsDrain) visit.res.on('drain', onDrain);
+    this.#awaitsDrain = true;
+    return false;
   }
 
   flush(): void {
@@ -82,14 +87,15 @@ export class Reader {
   }
 
   notModified(recording: Omit<Recording, 'body'>): void {
-    notModified(recording, this.#options.visit.res, this.#options.now());
+    notModified(recording, this.#options.visit.res, this.#options.clock.now());
   }
 
   /** Answers with something stored. */
   give(entry: Entry, verdict: Forwarded): void {
-    const { visit, reason, now } = this.#options;
-    const ttlMs = entry.generatedAtMs + entry.terms.lifetimeMs - now();
-    visit.give(entry, { kind: 'forward', reason, ttlMs, ...verdict }, now());
+    const { visit, reason, clock } = this.#options;
+    const nowMs = clock.now();
+    const ttlMs = entry.generatedAtMs + entry.terms.lifetimeMs - nowMs;
+    visit.give(entry, { kind: 'forward', reason, ttlMs, ...verdict }, nowMs);
   }
 
   fail(error: unknown): void {
@@ -106,7 +112,7 @@ export class Reader {
 
   /** Nothing more will be written to the client from here. */
   leave(): void {
-    this.#options.visit.res.off('drain', this.#options.onDrain);
+    if (this.#awaitsDrain) this.#options.visit.res.off('drain', this.#options.onDrain);
   }
 
   #pronounce(verdict: Forwarded = {}): void {

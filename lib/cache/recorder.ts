@@ -1,7 +1,8 @@
+import type { Clock } from '../clock/clock.ts';
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import type { AnswerObserver } from '../exchange/tap.ts';
 import { connectionOptions, isHopByHop } from '../proxy/hopByHop.ts';
-import { ageMs, type ResponseTerms, responseTerms } from './policy.ts';
+import { ageMs, type Policy, type ResponseTerms } from './policy.ts';
 
 /** Fields of one answer on its way, not of what is stored (RFC 9111 section 3.1). */
 const OF_ONE_ANSWER: ReadonlySet<string> = new Set([
@@ -23,11 +24,11 @@ export interface Recording {
 }
 
 export interface RecorderOptions {
-  readonly defaultTtlMs: number;
+  readonly policy: Policy;
   readonly maxBodyBytes: number;
   /** When the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111 section 4.2.3). */
   readonly requestedAtMs: number;
-  readonly now: () => number;
+  readonly clock: Clock;
   /** Called once, with an answer that was given whole. */
   readonly onRecorded: (recording: Recording) => void;
 }
@@ -56,16 +57,16 @@ export class Recorder implements AnswerObserver {
   }
 
   head(status: number, lines: FieldLines): void {
-    const { defaultTtlMs, maxBodyBytes, requestedAtMs, now } = this.#options;
+    const { policy, maxBodyBytes, requestedAtMs, clock } = this.#options;
     const fields = fieldsByName(lines);
-    const terms = responseTerms(status, fields, { defaultTtlMs, nowMs: now() });
+    const terms = policy.termsOf(status, fields, clock.now());
     const length = fields['content-length'];
     this.#promisedBytes = length === undefined ? undefined : Number(length);
     if (!terms || (this.#promisedBytes ?? 0) > maxBodyBytes) return;
     const generatedAtMs = requestedAtMs - ageMs(fields);
     const stored = withoutTransient(lines, fields.connection);
     // RFC 9110 section 6.6.1: whoever keeps an answer without a date says when it came.
-    if (fields.date === undefined) stored.push('Date', new Date(now()).toUTCString());
+    if (fields.date === undefined) stored.push('Date', new Date(clock.now()).toUTCString());
     this.#head = { status, fields: stored, terms, generatedAtMs };
   }
 
@@ -79,21 +80,28 @@ export class Recorder implements AnswerObserver {
   end(): void {
     const head = this.#head;
     const isWhole = this.#promisedBytes === undefined || this.#promisedBytes === this.#bytes;
-    if (head && isWhole) this.#options.onRecorded(withLength(head, Buffer.concat(this.#chunks)));
+    if (head && isWhole) {
+      const { status, terms, generatedAtMs } = head;
+      const says = this.#promisedBytes !== undefined || status === 204;
+      // A stored answer is whole, so it can say how long it is, also where it came in chunks.
+      const fields = says ? head.fields : [...head.fields, 'Content-Length', String(this.#bytes)];
+      this.#options.onRecorded({ status, fields, terms, generatedAtMs, body: this.#content() });
+    }
     this.giveUp();
+  }
+
+  /** In memory of its own: a piece is a view into the 64 KiB that were read from a socket. */
+  #content(): Buffer {
+    const body = Buffer.allocUnsafeSlow(this.#bytes);
+    let at = 0;
+    for (const chunk of this.#chunks) at += chunk.copy(body, at);
+    return body;
   }
 
   giveUp(): void {
     this.#head = undefined;
     this.#chunks = [];
   }
-}
-
-/** A stored answer is whole, so it can say how long it is, also where it came in chunks. */
-function withLength(head: Omit<Recording, 'body'>, body: Buffer): Recording {
-  const says = head.fields.some((part, i) => i % 2 === 0 && part.toLowerCase() === 'content-length');
-  if (says || head.status === 204) return { ...head, body };
-  return { ...head, fields: [...head.fields, 'Content-Length', String(body.length)], body };
 }
 
 /** Field lines as they are stored. */

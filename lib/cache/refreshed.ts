@@ -1,6 +1,6 @@
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import type { Entry } from './entry.ts';
-import { ageMs, responseTerms } from './policy.ts';
+import { ageMs, type Policy } from './policy.ts';
 import { type Recording, withoutTransient } from './recorder.ts';
 
 /** Fields of the stored content, which a 304 cannot change (RFC 9111 section 3.2). */
@@ -12,7 +12,7 @@ const OF_CONTENT: ReadonlySet<string> = new Set([
 ]);
 
 export interface RefreshOptions {
-  readonly defaultTtlMs: number;
+  readonly policy: Policy;
   readonly requestedAtMs: number;
   readonly nowMs: number;
 }
@@ -21,16 +21,13 @@ export interface RefreshOptions {
 export function refreshed(
   { status, fields, body }: Entry,
   notModified: FieldLines,
-  { defaultTtlMs, requestedAtMs, nowMs }: RefreshOptions,
+  { policy, requestedAtMs, nowMs }: RefreshOptions,
 ): Omit<Recording, 'terms'> & Partial<Pick<Recording, 'terms'>> {
   const named = fieldsByName(notModified);
   const news = withoutTransient(notModified, named.connection);
   const merged = merge(fields, news);
-  const terms = responseTerms(
-    status,
-    { ...fieldsByName(merged), ...(named.age && { age: named.age }) },
-    { defaultTtlMs, nowMs },
-  );
+  const current = { ...fieldsByName(merged), ...(named.age && { age: named.age }) };
+  const terms = policy.termsOf(status, current, nowMs);
   return { status, fields: merged, body, generatedAtMs: requestedAtMs - ageMs(named), terms };
 }
 

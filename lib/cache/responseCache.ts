@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import { tapAnswer } from '../exchange/tap.ts';
 import type { ResponseStore } from '../store/store.ts';
+import { Detacher } from './detached.ts';
 import { Entries, entryOf, type Found, varyNamesOf } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import { NotCachedError } from './errors.ts';
@@ -10,7 +11,7 @@ import { Flight } from './flight.ts';
 import { Habits } from './habits.ts';
 import { type Audience, audienceText, entryKey } from './key.ts';
 import type { Shareable } from './landing.ts';
-import { hasValidator } from './policy.ts';
+import { hasValidator, Policy } from './policy.ts';
 import { Recorder } from './recorder.ts';
 import { type Reuse, reuse } from './reuse.ts';
 import type { Forward } from './status.ts';
@@ -36,15 +37,24 @@ export class ResponseCache {
   readonly #context: FillContext;
   readonly #entries: Entries;
   readonly #clock: Clock;
-  readonly #flights = new Map<string, Flight>();
+  /** Each in a slip that is emptied: of a `Map` whose keys come and go V8 keeps old tables, with all that was in them. */
+  readonly #flights = new Map<string, { flight: Flight | undefined }>();
   readonly #habits: Habits;
   #refreshes = 0;
 
-  constructor({ store, clock, onError, staleIfErrorMs, ...rest }: ResponseCacheOptions) {
+  constructor({ store, clock, onError, staleIfErrorMs, defaultTtlMs, ...rest }: ResponseCacheOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#entries = new Entries({ store, now: () => clock.now(), staleIfErrorMs, onError });
-    this.#context = { ...rest, clock, onError, staleIfErrorMs, entries: this.#entries };
+    this.#context = {
+      ...rest,
+      clock,
+      onError,
+      staleIfErrorMs,
+      entries: this.#entries,
+      policy: new Policy(defaultTtlMs),
+      detacher: new Detacher(),
+    };
     this.#habits = new Habits(clock);
   }
 
@@ -119,18 +129,12 @@ export class ResponseCache {
       return;
     }
     const key = flightKey(visit, found, audience, epoch);
-    const underWay = this.#flights.get(key);
+    const underWay = this.#flights.get(key)?.flight;
     if (underWay) this.#follow(underWay, epoch, visit, found, reason).catch(visit.next);
     else this.#depart(visit, { found, epoch, key, reason, inBackground: false });
   }
 
-  async #follow(
-    flight: Flight,
-    epoch: string,
-    visit: Visit,
-    found: Found,
-    reason: Forward,
-  ): Promise<void> {
+  async #follow(flight: Flight, epoch: string, visit: Visit, found: Found, reason: Forward): Promise<void> {
     const landing = await flight.follow(visit);
     const { abortReason } = visit.exchange;
     if (abortReason) return visit.next(abortReason);
@@ -153,19 +157,20 @@ export class ResponseCache {
   /** Asks for itself, storing what comes if that may be; nobody waits for it. */
   #askAlone(epoch: string | undefined, visit: Visit, found: Found, reason: Forward): void {
     if (epoch !== undefined && found.entry && hasValidator(namedFields(found.entry))) {
-      return this.#depart(visit, { found, epoch, key: undefined, reason, inBackground: false });
+      this.#depart(visit, { found, epoch, key: undefined, reason, inBackground: false });
+      return;
     }
     if (epoch !== undefined) this.#record(visit, found, epoch);
     this.#pass(visit, reason);
   }
 
   #record(visit: Visit, { purgeVersion }: Found, epoch: string): void {
-    const { clock, defaultTtlMs, maxBodyBytes, onError } = this.#context;
+    const { clock, policy, maxBodyBytes, onError } = this.#context;
     const recorder = new Recorder({
-      defaultTtlMs,
+      policy,
       maxBodyBytes,
       requestedAtMs: clock.now(),
-      now: () => clock.now(),
+      clock,
       onRecorded: (recording) => {
         const audience = visit.audienceFor(recording.terms.isShared);
         if (!audience) return;
@@ -193,6 +198,7 @@ export class ResponseCache {
   }
 
   #depart(visit: Visit, { key, ...rest }: Departure): void {
+    const slip: { flight: Flight | undefined } = { flight: undefined };
     const flight = new Flight(this.#context, {
       ...rest,
       visit,
@@ -200,11 +206,13 @@ export class ResponseCache {
       store: this.#store,
       onLanded: (landing) => {
         if (key) this.#flights.delete(key);
+        slip.flight = undefined;
         if (rest.inBackground) this.#refreshes -= 1;
         this.#habits.learn(visit, landing);
       },
     });
-    if (key) this.#flights.set(key, flight);
+    if (key) this.#flights.set(key, slip);
+    slip.flight = flight;
     flight.start();
   }
 

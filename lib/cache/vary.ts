@@ -24,7 +24,9 @@ export function varyNames(vary: string | undefined): readonly string[] {
 
 /** Whether no other request can be said to ask for the same: `*`, or a field that the gateway sets. */
 export function variesOnEverything(vary: string | undefined): boolean {
-  return varyNames(vary).some((name) => name === '*' || SET_ANEW.test(oneSpelling(name)));
+  return (
+    vary !== undefined && varyNames(vary).some((name) => name === '*' || SET_ANEW.test(oneSpelling(name)))
+  );
 }
 
 /**

@@ -3,7 +3,7 @@ import type { OutgoingHttpHeader, ServerResponse } from 'node:http';
 /** What somebody wants to see of an answer as it streams past. */
 export interface AnswerObserver {
   /** The head, just before it is sent: status and every field line, name, value, name, value. */
-  head(status: number, fields: string[]): void;
+  head(status: number, fields: readonly string[]): void;
   data(chunk: Buffer): void;
   /** The answer was given whole. Not called for one that is cut short. */
   end(): void;
@@ -50,13 +50,21 @@ function observeChunk(observer: AnswerObserver, args: readonly unknown[]): void 
   if (chunk && chunk.length > 0) observer.data(chunk);
 }
 
-/** Node keeps fields either in the response (if any was set before) or only in writeHead's own argument. */
-function headFields(res: ServerResponse, args: readonly unknown[]): string[] {
+/**
+ * Every field line of a head, after `writeHead` was called with `args`: Node keeps them either in the response (if any
+ * was set before) or only in writeHead's own argument.
+ */
+export function headFields(res: ServerResponse, args: readonly unknown[]): readonly string[] {
   const given = args.at(-1);
   const names = rawHeaderNames(res);
   if (names.length > 0) return flatten(names.map((name) => [name, res.getHeader(name)]));
+  if (isFlat(given)) return given;
   if (Array.isArray(given)) return flatten(pairs(given));
   return typeof given === 'object' && given !== null ? flatten(Object.entries(given)) : [];
+}
+
+function isFlat(given: unknown): given is readonly string[] {
+  return Array.isArray(given) && given.every((part) => typeof part === 'string');
 }
 
 type Pair = readonly [string, OutgoingHttpHeader | undefined];
