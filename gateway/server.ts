@@ -3,7 +3,7 @@ import {
   type IncomingMessage,
   type Server,
   type ServerOptions,
-  ServerResponse,
+  type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -11,6 +11,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
+import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
 import { refusalOf } from './requestChecks.ts';
@@ -52,6 +53,7 @@ export type CreateServer = (options: ServerOptions) => Server;
 /** One listening port in front of one app. */
 export class GatewayServer {
   readonly #app: Express;
+  readonly #classes: MessageClasses;
   readonly #onRefused: OnRefused;
   readonly #server: Server;
   /** Requests under way. */
@@ -67,8 +69,10 @@ export class GatewayServer {
     const { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused = () => {} } = options;
     const { create = (serverOptions) => createServer(serverOptions) } = options;
     this.#app = app;
+    this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
     this.#server = create({
+      ...this.#classes,
       maxHeaderSize: MAX_HEADER_BYTES,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
@@ -252,7 +256,7 @@ export class GatewayServer {
   /** A request to upgrade runs through the same app: refused, it gets a real HTTP answer. */
   #handleUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
     if (this.#cutOwing(socket)) return;
-    const res = new ServerResponse(req);
+    const res = new this.#classes.ServerResponse(req);
     res.assignSocket(socket);
     closeAfter(res);
     // Not end(): a client that is refused and never closes would keep its permit.
