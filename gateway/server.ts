@@ -73,6 +73,8 @@ export class GatewayServer {
     this.#onRefused = onRefused;
     this.#server = create({
       ...this.#classes,
+      // What has no content is not read to its end, either.
+      optimizeEmptyRequests: true,
       maxHeaderSize: MAX_HEADER_BYTES,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
@@ -179,7 +181,8 @@ export class GatewayServer {
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
     this.#responses.add(res);
-    res.once('close', () => {
+    const exchange = exchangeOf(withLocals(res));
+    exchange.onClose(() => {
       this.#responses.delete(res);
       if (!req.complete) linger(req);
       // An answer that had promised to keep its connection before the drain began.
@@ -193,7 +196,7 @@ export class GatewayServer {
     if (refusal) {
       closeAfter(res);
       this.#refused.add(req.socket);
-      exchangeOf(withLocals(res)).refusal = refusal;
+      exchange.refusal = refusal;
     }
     // What cannot be brought into origin-form names no service; Express could not even parse it.
     req.url = originForm(target, req.headers.host) ?? noService(target);
@@ -305,8 +308,9 @@ function linger({ socket }: IncomingMessage): void {
 
 /** What Express gives every response, before it has seen this one. */
 function withLocals(res: ServerResponse): Response {
-  if (!('locals' in res)) Object.assign(res, { locals: {} });
-  return res as Response;
+  const response = res as Response;
+  response.locals ??= Object.create(null);
+  return response;
 }
 
 function closeAfter(res: ServerResponse): void {
