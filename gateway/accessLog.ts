@@ -87,10 +87,16 @@ function isFailed({ status, exchange }: Completed): boolean {
 
 /** Path only: a query may hold what must not be in a log. */
 function accessLine({ method, target, status, seconds, exchange }: Completed): string {
-  const line = `${method} ${pathOf(target)} ${status || 'client gone'} in ${(seconds * 1000).toFixed(1)} ms`;
+  const line = `${method} ${pathOf(target)} ${status || 'client gone'} in ${oneDecimal(seconds * 1000)} ms`;
   const { attempt, errorCode } = exchange;
   if (errorCode?.startsWith('token_')) return `${line} (JWT refused: ${errorCode})`;
   return attempt ? `${line} (Load balancer selected ${attempt.target.url.origin})` : line;
+}
+
+/** As `toFixed(1)`, which takes ten times as long. */
+function oneDecimal(value: number): string {
+  const tenths = Math.round(value * 10);
+  return `${Math.floor(tenths / 10)}.${tenths % 10}`;
 }
 
 /** What a machine reads of the same request; `undefined` leaves a detail out. */

@@ -31,11 +31,11 @@ export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readi
     ],
   ]);
 
-  return async function wellKnownMiddleware(req, res, next) {
+  return function wellKnownMiddleware(req, res, next) {
     const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;
     if (!answer) return next();
     res.setHeader('Cache-Control', 'no-store');
-    await answer(res);
+    return answer(res) as Promise<void>;
   };
 }
 

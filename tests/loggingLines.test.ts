@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, it } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
+import { isoClock } from '../lib/logging/isoClock.ts';
 import { createLogger, SAID } from '../lib/logging/logger.ts';
 import { requestLines } from '../lib/logging/requestLines.ts';
 
@@ -96,3 +97,36 @@ it.each(['json', 'pretty'] as const)(
     }
   },
 );
+
+it('a line says when it was written, to the millisecond', () => {
+  jest.useFakeTimers({ now: 0, doNotFake: ['setImmediate', 'nextTick'] });
+  try {
+    const clock = isoClock();
+    for (const atMs of [0, 7, 42, 999, 1000, 1_764_316_800_005, 1_764_316_799_999]) {
+      jest.setSystemTime(atMs);
+      expect(clock()).toBe(new Date(atMs).toISOString());
+    }
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+it('the line of a request leaves without anything that follows, and many lines at once', async () => {
+  const pieces: string[] = [];
+  const { promise: first, resolve } = Promise.withResolvers<void>();
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      pieces.push(String(chunk));
+      resolve();
+      done();
+    },
+  });
+  const write = requestLines(createLogger({ level: 'info', format: 'json', stream }));
+  write('one', {});
+  write('two', {});
+  await first;
+  expect(pieces).toHaveLength(1);
+  expect(pieces[0]?.match(/"message":"(one|two)"/g)).toEqual(['"message":"one"', '"message":"two"']);
+  for (let i = 0; i < 1000; i += 1) write('one of many', { i });
+  expect(pieces.length).toBeGreaterThan(1);
+});

@@ -8,19 +8,15 @@ import { beginAnswer } from './answerHead.ts';
 import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
-import { type RawFields, responseFields, trailerFields } from './responseFields.ts';
+import { type RawFields, type ResponseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { diedWhileKept } from './transport.ts';
 
 type Controller = Dispatcher.DispatchController;
 
-export interface UpstreamCallOptions {
-  readonly res: Response;
-  readonly exchange: Exchange;
-  readonly attempt: Attempt;
-  readonly body: RequestBody | null;
-  /** `Via` of the answer; undefined: none. */
-  readonly via: string | undefined;
+/** What holds for every call. */
+export interface CallTerms {
+  readonly responseFields: ResponseFields;
   /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
   readonly silenceMs: number;
   /** Longest time the client may leave what it was sent unread; 0: for ever. */
@@ -28,15 +24,21 @@ export interface UpstreamCallOptions {
   readonly clock: Clock;
   /** Called with the size of each piece of the answer's content. */
   readonly onContent: (bytes: number) => void;
+}
+
+export interface UpstreamCallOptions {
+  readonly res: Response;
+  readonly exchange: Exchange;
+  readonly attempt: Attempt;
+  readonly body: RequestBody | null;
   /** Sends the same request once more to the same replica, over a connection of its own. */
   readonly sendAfresh: () => void;
-  /** Called at most once, when no answer has begun and another may still be given. */
-  readonly fail: (error: Error) => void;
 }
 
 /** One request to one replica: hands what comes back to the client as it arrives, with back-pressure. */
 export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #options: UpstreamCallOptions;
+  readonly #terms: CallTerms;
   #controller: Controller | undefined;
   #silence: Silence | undefined;
   /** Listens to the client while it has more to read than it takes. */
@@ -46,16 +48,20 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #sentAfresh = false;
   #answered = false;
   #bodyBegun = false;
+  /** Whether the answer is an event stream. */
+  #streams = false;
+  /** Whether it has ever waited for the client to read on. */
+  #waits = false;
   /** How much of the request's content had arrived when the answer was last looked at. */
   #seenBytes = 0;
   #over = false;
   #brokenOffFor: Error | undefined;
 
-  constructor(options: UpstreamCallOptions) {
+  constructor(options: UpstreamCallOptions, terms: CallTerms) {
     this.#options = options;
+    this.#terms = terms;
     options.exchange.onAbort(this.#breakOff);
     options.attempt.whenGivenUp(this.#breakOff);
-    options.res.on('drain', this.#onDrain);
   }
 
   onRequestStart(controller: Controller): void {
@@ -67,7 +73,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Controller, status: number, _fields: unknown, message = ''): void {
     if (this.#over) return;
     this.#heard = true;
-    const fields = responseFields((controller.rawHeaders ?? []) as RawFields, status, this.#options.via);
+    const fields = this.#terms.responseFields((controller.rawHeaders ?? []) as RawFields, status);
     if (status < 200) this.#inform(status, fields);
     else this.#answer(status, message, fields);
   }
@@ -80,9 +86,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       // A client that reads slowly is not a silent replica.
       this.#silence?.stop();
       controller.pause();
-      this.#watchReader();
+      this.#waitForReader();
     }
-    this.#options.onContent(chunk.length);
+    this.#terms.onContent(chunk.length);
   }
 
   onResponseEnd(controller: Controller): void {
@@ -112,23 +118,30 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   /** Begins the client's answer. What Node refuses to send is thrown: undici then reports it as our error. */
   #answer(status: number, message: string, fields: string[]): void {
-    const { res, attempt, body, clock, silenceMs } = this.#options;
+    const { res, attempt, body } = this.#options;
     beginAnswer(res, status, reasonPhrase(message), fields);
     this.#answered = true;
     attempt.answered(status);
-    // Content that came along leaves in one packet with the head; a head alone leaves at once.
-    process.nextTick(() => {
-      if (!this.#bodyBegun && !this.#over) res.flushHeaders();
-    });
-    if (fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream')) return;
     this.#seenBytes = body?.receivedBytes ?? 0;
-    this.#silence = new Silence(clock, silenceMs, this.#onSilent);
-    this.#silence.start();
+    this.#streams =
+      fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
+    // Most answers are over by then, and need no watch.
+    process.nextTick(this.#flow);
   }
+
+  /** The head has come, and the answer is not over. Content that came along left in one packet with the head. */
+  readonly #flow = (): void => {
+    if (this.#over) return;
+    if (!this.#bodyBegun) this.#options.res.flushHeaders();
+    if (this.#streams) return;
+    this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
+    if (!this.#controller?.paused) this.#silence.start();
+  };
 
   /** A replica that still gets content to read may be silent until it has it all. */
   readonly #onSilent = (): void => {
-    const { body, silenceMs } = this.#options;
+    const { body } = this.#options;
+    const { silenceMs } = this.#terms;
     const receivedBytes = body?.receivedBytes ?? 0;
     if (receivedBytes === this.#seenBytes) this.#controller?.abort(new UpstreamSilentError(silenceMs));
     else this.#silence?.start();
@@ -154,8 +167,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#controller?.abort(reason);
   };
 
-  #watchReader(): void {
-    const { clock, sendTimeoutMs } = this.#options;
+  #waitForReader(): void {
+    const { clock, sendTimeoutMs } = this.#terms;
+    if (!this.#waits) this.#options.res.on('drain', this.#onDrain);
+    this.#waits = true;
     if (sendTimeoutMs === 0) return;
     this.#reader ??= new Silence(clock, sendTimeoutMs, () =>
       this.#breakOff(new ClientStalledError(sendTimeoutMs)),
@@ -176,14 +191,14 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   #fail(cause: Error): void {
     if (this.#over) return;
-    const { res, exchange, attempt, body, fail } = this.#options;
+    const { res, exchange, attempt, body } = this.#options;
     this.#close();
     const error = asProxyError(cause, attempt);
     attempt.end(blamesReplica(error, body) ? { kind: 'failed', error } : { kind: 'abandoned' });
     body?.destroy();
     // An answer cut short must look cut short: a clean end would pass it off as whole.
     if (!this.#answered) {
-      fail(error);
+      attempt.unanswered(error);
       return;
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
@@ -196,7 +211,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#silence?.stop();
     this.#reader?.stop();
     this.#options.exchange.offAbort(this.#breakOff);
-    this.#options.res.off('drain', this.#onDrain);
+    if (this.#waits) this.#options.res.off('drain', this.#onDrain);
   }
 }
 
@@ -208,5 +223,5 @@ function cutShort(res: Response): void {
 
 /** undici reads the bytes as UTF-8 where they can be read so; Node writes characters as latin1. */
 function reasonPhrase(message: string): string {
-  return Buffer.from(message).toString('latin1');
+  return message === 'OK' ? message : Buffer.from(message).toString('latin1');
 }
