@@ -12,6 +12,9 @@ import { type RawFields, type ResponseFields, trailerFields } from './responseFi
 import { Silence } from './silence.ts';
 import { diedWhileKept } from './transport.ts';
 
+/** Content up to this size is held back until it is clear whether it is all. */
+const MAX_HELD_BYTES = 16 * 1024;
+
 type Controller = Dispatcher.DispatchController;
 
 /** What holds for every call. */
@@ -47,7 +50,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #heard = false;
   #sentAfresh = false;
   #answered = false;
-  #bodyBegun = false;
+  /** Content that may be all there is. */
+  #held: Buffer | undefined;
+  /** Whether content goes on as it comes. */
+  #flows = false;
   /** Whether the answer is an event stream. */
   #streams = false;
   /** Whether it has ever waited for the client to read on. */
@@ -80,7 +86,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Controller, chunk: Buffer): void {
     if (this.#over) return;
-    this.#bodyBegun = true;
+    this.#terms.onContent(chunk.length);
+    if (this.#mayHold(chunk)) {
+      this.#held = chunk;
+      return;
+    }
+    this.#writeHeld();
     this.#silence?.heard();
     if (!this.#options.res.write(chunk)) {
       // A client that reads slowly is not a silent replica.
@@ -88,7 +99,17 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       controller.pause();
       this.#waitForReader();
     }
-    this.#terms.onContent(chunk.length);
+  }
+
+  /** Head, content and end of a small answer come in one turn of the event loop: so they leave in one write. */
+  #mayHold(chunk: Buffer): boolean {
+    return !this.#flows && !this.#held && chunk.length <= MAX_HELD_BYTES;
+  }
+
+  #writeHeld(): void {
+    if (this.#held) this.#options.res.write(this.#held);
+    this.#held = undefined;
+    this.#flows = true;
   }
 
   onResponseEnd(controller: Controller): void {
@@ -97,7 +118,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     const trailers = trailerFields((controller.rawTrailers ?? []) as RawFields);
     if (trailers.length > 0) res.addTrailers(trailers);
     this.#close();
-    res.end();
+    // As a string it joins the head; a buffer would be written beside it, which takes longer.
+    if (this.#held) res.end(this.#held.toString('latin1'), 'latin1');
+    else res.end();
     attempt.end({ kind: 'completed' });
   }
 
@@ -129,10 +152,11 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     process.nextTick(this.#flow);
   }
 
-  /** The head has come, and the answer is not over. Content that came along left in one packet with the head. */
+  /** The head has come, and the answer is not over: what there is of it leaves. */
   readonly #flow = (): void => {
     if (this.#over) return;
-    if (!this.#bodyBegun) this.#options.res.flushHeaders();
+    if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
+    this.#writeHeld();
     if (this.#streams) return;
     this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
     if (!this.#controller?.paused) this.#silence.start();
