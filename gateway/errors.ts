@@ -192,8 +192,8 @@ export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 /** What is known of a reply before it is due. */
 interface Prepared {
-  /** Fields of every such reply. */
-  readonly fields: readonly (readonly [string, string])[];
+  /** Fields of every such reply: name, value, name, value. */
+  readonly fields: readonly string[];
   /** The content up to where the request's id stands, and from there on. */
   readonly before: string;
   readonly after: string;
@@ -236,19 +236,20 @@ export function errorReplies({
     exchange.origin = 'gateway';
     exchange.failure = Error.isError(error) ? error : undefined;
     onReply(code, res);
-    if (hasCache && !res.hasHeader('Cache-Status')) res.setHeader('Cache-Status', `gateway; detail=${code}`);
-    sendProblem(res, code, error);
+    const says = hasCache && !res.hasHeader('Cache-Status');
+    sendProblem(res, code, error, says ? ['Cache-Status', `gateway; detail=${code}`] : []);
   };
 }
 
-function sendProblem(res: Response, code: ReplyCode, error: unknown): void {
+function sendProblem(res: Response, code: ReplyCode, error: unknown, more: readonly string[]): void {
   const { status } = REPLIES[code];
-  for (const [name, value] of preparedFor(code).fields) res.setHeader(name, value);
-  if (status === 429 || status === 503) res.setHeader('Retry-After', String(retryAfterSeconds(error)));
+  const body = problem(code, exchangeOf(res).requestId);
+  const fields = [...preparedFor(code).fields, ...more];
+  if (status === 429 || status === 503) fields.push('Retry-After', String(retryAfterSeconds(error)));
   const challenge = challengeOf(error);
-  if (challenge) res.setHeader('WWW-Authenticate', challenge);
-  res.statusCode = status;
-  res.end(problem(code, exchangeOf(res).requestId));
+  if (challenge) fields.push('WWW-Authenticate', challenge);
+  fields.push('Content-Length', String(Buffer.byteLength(body)));
+  res.writeHead(status, fields).end(body);
 }
 
 function prepared(code: string, { status, title, detail, proxyError }: Reply): Prepared {
@@ -258,10 +259,13 @@ function prepared(code: string, { status, title, detail, proxyError }: Reply): P
   const after = JSON.stringify({ error: title });
   return {
     fields: [
-      ['Content-Type', 'application/problem+json'],
-      ['Proxy-Status', `gateway; error=${proxyError}; details="${code}"`],
-      ['Cache-Control', 'no-store'],
-      ...(status === 405 ? ([['Allow', ALLOWED_METHODS]] as const) : []),
+      'Content-Type',
+      'application/problem+json',
+      'Proxy-Status',
+      `gateway; error=${proxyError}; details="${code}"`,
+      'Cache-Control',
+      'no-store',
+      ...(status === 405 ? ['Allow', ALLOWED_METHODS] : []),
     ],
     before: `${before.slice(0, -1)},"requestId":`,
     after: `,${after.slice(1)}`,

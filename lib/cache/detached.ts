@@ -28,7 +28,7 @@ const PARTIAL: readonly string[] = ['if-none-match', 'if-modified-since', 'if-ra
 /** Makes requests and responses that belong to no connection. */
 export class Detacher {
   /** By the prototype that Express has given the client's response. */
-  readonly #prototypes = new WeakMap<object, object>();
+  readonly #kinds = new WeakMap<object, Kind>();
 
   /**
    * `req` once more, without what asks for less than the whole answer and with `fields` instead, and a response that
@@ -40,20 +40,24 @@ export class Detacher {
       detached.rawHeaders = [...withoutPartial(req.rawHeaders), ...fields];
       detached.headers = headersWith(req.headers, fields);
     }
-    const prototype = this.#prototypeFor(Object.getPrototypeOf(res));
-    detached.res = Object.setPrototypeOf(new DetachedResponse(detached, sink), prototype) as Response;
+    const kind = this.#kindFor(Object.getPrototypeOf(res));
+    detached.res = Reflect.construct(DetachedResponse, [detached, sink], kind) as Response;
     return { req: detached, res: detached.res };
   }
 
-  /** Express's methods below ours: made once, for V8 a response of each would be like no other. */
-  #prototypeFor(express: object): object {
-    const known = this.#prototypes.get(express);
+  /** Responses with Express's methods below ours: one kind for all, or V8 would take each for another. */
+  #kindFor(express: object): Kind {
+    const known = this.#kinds.get(express);
     if (known) return known;
-    const prototype = Object.create(express, Object.getOwnPropertyDescriptors(DetachedResponse.prototype));
-    this.#prototypes.set(express, prototype);
-    return prototype;
+    const kind: Kind = function Kind() {};
+    kind.prototype = Object.create(express, Object.getOwnPropertyDescriptors(DetachedResponse.prototype));
+    this.#kinds.set(express, kind);
+    return kind;
   }
 }
+
+/** What is made has its `prototype`. */
+type Kind = () => void;
 
 /** Node's own response checks what is written to it; only where it goes is changed. */
 class DetachedResponse extends ServerResponse {

@@ -29,21 +29,16 @@ export interface EntryKeyParts {
   readonly variant: string;
 }
 
-/** Each part but the last with its length in front: none can pass for the end of another. */
+/** JSON, so that no value can pass for the end of one part and the beginning of the next. */
 export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
   const { service, target } = resource;
   const authority = audience.kind === 'subject' ? '' : resource.authority;
-  const whose = measured(audienceText(audience)) + measured(epoch) + measured(variant);
-  return `cache:entry:${whose}${measured(service)}${measured(authority)}${target}`;
+  return `cache:entry:${JSON.stringify([service, audienceText(audience), epoch, variant, authority, target])}`;
 }
 
 /** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
 export function epochKey(service: string, path: string): string {
-  return `cache:epoch:${measured(service)}${path}`;
-}
-
-function measured(part: string): string {
-  return `${part.length}:${part}`;
+  return `cache:epoch:${JSON.stringify([service, path])}`;
 }
 
 /** A different one for each audience. */

@@ -31,6 +31,8 @@ export class Reader {
   readonly #options: ReaderOptions;
   #owesNotModified = false;
   #awaitsDrain = false;
+  /** The verdict that a 304 will carry. */
+  #owed: readonly string[] = [];
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -48,9 +50,10 @@ export class Reader {
 
   begin({ status, reason, fields }: Head, { recording, fits }: Recorder): void {
     const { visit, clock } = this.#options;
-    this.#pronounce({ stored: fits });
     this.#owesNotModified = recording !== undefined && visit.has(recording, clock.now());
-    if (!this.#owesNotModified) beginAnswer(visit.res, status, reason, fields);
+    const own = this.#pronounced({ stored: fits });
+    if (this.#owesNotModified) this.#owed = own;
+    else beginAnswer(visit.res, status, reason, withVerdict(fields, own));
   }
 
   /** Whether more may follow at once. */
@@ -87,7 +90,7 @@ export class Reader {
   }
 
   notModified(recording: Omit<Recording, 'body'>): void {
-    notModified(recording, this.#options.visit.res, this.#options.clock.now());
+    notModified(recording, this.#options.visit.res, this.#owed, this.#options.clock.now());
   }
 
   /** Answers with something stored. */
@@ -115,8 +118,28 @@ export class Reader {
     if (this.#awaitsDrain) this.#options.visit.res.off('drain', this.#options.onDrain);
   }
 
-  #pronounce(verdict: Forwarded = {}): void {
+  #pronounce(): void {
     const { visit, reason } = this.#options;
-    visit.pronounce({ kind: 'forward', reason, ...verdict });
+    visit.pronounce({ kind: 'forward', reason });
   }
+
+  #pronounced({ stored }: Forwarded): readonly string[] {
+    const { visit, reason } = this.#options;
+    return visit.pronounced({ kind: 'forward', reason, stored });
+  }
+}
+
+/** The service's fields with ours; `Cache-Status` is a list that each cache appends to. */
+function withVerdict(fields: readonly string[], [, xCache = '', , status = '']: readonly string[]): string[] {
+  const both = ['X-Cache', xCache];
+  let caches = '';
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
+    const lower = name.length === 7 || name.length === 12 ? name.toLowerCase() : '';
+    if (lower === 'cache-status') caches += `${value}, `;
+    else if (lower !== 'x-cache') both.push(name, value);
+  }
+  both.push('Cache-Status', caches + status);
+  return both;
 }

@@ -8,6 +8,8 @@ import { ANONYMOUS, type Audience, EVERYONE } from './key.ts';
 import { type RequestTerms, requestTerms } from './requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
 
+const X_CACHE = { hit: 'HIT', miss: 'MISS', bypass: 'BYPASS' } as const;
+
 /** One request in front of the cache. */
 export class Visit {
   readonly req: Request;
@@ -47,20 +49,26 @@ export class Visit {
     return deadlineAtMs === undefined ? undefined : Math.max(0, deadlineAtMs - nowMs);
   }
 
-  /** Says what became of the request: once, before its answer begins. */
+  /** Says what became of the request: once, before somebody else begins its answer. */
   pronounce(verdict: Verdict): void {
+    const fields = this.pronounced(verdict);
+    for (let i = 0; i < fields.length; i += 2) {
+      this.res.setHeader(fields[i] as string, fields[i + 1] as string);
+    }
+  }
+
+  /** The same in the fields of an answer that is begun here: Node takes them as they are while none is set. */
+  pronounced(verdict: Verdict): readonly string[] {
     const outcome = outcomeOf(verdict);
     this.exchange.cacheVerdict = outcome;
     this.#onVerdict(verdict);
-    this.res.setHeader('X-Cache', outcome.toUpperCase());
-    this.res.setHeader('Cache-Status', cacheStatus(verdict));
+    return ['X-Cache', X_CACHE[outcome], 'Cache-Status', cacheStatus(verdict)];
   }
 
   /** Answers with what is stored: the whole of it, the part that was asked for, or that the client has it. */
   give(entry: Entry, verdict: Verdict, nowMs: number): void {
     this.exchange.laps?.begin('answer');
-    this.pronounce(verdict);
-    answerWith(entry, this.req, this.res, nowMs);
+    answerWith(entry, this.req, this.res, this.pronounced(verdict), nowMs);
   }
 
   /** Whether the client has what `entry` would give it. */

@@ -39,6 +39,7 @@ export function openEmbeddedStore({
     close: async () => {
       open = false;
       tokens.close();
+      responses.close();
     },
   };
 }

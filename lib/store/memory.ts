@@ -31,6 +31,7 @@ export class MemoryStore implements ResponseStore {
   readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
+  #isClosed = false;
 
   constructor({ maxBytes, channels, clock }: Readonly<MemoryStoreOptions>) {
     this.#channels = channels;
@@ -43,7 +44,7 @@ export class MemoryStore implements ResponseStore {
 
   /** Nothing for an object that only inherits from a store, such as one that is slower: it has ways of its own. */
   peek(key: string): Remembered<Buffer | Live | undefined> | undefined {
-    if (!(#entries in this)) return undefined;
+    if (!(#entries in this) || this.#isClosed) return undefined;
     return this.#fresh(key) ?? ABSENT;
   }
 
@@ -81,6 +82,12 @@ export class MemoryStore implements ResponseStore {
   async subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
     const leave = this.#channels.join(channel, listener);
     return async () => leave();
+  }
+
+  /** Lets go of what it holds; nothing is known without asking any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#entries.clear();
   }
 
   #bytes(key: string): Buffer | undefined {
