@@ -55,22 +55,27 @@ describe('docs/operations.md', () => {
     expect(page).toContain(`\n#### ${alert}\n\n`);
   });
 
-  it('lists every metric, with its labels', async () => {
-    const readings = {
-      replicas: () => [],
-      concurrency: () => [],
-      globalLimit: () => 1,
-      storeUp: async () => true,
-    };
-    const { registry } = new Metrics({ readings, processMetrics: false });
-    for (const { name } of registry.getMetricsAsArray())
-      expect(page).toMatch(new RegExp(`^\\| .*\`${name}\``, 'm'));
+  it('lists every metric, with its labels', () => {
+    const rows = [...page.matchAll(/^\| (`gateway_[^|]*) \|([^|]*)\|/gm)];
+    const listed = rows.flatMap(([, names = '', labels = '']) =>
+      Array.from(names.matchAll(/`(\w+)`/g), ([, name]) => [name, labels.trim()]),
+    );
+    const shown = metricShapes().map(({ name, labelNames }) => [name, labelNames.join(', ')]);
+    expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(shown));
   });
 });
 
 describe('the dashboards', () => {
   it.each(Object.entries(DASHBOARDS))('%s is what their source makes: npm run docs', (path, dashboard) => {
     expect(readFileSync(path, 'utf8')).toBe(dashboardDocument(dashboard));
+  });
+
+  it('and the rules show every metric of the gateway', () => {
+    const queries = JSON.stringify([readDashboard('overview'), readDashboard('service'), readRules()]);
+    const shown = new Set(queries.match(/gateway_\w+/g)?.map((name) => name.replace(/_bucket$/, '')));
+    // The bytes beside it are shown: they are what bounds a cache.
+    shown.add('gateway_cache_entries');
+    expect(metricShapes().filter(({ name }) => !shown.has(name))).toEqual([]);
   });
 
   it('have the nine panels of the original', () => {
@@ -278,6 +283,23 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
+  it('sees that the registry does not answer', async () => {
+    const panel = panelsOf(readDashboard('overview')).find(({ title }) => title === 'Registry');
+    const expr = fill(String(panel?.targets?.[0]?.expr), { __rate_interval: '10s' });
+    const lists = async () =>
+      (await prometheus.query(expr)).find(({ metric }) => metric.call === 'list')?.points[0]?.[1] ?? 0;
+    expect(await lists()).toBe(0);
+    process.kill(playground.pids.registry ?? 0, 'SIGSTOP');
+    try {
+      await eventually('failed lists', async () => (await lists()) > 0, 20_000);
+      await eventually('an alert', async () =>
+        (await prometheus.alerts()).some(({ labels }) => labels.alertname === 'GatewayRegistryAway'),
+      );
+    } finally {
+      process.kill(playground.pids.registry ?? 0, 'SIGCONT');
+    }
+  });
+
   it('notices when the gateway is gone', async () => {
     await playground.stop();
     await eventually('an alert', async () =>
@@ -291,6 +313,26 @@ describe('fill', () => {
     expect(fill('a{b="$c"}[$d] $e', { c: '1', d: '2m' })).toBe('a{b="1"}[2m] $e');
   });
 });
+
+interface MetricShape {
+  readonly name: string;
+  readonly labelNames: readonly string[];
+}
+
+/** What a gateway shows that has all there is to have. */
+function metricShapes(): MetricShape[] {
+  const readings = {
+    replicas: () => [],
+    concurrency: () => [],
+    globalLimit: () => 1,
+    storeUp: async () => true,
+    cache: async () => [],
+    certificateExpiresAtMs: () => 0,
+  };
+  const { registry } = new Metrics({ readings, processMetrics: false });
+  // prom-client's types leave the labels out.
+  return registry.getMetricsAsArray() as unknown as MetricShape[];
+}
 
 function cellsOf({ x, y, w, h }: { x: number; y: number; w: number; h: number }): string[] {
   return Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`);
