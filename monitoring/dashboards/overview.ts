@@ -136,11 +136,13 @@ const REQUESTS: Row = {
     }),
     graph({
       title: 'Request Latency',
-      description: 'From the arrival of a request to the end of its answer.',
+      description:
+        'From the arrival of a request to the end of its answer. Where traces are recorded, dots are requests with one.',
       unit: 's',
       queries: [0.5, 0.95, 0.99].map((quantile) => ({
         expr: latencyQuantile(quantile, SELECTED),
         legend: `P${quantile * 100}`,
+        exemplar: true,
       })),
       thresholds: [
         [null, 'green'],

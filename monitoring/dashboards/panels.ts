@@ -31,6 +31,8 @@ export interface Query {
   readonly expr: string;
   /** `{{label}}` stands for the label's value. */
   readonly legend: string;
+  /** Whether single requests are shown as dots that lead to their traces. Default false. */
+  readonly exemplar?: boolean;
 }
 
 /** A colour from this value on; the first step has none and holds below the second. */
@@ -154,13 +156,14 @@ function shared(type: string, content: PanelContent, more: FieldConfig, override
     title: content.title,
     description: content.description,
     datasource: DATASOURCE,
-    targets: content.queries.map(({ expr, legend }, index) => ({
+    targets: content.queries.map(({ expr, legend, exemplar }, index) => ({
       refId: String.fromCharCode('A'.charCodeAt(0) + index),
       datasource: DATASOURCE,
       editorMode: 'code',
       expr,
       legendFormat: legend,
       range: true,
+      ...(exemplar && { exemplar }),
     })),
     fieldConfig: { defaults: defaults(content, more), overrides },
   };

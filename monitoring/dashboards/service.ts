@@ -105,6 +105,7 @@ const OVER_TIME: Row = {
       queries: [0.5, 0.95].map((quantile) => ({
         expr: latencyQuantile(quantile, SELECTED, 'port'),
         legend: `P${quantile * 100} {{port}}`,
+        exemplar: true,
       })),
     }),
     graph({
