@@ -150,6 +150,12 @@ export function timeline(content: TimelineContent): Unplaced {
 
 type Overrides = NonNullable<Panel['fieldConfig']>['overrides'];
 
+/** Swarm puts 25 letters and digits behind the number of a replica: nobody reads them, and they fill a legend. */
+const WITHOUT_TASK_ID = {
+  id: 'renameByRegex',
+  options: { regex: '^(.*\\.\\d+)\\.[a-z0-9]{25}$', renamePattern: '$1' },
+};
+
 function shared(type: string, content: PanelContent, more: FieldConfig, overrides: Overrides = []): Unplaced {
   return {
     type,
@@ -165,6 +171,9 @@ function shared(type: string, content: PanelContent, more: FieldConfig, override
       range: true,
       ...(exemplar && { exemplar }),
     })),
+    ...(content.queries.some(({ legend }) => legend.endsWith('{{instance}}')) && {
+      transformations: [WITHOUT_TASK_ID],
+    }),
     fieldConfig: { defaults: defaults(content, more), overrides },
   };
 }
