@@ -113,7 +113,7 @@ export function timelineChart(
   width: number,
   height: number,
 ): string {
-  const nameWidth = 276;
+  const nameWidth = 288;
   const room = (height - MARGIN.bottom) / Math.max(1, lines.length);
   const x = (seconds: number) =>
     nameWidth +
