@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { pathOf } from '../lib/exchange/path.ts';
+import { readsOpenMetrics } from '../lib/metrics/exemplars.ts';
 import type { Parts } from './parts.ts';
 
 /** `/metrics`, `/healthz` (the process lives) and `/readyz` (send it requests): on both ports, not counted. */
@@ -26,7 +27,10 @@ export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readi
     [
       '/metrics',
       async (res) => {
-        res.type(metrics.registry.contentType).send(await rendered());
+        const { registry, exemplars } = metrics;
+        if (exemplars && readsOpenMetrics(res.req.headers.accept))
+          return res.type(exemplars.contentType).send(await exemplars.openMetrics(registry));
+        return res.type(registry.contentType).send(await rendered());
       },
     ],
   ]);
