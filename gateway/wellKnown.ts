@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
 import type { Parts } from './parts.ts';
 
@@ -33,7 +34,7 @@ export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readi
 
   return async function wellKnownMiddleware(req, res, next) {
     const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;
-    if (!answer) return next();
+    if (!answer || exchangeOf(res).refusal) return next();
     res.setHeader('Cache-Control', 'no-store');
     await answer(res);
   };
