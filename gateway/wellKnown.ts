@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
 import { readsOpenMetrics } from '../lib/metrics/exemplars.ts';
 import type { Parts } from './parts.ts';
@@ -37,7 +38,7 @@ export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readi
 
   return function wellKnownMiddleware(req, res, next) {
     const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;
-    if (!answer) return next();
+    if (!answer || exchangeOf(res).refusal) return next();
     res.setHeader('Cache-Control', 'no-store');
     return answer(res) as Promise<void>;
   };

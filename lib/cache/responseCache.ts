@@ -8,6 +8,7 @@ import { NotCachedError } from './errors.ts';
 import type { FillContext } from './fill.ts';
 import { Flight } from './flight.ts';
 import { Habits } from './habits.ts';
+import { learnFromHead } from './headAnswer.ts';
 import { type Audience, audienceText, entryKey } from './key.ts';
 import type { Shareable } from './landing.ts';
 import { hasValidator } from './policy.ts';
@@ -84,8 +85,9 @@ export class ResponseCache {
   /** Nothing that is stored will do: the service is asked, by this request or by one that does so already. */
   async #ask(visit: Visit, found: Found): Promise<void> {
     const reason = this.#reasonFor(visit, found);
-    if (visit.req.method === 'HEAD' || visit.req.headers.range !== undefined)
-      return this.#pass(visit, reason);
+    const isHead = visit.req.method === 'HEAD';
+    if (isHead && found.entry) learnFromHead(visit, found, this.#context);
+    if (isHead || visit.req.headers.range !== undefined) return this.#pass(visit, reason);
     const audience = this.#habits.audienceOf(visit);
     const isAlone = reason === 'request' || audience === undefined;
     if (isAlone || this.#habits.isStale(visit, audience)) {
