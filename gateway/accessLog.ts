@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import type { Settings } from '../config/config.ts';
-import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
 import { type Logger, SAID } from '../lib/logging/logger.ts';
 import { requestLines } from '../lib/logging/requestLines.ts';
@@ -12,6 +12,9 @@ import type { OnRefused } from './refusal.ts';
 
 /** 1 to 128 characters that are safe in a field and in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
+
+/** Bit of a trace's flags. */
+const SAMPLED = 0x01;
 
 /** What the lines for people need not repeat: it is in the message. */
 const SAID_OF_REQUEST = new Set(['method', 'service', 'status', 'seconds', 'replica']);
@@ -51,7 +54,15 @@ export function accessLog({
       const { method, status, seconds, exchange } = completed;
       const { service } = exchange;
       const origin = status === 0 ? 'none' : exchange.origin;
-      metrics.requestCompleted({ service, method, status, port, origin, seconds });
+      metrics.requestCompleted({
+        service,
+        method,
+        status,
+        port,
+        origin,
+        seconds,
+        traceId: sampledTrace(exchange),
+      });
       if (!logger.isInfoEnabled() || !isWritten(completed)) return;
       writeLine(accessLine(completed), accessDetails(completed, port));
     },
@@ -78,6 +89,11 @@ export function refusalLog({ port, metrics, logger }: LogOptions): OnRefused {
     metrics.errors.count('none', code, port);
     logger.info(`Not a request: ${status}`, { requestId, port, status, code, [SAID]: SAID_OF_REFUSAL });
   };
+}
+
+/** Of a trace that is recorded, if any is: its flags say so. */
+function sampledTrace({ trace }: Exchange): string | undefined {
+  return trace && (trace.flags & SAMPLED) !== 0 ? trace.traceId : undefined;
 }
 
 /** The answer says so, or was cut before its end. */

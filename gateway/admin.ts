@@ -17,7 +17,9 @@ export function adminRoutes(parts: Parts): RequestHandler {
   if (adminToken === undefined) return (_req, _res, next) => next();
   const routes = Router();
   routes.use((_req, res, next) => {
-    exchangeOf(res).service = ADMIN_PATH;
+    const exchange = exchangeOf(res);
+    if (exchange.refusal) return next('router');
+    exchange.service = ADMIN_PATH;
     res.setHeader('Cache-Control', 'no-store');
     next();
   });

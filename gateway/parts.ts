@@ -113,9 +113,10 @@ export async function createParts({
     },
     known: knownLabels(settings.services),
     version: VERSION,
+    exemplars: settings.otlpEndpoint !== undefined,
   });
   const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
-  const registry = createRegistry({ settings, services, metrics, logger, clock });
+  const registry = await createRegistry({ settings, services, metrics, logger, clock });
   const breakerNews = new BreakerNews({
     store: stores.tokens,
     replicasOf: (path) => services.find((service) => service.settings.path === path)?.replicas,

@@ -3,9 +3,6 @@ import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { ServiceParts } from './parts.ts';
-import { consulRegistry } from './registries/consul.ts';
-import { dnsRegistry } from './registries/dns.ts';
-import { httpRegistry } from './registries/http.ts';
 
 /** Where replicas come from and who is told of them. Each kind is a file in `registries/`. */
 export interface Registry {
@@ -40,11 +37,17 @@ export interface RegistryOptions {
   readonly clock: Clock;
 }
 
-/** Asks the registry of the settings, if there is one, and fills the pools from what it lists. */
-export function createRegistry(options: Readonly<RegistryOptions>): Registry {
+/** Asks the registry of the settings, if there is one, and fills the pools from what it lists. Only its kind is loaded. */
+export async function createRegistry(options: Readonly<RegistryOptions>): Promise<Registry> {
   const { serviceDiscovery } = options.settings;
-  if (serviceDiscovery === undefined) return NO_REGISTRY;
-  if (serviceDiscovery.kind === 'dns') return dnsRegistry(serviceDiscovery, options);
-  if (serviceDiscovery.kind === 'consul') return consulRegistry(serviceDiscovery.url, options);
-  return httpRegistry(serviceDiscovery.url, options);
+  switch (serviceDiscovery?.kind) {
+    case undefined:
+      return NO_REGISTRY;
+    case 'dns':
+      return (await import('./registries/dns.ts')).dnsRegistry(serviceDiscovery, options);
+    case 'consul':
+      return (await import('./registries/consul.ts')).consulRegistry(serviceDiscovery.url, options);
+    case 'http':
+      return (await import('./registries/http.ts')).httpRegistry(serviceDiscovery.url, options);
+  }
 }

@@ -299,11 +299,19 @@ function whenAborted(signal: AbortSignal, callback: () => void): () => void {
   return () => signal.removeEventListener('abort', callback);
 }
 
-/** Reads what is left of a request that has its answer, but not for ever. */
-function linger({ socket }: IncomingMessage): void {
+/** Reads what is left of a request that has its answer, but not for ever: past that its connection is cut. */
+function linger(req: IncomingMessage): void {
+  const { socket } = req;
   if (socket.destroyed) return;
   const cut = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once('close', () => clearTimeout(cut));
+  const settle = () => {
+    clearTimeout(cut);
+    req.off('end', settle);
+    socket.off('close', settle);
+  };
+  // Its connection goes on once the content has come whole.
+  req.on('end', settle);
+  socket.on('close', settle);
 }
 
 /** What Express gives every response, before it has seen this one. */

@@ -1,5 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
+import { readsOpenMetrics } from '../lib/metrics/exemplars.ts';
 import type { Parts } from './parts.ts';
 
 /** `/metrics`, `/healthz` (the process lives) and `/readyz` (send it requests): on both ports, not counted. */
@@ -26,14 +28,17 @@ export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readi
     [
       '/metrics',
       async (res) => {
-        res.type(metrics.registry.contentType).send(await rendered());
+        const { registry, exemplars } = metrics;
+        if (exemplars && readsOpenMetrics(res.req.headers.accept))
+          return res.type(exemplars.contentType).send(await exemplars.openMetrics(registry));
+        return res.type(registry.contentType).send(await rendered());
       },
     ],
   ]);
 
   return function wellKnownMiddleware(req, res, next) {
     const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;
-    if (!answer) return next();
+    if (!answer || exchangeOf(res).refusal) return next();
     res.setHeader('Cache-Control', 'no-store');
     return answer(res) as Promise<void>;
   };

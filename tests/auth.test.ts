@@ -222,6 +222,10 @@ describe('auth, logging out', () => {
     { method: 'POST', path: `${LOGOUT}/?from=menu`, means: true },
     { method: 'POST', path: '/userManagement/auth/%6cogout', means: true },
     { method: 'POST', path: '/userManagement%2Fauth/logout%2f', means: true },
+    { method: 'POST', path: `${LOGOUT}//`, means: true },
+    { method: 'POST', path: '/userManagement//auth/logout', means: true },
+    { method: 'POST', path: `${LOGOUT};jsessionid=1`, means: true },
+    { method: 'POST', path: '/userManagement/auth;a=b/%4cOGOUT/;c', means: true },
     { method: 'DELETE', path: LOGOUT, means: true },
     { method: 'PUT', path: LOGOUT, means: true },
     { method: 'PATCH', path: `${LOGOUT}/`, means: true },
@@ -231,7 +235,9 @@ describe('auth, logging out', () => {
     { method: 'TRACE', path: LOGOUT, means: false },
     { method: 'POST', path: `${LOGOUT}/all`, means: false },
     { method: 'POST', path: `${LOGOUT}x`, means: false },
-    { method: 'POST', path: '/userManagement/auth/Logout', means: false },
+    { method: 'POST', path: '/userManagement/auth;/logouts', means: false },
+    // Express knows no case, unless it is told to.
+    { method: 'POST', path: '/userManagement/auth/Logout', means: true },
     { method: 'POST', path: `${LOGOUT}%zz`, means: false },
     { method: 'POST', path: `/?${LOGOUT}`, means: false },
   ])('is what $method $path means: $means', async ({ method, path, means }) => {

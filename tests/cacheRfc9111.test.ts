@@ -29,6 +29,11 @@ interface Ask {
   readonly body?: string;
 }
 
+interface Said {
+  readonly status: number;
+  readonly answer?: Fields;
+}
+
 interface Case {
   /** RFC and section; without a number it is RFC 9111. */
   readonly section: string;
@@ -37,10 +42,14 @@ interface Case {
   readonly answer?: Fields;
   readonly status?: number;
   /** To all later ones; the same when left out, or 304 when it is asked for a validator it has given. */
-  readonly later?: { readonly status: number; readonly answer?: Fields };
+  readonly later?: Said;
+  /** From the third request on; as `later` when left out. */
+  readonly third?: Said;
   readonly first?: Ask;
   /** Between the two requests, with the first answer stored. */
   readonly between?: Ask;
+  /** From the first request to `between`; `seconds` come after it. */
+  readonly secondsBefore?: number;
   readonly seconds?: number;
   readonly second?: Ask;
   readonly options?: Partial<CacheOptions>;
@@ -1044,6 +1053,177 @@ const VALIDATING: readonly Case[] = [
   },
 ];
 
+/** A HEAD that is forwarded after 15 seconds, whose answer is `later`; then a GET. */
+function heading(says: string, row: Omit<Case, 'section' | 'says'>): Case {
+  const between = { method: 'HEAD', headers: { 'Cache-Control': 'no-cache' } };
+  return { section: '4.3.5', says, secondsBefore: 15, between, seconds: 5, ...row };
+}
+
+const shared = { 'Cache-Control': 'public, max-age=60', ETag: '"v1"' };
+
+const HEADING: readonly Case[] = [
+  heading('a HEAD that shows the same ETag refreshes a stale GET', {
+    answer: tagged,
+    later: { status: 200, answer: tagged },
+    outcome: 'reused',
+    gets: { status: 200, body: `1 ${BODY}`, fields: { age: '5' } },
+  }),
+  heading('and the same Last-Modified', {
+    answer: dated,
+    later: { status: 200, answer: dated },
+    outcome: 'reused',
+    gets: { body: `1 ${BODY}` },
+  }),
+  heading('for no longer than the HEAD says', {
+    answer: tagged,
+    later: { status: 200, answer: tagged },
+    seconds: 10,
+    outcome: 'validated',
+  }),
+  heading('its fields take the place of those stored', {
+    answer: { ...tagged, 'X-Colour': 'red', 'X-Shape': 'round' },
+    later: { status: 200, answer: { ...tagged, 'X-Colour': 'blue' } },
+    outcome: 'reused',
+    gets: { fields: { 'x-colour': 'blue', 'x-shape': 'round' } },
+  }),
+  heading('the same length as what is stored', {
+    answer: tagged,
+    later: { status: 200, answer: { ...tagged, 'Content-Length': '12' } },
+    outcome: 'reused',
+    gets: { body: `1 ${BODY}` },
+  }),
+  heading('another ETag makes a fresh GET stale', {
+    answer: { ...fresh, ETag: '"v1"' },
+    later: { status: 200, answer: { ...fresh, ETag: '"v2"' } },
+    outcome: 'validated',
+    gets: { body: `3 ${BODY}` },
+  }),
+  heading('a weak ETag is not the strong one', {
+    answer: { ...fresh, ETag: '"v1"' },
+    later: { status: 200, answer: { ...fresh, ETag: 'W/"v1"' } },
+    outcome: 'validated',
+  }),
+  heading('another Last-Modified does', {
+    answer: { ...fresh, 'Last-Modified': at(-3600) },
+    later: { status: 200, answer: { ...fresh, 'Last-Modified': at(10) } },
+    outcome: 'validated',
+    gets: { body: `3 ${BODY}` },
+  }),
+  heading('another Last-Modified beside the same ETag', {
+    answer: { ...fresh, ETag: '"v1"', 'Last-Modified': at(-3600) },
+    later: { status: 200, answer: { ...fresh, ETag: '"v1"', 'Last-Modified': at(10) } },
+    outcome: 'validated',
+  }),
+  heading('another length beside the same ETag', {
+    answer: { ...fresh, ETag: '"v1"' },
+    later: { status: 200, answer: { ...fresh, ETag: '"v1"', 'Content-Length': '13' } },
+    outcome: 'validated',
+  }),
+  heading('another length alone, and there is nothing to validate by', {
+    answer: fresh,
+    later: { status: 200, answer: { ...fresh, 'Content-Length': '13' } },
+    third: { status: 200, answer: fresh },
+    outcome: 'forwarded',
+    gets: { body: `3 ${BODY}` },
+  }),
+  heading('a validator where none is stored', {
+    answer: fresh,
+    later: { status: 200, answer: { ...fresh, ETag: '"v1"' } },
+    outcome: 'forwarded',
+  }),
+  heading('what is known to be outdated is not served while it is asked for anew', {
+    answer: { 'Cache-Control': 'max-age=60, stale-while-revalidate=60', ETag: '"v1"' },
+    later: { status: 200, answer: { ...fresh, ETag: '"v2"' } },
+    outcome: 'validated',
+    gets: { body: `3 ${BODY}` },
+  }),
+  heading('it may stand in for an error still', {
+    answer: { ...fresh, ETag: '"v1"' },
+    options: { staleIfErrorMs: 20_000 },
+    later: { status: 200, answer: { ...fresh, ETag: '"v2"' } },
+    third: { status: 503 },
+    outcome: 'validated',
+    gets: { status: 200, body: `1 ${BODY}` },
+  }),
+  heading('without a validator nothing is known: a fresh GET stays fresh', {
+    answer: fresh,
+    later: { status: 200, answer: fresh },
+    outcome: 'reused',
+    gets: { fields: { age: '20' } },
+  }),
+  heading('and a stale one stale: HEADs alone keep nothing alive', {
+    answer: stale,
+    options: { staleIfErrorMs: 60_000 },
+    later: { status: 200, answer: stale },
+    outcome: 'forwarded',
+    gets: { body: `3 ${BODY}` },
+  }),
+  ...[204, 301, 304, 404, 500, 503].map((status) =>
+    heading(`a ${status} tells nothing of the stored GET`, {
+      answer: { ...fresh, ETag: '"v1"' },
+      later: { status, answer: { ...fresh, ETag: '"v2"' } },
+      outcome: 'reused',
+      gets: { body: `1 ${BODY}` },
+    }),
+  ),
+  heading('no-store: what is stored must not be used any more', {
+    answer: { ...fresh, ETag: '"v1"' },
+    later: { status: 200, answer: { 'Cache-Control': 'no-store', ETag: '"v1"' } },
+    outcome: 'validated',
+  }),
+  heading("a HEAD does not refresh another's", {
+    answer: tagged,
+    first: { subject: 'ann' },
+    between: { method: 'HEAD', subject: 'bob' },
+    later: { status: 200, answer: tagged },
+    second: { subject: 'ann' },
+    outcome: 'validated',
+  }),
+  heading("nor makes another's stale", {
+    answer: { ...fresh, ETag: '"v1"' },
+    first: { subject: 'ann' },
+    between: { method: 'HEAD', subject: 'bob', headers: { 'Cache-Control': 'no-cache' } },
+    later: { status: 200, answer: { ...fresh, ETag: '"v2"' } },
+    second: { subject: 'ann' },
+    outcome: 'reused',
+  }),
+  heading("public on a HEAD does not give one's answer to others", {
+    answer: tagged,
+    first: { subject: 'ann' },
+    between: { method: 'HEAD', subject: 'ann' },
+    later: { status: 200, answer: shared },
+    second: { subject: 'bob' },
+    outcome: 'forwarded',
+    gets: { body: `3 ${BODY}` },
+  }),
+  heading("a HEAD that is not public puts nothing of its sender's into what is", {
+    answer: shared,
+    first: { subject: 'ann' },
+    between: { method: 'HEAD', subject: 'ann', headers: { 'Cache-Control': 'no-cache' } },
+    later: { status: 200, answer: { ETag: '"v1"', 'X-Name': 'Ann' } },
+    second: { subject: 'bob' },
+    outcome: 'validated',
+    gets: { body: `3 ${BODY}` },
+  }),
+  heading('a HEAD that is public refreshes what is', {
+    answer: { 'Cache-Control': 'public, max-age=10', ETag: '"v1"' },
+    first: { subject: 'ann' },
+    between: { method: 'HEAD', subject: 'bob' },
+    later: { status: 200, answer: shared },
+    second: { subject: 'ann' },
+    outcome: 'reused',
+    gets: { body: `1 ${BODY}` },
+  }),
+  heading('a HEAD for another variant says nothing of this one', {
+    answer: { ...fresh, ETag: '"v1"', Vary: 'Accept-Language' },
+    first: { headers: { 'Accept-Language': 'en' } },
+    between: { method: 'HEAD', headers: { 'Accept-Language': 'de', 'Cache-Control': 'no-cache' } },
+    later: { status: 200, answer: { ...fresh, ETag: '"v2"', Vary: 'Accept-Language' } },
+    second: { headers: { 'Accept-Language': 'en' } },
+    outcome: 'reused',
+  }),
+];
+
 const CONDITIONAL: readonly Case[] = [
   {
     section: '4.3.2',
@@ -1458,6 +1638,7 @@ const GROUPS: Readonly<Record<string, readonly Case[]>> = {
   'for which requests it is': SELECTING,
   'what a request may ask for': REQUEST_DIRECTIVES,
   validation: VALIDATING,
+  'what a HEAD tells': HEADING,
   'conditional requests': CONDITIONAL,
   ranges: [...RANGES, ...IF_RANGE],
   invalidation: INVALIDATING,
@@ -1473,6 +1654,7 @@ describe.each(Object.entries(GROUPS))('RFC 9111: %s', (_group, cases) => {
     const world = await startWorld(row);
     await using app = world.app;
     await tolerant(ask(app.url, row.first));
+    world.clock.advance((row.secondsBefore ?? 0) * 1000);
     if (row.between) await ask(app.url, row.between);
     world.clock.advance((row.seconds ?? 0) * 1000);
     const before = world.seen.length;
@@ -1483,14 +1665,15 @@ describe.each(Object.entries(GROUPS))('RFC 9111: %s', (_group, cases) => {
 });
 
 /** The service answers `<number of the call> 0123456789`, or 304 to a validator it has given. */
-async function startWorld({ answer = {}, status = 200, later, options }: Case) {
+async function startWorld({ answer = {}, status = 200, later, third = later, options }: Case) {
   const clock = new ManualClock(NOW_MS);
   const seen: Fields[] = [];
   const origin: RequestHandler = (req, res) => {
     seen.push(req.headers as Fields);
     const isLater = seen.length > 1;
     const isKnown = isLater && later === undefined && hasValidator(req.headers as Fields, answer);
-    const said = isLater && later ? later : { status: isKnown ? 304 : status, answer };
+    const saidLater = seen.length > 2 ? third : later;
+    const said = isLater && saidLater ? saidLater : { status: isKnown ? 304 : status, answer };
     res.writeHead(said.status, { Date: new Date(clock.now()).toUTCString(), ...said.answer });
     res.end(said.status === 304 ? undefined : `${seen.length} ${BODY}`);
   };

@@ -18,7 +18,7 @@ export interface AuthOptions extends IssuanceOptions {
   readonly issuePaths?: readonly string[];
   /**
    * Paths that revoke the caller's token before they are forwarded: logout. Read as a service might: any method
-   * that is not safe, with or without a slash at the end, percent-encoded or not.
+   * that is not safe, in any case, with slashes too many, path parameters or percent-encoding.
    */
   readonly revokePaths?: readonly string[];
   readonly onAccepted?: (identity: Identity) => void;
@@ -45,7 +45,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   const onNotAdmitted = listener(options.onNotAdmitted);
   const onUpgraded = listener(options.onUpgraded);
   const issues = new Set(options.issuePaths);
-  const revokes = new Set(options.revokePaths);
+  const revokes = new Set(options.revokePaths?.map(asServicesRead));
 
   function accept(req: Request, res: Response, token: VerifiedToken): void {
     const exchange = exchangeOf(res);
@@ -111,8 +111,15 @@ function isIssuing(paths: ReadonlySet<string>, req: Request): boolean {
 
 function isRevoking(paths: ReadonlySet<string>, req: Request): boolean {
   if (paths.size === 0 || SAFE_METHODS.has(req.method)) return false;
-  const path = decoded(pathOf(req.originalUrl));
-  return paths.has(path.endsWith('/') ? path.slice(0, -1) : path);
+  return paths.has(asServicesRead(pathOf(req.originalUrl)));
+}
+
+/** A path as some service or other takes it: Express knows no case, Java no parameters, nginx merges slashes. */
+function asServicesRead(path: string): string {
+  const lower = decoded(path).toLowerCase();
+  const isPlain = !lower.includes('//') && !lower.includes(';');
+  const plain = isPlain ? lower : lower.replace(/;[^/]*/g, '').replace(/\/{2,}/g, '/');
+  return plain.endsWith('/') ? plain.slice(0, -1) : plain;
 }
 
 function decoded(path: string): string {

@@ -40,6 +40,22 @@ export function validates(notModified: Fields, stored: Fields): boolean {
   return lastModified === undefined || lastModified === stored['last-modified'];
 }
 
+/**
+ * What the 200 to a HEAD says of a stored answer of `storedBytes` (RFC 9111 section 4.3.5). Without a validator it is
+ * `unknown` whether the content is the same, and a client that asks for HEADs could keep it alive for ever.
+ */
+export function comparedWithHead(
+  head: Fields,
+  stored: Fields,
+  storedBytes: number,
+): 'same' | 'different' | 'unknown' {
+  const shown = ['etag', 'last-modified'].filter((name) => head[name] !== undefined);
+  const length = head['content-length'];
+  const hasOtherLength = length !== undefined && Number(length) !== storedBytes;
+  if (hasOtherLength || shown.some((name) => head[name] !== stored[name])) return 'different';
+  return shown.length > 0 ? 'same' : 'unknown';
+}
+
 /** By weak comparison (RFC 9110 section 8.8.3.2). */
 function matchesAny(list: string, etag: string | undefined): boolean {
   if (list.trim() === '*') return true;

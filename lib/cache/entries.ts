@@ -119,10 +119,11 @@ export class Entries {
     { resource, selecting }: Quest,
   ): Promise<void> {
     const ttlMs = this.#keptForMs(entry);
-    if (ttlMs < 1) return;
     const names = varyNamesOf(entry);
     const variant = selectingKey(names, selecting);
     const key = (of: string) => entryKey({ resource, audience, epoch, variant: of });
+    // It is of no use any more, and neither is what it takes the place of.
+    if (ttlMs < 1) return this.#store.delete(key(variant));
     const stored = this.#store.set(key(variant), entry, ttlMs);
     if (names.length === 0) return stored;
     await Promise.all([this.#store.set(key(''), encodeMarker({ vary: names }), EPOCH_TTL_MS), stored]);

@@ -95,9 +95,7 @@ export class Fill implements AnswerSink {
     const { req, res } = this.#detached;
     const { origin, clock } = this.#context;
     const leftMs = this.#timeForServiceMs();
-    if (leftMs !== undefined) {
-      this.#cancelDeadline = clock.after(leftMs, () => this.abort(new RequestTimeoutError(leftMs)));
-    }
+    if (leftMs !== undefined) this.#cancelDeadline = clock.after(leftMs, () => this.#outOfTime(leftMs));
     try {
       origin(req, res, (error?: unknown) => this.#failed(error));
     } catch (error) {
@@ -126,6 +124,14 @@ export class Fill implements AnswerSink {
     this.#exchange.abort(reason);
     // An origin that heeds the signal has said so by now; another may never say anything.
     this.#failed(reason);
+  }
+
+  /** The reader's own deadline ends with this one and answers it, so that it is counted once and always. */
+  #outOfTime(afterMs: number): void {
+    this.#recorder.giveUp();
+    this.#reader?.tellOfAttempt(this.#exchange);
+    this.#exchange.abort(new RequestTimeoutError(afterMs), 'settled');
+    if (!this.#standIn()) this.#land({ kind: 'nothing', because: 'failed' });
   }
 
   head(status: number, reason: string, fields: readonly string[]): void {

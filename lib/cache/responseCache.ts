@@ -9,6 +9,7 @@ import { NotCachedError } from './errors.ts';
 import type { FillContext } from './fill.ts';
 import { Flight } from './flight.ts';
 import { Habits } from './habits.ts';
+import { learnFromHead } from './headAnswer.ts';
 import { type Audience, audienceText, entryKey } from './key.ts';
 import type { Shareable } from './landing.ts';
 import { hasValidator, Policy } from './policy.ts';
@@ -107,7 +108,9 @@ export class ResponseCache {
   /** Nothing that is stored will do: the service is asked, by this request or by one that does so already. */
   #ask(visit: Visit, found: Found): void {
     const reason = this.#reasonFor(visit, found);
-    if (visit.req.method === 'HEAD' || visit.req.headers.range !== undefined) this.#pass(visit, reason);
+    const isHead = visit.req.method === 'HEAD';
+    if (isHead && found.entry) learnFromHead(visit, found, this.#context);
+    if (isHead || visit.req.headers.range !== undefined) this.#pass(visit, reason);
     else if (found.epoch !== undefined) this.#askIn(found.epoch, visit, found, reason);
     else {
       this.#begunEpoch(visit)

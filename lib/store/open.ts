@@ -1,5 +1,5 @@
 import { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded.ts';
-import { openRedisStore, type RedisStoresOptions } from './redis.ts';
+import type { RedisStoresOptions } from './redis.ts';
 import type { Stores } from './store.ts';
 
 export interface OpenStoresOptions extends EmbeddedStoreOptions, Omit<RedisStoresOptions, 'url'> {
@@ -9,5 +9,8 @@ export interface OpenStoresOptions extends EmbeddedStoreOptions, Omit<RedisStore
 
 /** The store that the options ask for. Rejects, with what to do about it, when it cannot be opened. */
 export async function openStores({ redisUrl, ...options }: Readonly<OpenStoresOptions>): Promise<Stores> {
-  return redisUrl ? openRedisStore({ ...options, url: redisUrl }) : openEmbeddedStore(options);
+  if (!redisUrl) return openEmbeddedStore(options);
+  // Its client is a third of all modules: only who wants Redis waits for it.
+  const { openRedisStore } = await import('./redis.ts');
+  return openRedisStore({ ...options, url: redisUrl });
 }

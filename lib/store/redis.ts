@@ -6,8 +6,8 @@ import { reasonOf } from './reason.ts';
 import { RedisStore } from './redisStore.ts';
 import { type Stores, StoreUnavailableError } from './store.ts';
 
-/** Time for one attempt to connect; more attempts follow. */
-const ATTEMPT_TIMEOUT_MS = 1_000;
+/** Time for one attempt to connect; more attempts follow. One that is under way when Redis comes back delays the next. */
+const ATTEMPT_TIMEOUT_MS = 500;
 const HEARTBEAT_MS = 500;
 /** How long an expired value may be remembered here when Redis is slow to collect it. */
 const LOCAL_MAX_AGE_MS = 10_000;
@@ -48,7 +48,7 @@ export interface RedisStoresOptions {
  * Shared state in Redis. Values that were read once are answered from memory until Redis says that they have
  * changed, which takes about a millisecond; while Redis is away nothing is answered from memory. A Redis that
  * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 0.65 s by default, and one that
- * is back within 1.5 s.
+ * is back within 1.1 s.
  *
  * Rejects with `StoreUnavailableError` when `required` and Redis does not answer within `connectTimeoutMs`.
  */

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from 'express';
 import { exchangeOf } from '../exchange/exchange.ts';
 import type { Spans } from './spans.ts';
-import { beginTrace, readTrace } from './traceContext.ts';
+import { readTrace, traceStarter } from './traceContext.ts';
 
 export interface TraceOptions {
   /** Whether the sender's word about the trace is believed. Default: nobody's. */
@@ -16,6 +16,7 @@ export interface TraceOptions {
  */
 export function trace(options: Readonly<TraceOptions>): RequestHandler {
   const { trusts = () => false, spans } = options;
+  const beginTrace = traceStarter();
 
   return function traceMiddleware(req, res, next) {
     const { traceparent, tracestate } = req.headers;

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** Where a request stands in a distributed trace (W3C Trace Context). */
 export interface TraceContext {
@@ -17,6 +17,11 @@ const FRESH_FLAGS = 0x03;
 const KNOWN_FLAGS = 0x03;
 const MAX_STATE_MEMBERS = 32;
 
+const TRACE_ID_DIGITS = 32;
+/** Of a trace's id and its first span's. */
+const TRACE_BYTES = 24;
+const POOLED_TRACES = 100;
+
 // version "-" trace-id "-" parent-id "-" flags; a later version may have more behind (section 3.2.4).
 const TRACEPARENT =
   /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
@@ -32,9 +37,24 @@ export function readTrace(traceparent: unknown, tracestate: unknown): TraceConte
   return { traceId, parentId, flags: Number.parseInt(flags, 16) & KNOWN_FLAGS, state: stateOf(tracestate) };
 }
 
-/** A trace of its own. */
-export function beginTrace(): TraceContext {
-  return { traceId: withoutHyphens(randomUUID()), parentId: spanId(), flags: FRESH_FLAGS, state: '' };
+/** Begins traces of their own. Random bytes are drawn for many at once: one draw takes as long as a hundred ids. */
+export function traceStarter(): () => TraceContext {
+  const pool = Buffer.alloc(POOLED_TRACES * TRACE_BYTES);
+  let at = pool.length;
+  return () => {
+    if (at === pool.length) {
+      randomFillSync(pool);
+      at = 0;
+    }
+    const ids = pool.toString('hex', at, at + TRACE_BYTES);
+    at += TRACE_BYTES;
+    return {
+      traceId: ids.slice(0, TRACE_ID_DIGITS),
+      parentId: ids.slice(TRACE_ID_DIGITS),
+      flags: FRESH_FLAGS,
+      state: '',
+    };
+  };
 }
 
 /** The value of `traceparent`. */
@@ -48,14 +68,4 @@ function stateOf(tracestate: unknown): string {
   const members = tracestate.split(',').map((member) => member.trim());
   const isValid = members.length <= MAX_STATE_MEMBERS && members.every((member) => STATE_MEMBER.test(member));
   return isValid ? tracestate : '';
-}
-
-/** 64 random bits of the 122 in a UUID, which Node makes from a pool. */
-function spanId(): string {
-  const uuid = randomUUID();
-  return uuid.slice(0, 8) + uuid.slice(28);
-}
-
-function withoutHyphens(uuid: string): string {
-  return uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);
 }

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { keepSecret, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
+const ADMIN_TOKEN = keepSecret('an-admin-token-that-is-long-enough-for-anybody');
 const authorization = `Authorization: Bearer ${tokenFor('ann')}`;
 
 describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) => {
@@ -17,7 +18,7 @@ describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) 
       if (req.url === '/slow') res.write('begun');
       else res.end('ok');
     });
-    test = await startGateway({ services: { '/up': [upstream] } });
+    test = await startGateway({ services: { '/up': [upstream] }, env: { ADMIN_TOKEN } });
   });
   afterAll(async () => {
     await test.stop();
@@ -43,6 +44,22 @@ describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) 
     ['a coding beside chunks', request(`POST ${path}`, authorization, 'Transfer-Encoding: gzip, chunked')],
   ])('answers %s with 400', async (_what, bytes) => {
     await expectProblem(await sendRaw(test[port], bytes), 'bad_request');
+  });
+
+  // What the gateway answers itself was answered all the same, past every refusal.
+  describe.each(['/healthz', '/readyz', '/metrics', '/admin/revocations', '/nowhere'])('%s', (own) => {
+    it.each([
+      ['two Hosts', 'Host: a\r\nHost: b\r\n'],
+      ['two Hosts that agree', 'Host: a\r\nhost: a\r\n'],
+      ['a Host that is two', 'Host: a, b\r\n'],
+      ['no Host', ''],
+    ])('answers %s with 400', async (_what, host) => {
+      const authorized = `Authorization: Bearer ${ADMIN_TOKEN}`;
+      await expectProblem(
+        await sendRaw(test[port], `GET ${own} HTTP/1.1\r\n${host}${authorized}\r\n\r\n`),
+        'bad_request',
+      );
+    });
   });
 
   it('answers too many header bytes with 431', async () => {

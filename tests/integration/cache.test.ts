@@ -224,6 +224,34 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     },
   );
 
+  it('learns from a HEAD that what it has is good still, or is not', async () => {
+    const clock = new ManualClock();
+    let version = '"1"';
+    await using upstream = await startUpstream((_req, res) => {
+      res.writeHead(200, { 'Cache-Control': 'max-age=10', ETag: version }).end(`answer ${version}`);
+    });
+    await using gateway = await start(upstream, { clock });
+    const head = () =>
+      fetch(`${gateway.external}/budgeting/x`, {
+        method: 'HEAD',
+        headers: { ...bearer(ann), 'Cache-Control': 'no-cache' },
+      });
+    const isHit = async () => (await get(gateway)).headers.get('X-Cache') === 'HIT';
+    await get(gateway);
+    await stored(gateway);
+    clock.advance(15_000);
+    expect((await head()).headers.get('X-Cache')).toBe('MISS');
+    await eventually('the GET is fresh again', async () => {
+      const answer = await get(gateway, '/budgeting/x', ann, { 'Cache-Control': 'only-if-cached' });
+      return answer.status === 200 && (await answer.text()) === 'answer "1"';
+    });
+    expect(upstream.requests.map(({ method }) => method)).toEqual(['GET', 'HEAD']);
+    version = '"2"';
+    await head();
+    await eventually('the GET is stale', async () => !(await isHit()));
+    expect(await (await get(gateway)).text()).toBe('answer "2"');
+  });
+
   it('does not cache on the internal port', async () => {
     await using upstream = await counting();
     await using gateway = await start(upstream);

@@ -1,23 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { createClient } from 'redis';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
-import { type Passage, startTcpProxy, type TcpProxy } from '../support/tcpProxy.ts';
+import { awayHarms, FULL, type StorePlace, startStorePlace } from '../support/storeHarms.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 jest.setTimeout(60_000);
 
 const token = tokenFor('ann');
 const STORE_TIMEOUT_MS = 100;
+const REQUESTS = 30;
 
-let redis: RedisServer;
-let network: TcpProxy;
+let place: StorePlace;
 let upstream: Upstream;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  network = await startTcpProxy(redis.port);
+  place = await startStorePlace();
   let answers = 0;
   upstream = await startUpstream((_req, res) => {
     answers += 1;
@@ -25,8 +22,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await network[Symbol.asyncDispose]();
-  await redis.stop();
+  await place[Symbol.asyncDispose]();
   await upstream[Symbol.asyncDispose]();
 });
 
@@ -40,6 +36,13 @@ const get = async (gateway: TestGateway, path: string) => {
   };
 };
 
+/** How long `act` takes so many times, one after another. */
+async function durationOf(times: number, act: () => Promise<void>): Promise<number> {
+  const startedAtMs = performance.now();
+  for (let n = 0; n < times; n += 1) await act();
+  return performance.now() - startedAtMs;
+}
+
 /** Whether an answer is stored and found again. */
 async function caches(gateway: TestGateway): Promise<boolean> {
   const path = `/budgeting/${Math.random()}`;
@@ -47,33 +50,14 @@ async function caches(gateway: TestGateway): Promise<boolean> {
   return (await get(gateway, path)).cache === 'HIT';
 }
 
-function spoil(passage: Passage): void {
-  network.passage = passage;
-}
-
-const FAULTS = [
-  { name: 'killed', hurt: () => redis.kill(), heal: () => redis.restart() },
-  { name: 'frozen', hurt: async () => redis.freeze(), heal: async () => redis.thaw() },
-  {
-    name: 'cut off by a network that drops packets',
-    hurt: async () => spoil('swallow'),
-    heal: async () => spoil('pass'),
-  },
-  {
-    name: 'late by 200 ms',
-    hurt: async () => spoil({ lateMs: 200 }),
-    heal: async () => spoil('pass'),
-  },
-];
-
-describe.each(FAULTS)('with a Redis that is $name', ({ hurt, heal }) => {
-  afterEach(heal);
+describe.each(awayHarms(200))('with a Redis that is $name', ({ hurt, heal }) => {
+  afterEach(() => heal(place));
 
   it('every request is answered as if there was no cache, soon, and it comes back by itself', async () => {
     await using gateway = await startGateway({
       services: { '/budgeting': [upstream] },
       env: {
-        REDIS_URL: `redis://127.0.0.1:${network.port}`,
+        REDIS_URL: place.url,
         STORE_TIMEOUT: `${STORE_TIMEOUT_MS}ms`,
         AUTH_STORE_FAILURE: 'allow',
       },
@@ -83,7 +67,7 @@ describe.each(FAULTS)('with a Redis that is $name', ({ hurt, heal }) => {
     await get(gateway, kept);
     await eventually('it is kept', async () => (await get(gateway, kept)).cache === 'HIT');
 
-    await hurt();
+    await hurt(place);
     const statuses = new Set<number>();
     await eventually('the cache stands aside', async () => {
       const { status, said } = await get(gateway, `/budgeting/${Math.random()}`);
@@ -95,36 +79,33 @@ describe.each(FAULTS)('with a Redis that is $name', ({ hurt, heal }) => {
       statuses.add((await get(gateway, kept)).status);
       return performance.now() - startedAtMs < STORE_TIMEOUT_MS / 2;
     });
-    const startedAtMs = performance.now();
-    for (let n = 0; n < 30; n += 1) {
+    const withoutStoreMs = await durationOf(REQUESTS, async () => {
+      expect((await fetch(`${gateway.internal}/internal${kept}`)).status).toBe(200);
+    });
+    const tookMs = await durationOf(REQUESTS, async () => {
       const { status, body } = await get(gateway, kept);
       statuses.add(status);
       expect(body).toMatch(/^answer \d+$/);
-    }
-    // Thirty waits for the store, token and cache each, would be 6 s; it may try to connect meanwhile.
-    expect(performance.now() - startedAtMs).toBeLessThan(3_000);
+    });
+    // Half of a wait for the store each, beside what requests take that know no store, on a machine that may be busy.
+    expect(tookMs).toBeLessThan(2 * withoutStoreMs + (REQUESTS * STORE_TIMEOUT_MS) / 2);
     expect([...statuses]).toEqual([200]);
     expect(await gateway.metric('gateway_cache_errors_total', { service: '/budgeting' })).toBeGreaterThan(0);
 
-    await heal();
-    const healedAtMs = performance.now();
+    await heal(place);
     await eventually('it caches again', () => caches(gateway));
-    // Promised: 2 s, on a machine that has nothing else to do.
-    expect(performance.now() - healedAtMs).toBeLessThan(10_000);
   });
 });
 
 it('with a Redis that is full, what is stored is used still and nothing is lost but new answers', async () => {
   await using gateway = await startGateway({
     services: { '/budgeting': [upstream] },
-    env: { REDIS_URL: redis.url, STORE_TIMEOUT: '2s' },
+    env: { REDIS_URL: place.url, STORE_TIMEOUT: '2s' },
   });
   const kept = '/budgeting/before';
   await get(gateway, kept);
   await eventually('it is kept', async () => (await get(gateway, kept)).cache === 'HIT');
-  const admin = await createClient({ url: redis.url }).connect();
-  await admin.configSet('maxmemory-policy', 'noeviction');
-  await admin.configSet('maxmemory', '1mb');
+  await FULL.hurt(place);
   try {
     expect((await get(gateway, kept)).cache).toBe('HIT');
     for (let n = 0; n < 5; n += 1)
@@ -135,8 +116,7 @@ it('with a Redis that is full, what is stored is used still and nothing is lost 
     expect(changed.status).toBe(200);
     expect((await get(gateway, kept)).cache).not.toBe('HIT');
   } finally {
-    await admin.configSet('maxmemory', '0');
-    await admin.close();
+    await FULL.heal(place);
   }
   await eventually('it caches again', () => caches(gateway));
 });

@@ -21,6 +21,8 @@ export interface Outcome {
   readonly n: number;
   /** 0 when the connection broke. */
   readonly status: number;
+  /** When it began, on the clock of `performance.now()`. */
+  readonly startedAtMs: number;
   readonly ms: number;
   /** Why the connection broke. */
   readonly error?: string;
@@ -70,7 +72,8 @@ export class Load implements AsyncDisposable {
       const n = this.#next++;
       const startedAtMs = performance.now();
       const { status, error } = await this.#ask(n);
-      this.outcomes.push({ n, status, ms: performance.now() - startedAtMs, ...(error && { error }) });
+      const ms = performance.now() - startedAtMs;
+      this.outcomes.push({ n, status, startedAtMs, ms, ...(error && { error }) });
       const { pauseMs = 0 } = this.#options;
       if (pauseMs > 0 && !this.#stopped) await sleep(2 * pauseMs * Math.random());
     }
@@ -88,6 +91,12 @@ export class Load implements AsyncDisposable {
       return { status: 0, error: String(error) };
     }
   }
+}
+
+/** The time within which 99 of 100 requests were over. */
+export function p99Ms(outcomes: readonly Outcome[]): number {
+  const sorted = outcomes.map(({ ms }) => ms).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
 }
 
 /** How many requests had each status: `{ 200: 5000 }`. */

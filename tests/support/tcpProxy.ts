@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What happens to bytes on their way, either way. */
 export type Passage =
   | 'pass'
   /** They are lost, as on a network that drops packets without a word. */
   | 'swallow'
-  /** They arrive this much later, in milliseconds. */
+  /** What comes back arrives this much later, in milliseconds. */
   | { readonly lateMs: number };
 
 /** A loopback address that leads to another one, over a network that the test spoils. */
@@ -19,17 +20,26 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(targetPort, '127.0.0.1');
-    lead(near, far);
-    lead(far, near);
+    lead(near, far, false);
+    lead(far, near, true);
   });
 
-  function lead(from: Socket, to: Socket): void {
+  function lead(from: Socket, to: Socket, isAnswer: boolean): void {
+    /** The last of what is late still: nothing overtakes it. */
+    let late: Promise<void> | undefined;
+    async function deliver(chunk: Buffer | string, dueAtMs: number, before: Promise<void> | undefined) {
+      await before;
+      await sleep(Math.max(0, dueAtMs - performance.now()), undefined, { ref: false });
+      to.write(chunk);
+    }
     sockets.add(from);
     from.on('error', () => {});
     from.on('data', (chunk) => {
       const { passage } = proxy;
-      if (passage === 'pass') to.write(chunk);
-      else if (passage !== 'swallow') setTimeout(() => to.write(chunk), passage.lateMs).unref();
+      if (passage === 'swallow') return;
+      const lateMs = isAnswer && passage !== 'pass' ? passage.lateMs : 0;
+      if (lateMs > 0 || late) late = deliver(chunk, performance.now() + lateMs, late);
+      else to.write(chunk);
     });
     from.once('close', () => {
       sockets.delete(from);

@@ -1,0 +1,77 @@
+import { loadSettings, type Settings } from '../config/config.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { levelSwitch } from '../lib/logging/levelSwitch.ts';
+import { createLogger, type Logger } from '../lib/logging/logger.ts';
+import { Gateway } from './gateway.ts';
+import { spentBuffers } from './spentBuffers.ts';
+
+/** What draining may take beyond its time when nobody knows what still works. */
+const GRACE_MS = 5_000;
+const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
+
+try {
+  const settings = loadSettings(readEnvironment());
+  await run(settings, createLogger({ level: settings.logLevel, format: logFormat(settings) }));
+} catch (error) {
+  // Whoever starts it reads this: what is wrong and what to do, without a stack.
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function run(settings: Settings, logger: Logger): Promise<void> {
+  const stop = new AbortController();
+  // Not once: a terminal and npm may both pass a Ctrl-C on, and the second must not cut the draining short.
+  for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
+  process.on('SIGUSR2', levelSwitch(logger));
+  let gateway: Gateway | undefined;
+  onUncaught(logger, () => {
+    gateway?.parts.metrics.uncaughtErrors.count();
+    stop.abort();
+    setTimeout(() => process.exit(), settings.drainTimeoutMs + GRACE_MS).unref();
+  });
+  const creating = Gateway.create({ settings, logger, onContent: spentBuffers() });
+  gateway = (await Promise.race([creating, aborted(stop.signal)])) ?? process.exit();
+  const running = gateway;
+  aborted(stop.signal).then(() => leave(running));
+  try {
+    await gateway.start();
+  } catch (error) {
+    await gateway.stop();
+    throw error;
+  }
+}
+
+/** An error that nobody caught leaves a process that nobody understands: it says why, and ends with 1. */
+function onUncaught(logger: Logger, end: () => void): void {
+  // Node brings promises that nobody handles here as well.
+  process.on('uncaughtException', (thrown, kind) => {
+    const error = Error.isError(thrown) ? thrown : new Error(String(thrown));
+    logger.error(`Ending because of an error that nobody caught (${kind})`, { error });
+    process.exitCode = 1;
+    end();
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+async function leave(gateway: Gateway): Promise<void> {
+  try {
+    await gateway.stop();
+    process.exit();
+  } catch (error) {
+    gateway.parts.logger.error('Stopping failed', { error });
+    process.exit(1);
+  }
+}
+
+function logFormat({ logFormat: format }: Settings): 'json' | 'pretty' {
+  if (format !== 'auto') return format;
+  return process.stdout.isTTY ? 'pretty' : 'json';
+}
+
+function explain(error: unknown): string {
+  return Error.isError(error) ? error.message : String(error);
+}
