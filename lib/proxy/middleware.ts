@@ -45,7 +45,7 @@ export interface ForwardOptions {
  * Forwards the request to the replica that the balancer chose and streams the answer back.
  *
  * http-proxy-middleware carries the request; its Node transport is replaced, through its public plugin
- * interface, by undici. A failure before the answer's head goes to `next`; one after it cuts the client's
+ * interface, by `Transport`. A failure before the answer's head goes to `next`; one after it cuts the client's
  * connection, because nothing else tells a client that what it got is not whole.
  */
 export function forward(options: Readonly<ForwardOptions>): RequestHandler {
@@ -53,7 +53,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     router: (req) => attemptOf(req, options).target.url,
     pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
     plugins: [
-      undiciTransport({ ...options, onContent: listener(options.onContent) }),
+      ownTransport({ ...options, onContent: listener(options.onContent) }),
       reportUpgrades(upgradeOptions(options)),
     ],
     ejectPlugins: true,
@@ -70,7 +70,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
 }
 
 /** Takes the place of the pass that would send the request through node:http. */
-function undiciTransport(options: Readonly<ForwardOptions>): Plugin<Request, Response> {
+function ownTransport(options: Readonly<ForwardOptions>): Plugin<Request, Response> {
   return (proxyServer) => {
     // The sending pass is anonymous and the last of its name.
     proxyServer.before('web', '', (req, res) => {

@@ -1,18 +1,16 @@
 import type { Response } from 'express';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
+import type { Controller, Handler } from '../http1/handler.ts';
 import { beginAnswer } from './answerHead.ts';
 import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
-import { type RawFields, responseFields, trailerFields } from './responseFields.ts';
+import { responseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { diedWhileKept } from './transport.ts';
-
-type Controller = Dispatcher.DispatchController;
 
 export interface UpstreamCallOptions {
   readonly res: Response;
@@ -35,7 +33,7 @@ export interface UpstreamCallOptions {
 }
 
 /** One request to one replica: hands what comes back to the client as it arrives, with back-pressure. */
-export class UpstreamCall implements Dispatcher.DispatchHandler {
+export class UpstreamCall implements Handler {
   readonly #options: UpstreamCallOptions;
   #controller: Controller | undefined;
   #silence: Silence | undefined;
@@ -64,12 +62,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     else this.#options.attempt.sent = true;
   }
 
-  onResponseStart(controller: Controller, status: number, _fields: unknown, message = ''): void {
+  onResponseStart(controller: Controller, status: number, _fields: unknown, reason: string): void {
     if (this.#over) return;
     this.#heard = true;
-    const fields = responseFields((controller.rawHeaders ?? []) as RawFields, status, this.#options.via);
+    const fields = responseFields(controller.rawHeaders, status, this.#options.via);
     if (status < 200) this.#inform(status, fields);
-    else this.#answer(status, message, fields);
+    else this.#answer(status, reason, fields);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -88,7 +86,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Controller): void {
     if (this.#over) return;
     const { res, attempt } = this.#options;
-    const trailers = trailerFields((controller.rawTrailers ?? []) as RawFields);
+    const trailers = trailerFields(controller.rawTrailers);
     if (trailers.length > 0) res.addTrailers(trailers);
     this.#close();
     res.end();
@@ -110,10 +108,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     return diedWhileKept(error) && !isBrokenAnswer(error);
   }
 
-  /** Begins the client's answer. What Node refuses to send is thrown: undici then reports it as our error. */
-  #answer(status: number, message: string, fields: string[]): void {
+  /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
+  #answer(status: number, reason: string, fields: string[]): void {
     const { res, attempt, body, clock, silenceMs } = this.#options;
-    beginAnswer(res, status, reasonPhrase(message), fields);
+    beginAnswer(res, status, reason, fields);
     this.#answered = true;
     attempt.answered(status);
     // Content that came along leaves in one packet with the head; a head alone leaves at once.
@@ -169,11 +167,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     if (!this.#controller?.paused) return;
     this.#reader?.stop();
     this.#silence?.start();
-    // Not at once: Node also says so while an answer queued behind this one is written, in the midst of undici's
-    // parsing of that one, which cannot parse two at a time.
-    process.nextTick(() => {
-      if (!this.#over) this.#controller?.resume();
-    });
+    this.#controller.resume();
   };
 
   #fail(cause: Error): void {
@@ -206,9 +200,4 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 function cutShort(res: Response): void {
   if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
   res.destroy();
-}
-
-/** undici reads the bytes as UTF-8 where they can be read so; Node writes characters as latin1. */
-function reasonPhrase(message: string): string {
-  return Buffer.from(message).toString('latin1');
 }
