@@ -49,13 +49,19 @@ export class Call implements Controller {
     this.#carrier.cut(reason);
   }
 
-  /** From here on the connection is somebody else's. */
-  leave(): void {
+  /** The answer is whole. From here on the connection is somebody else's. */
+  end(trailers: FieldLines): void {
     this.#carrier = undefined;
+    this.rawTrailers = trailers;
+    try {
+      this.handler.onResponseEnd(this);
+    } catch (error) {
+      this.fail(error as Error);
+    }
   }
 
   fail(error: Error): void {
-    this.leave();
+    this.#carrier = undefined;
     this.handler.onResponseError(this, error);
   }
 }

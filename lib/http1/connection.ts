@@ -63,7 +63,12 @@ export class Connection implements AnswerSink, Carrier {
     });
   }
 
-  /** Sends a request. The connection must be idle. */
+  /** Whether it is or may become fit to carry a request. */
+  get open(): boolean {
+    return !this.#cut;
+  }
+
+  /** Sends a request. The connection must be open and idle. */
   carry(call: Call): void {
     this.#call = call;
     this.#keepsAlive = false;
@@ -129,11 +134,8 @@ export class Connection implements AnswerSink, Carrier {
 
   onEnd(trailers: FieldLines): void {
     const call = this.#call;
-    if (!call) return;
-    call.rawTrailers = trailers;
-    call.handler.onResponseEnd(call);
-    call.leave();
     this.#call = undefined;
+    call?.end(trailers);
   }
 
   readonly #onConnect = (): void => {

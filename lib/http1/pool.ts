@@ -161,7 +161,7 @@ export class Pool {
 
   #takeIdle(): Connection | undefined {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
-      if (idle.untilMs > this.#clock.ticks()) return idle.connection;
+      if (idle.connection.open && idle.untilMs > this.#clock.ticks()) return idle.connection;
       idle.connection.close();
     }
     return undefined;
