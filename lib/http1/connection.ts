@@ -152,7 +152,8 @@ export class Connection implements AnswerSink, Carrier {
       const end = this.#call ? this.#reader.read(chunk) : 0;
       if (this.#call === undefined) this.#afterAnswer(end === bytes);
     } catch (error) {
-      this.cut(error as Error);
+      // What the handler has written in this turn leaves before the answer breaks off.
+      process.nextTick(() => this.cut(error as Error));
     }
     return true;
   };
