@@ -71,7 +71,7 @@ export class Connection implements AnswerSink, Carrier {
   /** Sends a request. The connection must be open and idle. */
   carry(call: Call): void {
     this.#call = call;
-    this.#keepsAlive = false;
+    this.#keepsAlive = true;
     try {
       call.start(this);
     } catch (error) {
@@ -121,7 +121,8 @@ export class Connection implements AnswerSink, Carrier {
   onHead(head: AnswerHead): void {
     const call = this.#call;
     if (!call) return;
-    this.#keepsAlive = head.keepsAlive;
+    // An interim answer may say so, too.
+    this.#keepsAlive &&= head.keepsAlive;
     this.keepAliveMs = head.keepAliveMs;
     call.rawHeaders = head.fields;
     call.handler.onResponseStart(call, head.status, head.fields, head.reason);
