@@ -243,6 +243,17 @@ describe('content that is not what was said', () => {
     expect(await expectBroken('', () => body.destroy(error), '5\r\nbegun\r\n')).toBe(error);
   });
 
+  it('nothing, since it was closed before', async () => {
+    await using origin = await startRecordingOrigin(() => {});
+    const pool = poolTo(origin.url);
+    body.destroy();
+    const error = await sendOver(pool, { method: 'POST', body }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RequestContentError);
+    await eventually('the connection is cut', () => origin.open === 0);
+    expect(origin.received.join('')).toBe('');
+    await pool.destroy();
+  });
+
   it('no end', async () => {
     expect(await expectBroken('', () => body.destroy(), '5\r\nbegun\r\n')).toBeInstanceOf(
       RequestContentError,

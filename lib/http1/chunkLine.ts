@@ -39,8 +39,7 @@ export class ChunkLine {
     if (this.#within === 'end') this.#end(byte);
     else if (byte === CR && this.#digits > 0) this.#within = 'end';
     else if (this.#within === 'size') this.#readSize(byte);
-    else if ((byte < SPACE && byte !== TAB) || byte === DELETE)
-      throw bad('an extension has a control character');
+    else if ((byte < SPACE && byte !== TAB) || byte >= DELETE) throw bad('an extension is not ASCII text');
   }
 
   #readSize(byte: number): void {

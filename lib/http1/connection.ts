@@ -42,6 +42,7 @@ export class Connection implements AnswerSink, Carrier {
   /** Whether it has carried a whole answer. */
   #kept = false;
   #keepsAlive = false;
+  #paused = false;
   #cut = false;
   /** How long the origin keeps it when idle, by its latest answer. */
   keepAliveMs: number | undefined;
@@ -93,10 +94,12 @@ export class Connection implements AnswerSink, Carrier {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#paused = false;
     this.#socket.resume();
   }
 
@@ -172,7 +175,7 @@ export class Connection implements AnswerSink, Carrier {
     }
     this.#kept = true;
     // A handler may have paused it in the end.
-    this.#socket.resume();
+    if (this.#paused) this.resume();
     this.#options.onFree(this);
   }
 

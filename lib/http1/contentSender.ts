@@ -26,17 +26,17 @@ export class ContentSender {
   #unsent: string;
   #sentBytes = 0;
   #ended = false;
+  #stopped = false;
 
   constructor(options: ContentSenderOptions) {
     const { head, content } = options;
     this.#options = options;
     this.#lengthBytes = head.lengthBytes;
     this.#unsent = head.text;
-    content
-      .on('data', this.#onData)
-      .on('end', this.#onEnd)
-      .on('error', this.#onError)
-      .on('close', this.#onClose);
+    content.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError);
+    content.on('close', this.#onClose);
+    // It tells of its end once, which may have been before.
+    if (content.destroyed || content.readableEnded) process.nextTick(this.#onClose);
   }
 
   /** Whether the origin has all of the request. */
@@ -52,6 +52,7 @@ export class ContentSender {
   /** Sends no more. Content that is left is destroyed: nobody else will read it. */
   stop(): void {
     const { content } = this.#options;
+    this.#stopped = true;
     content.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     content.off('error', this.#onError);
     if (this.whole) return;
@@ -83,7 +84,7 @@ export class ContentSender {
   readonly #onError = (error: Error): void => this.#options.onError(error);
 
   readonly #onClose = (): void => {
-    if (!this.#ended) this.#fail('it was closed before its end');
+    if (!this.#ended && !this.#stopped) this.#fail('it was closed before its end');
   };
 
   /** Returns whether the connection takes more. */

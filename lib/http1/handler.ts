@@ -15,7 +15,10 @@ export interface Request {
   readonly path: string;
   /** Without those that speak of the connection: they are the client's own. `Host` is the origin's by default. */
   readonly headers?: FieldLines;
-  /** Framed by the `Content-Length` among the fields, by chunks when there is none. Default: no content. */
+  /**
+   * Framed by the `Content-Length` among the fields, by chunks when there is none. Nothing of it is read, nor are its
+   * errors heard, before the request starts. Default: no content.
+   */
   readonly body?: RequestContent | null;
 }
 
