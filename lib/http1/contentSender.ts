@@ -55,9 +55,10 @@ export class ContentSender {
     this.#stopped = true;
     content.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     content.off('error', this.#onError);
-    if (this.whole) return;
-    // Some sources end with the error that they are destroyed with.
-    content.on('error', () => {}).destroy();
+    if (this.#ended) return;
+    // An error of what nobody listens to any more must not end the process.
+    content.on('error', () => {});
+    if (!this.whole) content.destroy();
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -57,7 +57,9 @@ export function keepsAlive(method: string): boolean {
 function isPassed(said: Said, name: string, value: string): boolean {
   switch (name.length) {
     case 4:
-      if (isNamed(name, 'host')) said.host = once(!said.host, name);
+      if (!isNamed(name, 'host')) return true;
+      assertFirst(!said.host, name);
+      said.host = true;
       return true;
     case 6:
       return !isNamed(name, 'expect');
@@ -68,7 +70,7 @@ function isPassed(said: Said, name: string, value: string): boolean {
       throw new InvalidRequestError(`field ${name} speaks of the connection, which is the client's own`);
     case 14:
       if (!isNamed(name, 'content-length')) return true;
-      once(said.lengthBytes === undefined, name);
+      assertFirst(said.lengthBytes === undefined, name);
       said.lengthBytes = contentLength(value);
       return true;
     default:
@@ -76,9 +78,8 @@ function isPassed(said: Said, name: string, value: string): boolean {
   }
 }
 
-function once(isFirst: boolean, name: string): boolean {
+function assertFirst(isFirst: boolean, name: string): void {
   if (!isFirst) throw new InvalidRequestError(`field ${name} must come once`);
-  return true;
 }
 
 function contentLength(value: string): number {
