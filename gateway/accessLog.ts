@@ -1,8 +1,9 @@
 import type { Response } from 'express';
 import type { Settings } from '../config/config.ts';
-import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
 import { type Logger, SAID } from '../lib/logging/logger.ts';
+import { requestLines } from '../lib/logging/requestLines.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
 import { type ErrorRepliesOptions, REPLIES } from './errors.ts';
@@ -11,6 +12,9 @@ import type { OnRefused } from './refusal.ts';
 
 /** 1 to 128 characters that are safe in a field and in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
+
+/** Bit of a trace's flags. */
+const SAMPLED = 0x01;
 
 /** What the lines for people need not repeat: it is in the message. */
 const SAID_OF_REQUEST = new Set(['method', 'service', 'status', 'seconds', 'replica']);
@@ -39,6 +43,7 @@ export function accessLog({
   // The internal port's lines are the audit trail of who called whom.
   const share = port === 'internal' ? 1 : accessLogSample;
   const isSlow = (seconds: number) => seconds * 1000 >= accessLogSlowMs;
+  const writeLine = requestLines(logger);
   const isWritten = (completed: Completed) =>
     share === 1 || isFailed(completed) || isSlow(completed.seconds) || random() < share;
 
@@ -49,9 +54,17 @@ export function accessLog({
       const { method, status, seconds, exchange } = completed;
       const { service } = exchange;
       const origin = status === 0 ? 'none' : exchange.origin;
-      metrics.requestCompleted({ service, method, status, port, origin, seconds });
+      metrics.requestCompleted({
+        service,
+        method,
+        status,
+        port,
+        origin,
+        seconds,
+        traceId: sampledTrace(exchange),
+      });
       if (!logger.isInfoEnabled() || !isWritten(completed)) return;
-      logger.info(accessLine(completed), accessDetails(completed, port));
+      writeLine(accessLine(completed), accessDetails(completed, port));
     },
   };
 }
@@ -78,6 +91,11 @@ export function refusalLog({ port, metrics, logger }: LogOptions): OnRefused {
   };
 }
 
+/** Of a trace that is recorded, if any is: its flags say so. */
+function sampledTrace({ trace }: Exchange): string | undefined {
+  return trace && (trace.flags & SAMPLED) !== 0 ? trace.traceId : undefined;
+}
+
 /** The answer says so, or was cut before its end. */
 function isFailed({ status, exchange }: Completed): boolean {
   return status >= 500 || (status < 400 && exchange.failure !== undefined);
@@ -85,10 +103,16 @@ function isFailed({ status, exchange }: Completed): boolean {
 
 /** Path only: a query may hold what must not be in a log. */
 function accessLine({ method, target, status, seconds, exchange }: Completed): string {
-  const line = `${method} ${pathOf(target)} ${status || 'client gone'} in ${(seconds * 1000).toFixed(1)} ms`;
+  const line = `${method} ${pathOf(target)} ${status || 'client gone'} in ${oneDecimal(seconds * 1000)} ms`;
   const { attempt, errorCode } = exchange;
   if (errorCode?.startsWith('token_')) return `${line} (JWT refused: ${errorCode})`;
   return attempt ? `${line} (Load balancer selected ${attempt.target.url.origin})` : line;
+}
+
+/** As `toFixed(1)`, which takes ten times as long. */
+function oneDecimal(value: number): string {
+  const tenths = Math.round(value * 10);
+  return `${Math.floor(tenths / 10)}.${tenths % 10}`;
 }
 
 /** What a machine reads of the same request; `undefined` leaves a detail out. */

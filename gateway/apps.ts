@@ -1,4 +1,4 @@
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type Express, type Request, type RequestHandler } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import type { Lap } from '../lib/exchange/laps.ts';
 import { observe } from '../lib/metrics/middleware.ts';
@@ -9,7 +9,7 @@ import { accessLog, errorLog } from './accessLog.ts';
 import { adminRoutes } from './admin.ts';
 import { compose } from './compose.ts';
 import { errorReplies } from './errors.ts';
-import type { Parts } from './parts.ts';
+import type { Parts, ServiceParts } from './parts.ts';
 import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
 import {
@@ -60,23 +60,29 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('x-powered-by');
   app.disable('etag');
   app.disable('query parser');
-  app.use(wellKnown(parts));
-  app.use(observe({ ...accessLog({ port, ...parts }), clock: parts.clock }));
-  // Users do not say which trace they are part of; services and trusted proxies do.
-  app.use(
-    trace({ trusts: (req) => port === 'internal' || parts.trustsPeer(peerAddress(req)), spans: parts.spans }),
-  );
-  if (parts.settings.serverTiming) app.use(serverTiming());
-  if (port === 'internal') app.use(adminRoutes(parts));
-  app.use(
-    createRouter({
-      services: parts.services,
-      mount,
-      chainFor: (service) => stagesOf(chain, { port, parts, service }),
-    }),
-  );
+  // Composed here, because each layer of Express's own would look at the path once more.
+  app.use(compose([...entrance(parts, port), resolve(parts, port, mount, chain)]));
   app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
+}
+
+/** What every request meets before it is known where it goes, in run order. */
+function entrance(parts: Parts, port: Port): RequestHandler[] {
+  const { settings, clock, spans, trustsPeer } = parts;
+  // Users do not say which trace they are part of; services and trusted proxies do.
+  const trusts = (req: Request) => port === 'internal' || trustsPeer(peerAddress(req));
+  return [
+    wellKnown(parts),
+    observe({ ...accessLog({ port, ...parts }), clock }),
+    trace({ trusts, spans }),
+    ...(settings.serverTiming ? [serverTiming()] : []),
+    ...(port === 'internal' ? [adminRoutes(parts)] : []),
+  ];
+}
+
+function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): RequestHandler {
+  const chainFor = (service: ServiceParts) => stagesOf(chain, { port, parts, service });
+  return createRouter({ services: parts.services, mount, chainFor });
 }
 
 /** Each stage with the handlers behind it: from the last to the first. */

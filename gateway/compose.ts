@@ -8,40 +8,38 @@ import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 export function compose(stages: readonly RequestHandler[]): RequestHandler {
   return function chain(req, res, done) {
     const exchange = exchangeOf(res);
+    let index = 0;
     let over = false;
 
-    function finish(error?: unknown): void {
+    /** What every stage gets as its `next`: it may be kept to report an error later. */
+    function next(error?: unknown): void {
       if (over) return;
-      over = true;
-      done(error);
-    }
-
-    function goOn(index: number): void {
-      if (over) return;
-      if (exchange.signal.aborted) interrupted(exchange, finish);
-      else run(index);
-    }
-
-    function run(index: number): void {
       const stage = stages[index];
-      if (!stage) {
-        finish();
-        return;
+      if (error || !stage) {
+        over = true;
+        done(error);
+      } else if (index > 0 && exchange.abortReason) {
+        interrupted(exchange, next);
+      } else {
+        index += 1;
+        run(stage);
       }
-      const next = (error?: unknown) => (error ? finish(error) : goOn(index + 1));
+    }
+
+    function run(stage: RequestHandler): void {
       try {
         const result: unknown = stage(req, res, next as NextFunction);
-        if (result instanceof Promise) result.catch(finish);
+        if (result instanceof Promise) result.catch(next);
       } catch (error) {
-        finish(error);
+        next(error);
       }
     }
 
-    run(0);
+    next();
   };
 }
 
 /** Aborted between two stages: nobody else has seen it, unless the one who aborted replies as well. */
-function interrupted({ signal, replySettled }: Exchange, finish: (error: unknown) => void): void {
-  if (!replySettled) finish(signal.reason);
+function interrupted({ abortReason, replySettled }: Exchange, next: (error: unknown) => void): void {
+  if (!replySettled) next(abortReason);
 }

@@ -113,6 +113,7 @@ export async function createParts({
     },
     known: knownLabels(settings.services),
     version: VERSION,
+    exemplars: settings.otlpEndpoint !== undefined,
   });
   const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
   const registry = createRegistry({ settings, services, metrics, logger, clock });

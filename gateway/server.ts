@@ -3,7 +3,7 @@ import {
   type IncomingMessage,
   type Server,
   type ServerOptions,
-  ServerResponse,
+  type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -11,6 +11,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
+import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
 import { refusalOf } from './requestChecks.ts';
@@ -52,6 +53,7 @@ export type CreateServer = (options: ServerOptions) => Server;
 /** One listening port in front of one app. */
 export class GatewayServer {
   readonly #app: Express;
+  readonly #classes: MessageClasses;
   readonly #onRefused: OnRefused;
   readonly #server: Server;
   /** Requests under way. */
@@ -67,8 +69,12 @@ export class GatewayServer {
     const { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused = () => {} } = options;
     const { create = (serverOptions) => createServer(serverOptions) } = options;
     this.#app = app;
+    this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
     this.#server = create({
+      ...this.#classes,
+      // What has no content is not read to its end, either.
+      optimizeEmptyRequests: true,
       maxHeaderSize: MAX_HEADER_BYTES,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
@@ -175,7 +181,8 @@ export class GatewayServer {
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
     this.#responses.add(res);
-    res.once('close', () => {
+    const exchange = exchangeOf(withLocals(res));
+    exchange.onClose(() => {
       this.#responses.delete(res);
       if (!req.complete) linger(req);
       // An answer that had promised to keep its connection before the drain began.
@@ -189,7 +196,7 @@ export class GatewayServer {
     if (refusal) {
       closeAfter(res);
       this.#refused.add(req.socket);
-      exchangeOf(withLocals(res)).refusal = refusal;
+      exchange.refusal = refusal;
     }
     // What cannot be brought into origin-form names no service; Express could not even parse it.
     req.url = originForm(target, req.headers.host) ?? noService(target);
@@ -252,7 +259,7 @@ export class GatewayServer {
   /** A request to upgrade runs through the same app: refused, it gets a real HTTP answer. */
   #handleUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
     if (this.#cutOwing(socket)) return;
-    const res = new ServerResponse(req);
+    const res = new this.#classes.ServerResponse(req);
     res.assignSocket(socket);
     closeAfter(res);
     // Not end(): a client that is refused and never closes would keep its permit.
@@ -292,17 +299,26 @@ function whenAborted(signal: AbortSignal, callback: () => void): () => void {
   return () => signal.removeEventListener('abort', callback);
 }
 
-/** Reads what is left of a request that has its answer, but not for ever. */
-function linger({ socket }: IncomingMessage): void {
+/** Reads what is left of a request that has its answer, but not for ever: past that its connection is cut. */
+function linger(req: IncomingMessage): void {
+  const { socket } = req;
   if (socket.destroyed) return;
   const cut = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once('close', () => clearTimeout(cut));
+  const settle = () => {
+    clearTimeout(cut);
+    req.off('end', settle);
+    socket.off('close', settle);
+  };
+  // Its connection goes on once the content has come whole.
+  req.on('end', settle);
+  socket.on('close', settle);
 }
 
 /** What Express gives every response, before it has seen this one. */
 function withLocals(res: ServerResponse): Response {
-  if (!('locals' in res)) Object.assign(res, { locals: {} });
-  return res as Response;
+  const response = res as Response;
+  response.locals ??= Object.create(null);
+  return response;
 }
 
 function closeAfter(res: ServerResponse): void {

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { pathOf } from '../lib/exchange/path.ts';
+import { readsOpenMetrics } from '../lib/metrics/exemplars.ts';
 import type { Parts } from './parts.ts';
 
 /** `/metrics`, `/healthz` (the process lives) and `/readyz` (send it requests): on both ports, not counted. */
@@ -26,16 +27,19 @@ export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readi
     [
       '/metrics',
       async (res) => {
-        res.type(metrics.registry.contentType).send(await rendered());
+        const { registry, exemplars } = metrics;
+        if (exemplars && readsOpenMetrics(res.req.headers.accept))
+          return res.type(exemplars.contentType).send(await exemplars.openMetrics(registry));
+        return res.type(registry.contentType).send(await rendered());
       },
     ],
   ]);
 
-  return async function wellKnownMiddleware(req, res, next) {
+  return function wellKnownMiddleware(req, res, next) {
     const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;
     if (!answer) return next();
     res.setHeader('Cache-Control', 'no-store');
-    await answer(res);
+    return answer(res) as Promise<void>;
   };
 }
 

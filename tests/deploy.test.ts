@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -82,7 +82,80 @@ describe.each(STACKS)('%s', (path) => {
   });
 });
 
+describe('docker-compose.swarm.yml', () => {
+  const gateway = readCompose('docker-compose.swarm.yml').services['api-gateway'] as ComposeService;
+
+  it('runs several gateways on workers, within bounds', () => {
+    expect(gateway.deploy).toMatchObject({
+      replicas: 3,
+      placement: { constraints: ['node.role == worker'] },
+      resources: { limits: { cpus: '1', memory: '512M' } },
+      restart_policy: { condition: 'on-failure', delay: '5s', max_attempts: 3 },
+    });
+  });
+
+  it('starts a new gateway before it stops an old one, and takes back what is not healthy', () => {
+    expect(gateway.deploy?.update_config).toMatchObject({
+      parallelism: 1,
+      order: 'start-first',
+      failure_action: 'rollback',
+    });
+    expect(gateway.deploy?.rollback_config).toMatchObject({ order: 'start-first' });
+    // Only a container whose image has a health check can be unhealthy.
+    const image = readDockerfile(join(ROOT, 'Dockerfile')).find(({ name }) => name === 'gateway');
+    expect(image?.instructions.map(({ name }) => name)).toContain('HEALTHCHECK');
+  });
+
+  it('does not end gateways because Redis is away for some minutes', () => {
+    const { interval = '', retries = 0, test } = gateway.healthcheck ?? {};
+    expect(Number.parseInt(interval, 10) * retries).toBeGreaterThanOrEqual(300);
+    // The image says what is asked.
+    expect(test).toBeUndefined();
+  });
+
+  it('reads the secret of tokens from a Docker secret', () => {
+    expect(gateway.environment?.JWT_SECRET_FILE).toBe('/run/secrets/jwt_secret');
+    expect(gateway.environment).not.toHaveProperty('JWT_SECRET');
+  });
+});
+
+describe('the pages', () => {
+  const pages = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)].filter(
+    (path) => path.endsWith('.md'),
+  );
+  const text = [...pages, ...STACKS].map((path) => readFileSync(join(ROOT, path), 'utf8')).join('\n');
+
+  it('name only services that the stack has', () => {
+    const named = [
+      ...text.matchAll(/docker compose (?:logs|exec|kill --signal \w+) ([\w-]+)/g),
+      ...text.matchAll(/--scale\s+([\w-]+)=/g),
+      ...text.matchAll(/gateway-stack_([\w-]+)/g),
+    ].map(([, name = '']) => name);
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((name) => !(name in compose.services))).toEqual([]);
+  });
+
+  it('name only objects that the manifests have', () => {
+    const named = [...text.matchAll(/\b(deployment)\/([\w-]+)(?:\s+([\w-]+)=)?/g)];
+    expect(named.length).toBeGreaterThan(1);
+    const [deployment] = readManifests('deploy/kubernetes/gateway.yaml').filter(
+      ({ kind }) => kind === 'Deployment',
+    );
+    const [container] = deployment?.spec.template.spec.containers ?? [];
+    for (const [, , name, image = container.name] of named)
+      expect([name, image]).toEqual([deployment?.metadata.name, container.name]);
+  });
+});
+
 describe('docker-compose.yaml', () => {
+  it('runs a Redis with a password that keeps what it was told', () => {
+    const { command = [], volumes, secrets, healthcheck } = serviceNamed('redis');
+    expect(command.at(-1)).toContain('--requirepass "$(cat /run/secrets/redis_password)"');
+    expect(command.at(-1)).toContain('--appendonly yes --appendfsync always');
+    expect({ volumes, secrets }).toEqual({ volumes: ['redis-data:/data'], secrets: ['redis_password'] });
+    expect(healthcheck?.test?.at(-1)).toContain('REDISCLI_AUTH');
+  });
+
   it('builds targets that the Dockerfile has', () => {
     const targets = readDockerfile(join(ROOT, 'Dockerfile')).map(({ name }) => name);
     for (const { build } of Object.values(compose.services))
@@ -109,11 +182,21 @@ describe('docker-compose.yaml', () => {
     expect(existsSync(join(ROOT, command[0] ?? ''))).toBe(true);
     const [upstream] = BUILT_IN_SERVICES.find(({ path }) => path === `/${name}`)?.upstreams ?? [];
     expect(upstream).toBe(`http://${host}:${port}`);
-    expect(healthcheck?.test.at(-1)).toContain(`127.0.0.1:${port}/health`);
+    expect(healthcheck?.test?.at(-1)).toContain(`127.0.0.1:${port}/health`);
     expect(command.at(-1)).toBe(serviceNamed('api-gateway').environment?.SERVICE_DISCOVERY_URL);
     // `--scale` gives containers names of its own.
     expect(serviceNamed(host)).not.toHaveProperty('container_name');
     expect(serviceNamed(host)).not.toHaveProperty('ports');
+  });
+
+  it('lets nobody come from outside to where the internal port is', () => {
+    const open = Object.keys(compose.networks).filter((name) => !compose.networks[name]?.internal);
+    const neighbours = Object.entries(compose.services).filter(([, service]) =>
+      networksOf(service).some(
+        (name) => open.includes(name) && networksOf(serviceNamed('api-gateway')).includes(name),
+      ),
+    );
+    expect(neighbours.map(([name]) => name)).toEqual(['api-gateway']);
   });
 
   it('keeps services and Redis on networks without a way out', () => {
@@ -215,6 +298,21 @@ describe('the Kubernetes manifests', () => {
     const outside = ofKind('Service').find(({ metadata }) => metadata.name === 'gateway');
     expect(outside?.spec.ports).toHaveLength(1);
     for (const { spec } of ofKind('Service')) expect(spec.type ?? 'ClusterIP').toBe('ClusterIP');
+  });
+
+  it('keep a gateway up while nodes are emptied, and add gateways before one is full', () => {
+    const { minReplicas, maxReplicas, metrics } = one('HorizontalPodAutoscaler').spec;
+    expect(one('PodDisruptionBudget').spec.minAvailable).toBeLessThan(minReplicas);
+    expect(minReplicas).toBeLessThan(maxReplicas);
+    const [{ resource }] = metrics;
+    // In thousandths of a CPU, of which one thread can use a thousand.
+    const requested = Number.parseInt(container.resources.requests.cpu, 10);
+    expect(container.resources.requests.cpu).toBe(`${requested}m`);
+    const addedAt = (requested * resource.target.averageUtilization) / 100;
+    expect(addedAt).toBeGreaterThan(requested);
+    expect(addedAt).toBeLessThan(800);
+    expect(one('Deployment').spec).not.toHaveProperty('replicas');
+    expect(one('Deployment').spec.strategy.rollingUpdate).toMatchObject({ maxUnavailable: 0 });
   });
 
   it('give the gateway settings that it accepts, and time to drain', () => {

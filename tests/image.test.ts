@@ -25,21 +25,20 @@ const SHIPPED = ['config', 'gateway', 'lib', 'playground'];
 
 describe('what is shipped imports', () => {
   it.each(SHIPPED.flatMap((folder) => sourcesIn(folder)))('%s: nothing but production packages', (path) => {
-    // Types leave nothing behind at run time.
-    const text = readFileSync(join(ROOT, path), 'utf8').replaceAll(/^import type [^;]*;/gm, '');
-    const imports = [...text.matchAll(/(?:from|import)\s*\(?\s*'([@\\w][^'\\s]*)'/g)].map(
-      ([, name = '']) => name,
-    );
-    const packages = imports
-      .filter((name) => !isBuiltin(name))
-      .map((name) =>
-        name
-          .split('/')
-          .slice(0, name.startsWith('@') ? 2 : 1)
-          .join('/'),
-      );
     const allowed = Object.keys(MANIFEST.dependencies);
+    const packages = packagesIn(readFileSync(join(ROOT, path), 'utf8'));
     expect(packages.filter((name) => !allowed.includes(name))).toEqual([]);
+  });
+
+  it.each([
+    ["import { parse } from 'yaml';", ['yaml']],
+    ["import a from 'a-b/c';\nexport * from '@d/e/f';", ['a-b', '@d/e']],
+    ["await import('ws');", ['ws']],
+    ["import 'express';", ['express']],
+    ["import type { Dashboard } from '@grafana/schema';\nimport { join } from 'node:path';", []],
+    ["import { a } from './a.ts';", []],
+  ])('what they import: %s', (text, packages) => {
+    expect(packagesIn(text)).toEqual(packages);
   });
 });
 
@@ -191,6 +190,16 @@ async function environment(extra: Readonly<Record<string, string>>): Promise<Rec
     STORE_TIMEOUT: '2s',
     ...extra,
   };
+}
+
+/** Packages that a source needs at run time: types leave nothing behind. */
+function packagesIn(text: string): string[] {
+  const code = text.replaceAll(/^import type [^;]*;/gm, '');
+  const imports = [...code.matchAll(/\b(?:from|import)\s*\(?\s*'([@\w][^'\s]*)'/g)];
+  return imports
+    .map(([, name = '']) => name)
+    .filter((name) => !isBuiltin(name))
+    .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/'));
 }
 
 function sourcesIn(folder: string): string[] {

@@ -56,21 +56,25 @@ describe('docs/operations.md', () => {
   });
 
   it('lists every metric, with its labels', async () => {
-    const readings = {
-      replicas: () => [],
-      concurrency: () => [],
-      globalLimit: () => 1,
-      storeUp: async () => true,
-    };
-    const { registry } = new Metrics({ readings, processMetrics: false });
-    for (const { name } of registry.getMetricsAsArray())
-      expect(page).toMatch(new RegExp(`^\\| .*\`${name}\``, 'm'));
+    const rows = [...page.matchAll(/^\| (`gateway_[^|]*) \|([^|]*)\|/gm)];
+    const listed = rows.flatMap(([, names = '', labels = '']) =>
+      Array.from(names.matchAll(/`(\w+)`/g), ([, name]) => [name, labels.trim()]),
+    );
+    expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(await shownMetrics()));
   });
 });
 
 describe('the dashboards', () => {
   it.each(Object.entries(DASHBOARDS))('%s is what their source makes: npm run docs', (path, dashboard) => {
     expect(readFileSync(path, 'utf8')).toBe(dashboardDocument(dashboard));
+  });
+
+  it('and the rules show every metric of the gateway', async () => {
+    const queries = JSON.stringify([readDashboard('overview'), readDashboard('service'), readRules()]);
+    const shown = new Set(queries.match(/gateway_\w+/g)?.map((name) => name.replace(/_bucket$/, '')));
+    // The bytes beside it are shown: they are what bounds a cache.
+    shown.add('gateway_cache_entries');
+    expect((await shownMetrics()).filter(([name]) => !shown.has(name))).toEqual([]);
   });
 
   it('have the nine panels of the original', () => {
@@ -278,6 +282,23 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
+  it('sees that the registry does not answer', async () => {
+    const panel = panelsOf(readDashboard('overview')).find(({ title }) => title === 'Registry');
+    const expr = fill(String(panel?.targets?.[0]?.expr), { __rate_interval: '10s' });
+    const lists = async () =>
+      (await prometheus.query(expr)).find(({ metric }) => metric.call === 'list')?.points[0]?.[1] ?? 0;
+    expect(await lists()).toBe(0);
+    process.kill(playground.pids.registry ?? 0, 'SIGSTOP');
+    try {
+      await eventually('failed lists', async () => (await lists()) > 0, 20_000);
+      await eventually('an alert', async () =>
+        (await prometheus.alerts()).some(({ labels }) => labels.alertname === 'GatewayRegistryAway'),
+      );
+    } finally {
+      process.kill(playground.pids.registry ?? 0, 'SIGCONT');
+    }
+  });
+
   it('notices when the gateway is gone', async () => {
     await playground.stop();
     await eventually('an alert', async () =>
@@ -291,6 +312,27 @@ describe('fill', () => {
     expect(fill('a{b="$c"}[$d] $e', { c: '1', d: '2m' })).toBe('a{b="1"}[2m] $e');
   });
 });
+
+/** What a gateway shows that has all there is to have: its metrics, with the labels of their series. */
+async function shownMetrics(): Promise<[name: string, labels: string][]> {
+  const service = '/a';
+  const replica = { service, instance: 'a.1', requestCount: 1, inFlight: 1, healthy: true, breakerState: 0 };
+  const readings = {
+    replicas: () => [replica],
+    concurrency: () => [{ service, held: 1, limit: 1 }],
+    globalLimit: () => 1,
+    storeUp: async () => true,
+    cache: async () => [{ tier: 'store', entries: 1, bytes: 1 }],
+    certificateExpiresAtMs: () => 0,
+  };
+  const one = ['one'];
+  const known = { service: [service], port: one, code: one, reason: one, call: one, policy: one };
+  const metrics = await new Metrics({ readings, known, processMetrics: false }).registry.getMetricsAsJSON();
+  return metrics.map(({ name, values: [first] }) => {
+    const labels = Object.keys(first?.labels ?? { nothing: 'shown' });
+    return [name, labels.filter((label) => label !== 'le').join(', ')];
+  });
+}
 
 function cellsOf({ x, y, w, h }: { x: number; y: number; w: number; h: number }): string[] {
   return Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`);

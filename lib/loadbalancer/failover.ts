@@ -39,6 +39,6 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   };
 }
 
-function mayBeRepeated({ signal }: Exchange, failed: Attempt): boolean {
-  return !signal.aborted && (!failed.sent || failed.repeatable);
+function mayBeRepeated({ abortReason }: Exchange, failed: Attempt): boolean {
+  return !abortReason && (!failed.sent || failed.repeatable);
 }

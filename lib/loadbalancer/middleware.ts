@@ -37,7 +37,7 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     exchange.attempt = attempt;
     // Whatever becomes of the request further on, the replica is free once the exchange is over; an upgraded
     // connection keeps it busy for longer.
-    res.once('close', () => {
+    exchange.onClose(() => {
       if (!exchange.upgraded) attempt.end({ kind: 'abandoned' });
     });
     onSelected(replica, attempt, res);

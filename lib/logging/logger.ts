@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import winston from 'winston';
+import { isoClock } from './isoClock.ts';
 import { LineTransport, MESSAGE } from './lineTransport.ts';
 
 /** Causes of causes that are written out: an error may be its own. */
@@ -27,7 +28,7 @@ export function createLogger({ level, format, stream = process.stdout }: Readonl
     level,
     // The transport formats, because a logger would do so before it looks at the level.
     format: winston.format.combine(),
-    transports: [new LineTransport(stream, lines)],
+    transports: [new LineTransport(stream, lines, { takesJson: format === 'json' })],
   });
 }
 
@@ -44,16 +45,6 @@ function jsonLines(): winston.Logform.Format {
 /** Whether JSON can write every detail without help. */
 function isPlain(info: object): boolean {
   return Object.values(info).every((value) => value === null || !['object', 'bigint'].includes(typeof value));
-}
-
-/** The time as ISO 8601, spelt out once for all lines of a millisecond. */
-function isoClock(): () => string {
-  let spelt = { atMs: Number.NaN, text: '' };
-  return () => {
-    const atMs = Date.now();
-    if (spelt.atMs !== atMs) spelt = { atMs, text: new Date(atMs).toISOString() };
-    return spelt.text;
-  };
 }
 
 /** JSON knows nothing of an error's own parts: without this a detail that is an error would be written as {}. */

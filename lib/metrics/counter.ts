@@ -1,5 +1,6 @@
 import { Counter, type Registry } from 'prom-client';
-import { fold, isFolded, type LabelValues, type ListSeries, seriesKey } from './series.ts';
+import { fold, isFolded, type LabelValues, type ListSeries } from './series.ts';
+import { SeriesIndex } from './seriesIndex.ts';
 
 export interface CappedCounterOptions<Label extends string> {
   readonly name: string;
@@ -12,12 +13,13 @@ export interface CappedCounterOptions<Label extends string> {
 }
 
 interface Series<Label extends string> {
+  readonly values: LabelValues;
   readonly labels: Record<Label, string>;
   value: number;
 }
 
 /**
- * A counter that costs one Map look-up per count and never grows past `maxSeries`: later label values are counted
+ * A counter that costs one Map look-up per label and never grows past `maxSeries`: later label values are counted
  * under `other`. prom-client gets the sums when somebody scrapes.
  */
 export class CappedCounter<Label extends string> {
@@ -25,7 +27,8 @@ export class CappedCounter<Label extends string> {
   readonly #labels: readonly Label[];
   readonly #maxSeries: number;
   readonly #listSeries: ListSeries;
-  readonly #series = new Map<string, Series<Label>>();
+  readonly #series = new Set<Series<Label>>();
+  readonly #index = new SeriesIndex<Series<Label>>();
   #folded = 0;
 
   constructor({
@@ -50,7 +53,7 @@ export class CappedCounter<Label extends string> {
       collect() {
         begin();
         this.reset();
-        for (const { labels: values, value } of series.values()) this.inc(values, value);
+        for (const { labels: values, value } of series) this.inc(values, value);
       },
     });
   }
@@ -62,11 +65,13 @@ export class CappedCounter<Label extends string> {
 
   /** Counts one under the label values, given in the order of `labels`. */
   count(...values: LabelValues): void {
-    this.countMany(1, ...values);
+    const known = this.#index.get(values);
+    if (known) known.value += 1;
+    else this.#countNew(1, values);
   }
 
   countMany(amount: number, ...values: LabelValues): void {
-    const known = this.#series.get(seriesKey(values));
+    const known = this.#index.get(values);
     if (known) known.value += amount;
     else this.#countNew(amount, values);
   }
@@ -74,9 +79,12 @@ export class CappedCounter<Label extends string> {
   /** Drops every series whose labels have all of these values: what they stand for is gone. */
   forget(gone: Readonly<Record<string, string>>): void {
     const wanted = Object.entries(gone) as [Label, string][];
-    for (const [key, { labels }] of this.#series) {
-      if (wanted.every(([label, value]) => labels[label] === value)) this.#series.delete(key);
+    for (const series of this.#series) {
+      if (wanted.every(([label, value]) => series.labels[label] === value)) this.#series.delete(series);
     }
+    // Rebuilt from those that stay: it would otherwise keep a branch for every replica there ever was.
+    this.#index.clear();
+    for (const series of this.#series) this.#index.set(series.values, series);
   }
 
   #countNew(amount: number, values: LabelValues): void {
@@ -92,14 +100,15 @@ export class CappedCounter<Label extends string> {
   #beginListed(): void {
     for (const values of this.#listSeries()) {
       if (this.#series.size >= this.#maxSeries / 2) return;
-      if (!this.#series.has(seriesKey(values))) this.#begin(values);
+      if (!this.#index.get(values)) this.#begin(values);
     }
   }
 
   #begin(values: LabelValues): Series<Label> {
     const labels = Object.fromEntries(this.#labels.map((label, index) => [label, values[index]]));
-    const series = { labels: labels as Record<Label, string>, value: 0 };
-    this.#series.set(seriesKey(values), series);
+    const series = { values, labels: labels as Record<Label, string>, value: 0 };
+    this.#series.add(series);
+    this.#index.set(values, series);
     return series;
   }
 }

@@ -1,5 +1,6 @@
-import { Histogram, type Registry } from 'prom-client';
-import { fold, type LabelValues, type ListSeries, seriesKey } from './series.ts';
+import type { Metric, Registry } from 'prom-client';
+import { fold, type LabelValues, type ListSeries } from './series.ts';
+import { SeriesIndex } from './seriesIndex.ts';
 
 export interface CappedHistogramOptions<Label extends string> {
   readonly name: string;
@@ -13,39 +14,39 @@ export interface CappedHistogramOptions<Label extends string> {
   readonly listSeries?: ListSeries;
 }
 
-/** A histogram with room for `maxSeries` label combinations: what is observed in later ones goes to `other`. */
+interface Series {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Observations by bucket, not yet summed up; the last holds those above every bound. */
+  readonly counts: number[];
+  sum: number;
+}
+
+/**
+ * A histogram with room for `maxSeries` label combinations: what is observed in later ones goes to `other`. It counts
+ * by itself, because prom-client's own hashes all labels for each observation, and is registered as one of its metrics.
+ */
 export class CappedHistogram<Label extends string> {
   readonly name: string;
   readonly #labels: readonly Label[];
+  readonly #buckets: readonly number[];
   readonly #maxSeries: number;
-  readonly #histogram: Histogram<Label>;
-  /** Made once: prom-client checks labels whenever it is given some. */
-  readonly #observers = new Map<string, (value: number) => void>();
+  readonly #index = new SeriesIndex<Series>();
+  readonly #all: Series[] = [];
   #folded = 0;
 
-  constructor({
-    labels,
-    maxSeries,
-    registry,
-    listSeries = () => [],
-    ...options
-  }: CappedHistogramOptions<Label>) {
-    this.name = options.name;
+  constructor(options: CappedHistogramOptions<Label>) {
+    const { name, help, labels, buckets, maxSeries, registry, listSeries = () => [] } = options;
+    this.name = name;
     this.#labels = labels;
+    this.#buckets = buckets;
     this.#maxSeries = maxSeries;
-    const beginListed = () => {
-      for (const values of listSeries()) {
-        if (this.#observers.size >= maxSeries / 2) return;
-        if (!this.#observers.has(seriesKey(values))) this.#begin(values);
-      }
+    const get = async () => {
+      this.#beginListed(listSeries());
+      const values = this.#all.flatMap((series) => this.#rows(series));
+      return { name, help, type: 'histogram', aggregator: 'sum', values };
     };
-    this.#histogram = new Histogram<Label>({
-      ...options,
-      labelNames: [...labels],
-      buckets: [...options.buckets],
-      registers: [registry],
-      collect: beginListed,
-    });
+    // Of a metric a registry wants no more than this.
+    registry.registerMetric({ name, help, type: 'histogram', get } as unknown as Metric);
   }
 
   /** How often something was observed under `other` for want of room. */
@@ -55,22 +56,47 @@ export class CappedHistogram<Label extends string> {
 
   /** Observes one value under the label values, given in the order of `labels`. */
   observe(value: number, ...values: LabelValues): void {
-    const observer = this.#observers.get(seriesKey(values)) ?? this.#observerOf(values);
-    observer(value);
+    const series = this.#index.get(values) ?? this.#seriesOf(values);
+    let bucket = 0;
+    while (bucket < this.#buckets.length && value > (this.#buckets[bucket] as number)) bucket += 1;
+    series.counts[bucket] = (series.counts[bucket] as number) + 1;
+    series.sum += value;
   }
 
-  #observerOf(values: LabelValues): (value: number) => void {
-    if (this.#observers.size < this.#maxSeries - 1) return this.#begin(values);
+  #seriesOf(values: LabelValues): Series {
+    if (this.#all.length < this.#maxSeries - 1) return this.#begin(values);
     this.#folded += 1;
     const folded = fold(values);
-    return this.#observers.get(seriesKey(folded)) ?? this.#begin(folded);
+    return this.#index.get(folded) ?? this.#begin(folded);
   }
 
-  #begin(values: LabelValues): (value: number) => void {
-    const labels = Object.fromEntries(this.#labels.map((label, index) => [label, values[index]]));
-    this.#histogram.zero(labels as Record<Label, string>);
-    const { observe } = this.#histogram.labels(...values);
-    this.#observers.set(seriesKey(values), observe);
-    return observe;
+  #beginListed(listed: Iterable<LabelValues>): void {
+    for (const values of listed) {
+      if (this.#all.length >= this.#maxSeries / 2) return;
+      if (!this.#index.get(values)) this.#begin(values);
+    }
+  }
+
+  #begin(values: LabelValues): Series {
+    const labels = Object.fromEntries(this.#labels.map((label, index) => [label, values[index] ?? '']));
+    const series = { labels, counts: new Array(this.#buckets.length + 1).fill(0), sum: 0 };
+    this.#index.set(values, series);
+    this.#all.push(series);
+    return series;
+  }
+
+  /** As Prometheus has it: each bucket counts those below it, too. */
+  #rows({ labels, counts, sum }: Series) {
+    let count = 0;
+    const buckets = counts.map((inBucket, index) => {
+      count += inBucket;
+      const le = this.#buckets[index] ?? '+Inf';
+      return { metricName: `${this.name}_bucket`, labels: { le, ...labels }, value: count };
+    });
+    return [
+      ...buckets,
+      { metricName: `${this.name}_sum`, labels, value: sum },
+      { metricName: `${this.name}_count`, labels, value: count },
+    ];
   }
 }

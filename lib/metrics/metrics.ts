@@ -1,5 +1,6 @@
 import { collectDefaultMetrics } from 'prom-client';
 import { CappedMetrics } from './capped.ts';
+import { Exemplars } from './exemplars.ts';
 import type { Reading } from './gauge.ts';
 import { combinations, type LabelValues } from './series.ts';
 
@@ -7,6 +8,12 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 
 /** 1 ms to 30 s: from a cache hit to the longest deadline anybody sensible sets. */
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+const DURATIONS = {
+  histogram: 'gateway_request_duration_seconds',
+  labels: ['service', 'port'],
+  buckets: LATENCY_BUCKETS_SECONDS,
+} as const;
 
 /** Answers that dashboards and alerts wait for: the first of each must be seen as a rise from 0. */
 const AWAITED_ANSWERS = [
@@ -29,6 +36,8 @@ export interface RequestReading {
   readonly port: string;
   readonly origin: Origin;
   readonly seconds: number;
+  /** Of a trace that can be looked up. */
+  readonly traceId?: string | undefined;
 }
 
 export interface ReplicaReading {
@@ -79,12 +88,16 @@ export interface MetricsOptions {
   readonly version?: string;
   /** Series a metric may have before further label values are counted as `other`. Default 1000. */
   readonly maxSeries?: number;
+  /** Whether each bucket of durations shows a trace, to scrapers that read OpenMetrics. Default false. */
+  readonly exemplars?: boolean;
   /** Node's own metrics; off in tests that make many gateways. Default true. */
   readonly processMetrics?: boolean;
 }
 
 /** Every metric of the gateway, under the names its dashboards use. */
 export class Metrics extends CappedMetrics {
+  /** Where traces are recorded: elsewhere their ids lead nowhere. */
+  readonly exemplars: Exemplars | undefined;
   readonly requests = this.counter(
     'gateway_requests_total',
     ['service', 'method', 'status', 'port', 'origin'],
@@ -184,15 +197,16 @@ export class Metrics extends CappedMetrics {
     'Errors that nobody caught: after the first the gateway drains and ends.',
   );
   readonly #durations = this.histogram({
-    name: 'gateway_request_duration_seconds',
+    name: DURATIONS.histogram,
     help: 'Time from the arrival of a request to the end of its answer.',
-    labels: ['service', 'port'],
-    buckets: LATENCY_BUCKETS_SECONDS,
+    labels: DURATIONS.labels,
+    buckets: DURATIONS.buckets,
   });
 
   constructor(options: Readonly<MetricsOptions>) {
     const { readings, known = {}, version = 'unknown', maxSeries = 1000, processMetrics = true } = options;
     super({ maxSeries, listSeries: (labels) => knownSeries(labels, known, readings) });
+    if (options.exemplars) this.exemplars = new Exemplars({ ...DURATIONS, maxSeries });
     this.#replicaGauges(readings);
     this.#limitGauges(readings);
     if (readings.cache) this.#cacheGauges(readings.cache);
@@ -219,10 +233,11 @@ export class Metrics extends CappedMetrics {
     if (processMetrics) collectDefaultMetrics({ register: this.registry });
   }
 
-  requestCompleted({ service, method, status, port, origin, seconds }: RequestReading): void {
+  requestCompleted({ service, method, status, port, origin, seconds, traceId }: RequestReading): void {
     const known = METHODS.has(method) ? method : 'OTHER';
     this.requests.count(service, known, String(status), port, origin);
     this.#durations.observe(seconds, service, port);
+    if (this.exemplars && traceId) this.exemplars.keep(seconds, traceId, service, port);
   }
 
   /** Drops the series of a replica that has left. */

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { addAnswerField } from '../exchange/answerFields.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { Laps } from '../exchange/laps.ts';
 import { listener } from '../exchange/listener.ts';
@@ -33,8 +34,10 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
     exchange.laps = laps;
     const given = req.headers['x-request-id'];
     if (typeof given === 'string' && keepsRequestId(given)) exchange.requestId = given;
-    res.setHeader('X-Request-Id', exchange.requestId);
-    res.once('close', () => {
+    // A connection that leaves HTTP has its fields sent by somebody else, who asks what is set.
+    if (exchange.upgradeHead) res.setHeader('X-Request-Id', exchange.requestId);
+    else addAnswerField(res, 'X-Request-Id', () => exchange.requestId);
+    exchange.onClose(() => {
       onCompleted({
         method: req.method,
         target: req.originalUrl,

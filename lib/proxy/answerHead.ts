@@ -9,7 +9,7 @@ import { UpstreamBadResponseError } from './errors.ts';
 export function beginAnswer(res: Response, status: number, reason: string, fields: readonly string[]): void {
   const both = besideOwn(res, fields);
   try {
-    res.writeHead(status, reason, both);
+    res.writeHead(status, reason, both as string[]);
   } catch (cause) {
     withdraw(res, both);
     throw new UpstreamBadResponseError(`status ${status} or a field of it cannot be passed on`, { cause });
@@ -17,7 +17,8 @@ export function beginAnswer(res: Response, status: number, reason: string, field
 }
 
 /** The service's fields but for those that `res` has of its own; `Cache-Status` is a list that each cache appends to. */
-function besideOwn(res: Response, fields: readonly string[]): string[] {
+function besideOwn(res: Response, fields: readonly string[]): readonly string[] {
+  if (res.getHeaderNames().length === 0) return fields;
   const both: string[] = [];
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;

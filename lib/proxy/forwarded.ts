@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 /** Whether the peer's own word about the client is believed. */
@@ -10,14 +11,37 @@ export function peerAddress(req: IncomingMessage): string {
   return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }
 
+/** What one connection shows of its client; only `host` may change from request to request. */
+interface Seen {
+  readonly peer: string;
+  readonly trusted: boolean;
+  readonly host: string;
+  readonly fields: readonly string[];
+}
+
 /**
- * `X-Forwarded-*` and `Forwarded` (RFC 7239) for the service, as name, value, name, value.
+ * Makes `X-Forwarded-*` and `Forwarded` (RFC 7239) for the service, as name, value, name, value.
  *
- * Rebuilt from the socket: what the client sent under these names is kept only when its address is trusted.
+ * Rebuilt from the socket: what the client sent under these names is kept only when its address is trusted. What a
+ * stranger's connection comes to is remembered with it.
  */
-export function forwardedFields(req: IncomingMessage, trusts: TrustsPeer): string[] {
-  const peer = peerAddress(req);
-  const believed = trusts(peer) ? req.headers : {};
+export function forwardedFieldsFor(trusts: TrustsPeer): (req: IncomingMessage) => readonly string[] {
+  const seenBySocket = new WeakMap<Socket, Seen>();
+
+  return (req) => {
+    const host = req.headers.host ?? '';
+    const seen = seenBySocket.get(req.socket);
+    if (seen && !seen.trusted && seen.host === host) return seen.fields;
+    const peer = seen?.peer ?? peerAddress(req);
+    const trusted = seen?.trusted ?? trusts(peer);
+    const fields = forwardedFields(req, peer, trusted);
+    seenBySocket.set(req.socket, { peer, trusted, host, fields });
+    return fields;
+  };
+}
+
+function forwardedFields(req: IncomingMessage, peer: string, trusted: boolean): string[] {
+  const believed = trusted ? req.headers : {};
   const host = single(believed['x-forwarded-host']) ?? req.headers.host ?? '';
   const proto =
     single(believed['x-forwarded-proto']) ?? ((req.socket as TLSSocket).encrypted ? 'https' : 'http');

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
+import { createProxyMiddleware } from 'http-proxy-middleware';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
@@ -9,10 +9,11 @@ import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
 import { RequestBody } from './requestBody.ts';
-import { type RequestFieldsOptions, requestFields } from './requestFields.ts';
+import { requestFieldsFor } from './requestFields.ts';
+import { responseFieldsFor } from './responseFields.ts';
 import type { Transport } from './transport.ts';
-import { reportUpgrades, type UpgradeOptions, upgrade } from './upgrade.ts';
-import { UpstreamCall } from './upstreamCall.ts';
+import { reportUpgrades, upgrade } from './upgrade.ts';
+import { type CallTerms, UpstreamCall } from './upstreamCall.ts';
 
 const DEFAULT_VIA = 'gateway';
 
@@ -44,103 +45,63 @@ export interface ForwardOptions {
 /**
  * Forwards the request to the replica that the balancer chose and streams the answer back.
  *
- * http-proxy-middleware carries the request; its Node transport is replaced, through its public plugin
- * interface, by `Transport`. A failure before the answer's head goes to `next`; one after it cuts the client's
- * connection, because nothing else tells a client that what it got is not whole.
+ * Requests go straight to the transport. http-proxy-middleware, which would prepare each by three promises and a
+ * dozen passes of which none is wanted here, carries those that upgrade their connection. A failure before the
+ * answer's head goes to `next`; one after it cuts the client's connection, because nothing else tells a client that
+ * what it got is not whole.
  */
 export function forward(options: Readonly<ForwardOptions>): RequestHandler {
-  const proxy = createProxyMiddleware<Request, Response>({
-    router: (req) => attemptOf(req, options).target.url,
-    pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
-    plugins: [
-      ownTransport({ ...options, onContent: listener(options.onContent) }),
-      reportUpgrades(upgradeOptions(options)),
-    ],
-    ejectPlugins: true,
-  });
-
-  return function forwardMiddleware(req, res, next) {
-    const { signal, upgradeHead } = exchangeOf(res);
-    const nextIfDue = nextWhileDue(res, next);
-    if (signal.aborted) return nextIfDue(signal.reason);
-    attemptOf(req, options).whenUnanswered(nextIfDue);
-    if (upgradeHead) upgrade(proxy, req, fieldsOptions(options), options.upgrades);
-    else proxy(req, res, nextIfDue).catch(nextIfDue);
-  };
-}
-
-/** Takes the place of the pass that would send the request through node:http. */
-function ownTransport(options: Readonly<ForwardOptions>): Plugin<Request, Response> {
-  return (proxyServer) => {
-    // The sending pass is anonymous and the last of its name.
-    proxyServer.before('web', '', (req, res) => {
-      send(req as Request, res as Response, options);
-      return true;
-    });
-  };
-}
-
-function send(req: Request, res: Response, options: Readonly<ForwardOptions>): void {
+  const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
   const {
-    transport,
+    viaOnAnswers = false,
     silenceMs,
     sendTimeoutMs = 0,
     maxBodyBytes = 0,
-    onContent = () => {},
-    clock = systemClock,
+    transport,
+    upgrades,
   } = options;
-  const exchange = exchangeOf(res);
-  const attempt = attemptOf(req, options);
-  const fail = (error: Error) => attempt.unanswered(error);
-  const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
-  const { url } = attempt.target;
-  const sendAfresh = () => transport.sendAfresh(url, request(), call);
-  const call = new UpstreamCall({
-    res,
-    exchange,
-    attempt,
-    body,
-    via: answersVia(options),
-    silenceMs,
-    sendTimeoutMs,
-    clock,
-    onContent,
-    sendAfresh,
-    fail,
+  const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, via });
+  const responseFields = responseFieldsFor(viaOnAnswers ? `1.1 ${via}` : undefined);
+  const onContent = listener(options.onContent);
+  const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
+  const proxy = createProxyMiddleware<Request, Response>({
+    router: (req) => attemptOf(req, options).target.url,
+    pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
+    plugins: [reportUpgrades({ silenceMs, ownsIdentity, clock, responseFields })],
+    ejectPlugins: true,
   });
-  // http-proxy-middleware prepares asynchronously: the client may have left, or the deadline passed, meanwhile.
-  if (exchange.signal.aborted) {
-    call.onResponseError(undefined, exchange.signal.reason);
-    return;
-  }
-  if (maxBodyBytes > 0 && Number(req.headers['content-length']) > maxBodyBytes) {
-    call.onResponseError(undefined, new BodyTooLargeError(maxBodyBytes));
-    return;
-  }
-  try {
-    transport.send(url, request(), call);
-  } catch (error) {
-    call.onResponseError(undefined, error as Error);
+
+  function send(req: Request, res: Response, attempt: Attempt): void {
+    const exchange = exchangeOf(res);
+    const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
+    const { url } = attempt.target;
+    const request = () => ({
+      method: req.method,
+      path: exchange.upstreamTarget || req.url,
+      headers: requestFields(req, exchange, clock.now()),
+      body,
+    });
+    const sendAfresh = () => transport.sendAfresh(url, request(), call);
+    const call = new UpstreamCall({ res, exchange, attempt, body, sendAfresh }, terms);
+    try {
+      if (maxBodyBytes > 0 && Number(req.headers['content-length']) > maxBodyBytes) {
+        throw new BodyTooLargeError(maxBodyBytes);
+      }
+      transport.send(url, request(), call);
+    } catch (error) {
+      call.onResponseError(undefined, error as Error);
+    }
   }
 
-  function request() {
-    const headers = requestFields(req, exchange, fieldsOptions(options));
-    return { method: req.method, path: req.url, headers, body };
-  }
-}
-
-function fieldsOptions(options: Readonly<ForwardOptions>): RequestFieldsOptions {
-  const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
-  return { trustsPeer, ownsIdentity, via, nowMs: clock.now() };
-}
-
-function upgradeOptions(options: Readonly<ForwardOptions>): UpgradeOptions {
-  const { silenceMs, ownsIdentity = true, clock = systemClock } = options;
-  return { silenceMs, ownsIdentity, clock, via: answersVia(options) };
-}
-
-function answersVia({ via = DEFAULT_VIA, viaOnAnswers = false }: Readonly<ForwardOptions>) {
-  return viaOnAnswers ? `1.1 ${via}` : undefined;
+  return function forwardMiddleware(req, res, next) {
+    const { abortReason, upgradeHead } = exchangeOf(res);
+    const nextIfDue = nextWhileDue(res, next);
+    if (abortReason) return nextIfDue(abortReason);
+    const attempt = attemptOf(req, options);
+    attempt.whenUnanswered(nextIfDue);
+    if (upgradeHead) upgrade(proxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);
+    else send(req, res, attempt);
+  };
 }
 
 function attemptOf(req: Request, { target }: Readonly<ForwardOptions>): Attempt {

@@ -3,7 +3,8 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
 import { traceparentOf } from '../tracing/traceContext.ts';
 import { AmbiguousRequestError } from './errors.ts';
-import { forwardedFields, type TrustsPeer } from './forwarded.ts';
+import { type FieldName, fieldNames } from './fieldNames.ts';
+import { forwardedFieldsFor, type TrustsPeer } from './forwarded.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
 import { isOwned } from './ownedFields.ts';
 
@@ -14,19 +15,40 @@ export interface RequestFieldsOptions {
   readonly ownsIdentity: boolean;
   /** What the gateway calls itself in `Via`, a token (RFC 9110 section 7.6.3). */
   readonly via: string;
-  readonly nowMs: number;
 }
 
+/** `nowMs` is the time in milliseconds since the epoch, for what is left of the deadline. */
+export type RequestFields = (req: IncomingMessage, exchange: Exchange, nowMs: number) => string[];
+
+/** What is done with a client's field: it passes, or the gateway has a word to say. */
+type Role = 'passed' | 'dropped' | 'host' | 'transfer-encoding' | 'max-forwards' | 'trace';
+
 /**
- * The fields of the request to the service, as name, value, name, value; order, case and duplicates survive.
+ * Makes the fields of a request to the service, as name, value, name, value; order, case and duplicates survive.
  *
  * The client's `Connection` list is applied before the gateway adds its own fields, so no client can strip
  * those (CVE-2021-32813, CVE-2026-33805).
  */
-export function requestFields(
+export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): RequestFields {
+  const { trustsPeer, ownsIdentity, via } = options;
+  const nameOf = fieldNames((lower) => roleOf(lower, ownsIdentity));
+  const forwardedFields = forwardedFieldsFor(trustsPeer);
+
+  return (req, exchange, nowMs) => {
+    const fields = passedOn(req, exchange, nameOf);
+    fields.push('Via', `${req.httpVersion} ${via}`);
+    if (ownsIdentity) addSubprotocols(fields, req);
+    addOwnFields(fields, exchange, nowMs);
+    fields.push(...forwardedFields(req));
+    return fields;
+  };
+}
+
+/** What the client sent and the service may see. */
+function passedOn(
   req: IncomingMessage,
   exchange: Exchange,
-  { trustsPeer, ownsIdentity, via, nowMs }: Readonly<RequestFieldsOptions>,
+  nameOf: (name: string) => FieldName<Role>,
 ): string[] {
   const { rawHeaders } = req;
   const dropped = connectionOptions(req.headers.connection);
@@ -34,23 +56,25 @@ export function requestFields(
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
-    const lower = name.toLowerCase();
-    if (lower === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
-    if (lower === 'transfer-encoding') assertPlainChunks(rawHeaders[i + 1] as string);
-    if (isHopByHop(lower) || dropped.has(lower) || isReplaced(lower, exchange, ownsIdentity)) continue;
     const value = rawHeaders[i + 1] as string;
-    fields.push(name, lower === 'max-forwards' ? oneLess(req, value) : value);
+    const { lower, role } = nameOf(name);
+    if (role === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
+    if (role === 'transfer-encoding') assertPlainChunks(value);
+    if (isDropped(role, exchange) || dropped.has(lower)) continue;
+    fields.push(name, role === 'max-forwards' ? oneLess(req, value) : value);
   }
-  fields.push('Via', `${req.httpVersion} ${via}`);
-  if (ownsIdentity) addSubprotocols(fields, req);
-  addOwnFields(fields, exchange, nowMs);
-  return fields.concat(forwardedFields(req, trustsPeer));
+  return fields;
 }
 
-/** Whether the gateway says it in its own words. */
-function isReplaced(lower: string, { trace }: Exchange, ownsIdentity: boolean): boolean {
-  if (trace && (lower === 'traceparent' || lower === 'tracestate')) return true;
-  return isOwned(lower, ownsIdentity);
+function roleOf(lower: string, ownsIdentity: boolean): Role {
+  if (lower === 'host' || lower === 'transfer-encoding' || lower === 'max-forwards') return lower;
+  if (lower === 'traceparent' || lower === 'tracestate') return 'trace';
+  return isHopByHop(lower) || isOwned(lower, ownsIdentity) ? 'dropped' : 'passed';
+}
+
+/** Whether it speaks of the client's connection only, or the gateway says it in its own words. */
+function isDropped(role: Role, { trace }: Exchange): boolean {
+  return role === 'dropped' || role === 'transfer-encoding' || (role === 'trace' && trace !== undefined);
 }
 
 /** `Max-Forwards` counts intermediaries for these methods alone (RFC 9110 section 7.6.2). */
@@ -61,7 +85,9 @@ function oneLess({ method }: IncomingMessage, value: string): string {
 
 /** What the client offers but for its token, which was the gateway's to read. */
 function addSubprotocols(fields: string[], { headers }: IncomingMessage): void {
-  const { others } = subprotocols(headers['sec-websocket-protocol']);
+  const offered = headers['sec-websocket-protocol'];
+  if (offered === undefined) return;
+  const { others } = subprotocols(offered);
   if (others.length > 0) fields.push('Sec-WebSocket-Protocol', others.join(', '));
 }
 

@@ -1,5 +1,6 @@
-import { type FieldLines, fieldValues } from '../exchange/fields.ts';
+import type { FieldLines } from '../exchange/fields.ts';
 import { UpstreamBadResponseError } from './errors.ts';
+import { type FieldName, fieldNames } from './fieldNames.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
 
 /** Fields of the answer that the gateway sets itself. */
@@ -8,25 +9,50 @@ const OWNED: ReadonlySet<string> = new Set(['x-request-id']);
 /** Fields that would change where the message ends if they came after it (RFC 9110 section 6.5.1). */
 const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set(['content-length', 'set-cookie', 'content-type']);
 
+/** What is done with a replica's field: it passes, or it speaks of its connection, or the gateway sets it itself. */
+type Role = 'passed' | 'dropped' | 'connection' | 'transfer-encoding' | 'content-length';
+
+export type ResponseFields = (raw: FieldLines, status?: number) => string[];
+
 /**
- * The fields of a replica's answer that belong to the client, as name, value, name, value; order, case and
- * duplicates (`Set-Cookie`) survive. Throws `UpstreamBadResponseError` when its content could not be understood.
+ * Makes the fields of the answer to the client of a replica's, as name, value, name, value; order, case and
+ * duplicates (`Set-Cookie`) survive. It throws `UpstreamBadResponseError` when the content could not be understood.
  * `via` is added when given.
  */
-export function responseFields(raw: FieldLines, status = 200, via?: string): string[] {
-  const dropped = connectionOptions(fieldValues(raw, 'connection').join(',') || undefined);
+export function responseFieldsFor(via?: string): ResponseFields {
+  const nameOf = fieldNames(roleOf);
+
+  return (raw, status = 200) => {
+    const fields = passedOn(raw, status, nameOf);
+    if (via !== undefined) fields.push('Via', via);
+    return fields;
+  };
+}
+
+function passedOn(raw: FieldLines, status: number, nameOf: (name: string) => FieldName<Role>): string[] {
   const fields: string[] = [];
+  const connection: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
-    const lower = name.toLowerCase();
-    if (lower === 'transfer-encoding') assertPlain(raw[i + 1] as string);
+    const { role } = nameOf(name);
+    if (role === 'dropped') continue;
+    const value = raw[i + 1] as string;
+    if (role === 'connection') connection.push(value);
+    else if (role === 'transfer-encoding') assertPlain(value);
     // A 204 has no content, whatever the service says (RFC 9110 section 8.6).
-    if (status === 204 && lower === 'content-length') continue;
-    if (!isHopByHop(lower) && !dropped.has(lower) && !OWNED.has(lower))
-      fields.push(name, raw[i + 1] as string);
+    else if (role !== 'content-length' || status !== 204) fields.push(name, value);
   }
-  if (via !== undefined) fields.push('Via', via);
-  return fields;
+  const dropped = connectionOptions(connection.length === 0 ? undefined : connection.join(','));
+  return dropped.size === 0 ? fields : without(fields, dropped);
+}
+
+function roleOf(lower: string): Role {
+  if (lower === 'connection' || lower === 'transfer-encoding' || lower === 'content-length') return lower;
+  return isHopByHop(lower) || OWNED.has(lower) ? 'dropped' : 'passed';
+}
+
+function without(fields: readonly string[], dropped: ReadonlySet<string>): string[] {
+  return fields.filter((_, i) => !dropped.has((fields[i & ~1] as string).toLowerCase()));
 }
 
 /** Any other coding stays on the content, while the field that names it speaks of one connection only. */

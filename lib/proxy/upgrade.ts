@@ -6,14 +6,13 @@ import type { Plugin, RequestHandler } from 'http-proxy-middleware';
 import type { Clock } from '../clock/clock.ts';
 import { ConcurrencyLimitError } from '../concurrency/errors.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
-import { exchangeOf } from '../exchange/exchange.ts';
+import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
 import { beginAnswer } from './answerHead.ts';
 import { UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica } from './outcome.ts';
-import { type RequestFieldsOptions, requestFields } from './requestFields.ts';
-import { responseFields } from './responseFields.ts';
+import type { ResponseFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { OpenWebSocket } from './webSocket.ts';
 
@@ -23,8 +22,7 @@ export interface UpgradeOptions {
   /** Longest pause in the answer of a service that refuses. */
   readonly silenceMs: number;
   readonly clock: Clock;
-  /** `Via` of answers; undefined: none. */
-  readonly via: string | undefined;
+  readonly responseFields: ResponseFields;
   /** Whether a token among the subprotocols is the gateway's to take. */
   readonly ownsIdentity: boolean;
 }
@@ -33,7 +31,7 @@ export interface UpgradeOptions {
 export function upgrade(
   proxy: RequestHandler<Request, Response>,
   req: Request,
-  options: RequestFieldsOptions,
+  requestFields: (exchange: Exchange) => string[],
   upgrades: Limiter | undefined,
 ): void {
   const exchange = exchangeOf(req.res as Response);
@@ -45,7 +43,7 @@ export function upgrade(
   }
   exchange.attempt?.watch({ ended: release });
   const headers = {
-    ...fieldsByName(requestFields(req, exchange, options)),
+    ...fieldsByName(requestFields(exchange)),
     connection: 'Upgrade',
     upgrade: req.headers.upgrade,
   };
@@ -114,7 +112,7 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
   markUpgraded(answer, true);
   const { statusCode: status = 502, statusMessage = '' } = answer;
   try {
-    beginAnswer(res, status, statusMessage, responseFields(answer.rawHeaders, status, options.via));
+    beginAnswer(res, status, statusMessage, options.responseFields(answer.rawHeaders, status));
   } catch (error) {
     answer.destroy();
     reportFailure(req, error as Error);
@@ -145,17 +143,17 @@ function watchSilence(answer: IncomingMessage, { clock, silenceMs }: Readonly<Up
 function switchingFields(
   req: Request,
   { headers, rawHeaders }: IncomingMessage,
-  { via, ownsIdentity }: Readonly<UpgradeOptions>,
+  { responseFields, ownsIdentity }: Readonly<UpgradeOptions>,
 ): IncomingHttpHeaders {
   const res = req.res as Response;
-  const passed = fieldsByName(responseFields(rawHeaders, 101, via));
+  const passed = fieldsByName(responseFields(rawHeaders, 101));
   const fields = Object.entries(headers).filter(([name]) => name in passed);
   const offered = ownsIdentity ? subprotocols(res.req.headers['sec-websocket-protocol']) : undefined;
   return {
     // Browsers give up when they offered something and nothing was chosen.
     ...(offered?.token === undefined ? {} : { 'sec-websocket-protocol': 'bearer' }),
     ...Object.fromEntries(fields),
-    ...(via === undefined ? {} : { via: passed.via }),
+    ...(passed.via === undefined ? {} : { via: passed.via }),
     ...(res.getHeaders() as IncomingHttpHeaders),
     connection: 'Upgrade',
     upgrade: headers.upgrade ?? req.headers.upgrade,

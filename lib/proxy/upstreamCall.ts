@@ -8,17 +8,16 @@ import { beginAnswer } from './answerHead.ts';
 import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
-import { responseFields, trailerFields } from './responseFields.ts';
+import { type ResponseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { diedWhileKept } from './transport.ts';
 
-export interface UpstreamCallOptions {
-  readonly res: Response;
-  readonly exchange: Exchange;
-  readonly attempt: Attempt;
-  readonly body: RequestBody | null;
-  /** `Via` of the answer; undefined: none. */
-  readonly via: string | undefined;
+/** Content up to this size is held back until it is clear whether it is all. */
+const MAX_HELD_BYTES = 16 * 1024;
+
+/** What holds for every call. */
+export interface CallTerms {
+  readonly responseFields: ResponseFields;
   /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
   readonly silenceMs: number;
   /** Longest time the client may leave what it was sent unread; 0: for ever. */
@@ -26,15 +25,21 @@ export interface UpstreamCallOptions {
   readonly clock: Clock;
   /** Called with the size of each piece of the answer's content. */
   readonly onContent: (bytes: number) => void;
+}
+
+export interface UpstreamCallOptions {
+  readonly res: Response;
+  readonly exchange: Exchange;
+  readonly attempt: Attempt;
+  readonly body: RequestBody | null;
   /** Sends the same request once more to the same replica, over a connection of its own. */
   readonly sendAfresh: () => void;
-  /** Called at most once, when no answer has begun and another may still be given. */
-  readonly fail: (error: Error) => void;
 }
 
 /** One request to one replica: hands what comes back to the client as it arrives, with back-pressure. */
 export class UpstreamCall implements Handler {
   readonly #options: UpstreamCallOptions;
+  readonly #terms: CallTerms;
   #controller: Controller | undefined;
   #silence: Silence | undefined;
   /** Listens to the client while it has more to read than it takes. */
@@ -43,17 +48,24 @@ export class UpstreamCall implements Handler {
   #heard = false;
   #sentAfresh = false;
   #answered = false;
-  #bodyBegun = false;
+  /** Content that may be all there is. */
+  #held: Buffer | undefined;
+  /** Whether content goes on as it comes. */
+  #flows = false;
+  /** Whether the answer is an event stream. */
+  #streams = false;
+  /** Whether it has ever waited for the client to read on. */
+  #waits = false;
   /** How much of the request's content had arrived when the answer was last looked at. */
   #seenBytes = 0;
   #over = false;
   #brokenOffFor: Error | undefined;
 
-  constructor(options: UpstreamCallOptions) {
+  constructor(options: UpstreamCallOptions, terms: CallTerms) {
     this.#options = options;
-    options.exchange.signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#terms = terms;
+    options.exchange.onAbort(this.#breakOff);
     options.attempt.whenGivenUp(this.#breakOff);
-    options.res.on('drain', this.#onDrain);
   }
 
   onRequestStart(controller: Controller): void {
@@ -65,22 +77,37 @@ export class UpstreamCall implements Handler {
   onResponseStart(controller: Controller, status: number, _fields: unknown, reason: string): void {
     if (this.#over) return;
     this.#heard = true;
-    const fields = responseFields(controller.rawHeaders, status, this.#options.via);
+    const fields = this.#terms.responseFields(controller.rawHeaders, status);
     if (status < 200) this.#inform(status, fields);
     else this.#answer(status, reason, fields);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
     if (this.#over) return;
-    this.#bodyBegun = true;
+    this.#terms.onContent(chunk.length);
+    if (this.#mayHold(chunk)) {
+      this.#held = chunk;
+      return;
+    }
+    this.#writeHeld();
     this.#silence?.heard();
     if (!this.#options.res.write(chunk)) {
       // A client that reads slowly is not a silent replica.
       this.#silence?.stop();
       controller.pause();
-      this.#watchReader();
+      this.#waitForReader();
     }
-    this.#options.onContent(chunk.length);
+  }
+
+  /** Head, content and end of a small answer come in one turn of the event loop: so they leave in one write. */
+  #mayHold(chunk: Buffer): boolean {
+    return !this.#flows && !this.#held && chunk.length <= MAX_HELD_BYTES;
+  }
+
+  #writeHeld(): void {
+    if (this.#held) this.#options.res.write(this.#held);
+    this.#held = undefined;
+    this.#flows = true;
   }
 
   onResponseEnd(controller: Controller): void {
@@ -89,7 +116,9 @@ export class UpstreamCall implements Handler {
     const trailers = trailerFields(controller.rawTrailers);
     if (trailers.length > 0) res.addTrailers(trailers);
     this.#close();
-    res.end();
+    // As a string it joins the head; a buffer would be written beside it, which takes longer.
+    if (this.#held) res.end(this.#held.toString('latin1'), 'latin1');
+    else res.end();
     attempt.end({ kind: 'completed' });
   }
 
@@ -110,23 +139,31 @@ export class UpstreamCall implements Handler {
 
   /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
   #answer(status: number, reason: string, fields: string[]): void {
-    const { res, attempt, body, clock, silenceMs } = this.#options;
+    const { res, attempt, body } = this.#options;
     beginAnswer(res, status, reason, fields);
     this.#answered = true;
     attempt.answered(status);
-    // Content that came along leaves in one packet with the head; a head alone leaves at once.
-    process.nextTick(() => {
-      if (!this.#bodyBegun && !this.#over) res.flushHeaders();
-    });
-    if (fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream')) return;
     this.#seenBytes = body?.receivedBytes ?? 0;
-    this.#silence = new Silence(clock, silenceMs, this.#onSilent);
-    this.#silence.start();
+    this.#streams =
+      fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
+    // Most answers are over by then, and need no watch.
+    process.nextTick(this.#flow);
   }
+
+  /** The head has come, and the answer is not over: what there is of it leaves. */
+  readonly #flow = (): void => {
+    if (this.#over) return;
+    if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
+    this.#writeHeld();
+    if (this.#streams) return;
+    this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
+    if (!this.#controller?.paused) this.#silence.start();
+  };
 
   /** A replica that still gets content to read may be silent until it has it all. */
   readonly #onSilent = (): void => {
-    const { body, silenceMs } = this.#options;
+    const { body } = this.#options;
+    const { silenceMs } = this.#terms;
     const receivedBytes = body?.receivedBytes ?? 0;
     if (receivedBytes === this.#seenBytes) this.#controller?.abort(new UpstreamSilentError(silenceMs));
     else this.#silence?.start();
@@ -146,16 +183,16 @@ export class UpstreamCall implements Handler {
     }
   }
 
-  readonly #onAbort = (): void => this.#breakOff(this.#options.exchange.signal.reason as Error);
-
   readonly #breakOff = (reason: Error): void => {
     this.#brokenOffFor = reason;
     this.#fail(reason);
     this.#controller?.abort(reason);
   };
 
-  #watchReader(): void {
-    const { clock, sendTimeoutMs } = this.#options;
+  #waitForReader(): void {
+    const { clock, sendTimeoutMs } = this.#terms;
+    if (!this.#waits) this.#options.res.on('drain', this.#onDrain);
+    this.#waits = true;
     if (sendTimeoutMs === 0) return;
     this.#reader ??= new Silence(clock, sendTimeoutMs, () =>
       this.#breakOff(new ClientStalledError(sendTimeoutMs)),
@@ -172,14 +209,14 @@ export class UpstreamCall implements Handler {
 
   #fail(cause: Error): void {
     if (this.#over) return;
-    const { res, exchange, attempt, body, fail } = this.#options;
+    const { res, exchange, attempt, body } = this.#options;
     this.#close();
     const error = asProxyError(cause, attempt);
     attempt.end(blamesReplica(error, body) ? { kind: 'failed', error } : { kind: 'abandoned' });
     body?.destroy();
     // An answer cut short must look cut short: a clean end would pass it off as whole.
     if (!this.#answered) {
-      fail(error);
+      attempt.unanswered(error);
       return;
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
@@ -191,8 +228,8 @@ export class UpstreamCall implements Handler {
     this.#over = true;
     this.#silence?.stop();
     this.#reader?.stop();
-    this.#options.exchange.signal.removeEventListener('abort', this.#onAbort);
-    this.#options.res.off('drain', this.#onDrain);
+    this.#options.exchange.offAbort(this.#breakOff);
+    if (this.#waits) this.#options.res.off('drain', this.#onDrain);
   }
 }
 

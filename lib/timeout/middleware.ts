@@ -47,7 +47,7 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
     const windowMs = budgetMs < timeoutMs ? budgetMs : bodyTimeoutMs;
     const upload = Upload.of(req, minUploadRate, clock);
     let cancel = wait(budgetMs);
-    res.once('close', () => cancel());
+    exchange.onClose(() => cancel());
     next();
 
     function wait(ms: number) {

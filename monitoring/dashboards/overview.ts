@@ -36,13 +36,14 @@ const GOLDEN_SIGNALS: Row = {
     }),
     stat({
       title: 'Saturation',
-      description: 'How much of its concurrency limit the busiest service uses. At 100 % users get 429.',
+      description:
+        'How much of its concurrency limit the busiest service uses, or all of them of GLOBAL_CONCURRENCY. At 100 % users get 429.',
       unit: 'percent',
       max: 100,
       queries: [
         {
-          expr: `100 * max(gateway_concurrent_requests{${SELECTED_SERVICE}} / gateway_concurrency_limit{${SELECTED_SERVICE}})`,
-          legend: 'busiest service',
+          expr: `100 * max(gateway_concurrent_requests{${SELECTED_SERVICE}} / gateway_concurrency_limit{${SELECTED_SERVICE}} or sum without (service) (gateway_concurrent_requests) / gateway_global_concurrency_limit)`,
+          legend: 'the fullest limit',
         },
       ],
       thresholds: [
@@ -135,11 +136,13 @@ const REQUESTS: Row = {
     }),
     graph({
       title: 'Request Latency',
-      description: 'From the arrival of a request to the end of its answer.',
+      description:
+        'From the arrival of a request to the end of its answer. Where traces are recorded, dots are requests with one.',
       unit: 's',
       queries: [0.5, 0.95, 0.99].map((quantile) => ({
         expr: latencyQuantile(quantile, SELECTED),
         legend: `P${quantile * 100}`,
+        exemplar: true,
       })),
       thresholds: [
         [null, 'green'],
@@ -288,6 +291,56 @@ const GATEWAY: Row = {
       leadsToService: true,
     }),
     graph({
+      title: 'Registry',
+      description:
+        'Calls that failed: no list, and the gateway goes on with the replicas it knew; no update, and the registry does not hear of load and trips. Dropped: the registry was away for too long.',
+      unit: 'ops',
+      queries: [
+        { expr: perSecond('gateway_registry_errors_total', '', 'call'), legend: '{{call}} failed' },
+        { expr: perSecond('gateway_registry_calls_dropped_total'), legend: 'update dropped' },
+      ],
+    }),
+    graph({
+      title: 'Refused at a Rate Limit',
+      description:
+        '429 per second, by RATE_LIMIT_PER_IDENTITY and RATE_LIMIT_PER_ADDRESS. Alone: Redis was away, so each gateway counted for itself.',
+      unit: 'reqps',
+      queries: [
+        { expr: perSecond('gateway_rate_limited_total', SELECTED_SERVICE, 'policy'), legend: '{{policy}}' },
+        {
+          expr: perSecond('gateway_rate_limit_errors_total', '', 'policy'),
+          legend: '{{policy}} counted alone',
+        },
+      ],
+    }),
+    graph({
+      title: 'Cache Size',
+      description:
+        'What stored answers take: in the store, and in the memory (near) of the gateway that keeps most.',
+      unit: 'bytes',
+      queries: [{ expr: 'max by (tier) (gateway_cache_bytes)', legend: '{{tier}}' }],
+    }),
+    graph({
+      title: 'Faults',
+      description:
+        'What should not be: the log of that minute says more. All of these lines should lie at 0.',
+      unit: 'ops',
+      queries: [
+        { expr: perSecond('gateway_uncaught_errors_total'), legend: 'uncaught errors' },
+        { expr: perSecond('gateway_tls_handshake_failures_total'), legend: 'TLS handshakes failed' },
+        { expr: perSecond('gateway_span_export_errors_total'), legend: 'spans not taken' },
+        { expr: perSecond('gateway_metrics_folded_total'), legend: 'series without room' },
+      ],
+    }),
+  ],
+};
+
+const PROCESS: Row = {
+  title: 'The gateway as a process',
+  width: 6,
+  height: 8,
+  panels: [
+    graph({
       title: 'CPU',
       description: 'Cores used. A gateway is one thread: near 1 it is full.',
       unit: 'short',
@@ -336,5 +389,5 @@ export const overview: Dashboard = dashboard({
   title: 'PAD FAF Gateway - Overview',
   description: 'All services behind the gateway. Click a line to see its service alone.',
   variables: [labelVariable('service', 'many'), labelVariable('port', 'many')],
-  rows: [GOLDEN_SIGNALS, REQUESTS, REPLICAS, GATEWAY],
+  rows: [GOLDEN_SIGNALS, REQUESTS, REPLICAS, GATEWAY, PROCESS],
 });

@@ -31,6 +31,8 @@ export interface Query {
   readonly expr: string;
   /** `{{label}}` stands for the label's value. */
   readonly legend: string;
+  /** Whether single requests are shown as dots that lead to their traces. Default false. */
+  readonly exemplar?: boolean;
 }
 
 /** A colour from this value on; the first step has none and holds below the second. */
@@ -148,20 +150,30 @@ export function timeline(content: TimelineContent): Unplaced {
 
 type Overrides = NonNullable<Panel['fieldConfig']>['overrides'];
 
+/** Swarm puts 25 letters and digits behind the number of a replica: nobody reads them, and they fill a legend. */
+const WITHOUT_TASK_ID = {
+  id: 'renameByRegex',
+  options: { regex: '^(.*\\.\\d+)\\.[a-z0-9]{25}$', renamePattern: '$1' },
+};
+
 function shared(type: string, content: PanelContent, more: FieldConfig, overrides: Overrides = []): Unplaced {
   return {
     type,
     title: content.title,
     description: content.description,
     datasource: DATASOURCE,
-    targets: content.queries.map(({ expr, legend }, index) => ({
+    targets: content.queries.map(({ expr, legend, exemplar }, index) => ({
       refId: String.fromCharCode('A'.charCodeAt(0) + index),
       datasource: DATASOURCE,
       editorMode: 'code',
       expr,
       legendFormat: legend,
       range: true,
+      ...(exemplar && { exemplar }),
     })),
+    ...(content.queries.some(({ legend }) => legend.endsWith('{{instance}}')) && {
+      transformations: [WITHOUT_TASK_ID],
+    }),
     fieldConfig: { defaults: defaults(content, more), overrides },
   };
 }

@@ -105,6 +105,7 @@ const OVER_TIME: Row = {
       queries: [0.5, 0.95].map((quantile) => ({
         expr: latencyQuantile(quantile, SELECTED, 'port'),
         legend: `P${quantile * 100} {{port}}`,
+        exemplar: true,
       })),
     }),
     graph({
@@ -209,10 +210,15 @@ const LIMITS_AND_CACHE: Row = {
     }),
     graph({
       title: 'Refused and Timed Out',
-      description: '429 at the limit, and requests that REQUEST_TIMEOUT ended, per second.',
+      description:
+        '429 at the concurrency limit and at rate limits, and requests that REQUEST_TIMEOUT ended, per second.',
       unit: 'reqps',
       queries: [
-        { expr: perSecond('gateway_concurrency_limit_reached_total', SELECTED_SERVICE), legend: '429' },
+        {
+          expr: perSecond('gateway_concurrency_limit_reached_total', SELECTED_SERVICE),
+          legend: '429 concurrency',
+        },
+        { expr: perSecond('gateway_rate_limited_total', SELECTED_SERVICE), legend: '429 rate' },
         { expr: perSecond('gateway_request_timeouts_total', SELECTED), legend: '504' },
       ],
     }),

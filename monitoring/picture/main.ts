@@ -16,9 +16,12 @@ const SECONDS = 90;
 const USERS = 4;
 /** When what goes wrong goes wrong: the last time is not over when the picture is taken. */
 const FAULTS_AT_SECONDS = [15, 82];
+/** One of three replicas hangs: the registry finds out, and users do not. */
+const FROZEN = { replica: 'budgeting.2', fromSeconds: 36, toSeconds: 52 };
 
 const playground = await startPlayground(TRAFFIC_FLAGS, {
-  REQUEST_TIMEOUT: '1s',
+  REQUEST_TIMEOUT: '2s',
+  SERVICE_REFRESH_INTERVAL: '2s',
   CIRCUIT_BREAKER_COOLDOWN: '10s',
   GET_CACHE_TTL: '2s',
   LOG_LEVEL: 'error',
@@ -51,7 +54,15 @@ async function traffic(seconds: number): Promise<void> {
     const token = await traffic.logIn();
     for (const _ of [1, 2, 3]) await faultyTraffic(traffic, token);
   });
-  await Promise.all([...users, ...faults]);
+  await Promise.all([...users, ...faults, freeze()]);
+}
+
+async function freeze(): Promise<void> {
+  const { replica, fromSeconds, toSeconds } = FROZEN;
+  await sleep(fromSeconds * 1000);
+  await playground.ctl('freeze', replica);
+  await sleep((toSeconds - fromSeconds) * 1000);
+  await playground.ctl('thaw', replica);
 }
 
 async function page(server: PrometheusServer, span: Span): Promise<string> {

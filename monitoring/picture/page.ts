@@ -2,6 +2,7 @@ import type { Dashboard, GridPos, Panel } from '@grafana/schema';
 import { panelsOf } from '../../tests/support/expressions.ts';
 import type { Series } from '../../tests/support/prometheus.ts';
 import {
+  BACKGROUND,
   chart,
   colorOf,
   escapeHtml,
@@ -22,6 +23,8 @@ const GAP = 8;
 const TITLE_HEIGHT = 26;
 const LEGEND_LINE_HEIGHT = 16;
 const LEGEND_LINES = 6;
+/** Of a number's panel: the sketch below it. */
+const SPARK_SHARE = 0.26;
 
 const NAMED_COLORS: Readonly<Record<string, string>> = {
   green: '#56a64b',
@@ -54,8 +57,25 @@ export function dashboardPage(dashboard: Dashboard, answers: Answers, span: Span
     .map(({ title, gridPos }) => box(gridPos ?? { x: 0, y: 0, w: 0, h: 0 }, 'row', escapeHtml(title ?? '')));
   const height = Math.max(...panelsOf(dashboard).map(({ gridPos }) => (gridPos ? gridPos.y + gridPos.h : 0)));
   return `<!doctype html><meta charset="utf-8"><style>${STYLE}</style>
-<h1>${escapeHtml(dashboard.title ?? '')}</h1>
+<h1>${escapeHtml(dashboard.title ?? '')}<small>${legendOfMarks(dashboard)}</small></h1>
 <main style="height:${height * UNIT_HEIGHT}px">${headings.join('')}${panels.join('')}</main>`;
+}
+
+/** As the panel's own transformation has it. */
+function renamed({ transformations = [] }: Panel, line: Line): Line {
+  const [rename] = transformations.filter(({ id }) => id === 'renameByRegex');
+  if (!rename) return line;
+  const { regex, renamePattern } = rename.options as Readonly<Record<string, string>>;
+  return { ...line, name: line.name.replace(new RegExp(regex ?? ''), renamePattern ?? '') };
+}
+
+/** What the dashed lines that cross all graphs stand for. */
+function legendOfMarks({ annotations }: Dashboard): string {
+  const entries = (annotations?.list ?? []).map(
+    ({ name, iconColor }) =>
+      `<span><i style="background:${NAMED_COLORS[iconColor] ?? iconColor}"></i>${escapeHtml(name)}</span>`,
+  );
+  return entries.join('');
 }
 
 interface Frame {
@@ -66,7 +86,7 @@ interface Frame {
 
 function content(panel: Panel, answers: readonly (readonly Series[])[], frame: Frame): string {
   const lines = answers.flatMap((series, index) =>
-    series.map((one) => named(one, String(panel.targets?.[index]?.legendFormat ?? ''))),
+    series.map((one) => renamed(panel, named(one, String(panel.targets?.[index]?.legendFormat ?? '')))),
   );
   const title = `<h2>${escapeHtml(panel.title ?? '')}</h2>`;
   if (panel.type === 'stat') return title + statContent(panel, lines, frame);
@@ -82,7 +102,7 @@ function statContent({ fieldConfig }: Panel, [line]: readonly Line[], { span, po
   const step = thresholds?.steps.findLast(({ value: from }) => from === null || value >= from);
   const color = NAMED_COLORS[word?.color ?? step?.color ?? 'green'];
   const { width, height } = sizeOf(position);
-  const sketch = sparkline(line, span, width, height * 0.45);
+  const sketch = sparkline(line, span, width, height * SPARK_SHARE);
   return `<div class="stat" style="background:${color}"><b>${escapeHtml(word?.text ?? inUnit(value, unit))}</b>${sketch}</div>`;
 }
 
@@ -113,7 +133,7 @@ function graphContent(
     .sort((one, another) => another.highest - one.highest)
     .slice(0, LEGEND_LINES);
   const { width, height } = sizeOf(position);
-  const legendHeight = (shown.length + (lines.length > shown.length ? 1 : 0)) * LEGEND_LINE_HEIGHT;
+  const legendHeight = (1 + shown.length + (lines.length > shown.length ? 1 : 0)) * LEGEND_LINE_HEIGHT;
   const drawing = chart(lines, {
     span,
     marks,
@@ -129,8 +149,9 @@ function graphContent(
   const rows = shown.map(({ name, points, color, highest }) => {
     const of = (value = Number.NaN) => inUnit(value, onTheRight.has(name) ? 'percent' : unit);
     const last = points.findLast(([, value]) => Number.isFinite(value))?.[1];
-    return `<tr><td><i style="background:${color}"></i>${escapeHtml(name)}</td><td>${of(last)}</td><td>max ${of(highest)}</td></tr>`;
+    return `<tr><td><i style="background:${color}"></i>${escapeHtml(name)}</td><td>${of(last)}</td><td>${of(highest)}</td></tr>`;
   });
+  rows.unshift('<tr><td></td><td>Last</td><td>Max</td></tr>');
   const more = lines.length - shown.length;
   if (more > 0) rows.push(`<tr><td>and ${more} more</td></tr>`);
   return `${drawing}<table>${rows.join('')}</table>`;
@@ -165,20 +186,24 @@ const STYLE = `
 * { box-sizing: border-box; margin: 0; }
 body { background: #111217; color: #ccccdc; font: 12px/1.3 'DejaVu Sans', sans-serif; width: ${WIDTH + 16}px; padding: 12px 8px; }
 h1 { font-size: 18px; font-weight: 500; padding: 0 4px 8px; }
+h1 small { float: right; font-size: 11px; line-height: 24px; }
+h1 span { margin-left: 16px; }
 main { position: relative; }
 section { position: absolute; overflow: hidden; }
-.panel { background: #181b1f; border: 1px solid #25282d; border-radius: 3px; padding: 0 8px; }
+.panel { background: ${BACKGROUND}; border: 1px solid #25282d; border-radius: 3px; padding: 0 8px; }
 .row { font-size: 14px; padding-top: 8px; }
 h2 { font-size: 12px; font-weight: 600; line-height: ${TITLE_HEIGHT}px; }
 svg { display: block; }
 svg rect { shape-rendering: crispEdges; }
 svg text { fill: #9fa3ab; font-size: 10px; }
 table { border-collapse: collapse; width: 100%; }
-td { line-height: ${LEGEND_LINE_HEIGHT}px; padding: 0; font-size: 11px; white-space: nowrap; }
-td + td { text-align: right; color: #9fa3ab; width: 110px; }
+table { table-layout: fixed; }
+td { line-height: ${LEGEND_LINE_HEIGHT}px; padding: 0; font-size: 11px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+td + td { text-align: right; color: #9fa3ab; width: 84px; }
+tr:first-child { color: #5794f2; }
 i { display: inline-block; width: 12px; height: 4px; border-radius: 2px; margin-right: 6px; vertical-align: middle; }
 p span { margin-right: 12px; font-size: 11px; }
 .stat { position: absolute; inset: ${TITLE_HEIGHT}px 8px 8px; border-radius: 3px; text-align: center; color: #fff; }
-.stat b { position: absolute; inset: 14px 0 auto; font-size: 24px; font-weight: 600; }
+.stat b { position: absolute; inset: 12px 0 auto; font-size: 24px; font-weight: 600; }
 .stat svg { position: absolute; bottom: 0; left: 0; }
 `;

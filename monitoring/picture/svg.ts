@@ -50,7 +50,11 @@ const PALETTE = [
   '#ca95e5',
 ];
 const MEBI = 1024 * 1024;
-const MARGIN = { left: 64, right: 44, top: 8, bottom: 20 };
+const MARGIN = { left: 64, right: 8, top: 8, bottom: 20 };
+/** Right of a chart whose percentages have an axis there. */
+const AXIS_WIDTH = 44;
+/** What stands behind a chart. */
+export const BACKGROUND = '#181b1f';
 const TICKS = 4;
 /** Points further apart than this belong to different stretches. */
 const GAP_SECONDS = 2;
@@ -68,10 +72,10 @@ export function chart(lines: readonly Line[], options: ChartOptions): string {
   const highest = Math.max(...left.flatMap(valuesOf), ...thresholds.map(({ value }) => value));
   const scale = unit === 'bytes' ? MEBI : 1;
   const top = niceTop(highest / scale) * scale;
+  const right = width - (onTheRight.size > 0 ? AXIS_WIDTH : MARGIN.right);
   const x = (seconds: number) =>
     MARGIN.left +
-    ((seconds - span.startSeconds) / (span.endSeconds - span.startSeconds)) *
-      (width - MARGIN.left - MARGIN.right);
+    ((seconds - span.startSeconds) / (span.endSeconds - span.startSeconds)) * (right - MARGIN.left);
   const yIn = (scale: number) => (value: number) =>
     height - MARGIN.bottom - (value / scale) * (height - MARGIN.top - MARGIN.bottom);
   const paths = drawn.map((line, index) => {
@@ -82,21 +86,22 @@ export function chart(lines: readonly Line[], options: ChartOptions): string {
       color,
       bottom: fill ? y(0) : undefined,
       opacity: stacked ? 0.35 : 0.08,
+      hides: stacked,
     });
   });
-  // The highest of a stack first, or it would hide the others.
+  // The highest of a stack first: each hides what the ones below it do not leave to it.
   if (stacked) paths.reverse();
   return svg(width, height, [
-    horizontal(top, yIn(top), width, unit),
-    onTheRight.size > 0 ? rightAxis(yIn(100), width) : '',
+    horizontal(top, yIn(top), right, unit),
+    onTheRight.size > 0 ? rightAxis(yIn(100), right) : '',
     vertical(span, x, height),
+    ...paths,
     ...thresholds.map(({ value, color }) =>
-      rule(MARGIN.left, yIn(top)(value), width - MARGIN.right, yIn(top)(value), color),
+      rule(MARGIN.left, yIn(top)(value), right, yIn(top)(value), color),
     ),
     ...marks.map(({ seconds, color }) =>
       rule(x(seconds), MARGIN.top, x(seconds), height - MARGIN.bottom, color),
     ),
-    ...paths,
   ]);
 }
 
@@ -108,7 +113,7 @@ export function timelineChart(
   width: number,
   height: number,
 ): string {
-  const nameWidth = 190;
+  const nameWidth = 288;
   const room = (height - MARGIN.bottom) / Math.max(1, lines.length);
   const x = (seconds: number) =>
     nameWidth +
@@ -161,11 +166,13 @@ function valuesOf({ points }: Line): number[] {
   return points.map(([, value]) => value).filter(Number.isFinite);
 }
 
-/** The next 1, 2 or 5 with zeros: axis labels that people can read. */
+/** The next number whose quarters people can read. */
 function niceTop(highest: number): number {
   if (!Number.isFinite(highest) || highest <= 0) return 1;
   const unit = 10 ** Math.floor(Math.log10(highest));
-  return ([1, 2, 4, 5, 8, 10].find((step) => step * unit >= highest * 1.02) ?? 20) * unit;
+  return (
+    ([1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10].find((step) => step * unit >= highest * 1.02) ?? 20) * unit
+  );
 }
 
 type Scale = (value: number) => number;
@@ -175,11 +182,13 @@ interface Stroke {
   /** Where the area under the line ends; none without. */
   readonly bottom: number | undefined;
   readonly opacity: number;
+  /** Whether nothing shows through the area. */
+  readonly hides?: boolean;
 }
 
-function path(points: readonly Point[], x: Scale, y: Scale, { color, bottom, opacity }: Stroke): string {
+function path(points: readonly Point[], x: Scale, y: Scale, style: Stroke): string {
   return segments(points)
-    .map((segment) => stroke(segment, x, y, { color, bottom, opacity }))
+    .map((segment) => stroke(segment, x, y, style))
     .join('');
 }
 
@@ -196,37 +205,38 @@ export function segments(points: readonly Point[]): Point[][] {
   return pieces;
 }
 
-function stroke(points: readonly Point[], x: Scale, y: Scale, { color, bottom, opacity }: Stroke): string {
+function stroke(points: readonly Point[], x: Scale, y: Scale, style: Stroke): string {
+  const { color, bottom, opacity, hides = false } = style;
   const [first] = points;
   const last = points.at(-1);
   if (!first || !last) return '';
   const line = points.map(([seconds, value]) => `${round(x(seconds))},${round(y(value))}`).join(' L');
-  const area =
-    bottom === undefined
-      ? ''
-      : `<path d="M${round(x(first[0]))},${round(bottom)} L${line} L${round(x(last[0]))},${round(bottom)} Z" fill="${color}" opacity="${opacity}"/>`;
-  return `${area}<path d="M${line}" fill="none" stroke="${color}" stroke-width="1.5"/>`;
+  const drawing = `<path d="M${line}" fill="none" stroke="${color}" stroke-width="1.5"/>`;
+  if (bottom === undefined) return drawing;
+  const area = `M${round(x(first[0]))},${round(bottom)} L${line} L${round(x(last[0]))},${round(bottom)} Z`;
+  const cover = hides ? `<path d="${area}" fill="${BACKGROUND}"/>` : '';
+  return `${cover}<path d="${area}" fill="${color}" opacity="${opacity}"/>${drawing}`;
 }
 
-function horizontal(top: number, y: Scale, width: number, unit: string): string {
+function horizontal(top: number, y: Scale, right: number, unit: string): string {
   return Array.from({ length: TICKS + 1 }, (_, tick) => {
     const value = (top * tick) / TICKS;
-    const line = `<line x1="${MARGIN.left}" x2="${width - MARGIN.right}" y1="${round(y(value))}" y2="${round(y(value))}" stroke="#2c3036"/>`;
+    const line = `<line x1="${MARGIN.left}" x2="${right}" y1="${round(y(value))}" y2="${round(y(value))}" stroke="#2c3036"/>`;
     return line + label(MARGIN.left - 6, y(value) + 4, inUnit(value, unit), 'end');
   }).join('');
 }
 
-function rightAxis(y: Scale, width: number): string {
-  return [0, 50, 100]
-    .map((value) => label(width - MARGIN.right + 6, y(value) + 4, `${value} %`, 'start'))
-    .join('');
+function rightAxis(y: Scale, right: number): string {
+  return [0, 50, 100].map((value) => label(right + 6, y(value) + 4, `${value} %`, 'start')).join('');
 }
 
 function vertical({ startSeconds, endSeconds }: Span, x: Scale, height: number): string {
   const room = (x(endSeconds) - x(startSeconds)) / TIME_LABEL_WIDTH;
   const every = [5, 10, 15, 30, 60].find((step) => (endSeconds - startSeconds) / step <= room) ?? 120;
   const ticks: string[] = [];
-  for (let at = Math.ceil(startSeconds / every) * every; at < endSeconds; at += every) {
+  // The last whose name has room.
+  const until = endSeconds - every / 4;
+  for (let at = Math.ceil(startSeconds / every) * every; at < until; at += every) {
     ticks.push(label(x(at), height - 5, new Date(at * 1000).toISOString().slice(11, 19), 'middle'));
   }
   return ticks.join('');

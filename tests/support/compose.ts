@@ -18,8 +18,13 @@ export interface ComposeService {
     | readonly string[]
     | Readonly<Record<string, { readonly aliases?: readonly string[] } | null>>;
   readonly depends_on?: Readonly<Record<string, unknown>>;
-  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly healthcheck?: {
+    readonly test?: readonly string[];
+    readonly interval?: string;
+    readonly retries?: number;
+  };
   readonly stop_grace_period?: string;
+  readonly deploy?: Readonly<Record<string, unknown>>;
 }
 
 export interface Compose {

@@ -64,6 +64,7 @@ export async function startPrometheus({
     `--config.file=${configFile}`,
     `--storage.tsdb.path=${join(directory, 'data')}`,
     `--web.listen-address=127.0.0.1:${port}`,
+    '--enable-feature=exemplar-storage',
     '--log.level=error',
   ]);
   const url = `http://127.0.0.1:${port}`;

@@ -7,7 +7,12 @@ export const TRAFFIC_FLAGS = [
 ];
 
 /** Settings under which every kind of trouble shows within seconds. */
-export const TRAFFIC_SETTINGS = { REQUEST_TIMEOUT: '1s', CIRCUIT_BREAKER_COOLDOWN: '1m', LOG_LEVEL: 'warn' };
+export const TRAFFIC_SETTINGS = {
+  REQUEST_TIMEOUT: '1s',
+  CIRCUIT_BREAKER_COOLDOWN: '1m',
+  SERVICE_REFRESH_INTERVAL: '1s',
+  LOG_LEVEL: 'warn',
+};
 
 const LOGIN = '/userManagement/auth/login';
 const CREDENTIALS = { username: 'test@example.com', password: 'password' };
