@@ -43,6 +43,8 @@ export class Connection implements AnswerSink, Carrier {
   #kept = false;
   #keepsAlive = false;
   #paused = false;
+  /** Whether nothing more is read of it, and it is about to be cut. */
+  #broken = false;
   #cut = false;
   /** How long the origin keeps it when idle, by its latest answer. */
   keepAliveMs: number | undefined;
@@ -150,14 +152,15 @@ export class Connection implements AnswerSink, Carrier {
   };
 
   readonly #onRead = (bytes: number, buffer: Uint8Array): boolean => {
-    if (this.#cut) return true;
+    if (this.#cut || this.#broken) return true;
     try {
       const chunk = (buffer as Buffer).subarray(0, bytes);
       const end = this.#call ? this.#reader.read(chunk) : 0;
       if (this.#call === undefined) this.#afterAnswer(end === bytes);
     } catch (error) {
       // What the handler has written in this turn leaves before the answer breaks off.
-      process.nextTick(() => this.cut(error as Error));
+      this.#broken = true;
+      setImmediate(() => this.cut(error as Error));
     }
     return true;
   };
@@ -180,7 +183,7 @@ export class Connection implements AnswerSink, Carrier {
   }
 
   readonly #onEnd = (): void => {
-    if (this.#cut) return;
+    if (this.#cut || this.#broken) return;
     try {
       if (this.#call && this.#reader.close()) this.#afterAnswer(false);
       else this.cut(new ConnectionLostError(this.#kept));
@@ -190,6 +193,7 @@ export class Connection implements AnswerSink, Carrier {
   };
 
   readonly #onError = (error: Error): void => {
+    if (this.#broken) return;
     this.cut(this.#connected ? new ConnectionLostError(this.#kept, error) : firstOf(error));
   };
 
