@@ -1,11 +1,42 @@
-import type { IncomingMessage } from 'node:http';
-import { BadTargetError, MethodNotAllowedError } from './errors.ts';
+import { type IncomingMessage, METHODS } from 'node:http';
+import { BadTargetError, MethodNotAllowedError, type ReplyCode } from './errors.ts';
 
 /**
  * `uri-host [":" port]` (RFC 9110 section 7.2): a name of letters, digits, `-`, `.`, `_`, `~` and percent-encoded
  * bytes, or an address in brackets. No user, path, list or blank: two parties could read them as two hosts.
  */
 const HOST = /^(?:(?:[\w.~-]|%[0-9a-f]{2})+|\[[0-9a-f:.]{2,}\])(?::\d{0,5})?$/i;
+
+/** A request line of HTTP/1 (RFC 9112 section 3); its method is a token (RFC 9110 section 9.1). */
+const REQUEST_LINE = /^([\w!#$%&'*+.^`|~-]+) [\x21-\x7e]+ HTTP\/1\.\d\r?\n/;
+
+/** How Node's parser says that it stopped within a request line. */
+const STOPPED_IN_REQUEST_LINE: ReadonlySet<string | undefined> = new Set([
+  'HPE_INVALID_METHOD',
+  // It knows the methods of RTSP, too, and then asks for RTSP's version.
+  'HPE_INVALID_CONSTANT',
+]);
+
+/** What Node's `clientError` tells of bytes that its parser refused. */
+export interface ParserError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
+  /** Offset into `rawPacket` at which the parser stopped. */
+  readonly bytesParsed?: number;
+}
+
+/** What is said to a client whose bytes never became a request. */
+export function replyToBroken(error: ParserError): ReplyCode {
+  if (error.code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
+  return hasUnknownMethod(error) ? 'method_not_implemented' : 'bad_request';
+}
+
+/** Whether the line is a request for a method that Node's parser does not know, and came in one piece. */
+function hasUnknownMethod({ code, rawPacket, bytesParsed = 0 }: ParserError): boolean {
+  if (!rawPacket || !STOPPED_IN_REQUEST_LINE.has(code)) return false;
+  const start = rawPacket.subarray(0, bytesParsed).lastIndexOf('\n') + 1;
+  const [, method] = REQUEST_LINE.exec(rawPacket.toString('latin1', start)) ?? [];
+  return method !== undefined && !METHODS.includes(method);
+}
 
 /** Why the gateway serves such a request to nobody, whatever its target; `undefined`: it may go on. */
 export function refusalOf(req: IncomingMessage): Error | undefined {

@@ -13,7 +13,7 @@ import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
-import { refusalOf } from './requestChecks.ts';
+import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -218,7 +218,7 @@ export class GatewayServer {
   }
 
   /** Bytes that Node's parser refuses: a request that never begins, or the content of one that has begun. */
-  #handleBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
+  #handleBroken(error: ParserError, socket: Duplex): void {
     // The rest of what was refused already.
     if (socket.writableEnded) return;
     const [res, another] = [...this.#responses].filter(({ req }) => req.socket === socket);
@@ -226,8 +226,7 @@ export class GatewayServer {
     if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || !socket.writable) {
       socket.destroy();
     } else if (!res) {
-      const overflow = error.code === 'HPE_HEADER_OVERFLOW';
-      refuse(socket, overflow ? 'headers_too_large' : 'bad_request', this.#onRefused);
+      refuse(socket, replyToBroken(error), this.#onRefused);
     } else if (another || res.headersSent || res.req.complete) {
       // An answer is owed to what came before: a refusal would pass for it.
       socket.destroy();
