@@ -1,5 +1,5 @@
 import { type IncomingMessage, METHODS } from 'node:http';
-import { BadTargetError, MethodNotAllowedError, type ReplyCode } from './errors.ts';
+import { BadTargetError, BrokenRequestError, MethodNotAllowedError, type ReplyCode } from './errors.ts';
 
 /**
  * `uri-host [":" port]` (RFC 9110 section 7.2): a name of letters, digits, `-`, `.`, `_`, `~` and percent-encoded
@@ -41,14 +41,20 @@ function hasUnknownMethod({ code, rawPacket, bytesParsed = 0 }: ParserError): bo
 /** Why the gateway serves such a request to nobody, whatever its target; `undefined`: it may go on. */
 export function refusalOf(req: IncomingMessage): Error | undefined {
   const { host, 'transfer-encoding': coding } = req.headers;
+  const { httpVersion } = req;
+  // Node's parser lets 0.9 and 2.0 pass for HTTP/1, which they are not.
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return new BrokenRequestError(`HTTP/${httpVersion}`);
   if (host === undefined) {
-    if (req.httpVersion === '1.1') return new BadTargetError('HTTP/1.1 without Host (RFC 9112 section 3.2)');
+    if (httpVersion === '1.1') return new BadTargetError('HTTP/1.1 without Host (RFC 9112 section 3.2)');
   } else if (!HOST.test(host) || hasTwoHosts(req.rawHeaders)) {
     return new BadTargetError('Host is not one host (RFC 9112 section 3.2)');
   }
   // Where such a message ends nobody can say.
-  if (coding !== undefined && req.httpVersion !== '1.1') {
+  if (coding !== undefined && httpVersion !== '1.1') {
     return new BadTargetError('a transfer coding before HTTP/1.1 (RFC 9112 section 6.1)');
+  }
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return new BrokenRequestError('a transfer coding other than chunked');
   }
   // It would show a client the fields that the gateway adds for the service (RFC 9110 section 9.3.8).
   if (req.method === 'TRACE') return new MethodNotAllowedError('TRACE');

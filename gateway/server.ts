@@ -222,6 +222,8 @@ export class GatewayServer {
     // The rest of what was refused already.
     if (socket.writableEnded) return;
     const [res, another] = [...this.#responses].filter(({ req }) => req.socket === socket);
+    // What comes behind a request that says `Connection: close` is not read (RFC 9112 section 9.6); its answer is owed.
+    if (res && error.code === 'HPE_CLOSED_CONNECTION') return;
     // A head that never came, or a client that has gone: nobody waits for a reply.
     if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || !socket.writable) {
       socket.destroy();
@@ -266,10 +268,14 @@ export class GatewayServer {
   }
 }
 
-/** A request with content is none: Node would hand over something that is not the socket. */
-function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
+/**
+ * A request with content is none: Node would hand over something that is not the socket. HTTP/1.0 knows no upgrade (RFC
+ * 9110 section 7.8).
+ */
+function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
   const { upgrade, 'transfer-encoding': coding, 'content-length': length = '0' } = headers;
-  return method === 'GET' && upgrade?.toLowerCase() === 'websocket' && !coding && Number(length) === 0;
+  if (method !== 'GET' || httpVersion !== '1.1' || coding || Number(length) !== 0) return false;
+  return upgrade?.toLowerCase() === 'websocket';
 }
 
 /**
