@@ -297,11 +297,13 @@ function whenAborted(signal: AbortSignal, callback: () => void): () => void {
   return () => signal.removeEventListener('abort', callback);
 }
 
-/** Reads what is left of a request that has its answer, but not for ever. */
-function linger({ socket }: IncomingMessage): void {
-  if (socket.destroyed) return;
-  const cut = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once('close', () => clearTimeout(cut));
+/** Reads what is left of a request that has its answer, but not for ever. Once it is whole, its connection goes on. */
+function linger(req: IncomingMessage): void {
+  if (req.socket.destroyed) return;
+  const cut = setTimeout(() => {
+    if (!req.complete) req.socket.destroy();
+  }, LINGER_MS).unref();
+  req.once('close', () => clearTimeout(cut));
 }
 
 /** What Express gives every response, before it has seen this one. */
