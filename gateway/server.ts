@@ -22,6 +22,9 @@ const LINGER_MS = 5_000;
 /** How long a WebSocket's client has to answer a close frame. */
 const CLOSING_MS = 1_000;
 
+/** RFC 9110 section 9.2.1. */
+const SAFE_METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
 /** How often a listener is asked whether everybody who knocked has been let in. */
 const MAX_TURNS = 1_000;
 /** A turn of the event loop in which next to nothing was done. */
@@ -58,6 +61,8 @@ export class GatewayServer {
   readonly #responses = new Set<ServerResponse>();
   /** Connections that left HTTP. */
   readonly #upgraded = new Map<Duplex, Exchange>();
+  /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */
+  readonly #byTurns = new WeakSet<Socket>();
   /** Connections that end with the reply to a request that was refused for its form. */
   readonly #refused = new WeakSet<Socket>();
   #draining = false;
@@ -172,6 +177,12 @@ export class GatewayServer {
   }
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
+    if (!SAFE_METHODS.has(req.method)) this.#byTurns.add(req.socket);
+    // Behind another request on its connection, whose end Node tells so.
+    if (res.socket === null && this.#byTurns.has(req.socket)) {
+      res.once('socket', () => process.nextTick(() => this.#handle(req, res)));
+      return;
+    }
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
     this.#responses.add(res);

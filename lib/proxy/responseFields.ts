@@ -45,7 +45,7 @@ export function trailerFields(raw: RawFields): [string, string][] {
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer);
     const lower = name.toLowerCase();
-    if (!isHopByHop(lower) && !NEVER_IN_TRAILERS.has(lower))
+    if (!isHopByHop(lower) && !NEVER_IN_TRAILERS.has(lower) && !OWNED.has(lower))
       trailers.push([name, text(raw[i + 1] as Buffer)]);
   }
   return trailers;
