@@ -161,7 +161,8 @@ export class GatewayServer {
 
   #closeIdle(): void {
     this.#closesIdle = true;
-    this.#server.closeIdleConnections();
+    // Not before requests are read that came while the process was held up.
+    setImmediate(() => this.#server.closeIdleConnections());
   }
 
   /** A reply where none has begun, then the end of every connection. */
@@ -224,8 +225,13 @@ export class GatewayServer {
 
   /** Nothing has moved on the connection for a while: it is idle, or its client does not read. */
   #handleQuiet(socket: Socket): void {
-    const isIdle = ![...this.#responses].some(({ req }) => req.socket === socket);
-    if (isIdle || socket.writableLength > 0) socket.destroy();
+    const { bytesRead } = socket;
+    // A process that was held up finds the time over before it reads what has come meanwhile.
+    setImmediate(() => {
+      if (socket.bytesRead !== bytesRead) return;
+      const isIdle = ![...this.#responses].some(({ req }) => req.socket === socket);
+      if (isIdle || socket.writableLength > 0) socket.destroy();
+    });
   }
 
   /** Bytes that Node's parser refuses: a request that never begins, or the content of one that has begun. */
