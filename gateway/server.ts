@@ -25,8 +25,8 @@ const CLOSING_MS = 1_000;
 /** RFC 9110 section 9.2.1. */
 const SAFE_METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-/** How often a listener is asked whether everybody who knocked has been let in. */
-const MAX_TURNS = 1_000;
+/** How long a listener is asked whether everybody who knocked has been let in: the rest of the grace is for leaving. */
+const LETTING_IN_MS = 1_000;
 /** A turn of the event loop in which next to nothing was done. */
 const QUIET_TURN_MS = 0.2;
 
@@ -122,7 +122,7 @@ export class GatewayServer {
    */
   async drain({ graceOver, outOfTime }: DrainSignals): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.once('close', () => resolve()));
-    if (!graceOver.aborted && this.#server.listening) await this.#letEverybodyIn();
+    if (!graceOver.aborted && this.#server.listening) await this.#letEverybodyIn(graceOver);
     // Not http's close: it cuts idle connections, and a request may be on its way there.
     NetServer.prototype.close.call(this.#server);
     this.#draining = true;
@@ -142,7 +142,7 @@ export class GatewayServer {
    * reset with it, unless net.ipv4.tcp_migrate_req hands them on. Answers still promise to keep their connections, or
    * many clients would come back just now.
    */
-  async #letEverybodyIn(): Promise<void> {
+  async #letEverybodyIn(graceOver: AbortSignal): Promise<void> {
     let cameIn = false;
     const onConnection = () => {
       cameIn = true;
@@ -150,7 +150,8 @@ export class GatewayServer {
     this.#server.on('connection', onConnection);
     // The rest of the turn that runs now tells nothing.
     await nextTurn();
-    for (let turn = 0, quiet = false; !quiet && turn < MAX_TURNS; turn += 1) {
+    const giveUpAtMs = performance.now() + LETTING_IN_MS;
+    for (let quiet = false; !quiet && !graceOver.aborted && performance.now() < giveUpAtMs; ) {
       cameIn = false;
       const startedAtMs = performance.now();
       await nextTurn();
