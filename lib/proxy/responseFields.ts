@@ -67,7 +67,8 @@ export function trailerFields(raw: FieldLines): [string, string][] {
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     const lower = name.toLowerCase();
-    if (!isHopByHop(lower) && !NEVER_IN_TRAILERS.has(lower)) trailers.push([name, raw[i + 1] as string]);
+    if (isHopByHop(lower) || NEVER_IN_TRAILERS.has(lower) || OWNED.has(lower)) continue;
+    trailers.push([name, raw[i + 1] as string]);
   }
   return trailers;
 }
