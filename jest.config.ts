@@ -9,6 +9,7 @@ const config: Config = {
   },
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
+  setupFilesAfterEnv: ['<rootDir>/tests/support/nothingPrinted.ts'],
   // On two cores: while one file waits for a process that it has started, two others go on.
   maxWorkers: 3,
   // How long a test may take says nothing about the gateway: it is for those that hang.

@@ -123,6 +123,12 @@ export const REPLIES = {
     'You have made as many requests as you may in this time. Retry-After says when to go on.',
     'http_request_denied',
   ),
+  method_not_implemented: reply(
+    501,
+    'Method not implemented',
+    'The gateway does not know this method. Methods are case-sensitive.',
+    'proxy_internal_response',
+  ),
   upstream_unreachable: reply(
     502,
     'Service unreachable',

@@ -14,7 +14,7 @@ import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
-import { refusalOf } from './requestChecks.ts';
+import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -23,8 +23,11 @@ const LINGER_MS = 5_000;
 /** How long a WebSocket's client has to answer a close frame. */
 const CLOSING_MS = 1_000;
 
-/** How often a listener is asked whether everybody who knocked has been let in. */
-const MAX_TURNS = 1_000;
+/** RFC 9110 section 9.2.1. */
+const SAFE_METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+/** How long a listener is asked whether everybody who knocked has been let in: the rest of the grace is for leaving. */
+const LETTING_IN_MS = 1_000;
 /** A turn of the event loop in which next to nothing was done. */
 const QUIET_TURN_MS = 0.2;
 
@@ -60,6 +63,8 @@ export class GatewayServer {
   readonly #responses = new Set<ServerResponse>();
   /** Connections that left HTTP. */
   readonly #upgraded = new Map<Duplex, Exchange>();
+  /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */
+  readonly #byTurns = new WeakSet<Socket>();
   /** Connections that end with the reply to a request that was refused for its form. */
   readonly #refused = new WeakSet<Socket>();
   #draining = false;
@@ -123,7 +128,7 @@ export class GatewayServer {
    */
   async drain({ graceOver, outOfTime }: DrainSignals): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.once('close', () => resolve()));
-    if (!graceOver.aborted && this.#server.listening) await this.#letEverybodyIn();
+    if (!graceOver.aborted && this.#server.listening) await this.#letEverybodyIn(graceOver);
     // Not http's close: it cuts idle connections, and a request may be on its way there.
     NetServer.prototype.close.call(this.#server);
     this.#draining = true;
@@ -143,7 +148,7 @@ export class GatewayServer {
    * reset with it, unless net.ipv4.tcp_migrate_req hands them on. Answers still promise to keep their connections, or
    * many clients would come back just now.
    */
-  async #letEverybodyIn(): Promise<void> {
+  async #letEverybodyIn(graceOver: AbortSignal): Promise<void> {
     let cameIn = false;
     const onConnection = () => {
       cameIn = true;
@@ -151,7 +156,8 @@ export class GatewayServer {
     this.#server.on('connection', onConnection);
     // The rest of the turn that runs now tells nothing.
     await nextTurn();
-    for (let turn = 0, quiet = false; !quiet && turn < MAX_TURNS; turn += 1) {
+    const giveUpAtMs = performance.now() + LETTING_IN_MS;
+    for (let quiet = false; !quiet && !graceOver.aborted && performance.now() < giveUpAtMs; ) {
       cameIn = false;
       const startedAtMs = performance.now();
       await nextTurn();
@@ -162,7 +168,8 @@ export class GatewayServer {
 
   #closeIdle(): void {
     this.#closesIdle = true;
-    this.#server.closeIdleConnections();
+    // Not before requests are read that came while the process was held up.
+    setImmediate(() => this.#server.closeIdleConnections());
   }
 
   /** A reply where none has begun, then the end of every connection. */
@@ -178,6 +185,12 @@ export class GatewayServer {
   }
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
+    if (!SAFE_METHODS.has(req.method)) this.#byTurns.add(req.socket);
+    // Behind another request on its connection, whose end Node tells so.
+    if (res.socket === null && this.#byTurns.has(req.socket)) {
+      res.once('socket', () => process.nextTick(() => this.#handle(req, res)));
+      return;
+    }
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
     this.#responses.add(res);
@@ -220,21 +233,27 @@ export class GatewayServer {
 
   /** Nothing has moved on the connection for a while: it is idle, or its client does not read. */
   #handleQuiet(socket: Socket): void {
-    const isIdle = ![...this.#responses].some(({ req }) => req.socket === socket);
-    if (isIdle || socket.writableLength > 0) socket.destroy();
+    const { bytesRead } = socket;
+    // A process that was held up finds the time over before it reads what has come meanwhile.
+    setImmediate(() => {
+      if (socket.bytesRead !== bytesRead) return;
+      const isIdle = ![...this.#responses].some(({ req }) => req.socket === socket);
+      if (isIdle || socket.writableLength > 0) socket.destroy();
+    });
   }
 
   /** Bytes that Node's parser refuses: a request that never begins, or the content of one that has begun. */
-  #handleBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
+  #handleBroken(error: ParserError, socket: Duplex): void {
     // The rest of what was refused already.
     if (socket.writableEnded) return;
     const [res, another] = [...this.#responses].filter(({ req }) => req.socket === socket);
+    // What comes behind a request that says `Connection: close` is not read (RFC 9112 section 9.6); its answer is owed.
+    if (res && error.code === 'HPE_CLOSED_CONNECTION') return;
     // A head that never came, or a client that has gone: nobody waits for a reply.
     if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || !socket.writable) {
       socket.destroy();
     } else if (!res) {
-      const overflow = error.code === 'HPE_HEADER_OVERFLOW';
-      refuse(socket, overflow ? 'headers_too_large' : 'bad_request', this.#onRefused);
+      refuse(socket, replyToBroken(error), this.#onRefused);
     } else if (another || res.headersSent || res.req.complete) {
       // An answer is owed to what came before: a refusal would pass for it.
       socket.destroy();
@@ -274,10 +293,14 @@ export class GatewayServer {
   }
 }
 
-/** A request with content is none: Node would hand over something that is not the socket. */
-function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
+/**
+ * A request with content is none: Node would hand over something that is not the socket. HTTP/1.0 knows no upgrade (RFC
+ * 9110 section 7.8).
+ */
+function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
   const { upgrade, 'transfer-encoding': coding, 'content-length': length = '0' } = headers;
-  return method === 'GET' && upgrade?.toLowerCase() === 'websocket' && !coding && Number(length) === 0;
+  if (method !== 'GET' || httpVersion !== '1.1' || coding || Number(length) !== 0) return false;
+  return upgrade?.toLowerCase() === 'websocket';
 }
 
 /**
@@ -299,19 +322,13 @@ function whenAborted(signal: AbortSignal, callback: () => void): () => void {
   return () => signal.removeEventListener('abort', callback);
 }
 
-/** Reads what is left of a request that has its answer, but not for ever: past that its connection is cut. */
+/** Reads what is left of a request that has its answer, but not for ever. Once it is whole, its connection goes on. */
 function linger(req: IncomingMessage): void {
-  const { socket } = req;
-  if (socket.destroyed) return;
-  const cut = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  const settle = () => {
-    clearTimeout(cut);
-    req.off('end', settle);
-    socket.off('close', settle);
-  };
-  // Its connection goes on once the content has come whole.
-  req.on('end', settle);
-  socket.on('close', settle);
+  if (req.socket.destroyed) return;
+  const cut = setTimeout(() => {
+    if (!req.complete) req.socket.destroy();
+  }, LINGER_MS).unref();
+  req.once('close', () => clearTimeout(cut));
 }
 
 /** What Express gives every response, before it has seen this one. */

@@ -1,23 +1,27 @@
-import { errors } from 'undici';
 import type { Attempt } from '../exchange/attempt.ts';
+import { BrokenAnswerError, InvalidRequestError, RequestContentError } from '../http1/errors.ts';
 import { RequestTimeoutError } from '../timeout/errors.ts';
-import { UpstreamBadResponseError, UpstreamSilentError, UpstreamUnreachableError } from './errors.ts';
+import {
+  AmbiguousRequestError,
+  UpstreamBadResponseError,
+  UpstreamSilentError,
+  UpstreamUnreachableError,
+} from './errors.ts';
 import type { RequestBody } from './requestBody.ts';
-
-/** How undici says that what came is no HTTP, or more of it than it reads. */
-const BROKEN_ANSWERS = [
-  errors.HTTPParserError,
-  errors.HeadersOverflowError,
-  errors.ResponseContentLengthMismatchError,
-];
 
 /** Errors of the gateway pass as they are; those of the transport get the gateway's names. */
 export function asProxyError(cause: Error, { target }: Attempt): Error {
   if ('status' in cause) return cause;
+  if (isClientsFault(cause)) return new AmbiguousRequestError(cause.message, { cause });
   if (isBrokenAnswer(cause)) {
     return new UpstreamBadResponseError(`${target.id} sent a broken answer: ${cause.message}`, { cause });
   }
   return new UpstreamUnreachableError(`${target.id} did not answer: ${cause.message}`, { cause });
+}
+
+/** What cannot be sent, or has not the content it says, is no fault of the replica. */
+function isClientsFault(cause: Error): boolean {
+  return cause instanceof InvalidRequestError || cause instanceof RequestContentError;
 }
 
 /** A caller that left, was too slow, or sent what cannot be forwarded says nothing about the replica. */
@@ -32,9 +36,7 @@ export function blamesReplica(error: Error, body: RequestBody | null): boolean {
   );
 }
 
-/** Also an interim answer or a switch of protocols that nobody asked for: undici closes the connection on them. */
+/** Also what Node's own parser refuses, which reads the answers to upgrades. */
 export function isBrokenAnswer(cause: Error): boolean {
-  if (cause instanceof errors.SocketError && /^bad (response|upgrade)$/.test(cause.message)) return true;
-  const isParserError = 'code' in cause && String(cause.code).startsWith('HPE_');
-  return isParserError || BROKEN_ANSWERS.some((broken) => cause instanceof broken);
+  return cause instanceof BrokenAnswerError || ('code' in cause && String(cause.code).startsWith('HPE_'));
 }

@@ -31,7 +31,6 @@ export function probe({ transport, url, path, timeoutMs, clock }: ProbeOptions):
           else abort.signal.addEventListener('abort', () => controller.abort(new Error('the probe is over')));
         },
         onResponseStart: () => settle(true),
-        // Without these undici sends nothing.
         onResponseData() {},
         onResponseEnd() {},
         onResponseError: () => settle(false),

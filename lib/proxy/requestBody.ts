@@ -4,7 +4,7 @@ import { ClientGoneError } from '../exchange/errors.ts';
 import { BodyTooLargeError } from './errors.ts';
 
 /**
- * The request's content on its way to a replica. A stream of its own, because undici destroys the body of a
+ * The request's content on its way to a replica. A stream of its own, because the transport destroys the body of a
  * failed call, and destroying `req` would cut the client off before it gets its reply. Nothing of `req` is read
  * before a replica asks for it, so that content which did not travel can still go to another one.
  */

@@ -1,9 +1,7 @@
+import type { FieldLines } from '../exchange/fields.ts';
 import { UpstreamBadResponseError } from './errors.ts';
 import { type FieldName, fieldNames } from './fieldNames.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
-
-/** Field lines as undici hands them over: name, value, name, value. */
-export type RawFields = readonly (Buffer | string)[];
 
 /** Fields of the answer that the gateway sets itself. */
 const OWNED: ReadonlySet<string> = new Set(['x-request-id']);
@@ -14,7 +12,7 @@ const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set(['content-length', 'set-c
 /** What is done with a replica's field: it passes, or it speaks of its connection, or the gateway sets it itself. */
 type Role = 'passed' | 'dropped' | 'connection' | 'transfer-encoding' | 'content-length';
 
-export type ResponseFields = (raw: RawFields, status?: number) => string[];
+export type ResponseFields = (raw: FieldLines, status?: number) => string[];
 
 /**
  * Makes the fields of the answer to the client of a replica's, as name, value, name, value; order, case and
@@ -31,14 +29,14 @@ export function responseFieldsFor(via?: string): ResponseFields {
   };
 }
 
-function passedOn(raw: RawFields, status: number, nameOf: (name: string) => FieldName<Role>): string[] {
+function passedOn(raw: FieldLines, status: number, nameOf: (name: string) => FieldName<Role>): string[] {
   const fields: string[] = [];
   const connection: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
-    const name = text(raw[i] as Buffer);
+    const name = raw[i] as string;
     const { role } = nameOf(name);
     if (role === 'dropped') continue;
-    const value = text(raw[i + 1] as Buffer);
+    const value = raw[i + 1] as string;
     if (role === 'connection') connection.push(value);
     else if (role === 'transfer-encoding') assertPlain(value);
     // A 204 has no content, whatever the service says (RFC 9110 section 8.6).
@@ -64,18 +62,13 @@ function assertPlain(coding: string): void {
 }
 
 /** The trailer section as Node takes it. */
-export function trailerFields(raw: RawFields): [string, string][] {
+export function trailerFields(raw: FieldLines): [string, string][] {
   const trailers: [string, string][] = [];
   for (let i = 0; i < raw.length; i += 2) {
-    const name = text(raw[i] as Buffer);
+    const name = raw[i] as string;
     const lower = name.toLowerCase();
-    if (!isHopByHop(lower) && !NEVER_IN_TRAILERS.has(lower))
-      trailers.push([name, text(raw[i + 1] as Buffer)]);
+    if (isHopByHop(lower) || NEVER_IN_TRAILERS.has(lower) || OWNED.has(lower)) continue;
+    trailers.push([name, raw[i + 1] as string]);
   }
   return trailers;
-}
-
-/** Field bytes are latin1: so they leave as they came. */
-function text(part: Buffer | string): string {
-  return typeof part === 'string' ? part : part.toString('latin1');
 }

@@ -1,21 +1,19 @@
 import type { Response } from 'express';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
+import type { Controller, Handler } from '../http1/handler.ts';
 import { beginAnswer } from './answerHead.ts';
 import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
-import { type RawFields, type ResponseFields, trailerFields } from './responseFields.ts';
+import { type ResponseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { diedWhileKept } from './transport.ts';
 
 /** Content up to this size is held back until it is clear whether it is all. */
 const MAX_HELD_BYTES = 16 * 1024;
-
-type Controller = Dispatcher.DispatchController;
 
 /** What holds for every call. */
 export interface CallTerms {
@@ -39,7 +37,7 @@ export interface UpstreamCallOptions {
 }
 
 /** One request to one replica: hands what comes back to the client as it arrives, with back-pressure. */
-export class UpstreamCall implements Dispatcher.DispatchHandler {
+export class UpstreamCall implements Handler {
   readonly #options: UpstreamCallOptions;
   readonly #terms: CallTerms;
   #controller: Controller | undefined;
@@ -76,12 +74,12 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     else this.#options.attempt.sent = true;
   }
 
-  onResponseStart(controller: Controller, status: number, _fields: unknown, message = ''): void {
+  onResponseStart(controller: Controller, status: number, _fields: unknown, reason: string): void {
     if (this.#over) return;
     this.#heard = true;
-    const fields = this.#terms.responseFields((controller.rawHeaders ?? []) as RawFields, status);
+    const fields = this.#terms.responseFields(controller.rawHeaders, status);
     if (status < 200) this.#inform(status, fields);
-    else this.#answer(status, message, fields);
+    else this.#answer(status, reason, fields);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -115,7 +113,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Controller): void {
     if (this.#over) return;
     const { res, attempt } = this.#options;
-    const trailers = trailerFields((controller.rawTrailers ?? []) as RawFields);
+    const trailers = trailerFields(controller.rawTrailers);
     if (trailers.length > 0) res.addTrailers(trailers);
     this.#close();
     // As a string it joins the head; a buffer would be written beside it, which takes longer.
@@ -139,10 +137,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     return diedWhileKept(error) && !isBrokenAnswer(error);
   }
 
-  /** Begins the client's answer. What Node refuses to send is thrown: undici then reports it as our error. */
-  #answer(status: number, message: string, fields: string[]): void {
+  /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
+  #answer(status: number, reason: string, fields: string[]): void {
     const { res, attempt, body } = this.#options;
-    beginAnswer(res, status, reasonPhrase(message), fields);
+    beginAnswer(res, status, reason, fields);
     this.#answered = true;
     attempt.answered(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
@@ -206,11 +204,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     if (!this.#controller?.paused) return;
     this.#reader?.stop();
     this.#silence?.start();
-    // Not at once: Node also says so while an answer queued behind this one is written, in the midst of undici's
-    // parsing of that one, which cannot parse two at a time.
-    process.nextTick(() => {
-      if (!this.#over) this.#controller?.resume();
-    });
+    this.#controller.resume();
   };
 
   #fail(cause: Error): void {
@@ -243,9 +237,4 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 function cutShort(res: Response): void {
   if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
   res.destroy();
-}
-
-/** undici reads the bytes as UTF-8 where they can be read so; Node writes characters as latin1. */
-function reasonPhrase(message: string): string {
-  return message === 'OK' ? message : Buffer.from(message).toString('latin1');
 }

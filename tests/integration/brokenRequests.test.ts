@@ -27,7 +27,6 @@ describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) 
 
   it.each([
     ['no HTTP at all', 'hello\r\n\r\n'],
-    ['an unknown method', `FETCH ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
     ['a version that nobody speaks', `GET ${path} HTTP/9.9\r\nHost: h\r\n\r\n`],
     ['no Host', `GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`],
     ['two Hosts', `GET ${path} HTTP/1.1\r\nHost: a\r\nHost: b\r\n${authorization}\r\n\r\n`],
@@ -60,6 +59,46 @@ describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) 
         'bad_request',
       );
     });
+  });
+
+  it.each([
+    ['FETCH', `FETCH ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['a known one in lower case', `get ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['a known one and more', `GETX ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['one of RTSP', `DESCRIBE ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['every mark that a token may have', `!#$%&'*+-.^_\`|~ ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['one behind empty lines', `\r\n\r\nFETCH ${path} HTTP/1.0\r\n\r\n`],
+  ])('answers a method that is not recognised (%s) with 501, and closes', async (_what, bytes) => {
+    using client = await RawClient.to(test[port]);
+    const before = upstream.requests.length;
+    client.send(bytes + request(`GET ${path}`, authorization));
+    await expectProblem(await client.answer(), 'method_not_implemented');
+    await client.closed();
+    expect(client.received.match(/HTTP\/1\.1 \d/g)).toHaveLength(1);
+    expect(upstream.requests).toHaveLength(before);
+  });
+
+  it.each([
+    ['a method that is no token', `FE:TCH ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['a method in quotes', `"GET" ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['an unknown method without a version', `FETCH ${path}\r\n\r\n`],
+    ['an unknown method and two targets', `FETCH ${path} ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['an unknown method of HTTP/9.9', `FETCH ${path} HTTP/9.9\r\nHost: h\r\n\r\n`],
+    ['an unknown method behind a blank', ` FETCH ${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['a tab behind a known method', `GET\t${path} HTTP/1.1\r\nHost: h\r\n\r\n`],
+    ['a protocol that nobody speaks', `GET ${path} ICE/1.0\r\nHost: h\r\n\r\n`],
+  ])('answers %s with 400 all the same', async (_what, bytes) => {
+    await expectProblem(await sendRaw(test[port], bytes), 'bad_request');
+  });
+
+  it('an unknown method behind a request that waits for its answer gets none', async () => {
+    using client = await RawClient.to(test[port]);
+    const slow = port === 'external' ? '/up/slow' : '/internal/up/slow';
+    client.send(request(`GET ${slow}`, authorization, 'Connection: keep-alive'));
+    await eventually('the answer has begun', () => client.received.includes('begun'));
+    client.send(`FETCH ${path} HTTP/1.1\r\nHost: h\r\n\r\n`);
+    await client.closed();
+    expect(client.received).not.toContain('501');
   });
 
   it('answers too many header bytes with 431', async () => {

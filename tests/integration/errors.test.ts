@@ -289,6 +289,7 @@ it('has no scenario missing', async () => {
     'body_too_large',
     'headers_too_large',
     'method_not_allowed',
+    'method_not_implemented',
     'rate_limited',
     'tls_required',
     'keys_unavailable',

@@ -117,6 +117,26 @@ describe.each(['external', 'internal'] as const)('what an intermediary owes on t
     expect(upstream.requests).toHaveLength(before + 3);
   });
 
+  it('pipelined requests are carried out one after the other when one of them may change something', async () => {
+    const { promise: go, resolve } = Promise.withResolvers<void>();
+    await using service = await startUpstream(async ({ method }, res) => {
+      if (method === 'PUT') await go;
+      res.end(method);
+    });
+    await using own = await startGateway({ services: { '/up': [service] } });
+    using client = await RawClient.to(own[port]);
+    const put = request(`PUT ${path}`, authorization, 'Content-Length: 2', 'Connection: keep-alive');
+    client.send(`${put}hi${request(`GET ${path}`, authorization)}`);
+    await eventually('the first', () => service.requests.length > 0);
+    // Another client's request overtakes the one that waits for its turn.
+    await sendRaw(own[port], request(`DELETE ${path}`, authorization));
+    expect(service.requests.map(({ method }) => method)).toEqual(['PUT', 'DELETE']);
+    resolve();
+    await client.closed();
+    expect(client.received.match(/(PUT|GET)$|PUT(?=HTTP)/gm)).toEqual(['PUT', 'GET']);
+    expect(service.requests.map(({ method }) => method)).toEqual(['PUT', 'DELETE', 'GET']);
+  });
+
   it('100 Continue is sent when the content is wanted', async () => {
     using client = await RawClient.to(test[port]);
     client.send(

@@ -12,7 +12,8 @@ Usage: npm run soak -- [flags]      or      node tests/soak/main.ts [flags]
 
 What is measured once nothing is under way: resident memory, the heap after a collection, file descriptors, sockets,
 timers and metric series. The first third is warm-up; the last third must not exceed the middle one. Exit code 1 when it
-does, when a request is never let go, or when an answer is none of those expected; 2 when a flag is wrong.`;
+does, when a request is never let go, when an answer is none of those expected, or when the gateway prints a secret; 2
+when a flag is wrong.`;
 
 /** Thirds of fewer samples tell nothing. */
 const MIN_SAMPLES = 6;

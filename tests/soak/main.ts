@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type GatewayProcess, startGatewayProcess } from '../support/gatewayProcess.ts';
+import { watchPrinted } from '../support/printed.ts';
 import { FlagError, type Flags, HELP, parseFlags } from './flags.ts';
 import { growthLines, heading, row } from './report.ts';
 import { type Sample, takeSample } from './samples.ts';
@@ -67,6 +68,8 @@ async function main(): Promise<number> {
     print(HELP);
     return 0;
   }
+  const leaks: string[] = [];
+  watchPrinted((leak) => leaks.push(leak));
   await using site = await startServices();
   await using gateway = await startGatewayProcess({
     services: site.services,
@@ -75,7 +78,7 @@ async function main(): Promise<number> {
   });
   const { samples, traffic } = await soak(gateway, flags);
   const growth = growthOf(samples, flags.clients);
-  const found = complaints(samples, flags.clients, traffic.surprises);
+  const found = [...complaints(samples, flags.clients, traffic.surprises), ...leaks];
   print(`\n${growthLines(growth).join('\n')}`);
   print(found.length === 0 ? '\nNothing grows, and nobody was surprised.' : `\nFAILED\n${found.join('\n')}`);
   if (flags.json !== undefined) {

@@ -10,11 +10,9 @@ import { Gateway } from '../../gateway/gateway.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { createLogger } from '../../lib/logging/logger.ts';
 import { ManualClock } from './manualClock.ts';
+import { keepSecret, NEVER_LOGGED, secretsIn, TEST_SECRET } from './secrets.ts';
 
-export const TEST_SECRET = 'a-secret-for-tests-that-is-long-enough';
-
-/** Put it into queries, fields and bodies: a gateway that logs it fails its test. */
-export const NEVER_LOGGED = 'this-must-not-be-in-any-log-line';
+export { keepSecret, NEVER_LOGGED, TEST_SECRET };
 
 /** The stores that a test of the whole gateway runs against: `describe.each(STORES)`. */
 export const STORES = ['embedded', 'redis'] as const;
@@ -91,14 +89,7 @@ export function tokenFor(subject: string, claims: Readonly<Record<string, unknow
   const exp = Math.floor(Date.now() / 1000) + 3600;
   // A jti, or two tokens of one second would be the same and revoked together.
   const token = jwt.sign({ sub: subject, exp, jti: randomUUID(), ...claims }, TEST_SECRET);
-  secrets.add(token);
-  return token;
-}
-
-/** No log line may hold this either: a token that somebody else has signed, for instance. */
-export function keepSecret(text: string): string {
-  secrets.add(text);
-  return text;
+  return keepSecret(token);
 }
 
 /** The field that carries `token`. */
@@ -144,11 +135,8 @@ function originOf(place: Origin): string {
   return new URL(typeof place === 'object' && 'url' in place ? place.url : place).origin;
 }
 
-/** Everything that no log line may hold. */
-const secrets = new Set([TEST_SECRET, NEVER_LOGGED]);
-
 function assertNothingLeaked(text: string, where: string): void {
-  const leaked = [...secrets].filter((secret) => text.includes(secret));
+  const leaked = secretsIn(text);
   if (leaked.length > 0) throw new Error(`${where} holds ${leaked.join(', ')}:\n${text}`);
 }
 

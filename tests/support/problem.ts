@@ -22,6 +22,7 @@ export const TABLE = {
   rate_limited: [429, 'Too many requests'],
   headers_too_large: [431, 'Headers too large'],
   internal_error: [500, 'Internal error'],
+  method_not_implemented: [501, 'Method not implemented'],
   upstream_unreachable: [502, 'Service unreachable'],
   upstream_bad_response: [502, 'Bad answer from service'],
   circuit_open: [503, 'Circuit breaker is open'],

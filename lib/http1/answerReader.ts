@@ -1,0 +1,172 @@
+import { type AnswerHead, readAnswerHead } from './answerHead.ts';
+import { ChunkLine } from './chunkLine.ts';
+import { BrokenAnswerError } from './errors.ts';
+import { readFieldLines } from './fieldLines.ts';
+import type { FieldLines } from './handler.ts';
+import { Section } from './section.ts';
+
+/** As Node and undici have it: names and values of one head together have less. */
+const MAX_FIELD_BYTES = 16 * 1024;
+/** With all that stands around them, even if every field had an empty value. */
+const MAX_SECTION_BYTES = 4 * MAX_FIELD_BYTES;
+const MAX_INTERIM_ANSWERS = 100;
+const CR = 0x0d;
+const LF = 0x0a;
+const NO_FIELDS: FieldLines = [];
+
+/** Is told of an answer, piece by piece. What it throws comes out of `read`. */
+export interface AnswerSink {
+  /** Also called for interim answers, with a status below 200. */
+  onHead(head: AnswerHead): void;
+  /** `chunk` is a copy. */
+  onContent(chunk: Buffer): void;
+  onEnd(trailers: FieldLines): void;
+}
+
+type Part = 'head' | 'content' | 'toTheClose' | 'chunkLine' | 'chunk' | 'chunkEnd' | 'trailers' | 'over';
+
+/** Reads the answers of one connection, one at a time. Once it has thrown it is of no more use. */
+export class AnswerReader {
+  readonly #sink: AnswerSink;
+  readonly #head = new Section(MAX_SECTION_BYTES, 'HTTP/1.');
+  #trailers: Section | undefined;
+  #chunkLine: ChunkLine | undefined;
+  #part: Part = 'over';
+  #method = '';
+  #interimAnswers = 0;
+  /** Of the content or the chunk. */
+  #leftBytes = 0;
+  #seesLineFeed = false;
+
+  constructor(sink: AnswerSink) {
+    this.#sink = sink;
+  }
+
+  /** Whether no answer is expected, or the one that was is over. */
+  get over(): boolean {
+    return this.#part === 'over';
+  }
+
+  /** Expects the answer to a request with this method. */
+  expect(method: string): void {
+    this.#method = method;
+    this.#interimAnswers = 0;
+    this.#part = 'head';
+  }
+
+  /**
+   * Reads `chunk`, of which nothing is kept. Returns the offset behind the answer's end, or its length. Throws
+   * `BrokenAnswerError` for what is no answer by RFC 9112.
+   */
+  read(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && this.#part !== 'over') at = this.#readPart(chunk, at);
+    return at;
+  }
+
+  /**
+   * The other side has closed the connection in good order. False: before there was a head. Throws
+   * `BrokenAnswerError` when it was before the end of the content.
+   */
+  close(): boolean {
+    if (this.#part === 'toTheClose') this.#end(NO_FIELDS);
+    if (this.#part === 'over') return true;
+    if (this.#part === 'head') return false;
+    throw new BrokenAnswerError('cut_short', 'the connection was closed before the end of the answer');
+  }
+
+  #readPart(chunk: Buffer, at: number): number {
+    switch (this.#part) {
+      case 'head':
+        return this.#readHead(chunk, at);
+      case 'content':
+      case 'chunk':
+        return this.#readContent(chunk, at);
+      case 'chunkLine':
+        return this.#readChunkLine(chunk, at);
+      case 'chunkEnd':
+        return this.#readChunkEnd(chunk, at);
+      case 'trailers':
+        return this.#readTrailers(chunk, at);
+      default:
+        this.#sink.onContent(copyOf(chunk, at, chunk.length));
+        return chunk.length;
+    }
+  }
+
+  #readHead(chunk: Buffer, at: number): number {
+    const text = this.#head.read(chunk, at);
+    if (text === undefined) return chunk.length;
+    const head = readAnswerHead(text, this.#method, MAX_FIELD_BYTES);
+    if (head.status < 200) this.#assertAsked(head.status);
+    this.#sink.onHead(head);
+    if (head.status >= 200) this.#begin(head);
+    return this.#head.endAt;
+  }
+
+  /** The client asks for no `100 Continue` and for no other protocol. Other interim answers may come as they like. */
+  #assertAsked(status: number): void {
+    this.#interimAnswers += 1;
+    if (status > 101 && this.#interimAnswers <= MAX_INTERIM_ANSWERS) return;
+    throw new BrokenAnswerError('unasked_answer', `status ${status}, which nobody asked for`);
+  }
+
+  #begin({ framing, lengthBytes }: AnswerHead): void {
+    this.#leftBytes = lengthBytes;
+    if (framing === 'chunks') this.#part = 'chunkLine';
+    else if (framing === 'close') this.#part = 'toTheClose';
+    else if (lengthBytes > 0) this.#part = 'content';
+    else this.#end(NO_FIELDS);
+  }
+
+  #readContent(chunk: Buffer, at: number): number {
+    const end = Math.min(at + this.#leftBytes, chunk.length);
+    this.#leftBytes -= end - at;
+    this.#sink.onContent(copyOf(chunk, at, end));
+    if (this.#leftBytes > 0) return end;
+    if (this.#part === 'chunk') this.#part = 'chunkEnd';
+    else this.#end(NO_FIELDS);
+    return end;
+  }
+
+  #readChunkLine(chunk: Buffer, at: number): number {
+    this.#chunkLine ??= new ChunkLine();
+    const end = this.#chunkLine.read(chunk, at);
+    const { size } = this.#chunkLine;
+    if (size === undefined) return end;
+    this.#leftBytes = size;
+    this.#part = size > 0 ? 'chunk' : 'trailers';
+    if (size === 0) {
+      this.#trailers ??= new Section(MAX_SECTION_BYTES);
+      this.#trailers.startBehindLine();
+    }
+    return end;
+  }
+
+  #readChunkEnd(chunk: Buffer, at: number): number {
+    const expected = this.#seesLineFeed ? LF : CR;
+    if (chunk[at] !== expected) throw new BrokenAnswerError('bad_chunk', 'a chunk is longer than its size');
+    if (this.#seesLineFeed) this.#part = 'chunkLine';
+    this.#seesLineFeed = !this.#seesLineFeed;
+    return at + 1;
+  }
+
+  #readTrailers(chunk: Buffer, at: number): number {
+    const section = this.#trailers as Section;
+    const text = section.read(chunk, at);
+    if (text === undefined) return chunk.length;
+    this.#end(text === '' ? NO_FIELDS : readFieldLines(text, 2, MAX_FIELD_BYTES));
+    return section.endAt;
+  }
+
+  #end(trailers: FieldLines): void {
+    this.#part = 'over';
+    this.#sink.onEnd(trailers);
+  }
+}
+
+function copyOf(chunk: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  chunk.copy(copy, 0, start, end);
+  return copy;
+}

@@ -1,0 +1,67 @@
+import type { Controller, FieldLines, Handler, Request } from './handler.ts';
+import type { RequestHead } from './requestHead.ts';
+
+const NO_FIELDS: FieldLines = [];
+
+/** What a call may ask of the connection that carries it. */
+export interface Carrier {
+  pause(): void;
+  resume(): void;
+  cut(reason: Error): void;
+}
+
+/** One request on its way, and what its handler holds of it. */
+export class Call implements Controller {
+  readonly request: Request;
+  readonly head: RequestHead;
+  readonly handler: Handler;
+  rawHeaders: FieldLines = NO_FIELDS;
+  rawTrailers: FieldLines = NO_FIELDS;
+  paused = false;
+  aborted = false;
+  #carrier: Carrier | undefined;
+
+  constructor(request: Request, head: RequestHead, handler: Handler) {
+    this.request = request;
+    this.head = head;
+    this.handler = handler;
+  }
+
+  /** Tells the handler that `carrier` is about to send the request. */
+  start(carrier: Carrier): void {
+    this.#carrier = carrier;
+    this.handler.onRequestStart(this);
+  }
+
+  pause(): void {
+    this.paused = true;
+    this.#carrier?.pause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.#carrier?.resume();
+  }
+
+  abort(reason: Error): void {
+    if (!this.#carrier) return;
+    this.aborted = true;
+    this.#carrier.cut(reason);
+  }
+
+  /** The answer is whole. From here on the connection is somebody else's. */
+  end(trailers: FieldLines): void {
+    this.#carrier = undefined;
+    this.rawTrailers = trailers;
+    try {
+      this.handler.onResponseEnd(this);
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+
+  fail(error: Error): void {
+    this.#carrier = undefined;
+    this.handler.onResponseError(this, error);
+  }
+}

@@ -1,0 +1,64 @@
+const TAB = 0x09;
+const DELETE = 0x7f;
+const SPACE = 0x20;
+const LATIN1_END = 0xff;
+
+/** By character code: 1 for what a token is made of (RFC 9110 section 5.6.2). */
+const TOKEN_CHARACTERS = Uint8Array.from({ length: 256 }, (_, code) =>
+  /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
+
+/** The offset of the first character from `start` on that is none of a token. */
+export function tokenEnd(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && TOKEN_CHARACTERS[text.charCodeAt(at)] === 1) at += 1;
+  return at;
+}
+
+export function isToken(text: string): boolean {
+  return text.length > 0 && tokenEnd(text, 0) === text.length;
+}
+
+/** The offset of the first character from `start` on that is none of a field value or a reason (RFC 9110 section 5.5). */
+export function textEnd(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && isTextCharacter(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+/** Whether a field of this value says nothing but this value. */
+export function isFieldValue(text: string): boolean {
+  return textEnd(text, 0) === text.length;
+}
+
+/** Whether a request line with this target has no other than this target. */
+export function isTarget(text: string): boolean {
+  if (text.charCodeAt(0) !== 0x2f && text !== '*') return false;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code <= SPACE || code === DELETE || code > LATIN1_END) return false;
+  }
+  return true;
+}
+
+/** `text` from `start` to `end` without the blanks around it. */
+export function trimmed(text: string, start: number, end: number): string {
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(text.charCodeAt(from))) from += 1;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1;
+  return text.slice(from, to);
+}
+
+/** `lowerCaseName` in any case. */
+export function isNamed(name: string, lowerCaseName: string): boolean {
+  return name === lowerCaseName || name.toLowerCase() === lowerCaseName;
+}
+
+function isTextCharacter(code: number): boolean {
+  return code >= SPACE ? code !== DELETE && code <= LATIN1_END : code === TAB;
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}

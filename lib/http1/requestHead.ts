@@ -1,0 +1,100 @@
+import { InvalidRequestError } from './errors.ts';
+import { isFieldValue, isNamed, isTarget, isToken } from './grammar.ts';
+import type { Request } from './handler.ts';
+
+/** A head but for the empty line, and for the field that frames content of unknown length. */
+export interface RequestHead {
+  /** Each character is one byte (latin1). */
+  readonly text: string;
+  /** Of the content, by the fields; undefined: they do not say. */
+  readonly lengthBytes: number | undefined;
+}
+
+/** Methods that mean something by content: without any they say so (RFC 9110 section 8.6). */
+const WITH_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+
+/** What the client says itself, or cannot do. */
+const OF_THE_CONNECTION: readonly string[] = ['upgrade', 'connection', 'keep-alive', 'transfer-encoding'];
+
+/** What the fields say that the client has to know. */
+interface Said {
+  host: boolean;
+  lengthBytes: number | undefined;
+}
+
+/**
+ * The head of `request`, its fields as they are given. `host` is what `Host` says when they do not. Throws
+ * `InvalidRequestError` for everything that would make another request of it (CR, LF and the like), for fields that
+ * speak of the connection, and when length and content contradict each other. `Expect` is left out: nobody here waits.
+ */
+export function requestHead({ method, path, headers = [], body }: Request, host: string): RequestHead {
+  if (!isToken(method)) throw invalid('method', method, 'a token');
+  if (!isTarget(path)) throw invalid('path', path, 'a path without blanks and control characters, or *');
+  const said: Said = { host: false, lengthBytes: undefined };
+  let lines = '';
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1];
+    if (!isToken(name)) throw invalid('field name', name, 'a token');
+    if (value === undefined || !isFieldValue(value))
+      throw invalid(name, value, 'text without control characters');
+    if (isPassed(said, name, value)) lines += `${name}: ${value}\r\n`;
+  }
+  const hostLine = said.host ? '' : `Host: ${host}\r\n`;
+  // HTTP/1.0 closes unless it is asked not to.
+  const connection = keepsAlive(method) ? 'keep-alive' : 'close';
+  return {
+    text: `${method} ${path} HTTP/1.1\r\n${hostLine}${lines}Connection: ${connection}\r\n${lengthLine(said, method, body)}`,
+    lengthBytes: said.lengthBytes,
+  };
+}
+
+/** Whether another request may follow: after an answer to HEAD nobody can tell whether content comes. */
+export function keepsAlive(method: string): boolean {
+  return method !== 'HEAD';
+}
+
+function isPassed(said: Said, name: string, value: string): boolean {
+  switch (name.length) {
+    case 4:
+      if (!isNamed(name, 'host')) return true;
+      assertFirst(!said.host, name);
+      said.host = true;
+      return true;
+    case 6:
+      return !isNamed(name, 'expect');
+    case 7:
+    case 10:
+    case 17:
+      if (!OF_THE_CONNECTION.some((own) => isNamed(name, own))) return true;
+      throw new InvalidRequestError(`field ${name} speaks of the connection, which is the client's own`);
+    case 14:
+      if (!isNamed(name, 'content-length')) return true;
+      assertFirst(said.lengthBytes === undefined, name);
+      said.lengthBytes = contentLength(value);
+      return true;
+    default:
+      return true;
+  }
+}
+
+function assertFirst(isFirst: boolean, name: string): void {
+  if (!isFirst) throw new InvalidRequestError(`field ${name} must come once`);
+}
+
+function contentLength(value: string): number {
+  if (/^\d{1,15}$/.test(value)) return Number(value);
+  throw invalid('Content-Length', value, 'a number');
+}
+
+function lengthLine({ lengthBytes }: Said, method: string, body: Request['body']): string {
+  if (body) return '';
+  if (lengthBytes === undefined) return WITH_CONTENT.has(method) ? 'Content-Length: 0\r\n' : '';
+  if (lengthBytes > 0)
+    throw new InvalidRequestError(`Content-Length is ${lengthBytes}, and there is no content`);
+  return '';
+}
+
+function invalid(what: string, value: string | undefined, accepted: string): InvalidRequestError {
+  return new InvalidRequestError(`${what} must be ${accepted}, got ${JSON.stringify(value)}`);
+}
