@@ -1,5 +1,13 @@
 import type { ServerResponse } from 'node:http';
 
+/** What is added to the answer on a response, and what writes its head otherwise. */
+const ADDED = Symbol('added fields');
+
+interface Added {
+  readonly fields: { readonly name: string; readonly makeValue: () => string }[];
+  readonly writeHead: ServerResponse['writeHead'];
+}
+
 /**
  * Adds a field to the answer on `res`, whoever writes it; its value is made when its head is. Appended, so that the
  * service may have a word to say, too.
@@ -7,12 +15,28 @@ import type { ServerResponse } from 'node:http';
  * `res.setHeader` would do, but one field that is set makes Node copy, check and look up all others of the answer one
  * by one: that costs more than the rest of the head.
  */
-export function addAnswerField(res: ServerResponse, name: string, makeValue: () => string): void {
-  const { writeHead } = res;
-  res.writeHead = function writeHeadWithField(this: ServerResponse, ...args: unknown[]) {
-    const given = args.at(-1);
-    if (Array.isArray(given)) args[args.length - 1] = [...given, name, makeValue()];
-    else this.appendHeader(name, makeValue());
-    return Reflect.apply(writeHead, this, args);
-  } as typeof writeHead;
+export function addAnswerField(
+  res: ServerResponse & { [ADDED]?: Added },
+  name: string,
+  makeValue: () => string,
+): void {
+  const { [ADDED]: added, writeHead } = res;
+  if (added) {
+    added.fields.push({ name, makeValue });
+    return;
+  }
+  res[ADDED] = { fields: [{ name, makeValue }], writeHead };
+  res.writeHead = writeHeadWithFields as typeof writeHead;
+}
+
+/** One for all responses: with a function of its own on each, V8 keeps dead requests until it collects everything. */
+function writeHeadWithFields(this: ServerResponse & { [ADDED]: Added }, ...args: unknown[]): ServerResponse {
+  const { fields, writeHead } = this[ADDED];
+  const given = args.at(-1);
+  if (Array.isArray(given)) {
+    args[args.length - 1] = [...given, ...fields.flatMap(({ name, makeValue }) => [name, makeValue()])];
+  } else {
+    for (const { name, makeValue } of fields) this.appendHeader(name, makeValue());
+  }
+  return Reflect.apply(writeHead, this, args);
 }
