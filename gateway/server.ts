@@ -11,6 +11,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
+import { Roster } from '../lib/exchange/roster.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
@@ -60,7 +61,7 @@ export class GatewayServer {
   readonly #onRefused: OnRefused;
   readonly #server: Server;
   /** Requests under way. */
-  readonly #responses = new Set<ServerResponse>();
+  readonly #responses = new Roster<ServerResponse>();
   /** Connections that left HTTP. */
   readonly #upgraded = new Map<Duplex, Exchange>();
   /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */
@@ -193,10 +194,10 @@ export class GatewayServer {
     }
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
-    this.#responses.add(res);
+    const place = this.#responses.enter(res);
     const exchange = exchangeOf(withLocals(res));
     exchange.onClose(() => {
-      this.#responses.delete(res);
+      place.leave();
       if (!req.complete) linger(req);
       // An answer that had promised to keep its connection before the drain began.
       if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections());

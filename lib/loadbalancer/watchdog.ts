@@ -1,6 +1,7 @@
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import { listener } from '../exchange/listener.ts';
+import { Roster } from '../exchange/roster.ts';
 import type { Replica } from './replica.ts';
 
 export interface WatchdogOptions {
@@ -35,13 +36,13 @@ export class Watchdog {
   watch(replica: Replica, attempt: Attempt): void {
     const nowMs = this.#clock.ticks();
     const watched = this.#watched.get(replica) ?? this.#begin(replica, nowMs);
-    watched.unanswered.set(attempt, nowMs);
+    const place = watched.unanswered.enter({ attempt, sinceMs: nowMs });
     attempt.watch({
       answered: () => {
         watched.heardAtMs = this.#clock.ticks();
-        watched.unanswered.delete(attempt);
+        place.leave();
       },
-      ended: () => watched.unanswered.delete(attempt),
+      ended: () => place.leave(),
     });
   }
 
@@ -52,7 +53,7 @@ export class Watchdog {
   }
 
   #begin(replica: Replica, nowMs: number): Watched {
-    const watched: Watched = { unanswered: new Map(), heardAtMs: nowMs, cancel: () => {} };
+    const watched: Watched = { unanswered: new Roster(), heardAtMs: nowMs, cancel: () => {} };
     this.#watched.set(replica, watched);
     this.#wait(replica, watched, this.#patienceMs);
     return watched;
@@ -63,12 +64,12 @@ export class Watchdog {
   }
 
   async #look(replica: Replica, watched: Watched): Promise<void> {
-    const [oldestAtMs] = watched.unanswered.values();
-    if (oldestAtMs === undefined) {
+    const { oldest } = watched.unanswered;
+    if (!oldest) {
       this.#watched.delete(replica);
       return;
     }
-    const silentSinceMs = Math.max(oldestAtMs, watched.heardAtMs);
+    const silentSinceMs = Math.max(oldest.sinceMs, watched.heardAtMs);
     const leftMs = silentSinceMs + this.#patienceMs - this.#clock.ticks();
     if (leftMs <= 0) await this.#ask(replica, watched);
     if (this.#watched.get(replica) === watched)
@@ -79,13 +80,16 @@ export class Watchdog {
     const { heardAtMs } = watched;
     const alive = (await this.#probe(replica)) || watched.heardAtMs > heardAtMs;
     if (alive || this.#watched.get(replica) !== watched) return;
-    this.#onHanging(replica, [...watched.unanswered.keys()]);
+    this.#onHanging(
+      replica,
+      Array.from(watched.unanswered, ({ attempt }) => attempt),
+    );
   }
 }
 
 interface Watched {
   /** Tries without an answer and when they began, the oldest first. */
-  readonly unanswered: Map<Attempt, number>;
+  readonly unanswered: Roster<{ readonly attempt: Attempt; readonly sinceMs: number }>;
   /** When an answer last began. */
   heardAtMs: number;
   cancel: Cancel;
