@@ -17,6 +17,10 @@ export interface Cells {
   wake(index: number): void;
   /** Resolves once the number at `index` is not `value`, as soon as `wake` says so. Keeps no process alive. */
   changed(index: number, value: number): Promise<void>;
+  /** Whether these are the same numbers, seen from two threads. */
+  isSameAs(other: Cells): boolean;
+  /** Frees what a thread that has ended was doing exclusively. */
+  leave(seat: number): void;
 }
 
 /** How many numbers of each kind. */

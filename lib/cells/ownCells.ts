@@ -40,6 +40,12 @@ export class OwnCells implements Cells {
   changed(): Promise<void> {
     return new Promise(() => {});
   }
+
+  isSameAs(other: Cells): boolean {
+    return other === this;
+  }
+
+  leave(): void {}
 }
 
 /** The whole of something, with nobody to share it with. */

@@ -1,8 +1,12 @@
+import { randomInt } from 'node:crypto';
 import type { Cells, CellsSize } from './cells.ts';
 
 const LOCK = 0;
 const SLEEPERS = 1;
 const WHOLE = 2;
+/** A buffer is another object in each thread: this tells which is which. */
+const NAME = 3;
+const MOST_NAMES = 2 ** 31 - 1;
 /** Whole numbers in front of those that callers see; even, so that the fractions are aligned. */
 const HEAD = 4;
 /** Looks at a lock before its thread sleeps: what it guards takes less than a microsecond. */
@@ -31,7 +35,9 @@ export class SharedCells implements Cells {
     const buffer = new SharedArrayBuffer(
       offsetOfFractions(whole) + fractions * Float64Array.BYTES_PER_ELEMENT,
     );
-    new Int32Array(buffer)[WHOLE] = whole;
+    const head = new Int32Array(buffer, 0, HEAD);
+    head[WHOLE] = whole;
+    head[NAME] = randomInt(MOST_NAMES);
     return buffer;
   }
 
@@ -69,7 +75,10 @@ export class SharedCells implements Cells {
     if (waiting.async) await waiting.value;
   }
 
-  /** Unlocks what a thread that has ended held. */
+  isSameAs(other: Cells): boolean {
+    return other instanceof SharedCells && other.#whole[NAME] === this.#whole[NAME];
+  }
+
   leave(seat: number): void {
     Atomics.compareExchange(this.#whole, LOCK, seat + 1, FREE);
   }

@@ -73,11 +73,11 @@ export interface Permit {
 export class CircuitBreaker {
   readonly threshold: number;
   readonly windowMs: number;
+  readonly share: Share;
   readonly #cooldownMs: number;
   readonly #clock: Clock;
   readonly #onEvent: (event: BreakerEvent) => void;
   readonly #onAdmits: (admits: boolean) => void;
-  readonly #share: Share;
   #cancelCooldown: Cancel = () => {};
   #disposed = false;
 
@@ -92,7 +92,7 @@ export class CircuitBreaker {
     this.#clock = clock;
     this.#onEvent = listener(options.onEvent);
     this.#onAdmits = listener(options.onAdmits);
-    this.#share = options.share ?? alone(CircuitBreaker.sizeFor(threshold));
+    this.share = options.share ?? alone(CircuitBreaker.sizeFor(threshold));
   }
 
   static sizeFor(threshold: number): CellsSize {
@@ -100,19 +100,19 @@ export class CircuitBreaker {
   }
 
   get state(): BreakerState {
-    return STATES[this.#share.cells.get(STATE)] ?? 'closed';
+    return STATES[this.share.cells.get(STATE)] ?? 'closed';
   }
 
   /** Whether `tryAcquire` would hand out a permit now. */
   get admits(): boolean {
-    const { cells } = this.#share;
+    const { cells } = this.share;
     const state = cells.get(STATE);
     return state === CLOSED || (state === HALF_OPEN && cells.get(KEEPER) === NOBODY);
   }
 
   /** Milliseconds until a call may be let through; 0 means now. */
   get retryAfterMs(): number {
-    const { cells } = this.#share;
+    const { cells } = this.share;
     if (cells.get(STATE) === OPEN) return Math.max(1, this.#untilMs - this.#clock.ticks());
     // A trial decides soon, but nobody knows when: ask again in a second.
     return this.admits ? 0 : 1000;
@@ -120,7 +120,7 @@ export class CircuitBreaker {
 
   /** Leave to make one call, or `undefined` while the breaker is open or its trial is under way. */
   tryAcquire(): Permit | undefined {
-    const { cells } = this.#share;
+    const { cells } = this.share;
     // Before the state: a permit of a state that ends just now is one of an earlier state.
     const generation = cells.get(GENERATION);
     const state = cells.get(STATE);
@@ -142,6 +142,11 @@ export class CircuitBreaker {
     });
   }
 
+  /** Calls `onAdmits` with what holds now, for somebody who may have missed it. */
+  tellAdmits(): void {
+    this.#change(() => this.#onAdmits(this.admits));
+  }
+
   /** Ends its timer in this thread and hears no late report: the replica has left. */
   dispose(): void {
     this.#cancelCooldown();
@@ -150,7 +155,8 @@ export class CircuitBreaker {
 
   /** Takes over what a thread that has ended was to do: wait for the end of the cooldown, or report a trial. */
   leave(seat: number): void {
-    const { cells } = this.#share;
+    const { cells } = this.share;
+    cells.leave(seat);
     this.#change((tell) => {
       if (cells.get(KEEPER) !== seat + 1) return;
       if (this.#is(HALF_OPEN)) this.#become(HALF_OPEN, tell);
@@ -159,24 +165,24 @@ export class CircuitBreaker {
   }
 
   get #untilMs(): number {
-    return this.#share.cells.fractions[UNTIL] as number;
+    return this.share.cells.fractions[UNTIL] as number;
   }
 
   #is(state: number): boolean {
-    return this.#share.cells.get(STATE) === state;
+    return this.share.cells.get(STATE) === state;
   }
 
   #beginTrial(): Permit | undefined {
     return this.#change((tell) => {
       if (!this.admits) return undefined;
-      this.#become(HALF_OPEN, tell, { keeper: this.#share.seat + 1 });
-      return this.#permit(this.#share.cells.get(GENERATION));
+      this.#become(HALF_OPEN, tell, { keeper: this.share.seat + 1 });
+      return this.#permit(this.share.cells.get(GENERATION));
     });
   }
 
   #permit(generation: number): Permit {
     let failed = false;
-    const isCurrent = () => generation === this.#share.cells.get(GENERATION) && !this.#disposed;
+    const isCurrent = () => generation === this.share.cells.get(GENERATION) && !this.#disposed;
     const ifCurrent = (report: (tell: Tell) => void) =>
       this.#change((tell) => {
         if (isCurrent()) report(tell);
@@ -197,7 +203,7 @@ export class CircuitBreaker {
   }
 
   #succeeded(tell: Tell): void {
-    this.#share.cells.set(FAILURES, 0);
+    this.share.cells.set(FAILURES, 0);
     this.#become(CLOSED, tell);
   }
 
@@ -209,7 +215,7 @@ export class CircuitBreaker {
 
   /** Keeps the failures of the window and one more; how many there are then. */
   #countFailure(): number {
-    const { cells } = this.#share;
+    const { cells } = this.share;
     const nowMs = this.#clock.ticks();
     let kept = 0;
     for (let i = 0; i < cells.get(FAILURES); i += 1) {
@@ -224,7 +230,7 @@ export class CircuitBreaker {
   }
 
   #open(tell: Tell, { hinted = false } = {}): void {
-    const { cells } = this.#share;
+    const { cells } = this.share;
     cells.set(FAILURES, 0);
     cells.fractions[UNTIL] = this.#clock.ticks() + this.#cooldownMs;
     this.#become(OPEN, tell, { hinted });
@@ -232,7 +238,7 @@ export class CircuitBreaker {
   }
 
   #waitForCooldown(): void {
-    const { cells, seat } = this.#share;
+    const { cells, seat } = this.share;
     const generation = cells.get(GENERATION);
     cells.set(KEEPER, seat + 1);
     this.#cancelCooldown = this.#clock.after(Math.max(0, this.#untilMs - this.#clock.ticks()), () => {
@@ -244,7 +250,7 @@ export class CircuitBreaker {
 
   /** The one place where the state changes, always within `#change`. */
   #become(next: number, tell: Tell, { keeper = NOBODY, hinted = false } = {}): void {
-    const { cells } = this.#share;
+    const { cells } = this.share;
     const from = this.state;
     const admitted = this.admits;
     this.#cancelCooldown();
@@ -258,7 +264,7 @@ export class CircuitBreaker {
   /** Changes the state while no other thread does; what there is to tell is told after it is settled. */
   #change<T>(action: (tell: Tell) => T): T {
     const events: BreakerEvent[] = [];
-    const result = this.#share.cells.exclusively(() => action((event) => void events.push(event)));
+    const result = this.share.cells.exclusively(() => action((event) => void events.push(event)));
     for (const event of events) this.#onEvent(event);
     return result;
   }

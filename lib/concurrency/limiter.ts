@@ -83,6 +83,7 @@ export class Limiter {
   /** Takes back what a thread that has ended held and waited for. */
   leave(seat: number): void {
     const { cells } = this.#share;
+    cells.leave(seat);
     cells.exclusively(() => {
       cells.add(WAITING, -cells.get(cellOf(seat, QUEUED)));
       cells.add(HELD, -cells.get(cellOf(seat, OWN)));
