@@ -66,10 +66,29 @@ export class MemoryStore implements ResponseStore {
     return async () => leave();
   }
 
+  /** How long the value is kept; `undefined` when there is none. */
+  leftMs(key: string): number | undefined {
+    const entry = this.#entries.peek(key);
+    return entry && leftMs(entry, this.#clock);
+  }
+
+  /** Everything that is kept. */
+  *all(): Iterable<{ readonly key: string; readonly value: Buffer; readonly ttlMs: number }> {
+    for (const [key, entry] of this.#entries.entries()) {
+      const ttlMs = leftMs(entry, this.#clock);
+      if (ttlMs > 0) yield { key, value: entry.value, ttlMs };
+    }
+  }
+
   #live(key: string): Buffer | undefined {
     const entry = this.#entries.get(key);
     if (!entry || entry.expiresAtTicks > this.#clock.ticks()) return entry?.value;
     this.#entries.delete(key);
     return undefined;
   }
+}
+
+/** In whole milliseconds. */
+function leftMs({ expiresAtTicks }: Entry, clock: Clock): number {
+  return Math.ceil(expiresAtTicks - clock.ticks());
 }
