@@ -79,8 +79,11 @@ export interface MetricsOptions {
   readonly version?: string;
   /** Series a metric may have before further label values are counted as `other`. Default 1000. */
   readonly maxSeries?: number;
-  /** Node's own metrics; off in tests that make many gateways. Default true. */
-  readonly processMetrics?: boolean;
+  /**
+   * Node's own metrics: of the process and this thread (the default), of this thread alone, or none, for tests that
+   * make many gateways.
+   */
+  readonly processMetrics?: boolean | 'thread';
 }
 
 /** Every metric of the gateway, under the names its dashboards use. */
@@ -200,6 +203,7 @@ export class Metrics extends CappedMetrics {
       name: 'gateway_store_up',
       help: 'Whether the store of tokens and answers is reachable (1) or not (0).',
       labels: [],
+      aggregator: 'min',
       read: async () => [[Number(await readings.storeUp())]],
     });
     this.gauge({
@@ -217,6 +221,7 @@ export class Metrics extends CappedMetrics {
         read: () => [[certificateExpiresAtMs() / 1000]],
       });
     if (processMetrics) collectDefaultMetrics({ register: this.registry });
+    if (processMetrics === 'thread') this.#dropThoseOfTheProcess();
   }
 
   requestCompleted({ service, method, status, port, origin, seconds }: RequestReading): void {
@@ -228,6 +233,13 @@ export class Metrics extends CappedMetrics {
   /** Drops the series of a replica that has left. */
   forgetReplica(service: string, instance: string): void {
     this.forget({ service, instance });
+  }
+
+  /** Each thread would show the whole, and their sum be a multiple of it. */
+  #dropThoseOfTheProcess(): void {
+    for (const { name } of this.registry.getMetricsAsArray()) {
+      if (name.startsWith('process_')) this.registry.removeSingleMetric(name);
+    }
   }
 
   #replicaGauges({ replicas }: Readings): void {
