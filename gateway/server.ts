@@ -9,6 +9,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
+import type { Limiter } from '../lib/concurrency/limiter.ts';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { BrokenRequestError } from './errors.ts';
@@ -42,6 +43,8 @@ export interface GatewayServerOptions {
   readonly sendTimeoutMs: number;
   /** Connections open at a time; more are closed unheard. 0: no limit. */
   readonly maxConnections: number;
+  /** Counts them where several threads do together; then `maxConnections` says nothing. */
+  readonly connections?: Limiter | undefined;
   readonly onRefused?: OnRefused;
   /** Makes what listens. Default: plain HTTP. */
   readonly create?: CreateServer;
@@ -64,7 +67,7 @@ export class GatewayServer {
   #closesIdle = false;
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
-    const { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused = () => {} } = options;
+    const { headersTimeoutMs, sendTimeoutMs, maxConnections, connections, onRefused = () => {} } = options;
     const { create = (serverOptions) => createServer(serverOptions) } = options;
     this.#app = app;
     this.#onRefused = onRefused;
@@ -81,7 +84,8 @@ export class GatewayServer {
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
-    if (maxConnections > 0) this.#server.maxConnections = maxConnections;
+    if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
+    else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
     // http-proxy-middleware adds one for each service.
     this.#server.setMaxListeners(0);
@@ -265,6 +269,13 @@ export class GatewayServer {
     socket.once('close', () => this.#upgraded.delete(socket));
     this.#handle(req, res);
   }
+}
+
+/** Closes a connection that there is no room for, as Node does. */
+function admit(socket: Socket, connections: Limiter): void {
+  const release = connections.tryAcquire();
+  if (release) socket.once('close', release);
+  else socket.destroy();
 }
 
 /** A request with content is none: Node would hand over something that is not the socket. */

@@ -37,5 +37,5 @@ export interface Share {
   readonly seats: number;
 }
 
-/** Hands out the share in what is called `name`; every thread gives it the same name and size. */
-export type ShareOf = (name: string, size: CellsSize) => Share;
+/** Hands out this thread's share in what is called `name`; `sizeFor` says how much that is for so many threads. */
+export type ShareOf = (name: string, sizeFor: (seats: number) => CellsSize) => Share;
