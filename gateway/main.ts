@@ -57,7 +57,7 @@ interface Running {
 }
 
 async function create(settings: Settings, logger: Logger): Promise<Running> {
-  if (settings.workers > 1) return new MainGateway({ settings, logger, logFormat: logFormat(settings) });
+  if (settings.workers > 1) return MainGateway.create({ settings, logger, logFormat: logFormat(settings) });
   const gateway = await Gateway.create({ settings, logger, onContent: spentBuffers() });
   return {
     metrics: gateway.parts.metrics,

@@ -59,12 +59,13 @@ export class MainGateway {
   readonly #serving: Serving;
   readonly #limits: Limits;
   readonly #services: readonly MainService[];
-  readonly #registry: Registry;
+  /** Set before anybody else has this gateway. */
+  #registry!: Registry;
   readonly #rates: RateLimits;
   readonly #swaps: SwapPlace;
   readonly #team: WorkerTeam;
   readonly #gatewayId = randomUUID();
-  readonly #log: ReturnType<typeof breakerLog>;
+  #logBreaker: ReturnType<typeof breakerLog> = () => {};
   #ports: TakenPorts;
   #hired = 0;
   #discovered = false;
@@ -74,7 +75,7 @@ export class MainGateway {
   #scraping: Promise<string> | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ settings, logger, logFormat }: MainGatewayOptions) {
+  private constructor({ settings, logger, logFormat }: MainGatewayOptions) {
     const clock = threadsClock;
     // Twice as many seats as workers: one that ends after its requests keeps its own until then.
     const seats = 1 + 2 * settings.workers;
@@ -97,16 +98,6 @@ export class MainGateway {
       known: knownLabels(settings.services),
       version: VERSION,
     });
-    this.#registry = createRegistry({
-      settings,
-      services: this.#services.map((service) => this.#listed(service)),
-      metrics: this.metrics,
-      logger,
-      clock,
-    });
-    const { circuitBreakerThreshold: threshold, circuitBreakerWindowMs: windowMs } = settings;
-    const deregisters = this.#registry.takesCalls;
-    this.#log = breakerLog({ logger, metrics: this.metrics, threshold, windowMs, deregisters });
     this.#swaps = new SwapPlace(
       new MemoryStore({ maxBytes: settings.cacheMaxBytes, channels: new Channels(() => {}), clock }),
     );
@@ -118,6 +109,12 @@ export class MainGateway {
       logger,
       clock,
     });
+  }
+
+  static async create(options: MainGatewayOptions): Promise<MainGateway> {
+    const gateway = new MainGateway(options);
+    await gateway.#connect();
+    return gateway;
   }
 
   /** Resolves once all workers listen; rejects when one cannot begin. */
@@ -160,6 +157,24 @@ export class MainGateway {
     this.#logger.info('Drained');
   }
 
+  async #connect(): Promise<void> {
+    const { circuitBreakerThreshold: threshold, circuitBreakerWindowMs: windowMs } = this.#settings;
+    this.#registry = await createRegistry({
+      settings: this.#settings,
+      services: this.#services.map((service) => this.#listed(service)),
+      metrics: this.metrics,
+      logger: this.#logger,
+      clock: threadsClock,
+    });
+    this.#logBreaker = breakerLog({
+      logger: this.#logger,
+      metrics: this.metrics,
+      threshold,
+      windowMs,
+      deregisters: this.#registry.takesCalls,
+    });
+  }
+
   #newService(service: Service): MainService {
     const { circuitBreakerThreshold, circuitBreakerWindowMs, circuitBreakerCooldownMs, slowStartMs } =
       this.#settings;
@@ -173,7 +188,7 @@ export class MainGateway {
       random: Math.random,
       threads: { seats: this.#shares.seats, newShare: this.#shares.allocate },
       // Only what it takes over from workers that have ended.
-      onBreakerEvent: (event, subject) => this.#log(event, subject),
+      onBreakerEvent: (event, subject) => this.#logBreaker(event, subject),
       onDeparted: ({ id }) => this.#forgetReplica(service.path, id),
       onIdle: () => {},
     });

@@ -50,7 +50,7 @@ export class WorkerThread {
         const unasked = this.isEnding ? undefined : new Error(`it ended with ${code}`);
         const error = this.#error ?? unasked;
         this.isEnding = true;
-        this.#listening.reject(error);
+        this.#listening.reject(error ?? new Error('it ended before it listened'));
         this.#line.cut();
         onEnded(this, error);
         resolve();

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { WebSocket } from 'ws';
 import { type Answer, call } from '../support/client.ts';
 import { deferred } from '../support/deferred.ts';
 import { eventually } from '../support/eventually.ts';
@@ -15,6 +16,7 @@ import {
 import { failures, Load, statuses } from '../support/load.ts';
 import { startRegistry } from '../support/registry.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
+import { startSocketService } from '../support/webSocket.ts';
 
 // A process with five threads takes its time to start on a machine that may be busy.
 jest.setTimeout(120_000);
@@ -289,6 +291,32 @@ describe('workers', () => {
       Array.from({ length: 30 }, () => call(gateway.url('internal', '/up/x'))),
     );
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
+  });
+
+  it('hold MAX_UPGRADES together', async () => {
+    await using service = await startSocketService();
+    await using gateway = await startWorkers({
+      services: { '/socket': [service] },
+      env: { MAX_UPGRADES: '5' },
+    });
+    const url = `${gateway.internal.replace('http', 'ws')}/internal/socket/x`;
+    const sockets = Array.from({ length: 20 }, () => new WebSocket(url));
+    const opened = await Promise.all(
+      sockets.map(
+        (socket) =>
+          new Promise<boolean>((resolve) => {
+            socket.once('open', () => resolve(true)).once('error', () => resolve(false));
+          }),
+      ),
+    );
+    expect(opened.filter(Boolean)).toHaveLength(5);
+    for (const socket of sockets) socket.terminate();
+    await eventually('there is room again', async () => {
+      const socket = new WebSocket(url);
+      return new Promise<boolean>((resolve) => {
+        socket.once('open', () => resolve(true)).once('error', () => resolve(false));
+      }).finally(() => socket.terminate());
+    });
   });
 
   it('have one registry client', async () => {
