@@ -5,7 +5,6 @@ import { createLogger, type Logger, type LogLevel } from '../lib/logging/logger.
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import { Gateway } from './gateway.ts';
 import { spentBuffers } from './spentBuffers.ts';
-import { MainGateway } from './threads/mainGateway.ts';
 
 /** What draining may take beyond its time when nobody knows what still works. */
 const GRACE_MS = 5_000;
@@ -57,7 +56,10 @@ interface Running {
 }
 
 async function create(settings: Settings, logger: Logger): Promise<Running> {
-  if (settings.workers > 1) return MainGateway.create({ settings, logger, logFormat: logFormat(settings) });
+  if (settings.workers > 1) {
+    const { MainGateway } = await import('./threads/mainGateway.ts');
+    return MainGateway.create({ settings, logger, logFormat: logFormat(settings) });
+  }
   const gateway = await Gateway.create({ settings, logger, onContent: spentBuffers() });
   return {
     metrics: gateway.parts.metrics,

@@ -13,6 +13,7 @@ import {
   type GatewayProcessOptions,
   startGatewayProcess,
 } from '../support/gatewayProcess.ts';
+import { runGateway } from '../support/gatewayRun.ts';
 import { failures, Load, statuses } from '../support/load.ts';
 import { startRegistry } from '../support/registry.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
@@ -334,6 +335,28 @@ describe('workers', () => {
       () => registry.replicas.list().find(({ id }) => id === 'b1')?.request_count === 40,
     );
     expect(registry.count('GET', '/services')).toBe(1);
+  });
+
+  it('do not share a port with somebody else, and say which it is', async () => {
+    await using stranger = await startUpstream();
+    await using run = runGateway({
+      services: { '/up': [stranger] },
+      env: { WORKERS: String(WORKERS), EXTERNAL_PORT: stranger.url.port },
+    });
+    expect(await run.exited).toEqual({ exitCode: 1, signal: null });
+    expect(run.stderr()).toBe(
+      `EXTERNAL_PORT is "${stranger.url.port}", but something else listens there: stop it, or set another port\n`,
+    );
+  });
+
+  it('that cannot begin end the process, with the reason', async () => {
+    await using upstream = await startUpstream();
+    await using run = runGateway({
+      services: { '/up': [upstream] },
+      env: { WORKERS: '2', DATA_DIR: '/dev/null/nowhere' },
+    });
+    expect(await run.exited).toEqual({ exitCode: 1, signal: null });
+    expect(run.stderr()).toContain('Make the directory writable or set DATA_DIR to another one');
   });
 
   it('switch their log level together', async () => {
