@@ -4,6 +4,8 @@
 export interface Cells {
   /** Of the whole numbers (32 bits, signed), the one at `index`. */
   get(index: number): number;
+  /** The same in a fraction of the time, for a first look: another thread's last change may not be seen yet. */
+  glance(index: number): number;
   set(index: number, value: number): void;
   /** Gives the sum. */
   add(index: number, amount: number): number;

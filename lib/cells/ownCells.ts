@@ -14,6 +14,10 @@ export class OwnCells implements Cells {
     return this.#whole[index] as number;
   }
 
+  glance(index: number): number {
+    return this.#whole[index] as number;
+  }
+
   set(index: number, value: number): void {
     this.#whole[index] = value;
   }

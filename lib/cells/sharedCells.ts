@@ -45,6 +45,10 @@ export class SharedCells implements Cells {
     return Atomics.load(this.#whole, HEAD + index);
   }
 
+  glance(index: number): number {
+    return this.#whole[HEAD + index] as number;
+  }
+
   set(index: number, value: number): void {
     Atomics.store(this.#whole, HEAD + index, value);
   }

@@ -5,6 +5,7 @@ interface Least {
   readonly replica: Replica;
   /** As it was when it was looked at. */
   readonly inFlight: number;
+  readonly load: number;
 }
 
 /**
@@ -42,19 +43,21 @@ export class LoadScan implements Candidates {
 
   #look(except: Replica | undefined): Least | undefined {
     let least: Least | undefined;
-    let [leastLoad, leastShare, equals] = [0, 0, 1];
+    let equals = 1;
     for (const replica of this.#replicas) {
       if (replica === except || !replica.available) continue;
-      const { inFlight, share } = replica;
-      const load = inFlight + replica.handicap;
-      const difference = least ? load - leastLoad || share - leastShare : -1;
+      const { inFlight } = replica;
+      const looked = { replica, inFlight, load: inFlight + replica.handicap };
+      const difference = least ? compare(looked, least) : -1;
       if (difference > 0) continue;
       equals = difference === 0 ? equals + 1 : 1;
       // Of so many equals each is kept equally often.
-      if (equals > 1 && this.#random() * equals >= 1) continue;
-      least = { replica, inFlight };
-      [leastLoad, leastShare] = [load, share];
+      if (equals === 1 || this.#random() * equals < 1) least = looked;
     }
     return least;
   }
+}
+
+function compare(one: Least, another: Least): number {
+  return one.load - another.load || one.replica.share - another.replica.share;
 }

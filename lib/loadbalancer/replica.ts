@@ -59,18 +59,18 @@ export class Replica implements Target {
 
   /** Requests of this gateway under way there. */
   get inFlight(): number {
-    return this.counts.cells.get(IN_FLIGHT);
+    return this.counts.cells.glance(IN_FLIGHT);
   }
 
   /** Those of this thread. */
   get inFlightHere(): number {
-    return this.counts.cells.get(FIRST_SEAT + this.counts.seat);
+    return this.counts.cells.glance(FIRST_SEAT + this.counts.seat);
   }
 
   /** Requests it has ever had. */
   get requestCount(): number {
     const { cells } = this.counts;
-    return cells.get(REQUESTS) + (cells.fractions[EARLIER_REQUESTS] as number);
+    return cells.glance(REQUESTS) + (cells.fractions[EARLIER_REQUESTS] as number);
   }
 
   /** Requests it is treated as having had before it came, so that it is not sent all of them until it has caught up. */
@@ -84,7 +84,7 @@ export class Replica implements Target {
 
   /** Requests it is treated as having under way besides, while it is new. */
   get handicap(): number {
-    return this.counts.cells.get(HANDICAP);
+    return this.counts.cells.glance(HANDICAP);
   }
 
   set handicap(handicap: number) {
@@ -93,7 +93,7 @@ export class Replica implements Target {
 
   /** What the registry said of it last. */
   get healthy(): boolean {
-    return this.counts.cells.get(UNHEALTHY) === 0;
+    return this.counts.cells.glance(UNHEALTHY) === 0;
   }
 
   set healthy(healthy: boolean) {
@@ -102,7 +102,7 @@ export class Replica implements Target {
 
   /** Kept from new requests for now, by its breaker for instance. */
   get suspended(): boolean {
-    return this.counts.cells.get(SUSPENDED) === 1;
+    return this.counts.cells.glance(SUSPENDED) === 1;
   }
 
   set suspended(suspended: boolean) {
