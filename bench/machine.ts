@@ -7,6 +7,8 @@ import { delimiter, join } from 'node:path';
 /** Where the measured process runs, and where everything else does: load generator, services, Redis. */
 export interface Cores {
   readonly measured: number;
+  /** For what has two threads; undefined where it would be in the way of the rest. */
+  readonly second: number | undefined;
   readonly others: number;
   /** Whether processes can be kept on them. */
   readonly pinned: boolean;
@@ -17,7 +19,9 @@ export function chooseCores(): Cores {
   const allowed = allowedCores();
   const measured = allowed[0] ?? 0;
   const others = allowed.at(-1) ?? 0;
-  return { measured, others, pinned: measured !== others && isInstalled('taskset') };
+  // One more stays free for the load generator and the services.
+  const second = allowed.length >= 4 ? allowed[1] : undefined;
+  return { measured, second, others, pinned: measured !== others && isInstalled('taskset') };
 }
 
 /** Whether `command` is in the PATH. */

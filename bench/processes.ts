@@ -13,7 +13,7 @@ export interface ProcessOptions {
   readonly command: string;
   readonly args: readonly string[];
   /** The core to stay on; any when left out. */
-  readonly core: number | undefined;
+  readonly core: number | string | undefined;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }

@@ -6,13 +6,14 @@ import { BenchProcess, freePort, type ProcessOptions } from './processes.ts';
 import * as caddy from './proxies/caddy.ts';
 import * as haproxy from './proxies/haproxy.ts';
 import * as nginx from './proxies/nginx.ts';
-import { modulePath, pinnedTo, type Site } from './site.ts';
+import { modulePath, pairOf, pinnedTo, type Site } from './site.ts';
 
 /** Everything that can be put under load. `service` is what stands behind all the others. */
 export const SERVERS = [
   'gateway',
   'gateway before',
   'gateway + Redis',
+  'gateway, 2 workers',
   '@fastify/http-proxy',
   'fast-gateway',
   'http-proxy-middleware',
@@ -53,7 +54,7 @@ export async function startServer(
   const process = new BenchProcess({
     name,
     ...command,
-    core: pinnedTo(site.cores, 'measured'),
+    core: name === 'gateway, 2 workers' ? pairOf(site.cores) : pinnedTo(site.cores, 'measured'),
     cwd: directory,
   });
   try {
@@ -86,7 +87,7 @@ function isPresent(name: ServerName, { redisPort, against }: Site): boolean {
   if (name === 'gateway before') return against !== undefined;
   if (name === 'gateway + Redis') return redisPort !== undefined;
   if (name in PEERS) return createRequire(import.meta.url).resolve.paths(name) !== null && hasPackage(name);
-  return name === 'gateway' || name === 'service' || isInstalled(name);
+  return ['gateway', 'gateway, 2 workers', 'service'].includes(name) || isInstalled(name);
 }
 
 function hasPackage(name: string): boolean {
@@ -118,6 +119,7 @@ function commandFor(context: CommandContext): Command {
     case 'gateway':
     case 'gateway before':
     case 'gateway + Redis':
+    case 'gateway, 2 workers':
       return gatewayCommand(context);
     case 'nginx':
       write('nginx.conf', nginx.proxyConfig(port, upstream, echo, directory));
@@ -174,6 +176,7 @@ function gatewayCommand(context: CommandContext): Command {
       GLOBAL_CONCURRENCY: '10000',
       PER_SERVICE_LIMIT: '10000',
       DATA_DIR: 'data',
+      ...(name === 'gateway, 2 workers' && { WORKERS: '2' }),
       ...(name === 'gateway + Redis' && { REDIS_URL: `redis://127.0.0.1:${site.redisPort}` }),
     },
   };

@@ -65,6 +65,12 @@ export function pinnedTo(cores: Cores, which: 'measured' | 'others'): number | u
   return cores.pinned ? cores[which] : undefined;
 }
 
+/** The cores for a process of two busy threads; where there is no second one to spare, both share the first. */
+export function pairOf({ pinned, measured, second }: Cores): string | number | undefined {
+  if (!pinned) return undefined;
+  return second === undefined ? measured : `${measured},${second}`;
+}
+
 /** A file beside this one. */
 export function modulePath(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));

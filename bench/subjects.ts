@@ -106,6 +106,24 @@ export const SUBJECTS: readonly Subject[] = [
     references: ['@fastify/http-proxy', 'nginx', 'express'],
   },
   {
+    name: 'workers',
+    title: 'GET, 1 KiB, no URL twice, by one thread and by two',
+    kind: 'http',
+    connections: CONNECTIONS,
+    expects: { status: 200, bytes: KIB },
+    contenders: [
+      ...gateways(forwarded.path, { distinct: true }, 'MISS').slice(0, 2),
+      ...gateways(forwarded.path, { distinct: true }, 'MISS')
+        .slice(0, 2)
+        .map((contender) => ({
+          ...contender,
+          name: contender.name.replace('gateway', '2 workers'),
+          server: 'gateway, 2 workers' as const,
+        })),
+    ],
+    references: ['gateway internal', 'gateway external'],
+  },
+  {
     name: 'hit',
     title: 'GET, 1 KiB, from the cache',
     kind: 'http',

@@ -1,8 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parseBytes } from './bytes.ts';
 import { MAX_DURATION_MS, parseDuration } from './durations.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** More threads than any machine has cores for. */
+const MAX_WORKERS = 256;
 
 /** The most of anything that a setting may count. */
 export const MAX_COUNT = 1_000_000;
@@ -84,6 +88,13 @@ export const paths: Kind<readonly string[]> = kind(
 export function wholeNumber(min: number, max: number): Kind<number> {
   return kind(`a whole number from ${min} to ${max}`, (given) => digits(given, min, max));
 }
+
+/** A number of threads, or `auto`: as many as there are cores for this process. */
+export const workers: Kind<number> = kind(`auto or a whole number from 1 to ${MAX_WORKERS}`, (given) =>
+  given.toLowerCase() === 'auto'
+    ? Math.min(availableParallelism(), MAX_WORKERS)
+    : digits(given, 1, MAX_WORKERS),
+);
 
 /** A part of the whole, from 0 to 1. */
 export const share: Kind<number> = kind('a number from 0 to 1, such as 0.1', (given) => {

@@ -68,6 +68,13 @@ export const variables = {
     description:
       'Lets other gateways of this machine that say so too listen on the same ports, so that one is restarted while another serves (`SO_REUSEPORT`).',
   },
+  workers: {
+    name: 'WORKERS',
+    kind: kinds.workers,
+    default: '1',
+    description:
+      'Threads that take requests, each with both ports; `auto` is one for each core. Limits, breakers and the choice of a replica hold for all of them together. With more than one the system must know `SO_REUSEPORT`, as Linux does.',
+  },
   tlsCertFile: {
     name: 'TLS_CERT_FILE',
     kind: filePath,

@@ -18,6 +18,8 @@ const NEWS = z.object({
 type News = z.output<typeof NEWS>;
 
 export interface BreakerNewsOptions {
+  /** Tells one's own news from others'. Default: made up. */
+  readonly gatewayId?: string | undefined;
   readonly store: Store;
   /** The replicas of a service, by its path prefix. */
   readonly replicasOf: (service: string) => ServiceReplicas | undefined;
@@ -32,14 +34,14 @@ export interface BreakerNewsOptions {
  * gateway that hears nothing finds out for itself: news may be lost.
  */
 export class BreakerNews {
-  /** Tells one's own news from others'. */
-  readonly #gateway = randomUUID();
+  readonly #gateway: string;
   readonly #store: Store;
   readonly #replicasOf: BreakerNewsOptions['replicasOf'];
   readonly #onError: BreakerNewsOptions['onError'];
   readonly #onUnreadable: BreakerNewsOptions['onUnreadable'];
 
-  constructor({ store, replicasOf, onError, onUnreadable }: BreakerNewsOptions) {
+  constructor({ gatewayId, store, replicasOf, onError, onUnreadable }: BreakerNewsOptions) {
+    this.#gateway = gatewayId ?? randomUUID();
     this.#store = store;
     this.#replicasOf = replicasOf;
     this.#onError = onError;

@@ -22,7 +22,13 @@ export class Gateway {
     this.parts = parts;
     const { headersTimeoutMs, sendTimeoutMs, maxConnections } = parts.settings;
     const serverOptions = (port: Port) => {
-      return { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused: refusalLog({ port, ...parts }) };
+      return {
+        headersTimeoutMs,
+        sendTimeoutMs,
+        maxConnections,
+        connections: parts.connections[port],
+        onRefused: refusalLog({ port, ...parts }),
+      };
     };
     const external = serverOptions('external');
     const create = overTls(parts, external.onRefused);
@@ -36,41 +42,44 @@ export class Gateway {
   }
 
   /** Listens on both ports and resolves to those really taken; rejects when one is not free, or after `stop`. */
-  async start(): Promise<{ externalPort: number; internalPort: number }> {
-    const { settings, logger, readiness, registry, breakerNews, certificate } = this.parts;
+  async start(): Promise<TakenPorts> {
+    const { settings, readiness, registry, breakerNews, certificate } = this.parts;
     if (settings.breakerShared) await breakerNews.listen();
-    registry.start();
+    void registry.start();
     const { externalHost, internalHost, reusePort } = settings;
     const [wantedExternal, wantedInternal] = [settings.externalPort, settings.internalPort];
     const externalPort = await listen(this.#external, 'EXTERNAL', wantedExternal, externalHost, reusePort);
     const internalPort = await listen(this.#internal, 'INTERNAL', wantedInternal, internalHost, reusePort);
     certificate?.watch();
     readiness.listening();
-    const advice = reusePort && acceptQueueAdvice();
-    if (advice) logger.warn(advice);
-    logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
-      externalPort,
-      internalPort,
-      [SAID]: new Set(['externalPort', 'internalPort']),
-    });
+    // One of several threads leaves it to the main thread to say so.
+    if (!this.parts.threads) sayListening(this.parts, { externalPort, internalPort });
     return { externalPort, internalPort };
   }
 
-  /** Not ready, no new connections, requests under way finish within `DRAIN_TIMEOUT`, then everything closes. */
-  stop(): Promise<void> {
-    this.#stopped ??= this.#drain();
+  /**
+   * Not ready, no new connections, requests under way finish within `DRAIN_TIMEOUT`, then everything closes. Idle
+   * connections stay open for `graceMs`, by default `DRAIN_GRACE`.
+   */
+  stop({ graceMs = this.parts.settings.drainGraceMs } = {}): Promise<void> {
+    this.#stopped ??= this.#drain(graceMs);
     return this.#stopped;
   }
 
-  async #drain(): Promise<void> {
+  /** Of what the main thread says for all. */
+  get #newsLevel(): 'info' | 'debug' {
+    return this.parts.threads ? 'debug' : 'info';
+  }
+
+  async #drain(graceMs: number): Promise<void> {
     const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys, spans } =
       this.parts;
     readiness.drain();
-    logger.info(`Draining for at most ${settings.drainTimeoutMs} ms`);
+    logger.log(this.#newsLevel, `Draining for at most ${settings.drainTimeoutMs} ms`);
     const outOfTime = new AbortController();
     const graceOver = new AbortController();
-    if (settings.drainGraceMs === 0) graceOver.abort();
-    const cancelGrace = clock.after(settings.drainGraceMs, () => graceOver.abort());
+    if (graceMs === 0) graceOver.abort();
+    const cancelGrace = clock.after(graceMs, () => graceOver.abort());
     const cancel = clock.after(settings.drainTimeoutMs, () => {
       logger.warn('Drain timeout: cutting the requests that are left');
       outOfTime.abort();
@@ -88,8 +97,27 @@ export class Gateway {
     stopKeys();
     this.parts.certificate?.stop();
     await Promise.all([transport.destroy(), stores.close()]);
-    logger.info('Drained');
+    logger.log(this.#newsLevel, 'Drained');
   }
+}
+
+export interface TakenPorts {
+  readonly externalPort: number;
+  readonly internalPort: number;
+}
+
+/** Tells where the gateway listens, and what its users should know of that. */
+export function sayListening(
+  { settings, logger }: Pick<Parts, 'settings' | 'logger'>,
+  { externalPort, internalPort }: TakenPorts,
+): void {
+  const advice = settings.reusePort && acceptQueueAdvice();
+  if (advice) logger.warn(advice);
+  logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
+    externalPort,
+    internalPort,
+    [SAID]: new Set(['externalPort', 'internalPort']),
+  });
 }
 
 async function listen(

@@ -6,7 +6,7 @@ import type { Revocations } from '../lib/auth/revocations.ts';
 import type { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
 import type { Verify } from '../lib/auth/verifier.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
-import { Limiter } from '../lib/concurrency/limiter.ts';
+import type { Limiter } from '../lib/concurrency/limiter.ts';
 import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
 import type { Watchdog } from '../lib/loadbalancer/watchdog.ts';
 import type { Logger } from '../lib/logging/logger.ts';
@@ -21,6 +21,7 @@ import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { knownLabels } from './knownLabels.ts';
+import { createLimits, type Limits } from './limits.ts';
 import { createRateLimits, type RateLimits } from './rateLimits.ts';
 import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
@@ -28,6 +29,7 @@ import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas, watchdog } from './serviceReplicas.ts';
 import { createSpans } from './spans.ts';
 import { storeErrorLog, storeStateLog } from './storeLog.ts';
+import type { Threads } from './threads/threads.ts';
 import { openCertificate } from './tls.ts';
 import { VERSION } from './version.ts';
 
@@ -63,6 +65,7 @@ export interface Parts {
   readonly rateLimits: RateLimits;
   readonly gatewayLimiter: Limiter;
   readonly upgrades: Limiter;
+  readonly connections: Limits['connections'];
   readonly transport: Transport;
   readonly trustsPeer: TrustsPeer;
   /** Told the size of each piece of content that passes. */
@@ -70,6 +73,10 @@ export interface Parts {
   readonly logStoreError: (error: Error) => void;
   /** Records requests for OpenTelemetry, where that is wanted. */
   readonly spans: Spans | undefined;
+  /** Every metric, as text. */
+  readonly scrape: () => Promise<string>;
+  /** Undefined: this thread is the gateway. */
+  readonly threads: Threads | undefined;
 }
 
 export interface PartsOptions {
@@ -79,6 +86,8 @@ export interface PartsOptions {
   readonly random?: () => number;
   /** Called with the size of each piece of content that passes, either way. */
   readonly onContent?: (bytes: number) => void;
+  /** When the gateway is one of several threads. */
+  readonly threads?: Threads;
 }
 
 /** Rejects when the store cannot be opened. */
@@ -88,6 +97,7 @@ export async function createParts({
   clock = systemClock,
   random = Math.random,
   onContent = () => {},
+  threads,
 }: Readonly<PartsOptions>): Promise<Parts> {
   const logStoreError = storeErrorLog(logger, clock);
   const certificate = await openCertificate(settings, logger, clock);
@@ -100,13 +110,14 @@ export async function createParts({
     clock,
     onError: logStoreError,
     onStateChange: storeStateLog(logger),
+    threads: threads?.store,
   });
   const services: ServiceParts[] = [];
-  const gatewayLimiter = new Limiter({ limit: settings.globalConcurrency, queue: settings.concurrencyQueue });
+  const limits = createLimits(settings, threads?.shareOf);
   const metrics = new Metrics({
     readings: {
       ...readings(services),
-      globalLimit: () => gatewayLimiter.limit,
+      globalLimit: () => limits.gateway.limit,
       storeUp: () => stores.ready(),
       cache: () => stores.responses.usage(),
       certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
@@ -114,16 +125,19 @@ export async function createParts({
     known: knownLabels(settings.services),
     version: VERSION,
     exemplars: settings.otlpEndpoint !== undefined,
+    processMetrics: threads ? 'thread' : true,
   });
   const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
-  const registry = await createRegistry({ settings, services, metrics, logger, clock });
+  const registry =
+    threads?.registry(services) ?? (await createRegistry({ settings, services, metrics, logger, clock }));
   const breakerNews = new BreakerNews({
+    gatewayId: threads?.gatewayId,
     store: stores.tokens,
     replicasOf: (path) => services.find((service) => service.settings.path === path)?.replicas,
     onError: logStoreError,
     onUnreadable: unreadableNewsLog(logger, clock),
   });
-  const known = { settings, logger, metrics, transport, registry, breakerNews, clock, random };
+  const known = { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads };
   const replicasFor = serviceReplicas(known);
   for (const service of settings.services) {
     const replicas = replicasFor(service);
@@ -132,7 +146,7 @@ export async function createParts({
       replicas,
       watchdog: watchdog(service, replicas, known),
       retryBudget: new RetryBudget(),
-      limiter: new Limiter({ limit: service.concurrency, queue: settings.concurrencyQueue }),
+      limiter: limits.services.get(service.path) as Limiter,
     });
   }
   return {
@@ -143,19 +157,28 @@ export async function createParts({
     metrics,
     stores,
     certificate,
-    readiness: new Readiness(stores, registry),
+    readiness: new Readiness(stores, registry, threads),
     ...createAuth({ settings, stores, clock, logger, logStoreError }),
     services,
     registry,
     breakerNews,
-    rateLimits: createRateLimits({ settings, stores, metrics, logStoreError }),
-    gatewayLimiter,
-    upgrades: new Limiter({ limit: settings.maxUpgrades }),
+    rateLimits: createRateLimits({
+      settings,
+      stores,
+      metrics,
+      logStoreError,
+      countRate: threads?.countRate,
+    }),
+    gatewayLimiter: limits.gateway,
+    upgrades: limits.upgrades,
+    connections: limits.connections,
     transport,
     trustsPeer: trusts(settings.trustedProxies),
     onContent,
     logStoreError,
     spans: await createSpans({ settings, metrics, logger, clock }),
+    scrape: threads ? () => threads.scrape() : () => metrics.registry.metrics(),
+    threads,
   };
 }
 
@@ -168,7 +191,7 @@ function trusts(proxies: readonly string[]): TrustsPeer {
 const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
 
 /** What the gauges show when somebody scrapes. */
-function readings(services: readonly ServiceParts[]) {
+export function readings(services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limiter'>[]) {
   return {
     replicas: () =>
       services.flatMap(({ settings, replicas }) =>

@@ -1,7 +1,8 @@
 import { loadSettings, type Settings } from '../config/config.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { levelSwitch } from '../lib/logging/levelSwitch.ts';
-import { createLogger, type Logger } from '../lib/logging/logger.ts';
+import { createLogger, type Logger, type LogLevel } from '../lib/logging/logger.ts';
+import type { Metrics } from '../lib/metrics/metrics.ts';
 import { Gateway } from './gateway.ts';
 import { spentBuffers } from './spentBuffers.ts';
 
@@ -22,23 +23,51 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   const stop = new AbortController();
   // Not once: a terminal and npm may both pass a Ctrl-C on, and the second must not cut the draining short.
   for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
-  process.on('SIGUSR2', levelSwitch(logger));
-  let gateway: Gateway | undefined;
+  const switchLevel = levelSwitch(logger);
+  process.on('SIGUSR2', () => {
+    switchLevel();
+    gateway?.setLogLevel(logger.level as LogLevel);
+  });
+  let gateway: Running | undefined;
   onUncaught(logger, () => {
-    gateway?.parts.metrics.uncaughtErrors.count();
+    gateway?.metrics.uncaughtErrors.count();
     stop.abort();
     setTimeout(() => process.exit(), settings.drainTimeoutMs + GRACE_MS).unref();
   });
-  const creating = Gateway.create({ settings, logger, onContent: spentBuffers() });
+  const creating = create(settings, logger);
   gateway = (await Promise.race([creating, aborted(stop.signal)])) ?? process.exit();
   const running = gateway;
-  aborted(stop.signal).then(() => leave(running));
+  aborted(stop.signal).then(() => leave(running, logger));
   try {
     await gateway.start();
   } catch (error) {
     await gateway.stop();
     throw error;
   }
+}
+
+/** A gateway in this thread, or in several. */
+interface Running {
+  readonly metrics: Metrics;
+  start(): Promise<unknown>;
+  stop(): Promise<void>;
+  /** The log has another level from now on. */
+  setLogLevel(level: LogLevel): void;
+}
+
+async function create(settings: Settings, logger: Logger): Promise<Running> {
+  if (settings.workers > 1) {
+    const { MainGateway } = await import('./threads/mainGateway.ts');
+    return MainGateway.create({ settings, logger, logFormat: logFormat(settings) });
+  }
+  const gateway = await Gateway.create({ settings, logger, onContent: spentBuffers() });
+  return {
+    metrics: gateway.parts.metrics,
+    start: () => gateway.start(),
+    stop: () => gateway.stop(),
+    // Its logger is this one.
+    setLogLevel() {},
+  };
 }
 
 /** An error that nobody caught leaves a process that nobody understands: it says why, and ends with 1. */
@@ -57,12 +86,12 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-async function leave(gateway: Gateway): Promise<void> {
+async function leave(gateway: Running, logger: Logger): Promise<void> {
   try {
     await gateway.stop();
     process.exit();
   } catch (error) {
-    gateway.parts.logger.error('Stopping failed', { error });
+    logger.error('Stopping failed', { error });
     process.exit(1);
   }
 }

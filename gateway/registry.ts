@@ -1,8 +1,9 @@
 import type { Settings } from '../config/config.ts';
+import type { Service } from '../config/services.ts';
 import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
-import type { ServiceParts } from './parts.ts';
+import type { ServiceReplicas } from './replicas.ts';
 
 /** Where replicas come from and who is told of them. Each kind is a file in `registries/`. */
 export interface Registry {
@@ -10,7 +11,8 @@ export interface Registry {
   readonly takesCalls: boolean;
   /** Whether it has been asked once, with whatever result. Requests can then be taken. */
   readonly asked: boolean;
-  start(): void;
+  /** Resolves when it has been asked once; never rejects. */
+  start(): Promise<void>;
   /** Tells it what is still to be told, within a second. */
   stop(): Promise<void>;
   /** One more request was sent to a replica that it lists. Never waits. */
@@ -23,15 +25,21 @@ export interface Registry {
 const NO_REGISTRY: Registry = {
   takesCalls: false,
   asked: true,
-  start() {},
+  async start() {},
   async stop() {},
   increment() {},
   deregister() {},
 };
 
+/** A service whose replicas are listed. */
+export interface ListedService {
+  readonly settings: Service;
+  readonly replicas: Pick<ServiceReplicas, 'pool' | 'update'>;
+}
+
 export interface RegistryOptions {
   readonly settings: Settings;
-  readonly services: readonly ServiceParts[];
+  readonly services: readonly ListedService[];
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;

@@ -1,10 +1,28 @@
 import type { Service } from '../config/services.ts';
+import type { CellsSize, Share } from '../lib/cells/cells.ts';
 import { type BreakerEvent, type BreakerState, CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
 import { CircuitBreakers } from '../lib/circuitbreaker/breakers.ts';
 import type { Clock } from '../lib/clock/clock.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
 import type { BreakerSubject } from './breakerLog.ts';
+
+/** A replica whose counts and breaker several threads share. */
+export interface SharedReplica extends Listed {
+  readonly counts: Share;
+  readonly breaker: Share;
+  /** Whether a registry lists it, or only the settings do. */
+  readonly listed: boolean;
+}
+
+/** For a gateway of several threads. */
+export interface ReplicaThreads {
+  readonly seats: number;
+  /** Makes what threads can share. */
+  readonly newShare: (size: CellsSize) => Share;
+  /** What another thread has begun already, in place of the settings' upstreams. */
+  readonly replicas?: readonly SharedReplica[];
+}
 
 export interface ServiceReplicasOptions {
   readonly service: Service;
@@ -14,6 +32,7 @@ export interface ServiceReplicasOptions {
   readonly slowStartMs: number;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly threads?: ReplicaThreads | undefined;
   /** Something happened to a replica's breaker. */
   readonly onBreakerEvent: (event: BreakerEvent, subject: BreakerSubject) => void;
   /** A replica is no longer listed. */
@@ -26,28 +45,43 @@ export interface ServiceReplicasOptions {
 export class ServiceReplicas {
   readonly pool: ReplicaPool;
   readonly #breakers: CircuitBreakers;
+  readonly #breakerShares = new Map<string, Share>();
   readonly #service: Service;
   readonly #onBreakerEvent: ServiceReplicasOptions['onBreakerEvent'];
   readonly #onDeparted: ServiceReplicasOptions['onDeparted'];
 
   constructor(options: Readonly<ServiceReplicasOptions>) {
-    const { service, threshold, windowMs, cooldownMs, slowStartMs, clock, random, onIdle } = options;
+    const { service, threshold, windowMs, cooldownMs, slowStartMs, clock, random, onIdle, threads } = options;
     this.#service = service;
     this.#onBreakerEvent = options.onBreakerEvent;
     this.#onDeparted = options.onDeparted;
     this.#breakers = new CircuitBreakers((id) => {
       const onEvent = (event: BreakerEvent) => this.#breakerChanged(id, event);
       const onAdmits = (admits: boolean) => this.pool.suspend(id, !admits);
-      return new CircuitBreaker({ threshold, windowMs, cooldownMs, clock, onEvent, onAdmits });
+      const share = this.#breakerShares.get(id) ?? threads?.newShare(CircuitBreaker.sizeFor(threshold));
+      return new CircuitBreaker({ threshold, windowMs, cooldownMs, clock, onEvent, onAdmits, share });
     });
+    const newCounts = threads && (() => threads.newShare(Replica.sizeFor(threads.seats)));
+    const known = threads?.replicas;
+    for (const { id, breaker } of known ?? []) this.#breakerShares.set(id, breaker);
     this.pool = new ReplicaPool({
       service: service.path,
-      replicas: service.upstreams.map((origin) => Replica.at(origin)),
+      replicas:
+        known?.map((replica) => new Replica(replica, replica)) ??
+        service.upstreams.map((origin) => Replica.at(origin, newCounts?.())),
+      newCounts,
       slowStartMs,
       clock,
       random,
       onDeparted: (replica) => this.#departed(replica),
       onIdle,
+    });
+  }
+
+  /** For other threads: everyone listed, with what is to be shared. */
+  get shared(): readonly SharedReplica[] {
+    return this.pool.replicas.map(({ id, url, healthy, requestCount, counts, listed }) => {
+      return { id, url, healthy, requestCount, counts, listed, breaker: this.breakerOf(id).share };
     });
   }
 
@@ -74,13 +108,26 @@ export class ServiceReplicas {
     return next;
   }
 
-  /** Takes over what the registry lists of this service. */
-  update(listed: readonly Listed[]): void {
+  /** Takes over what the registry lists of this service, or what another thread says that it does. */
+  update(listed: readonly (Listed & Partial<SharedReplica>)[]): void {
+    const arriving = listed.filter(({ id, url }) => this.pool.get(id)?.url.origin !== url.origin);
     this.pool.update(listed);
-    // Who was tripped, left, and comes back before its cooldown is over, is still tripped.
-    for (const { id } of listed) {
-      if (this.#breakers.get(id)?.admits === false) this.pool.suspend(id, true);
+    for (const { id, breaker } of arriving) {
+      const known = this.#breakers.get(id)?.share;
+      if (!breaker || known?.cells.isSameAs(breaker.cells)) continue;
+      this.#breakers.forget(id);
+      this.#breakerShares.set(id, breaker);
     }
+    // Who was tripped, left, and comes back before its cooldown is over, is still tripped.
+    for (const { id } of listed) this.#breakers.get(id)?.tellAdmits();
+    // Whose cooldown another thread has ended.
+    for (const id of this.#breakers.ids) if (!this.pool.get(id)) this.#forgetUnlessOpen(id);
+  }
+
+  /** Takes back what a thread that has ended had under way, and takes over what it was to do. */
+  leave(seat: number): void {
+    this.pool.leave(seat);
+    this.#breakers.leave(seat);
   }
 
   /** Ends the timers of all breakers, of those too whose replicas have left. */
@@ -104,6 +151,8 @@ export class ServiceReplicas {
 
   /** An open breaker outlives its replica until its cooldown is over. */
   #forgetUnlessOpen(replicaId: string): void {
-    if (this.breakerState(replicaId) !== 'open') this.#breakers.forget(replicaId);
+    if (this.breakerState(replicaId) === 'open') return;
+    this.#breakers.forget(replicaId);
+    this.#breakerShares.delete(replicaId);
   }
 }

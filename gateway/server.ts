@@ -9,6 +9,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
+import type { Limiter } from '../lib/concurrency/limiter.ts';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { Roster } from '../lib/exchange/roster.ts';
@@ -47,6 +48,8 @@ export interface GatewayServerOptions {
   readonly sendTimeoutMs: number;
   /** Connections open at a time; more are closed unheard. 0: no limit. */
   readonly maxConnections: number;
+  /** Counts them where several threads do together; then `maxConnections` says nothing. */
+  readonly connections?: Limiter | undefined;
   readonly onRefused?: OnRefused;
   /** Makes what listens. Default: plain HTTP. */
   readonly create?: CreateServer;
@@ -72,7 +75,7 @@ export class GatewayServer {
   #closesIdle = false;
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
-    const { headersTimeoutMs, sendTimeoutMs, maxConnections, onRefused = () => {} } = options;
+    const { headersTimeoutMs, sendTimeoutMs, maxConnections, connections, onRefused = () => {} } = options;
     const { create = (serverOptions) => createServer(serverOptions) } = options;
     this.#app = app;
     this.#classes = bornAsExpress(app);
@@ -93,7 +96,8 @@ export class GatewayServer {
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
-    if (maxConnections > 0) this.#server.maxConnections = maxConnections;
+    if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
+    else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
     // http-proxy-middleware adds one for each service.
     this.#server.setMaxListeners(0);
@@ -292,6 +296,13 @@ export class GatewayServer {
     socket.once('close', () => this.#upgraded.delete(socket));
     this.#handle(req, res);
   }
+}
+
+/** Closes a connection that there is no room for, as Node does. */
+function admit(socket: Socket, connections: Limiter): void {
+  const release = connections.tryAcquire();
+  if (release) socket.once('close', release);
+  else socket.destroy();
 }
 
 /**

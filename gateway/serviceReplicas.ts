@@ -7,16 +7,18 @@ import { type BreakerSubject, breakerLog } from './breakerLog.ts';
 import type { BreakerNews } from './breakerNews.ts';
 import type { Parts, PartsOptions } from './parts.ts';
 import { ServiceReplicas } from './replicas.ts';
+import type { Threads } from './threads/threads.ts';
 
 interface ServiceReplicasParts
   extends Pick<Parts, 'settings' | 'clock' | 'logger' | 'metrics' | 'transport' | 'registry'> {
   readonly breakerNews: BreakerNews;
   readonly random: NonNullable<PartsOptions['random']>;
+  readonly threads?: Pick<Threads, 'replicasOf'> | undefined;
 }
 
 /** Makes the replicas of each service and tells everybody concerned what becomes of them. */
 export function serviceReplicas(parts: ServiceReplicasParts): (service: Service) => ServiceReplicas {
-  const { settings, logger, metrics, transport, registry, breakerNews, clock, random } = parts;
+  const { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads } = parts;
   const threshold = settings.circuitBreakerThreshold;
   const windowMs = settings.circuitBreakerWindowMs;
   const log = breakerLog({ logger, metrics, threshold, windowMs, deregisters: registry.takesCalls });
@@ -38,6 +40,7 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
       slowStartMs: settings.slowStartMs,
       clock,
       random,
+      threads: threads?.replicasOf(service.path),
       onBreakerEvent,
       onDeparted: ({ id }) => metrics.forgetReplica(service.path, id),
       onIdle: ({ url }) => {

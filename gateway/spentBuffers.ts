@@ -28,3 +28,17 @@ function youngCollection(): () => void {
   setFlagsFromString('--no-expose-gc');
   return () => void collect({ type: 'minor' });
 }
+
+/**
+ * The flag is the whole process's: threads that set and unset it, each for its own context, would be in each other's
+ * way. So the main thread sets it before it starts any.
+ */
+export function exposeCollector(): void {
+  setFlagsFromString('--expose-gc');
+}
+
+/** The same as `youngCollection` in a thread that was started after `exposeCollector`. */
+export function exposedYoungCollection(): () => void {
+  const { gc: collect } = globalThis;
+  return () => void collect?.({ type: 'minor' });
+}

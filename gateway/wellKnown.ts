@@ -5,14 +5,18 @@ import { readsOpenMetrics } from '../lib/metrics/exemplars.ts';
 import type { Parts } from './parts.ts';
 
 /** `/metrics`, `/healthz` (the process lives) and `/readyz` (send it requests): on both ports, not counted. */
-export function wellKnown({ metrics, readiness }: Pick<Parts, 'metrics' | 'readiness'>): RequestHandler {
-  let scrape: Promise<string> | undefined;
+export function wellKnown({
+  metrics,
+  readiness,
+  scrape,
+}: Pick<Parts, 'metrics' | 'readiness' | 'scrape'>): RequestHandler {
+  let rendering: Promise<string> | undefined;
   /** One rendering for all who ask meanwhile. */
   function rendered(): Promise<string> {
-    scrape ??= metrics.registry.metrics().finally(() => {
-      scrape = undefined;
+    rendering ??= scrape().finally(() => {
+      rendering = undefined;
     });
-    return scrape;
+    return rendering;
   }
   const answers = new Map<string, (res: Response) => Promise<unknown> | unknown>([
     ['/healthz', (res) => res.json({ status: 'alive' })],

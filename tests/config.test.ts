@@ -11,6 +11,7 @@ describe('defaults', () => {
       externalPort: 8000,
       internalHost: '::',
       internalPort: 8001,
+      workers: 1,
       reusePort: false,
       trustedProxies: [],
       jwtSecret: JWT_SECRET,

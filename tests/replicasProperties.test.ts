@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { completeService } from '../config/services.ts';
-import { ServiceReplicas } from '../gateway/replicas.ts';
+import { type ReplicaThreads, ServiceReplicas, type SharedReplica } from '../gateway/replicas.ts';
+import type { Share } from '../lib/cells/cells.ts';
+import { SharedCells } from '../lib/cells/sharedCells.ts';
 import type { Permit } from '../lib/circuitbreaker/breaker.ts';
 import type { Replica } from '../lib/loadbalancer/replica.ts';
 import { ManualClock } from './support/manualClock.ts';
@@ -44,6 +46,7 @@ const anyStep = fc.oneof(
 type Step = typeof anyStep extends fc.Arbitrary<infer S> ? S : never;
 
 interface UnderWay {
+  readonly member: ServiceReplicas;
   readonly replica: Replica;
   readonly permit: Permit;
 }
@@ -56,26 +59,48 @@ class World {
   /** How long breakers were open that nobody gave a hint. */
   readonly cooldownsMs: number[] = [];
   readonly inFlightWhenIdle: number[] = [];
-  readonly replicas = new ServiceReplicas({
-    service: completeService(
-      { name: 'x', path: '/x', upstreams: ['http://a:80', 'http://b:80'] },
-      { concurrency: 10, requestTimeoutMs: 3000, cacheTtlMs: 0 },
-    ),
-    threshold: 3,
-    windowMs: 10_500,
-    cooldownMs: COOLDOWN_MS,
-    slowStartMs: 5000,
-    clock: this.clock,
-    random: () => 0.5,
-    onBreakerEvent: (event, { replicaId }) => {
-      if (event.kind !== 'transition') return;
-      const sinceMs = this.openedAtMs.get(replicaId) ?? Number.NaN;
-      if (event.from === 'open' && !event.hinted) this.cooldownsMs.push(this.clock.ticks() - sinceMs);
-      if (event.to === 'open') this.openedAtMs.set(replicaId, this.clock.ticks());
-    },
-    onDeparted: () => {},
-    onIdle: ({ inFlight }) => void this.inFlightWhenIdle.push(inFlight),
-  });
+  /** Hears of listings first and tells the others. */
+  readonly keeper: ServiceReplicas;
+  /** Who takes requests, in turn. */
+  readonly members: readonly ServiceReplicas[];
+  #turn = 0;
+
+  /** @param threads how many take requests, beside the keeper; 0: the keeper alone, without anything shared */
+  constructor(threads: number) {
+    this.keeper = this.#newReplicas(threads === 0 ? undefined : seatedAt(0, threads + 1));
+    this.members =
+      threads === 0
+        ? [this.keeper]
+        : Array.from({ length: threads }, (_, i) => {
+            const seat = i + 1;
+            const replicas = seenFrom(seat, this.keeper.shared);
+            return this.#newReplicas({ ...seatedAt(seat, threads + 1), replicas });
+          });
+  }
+
+  #newReplicas(threads: ReplicaThreads | undefined): ServiceReplicas {
+    return new ServiceReplicas({
+      service: completeService(
+        { name: 'x', path: '/x', upstreams: ['http://a:80', 'http://b:80'] },
+        { concurrency: 10, requestTimeoutMs: 3000, cacheTtlMs: 0 },
+      ),
+      threshold: 3,
+      windowMs: 10_500,
+      cooldownMs: COOLDOWN_MS,
+      slowStartMs: 5000,
+      threads,
+      clock: this.clock,
+      random: () => 0.5,
+      onBreakerEvent: (event, { replicaId }) => {
+        if (event.kind !== 'transition') return;
+        const sinceMs = this.openedAtMs.get(replicaId) ?? Number.NaN;
+        if (event.from === 'open' && !event.hinted) this.cooldownsMs.push(this.clock.ticks() - sinceMs);
+        if (event.to === 'open') this.openedAtMs.set(replicaId, this.clock.ticks());
+      },
+      onDeparted: () => {},
+      onIdle: ({ inFlightHere }) => void this.inFlightWhenIdle.push(inFlightHere),
+    });
+  }
 
   do(step: Step): void {
     if (step.kind === 'request') this.#request(step.avoid);
@@ -88,12 +113,21 @@ class World {
 
   finish(): void {
     while (this.underWay.length > 0) this.#end(0, 'abandon');
-    for (const replica of this.replicas.pool.replicas) expect(replica.inFlight).toBe(0);
-    this.replicas.dispose();
+    this.clock.advance(10 * COOLDOWN_MS);
+    for (const { inFlight, suspended } of this.keeper.pool.replicas) {
+      expect({ inFlight, suspended }).toEqual({ inFlight: 0, suspended: false });
+    }
+    for (const replicas of [this.keeper, ...this.members]) replicas.dispose();
+  }
+
+  #nextMember(): ServiceReplicas {
+    this.#turn += 1;
+    return this.members[this.#turn % this.members.length] as ServiceReplicas;
   }
 
   #request(avoid: number): void {
-    const { pool } = this.replicas;
+    const member = this.#nextMember();
+    const { pool } = member;
     const avoided = avoid === 0 ? undefined : pool.replicas[avoid - 1];
     const possible = pool.replicas.filter((replica) => replica !== avoided && this.#mayBeAsked(replica));
     const [least] = possible.map(({ load, share }) => ({ load, share })).toSorted(byLoad);
@@ -102,29 +136,29 @@ class World {
     if (!replica) return;
     expect(possible).toContain(replica);
     expect({ load: replica.load - 1, share: replica.share - 1 }).toEqual(least);
-    const breaker = this.replicas.breakerOf(replica.id);
+    const breaker = member.breakerOf(replica.id);
     const permit = breaker.tryAcquire();
     if (!permit) throw new Error('a replica was chosen whose breaker is open');
-    this.underWay.push({ replica, permit });
+    this.underWay.push({ member, replica, permit });
   }
 
   #mayBeAsked({ id, healthy }: Replica): boolean {
-    return healthy && this.replicas.breakerOf(id).admits;
+    return healthy && this.keeper.breakerOf(id).admits;
   }
 
   #end(which: number, how: string): void {
     const [ended] = this.underWay.splice(which % Math.max(1, this.underWay.length), 1);
     if (!ended) return;
-    const { permit, replica } = ended;
+    const { member, permit, replica } = ended;
     if (how === 'abandon') permit.abandon();
     if (how.startsWith('succeed')) permit.succeed();
     if (how.endsWith('fail')) permit.fail();
-    this.replicas.pool.release(replica);
+    member.pool.release(replica);
   }
 
   #listing({ ids, unhealthy, requestCount, moved }: Extract<Step, { kind: 'listing' }>): void {
     const port = moved ? 81 : 80;
-    this.replicas.update(
+    this.keeper.update(
       ids.map((id) => ({
         id,
         url: new URL(`http://${id}:${port}`),
@@ -132,28 +166,53 @@ class World {
         requestCount,
       })),
     );
+    for (const [i, member] of this.members.entries()) {
+      if (member !== this.keeper) member.update(seenFrom(i + 1, this.keeper.shared));
+    }
   }
 
   #news({ id, verdict }: Extract<Step, { kind: 'news' }>): void {
-    if (!this.replicas.pool.get(id)) return;
-    const breaker = this.replicas.breakerOf(id);
+    const member = this.#nextMember();
+    if (!member.pool.get(id)) return;
+    const breaker = member.breakerOf(id);
     if (verdict === 'failing') breaker.hintFailing();
     else breaker.hintRecovered();
   }
 
   #check(): void {
-    const { pool } = this.replicas;
+    const { pool } = this.keeper;
     expect(pool.replicas.length).toBeGreaterThan(0);
     expect(this.cooldownsMs.every((ms) => ms === COOLDOWN_MS)).toBe(true);
     expect(this.inFlightWhenIdle.every((inFlight) => inFlight === 0)).toBe(true);
     for (const replica of pool.replicas) {
-      const mine = this.underWay.filter((request) => request.replica === replica);
+      const mine = this.underWay.filter(
+        (request) =>
+          request.member.pool.get(replica.id) === request.replica && request.replica.id === replica.id,
+      );
       expect(replica.inFlight).toBe(mine.length);
       expect(replica.requestCount).toBeGreaterThanOrEqual(0);
       expect(replica.handicap).toBeGreaterThanOrEqual(0);
-      expect(replica.suspended).toBe(!this.replicas.breakerOf(replica.id).admits);
+      expect(replica.suspended).toBe(!this.keeper.breakerOf(replica.id).admits);
     }
   }
+}
+
+/** What a thread of this seat makes for others. */
+function seatedAt(seat: number, seats: number): ReplicaThreads {
+  return {
+    seats,
+    newShare: (size) => ({ cells: new SharedCells(SharedCells.allocate(size), seat), seat, seats }),
+  };
+}
+
+/** What one thread shares, as another one gets it by message. */
+function seenFrom(seat: number, replicas: readonly SharedReplica[]): SharedReplica[] {
+  const seen = ({ cells, seats }: Share): Share => {
+    return { cells: new SharedCells((cells as SharedCells).buffer, seat), seat, seats };
+  };
+  return replicas.map((replica) => {
+    return { ...replica, counts: seen(replica.counts), breaker: seen(replica.breaker) };
+  });
 }
 
 function byLoad(a: Pick<Replica, 'load' | 'share'>, b: Pick<Replica, 'load' | 'share'>): number {
@@ -161,16 +220,21 @@ function byLoad(a: Pick<Replica, 'load' | 'share'>, b: Pick<Replica, 'load' | 's
 }
 
 describe('replicas, whatever happens in whatever order', () => {
-  it('are only asked when they may be, one trial at a time, and every count comes back to zero', () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { minLength: 1, maxLength: 120 }), (steps) => {
-        const world = new World();
-        for (const step of steps) world.do(step);
-        world.finish();
-        world.clock.advance(10 * COOLDOWN_MS);
-        expect(world.clock.pending).toBe(0);
-      }),
-      { numRuns: 500 },
-    );
-  });
+  it.each([
+    { by: 'one thread alone', threads: 0 },
+    { by: 'three threads together', threads: 3 },
+  ])(
+    'are only asked by $by when they may be, one trial at a time, and every count comes back to zero',
+    ({ threads }) => {
+      fc.assert(
+        fc.property(fc.array(anyStep, { minLength: 1, maxLength: 120 }), (steps) => {
+          const world = new World(threads);
+          for (const step of steps) world.do(step);
+          world.finish();
+          expect(world.clock.pending).toBe(0);
+        }),
+        { numRuns: 500 },
+      );
+    },
+  );
 });

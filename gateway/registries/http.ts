@@ -37,7 +37,7 @@ export function httpRegistry(
     get asked() {
       return discovery.firstRoundOver;
     },
-    start: () => void discovery.start(),
+    start: () => discovery.start(),
     async stop() {
       discovery.stop();
       await calls.flush(FLUSH_MS);

@@ -23,8 +23,8 @@ export function listOnly(options: Readonly<ListOnlyOptions>): Registry {
     get asked() {
       return discoveries.every(({ firstRoundOver }) => firstRoundOver);
     },
-    start() {
-      for (const discovery of discoveries) void discovery.start();
+    async start() {
+      await Promise.all(discoveries.map((discovery) => discovery.start()));
     },
     async stop() {
       for (const discovery of discoveries) discovery.stop();

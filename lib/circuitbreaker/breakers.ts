@@ -9,6 +9,11 @@ export class CircuitBreakers {
     this.#create = create;
   }
 
+  /** Of whom there is a breaker. */
+  get ids(): readonly string[] {
+    return [...this.#byReplica.keys()];
+  }
+
   for(replicaId: string): CircuitBreaker {
     const known = this.#byReplica.get(replicaId);
     if (known) return known;
@@ -28,7 +33,12 @@ export class CircuitBreakers {
     this.#byReplica.delete(replicaId);
   }
 
+  /** Every breaker takes over what a thread that has ended was to do. */
+  leave(seat: number): void {
+    for (const breaker of this.#byReplica.values()) breaker.leave(seat);
+  }
+
   forgetAll(): void {
-    for (const replicaId of [...this.#byReplica.keys()]) this.forget(replicaId);
+    for (const replicaId of this.ids) this.forget(replicaId);
   }
 }

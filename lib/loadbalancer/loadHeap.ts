@@ -1,16 +1,23 @@
+import type { Candidates } from './candidates.ts';
 import type { Replica } from './replica.ts';
 
 interface Entry {
   readonly replica: Replica;
+  /** In the heap; `OUTSIDE` while the replica is not available. */
   place: number;
+  /** Of the replica, when it last changed. */
+  load: number;
+  share: number;
   lot: number;
 }
 
+const OUTSIDE = -1;
+
 /**
- * Candidates in a binary heap, the least loaded on top: fewest requests in flight, ties by the lowest share, further
- * ties by lot. Each change is O(log n), so the pick stays cheap with thousands of replicas.
+ * Candidates in a binary heap, the least loaded on top. Each change is O(log n), so the pick stays cheap with thousands
+ * of replicas. Only for what this thread alone changes.
  */
-export class LoadHeap {
+export class LoadHeap implements Candidates {
   readonly #heap: Entry[] = [];
   readonly #entries = new Map<Replica, Entry>();
   readonly #random: () => number;
@@ -19,37 +26,37 @@ export class LoadHeap {
     this.#random = random;
   }
 
-  has(replica: Replica): boolean {
-    return this.#entries.has(replica);
-  }
-
   add(replica: Replica): void {
-    if (this.has(replica)) return;
-    const entry = { replica, place: this.#heap.length, lot: this.#random() };
-    this.#entries.set(replica, entry);
-    this.#heap.push(entry);
-    this.#rise(entry);
+    this.#entries.set(replica, { replica, place: OUTSIDE, load: 0, share: 0, lot: 0 });
+    this.changed(replica);
   }
 
   remove(replica: Replica): void {
     const entry = this.#entries.get(replica);
     if (!entry) return;
     this.#entries.delete(replica);
-    const last = this.#heap.pop() as Entry;
-    if (last === entry) return;
-    this.#put(last, entry.place);
-    this.#settle(last);
+    this.#takeOut(entry);
   }
 
-  /** To be called after the load of `replica` has changed. It draws a new lot, so that ties fall at random. */
+  /** It draws a new lot, so that ties fall at random. */
   changed(replica: Replica): void {
     const entry = this.#entries.get(replica);
     if (!entry) return;
+    entry.load = replica.load;
+    entry.share = replica.share;
     entry.lot = this.#random();
-    this.#settle(entry);
+    if (!replica.available) this.#takeOut(entry);
+    else this.#settle(entry);
   }
 
-  /** The least loaded one that is not `except`; `undefined` if there is none. */
+  take(except?: Replica): Replica | undefined {
+    const replica = this.least(except);
+    if (!replica) return undefined;
+    replica.begin(replica.inFlight);
+    this.changed(replica);
+    return replica;
+  }
+
   least(except?: Replica): Replica | undefined {
     const [top, left, right] = this.#heap;
     if (top?.replica !== except) return top?.replica;
@@ -57,7 +64,18 @@ export class LoadHeap {
     return left?.replica;
   }
 
+  #takeOut(entry: Entry): void {
+    const { place } = entry;
+    if (place === OUTSIDE) return;
+    entry.place = OUTSIDE;
+    const last = this.#heap.pop() as Entry;
+    if (last === entry) return;
+    this.#put(last, place);
+    this.#settle(last);
+  }
+
   #settle(entry: Entry): void {
+    if (entry.place === OUTSIDE) entry.place = this.#heap.push(entry) - 1;
     this.#rise(entry);
     this.#sink(entry);
   }
@@ -102,5 +120,5 @@ export class LoadHeap {
 }
 
 function isBefore(a: Entry, b: Entry): boolean {
-  return (a.replica.load - b.replica.load || a.replica.share - b.replica.share || a.lot - b.lot) < 0;
+  return (a.load - b.load || a.share - b.share || a.lot - b.lot) < 0;
 }

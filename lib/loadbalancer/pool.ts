@@ -1,6 +1,9 @@
+import type { Share } from '../cells/cells.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
+import type { Candidates } from './candidates.ts';
 import { LoadHeap } from './loadHeap.ts';
+import { LoadScan } from './loadScan.ts';
 import { type Listed, Replica } from './replica.ts';
 import { slowStart } from './slowStart.ts';
 
@@ -11,11 +14,13 @@ export interface ReplicaPoolOptions {
   readonly replicas: readonly Replica[];
   /** How long a newcomer takes to get its full part of the load; 0 (the default) is at once. */
   readonly slowStartMs?: number;
+  /** Makes the counts of a replica that comes, for several threads. Default: this thread is alone. */
+  readonly newCounts?: () => Share;
   readonly clock?: Clock;
   readonly random?: () => number;
   /** A replica has left the list. Requests may still be under way there. */
   readonly onDeparted?: (replica: Replica) => void;
-  /** The last request of a departed replica is over. */
+  /** The last request of this thread at a departed replica is over. */
   readonly onIdle?: (replica: Replica) => void;
 }
 
@@ -23,7 +28,8 @@ export interface ReplicaPoolOptions {
 export class ReplicaPool {
   readonly service: string;
   readonly #byId = new Map<string, Replica>();
-  readonly #candidates: LoadHeap;
+  readonly #candidates: Candidates;
+  readonly #newCounts: (() => Share) | undefined;
   readonly #newcomer: (replica: Replica, handicap: number) => void;
   readonly #onDeparted: (replica: Replica) => void;
   readonly #onIdle: (replica: Replica) => void;
@@ -32,11 +38,12 @@ export class ReplicaPool {
   constructor(options: Readonly<ReplicaPoolOptions>) {
     const { service, replicas, slowStartMs = 0, clock = systemClock, random = Math.random } = options;
     this.service = service;
-    this.#candidates = new LoadHeap(random);
+    this.#newCounts = options.newCounts;
+    this.#candidates = options.newCounts ? new LoadScan(random) : new LoadHeap(random);
     this.#newcomer = slowStart(slowStartMs, clock, (replica) => this.#candidates.changed(replica));
     this.#onDeparted = listener(options.onDeparted);
     this.#onIdle = listener(options.onIdle);
-    for (const replica of replicas) this.#join(replica);
+    for (const replica of replicas) this.#enlist(replica);
   }
 
   /** Everyone listed, available or not. */
@@ -55,27 +62,31 @@ export class ReplicaPool {
 
   /** The least loaded available replica that is not `except`, counted as taken; `undefined` if there is none. */
   take(except?: Replica): Replica | undefined {
-    const replica = this.#candidates.least(except);
-    if (!replica) return undefined;
-    replica.inFlight += 1;
-    replica.requestCount += 1;
-    this.#candidates.changed(replica);
-    return replica;
+    return this.#candidates.take(except);
   }
 
   /** Ends what `take` began. To be called once for each replica taken. */
   release(replica: Replica): void {
-    replica.inFlight -= 1;
+    replica.end();
     this.#candidates.changed(replica);
-    if (replica.inFlight === 0 && this.get(replica.id) !== replica) this.#onIdle(replica);
+    if (replica.inFlightHere === 0 && this.get(replica.id) !== replica) this.#onIdle(replica);
   }
 
   /** Keeps new requests from a replica, or lets them through again. What is under way goes on. */
   suspend(id: string, suspended: boolean): void {
     const replica = this.get(id);
     if (!replica) return;
-    replica.suspended = suspended;
-    this.#enlist(replica);
+    this.#change(replica, () => {
+      replica.suspended = suspended;
+    });
+  }
+
+  /** Ends what a thread that has ended had under way, and goes on with the slow starts it began. */
+  leave(seat: number): void {
+    for (const replica of this.replicas) {
+      replica.leave(seat);
+      if (replica.handicap > 0) this.#newcomer(replica, replica.handicap);
+    }
   }
 
   /**
@@ -92,39 +103,55 @@ export class ReplicaPool {
 
   #merge(listed: Listed): void {
     const known = this.get(listed.id);
-    if (known?.url.origin === listed.url.origin) {
-      known.healthy = listed.healthy;
-      known.requestCount = Math.max(known.requestCount, listed.requestCount);
-      this.#candidates.changed(known);
-      this.#enlist(known);
-      return;
+    if (known?.url.origin !== listed.url.origin) {
+      if (known) this.#leave(known);
+      this.#join(listed);
+    } else if (!listed.counts) {
+      this.#change(known, () => {
+        known.healthy = listed.healthy;
+        known.raiseRequestCount(listed.requestCount);
+      });
     }
-    if (known) this.#leave(known);
-    this.#join(new Replica(listed));
   }
 
-  #join(replica: Replica): void {
-    this.#byId.set(replica.id, replica);
-    const least = this.#candidates.least();
-    // Those that the first listing names have worked before, for all we know.
-    if (this.#listed && least) replica.credit = Math.max(0, least.share - replica.requestCount);
+  #join(listed: Listed): void {
+    const replica = new Replica(listed, { counts: listed.counts ?? this.#newCounts?.() });
+    if (!listed.counts) this.#begin(replica, listed);
     this.#enlist(replica);
+  }
+
+  #begin(replica: Replica, { healthy, requestCount }: Listed): void {
+    const least = this.#candidates.least();
+    replica.healthy = healthy;
+    replica.raiseRequestCount(requestCount);
+    // Those that the first listing names have worked before, for all we know.
+    if (this.#listed && least) replica.credit = Math.max(0, least.share - requestCount);
+    if (replica.available) this.#welcome(replica);
+  }
+
+  #enlist(replica: Replica): void {
+    this.#byId.set(replica.id, replica);
+    this.#candidates.add(replica);
   }
 
   #leave(replica: Replica): void {
     this.#byId.delete(replica.id);
     this.#candidates.remove(replica);
     this.#onDeparted(replica);
-    if (replica.inFlight === 0) this.#onIdle(replica);
+    if (replica.inFlightHere === 0) this.#onIdle(replica);
   }
 
-  /** The one place where a replica becomes a candidate or ceases to be one. */
-  #enlist(replica: Replica): void {
-    if (!replica.available) this.#candidates.remove(replica);
-    else if (!this.#candidates.has(replica)) {
-      const least = this.#candidates.least();
-      this.#newcomer(replica, Math.max(0, (least?.load ?? 0) - replica.inFlight));
-      this.#candidates.add(replica);
-    }
+  /** The one place where a replica that is listed becomes available or ceases to be. */
+  #change(replica: Replica, apply: () => void): void {
+    const { available } = replica;
+    apply();
+    if (replica.available && !available) this.#welcome(replica);
+    this.#candidates.changed(replica);
+  }
+
+  /** Lets a replica that becomes available begin as loaded as the others are. */
+  #welcome(replica: Replica): void {
+    const least = this.#candidates.least(replica);
+    this.#newcomer(replica, Math.max(0, (least?.load ?? 0) - replica.inFlight));
   }
 }

@@ -1,4 +1,4 @@
-import { Gauge, type Registry } from 'prom-client';
+import { type Aggregator, Gauge, type Registry } from 'prom-client';
 import { fold, isFolded, type LabelValues, seriesKey } from './series.ts';
 
 /** One series of a gauge at this moment. */
@@ -14,6 +14,8 @@ export interface CappedGaugeOptions<Label extends string> {
   readonly read: () => Iterable<Reading> | Promise<Iterable<Reading>>;
   /** What the series without room come to, taken together. Default: their sum. */
   readonly combine?: (one: number, another: number) => number;
+  /** What becomes of the series of several threads. Default `max`: they all read what they share. */
+  readonly aggregator?: Aggregator;
 }
 
 /** A gauge that shows what `read` tells when somebody scrapes: at most `maxSeries` series, the rest as `other`. */
@@ -26,12 +28,14 @@ export function cappedGauge<Label extends string>(options: Readonly<CappedGaugeO
     registry,
     read,
     combine = (one, another) => one + another,
+    aggregator = 'max',
   } = options;
   new Gauge({
     name,
     help,
     labelNames: [...labels],
     registers: [registry],
+    aggregator,
     async collect() {
       const readings = await read();
       this.reset();

@@ -90,8 +90,11 @@ export interface MetricsOptions {
   readonly maxSeries?: number;
   /** Whether each bucket of durations shows a trace, to scrapers that read OpenMetrics. Default false. */
   readonly exemplars?: boolean;
-  /** Node's own metrics; off in tests that make many gateways. Default true. */
-  readonly processMetrics?: boolean;
+  /**
+   * Node's own metrics: of the process and this thread (the default), of this thread alone, or none, for tests that
+   * make many gateways.
+   */
+  readonly processMetrics?: boolean | 'thread';
 }
 
 /** Every metric of the gateway, under the names its dashboards use. */
@@ -214,6 +217,7 @@ export class Metrics extends CappedMetrics {
       name: 'gateway_store_up',
       help: 'Whether the store of tokens and answers is reachable (1) or not (0).',
       labels: [],
+      aggregator: 'min',
       read: async () => [[Number(await readings.storeUp())]],
     });
     this.gauge({
@@ -231,6 +235,7 @@ export class Metrics extends CappedMetrics {
         read: () => [[certificateExpiresAtMs() / 1000]],
       });
     if (processMetrics) collectDefaultMetrics({ register: this.registry });
+    if (processMetrics === 'thread') this.#dropThoseOfTheProcess();
   }
 
   requestCompleted({ service, method, status, port, origin, seconds, traceId }: RequestReading): void {
@@ -243,6 +248,13 @@ export class Metrics extends CappedMetrics {
   /** Drops the series of a replica that has left. */
   forgetReplica(service: string, instance: string): void {
     this.forget({ service, instance });
+  }
+
+  /** Each thread would show the whole, and their sum be a multiple of it. */
+  #dropThoseOfTheProcess(): void {
+    for (const { name } of this.registry.getMetricsAsArray()) {
+      if (name.startsWith('process_')) this.registry.removeSingleMetric(name);
+    }
   }
 
   #replicaGauges({ replicas }: Readings): void {

@@ -3,10 +3,10 @@ import { nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { stackless } from '../exchange/stackless.ts';
 import { RateLimitError } from './errors.ts';
-import type { RateLimit, Verdict } from './rateLimit.ts';
+import type { RateCounter, Verdict } from './rateLimit.ts';
 
 export interface RateLimitMiddlewareOptions {
-  readonly limit: RateLimit;
+  readonly limit: RateCounter;
   /** Whom a request is counted for; undefined lets it pass uncounted. */
   readonly keyOf: (req: Request, res: Response) => string | undefined;
   readonly onLimited?: () => void;

@@ -27,13 +27,21 @@ export interface Verdict {
   readonly resetMs: number;
 }
 
+/** Whoever counts requests by key, here or elsewhere. */
+export interface RateCounter {
+  readonly policy: string;
+  readonly rate: Rate;
+  /** Counts one request for `key`. */
+  take(key: string): Promise<Verdict>;
+}
+
 /**
  * So many requests for each key in a window of time. Over several gateways on one Redis exactly so many pass.
  *
  * Availability comes before exactness: while Redis does not answer, each process counts for itself, so at worst as
  * many requests pass as there are gateways times the limit. Who is over the limit is refused from memory.
  */
-export class RateLimit {
+export class RateLimit implements RateCounter {
   readonly policy: string;
   readonly rate: Rate;
   readonly #limiter: RateLimiterAbstract;
@@ -49,7 +57,6 @@ export class RateLimit {
     this.#limiter = evaluate ? sharedLimiter({ ...options, evaluate, onStoreError, insurance: own }) : own;
   }
 
-  /** Counts one request for `key`. */
   async take(key: string): Promise<Verdict> {
     try {
       return verdict(true, await this.#limiter.consume(key));

@@ -1,11 +1,20 @@
+import type { Share } from '../cells/cells.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import { Channels } from './channels.ts';
 import { MemoryStore } from './memory.ts';
 import { SqliteStore } from './sqlite.ts';
 import type { Stores } from './store.ts';
+import { type ResponseLink, ThreadsMemoryStore } from './threadsMemory.ts';
 
 const DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
+
+/** What the threads of one process share, each of which opens the store. */
+export interface StoreThreads {
+  /** Of the size `CHANGES`. */
+  readonly tokenChanges: Share;
+  readonly responses: ResponseLink;
+}
 
 export interface EmbeddedStoreOptions {
   /** Directory for tokens and revocations. Created when it is missing. */
@@ -15,6 +24,8 @@ export interface EmbeddedStoreOptions {
   /** Gets what goes wrong in the background: a subscriber that threw, a purge that failed. */
   readonly onError?: (error: Error) => void;
   readonly clock?: Clock;
+  /** Default: this thread is alone. */
+  readonly threads?: StoreThreads | undefined;
 }
 
 /**
@@ -26,20 +37,27 @@ export function openEmbeddedStore({
   maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES,
   onError,
   clock = systemClock,
+  threads,
 }: Readonly<EmbeddedStoreOptions>): Stores {
   const report = listener(onError);
   const channels = new Channels(report);
-  const tokens = new SqliteStore({ dataDir, channels, clock, onError: report });
-  const responses = new MemoryStore({ maxBytes: maxResponseBytes, channels, clock });
+  const tokens = new SqliteStore({
+    dataDir,
+    channels,
+    clock,
+    onError: report,
+    changes: threads?.tokenChanges,
+  });
+  const memory = new MemoryStore({ maxBytes: maxResponseBytes, channels, clock });
   let open = true;
   return {
     tokens,
-    responses,
+    responses: threads ? new ThreadsMemoryStore(memory, threads.responses) : memory,
     ready: async () => open,
     close: async () => {
       open = false;
       tokens.close();
-      responses.close();
+      memory.close();
     },
   };
 }

@@ -84,6 +84,20 @@ export class MemoryStore implements ResponseStore {
     return async () => leave();
   }
 
+  /** How long the value is kept; `undefined` when there is none. */
+  leftMs(key: string): number | undefined {
+    const entry = this.#entries.peek(key);
+    return entry && leftMs(entry, this.#clock);
+  }
+
+  /** Everything that is kept. */
+  *all(): Iterable<{ readonly key: string; readonly value: Buffer; readonly ttlMs: number }> {
+    for (const [key, entry] of this.#entries.entries()) {
+      const ttlMs = leftMs(entry, this.#clock);
+      if (ttlMs > 0) yield { key, value: bytesOf(entry.value), ttlMs };
+    }
+  }
+
   /** Lets go of what it holds; nothing is known without asking any more. */
   close(): void {
     this.#isClosed = true;
@@ -92,7 +106,7 @@ export class MemoryStore implements ResponseStore {
 
   #bytes(key: string): Buffer | undefined {
     const value = this.#fresh(key)?.value;
-    return value && isLive(value) ? value.toBytes() : value;
+    return value && bytesOf(value);
   }
 
   #fresh(key: string): Entry | undefined {
@@ -101,4 +115,13 @@ export class MemoryStore implements ResponseStore {
     this.#entries.delete(key);
     return undefined;
   }
+}
+
+/** In whole milliseconds. */
+function leftMs({ expiresAtTicks }: Entry, clock: Clock): number {
+  return Math.ceil(expiresAtTicks - clock.ticks());
+}
+
+function bytesOf(value: Buffer | Live): Buffer {
+  return isLive(value) ? value.toBytes() : value;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
+import type { CellsSize, Share } from '../cells/cells.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
 import { type Held, heldBytes } from './bytes.ts';
@@ -44,7 +45,11 @@ export interface SqliteStoreOptions {
   readonly clock: Clock;
   /** Gets what goes wrong in the background: a purge that failed. */
   readonly onError: (error: Error) => void;
+  /** Counts the changes of several threads of this process that each have the file open, of `CHANGES`. */
+  readonly changes?: Share | undefined;
 }
+
+export const CHANGES: CellsSize = { whole: 1 };
 
 interface Kept<V> extends Remembered<V> {
   readonly expiresAtMs: number;
@@ -53,7 +58,8 @@ interface Kept<V> extends Remembered<V> {
 /**
  * A store in one SQLite file that survives the process. Calls block the process while they run: 3 us to read,
  * 0.2 ms to write on an SSD. What was read is remembered; what another process writes into the same file, as
- * during a restart, is seen within 10 ms. Publishing reaches this process only.
+ * during a restart, is seen within 10 ms, and what another thread of this process writes at once. Publishing reaches
+ * this thread only.
  */
 export class SqliteStore implements TokenStore {
   readonly #database: DatabaseSync;
@@ -68,6 +74,8 @@ export class SqliteStore implements TokenStore {
     sizeCalculation: ({ value }, key) => heldBytes(key, value),
   });
   #lastVersion: unknown;
+  readonly #changes: Share | undefined;
+  #lastChange = 0;
   #lookAtTicks = 0;
   readonly #channels: Channels;
   readonly #clock: Clock;
@@ -75,11 +83,12 @@ export class SqliteStore implements TokenStore {
   #cancelPurge: Cancel;
 
   /** Throws an error that names the directory when the file cannot be opened there. */
-  constructor({ dataDir, channels, clock, onError }: Readonly<SqliteStoreOptions>) {
+  constructor({ dataDir, channels, clock, onError, changes }: Readonly<SqliteStoreOptions>) {
     this.#database = openDatabase(dataDir);
     this.#channels = channels;
     this.#clock = clock;
     this.#onError = onError;
+    this.#changes = changes;
     this.#select = this.#database.prepare('SELECT * FROM entries WHERE key = ? AND expires_at_ms > ?');
     this.#selectGroup = this.#database.prepare('SELECT value FROM entries WHERE key > ? AND key < ?');
     this.#version = this.#database.prepare('PRAGMA data_version');
@@ -154,18 +163,36 @@ export class SqliteStore implements TokenStore {
   #upsertRow(key: string, rememberedAs: string, value: Buffer, expiresAtMs: number): void {
     this.#remembered.delete(rememberedAs);
     attempt(() => this.#upsert.run(key, value, expiresAtMs));
+    this.#tellThreads();
   }
 
   #removeRow(key: string, rememberedAs: string): boolean {
     this.#remembered.delete(rememberedAs);
-    return attempt(() => this.#remove.run(key)).changes > 0;
+    const { changes } = attempt(() => this.#remove.run(key));
+    this.#tellThreads();
+    return changes > 0;
   }
 
   #recall<V extends Held>(key: string): Remembered<V> | undefined {
+    this.#noticeThreads();
     this.#noticeOthers();
     // A key holds either a value or a group: their names differ in the last letter.
     const kept = this.#remembered.get(key) as Kept<V> | undefined;
     return kept && kept.expiresAtMs > this.#clock.now() ? kept : undefined;
+  }
+
+  /** Forgets everything when another thread has written since. */
+  #noticeThreads(): void {
+    const change = this.#changes?.cells.get(0);
+    if (change === undefined || change === this.#lastChange) return;
+    this.#lastChange = change;
+    this.#remembered.clear();
+  }
+
+  /** After a write: whoever looks from now on reads anew. What this thread remembers stays, if no other has written. */
+  #tellThreads(): void {
+    const change = this.#changes?.cells.add(0, 1);
+    if (change === this.#lastChange + 1) this.#lastChange = change;
   }
 
   /** Forgets everything when another process has written, or when nobody can tell. */

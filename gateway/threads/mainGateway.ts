@@ -1,0 +1,323 @@
+import { randomUUID } from 'node:crypto';
+import type { Settings } from '../../config/config.ts';
+import type { Service } from '../../config/services.ts';
+import { threadsClock } from '../../lib/clock/threadsClock.ts';
+import type { Limiter } from '../../lib/concurrency/limiter.ts';
+import type { LogFormat, Logger, LogLevel } from '../../lib/logging/logger.ts';
+import { Metrics } from '../../lib/metrics/metrics.ts';
+import { mergedCounts, mergedText, type Snapshot, withoutSeries } from '../../lib/metrics/snapshots.ts';
+import { Channels } from '../../lib/store/channels.ts';
+import { MemoryStore } from '../../lib/store/memory.ts';
+import { CHANGES } from '../../lib/store/sqlite.ts';
+import { type ResponseChange, type Swap, SwapPlace, type Swapped } from '../../lib/store/threadsMemory.ts';
+import { breakerLog } from '../breakerLog.ts';
+import { sayListening, type TakenPorts } from '../gateway.ts';
+import { knownLabels } from '../knownLabels.ts';
+import { allLimiters, createLimits, type Limits } from '../limits.ts';
+import { readings } from '../parts.ts';
+import { createRateLimits, type RateLimits } from '../rateLimits.ts';
+import { createRegistry, type Registry } from '../registry.ts';
+import { ServiceReplicas } from '../replicas.ts';
+import { exposeCollector } from '../spentBuffers.ts';
+import { VERSION } from '../version.ts';
+import { assertFree } from './freePorts.ts';
+import type { FromWorker, MainQuestion, WorkerStart } from './messages.ts';
+import { toSend } from './sent.ts';
+import { Serving } from './serving.ts';
+import { Shares } from './shares.ts';
+import { WorkerTeam } from './team.ts';
+import { WorkerThread } from './workerThread.ts';
+
+/** What a worker may take to end beyond the time for its requests. */
+const GRACE_MS = 5_000;
+/** A worker that is busy for longer than this is shown as it was. */
+const METRICS_WITHIN_MS = 1_000;
+const OWN_SEAT = 0;
+
+export interface MainGatewayOptions {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly logFormat: LogFormat;
+}
+
+interface MainService {
+  readonly settings: Service;
+  readonly replicas: ServiceReplicas;
+  readonly limiter: Limiter;
+}
+
+/**
+ * A gateway of several worker threads, as the main thread has it: it takes no requests itself. It keeps the workers
+ * alive, asks the registry, and is where everything comes together that is not in shared memory.
+ */
+export class MainGateway {
+  readonly metrics: Metrics;
+  readonly #settings: Settings;
+  readonly #logger: Logger;
+  readonly #logFormat: LogFormat;
+  readonly #shares: Shares;
+  readonly #serving: Serving;
+  readonly #limits: Limits;
+  readonly #services: readonly MainService[];
+  /** Set before anybody else has this gateway. */
+  #registry!: Registry;
+  readonly #rates: RateLimits;
+  readonly #swaps: SwapPlace;
+  readonly #team: WorkerTeam;
+  readonly #gatewayId = randomUUID();
+  #logBreaker: ReturnType<typeof breakerLog> = () => {};
+  #ports: TakenPorts;
+  #hired = 0;
+  #discovered = false;
+  #begun = false;
+  /** What workers that have ended have counted. */
+  #earlier: Snapshot = [];
+  #scraping: Promise<string> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  private constructor({ settings, logger, logFormat }: MainGatewayOptions) {
+    const clock = threadsClock;
+    // Twice as many seats as workers: one that ends after its requests keeps its own until then.
+    const seats = 1 + 2 * settings.workers;
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#logFormat = logFormat;
+    this.#ports = settings;
+    this.#shares = new Shares(OWN_SEAT, seats);
+    this.#shares.of('token changes', () => CHANGES);
+    this.#serving = new Serving(this.#shares, settings.workers);
+    this.#limits = createLimits(settings, this.#shares.of);
+    this.#services = settings.services.map((service) => this.#newService(service));
+    this.metrics = new Metrics({
+      readings: {
+        ...readings(this.#services),
+        globalLimit: () => this.#limits.gateway.limit,
+        // The workers know.
+        storeUp: async () => true,
+      },
+      known: knownLabels(settings.services),
+      version: VERSION,
+    });
+    this.#swaps = new SwapPlace(
+      new MemoryStore({ maxBytes: settings.cacheMaxBytes, channels: new Channels(() => {}), clock }),
+    );
+    this.#rates = createRateLimits({ settings, stores: {}, metrics: this.metrics, logStoreError: () => {} });
+    this.#team = new WorkerTeam({
+      size: settings.workers,
+      seats: Array.from({ length: seats - 1 }, (_, i) => i + 1),
+      hire: (seat) => this.#hire(seat),
+      logger,
+      clock,
+    });
+  }
+
+  static async create(options: MainGatewayOptions): Promise<MainGateway> {
+    const gateway = new MainGateway(options);
+    await gateway.#connect();
+    return gateway;
+  }
+
+  /** Resolves once all workers listen; rejects when one cannot begin. */
+  async start(): Promise<TakenPorts> {
+    const { externalHost, internalHost, externalPort, internalPort, reusePort } = this.#settings;
+    // Workers listen in a way that would let them share a port with a stranger.
+    if (!reusePort) {
+      await assertFree('EXTERNAL', externalPort, externalHost);
+      await assertFree('INTERNAL', internalPort, internalHost);
+    }
+    exposeCollector();
+    void this.#registry.start().then(() => {
+      this.#discovered = true;
+      this.#team.tellAll({ kind: 'discovered' });
+    });
+    await this.#team.start(externalPort === 0 || internalPort === 0, (ports) => {
+      this.#ports = ports;
+    });
+    this.#begun = true;
+    sayListening({ settings: this.#settings, logger: this.#logger }, this.#ports);
+    return this.#ports;
+  }
+
+  /** Every worker ends after its requests, then the registry is told what is still to be told. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain();
+    return this.#stopped;
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.#team.tellAll({ kind: 'level', level });
+  }
+
+  async #drain(): Promise<void> {
+    const { drainTimeoutMs } = this.#settings;
+    this.#logger.info(`Draining for at most ${drainTimeoutMs} ms`);
+    await this.#team.stop(drainTimeoutMs + GRACE_MS);
+    await this.#registry.stop();
+    for (const { replicas } of this.#services) replicas.dispose();
+    this.#logger.info('Drained');
+  }
+
+  async #connect(): Promise<void> {
+    const { circuitBreakerThreshold: threshold, circuitBreakerWindowMs: windowMs } = this.#settings;
+    this.#registry = await createRegistry({
+      settings: this.#settings,
+      services: this.#services.map((service) => this.#listed(service)),
+      metrics: this.metrics,
+      logger: this.#logger,
+      clock: threadsClock,
+    });
+    this.#logBreaker = breakerLog({
+      logger: this.#logger,
+      metrics: this.metrics,
+      threshold,
+      windowMs,
+      deregisters: this.#registry.takesCalls,
+    });
+  }
+
+  #newService(service: Service): MainService {
+    const { circuitBreakerThreshold, circuitBreakerWindowMs, circuitBreakerCooldownMs, slowStartMs } =
+      this.#settings;
+    const replicas = new ServiceReplicas({
+      service,
+      threshold: circuitBreakerThreshold,
+      windowMs: circuitBreakerWindowMs,
+      cooldownMs: circuitBreakerCooldownMs,
+      slowStartMs,
+      clock: threadsClock,
+      random: Math.random,
+      threads: { seats: this.#shares.seats, newShare: this.#shares.allocate },
+      // Only what it takes over from workers that have ended.
+      onBreakerEvent: (event, subject) => this.#logBreaker(event, subject),
+      onDeparted: ({ id }) => this.#forgetReplica(service.path, id),
+      onIdle: () => {},
+    });
+    return { settings: service, replicas, limiter: this.#limits.services.get(service.path) as Limiter };
+  }
+
+  /** The service as the registry sees it: what it lists goes to the workers as well. */
+  #listed({ settings, replicas }: MainService) {
+    return {
+      settings,
+      replicas: {
+        pool: replicas.pool,
+        update: (listed: Parameters<ServiceReplicas['update']>[0]) => {
+          replicas.update(listed);
+          this.#team.tellAll({ kind: 'replicas', path: settings.path, replicas: toSend(replicas.shared) });
+        },
+      },
+    };
+  }
+
+  #forgetReplica(service: string, instance: string): void {
+    this.metrics.forgetReplica(service, instance);
+    this.#earlier = withoutSeries(this.#earlier, { service, instance });
+  }
+
+  #hire(seat: number): WorkerThread {
+    this.#hired += 1;
+    const worker = new WorkerThread({
+      start: this.#startOf(seat),
+      onTold: (told, from) => this.#told(told, from),
+      onAsked: (asked) => this.#answer(asked),
+      onEnded: (ended, error) => this.#left(ended, error),
+    });
+    worker.listening.then(
+      () => this.#logger.debug(`Worker ${worker.number} listens`),
+      ({ message }: Error) => {
+        // At the start whoever started it is told.
+        if (this.#begun) this.#logger.error(`Worker ${worker.number} does not begin: ${message}`);
+      },
+    );
+    return worker;
+  }
+
+  #startOf(seat: number): WorkerStart {
+    const replicas = this.#services.map(({ settings, replicas: { shared } }) => {
+      return [settings.path, toSend(shared)] as const;
+    });
+    return {
+      // Each port is one that this process has already, or that it will have alone.
+      settings: { ...this.#settings, ...portsOf(this.#ports), reusePort: true },
+      logLevel: this.#logger.level as LogLevel,
+      logFormat: this.#logFormat,
+      worker: this.#hired,
+      seat,
+      seats: this.#shares.seats,
+      buffers: this.#shares.buffers,
+      replicas: new Map(replicas),
+      discovered: this.#discovered,
+      takesRegistryCalls: this.#registry.takesCalls,
+      gatewayId: this.#gatewayId,
+      responses: this.#swaps.changes,
+    };
+  }
+
+  #told(told: FromWorker, worker: WorkerThread): void {
+    if (told.kind === 'increments') {
+      for (const [id, count] of told.counts) {
+        for (let i = 0; i < count; i += 1) this.#registry.increment(id);
+      }
+    } else if (told.kind === 'deregister') {
+      this.#registry.deregister(told.replicaId);
+    } else if (told.kind === 'response') {
+      this.#passOn(told.change, worker);
+    } else if (told.kind === 'ending') {
+      this.metrics.uncaughtErrors.count();
+      this.#logger.warn(`Worker ${worker.number} ends after its requests and is replaced`);
+      this.#team.fill();
+    }
+  }
+
+  /** Everybody learns of changes in the order in which they come here; who deletes, too: it may have heard of older. */
+  #passOn(change: ResponseChange, from: WorkerThread): void {
+    if (change.kind === 'delete') void this.#swaps.delete(change.key);
+    for (const worker of this.#team.workers) {
+      if (worker !== from || change.kind === 'delete') worker.tell({ kind: 'response', change });
+    }
+  }
+
+  async #swap(swap: Swap): Promise<Swapped> {
+    const { value, ttlMs, isNew } = await this.#swaps.swap(swap);
+    if (isNew) {
+      this.#team.tellAll({ kind: 'response', change: { kind: 'set', key: swap.key, value, ttlMs } });
+    }
+    return { value, ttlMs };
+  }
+
+  async #answer(asked: MainQuestion): Promise<unknown> {
+    if (asked.kind === 'rate') return this.#rates[asked.policy]?.take(asked.key);
+    if (asked.kind === 'swap') return this.#swap(asked.swap);
+    this.#scraping ??= this.#scrape().finally(() => {
+      this.#scraping = undefined;
+    });
+    return this.#scraping;
+  }
+
+  /** One answer for all who ask meanwhile, whichever worker they ask. */
+  async #scrape(): Promise<string> {
+    // Taken together: a worker that ends meanwhile is among the workers, and not among those that ended earlier.
+    const earlier = this.#earlier;
+    const workers = this.#team.workers.map((worker) => worker.metrics(METRICS_WITHIN_MS));
+    const own = this.metrics.registry.getMetricsAsJSON();
+    return mergedText([...(await Promise.all([own, ...workers])), earlier]);
+  }
+
+  /** Gives back what the worker held, keeps what it counted, and has it replaced. */
+  #left(worker: WorkerThread, error: Error | undefined): void {
+    const { seat, number, snapshot } = worker;
+    if (error) {
+      this.metrics.uncaughtErrors.count();
+      this.#logger.error(`Worker ${number} has ended by itself and is replaced`, { error });
+    }
+    this.#serving.leave(seat);
+    for (const limiter of allLimiters(this.#limits)) limiter.leave(seat);
+    for (const { replicas } of this.#services) replicas.leave(seat);
+    this.#earlier = mergedCounts([this.#earlier, snapshot]);
+    this.#team.left(worker);
+  }
+}
+
+function portsOf({ externalPort, internalPort }: TakenPorts): TakenPorts {
+  return { externalPort, internalPort };
+}

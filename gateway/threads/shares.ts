@@ -1,0 +1,34 @@
+import type { CellsSize, Share, ShareOf } from '../../lib/cells/cells.ts';
+import { SharedCells } from '../../lib/cells/sharedCells.ts';
+
+export type Buffers = ReadonlyMap<string, SharedArrayBuffer>;
+
+/** What the threads of a gateway share, by name. The first one allocates, the others are given its buffers. */
+export class Shares {
+  readonly seat: number;
+  readonly seats: number;
+  readonly buffers: Map<string, SharedArrayBuffer>;
+
+  constructor(seat: number, seats: number, buffers: Buffers = new Map()) {
+    this.seat = seat;
+    this.seats = seats;
+    this.buffers = new Map(buffers);
+  }
+
+  readonly of: ShareOf = (name, sizeFor) => {
+    const known = this.buffers.get(name);
+    if (known) return this.see(known);
+    const buffer = SharedCells.allocate(sizeFor(this.seats));
+    this.buffers.set(name, buffer);
+    return this.see(buffer);
+  };
+
+  /** Something new that has no name. */
+  readonly allocate = (size: CellsSize): Share => this.see(SharedCells.allocate(size));
+
+  /** Seen from this thread's seat. */
+  see(buffer: SharedArrayBuffer): Share {
+    const { seat, seats } = this;
+    return { cells: new SharedCells(buffer, seat), seat, seats };
+  }
+}

@@ -1,0 +1,116 @@
+import type { Clock } from '../../lib/clock/clock.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import type { TakenPorts } from '../gateway.ts';
+import type { ToWorker } from './messages.ts';
+import type { WorkerThread } from './workerThread.ts';
+
+/** Who has served for so long has not ended because of how it began. */
+const PROVEN_MS = 10_000;
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+
+export interface TeamOptions {
+  /** How many are to take requests. */
+  readonly size: number;
+  /** Seats that workers may have. More than `size`: one that ends after its requests keeps its seat until then. */
+  readonly seats: readonly number[];
+  /** Starts a worker at a seat. */
+  readonly hire: (seat: number) => WorkerThread;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Workers in their seats. One that ends is replaced: at once, or after a pause when it did not serve for long. */
+export class WorkerTeam {
+  readonly #options: TeamOptions;
+  readonly #freeSeats: number[];
+  readonly #workers = new Map<WorkerThread, number>();
+  #endedEarly = 0;
+  #pausing = false;
+  #begun = false;
+  #stopped = false;
+
+  constructor(options: TeamOptions) {
+    this.#options = options;
+    this.#freeSeats = [...options.seats];
+  }
+
+  /** All that have not ended. */
+  get workers(): readonly WorkerThread[] {
+    return [...this.#workers.keys()];
+  }
+
+  /**
+   * Resolves once all listen. `onFirst` is given the ports of the first; where they are its to choose (port 0), no
+   * other is started before.
+   */
+  async start(choosesPorts: boolean, onFirst: (ports: TakenPorts) => void): Promise<void> {
+    const first = this.#hire();
+    this.#begun = !choosesPorts;
+    this.fill();
+    onFirst(await first.listening);
+    this.#begun = true;
+    this.fill();
+    await Promise.all(this.workers.map(({ listening }) => listening));
+  }
+
+  /** Brings the team to its size. */
+  fill(): void {
+    const { size } = this.#options;
+    if (!this.#begun || this.#stopped || this.#pausing) return;
+    while (this.#freeSeats.length > 0 && this.#serving() < size) this.#hire();
+  }
+
+  /** To be told of each that has ended. */
+  left(worker: WorkerThread): void {
+    const startedAtMs = this.#workers.get(worker) ?? 0;
+    this.#workers.delete(worker);
+    this.#freeSeats.push(worker.seat);
+    if (this.#stopped) return;
+    const { clock } = this.#options;
+    if (clock.ticks() - startedAtMs >= PROVEN_MS) this.#endedEarly = 0;
+    else this.#pause();
+    this.fill();
+  }
+
+  tellAll(told: ToWorker): void {
+    for (const worker of this.workers) worker.tell(told);
+  }
+
+  /** Ends all, after their requests; who takes longer than that is killed. None is replaced any more. */
+  async stop(withinMs: number): Promise<void> {
+    const { clock, logger } = this.#options;
+    this.#stopped = true;
+    this.tellAll({ kind: 'drain' });
+    const cancel = clock.after(withinMs, () => {
+      for (const worker of this.workers) {
+        logger.error(`Worker ${worker.number} does not end: it is killed`);
+        void worker.kill();
+      }
+    });
+    await Promise.all(this.workers.map(({ ended }) => ended));
+    cancel();
+  }
+
+  #serving(): number {
+    return this.workers.filter(({ isEnding }) => !isEnding).length;
+  }
+
+  #hire(): WorkerThread {
+    const worker = this.#options.hire(this.#freeSeats.shift() as number);
+    this.#workers.set(worker, this.#options.clock.ticks());
+    return worker;
+  }
+
+  /** The first that ends early is replaced at once; if that ends early as well, something is wrong. */
+  #pause(): void {
+    this.#endedEarly += 1;
+    if (this.#endedEarly === 1 || this.#pausing) return;
+    this.#pausing = true;
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#endedEarly - 2));
+    this.#options.clock.after(pauseMs, () => {
+      this.#pausing = false;
+      this.fill();
+    });
+  }
+}

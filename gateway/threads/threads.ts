@@ -1,0 +1,25 @@
+import type { ShareOf } from '../../lib/cells/cells.ts';
+import type { StoreThreads } from '../../lib/store/embedded.ts';
+import type { CountRate } from '../rateLimits.ts';
+import type { ListedService, Registry } from '../registry.ts';
+import type { ReplicaThreads } from '../replicas.ts';
+
+/** What a gateway needs of its other threads when it is one of several. */
+export interface Threads {
+  readonly shareOf: ShareOf;
+  /** The replicas that are known so far of the service with this path prefix. */
+  replicasOf(path: string): ReplicaThreads;
+  /** The one registry client of the process, which the main thread has. */
+  registry(services: readonly ListedService[]): Registry;
+  readonly countRate: CountRate;
+  /** For an embedded store. */
+  readonly store: StoreThreads;
+  /** The metrics of all threads. */
+  scrape(): Promise<string>;
+  /** Whether as many threads take requests as the settings ask for. */
+  allServe(): boolean;
+  /** This one does from now on, or does not any more. */
+  serves(serving: boolean): void;
+  /** What all threads are called in news for other gateways. */
+  readonly gatewayId: string;
+}

@@ -1,0 +1,156 @@
+// One worker thread of a gateway of several: both servers, and everything behind them that is not shared.
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { threadsClock } from '../../lib/clock/threadsClock.ts';
+import { asError } from '../../lib/exchange/asError.ts';
+import { createLogger, type Logger } from '../../lib/logging/logger.ts';
+import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
+import { CHANGES } from '../../lib/store/sqlite.ts';
+import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/threadsMemory.ts';
+import { Gateway } from '../gateway.ts';
+import { exposedYoungCollection, spentBuffers } from '../spentBuffers.ts';
+import { Line } from './line.ts';
+import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
+import { registryThrough } from './registryThrough.ts';
+import { received } from './sent.ts';
+import { Serving } from './serving.ts';
+import { Shares } from './shares.ts';
+import type { Threads } from './threads.ts';
+
+/** What draining may take beyond its time when nobody knows what still works. */
+const GRACE_MS = 5_000;
+
+/** One that ends while others go on leaves idle connections open until Node's keep-alive has ended them. */
+const LEAVE_IDLE_MS = 6_000;
+
+/** The gateway of this thread, and what it hears of the others. */
+class WorkerGateway {
+  readonly #start: WorkerStart;
+  readonly #logger: Logger;
+  readonly #shares: Shares;
+  readonly #line: Line<ToWorker, WorkerQuestion>;
+  readonly #replicas: Map<string, readonly SentReplica[]>;
+  readonly #creating: Promise<Gateway>;
+  #gateway: Gateway | undefined;
+  #discovered: boolean;
+  #hearResponse: (change: ResponseChange) => void = () => {};
+  #leaving = false;
+
+  constructor(start: WorkerStart, port: MessagePort) {
+    this.#start = start;
+    this.#logger = createLogger({ level: start.logLevel, format: start.logFormat });
+    this.#shares = new Shares(start.seat, start.seats, start.buffers);
+    this.#replicas = new Map(start.replicas);
+    this.#discovered = start.discovered;
+    this.#line = new Line(port, {
+      onTold: (told) => this.#told(told),
+      onAsked: () => this.#gateway?.parts.metrics.registry.getMetricsAsJSON() ?? [],
+    });
+    process.on('uncaughtException', (thrown, kind) => this.#uncaught(asError(thrown), kind));
+    this.#creating = Gateway.create({
+      settings: start.settings,
+      logger: this.#logger,
+      clock: threadsClock,
+      onContent: spentBuffers(exposedYoungCollection()),
+      threads: this.#threads(),
+    });
+  }
+
+  async run(): Promise<void> {
+    try {
+      this.#gateway = await this.#creating;
+      for (const [path, replicas] of this.#replicas) this.#update(path, replicas);
+      const ports = await this.#gateway.start();
+      this.#tell({ kind: 'listening', ...ports });
+    } catch (error) {
+      this.#tell({ kind: 'failed', message: asError(error).message });
+      process.exitCode = 1;
+      await this.#leave();
+    }
+  }
+
+  #tell(told: FromWorker): void {
+    this.#line.tell(told);
+  }
+
+  #told(told: ToWorker): void {
+    if (told.kind === 'replicas') this.#update(told.path, told.replicas);
+    else if (told.kind === 'discovered') this.#discovered = true;
+    else if (told.kind === 'response') this.#hearResponse(told.change);
+    else if (told.kind === 'level') this.#logger.level = told.level;
+    else void this.#leave();
+  }
+
+  #update(path: string, sent: readonly SentReplica[]): void {
+    this.#replicas.set(path, sent);
+    const service = this.#gateway?.parts.services.find(({ settings }) => settings.path === path);
+    service?.replicas.update(received(sent, this.#shares));
+  }
+
+  #threads(): Threads {
+    const serving = new Serving(this.#shares, this.#start.settings.workers);
+    const { takesRegistryCalls: takesCalls, gatewayId, seats } = this.#start;
+    return {
+      shareOf: this.#shares.of,
+      replicasOf: (path) => ({
+        seats,
+        newShare: this.#shares.allocate,
+        replicas: received(this.#replicas.get(path) ?? [], this.#shares),
+      }),
+      registry: () =>
+        registryThrough({
+          takesCalls,
+          tell: (told) => this.#tell(told),
+          isAsked: () => this.#discovered,
+          clock: threadsClock,
+        }),
+      countRate: (policy, key) => this.#line.ask<Verdict>({ kind: 'rate', policy, key }),
+      store: {
+        tokenChanges: this.#shares.of('token changes', () => CHANGES),
+        responses: this.#responses(),
+      },
+      scrape: () => this.#line.ask<string>({ kind: 'scrape' }),
+      allServe: () => serving.allServe,
+      serves: (serves) => serving.set(serves),
+      gatewayId,
+    };
+  }
+
+  #responses(): ResponseLink {
+    return {
+      tell: (change) => this.#tell({ kind: 'response', change }),
+      swap: (swap) => this.#line.ask<Swapped>({ kind: 'swap', swap }),
+      listen: (hear) => {
+        this.#hearResponse = hear;
+        for (const change of this.#start.responses) hear(change);
+      },
+    };
+  }
+
+  /** An error that nobody caught leaves a thread that nobody understands: another takes its place. */
+  #uncaught(error: Error, kind: string): void {
+    this.#logger.error(`A worker ends because of an error that nobody caught (${kind})`, { error });
+    process.exitCode = 1;
+    this.#tell({ kind: 'ending' });
+    setTimeout(() => process.exit(), this.#start.settings.drainTimeoutMs + GRACE_MS).unref();
+    void this.#leave({ graceMs: LEAVE_IDLE_MS });
+  }
+
+  /** Ends after the requests that are under way. */
+  async #leave(how: { readonly graceMs?: number } = {}): Promise<void> {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    try {
+      await this.#gateway?.stop(how);
+      if (this.#gateway) {
+        this.#tell({ kind: 'last', metrics: await this.#gateway.parts.metrics.registry.getMetricsAsJSON() });
+      }
+    } catch (error) {
+      this.#logger.error('Stopping failed', { error });
+      process.exitCode = 1;
+    }
+    // What is logged leaves this thread by way of the main thread.
+    setImmediate(() => process.stdout.write('', () => process.exit()));
+  }
+}
+
+await new WorkerGateway(workerData, parentPort as MessagePort).run();

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { asError } from '../../lib/exchange/asError.ts';
+import type { Snapshot } from '../../lib/metrics/snapshots.ts';
+import type { TakenPorts } from '../gateway.ts';
+import { Line } from './line.ts';
+import type { FromWorker, MainQuestion, ToWorker, WorkerStart } from './messages.ts';
+
+const MODULE = join(import.meta.dirname, 'worker.ts');
+
+export interface WorkerThreadOptions {
+  readonly start: WorkerStart;
+  readonly onTold: (told: FromWorker, worker: WorkerThread) => void;
+  readonly onAsked: (asked: MainQuestion) => Promise<unknown>;
+  /** It has ended; the error says why, when it was not to. */
+  readonly onEnded: (worker: WorkerThread, error: Error | undefined) => void;
+}
+
+/** One worker thread as the main thread sees it. */
+export class WorkerThread {
+  readonly number: number;
+  readonly seat: number;
+  /** Its ports, once it listens; rejects when it cannot. */
+  readonly listening: Promise<TakenPorts>;
+  readonly ended: Promise<void>;
+  /** It takes no new requests any more. */
+  isEnding = false;
+  /** The metrics that it told last. */
+  snapshot: Snapshot = [];
+  readonly #thread: Worker;
+  readonly #line: Line<FromWorker, MainQuestion>;
+  readonly #onTold: WorkerThreadOptions['onTold'];
+  readonly #listening = Promise.withResolvers<TakenPorts>();
+  #error: Error | undefined;
+
+  constructor({ start, onTold, onAsked, onEnded }: WorkerThreadOptions) {
+    this.number = start.worker;
+    this.seat = start.seat;
+    this.listening = this.#listening.promise;
+    // Whoever replaces it does not ask.
+    this.listening.catch(() => {});
+    this.#onTold = onTold;
+    this.#thread = new Worker(MODULE, { workerData: start, name: `worker ${start.worker}` });
+    this.#line = new Line(this.#thread, { onTold: (told) => this.#told(told), onAsked });
+    this.#thread.on('error', (thrown) => {
+      this.#error = asError(thrown);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#thread.once('exit', (code) => {
+        const unasked = this.isEnding ? undefined : new Error(`it ended with ${code}`);
+        const error = this.#error ?? unasked;
+        this.isEnding = true;
+        this.#listening.reject(error ?? new Error('it ended before it listened'));
+        this.#line.cut();
+        onEnded(this, error);
+        resolve();
+      });
+    });
+  }
+
+  tell(told: ToWorker): void {
+    if (told.kind === 'drain') this.isEnding = true;
+    this.#line.tell(told);
+  }
+
+  /** Its metrics now; those that it told last when it does not answer in time. */
+  async metrics(withinMs: number): Promise<Snapshot> {
+    const late = Promise.withResolvers<Snapshot>();
+    const timer = setTimeout(() => late.resolve(this.snapshot), withinMs);
+    const asked = this.#line.ask<Snapshot>({ kind: 'metrics' }).catch(() => this.snapshot);
+    this.snapshot = await Promise.race([asked, late.promise]);
+    clearTimeout(timer);
+    return this.snapshot;
+  }
+
+  /** Ends it now, whatever it does. */
+  async kill(): Promise<void> {
+    await this.#thread.terminate();
+  }
+
+  #told(told: FromWorker): void {
+    if (told.kind === 'ending' || told.kind === 'failed') this.isEnding = true;
+    if (told.kind === 'listening') this.#listening.resolve(told);
+    else if (told.kind === 'failed') this.#listening.reject(new Error(told.message));
+    else if (told.kind === 'last') this.snapshot = told.metrics;
+    this.#onTold(told, this);
+  }
+}

@@ -1,0 +1,35 @@
+import { workerData } from 'node:worker_threads';
+import { SharedCells } from '../../../lib/cells/sharedCells.ts';
+import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
+import { Replica } from '../../../lib/loadbalancer/replica.ts';
+import { answerWith } from './place.ts';
+
+/** Takes so many replicas, answers their ids, and releases them again unless they are to be kept. */
+export interface TakeOrder {
+  readonly times: number;
+  readonly keep?: boolean;
+}
+
+const { seat, seats } = workerData;
+
+function countsOf(buffer: SharedArrayBuffer) {
+  return { cells: new SharedCells(buffer, seat), seat, seats };
+}
+
+const buffers: Record<string, SharedArrayBuffer> = workerData.replicas;
+const pool = new ReplicaPool({
+  service: '/budgeting',
+  replicas: Object.entries(buffers).map(([id, buffer]) => Replica.at(`http://${id}`, countsOf(buffer))),
+  newCounts: () => countsOf(SharedCells.allocate(Replica.sizeFor(seats))),
+});
+
+answerWith(({ times, keep = false }: TakeOrder): string[] => {
+  const ids: string[] = [];
+  for (let i = 0; i < times; i += 1) {
+    const replica = pool.take();
+    if (!replica) throw new Error('nobody can be taken');
+    ids.push(replica.id);
+    if (!keep) pool.release(replica);
+  }
+  return ids;
+});

@@ -1,0 +1,14 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Share } from '../../../lib/cells/cells.ts';
+import { SharedCells } from '../../../lib/cells/sharedCells.ts';
+
+/** This thread's part of what its `Team` shares. */
+export function ownShare(): Share {
+  const { buffer, seat, seats } = workerData;
+  return { cells: new SharedCells(buffer, seat), seat, seats };
+}
+
+/** Answers each message of the test with what `answer` gives for it. */
+export function answerWith(answer: (message: never) => unknown): void {
+  parentPort?.on('message', async (message) => parentPort?.postMessage(await answer(message as never)));
+}

@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { CellsSize, Share } from '../../../lib/cells/cells.ts';
+import { SharedCells } from '../../../lib/cells/sharedCells.ts';
+
+export interface TeamMember {
+  readonly worker: Worker;
+  /** Sends the thread a message and resolves to its answer. */
+  ask<T>(message: unknown): Promise<T>;
+}
+
+/** Worker threads that all run one module of this folder on the same cells. Seat 0 is this thread's. */
+export class Team implements AsyncDisposable {
+  readonly buffer: SharedArrayBuffer;
+  readonly share: Share;
+  readonly members: readonly TeamMember[];
+
+  /** @param data what the module finds in `workerData` beside `buffer`, `seat` and `seats` */
+  constructor(module: string, count: number, sizeFor: (seats: number) => CellsSize, data: object = {}) {
+    const seats = count + 1;
+    this.buffer = SharedCells.allocate(sizeFor(seats));
+    this.share = { cells: new SharedCells(this.buffer, 0), seat: 0, seats };
+    this.members = Array.from({ length: count }, (_, i) => {
+      const workerData = { ...data, buffer: this.buffer, seat: i + 1, seats };
+      return member(new Worker(join(import.meta.dirname, module), { workerData, execArgv: [] }));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map(({ worker }) => worker.terminate()));
+  }
+}
+
+function member(worker: Worker): TeamMember {
+  return {
+    worker,
+    async ask<T>(message: unknown): Promise<T> {
+      worker.postMessage(message);
+      const [answer] = await once(worker, 'message');
+      return answer as T;
+    },
+  };
+}
