@@ -5,8 +5,11 @@ import { chunkOf, headFields } from '../exchange/tap.ts';
 /** Takes an answer piece by piece. */
 export interface AnswerSink {
   head(status: number, reason: string, fields: readonly string[]): void;
-  /** Whether more may follow at once; otherwise `drain` is emitted on the response when it may. */
-  data(chunk: Buffer): boolean;
+  /**
+   * Whether more may follow at once; otherwise `drain` is emitted on the response when it may. After the last there is
+   * only the end.
+   */
+  data(chunk: Buffer, isLast: boolean): boolean;
   /** The head is not to wait for content. */
   flush(): void;
   hints(hints: Readonly<Record<string, string | string[]>>): void;
@@ -31,18 +34,14 @@ export class Detacher {
   readonly #kinds = new WeakMap<object, Kind>();
 
   /**
-   * `req` once more, without what asks for less than the whole answer and with `fields` instead, and a response that
-   * hands everything written to it to `sink`. Neither notices when the client of `req` leaves.
+   * `req`, or a copy of it without what asks for less than the whole answer and with `fields` instead, and a response
+   * that hands everything written to it to `sink`, and does not notice when the client of `req` leaves.
    */
   detach(req: Request, res: Response, fields: readonly string[], sink: AnswerSink): Detached {
-    const detached = copyOf(req);
-    if (fields.length > 0 || PARTIAL.some((name) => req.headers[name] !== undefined)) {
-      detached.rawHeaders = [...withoutPartial(req.rawHeaders), ...fields];
-      detached.headers = headersWith(req.headers, fields);
-    }
+    const asksForAll = fields.length === 0 && PARTIAL.every((name) => req.headers[name] === undefined);
+    const detached = asksForAll ? req : asking(req, fields);
     const kind = this.#kindFor(Object.getPrototypeOf(res));
-    detached.res = Reflect.construct(DetachedResponse, [detached, sink], kind) as Response;
-    return { req: detached, res: detached.res };
+    return { req: detached, res: Reflect.construct(DetachedResponse, [detached, sink], kind) as Response };
   }
 
   /** Responses with Express's methods below ours: one kind for all, or V8 would take each for another. */
@@ -89,7 +88,7 @@ class DetachedResponse extends ServerResponse {
   }
 
   override write(...args: unknown[]): boolean {
-    return !this.#isOver && this.#put(args);
+    return !this.#isOver && this.#put(args, false);
   }
 
   override flushHeaders(): void {
@@ -110,7 +109,7 @@ class DetachedResponse extends ServerResponse {
     const chunk = chunkOf(args);
     // As Node does for an answer that is said in one piece.
     if (!this.headersSent && chunk) this.setHeader('Content-Length', chunk.length);
-    this.#put(args);
+    this.#put(args, true);
     this.#close(true);
     this.#sink.end(this.#trailers);
     return this;
@@ -127,10 +126,10 @@ class DetachedResponse extends ServerResponse {
     if (!this.headersSent) this.writeHead(this.statusCode);
   }
 
-  #put(args: readonly unknown[]): boolean {
+  #put(args: readonly unknown[], isLast: boolean): boolean {
     this.#begin();
     const chunk = chunkOf(args);
-    const accepted = chunk === undefined || chunk.length === 0 || this.#sink.data(chunk);
+    const accepted = chunk === undefined || chunk.length === 0 || this.#sink.data(chunk, isLast);
     const written = args.at(-1);
     if (typeof written === 'function') process.nextTick(written as () => void);
     return accepted;
@@ -149,11 +148,12 @@ function tellEnd(res: ServerResponse, isWhole: boolean): void {
 }
 
 /** With `req` as its prototype it would cost 10 us: V8 gives each object that becomes one a shape of its own. */
-function copyOf(req: Request): Request {
-  const copy = Object.assign(Object.create(Object.getPrototypeOf(req)), req);
+function asking(req: Request, fields: readonly string[]): Request {
+  const copy: Request = Object.assign(Object.create(Object.getPrototypeOf(req)), req);
   // Nobody listens to it yet.
-  copy._events = undefined;
-  copy._eventsCount = 0;
+  Object.assign(copy, { _events: undefined, _eventsCount: 0 });
+  copy.rawHeaders = [...withoutPartial(req.rawHeaders), ...fields];
+  copy.headers = headersWith(req.headers, fields);
   return copy;
 }
 

@@ -160,11 +160,11 @@ export class Fill implements AnswerSink {
     this.#cancelWait = this.#context.clock.after(WAIT_FOR_END_MS, land);
   }
 
-  data(chunk: Buffer): boolean {
+  data(chunk: Buffer, isLast: boolean): boolean {
     const wasRecording = this.#recorder.recording;
     this.#recorder.data(chunk);
     if (wasRecording && !this.#recorder.recording) this.#outgrown(wasRecording);
-    const accepted = this.#reader?.write(chunk) ?? true;
+    const accepted = this.#reader?.write(chunk, isLast) ?? true;
     // What is recorded is held anyway: a client that reads slowly does not keep it from the others.
     return accepted || this.#recorder.recording !== undefined;
   }

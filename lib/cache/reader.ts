@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import type { Clock } from '../clock/clock.ts';
+import { endWith } from '../exchange/endWith.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { beginAnswer } from '../proxy/answerHead.ts';
 import { notModified } from './answer.ts';
@@ -31,6 +32,7 @@ export class Reader {
   readonly #options: ReaderOptions;
   #owesNotModified = false;
   #awaitsDrain = false;
+  #last: Buffer | undefined;
   /** The verdict that a 304 will carry. */
   #owed: readonly string[] = [];
 
@@ -56,10 +58,12 @@ export class Reader {
     else beginAnswer(visit.res, status, reason, withVerdict(fields, own));
   }
 
-  /** Whether more may follow at once. */
-  write(chunk: Buffer): boolean {
+  /** Whether more may follow at once. What is last leaves with the end. */
+  write(chunk: Buffer, isLast: boolean): boolean {
     const { visit, onDrain } = this.#options;
-    if (this.#owesNotModified || visit.res.write(chunk)) return true;
+    if (this.#owesNotModified) return true;
+    if (isLast) this.#last = chunk;
+    if (isLast || visit.res.write(chunk)) return true;
     if (!this.#awaitsDrain) visit.res.on('drain', onDrain);
     this.#awaitsDrain = true;
     return false;
@@ -77,7 +81,8 @@ export class Reader {
   end(trailers: readonly (readonly [string, string])[]): void {
     const { res } = this.#options.visit;
     if (trailers.length > 0) res.addTrailers(trailers as [string, string][]);
-    res.end();
+    if (this.#last) endWith(res, this.#last);
+    else res.end();
   }
 
   /** The answer broke off, as `exchange` says. */

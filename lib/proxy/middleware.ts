@@ -65,7 +65,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const onContent = listener(options.onContent);
   const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
   const proxy = createProxyMiddleware<Request, Response>({
-    router: (req) => attemptOf(req, options).target.url,
+    router: (req) => attemptOf(req, responseTo(req), options).target.url,
     pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
     plugins: [reportUpgrades({ silenceMs, ownsIdentity, clock, responseFields })],
     ejectPlugins: true,
@@ -97,15 +97,15 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     const { abortReason, upgradeHead } = exchangeOf(res);
     const nextIfDue = nextWhileDue(res, next);
     if (abortReason) return nextIfDue(abortReason);
-    const attempt = attemptOf(req, options);
+    const attempt = attemptOf(req, res, options);
     attempt.whenUnanswered(nextIfDue);
     if (upgradeHead) upgrade(proxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);
     else send(req, res, attempt);
   };
 }
 
-function attemptOf(req: Request, { target }: Readonly<ForwardOptions>): Attempt {
-  const exchange = exchangeOf(responseTo(req));
+function attemptOf(req: Request, res: Response, { target }: Readonly<ForwardOptions>): Attempt {
+  const exchange = exchangeOf(res);
   if (exchange.attempt) return exchange.attempt;
   if (!target) throw new TypeError('forward: no balancer chose a replica and no target option was given');
   exchange.attempt = new Attempt(target, { repeatable: isRepeatable(req) });

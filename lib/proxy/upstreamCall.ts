@@ -1,6 +1,7 @@
 import type { Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
+import { endWith } from '../exchange/endWith.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
@@ -116,8 +117,7 @@ export class UpstreamCall implements Handler {
     const trailers = trailerFields(controller.rawTrailers);
     if (trailers.length > 0) res.addTrailers(trailers);
     this.#close();
-    // As a string it joins the head; a buffer would be written beside it, which takes longer.
-    if (this.#held) res.end(this.#held.toString('latin1'), 'latin1');
+    if (this.#held) endWith(res, this.#held);
     else res.end();
     attempt.end({ kind: 'completed' });
   }
