@@ -34,7 +34,9 @@ function writeHeadWithFields(this: ServerResponse & { [ADDED]: Added }, ...args:
   const { fields, writeHead } = this[ADDED];
   const given = args.at(-1);
   if (Array.isArray(given)) {
-    args[args.length - 1] = [...given, ...fields.flatMap(({ name, makeValue }) => [name, makeValue()])];
+    const all = given.slice();
+    for (const { name, makeValue } of fields) all.push(name, makeValue());
+    args[args.length - 1] = all;
   } else {
     for (const { name, makeValue } of fields) this.appendHeader(name, makeValue());
   }

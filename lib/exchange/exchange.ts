@@ -18,8 +18,6 @@ export interface Identity {
  * Each field names the one middleware that writes it; everybody may read it.
  */
 export class Exchange {
-  /** Names this request in logs, in the answer's `X-Request-Id` and to the service. Written by observe. */
-  requestId: string = randomUUID();
   /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by resolve. */
   service = 'none';
   /** What was cut off the front of the path before forwarding, or ''. Written by resolve. */
@@ -51,11 +49,22 @@ export class Exchange {
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */
   upgraded = false;
 
+  #requestId: string | undefined;
   #abortReason: Error | undefined;
   #replySettled = false;
   #controller: AbortController | undefined;
   #onAbort: ((reason: Error) => void)[] = [];
   #onClose: (() => void)[] = [];
+
+  /** Names this request in logs, in the answer's `X-Request-Id` and to the service. Written by observe. */
+  get requestId(): string {
+    this.#requestId ??= randomUUID();
+    return this.#requestId;
+  }
+
+  set requestId(requestId: string) {
+    this.#requestId = requestId;
+  }
 
   /** Why all work for this request ends: the client left, its deadline passed or the gateway shuts down. */
   get abortReason(): Error | undefined {

@@ -19,6 +19,8 @@ export function requestLines(logger: Logger): WriteLine {
   if (!transport?.takesJson) return (message, details) => void logger.info(message, details);
   const timestamp = isoClock();
   return (message, details) => {
-    transport.append(JSON.stringify({ timestamp: timestamp(), level: 'info', message, ...details }));
+    const rest = JSON.stringify(details);
+    const said = `{"timestamp":"${timestamp()}","level":"info","message":${JSON.stringify(message)}`;
+    transport.append(rest === '{}' ? `${said}}` : `${said},${rest.slice(1)}`);
   };
 }
