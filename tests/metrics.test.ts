@@ -371,3 +371,11 @@ describe('Metrics', () => {
     expect(await samplesOf(newMetrics().registry, 'gateway_cache_hits_total')).toEqual([]);
   });
 });
+
+it('every kind of garbage collection is shown before the first has happened', async () => {
+  const { registry } = newMetrics({ processMetrics: true });
+  const text = await registry.metrics();
+  for (const kind of ['minor', 'incremental', 'major', 'weakcb']) {
+    expect(text).toMatch(new RegExp(`^nodejs_gc_duration_seconds_count\\{kind="${kind}"\\} \\d+$`, 'm'));
+  }
+});

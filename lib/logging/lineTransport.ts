@@ -44,6 +44,11 @@ export class LineTransport extends winston.transports.Stream {
     if (this.#pending.length >= GATHER_CHARACTERS) this.#writePending();
   }
 
+  /** Writes what waits for other lines. */
+  flush(): void {
+    this.#writePending();
+  }
+
   override _final(callback: () => void): void {
     this.#writePending();
     callback();

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics } from 'prom-client';
+import { collectDefaultMetrics, Histogram } from 'prom-client';
 import { CappedMetrics } from './capped.ts';
 import { Exemplars } from './exemplars.ts';
 import type { Reading } from './gauge.ts';
@@ -8,6 +8,9 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 
 /** 1 ms to 30 s: from a cache hit to the longest deadline anybody sensible sets. */
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Kinds of garbage collection: some come so seldom that their first would be missed. */
+const COLLECTIONS = ['minor', 'incremental', 'major', 'weakcb'] as const;
 
 const DURATIONS = {
   histogram: 'gateway_request_duration_seconds',
@@ -234,7 +237,7 @@ export class Metrics extends CappedMetrics {
         labels: [],
         read: () => [[certificateExpiresAtMs() / 1000]],
       });
-    if (processMetrics) collectDefaultMetrics({ register: this.registry });
+    if (processMetrics) this.#processMetrics();
     if (processMetrics === 'thread') this.#dropThoseOfTheProcess();
   }
 
@@ -251,6 +254,12 @@ export class Metrics extends CappedMetrics {
   }
 
   /** Each thread would show the whole, and their sum be a multiple of it. */
+  #processMetrics(): void {
+    collectDefaultMetrics({ register: this.registry });
+    const collections = this.registry.getSingleMetric('nodejs_gc_duration_seconds');
+    if (collections instanceof Histogram) for (const kind of COLLECTIONS) collections.zero({ kind });
+  }
+
   #dropThoseOfTheProcess(): void {
     for (const { name } of this.registry.getMetricsAsArray()) {
       if (name.startsWith('process_')) this.registry.removeSingleMetric(name);

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import { loadSettings } from '../../config/config.ts';
 import type { ServiceDefinition } from '../../config/services.ts';
 import { Gateway } from '../../gateway/gateway.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
+import { LineTransport } from '../../lib/logging/lineTransport.ts';
 import { createLogger } from '../../lib/logging/logger.ts';
 import { ManualClock } from './manualClock.ts';
 import { keepSecret, NEVER_LOGGED, secretsIn, TEST_SECRET } from './secrets.ts';
@@ -77,7 +78,10 @@ export async function startGateway(options: Readonly<TestGatewayOptions>): Promi
     gateway,
     external: `http://127.0.0.1:${externalPort}`,
     internal: `http://127.0.0.1:${internalPort}`,
-    logLines: () => log.lines,
+    logLines: () => {
+      for (const transport of logger.transports) if (transport instanceof LineTransport) transport.flush();
+      return log.lines;
+    },
     metric: (name, labels = {}) => metricValue(gateway, name, labels),
     stop,
     [Symbol.asyncDispose]: stop,
@@ -141,12 +145,13 @@ function assertNothingLeaked(text: string, where: string): void {
 }
 
 class CapturedLog {
-  readonly stream = new PassThrough();
   readonly #chunks: Buffer[] = [];
-
-  constructor() {
-    this.stream.on('data', (chunk) => this.#chunks.push(chunk));
-  }
+  readonly stream = new Writable({
+    write: (chunk, _encoding, done) => {
+      this.#chunks.push(chunk);
+      done();
+    },
+  });
 
   get text(): string {
     return Buffer.concat(this.#chunks).toString();
