@@ -273,6 +273,20 @@ describe('failures', () => {
     await eventually('it is closed', () => upstream.open === 0);
   });
 
+  it('a fault behind good content, which the handler may still pass on', async () => {
+    await using upstream = await startRawUpstream(
+      says('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n'),
+    );
+    const told: string[] = [];
+    const answer = sendOver(
+      poolTo(upstream.url),
+      {},
+      { onData: () => void told.push('data'), onPause: () => void told.push('pause') },
+    );
+    await answer.catch(() => told.push('error'));
+    expect(told).toEqual(['data', 'pause', 'error']);
+  });
+
   it('what a handler throws', async () => {
     await using upstream = await startRawUpstream(says(OK));
     const pool = poolTo(upstream.url);
@@ -283,9 +297,27 @@ describe('failures', () => {
     expect(await failure(sendOver(pool, {}, { onStart: throws }))).toBe(thrown);
     expect(await failure(sendOver(pool, {}, { onHead: throws }))).toBe(thrown);
     expect(await failure(sendOver(pool, {}, { onData: throws }))).toBe(thrown);
+    await using begins = await startRawUpstream(says('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok'));
+    expect(await failure(sendOver(poolTo(begins.url), {}, { onPause: throws }))).toBe(thrown);
     await eventually('all are closed', () => upstream.open === 0);
     expect((await sendOver(pool)).status).toBe(200);
   });
+});
+
+it('tells of a pause only when an answer that has begun to come is not over', async () => {
+  await using upstream = await startRawUpstream((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab', () => {
+      eventually('the pause', () => told.includes('pause')).then(() => socket.write('cd'));
+    });
+  });
+  const told: string[] = [];
+  const watch = {
+    onHead: () => void told.push('head'),
+    onData: (_: Controller, chunk: Buffer) => void told.push(String(chunk)),
+    onPause: () => void told.push('pause'),
+  };
+  await sendOver(poolTo(upstream.url), {}, watch);
+  expect(told).toEqual(['head', 'ab', 'pause', 'cd']);
 });
 
 describe('abort', () => {

@@ -153,17 +153,28 @@ export class Connection implements AnswerSink, Carrier {
 
   readonly #onRead = (bytes: number, buffer: Uint8Array): boolean => {
     if (this.#cut || this.#broken) return true;
+    let end = 0;
     try {
-      const chunk = (buffer as Buffer).subarray(0, bytes);
-      const end = this.#call ? this.#reader.read(chunk) : 0;
-      if (this.#call === undefined) this.#afterAnswer(end === bytes);
+      if (this.#call) end = this.#reader.read((buffer as Buffer).subarray(0, bytes));
     } catch (error) {
-      // What the handler has written in this turn leaves before the answer breaks off.
-      this.#broken = true;
-      setImmediate(() => this.cut(error as Error));
+      this.#breakOff(error as Error);
+    }
+    try {
+      const call = this.#call;
+      if (call) call.handler.onResponsePause?.(call);
+      else this.#afterAnswer(end === bytes);
+    } catch (error) {
+      this.#breakOff(error as Error);
     }
     return true;
   };
+
+  /** What the handler has written in this turn leaves before the answer breaks off. */
+  #breakOff(error: Error): void {
+    if (this.#broken) return;
+    this.#broken = true;
+    setImmediate(() => this.cut(error));
+  }
 
   /** Bytes behind an answer belong to none: whatever they are, no request may get them for its answer. */
   #afterAnswer(isExact: boolean): void {

@@ -48,6 +48,8 @@ export interface Handler {
   onResponseStart(controller: Controller, status: number, fields: FieldLines, reason: string): void;
   /** `chunk` is the handler's to keep. */
   onResponseData(controller: Controller, chunk: Buffer): void;
+  /** What has arrived of the answer has been told, and it is not over: more may take a while. */
+  onResponsePause?(controller: Controller): void;
   onResponseEnd(controller: Controller): void;
   /** `controller` is undefined when the request could not be made at all. */
   onResponseError(controller: Controller | undefined, error: Error): void;

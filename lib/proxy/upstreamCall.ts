@@ -111,6 +111,16 @@ export class UpstreamCall implements Handler {
     this.#flows = true;
   }
 
+  /** Most answers are over before, and need no watch. */
+  onResponsePause(controller: Controller): void {
+    if (this.#over || !this.#answered) return;
+    if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
+    this.#writeHeld();
+    if (this.#streams || this.#silence) return;
+    this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
+    if (!controller.paused) this.#silence.start();
+  }
+
   onResponseEnd(controller: Controller): void {
     if (this.#over) return;
     const { res, attempt } = this.#options;
@@ -146,19 +156,7 @@ export class UpstreamCall implements Handler {
     this.#seenBytes = body?.receivedBytes ?? 0;
     this.#streams =
       fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
-    // Most answers are over by then, and need no watch.
-    process.nextTick(this.#flow);
   }
-
-  /** The head has come, and the answer is not over: what there is of it leaves. */
-  readonly #flow = (): void => {
-    if (this.#over) return;
-    if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
-    this.#writeHeld();
-    if (this.#streams) return;
-    this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
-    if (!this.#controller?.paused) this.#silence.start();
-  };
 
   /** A replica that still gets content to read may be silent until it has it all. */
   readonly #onSilent = (): void => {

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
+import { Deadlines } from './deadlines.ts';
 import { RequestTimeoutError } from './errors.ts';
 import { Upload } from './upload.ts';
 
@@ -37,6 +38,7 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
   assertWhole('timeoutMs', timeoutMs, 1);
   assertWhole('bodyTimeoutMs', bodyTimeoutMs, 1);
   assertWhole('minUploadRate', minUploadRate, 0);
+  const deadlines = new Deadlines(timeoutMs, clock);
 
   return function timeoutMiddleware(req, res, next) {
     const exchange = exchangeOf(res);
@@ -52,7 +54,7 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
 
     function wait(ms: number) {
       exchange.deadlineAtMs = clock.now() + ms;
-      return clock.after(ms, look);
+      return ms === timeoutMs ? deadlines.enter(look) : clock.after(ms, look);
     }
 
     function look(): void {

@@ -18,6 +18,7 @@ export interface SendWatch extends SendOptions {
   onStart?(controller: Controller): void;
   onHead?(controller: Controller, status: number): void;
   onData?(controller: Controller, chunk: Buffer): void;
+  onPause?(controller: Controller): void;
   /** Whether content is kept. Default true. */
   readonly keepsContent?: boolean;
 }
@@ -52,6 +53,10 @@ export function sendOver(
       next(['answered'], 'answered');
       if (watch.keepsContent !== false) told.content += chunk.toString('latin1');
       watch.onData?.(controller, chunk);
+    },
+    onResponsePause(controller) {
+      next(['started', 'answered'], state);
+      watch.onPause?.(controller);
     },
     onResponseEnd({ rawTrailers }) {
       next(['answered'], 'over');
