@@ -5,8 +5,13 @@ const ADDED = Symbol('added fields');
 
 interface Added {
   readonly fields: { readonly name: string; readonly makeValue: () => string }[];
-  readonly writeHead: ServerResponse['writeHead'];
+  readonly writeHead: WriteHead;
 }
+
+/** The overloads of Node's as one. */
+type WriteHead = (this: ServerResponse, status: number, reason?: unknown, fields?: unknown) => ServerResponse;
+
+type Adding = ServerResponse & { [ADDED]: Added };
 
 /**
  * Adds a field to the answer on `res`, whoever writes it; its value is made when its head is. Appended, so that the
@@ -25,20 +30,27 @@ export function addAnswerField(
     added.fields.push({ name, makeValue });
     return;
   }
-  res[ADDED] = { fields: [{ name, makeValue }], writeHead };
+  res[ADDED] = { fields: [{ name, makeValue }], writeHead: writeHead as WriteHead };
   res.writeHead = writeHeadWithFields as typeof writeHead;
 }
 
 /** One for all responses: with a function of its own on each, V8 keeps dead requests until it collects everything. */
-function writeHeadWithFields(this: ServerResponse & { [ADDED]: Added }, ...args: unknown[]): ServerResponse {
+function writeHeadWithFields(
+  this: Adding,
+  status: number,
+  reason?: unknown,
+  given?: unknown,
+): ServerResponse {
   const { fields, writeHead } = this[ADDED];
-  const given = args.at(-1);
-  if (Array.isArray(given)) {
-    const all = given.slice();
-    for (const { name, makeValue } of fields) all.push(name, makeValue());
-    args[args.length - 1] = all;
-  } else {
-    for (const { name, makeValue } of fields) this.appendHeader(name, makeValue());
-  }
-  return Reflect.apply(writeHead, this, args);
+  if (Array.isArray(given)) return writeHead.call(this, status, reason, withAdded(given, fields));
+  if (Array.isArray(reason)) return writeHead.call(this, status, withAdded(reason, fields));
+  for (const { name, makeValue } of fields) this.appendHeader(name, makeValue());
+  return writeHead.call(this, status, reason, given);
+}
+
+/** A copy: what was given may be given again, for another answer. */
+function withAdded(given: readonly string[], fields: Added['fields']): string[] {
+  const all = given.slice();
+  for (const { name, makeValue } of fields) all.push(name, makeValue());
+  return all;
 }

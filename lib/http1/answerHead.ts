@@ -1,6 +1,6 @@
 import { BrokenAnswerError } from './errors.ts';
 import { lineEnd, readFieldLines } from './fieldLines.ts';
-import { isNamed } from './grammar.ts';
+import { isNamed, wholeNumber } from './grammar.ts';
 import type { FieldLines } from './handler.ts';
 
 /** How the end of an answer's content is told (RFC 9112 section 6.3). */
@@ -104,9 +104,9 @@ function readFramingField(said: Said, name: string, value: string): void {
   }
 }
 
-/** Digits and nothing else, as many as a double holds exactly. */
 function contentLength(value: string): number {
-  if (/^\d{1,15}$/.test(value)) return Number(value);
+  const length = wholeNumber(value);
+  if (!Number.isNaN(length)) return length;
   throw new BrokenAnswerError('bad_framing', `Content-Length must be a number, got ${JSON.stringify(value)}`);
 }
 

@@ -2,6 +2,10 @@ const TAB = 0x09;
 const DELETE = 0x7f;
 const SPACE = 0x20;
 const LATIN1_END = 0xff;
+const HYPHEN = 0x2d;
+const CASE = 0x20;
+const DIGIT_0 = 0x30;
+const MAX_DIGITS = 15;
 
 /** By character code: 1 for what a token is made of (RFC 9110 section 5.6.2). */
 const TOKEN_CHARACTERS = Uint8Array.from({ length: 256 }, (_, code) =>
@@ -50,9 +54,29 @@ export function trimmed(text: string, start: number, end: number): string {
   return text.slice(from, to);
 }
 
-/** `lowerCaseName` in any case. */
+/** Whether `name`, a token, is `lowerCaseName`, of letters and hyphens, in any case. */
 export function isNamed(name: string, lowerCaseName: string): boolean {
-  return name === lowerCaseName || name.toLowerCase() === lowerCaseName;
+  if (name === lowerCaseName) return true;
+  if (name.length !== lowerCaseName.length) return false;
+  for (let at = 0; at < name.length; at += 1) {
+    const expected = lowerCaseName.charCodeAt(at);
+    const code = name.charCodeAt(at);
+    // The bit that tells cases of letters apart; of the hyphen it makes a hyphen only.
+    if (code !== expected && (expected === HYPHEN || (code | CASE) !== expected)) return false;
+  }
+  return true;
+}
+
+/** A number of 1 to 15 digits and nothing else, which a double holds exactly; NaN for any other text. */
+export function wholeNumber(text: string): number {
+  if (text.length === 0 || text.length > MAX_DIGITS) return Number.NaN;
+  let number = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const digit = text.charCodeAt(at) - DIGIT_0;
+    if (!(digit >= 0 && digit <= 9)) return Number.NaN;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 function isTextCharacter(code: number): boolean {

@@ -1,5 +1,5 @@
 import { InvalidRequestError } from './errors.ts';
-import { isFieldValue, isNamed, isTarget, isToken } from './grammar.ts';
+import { isFieldValue, isNamed, isTarget, isToken, wholeNumber } from './grammar.ts';
 import type { Request } from './handler.ts';
 
 /** A head but for the empty line, and for the field that frames content of unknown length. */
@@ -83,7 +83,8 @@ function assertFirst(isFirst: boolean, name: string): void {
 }
 
 function contentLength(value: string): number {
-  if (/^\d{1,15}$/.test(value)) return Number(value);
+  const length = wholeNumber(value);
+  if (!Number.isNaN(length)) return length;
   throw invalid('Content-Length', value, 'a number');
 }
 
