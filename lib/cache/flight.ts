@@ -48,9 +48,9 @@ export class Flight {
   }
 
   start(): void {
-    const { visit, inBackground, leaseKey, store } = this.#options;
+    const { visit, inBackground, leaseKey } = this.#options;
     if (!inBackground) visit.exchange.onAbort(this.#onReaderLeft);
-    if (leaseKey === undefined || store.isOwn) {
+    if (leaseKey === undefined) {
       this.#startFill();
       return;
     }
