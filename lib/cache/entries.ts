@@ -122,7 +122,7 @@ export class Entries {
   }
 
   /** Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too. */
-  async store(entry: LiveEntry, audience: Audience, epoch: string, quest: Quest): Promise<void> {
+  store(entry: LiveEntry, audience: Audience, epoch: string, quest: Quest): Promise<void> {
     const ttlMs = this.#keptForMs(entry);
     const names = varyNamesOf(entry);
     const key = keyOf(quest, audience, epoch, selectingKey(names, quest.selecting));
@@ -131,7 +131,8 @@ export class Entries {
     const stored = this.#store.set(key, entry, ttlMs);
     if (names.length === 0) return stored;
     const plain = keyOf(quest, audience, epoch, '');
-    await Promise.all([this.#store.set(plain, encodeMarker({ vary: names }), EPOCH_TTL_MS), stored]);
+    const marked = this.#store.set(plain, encodeMarker({ vary: names }), EPOCH_TTL_MS);
+    return Promise.all([marked, stored]).then(() => {});
   }
 
   /** For how long the answer is of any use, in whole milliseconds. */

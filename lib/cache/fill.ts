@@ -9,6 +9,7 @@ import type { AnswerSink, Detached, Detacher } from './detached.ts';
 import { type Entries, entryOf, type Found } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import type { Flight } from './flight.ts';
+import type { Heads } from './heads.ts';
 import type { Landing } from './landing.ts';
 import type { Policy } from './policy.ts';
 import { Reader } from './reader.ts';
@@ -33,6 +34,7 @@ export interface FillContext {
   readonly detacher: Detacher;
   readonly clock: Clock;
   readonly policy: Policy;
+  readonly heads: Heads;
   readonly maxBodyBytes: number;
   readonly staleIfErrorMs: number;
   readonly onError: (error: Error) => void;
@@ -69,13 +71,14 @@ export class Fill implements AnswerSink {
 
   constructor(context: FillContext, options: FillOptions) {
     const { visit, found, reason, inBackground } = options;
-    const { clock, policy, maxBodyBytes } = context;
+    const { clock, policy, heads, maxBodyBytes } = context;
     this.#context = context;
     this.#options = options;
     this.#requestedAtMs = clock.now();
     this.#stale = found.entry;
     this.#recorder = new Recorder({
       policy,
+      heads,
       maxBodyBytes,
       requestedAtMs: this.#requestedAtMs,
       clock,
@@ -93,9 +96,9 @@ export class Fill implements AnswerSink {
 
   start(): void {
     const { req, res } = this.#detached;
-    const { origin, clock } = this.#context;
-    const leftMs = this.#timeForServiceMs();
-    if (leftMs !== undefined) this.#cancelDeadline = clock.after(leftMs, () => this.#outOfTime(leftMs));
+    const { origin } = this.#context;
+    // While somebody reads, their own deadline ends it.
+    if (!this.#reader || this.#hasStandIn()) this.#startDeadline();
     try {
       origin(req, res, (error?: unknown) => this.#failed(error));
     } catch (error) {
@@ -111,6 +114,7 @@ export class Fill implements AnswerSink {
     this.#reader.tellOfAttempt(this.#exchange);
     this.#dropReader();
     this.abandonUnlessWanted(reason);
+    if (!this.#landed && !this.#detached.res.headersSent) this.#startDeadline();
   }
 
   /** Ends the work when nobody waits for it; an answer that is nearly stored is no reason to go on. */
@@ -292,13 +296,19 @@ export class Fill implements AnswerSink {
     return generatedAtMs + terms.lifetimeMs > this.#context.clock.now();
   }
 
-  #timeForServiceMs(): number | undefined {
+  /** Bounds the time until the answer begins. */
+  #startDeadline(): void {
+    const { clock } = this.#context;
+    const leftMs = this.#options.visit.leftMs(clock.now());
+    if (leftMs === undefined || this.#cancelDeadline !== NOT_PLANNED) return;
+    const forServiceMs = this.#hasStandIn() ? leftMs * TIME_FOR_SERVICE : leftMs;
+    this.#cancelDeadline = clock.after(forServiceMs, () => this.#outOfTime(forServiceMs));
+  }
+
+  #hasStandIn(): boolean {
     const { clock, staleIfErrorMs } = this.#context;
-    const nowMs = clock.now();
-    const leftMs = this.#options.visit.leftMs(nowMs);
     const stale = this.#stale;
-    const hasStandIn = stale && mayStandIn(stale.terms, nowMs - stale.generatedAtMs, staleIfErrorMs);
-    return leftMs === undefined || !hasStandIn ? leftMs : leftMs * TIME_FOR_SERVICE;
+    return stale !== undefined && mayStandIn(stale.terms, clock.now() - stale.generatedAtMs, staleIfErrorMs);
   }
 }
 

@@ -10,6 +10,7 @@ import type { FillContext } from './fill.ts';
 import { Flight } from './flight.ts';
 import { Habits } from './habits.ts';
 import { learnFromHead } from './headAnswer.ts';
+import { Heads } from './heads.ts';
 import { type Audience, audienceText } from './key.ts';
 import type { Shareable } from './landing.ts';
 import { hasValidator, Policy } from './policy.ts';
@@ -54,6 +55,7 @@ export class ResponseCache {
       staleIfErrorMs,
       entries: this.#entries,
       policy: new Policy(defaultTtlMs),
+      heads: new Heads(),
       detacher: new Detacher(),
     };
     this.#habits = new Habits(clock);
@@ -170,9 +172,10 @@ export class ResponseCache {
   }
 
   #record(visit: Visit, { purgeVersion }: Found, epoch: string): void {
-    const { clock, policy, maxBodyBytes, onError } = this.#context;
+    const { clock, policy, heads, maxBodyBytes, onError } = this.#context;
     const recorder = new Recorder({
       policy,
+      heads,
       maxBodyBytes,
       requestedAtMs: clock.now(),
       clock,
