@@ -66,6 +66,8 @@ export class Entries {
   readonly #purges: Purges;
   readonly #invalidations: Invalidations;
   readonly #peek: Read;
+  /** Whether it is certain that nothing is stored for everyone: then nobody looks for it. */
+  #sharesNothing: boolean;
   readonly #known = new LRUCache<Buffer, Stored>({
     maxSize: DECODED_BYTES,
     sizeCalculation: (_stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES,
@@ -73,6 +75,7 @@ export class Entries {
 
   constructor({ store, now, staleIfErrorMs, onError }: Readonly<EntriesOptions>) {
     this.#store = store;
+    this.#sharesNothing = store.isOwn === true;
     this.#now = now;
     this.#staleIfErrorMs = staleIfErrorMs;
     this.#onError = onError;
@@ -123,6 +126,7 @@ export class Entries {
 
   /** Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too. */
   store(entry: LiveEntry, audience: Audience, epoch: string, quest: Quest): Promise<void> {
+    if (audience === EVERYONE) this.#sharesNothing = false;
     const ttlMs = this.#keptForMs(entry);
     const names = varyNamesOf(entry);
     const key = keyOf(quest, audience, epoch, selectingKey(names, quest.selecting));
@@ -161,6 +165,7 @@ export class Entries {
     let vary: readonly string[] = NO_NAMES;
     let isComplete = true;
     for (const audience of audiences) {
+      if (audience === EVERYONE && this.#sharesNothing) continue;
       const find = this.#findFor(audience, { quest, epoch, log, read });
       if (find?.entry) return foundOf(find.entry, find.vary, epoch, log);
       if (!find) isComplete = false;

@@ -14,28 +14,38 @@ export interface Recording {
   readonly body: Content;
 }
 
-export interface RecorderOptions {
+/** What all recorders of one cache share. */
+export interface RecorderContext {
   readonly policy: Policy;
   readonly heads: Heads;
   readonly maxBodyBytes: number;
-  /** When the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111 section 4.2.3). */
-  readonly requestedAtMs: number;
   readonly clock: Clock;
+}
+
+export interface RecorderListener {
   /** Called once, with an answer that was given whole. */
-  readonly onRecorded: (recording: Recording) => void;
+  recorded(recording: Recording): void;
 }
 
 /** Copies an answer that may be stored while it streams past, and gives up when it grows too large. */
 export class Recorder implements AnswerObserver {
-  readonly #options: RecorderOptions;
+  readonly #context: RecorderContext;
+  readonly #requestedAtMs: number;
+  readonly #listener: RecorderListener;
   #head: Omit<Recording, 'body'> | undefined;
   /** Content that the head promises; undefined when it does not say. */
   #promisedBytes: number | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(options: Readonly<RecorderOptions>) {
-    this.#options = options;
+  /**
+   * @param requestedAtMs when the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111
+   * section 4.2.3)
+   */
+  constructor(context: RecorderContext, requestedAtMs: number, listener: RecorderListener) {
+    this.#context = context;
+    this.#requestedAtMs = requestedAtMs;
+    this.#listener = listener;
   }
 
   /** What is being recorded; undefined when there is nothing to record, or no more. */
@@ -49,13 +59,13 @@ export class Recorder implements AnswerObserver {
   }
 
   head(status: number, lines: FieldLines): void {
-    const { policy, heads, maxBodyBytes, requestedAtMs, clock } = this.#options;
+    const { policy, heads, maxBodyBytes, clock } = this.#context;
     const { telling, stored } = heads.read(lines);
     const terms = policy.termsOf(status, telling, clock.now());
     const length = telling['content-length'];
     this.#promisedBytes = length === undefined ? undefined : Number(length);
     if (!terms || (this.#promisedBytes ?? 0) > maxBodyBytes) return;
-    const generatedAtMs = requestedAtMs - ageMs(telling);
+    const generatedAtMs = this.#requestedAtMs - ageMs(telling);
     // RFC 9110 section 6.6.1: whoever keeps an answer without a date says when it came.
     const isDated = telling.date !== undefined;
     const fields = isDated ? stored : [...stored, 'Date', new Date(clock.now()).toUTCString()];
@@ -66,7 +76,7 @@ export class Recorder implements AnswerObserver {
     if (!this.#head) return;
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
-    if (this.#bytes > this.#options.maxBodyBytes) this.giveUp();
+    if (this.#bytes > this.#context.maxBodyBytes) this.giveUp();
   }
 
   end(): void {
@@ -77,13 +87,8 @@ export class Recorder implements AnswerObserver {
       const says = this.#promisedBytes !== undefined || status === 204;
       // A stored answer is whole, so it can say how long it is, also where it came in chunks.
       const fields = says ? head.fields : [...head.fields, 'Content-Length', String(this.#bytes)];
-      this.#options.onRecorded({
-        status,
-        fields,
-        terms,
-        generatedAtMs,
-        body: contentOf(this.#chunks, this.#bytes),
-      });
+      const body = contentOf(this.#chunks, this.#bytes);
+      this.#listener.recorded({ status, fields, terms, generatedAtMs, body });
     }
     this.giveUp();
   }

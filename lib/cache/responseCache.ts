@@ -6,7 +6,7 @@ import { Detacher } from './detached.ts';
 import { Entries, entryOf, type Found, keyOf, varyNamesOf } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import { NotCachedError } from './errors.ts';
-import type { FillContext } from './fill.ts';
+import type { FillContext, FillOptions } from './fill.ts';
 import { Flight } from './flight.ts';
 import { Habits } from './habits.ts';
 import { learnFromHead } from './headAnswer.ts';
@@ -138,7 +138,7 @@ export class ResponseCache {
     // Who comes after a purge must not be given what was asked for before it.
     if (underWay?.flight && underWay.purgeVersion === found.purgeVersion)
       this.#follow(underWay.flight, epoch, visit, found, reason).catch(visit.next);
-    else this.#depart(visit, { found, epoch, key, reason, inBackground: false });
+    else this.#depart({ visit, found, epoch, key, reason, inBackground: false });
   }
 
   async #follow(flight: Flight, epoch: string, visit: Visit, found: Found, reason: Forward): Promise<void> {
@@ -164,7 +164,7 @@ export class ResponseCache {
   /** Asks for itself, storing what comes if that may be; nobody waits for it. */
   #askAlone(epoch: string | undefined, visit: Visit, found: Found, reason: Forward): void {
     if (epoch !== undefined && found.entry && hasValidator(namedFields(found.entry))) {
-      this.#depart(visit, { found, epoch, key: undefined, reason, inBackground: false });
+      this.#depart({ visit, found, epoch, key: undefined, reason, inBackground: false });
       return;
     }
     if (epoch !== undefined) this.#record(visit, found, epoch);
@@ -172,14 +172,9 @@ export class ResponseCache {
   }
 
   #record(visit: Visit, { purgeVersion }: Found, epoch: string): void {
-    const { clock, policy, heads, maxBodyBytes, onError } = this.#context;
-    const recorder = new Recorder({
-      policy,
-      heads,
-      maxBodyBytes,
-      requestedAtMs: clock.now(),
-      clock,
-      onRecorded: (recording) => {
+    const { clock, onError } = this.#context;
+    const recorder = new Recorder(this.#context, clock.now(), {
+      recorded: (recording) => {
         const audience = visit.audienceFor(recording.terms.isShared);
         if (!audience) return;
         this.#habits.unlearn(visit, audience);
@@ -202,21 +197,24 @@ export class ResponseCache {
     const key = flightKey(visit, found, audience, found.epoch);
     if (this.#flights.get(key)?.purgeVersion === found.purgeVersion) return;
     this.#refreshes += 1;
-    this.#depart(visit, { found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
+    this.#depart({ visit, found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
   }
 
-  #depart(visit: Visit, { key, ...rest }: Departure): void {
-    const { purgeVersion } = rest.found;
+  #depart({ visit, key, found, epoch, reason, inBackground }: Departure): void {
+    const { purgeVersion } = found;
     const slip: Slip = { flight: undefined, purgeVersion };
     const flight = new Flight(this.#context, {
-      ...rest,
       visit,
+      found,
+      epoch,
+      reason,
+      inBackground,
       leaseKey: key && !this.#store.isOwn ? `cache:lease:${purgeVersion} ${key}` : undefined,
       store: this.#store,
       onLanded: (landing) => {
         if (key && this.#flights.get(key) === slip) this.#flights.delete(key);
         slip.flight = undefined;
-        if (rest.inBackground) this.#refreshes -= 1;
+        if (inBackground) this.#refreshes -= 1;
         this.#habits.learn(visit, landing);
       },
     });
@@ -256,13 +254,9 @@ export class ResponseCache {
   }
 }
 
-interface Departure {
-  readonly found: Found;
-  readonly epoch: string;
+interface Departure extends FillOptions {
   /** Under which others may follow; undefined for nobody. */
   readonly key: string | undefined;
-  readonly reason: Forward;
-  readonly inBackground: boolean;
 }
 
 /** One that is emptied: of a `Map` whose keys come and go V8 keeps old tables, with all that was in them. */
