@@ -107,9 +107,14 @@ export class Entries {
         return known;
       });
       if (found) return found;
-      const values = await Promise.all(missing.map((key) => this.#store.get(key)));
+      const values = await this.#read(missing);
       for (const [i, key] of missing.entries()) asked.set(key, { value: values[i] });
     }
+  }
+
+  #read(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    if (this.#store.getAll && keys.length > 1) return this.#store.getAll(keys);
+    return Promise.all(keys.map((key) => this.#store.get(key)));
   }
 
   /** The epoch of the path, begun if there is none: to be known before the service is asked. */
