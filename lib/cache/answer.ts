@@ -1,10 +1,8 @@
 import type { Request, Response } from 'express';
 import { isNotModified, isSameRepresentation } from './conditional.ts';
+import { partOf, writable } from './content.ts';
 import { type Entry, namedFields } from './entry.ts';
 import { type ByteRange, rangeOf } from './range.ts';
-
-/** Up to here it is cheaper to copy content behind its head than to hand both to the socket. */
-const ONE_PIECE_BYTES = 16 * 1024;
 
 /** Fields of the content, which a 304 does not have (RFC 9110 section 15.4.5). */
 const OF_CONTENT: ReadonlySet<string> = new Set([
@@ -60,8 +58,7 @@ export function notModified(
 function whole(entry: Entry, res: Response, own: readonly string[], nowMs: number): void {
   res.writeHead(entry.status, [...own, ...entry.fields, 'Age', ageOf(entry, nowMs)]);
   // What is short leaves with the head in one piece.
-  if (entry.body.length > ONE_PIECE_BYTES) res.end(entry.body);
-  else res.end(entry.body.toString('latin1'), 'latin1');
+  res.end(writable(entry.body), 'latin1');
 }
 
 function part(
@@ -75,7 +72,7 @@ function part(
   const fields = without(entry.fields, new Set(['content-length', 'content-range']));
   fields.push('Content-Range', `bytes ${first}-${last}/${size}`, 'Content-Length', String(last - first + 1));
   const head = [...own, ...fields, 'Age', ageOf(entry, nowMs)];
-  res.writeHead(206, head).end(entry.body.subarray(first, last + 1));
+  res.writeHead(206, head).end(partOf(entry.body, first, last + 1), 'latin1');
 }
 
 function unsatisfiable({ body }: Entry, res: Response, own: readonly string[]): void {

@@ -1,6 +1,7 @@
 import { ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
-import { chunkOf, headFields } from '../exchange/tap.ts';
+import { chunkOf, headFields, isFlat } from '../exchange/tap.ts';
+import { isFieldValue, isToken } from '../http1/grammar.ts';
 
 /** Takes an answer piece by piece. */
 export interface AnswerSink {
@@ -38,7 +39,7 @@ export class Detacher {
    * that hands everything written to it to `sink`, and does not notice when the client of `req` leaves.
    */
   detach(req: Request, res: Response, fields: readonly string[], sink: AnswerSink): Detached {
-    const asksForAll = fields.length === 0 && PARTIAL.every((name) => req.headers[name] === undefined);
+    const asksForAll = fields.length === 0 && !isPartial(req);
     const detached = asksForAll ? req : asking(req, fields);
     const kind = this.#kindFor(Object.getPrototypeOf(res));
     return { req: detached, res: Reflect.construct(DetachedResponse, [detached, sink], kind) as Response };
@@ -82,9 +83,25 @@ class DetachedResponse extends ServerResponse {
   }
 
   override writeHead(...args: unknown[]): this {
-    Reflect.apply(super.writeHead, this, args);
-    this.#sink.head(this.statusCode, this.statusMessage, headFields(this, args));
+    if (!this.#beginPlainly(args)) {
+      Reflect.apply(super.writeHead, this, args);
+      this.#sink.head(this.statusCode, this.statusMessage, headFields(this, args));
+    }
     return this;
+  }
+
+  /** A whole head at once, as `forward` writes it, is checked alone: it need not be spelt for a connection, too. */
+  #beginPlainly(args: readonly unknown[]): boolean {
+    const [status, reason, lines] = args;
+    if (this.headersSent || typeof status !== 'number' || typeof reason !== 'string') return false;
+    if (!isFlat(lines) || !isSendable(status, reason, lines) || this.getHeaderNames().length > 0)
+      return false;
+    this.statusCode = status;
+    this.statusMessage = reason;
+    // What Node takes for a head that is written.
+    Object.assign(this, { _header: reason || 'OK' });
+    this.#sink.head(status, reason, lines);
+    return true;
   }
 
   override write(...args: unknown[]): boolean {
@@ -137,7 +154,9 @@ class DetachedResponse extends ServerResponse {
 
   #close(isWhole: boolean): void {
     this.#isOver = true;
-    Object.assign(this, { finished: true, destroyed: true, _closed: true });
+    this.finished = true;
+    this.destroyed = true;
+    (this as { _closed?: boolean })._closed = true;
     process.nextTick(tellEnd, this, isWhole);
   }
 }
@@ -145,6 +164,15 @@ class DetachedResponse extends ServerResponse {
 function tellEnd(res: ServerResponse, isWhole: boolean): void {
   if (isWhole) res.emit('finish');
   res.emit('close');
+}
+
+/** Whether Node would send it; why it would not, Node says itself. */
+function isSendable(status: number, reason: string, lines: readonly string[]): boolean {
+  if (status < 100 || status > 999 || lines.length % 2 !== 0 || !isFieldValue(reason)) return false;
+  for (let i = 0; i < lines.length; i += 2) {
+    if (!isToken(lines[i] as string) || !isFieldValue(lines[i + 1] as string)) return false;
+  }
+  return true;
 }
 
 /** With `req` as its prototype it would cost 10 us: V8 gives each object that becomes one a shape of its own. */
@@ -155,6 +183,11 @@ function asking(req: Request, fields: readonly string[]): Request {
   copy.rawHeaders = [...withoutPartial(req.rawHeaders), ...fields];
   copy.headers = headersWith(req.headers, fields);
   return copy;
+}
+
+function isPartial({ headers }: Request): boolean {
+  for (const name of PARTIAL) if (headers[name] !== undefined) return true;
+  return false;
 }
 
 function withoutPartial(rawHeaders: readonly string[]): string[] {

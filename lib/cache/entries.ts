@@ -5,7 +5,15 @@ import { pathOf } from '../exchange/path.ts';
 import type { Live, Remembered, ResponseStore } from '../store/store.ts';
 import { decodeStored, type Entry, encodeMarker, LiveEntry, type Stored } from './entry.ts';
 import { Invalidations } from './invalidations.ts';
-import { type Audience, audienceText, EVERYONE, entryKey, epochKey, type Resource } from './key.ts';
+import {
+  type Audience,
+  audienceText,
+  EVERYONE,
+  entryKey,
+  epochKey,
+  type Keys,
+  type Resource,
+} from './key.ts';
 import { isPurged, PURGE_LOG_KEY, type PurgeLog, Purges } from './purge.ts';
 import type { Recording } from './recorder.ts';
 import { type Selecting, selectingKey, varyNames } from './vary.ts';
@@ -25,6 +33,8 @@ export interface Quest {
   /** Audiences whose answers the sender may have, their own first. */
   readonly audiences: readonly Audience[];
   readonly selecting: Selecting;
+  /** Of the resource. Default: they are spelt anew each time. */
+  readonly keys?: Keys;
 }
 
 /** What a look-up found, and what is needed to store what it did not find. */
@@ -56,6 +66,8 @@ export class Entries {
   readonly #purges: Purges;
   readonly #invalidations: Invalidations;
   readonly #peek: Read;
+  /** Whether it is certain that nothing is stored for everyone: then nobody looks for it. */
+  #sharesNothing: boolean;
   readonly #known = new LRUCache<Buffer, Stored>({
     maxSize: DECODED_BYTES,
     sizeCalculation: (_stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES,
@@ -63,6 +75,7 @@ export class Entries {
 
   constructor({ store, now, staleIfErrorMs, onError }: Readonly<EntriesOptions>) {
     this.#store = store;
+    this.#sharesNothing = store.isOwn === true;
     this.#now = now;
     this.#staleIfErrorMs = staleIfErrorMs;
     this.#onError = onError;
@@ -94,9 +107,14 @@ export class Entries {
         return known;
       });
       if (found) return found;
-      const values = await Promise.all(missing.map((key) => this.#store.get(key)));
+      const values = await this.#read(missing);
       for (const [i, key] of missing.entries()) asked.set(key, { value: values[i] });
     }
+  }
+
+  #read(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    if (this.#store.getAll && keys.length > 1) return this.#store.getAll(keys);
+    return Promise.all(keys.map((key) => this.#store.get(key)));
   }
 
   /** The epoch of the path, begun if there is none: to be known before the service is asked. */
@@ -112,21 +130,18 @@ export class Entries {
   }
 
   /** Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too. */
-  async store(
-    entry: LiveEntry,
-    audience: Audience,
-    epoch: string,
-    { resource, selecting }: Quest,
-  ): Promise<void> {
+  store(entry: LiveEntry, audience: Audience, epoch: string, quest: Quest): Promise<void> {
+    if (audience === EVERYONE) this.#sharesNothing = false;
     const ttlMs = this.#keptForMs(entry);
     const names = varyNamesOf(entry);
-    const variant = selectingKey(names, selecting);
-    const key = (of: string) => entryKey({ resource, audience, epoch, variant: of });
+    const key = keyOf(quest, audience, epoch, selectingKey(names, quest.selecting));
     // It is of no use any more, and neither is what it takes the place of.
-    if (ttlMs < 1) return this.#store.delete(key(variant));
-    const stored = this.#store.set(key(variant), entry, ttlMs);
+    if (ttlMs < 1) return this.#store.delete(key);
+    const stored = this.#store.set(key, entry, ttlMs);
     if (names.length === 0) return stored;
-    await Promise.all([this.#store.set(key(''), encodeMarker({ vary: names }), EPOCH_TTL_MS), stored]);
+    const plain = keyOf(quest, audience, epoch, '');
+    const marked = this.#store.set(plain, encodeMarker({ vary: names }), EPOCH_TTL_MS);
+    return Promise.all([marked, stored]).then(() => {});
   }
 
   /** For how long the answer is of any use, in whole milliseconds. */
@@ -144,7 +159,8 @@ export class Entries {
   }
 
   /** Undefined while `read` does not know all it takes to tell. */
-  #search({ resource, audiences, selecting }: Quest, read: Read): Found | undefined {
+  #search(quest: Quest, read: Read): Found | undefined {
+    const { resource, audiences } = quest;
     const purges = read(PURGE_LOG_KEY);
     const begun = read(epochKey(resource.service, pathOf(resource.target)));
     if (!purges || !begun) return undefined;
@@ -154,7 +170,8 @@ export class Entries {
     let vary: readonly string[] = NO_NAMES;
     let isComplete = true;
     for (const audience of audiences) {
-      const find = this.#findFor(audience, { resource, epoch, log, selecting, read });
+      if (audience === EVERYONE && this.#sharesNothing) continue;
+      const find = this.#findFor(audience, { quest, epoch, log, read });
       if (find?.entry) return foundOf(find.entry, find.vary, epoch, log);
       if (!find) isComplete = false;
       else if (vary.length === 0) vary = find.vary;
@@ -162,20 +179,20 @@ export class Entries {
     return isComplete ? foundOf(undefined, vary, epoch, log) : undefined;
   }
 
-  #findFor(audience: Audience, { resource, epoch, log, selecting, read }: Sought): Find | undefined {
-    const first = read(entryKey({ resource, audience, epoch, variant: '' }));
+  #findFor(audience: Audience, { quest, epoch, log, read }: Sought): Find | undefined {
+    const first = read(keyOf(quest, audience, epoch, ''));
     if (!first) return undefined;
     let stored = this.#decoded(first.value);
     const vary = stored !== undefined && 'vary' in stored ? stored.vary : NO_NAMES;
     if (vary.length > 0) {
-      const variant = read(entryKey({ resource, audience, epoch, variant: selectingKey(vary, selecting) }));
+      const variant = read(keyOf(quest, audience, epoch, selectingKey(vary, quest.selecting)));
       if (!variant) return undefined;
       stored = this.#decoded(variant.value);
     }
     if (stored === undefined || 'vary' in stored) return { entry: undefined, vary };
     const isOurs =
       stored.audience === audienceText(audience) && (audience !== EVERYONE || stored.terms.isShared);
-    return { entry: isOurs && !isPurged(log, stored, resource) ? stored : undefined, vary };
+    return { entry: isOurs && !isPurged(log, stored, quest.resource) ? stored : undefined, vary };
   }
 
   #decoded(value: Buffer | Live | undefined): Stored | undefined {
@@ -203,11 +220,15 @@ interface Find {
 }
 
 interface Sought {
-  readonly resource: Resource;
+  readonly quest: Quest;
   readonly epoch: string;
   readonly log: PurgeLog;
-  readonly selecting: Selecting;
   readonly read: Read;
+}
+
+export function keyOf({ resource, keys }: Quest, audience: Audience, epoch: string, variant: string): string {
+  if (keys && variant === '') return keys.plain(audience, epoch);
+  return entryKey({ resource, audience, epoch, variant });
 }
 
 function foundOf(

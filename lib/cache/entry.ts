@@ -1,5 +1,6 @@
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import type { Live } from '../store/store.ts';
+import { bytesOf, type Content } from './content.ts';
 import type { ResponseTerms } from './policy.ts';
 import type { Recording } from './recorder.ts';
 
@@ -14,7 +15,7 @@ export interface Entry {
   readonly purgeVersion: number;
   /** For whom it is, once more: `audienceText`. An entry under the wrong key is not used. */
   readonly audience: string;
-  readonly body: Buffer;
+  readonly body: Content;
 }
 
 /** Two pointers and the two strings' own heads, for each field line. */
@@ -28,7 +29,7 @@ export class LiveEntry implements Entry, Live {
   readonly generatedAtMs: number;
   readonly purgeVersion: number;
   readonly audience: string;
-  readonly body: Buffer;
+  readonly body: Content;
 
   constructor(recording: Recording, audience: string, purgeVersion: number) {
     this.status = recording.status;
@@ -41,7 +42,7 @@ export class LiveEntry implements Entry, Live {
   }
 
   get byteLength(): number {
-    let bytes = this.body.byteLength + this.audience.length;
+    let bytes = this.body.length + this.audience.length;
     for (const part of this.fields) bytes += part.length + FIELD_OVERHEAD_BYTES / 2;
     return bytes;
   }
@@ -64,9 +65,9 @@ export type Stored = Entry | VaryMarker;
 
 const SEPARATOR = 0x0a;
 
-/** One line of JSON, then the body as it is. */
+/** One line of JSON, then the content as it is. */
 export function encodeEntry({ body, ...head }: Entry): Buffer {
-  return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), body]);
+  return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytesOf(body)]);
 }
 
 export function encodeMarker(marker: VaryMarker): Buffer {

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { Cancel, Clock } from '../clock/clock.ts';
+import type { Cancel } from '../clock/clock.ts';
 import { ClientGoneError } from '../exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
@@ -10,9 +10,8 @@ import { type Entries, entryOf, type Found } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import type { Flight } from './flight.ts';
 import type { Landing } from './landing.ts';
-import type { Policy } from './policy.ts';
 import { Reader } from './reader.ts';
-import { Recorder, type Recording } from './recorder.ts';
+import { Recorder, type RecorderContext, type RecorderListener, type Recording } from './recorder.ts';
 import { refreshed } from './refreshed.ts';
 import { mayStandIn } from './reuse.ts';
 import type { Forward } from './status.ts';
@@ -26,14 +25,11 @@ const NO_FIELDS: readonly string[] = [];
 const NOT_PLANNED: Cancel = () => {};
 
 /** What all fills of one cache share. */
-export interface FillContext {
+export interface FillContext extends RecorderContext {
   /** What answers when the cache cannot. */
   readonly origin: RequestHandler;
   readonly entries: Entries;
   readonly detacher: Detacher;
-  readonly clock: Clock;
-  readonly policy: Policy;
-  readonly maxBodyBytes: number;
   readonly staleIfErrorMs: number;
   readonly onError: (error: Error) => void;
 }
@@ -46,16 +42,16 @@ export interface FillOptions {
   readonly reason: Forward;
   /** Whether nobody waits for its answer. */
   readonly inBackground: boolean;
-  readonly flight: Flight;
 }
 
 /**
  * One answer on its way from the service to the store, and past it to the one it was begun for. It belongs to no
  * connection: it goes on for as long as anybody waits for it.
  */
-export class Fill implements AnswerSink {
+export class Fill implements AnswerSink, RecorderListener {
   readonly #context: FillContext;
   readonly #options: FillOptions;
+  readonly #flight: Flight;
   readonly #requestedAtMs: number;
   readonly #recorder: Recorder;
   readonly #stale: Entry | undefined;
@@ -67,20 +63,15 @@ export class Fill implements AnswerSink {
   #cancelDeadline = NOT_PLANNED;
   #cancelWait = NOT_PLANNED;
 
-  constructor(context: FillContext, options: FillOptions) {
+  constructor(context: FillContext, options: FillOptions, flight: Flight) {
     const { visit, found, reason, inBackground } = options;
-    const { clock, policy, maxBodyBytes } = context;
+    const { clock } = context;
     this.#context = context;
     this.#options = options;
+    this.#flight = flight;
     this.#requestedAtMs = clock.now();
     this.#stale = found.entry;
-    this.#recorder = new Recorder({
-      policy,
-      maxBodyBytes,
-      requestedAtMs: this.#requestedAtMs,
-      clock,
-      onRecorded: (recording) => this.#recorded(recording),
-    });
+    this.#recorder = new Recorder(context, this.#requestedAtMs, this);
     const conditions = this.#stale ? validators(namedFields(this.#stale)) : NO_FIELDS;
     this.#detached = context.detacher.detach(visit.req, visit.res, conditions, this);
     this.#exchange = inherited(visit.exchange, exchangeOf(this.#detached.res));
@@ -93,9 +84,9 @@ export class Fill implements AnswerSink {
 
   start(): void {
     const { req, res } = this.#detached;
-    const { origin, clock } = this.#context;
-    const leftMs = this.#timeForServiceMs();
-    if (leftMs !== undefined) this.#cancelDeadline = clock.after(leftMs, () => this.#outOfTime(leftMs));
+    const { origin } = this.#context;
+    // While somebody reads, their own deadline ends it.
+    if (!this.#reader || this.#hasStandIn()) this.#startDeadline();
     try {
       origin(req, res, (error?: unknown) => this.#failed(error));
     } catch (error) {
@@ -111,11 +102,12 @@ export class Fill implements AnswerSink {
     this.#reader.tellOfAttempt(this.#exchange);
     this.#dropReader();
     this.abandonUnlessWanted(reason);
+    if (!this.#landed && !this.#detached.res.headersSent) this.#startDeadline();
   }
 
   /** Ends the work when nobody waits for it; an answer that is nearly stored is no reason to go on. */
   abandonUnlessWanted(reason: Error): void {
-    if (!this.#reader && !this.#options.inBackground && !this.#options.flight.isAwaited) this.abort(reason);
+    if (!this.#reader && !this.#options.inBackground && !this.#flight.isAwaited) this.abort(reason);
   }
 
   /** Whoever still waits gets `reason`, or what may stand in for an answer. */
@@ -191,7 +183,7 @@ export class Fill implements AnswerSink {
     this.#dropReader()?.cut(this.#exchange);
   }
 
-  #recorded(recording: Recording): void {
+  recorded(recording: Recording): void {
     const entry = this.#store(recording);
     this.#land(
       entry && this.#isFresh(entry) ? this.#landingOf(entry) : { kind: 'nothing', because: 'stale' },
@@ -277,7 +269,7 @@ export class Fill implements AnswerSink {
     if (this.#landed) return;
     this.#landed = true;
     this.#cancelWait();
-    this.#options.flight.land(landing);
+    this.#flight.land(landing);
   }
 
   /** The client that was still to be answered: whoever drops it answers it. */
@@ -292,13 +284,19 @@ export class Fill implements AnswerSink {
     return generatedAtMs + terms.lifetimeMs > this.#context.clock.now();
   }
 
-  #timeForServiceMs(): number | undefined {
+  /** Bounds the time until the answer begins. */
+  #startDeadline(): void {
+    const { clock } = this.#context;
+    const leftMs = this.#options.visit.leftMs(clock.now());
+    if (leftMs === undefined || this.#cancelDeadline !== NOT_PLANNED) return;
+    const forServiceMs = this.#hasStandIn() ? leftMs * TIME_FOR_SERVICE : leftMs;
+    this.#cancelDeadline = clock.after(forServiceMs, () => this.#outOfTime(forServiceMs));
+  }
+
+  #hasStandIn(): boolean {
     const { clock, staleIfErrorMs } = this.#context;
-    const nowMs = clock.now();
-    const leftMs = this.#options.visit.leftMs(nowMs);
     const stale = this.#stale;
-    const hasStandIn = stale && mayStandIn(stale.terms, nowMs - stale.generatedAtMs, staleIfErrorMs);
-    return leftMs === undefined || !hasStandIn ? leftMs : leftMs * TIME_FOR_SERVICE;
+    return stale !== undefined && mayStandIn(stale.terms, clock.now() - stale.generatedAtMs, staleIfErrorMs);
   }
 }
 

@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { ClientGoneError } from '../exchange/errors.ts';
 import type { ResponseStore } from '../store/store.ts';
 import type { Found } from './entries.ts';
-import { Fill, type FillContext } from './fill.ts';
+import { Fill, type FillContext, type FillOptions } from './fill.ts';
 import type { Landing } from './landing.ts';
 import { reuse } from './reuse.ts';
-import type { Forward } from './status.ts';
 import type { Visit } from './visit.ts';
 
 /** How long one gateway's lease on a missing answer holds when its request has no deadline. */
@@ -13,12 +12,7 @@ const LEASE_MS = 5_000;
 /** How often a gateway looks whether another has stored the answer: in its own memory, until Redis says otherwise. */
 const LOOK_EVERY_MS = 5;
 
-export interface FlightOptions {
-  readonly visit: Visit;
-  readonly found: Found;
-  readonly epoch: string;
-  readonly reason: Forward;
-  readonly inBackground: boolean;
+export interface FlightOptions extends FillOptions {
   /** What the lease among gateways is called; none when no other may follow. */
   readonly leaseKey: string | undefined;
   readonly store: ResponseStore;
@@ -48,9 +42,9 @@ export class Flight {
   }
 
   start(): void {
-    const { visit, inBackground, leaseKey, store } = this.#options;
+    const { visit, inBackground, leaseKey } = this.#options;
     if (!inBackground) visit.exchange.onAbort(this.#onReaderLeft);
-    if (leaseKey === undefined || store.isOwn) {
+    if (leaseKey === undefined) {
       this.#startFill();
       return;
     }
@@ -95,12 +89,12 @@ export class Flight {
   }
 
   #startFill(): void {
-    const { visit, found, epoch, reason, inBackground } = this.#options;
+    const { visit } = this.#options;
     if (this.#readerLeft && this.#followers === 0) {
       this.land({ kind: 'nothing', because: 'failed' });
       return;
     }
-    const fill = new Fill(this.#context, { visit, found, epoch, reason, inBackground, flight: this });
+    const fill = new Fill(this.#context, this.#options, this);
     this.#fill = fill;
     if (this.#readerLeft) fill.readerLeft(visit.exchange.abortReason as Error);
     fill.start();

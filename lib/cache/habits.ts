@@ -20,34 +20,38 @@ export class Habits {
 
   /** Who will be able to use the answer: unless it was shared of late, its sender alone. */
   audienceOf(visit: Visit): Audience | undefined {
-    return visit.audienceFor(this.#habits.get(habitKey(visit, EVERYONE)) === 'shared');
+    return visit.audienceFor(this.#is(visit, EVERYONE, 'shared'));
   }
 
   /** Whether the answer could not be stored of late: no other request will be helped by it. */
   isUnstorable(visit: Visit): boolean {
-    return this.#habits.get(habitKey(visit, visit.audienceFor(false))) === 'unstorable';
+    return this.#is(visit, visit.audienceFor(false), 'unstorable');
   }
 
   /** Whether the answer was stored of late, and of no use without asking again. */
   isStale(visit: Visit, audience: Audience): boolean {
-    return this.#habits.get(habitKey(visit, audience)) === 'stale';
+    return this.#is(visit, audience, 'stale');
   }
 
   learn(visit: Visit, landing: Landing): void {
-    const shared = habitKey(visit, EVERYONE);
     if (landing.kind === 'entry') {
-      if (landing.entry.terms.isShared) this.#habits.set(shared, 'shared');
-      else this.#habits.delete(shared);
+      if (landing.entry.terms.isShared) this.#habits.set(habitKey(visit, EVERYONE), 'shared');
+      else this.unlearn(visit, EVERYONE);
     }
     if (landing.kind === 'nothing' && landing.because !== 'failed') {
-      this.#habits.delete(shared);
+      this.unlearn(visit, EVERYONE);
       this.#habits.set(habitKey(visit, visit.audienceFor(false)), landing.because, { ttl: UNCACHEABLE_MS });
     }
   }
 
   /** An answer for `audience` was stored after all. */
   unlearn(visit: Visit, audience: Audience): void {
-    this.#habits.delete(habitKey(visit, audience));
+    if (this.#habits.size > 0) this.#habits.delete(habitKey(visit, audience));
+  }
+
+  /** Where nothing was learnt nothing is looked up. */
+  #is(visit: Visit, audience: Audience | undefined, habit: Habit): boolean {
+    return this.#habits.size > 0 && this.#habits.get(habitKey(visit, audience)) === habit;
   }
 }
 

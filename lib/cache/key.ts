@@ -36,6 +36,26 @@ export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts):
   return `cache:entry:${JSON.stringify([service, audienceText(audience), epoch, variant, authority, target])}`;
 }
 
+/** The keys of one request's resource, spelt once: it looks there, is waited for under them, and stores there. */
+export class Keys {
+  readonly #resource: Resource;
+  readonly #spelt: { readonly audience: Audience; readonly epoch: string; readonly key: string }[] = [];
+
+  constructor(resource: Resource) {
+    this.#resource = resource;
+  }
+
+  /** The key of an answer that does not vary. */
+  plain(audience: Audience, epoch: string): string {
+    for (const spelt of this.#spelt) {
+      if (spelt.audience === audience && spelt.epoch === epoch) return spelt.key;
+    }
+    const key = entryKey({ resource: this.#resource, audience, epoch, variant: '' });
+    this.#spelt.push({ audience, epoch, key });
+    return key;
+  }
+}
+
 /** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
 export function epochKey(service: string, path: string): string {
   return `cache:epoch:${JSON.stringify([service, path])}`;

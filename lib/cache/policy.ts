@@ -4,7 +4,7 @@ import { type Directives, isStructured, parseDirectives, secondsOf } from './dir
 import { parseHttpDate } from './httpDate.ts';
 import { variesOnEverything } from './vary.ts';
 
-type Fields = Readonly<Record<string, string>>;
+type Fields = Readonly<Partial<Record<string, string | undefined>>>;
 
 /** No answer is fresh for longer than a year, whatever it says. */
 const MAX_LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;

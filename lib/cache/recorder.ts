@@ -1,18 +1,9 @@
 import type { Clock } from '../clock/clock.ts';
-import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
+import type { FieldLines } from '../exchange/fields.ts';
 import type { AnswerObserver } from '../exchange/tap.ts';
-import { connectionOptions, isHopByHop } from '../proxy/hopByHop.ts';
+import { type Content, contentOf } from './content.ts';
+import type { Heads } from './heads.ts';
 import { ageMs, type Policy, type ResponseTerms } from './policy.ts';
-
-/** Fields of one answer on its way, not of what is stored (RFC 9111 section 3.1). */
-const OF_ONE_ANSWER: ReadonlySet<string> = new Set([
-  'age',
-  'x-request-id',
-  'x-cache',
-  'cache-status',
-  'ratelimit',
-  'ratelimit-policy',
-]);
 
 /** An answer that was given whole and may be stored. */
 export interface Recording {
@@ -20,30 +11,41 @@ export interface Recording {
   readonly fields: FieldLines;
   readonly terms: ResponseTerms;
   readonly generatedAtMs: number;
-  readonly body: Buffer;
+  readonly body: Content;
 }
 
-export interface RecorderOptions {
+/** What all recorders of one cache share. */
+export interface RecorderContext {
   readonly policy: Policy;
+  readonly heads: Heads;
   readonly maxBodyBytes: number;
-  /** When the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111 section 4.2.3). */
-  readonly requestedAtMs: number;
   readonly clock: Clock;
+}
+
+export interface RecorderListener {
   /** Called once, with an answer that was given whole. */
-  readonly onRecorded: (recording: Recording) => void;
+  recorded(recording: Recording): void;
 }
 
 /** Copies an answer that may be stored while it streams past, and gives up when it grows too large. */
 export class Recorder implements AnswerObserver {
-  readonly #options: RecorderOptions;
+  readonly #context: RecorderContext;
+  readonly #requestedAtMs: number;
+  readonly #listener: RecorderListener;
   #head: Omit<Recording, 'body'> | undefined;
   /** Content that the head promises; undefined when it does not say. */
   #promisedBytes: number | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(options: Readonly<RecorderOptions>) {
-    this.#options = options;
+  /**
+   * @param requestedAtMs when the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111
+   * section 4.2.3)
+   */
+  constructor(context: RecorderContext, requestedAtMs: number, listener: RecorderListener) {
+    this.#context = context;
+    this.#requestedAtMs = requestedAtMs;
+    this.#listener = listener;
   }
 
   /** What is being recorded; undefined when there is nothing to record, or no more. */
@@ -57,24 +59,24 @@ export class Recorder implements AnswerObserver {
   }
 
   head(status: number, lines: FieldLines): void {
-    const { policy, maxBodyBytes, requestedAtMs, clock } = this.#options;
-    const fields = fieldsByName(lines);
-    const terms = policy.termsOf(status, fields, clock.now());
-    const length = fields['content-length'];
+    const { policy, heads, maxBodyBytes, clock } = this.#context;
+    const { telling, stored } = heads.read(lines);
+    const terms = policy.termsOf(status, telling, clock.now());
+    const length = telling['content-length'];
     this.#promisedBytes = length === undefined ? undefined : Number(length);
     if (!terms || (this.#promisedBytes ?? 0) > maxBodyBytes) return;
-    const generatedAtMs = requestedAtMs - ageMs(fields);
-    const stored = withoutTransient(lines, fields.connection);
+    const generatedAtMs = this.#requestedAtMs - ageMs(telling);
     // RFC 9110 section 6.6.1: whoever keeps an answer without a date says when it came.
-    if (fields.date === undefined) stored.push('Date', new Date(clock.now()).toUTCString());
-    this.#head = { status, fields: stored, terms, generatedAtMs };
+    const isDated = telling.date !== undefined;
+    const fields = isDated ? stored : [...stored, 'Date', new Date(clock.now()).toUTCString()];
+    this.#head = { status, fields, terms, generatedAtMs };
   }
 
   data(chunk: Buffer): void {
     if (!this.#head) return;
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
-    if (this.#bytes > this.#options.maxBodyBytes) this.giveUp();
+    if (this.#bytes > this.#context.maxBodyBytes) this.giveUp();
   }
 
   end(): void {
@@ -85,33 +87,14 @@ export class Recorder implements AnswerObserver {
       const says = this.#promisedBytes !== undefined || status === 204;
       // A stored answer is whole, so it can say how long it is, also where it came in chunks.
       const fields = says ? head.fields : [...head.fields, 'Content-Length', String(this.#bytes)];
-      this.#options.onRecorded({ status, fields, terms, generatedAtMs, body: this.#content() });
+      const body = contentOf(this.#chunks, this.#bytes);
+      this.#listener.recorded({ status, fields, terms, generatedAtMs, body });
     }
     this.giveUp();
-  }
-
-  /** In memory of its own: a piece is a view into the 64 KiB that were read from a socket. */
-  #content(): Buffer {
-    const body = Buffer.allocUnsafeSlow(this.#bytes);
-    let at = 0;
-    for (const chunk of this.#chunks) at += chunk.copy(body, at);
-    return body;
   }
 
   giveUp(): void {
     this.#head = undefined;
     this.#chunks = [];
   }
-}
-
-/** Field lines as they are stored. */
-export function withoutTransient(lines: FieldLines, connection: string | undefined): string[] {
-  const dropped = connectionOptions(connection);
-  const kept: string[] = [];
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = (lines[i] as string).toLowerCase();
-    if (isHopByHop(name) || dropped.has(name) || OF_ONE_ANSWER.has(name)) continue;
-    kept.push(lines[i] as string, lines[i + 1] as string);
-  }
-  return kept;
 }

@@ -1,7 +1,8 @@
 import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import type { Entry } from './entry.ts';
+import { withoutTransient } from './heads.ts';
 import { ageMs, type Policy } from './policy.ts';
-import { type Recording, withoutTransient } from './recorder.ts';
+import type { Recording } from './recorder.ts';
 
 /** Fields of the stored content, which a 304 cannot change (RFC 9111 section 3.2). */
 const OF_CONTENT: ReadonlySet<string> = new Set([

@@ -3,14 +3,15 @@ import type { Clock } from '../clock/clock.ts';
 import { tapAnswer } from '../exchange/tap.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Detacher } from './detached.ts';
-import { Entries, entryOf, type Found, varyNamesOf } from './entries.ts';
+import { Entries, entryOf, type Found, keyOf, varyNamesOf } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import { NotCachedError } from './errors.ts';
-import type { FillContext } from './fill.ts';
+import type { FillContext, FillOptions } from './fill.ts';
 import { Flight } from './flight.ts';
 import { Habits } from './habits.ts';
 import { learnFromHead } from './headAnswer.ts';
-import { type Audience, audienceText, entryKey } from './key.ts';
+import { Heads } from './heads.ts';
+import { type Audience, audienceText } from './key.ts';
 import type { Shareable } from './landing.ts';
 import { hasValidator, Policy } from './policy.ts';
 import { Recorder } from './recorder.ts';
@@ -38,8 +39,8 @@ export class ResponseCache {
   readonly #context: FillContext;
   readonly #entries: Entries;
   readonly #clock: Clock;
-  /** Each in a slip that is emptied: of a `Map` whose keys come and go V8 keeps old tables, with all that was in them. */
-  readonly #flights = new Map<string, { flight: Flight | undefined }>();
+  /** By the key of what is missing. */
+  readonly #flights = new Map<string, Slip>();
   readonly #habits: Habits;
   #refreshes = 0;
 
@@ -54,6 +55,7 @@ export class ResponseCache {
       staleIfErrorMs,
       entries: this.#entries,
       policy: new Policy(defaultTtlMs),
+      heads: new Heads(),
       detacher: new Detacher(),
     };
     this.#habits = new Habits(clock);
@@ -132,9 +134,11 @@ export class ResponseCache {
       return;
     }
     const key = flightKey(visit, found, audience, epoch);
-    const underWay = this.#flights.get(key)?.flight;
-    if (underWay) this.#follow(underWay, epoch, visit, found, reason).catch(visit.next);
-    else this.#depart(visit, { found, epoch, key, reason, inBackground: false });
+    const underWay = this.#flights.get(key);
+    // Who comes after a purge must not be given what was asked for before it.
+    if (underWay?.flight && underWay.purgeVersion === found.purgeVersion)
+      this.#follow(underWay.flight, epoch, visit, found, reason).catch(visit.next);
+    else this.#depart({ visit, found, epoch, key, reason, inBackground: false });
   }
 
   async #follow(flight: Flight, epoch: string, visit: Visit, found: Found, reason: Forward): Promise<void> {
@@ -160,7 +164,7 @@ export class ResponseCache {
   /** Asks for itself, storing what comes if that may be; nobody waits for it. */
   #askAlone(epoch: string | undefined, visit: Visit, found: Found, reason: Forward): void {
     if (epoch !== undefined && found.entry && hasValidator(namedFields(found.entry))) {
-      this.#depart(visit, { found, epoch, key: undefined, reason, inBackground: false });
+      this.#depart({ visit, found, epoch, key: undefined, reason, inBackground: false });
       return;
     }
     if (epoch !== undefined) this.#record(visit, found, epoch);
@@ -168,13 +172,9 @@ export class ResponseCache {
   }
 
   #record(visit: Visit, { purgeVersion }: Found, epoch: string): void {
-    const { clock, policy, maxBodyBytes, onError } = this.#context;
-    const recorder = new Recorder({
-      policy,
-      maxBodyBytes,
-      requestedAtMs: clock.now(),
-      clock,
-      onRecorded: (recording) => {
+    const { clock, onError } = this.#context;
+    const recorder = new Recorder(this.#context, clock.now(), {
+      recorded: (recording) => {
         const audience = visit.audienceFor(recording.terms.isShared);
         if (!audience) return;
         this.#habits.unlearn(visit, audience);
@@ -195,22 +195,26 @@ export class ResponseCache {
     const audience = this.#habits.audienceOf(visit);
     if (!audience || found.epoch === undefined || this.#refreshes >= MOST_REFRESHES) return;
     const key = flightKey(visit, found, audience, found.epoch);
-    if (this.#flights.has(key)) return;
+    if (this.#flights.get(key)?.purgeVersion === found.purgeVersion) return;
     this.#refreshes += 1;
-    this.#depart(visit, { found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
+    this.#depart({ visit, found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
   }
 
-  #depart(visit: Visit, { key, ...rest }: Departure): void {
-    const slip: { flight: Flight | undefined } = { flight: undefined };
+  #depart({ visit, key, found, epoch, reason, inBackground }: Departure): void {
+    const { purgeVersion } = found;
+    const slip: Slip = { flight: undefined, purgeVersion };
     const flight = new Flight(this.#context, {
-      ...rest,
       visit,
-      leaseKey: key && `cache:lease:${key}`,
+      found,
+      epoch,
+      reason,
+      inBackground,
+      leaseKey: key && !this.#store.isOwn ? `cache:lease:${purgeVersion} ${key}` : undefined,
       store: this.#store,
       onLanded: (landing) => {
-        if (key) this.#flights.delete(key);
+        if (key && this.#flights.get(key) === slip) this.#flights.delete(key);
         slip.flight = undefined;
-        if (rest.inBackground) this.#refreshes -= 1;
+        if (inBackground) this.#refreshes -= 1;
         this.#habits.learn(visit, landing);
       },
     });
@@ -250,23 +254,19 @@ export class ResponseCache {
   }
 }
 
-interface Departure {
-  readonly found: Found;
-  readonly epoch: string;
+interface Departure extends FillOptions {
   /** Under which others may follow; undefined for nobody. */
   readonly key: string | undefined;
-  readonly reason: Forward;
-  readonly inBackground: boolean;
+}
+
+/** One that is emptied: of a `Map` whose keys come and go V8 keeps old tables, with all that was in them. */
+interface Slip {
+  flight: Flight | undefined;
+  /** The last purge that was known when it began. */
+  readonly purgeVersion: number;
 }
 
 /** Requests with the same key would be given the same answer, as far as can be known before it is there. */
-function flightKey(
-  { quest }: Visit,
-  { vary, purgeVersion }: Found,
-  audience: Audience,
-  epoch: string,
-): string {
-  const variant = selectingKey(vary, quest.selecting);
-  // Who comes after a purge must not be given what was asked for before it.
-  return `${purgeVersion} ${entryKey({ resource: quest.resource, audience, epoch, variant })}`;
+function flightKey({ quest }: Visit, { vary }: Found, audience: Audience, epoch: string): string {
+  return keyOf(quest, audience, epoch, selectingKey(vary, quest.selecting));
 }

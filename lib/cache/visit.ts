@@ -4,7 +4,7 @@ import { answerWith } from './answer.ts';
 import { isNotModified } from './conditional.ts';
 import type { Quest } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
-import { ANONYMOUS, type Audience, EVERYONE } from './key.ts';
+import { ANONYMOUS, type Audience, EVERYONE, Keys } from './key.ts';
 import { type RequestTerms, requestTerms } from './requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
 
@@ -29,10 +29,12 @@ export class Visit {
     this.terms = requestTerms(req);
     this.#onVerdict = onVerdict;
     const { service, identity } = this.exchange;
+    const resource = { service, authority: authorityOf(req), target: req.originalUrl };
     this.quest = {
-      resource: { service, authority: authorityOf(req), target: req.originalUrl },
+      resource,
       audiences: audiencesOf(req, this.exchange, sharing),
       selecting: { headers: req.headers, identity },
+      keys: new Keys(resource),
     };
   }
 
@@ -73,7 +75,9 @@ export class Visit {
 
   /** Whether the client has what `entry` would give it. */
   has(entry: Pick<Entry, 'status' | 'fields'>, nowMs: number): boolean {
-    return entry.status === 200 && isNotModified(this.req.headers, namedFields(entry), nowMs);
+    const { headers } = this.req;
+    const asks = headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined;
+    return asks && entry.status === 200 && isNotModified(headers, namedFields(entry), nowMs);
   }
 }
 
@@ -96,8 +100,10 @@ function audiencesOf(req: Request, { identity }: Exchange, sharing: boolean): re
  */
 function authorityOf({ headers, socket }: Request): string {
   const { host = '', forwarded } = headers;
-  const claimed = [headers['x-forwarded-host'], headers['x-forwarded-proto'], forwarded];
-  if (claimed.some((claim) => claim !== undefined)) return JSON.stringify([host, ...claimed]);
+  const { 'x-forwarded-host': forwardedHost, 'x-forwarded-proto': forwardedProto } = headers;
+  if (forwardedHost !== undefined || forwardedProto !== undefined || forwarded !== undefined) {
+    return JSON.stringify([host, forwardedHost, forwardedProto, forwarded]);
+  }
   // Gateways on other ports of one host share what they store.
   const port = `:${socket.localPort}`;
   return host.endsWith(port) ? host.slice(0, -port.length) : host;

@@ -63,7 +63,8 @@ export function headFields(res: ServerResponse, args: readonly unknown[]): reado
   return typeof given === 'object' && given !== null ? flatten(Object.entries(given)) : [];
 }
 
-function isFlat(given: unknown): given is readonly string[] {
+/** Whether these are field lines as they are kept here: name, value, name, value. */
+export function isFlat(given: unknown): given is readonly string[] {
   return Array.isArray(given) && given.every((part) => typeof part === 'string');
 }
 

@@ -72,6 +72,10 @@ export class BoundedRedis implements ResponseStore {
     return this.#store.get(key);
   }
 
+  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    return this.#store.getAll(keys);
+  }
+
   peek(key: string): Remembered<Buffer | undefined> | undefined {
     return this.#store.peek(key);
   }

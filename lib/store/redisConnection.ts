@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { createClient, ErrorReply, RESP_TYPES } from 'redis';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
+import { Deadlines } from '../timeout/deadlines.ts';
 import type { Channels } from './channels.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
 import { LocalCache } from './localCache.ts';
@@ -46,6 +48,9 @@ export class RedisConnection {
   /** Redis has channels for all its databases together. */
   readonly #prefix: string;
   readonly #patience = new Patience(TIMEOUTS_TO_GIVE_UP);
+  readonly #deadlines: Deadlines;
+  /** What Redis knows each script by. */
+  readonly #digests = new Map<string, string>();
   #cancelHeartbeat: Cancel = () => {};
   #endedBecause: Error | undefined;
 
@@ -53,6 +58,7 @@ export class RedisConnection {
     this.#options = options;
     this.#prefix = `${new URL(options.url).pathname.slice(1) || '0'}:`;
     const { localBytes: maxBytes, localMaxAgeMs: maxAgeMs, clock } = options;
+    this.#deadlines = new Deadlines(options.timeoutMs, clock);
     this.#local = new LocalCache({ maxBytes, maxAgeMs, clock });
     // Groups do not expire, and there are few.
     this.#localGroups = new LocalCache({
@@ -94,6 +100,21 @@ export class RedisConnection {
     return this.#local.load(key, async () => (await this.#ask<Buffer | null>(['GET', key])) ?? undefined);
   }
 
+  /** The same for several keys in one command. */
+  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    let asked: Promise<(Buffer | null)[]> | undefined;
+    const fetch = async (at: number) => {
+      asked ??= this.#ask<(Buffer | null)[]>(['MGET', ...keys]);
+      return (await asked)[at] ?? undefined;
+    };
+    return Promise.all(
+      keys.map((key, at) => {
+        const remembered = this.peek(key);
+        return remembered ? remembered.value : this.#local.load(key, () => fetch(at));
+      }),
+    );
+  }
+
   async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
     this.#local.forget(key);
     await this.#ask(['SET', key, value, 'PX', String(ttlMs)]);
@@ -131,7 +152,13 @@ export class RedisConnection {
     args: readonly (string | Buffer)[],
   ): Promise<unknown> {
     this.#local.forget(keys[0] as string);
-    return this.#ask(['EVAL', script, String(keys.length), ...keys, ...args]);
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await this.#ask(['EVALSHA', this.#digestOf(script), ...rest]);
+    } catch (error) {
+      if (!isUnknownScript(error)) throw error;
+      return this.#ask(['EVAL', script, ...rest]);
+    }
   }
 
   /** Sends a command that only reads, and remembers nothing of its answer. */
@@ -206,6 +233,14 @@ export class RedisConnection {
     this.#options.channels.deliver(channel.slice(this.#prefix.length), message);
   };
 
+  #digestOf(script: string): string {
+    const known = this.#digests.get(script);
+    if (known) return known;
+    const digest = createHash('sha1').update(script).digest('hex');
+    this.#digests.set(script, digest);
+    return digest;
+  }
+
   /** Sends a command; what goes wrong becomes `StoreUnavailableError`. */
   async #ask<T>(command: ReadonlyArray<string | Buffer>): Promise<T> {
     try {
@@ -220,7 +255,7 @@ export class RedisConnection {
   async #inTime<T>(command: Promise<T>): Promise<T> {
     const round = this.#patience.begin();
     try {
-      const answer = await withDeadline(command, this.#options.timeoutMs, this.#options.clock);
+      const answer = await this.#withDeadline(command);
       this.#patience.answered();
       return answer;
     } catch (error) {
@@ -229,6 +264,25 @@ export class RedisConnection {
       if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
       throw error;
     }
+  }
+
+  #withDeadline<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const { timeoutMs } = this.#options;
+      // What arrived in a busy spell is read after the timers have run: let an answer that is here win.
+      const expire = () => setImmediate(() => reject(new DeadlineError(timeoutMs)));
+      const cancel = this.#deadlines.enter(expire);
+      work.then(
+        (value) => {
+          cancel();
+          resolve(value);
+        },
+        (error) => {
+          cancel();
+          reject(error);
+        },
+      );
+    });
   }
 
   #beatLater(): void {
@@ -255,6 +309,12 @@ export class RedisConnection {
     this.#client.destroy();
     this.#options.onLost(cause);
   }
+}
+
+/** Redis has been started anew, or told to forget its scripts. */
+function isUnknownScript(error: unknown): boolean {
+  const cause = Error.isError(error) ? error.cause : undefined;
+  return cause instanceof ErrorReply && cause.message.startsWith('NOSCRIPT');
 }
 
 type Client = ReturnType<typeof clientFor>;

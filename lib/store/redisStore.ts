@@ -59,6 +59,10 @@ export class RedisStore implements TokenStore {
     return this.#connection().get(key);
   }
 
+  async getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    return this.#connection().getAll(keys);
+  }
+
   async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
     return this.#connection().set(key, value, ttlMs);

@@ -74,6 +74,8 @@ export interface Live {
 export interface ResponseStore extends Store {
   /** Whether no other process has it. Default false. */
   readonly isOwn?: boolean;
+  /** What `get` would give for each key, for less than as many calls. */
+  getAll?(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
   /** Others get the bytes of a live value; in memory it is kept as it is. */
   set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void>;
   /** What `get` would give, or the live value it was made from, if that is known without asking. Never throws. */
