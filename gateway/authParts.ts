@@ -1,6 +1,6 @@
 import type { Settings } from '../config/config.ts';
 import { Authenticator } from '../lib/auth/authenticator.ts';
-import { Jwks } from '../lib/auth/jwks.ts';
+import type { JwksOptions } from '../lib/auth/jwks.ts';
 import { pemKey } from '../lib/auth/pemKey.ts';
 import { Revocations } from '../lib/auth/revocations.ts';
 import { TokenRegistry } from '../lib/auth/tokenRegistry.ts';
@@ -11,12 +11,12 @@ import type { Parts } from './parts.ts';
 type AuthParts = Pick<Parts, 'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'stopKeys'>;
 
 /** Everything that decides who is let in, from keys to revocations. */
-export function createAuth(
+export async function createAuth(
   parts: Pick<Parts, 'settings' | 'stores' | 'clock' | 'logger' | 'logStoreError'>,
-): AuthParts {
+): Promise<AuthParts> {
   const { settings, stores, clock, logger, logStoreError } = parts;
   const store = stores.tokens;
-  const { findKey, stopKeys } = publicKeys(settings, {
+  const { findKey, stopKeys } = await publicKeys(settings, {
     onKeysChanged: () => {
       logger.info('JWT keys have changed: every token is verified again');
       authenticator.forgetVerified();
@@ -49,11 +49,12 @@ export function createAuth(
 }
 
 /** From the URL or the PEM of the settings; neither set, there are none. */
-function publicKeys(
+async function publicKeys(
   { jwksUrl, jwtPublicKey, jwtAlgorithms }: Settings,
-  options: Omit<ConstructorParameters<typeof Jwks>[0], 'url'>,
-): { readonly findKey: FindKey | undefined; readonly stopKeys: () => void } {
+  options: Omit<JwksOptions, 'url'>,
+): Promise<{ readonly findKey: FindKey | undefined; readonly stopKeys: () => void }> {
   if (jwksUrl !== undefined) {
+    const { Jwks } = await import('../lib/auth/jwks.ts');
     const jwks = new Jwks({ url: jwksUrl, ...options });
     return { findKey: jwks.find, stopKeys: () => jwks.stop() };
   }

@@ -1,5 +1,6 @@
-import { IncomingMessage, type ServerOptions, ServerResponse } from 'node:http';
+import type { ServerOptions } from 'node:http';
 import type { Express } from 'express';
+import { http } from '../lib/exchange/nodeHttp.ts';
 
 /** What Node makes the messages of one server of. */
 export type MessageClasses = Required<Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'>>;
@@ -10,8 +11,8 @@ export type MessageClasses = Required<Pick<ServerOptions, 'IncomingMessage' | 'S
  */
 export function bornAsExpress(app: Express): MessageClasses {
   return {
-    IncomingMessage: bornWith(app.request, IncomingMessage),
-    ServerResponse: bornWith(app.response, ServerResponse),
+    IncomingMessage: bornWith(app.request, http.IncomingMessage),
+    ServerResponse: bornWith(app.response, http.ServerResponse),
   };
 }
 

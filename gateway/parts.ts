@@ -158,11 +158,11 @@ export async function createParts({
     stores,
     certificate,
     readiness: new Readiness(stores, registry, threads),
-    ...createAuth({ settings, stores, clock, logger, logStoreError }),
+    ...(await createAuth({ settings, stores, clock, logger, logStoreError })),
     services,
     registry,
     breakerNews,
-    rateLimits: createRateLimits({
+    rateLimits: await createRateLimits({
       settings,
       stores,
       metrics,

@@ -1,6 +1,6 @@
 import type { Settings } from '../config/config.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
-import { type Rate, type RateCounter, RateLimit, type Verdict } from '../lib/ratelimit/rateLimit.ts';
+import type { Rate, RateCounter, Verdict } from '../lib/ratelimit/rateLimit.ts';
 import type { Stores } from '../lib/store/store.ts';
 
 /** The rate limits of users' requests, for all services together; undefined where the settings set none. */
@@ -23,11 +23,12 @@ export interface RateLimitsOptions {
   readonly countRate?: CountRate | undefined;
 }
 
-export function createRateLimits(options: Readonly<RateLimitsOptions>): RateLimits {
+export async function createRateLimits(options: Readonly<RateLimitsOptions>): Promise<RateLimits> {
   const { settings, stores, metrics, logStoreError, countRate } = options;
-  const limit = (policy: RatePolicy, rate: Rate | undefined): RateCounter | undefined => {
+  const limit = async (policy: RatePolicy, rate: Rate | undefined): Promise<RateCounter | undefined> => {
     if (!rate) return undefined;
     if (countRate && !stores.evaluate) return { policy, rate, take: (key) => countRate(policy, key) };
+    const { RateLimit } = await import('../lib/ratelimit/rateLimit.ts');
     return new RateLimit({
       policy,
       rate,
@@ -39,7 +40,7 @@ export function createRateLimits(options: Readonly<RateLimitsOptions>): RateLimi
     });
   };
   return {
-    address: limit('address', settings.rateLimitPerAddress),
-    identity: limit('identity', settings.rateLimitPerIdentity),
+    address: await limit('address', settings.rateLimitPerAddress),
+    identity: await limit('identity', settings.rateLimitPerIdentity),
   };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { http } from '../lib/exchange/nodeHttp.ts';
 import { ALLOWED_METHODS, problem, REPLIES, type ReplyCode } from './errors.ts';
 
 /** How long a refused client may go on sending: a connection closed at once would take the reply with it. */
@@ -17,7 +17,7 @@ export function refuse(socket: Duplex, code: ReplyCode, onRefused: OnRefused): v
   socket.on('error', () => socket.destroy());
   socket.end(
     [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
       `X-Request-Id: ${requestId}`,
       'Content-Type: application/problem+json',
       `Proxy-Status: gateway; error=${proxyError}; details="${code}"`,

@@ -1,4 +1,5 @@
-import { type IncomingMessage, METHODS } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { http } from '../lib/exchange/nodeHttp.ts';
 import { BadTargetError, BrokenRequestError, MethodNotAllowedError, type ReplyCode } from './errors.ts';
 
 /**
@@ -35,7 +36,7 @@ function hasUnknownMethod({ code, rawPacket, bytesParsed = 0 }: ParserError): bo
   if (!rawPacket || !STOPPED_IN_REQUEST_LINE.has(code)) return false;
   const start = rawPacket.subarray(0, bytesParsed).lastIndexOf('\n') + 1;
   const [, method] = REQUEST_LINE.exec(rawPacket.toString('latin1', start)) ?? [];
-  return method !== undefined && !METHODS.includes(method);
+  return method !== undefined && !http.METHODS.includes(method);
 }
 
 /** Why the gateway serves such a request to nobody, whatever its target; `undefined`: it may go on. */

@@ -1,10 +1,4 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -12,6 +6,7 @@ import type { Express, Response } from 'express';
 import type { Limiter } from '../lib/concurrency/limiter.ts';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
+import { http } from '../lib/exchange/nodeHttp.ts';
 import { Roster } from '../lib/exchange/roster.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { BrokenRequestError } from './errors.ts';
@@ -76,7 +71,7 @@ export class GatewayServer {
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
     const { headersTimeoutMs, sendTimeoutMs, maxConnections, connections, onRefused = () => {} } = options;
-    const { create = (serverOptions) => createServer(serverOptions) } = options;
+    const { create = (serverOptions) => http.createServer(serverOptions) } = options;
     this.#app = app;
     this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;

@@ -28,8 +28,20 @@ async function loaded(packages: readonly string[], env: Record<string, string>):
 }
 
 test('what nobody has asked for is not loaded', async () => {
-  const optional = ['@redis/client', 'axios', 'p-limit', '@opentelemetry/sdk-trace'];
+  const optional = [
+    '@redis/client',
+    'axios',
+    'p-limit',
+    '@opentelemetry/sdk-trace',
+    'jose/dist/webapi/jwt',
+    'rate-limiter-flexible',
+    'http-proxy-middleware',
+  ];
   expect(await loaded([...optional, 'express'], {})).toEqual(['express']);
   const registry = { SERVICE_DISCOVERY_URL: 'http://127.0.0.1:9' };
   expect(await loaded(optional, registry)).toEqual(['axios', 'p-limit']);
+  const limited = { RATE_LIMIT_PER_ADDRESS: '100/1m' };
+  expect(await loaded(optional, limited)).toEqual(['rate-limiter-flexible']);
+  const keys = { JWKS_URL: 'http://127.0.0.1:9/keys', JWT_ALGORITHMS: 'RS256' };
+  expect(await loaded(optional, keys)).toEqual(['jose/dist/webapi/jwt']);
 }, 60_000);

@@ -61,7 +61,8 @@ export class MainGateway {
   readonly #services: readonly MainService[];
   /** Set before anybody else has this gateway. */
   #registry!: Registry;
-  readonly #rates: RateLimits;
+  /** As is this. */
+  #rates!: RateLimits;
   readonly #swaps: SwapPlace;
   readonly #team: WorkerTeam;
   readonly #gatewayId = randomUUID();
@@ -101,7 +102,6 @@ export class MainGateway {
     this.#swaps = new SwapPlace(
       new MemoryStore({ maxBytes: settings.cacheMaxBytes, channels: new Channels(() => {}), clock }),
     );
-    this.#rates = createRateLimits({ settings, stores: {}, metrics: this.metrics, logStoreError: () => {} });
     this.#team = new WorkerTeam({
       size: settings.workers,
       seats: Array.from({ length: seats - 1 }, (_, i) => i + 1),
@@ -165,6 +165,12 @@ export class MainGateway {
       metrics: this.metrics,
       logger: this.#logger,
       clock: threadsClock,
+    });
+    this.#rates = await createRateLimits({
+      settings: this.#settings,
+      stores: {},
+      metrics: this.metrics,
+      logStoreError: () => {},
     });
     this.#logBreaker = breakerLog({
       logger: this.#logger,

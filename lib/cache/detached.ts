@@ -1,5 +1,6 @@
-import { ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
+import { http } from '../exchange/nodeHttp.ts';
 import { chunkOf, headFields, isFlat } from '../exchange/tap.ts';
 import { isFieldValue, isToken } from '../http1/grammar.ts';
 
@@ -60,7 +61,7 @@ export class Detacher {
 type Kind = () => void;
 
 /** Node's own response checks what is written to it; only where it goes is changed. */
-class DetachedResponse extends ServerResponse {
+class DetachedResponse extends http.ServerResponse {
   readonly locals = {};
   readonly #sink: AnswerSink;
   readonly #trailers: [string, string][] = [];

@@ -1,7 +1,8 @@
-import { Agent } from 'node:http';
+import type { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { http } from '../exchange/nodeHttp.ts';
 import { type Listing, parseListing } from './listing.ts';
 import { RegistryError } from './registryError.ts';
 
@@ -42,7 +43,7 @@ export class RegistryClient {
     this.#options = options;
     this.#address = origin + pathname.replace(/\/+$/, '');
     this.#clock = options.clock ?? systemClock;
-    this.#agent = new (protocol === 'https:' ? TlsAgent : Agent)({ keepAlive: true });
+    this.#agent = new (protocol === 'https:' ? TlsAgent : http.Agent)({ keepAlive: true });
     this.#http = axios.create({
       auth: credentialsIn(options.url),
       httpAgent: this.#agent,

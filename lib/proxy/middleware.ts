@@ -1,5 +1,4 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { createProxyMiddleware } from 'http-proxy-middleware';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Limiter } from '../concurrency/limiter.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
@@ -12,7 +11,7 @@ import { RequestBody } from './requestBody.ts';
 import { requestFieldsFor } from './requestFields.ts';
 import { responseFieldsFor } from './responseFields.ts';
 import type { Transport } from './transport.ts';
-import { reportUpgrades, upgrade } from './upgrade.ts';
+import { reportUpgrades, type UpgradingProxy, upgrade } from './upgrade.ts';
 import { type CallTerms, UpstreamCall } from './upstreamCall.ts';
 
 const DEFAULT_VIA = 'gateway';
@@ -64,12 +63,18 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const responseFields = responseFieldsFor(viaOnAnswers ? `1.1 ${via}` : undefined);
   const onContent = listener(options.onContent);
   const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
-  const proxy = createProxyMiddleware<Request, Response>({
-    router: (req) => attemptOf(req, responseTo(req), options).target.url,
-    pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
-    plugins: [reportUpgrades({ silenceMs, ownsIdentity, clock, responseFields })],
-    ejectPlugins: true,
-  });
+  let loadingProxy: Promise<UpgradingProxy> | undefined;
+
+  /** Loaded for the first upgrade: many gateways never see one. */
+  async function loadProxy(): Promise<UpgradingProxy> {
+    const { createProxyMiddleware } = await import('http-proxy-middleware');
+    return createProxyMiddleware<Request, Response>({
+      router: (req) => attemptOf(req, responseTo(req), options).target.url,
+      pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
+      plugins: [reportUpgrades({ silenceMs, ownsIdentity, clock, responseFields })],
+      ejectPlugins: true,
+    });
+  }
 
   function send(req: Request, res: Response, attempt: Attempt): void {
     const exchange = exchangeOf(res);
@@ -99,8 +104,9 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     if (abortReason) return nextIfDue(abortReason);
     const attempt = attemptOf(req, res, options);
     attempt.whenUnanswered(nextIfDue);
-    if (upgradeHead) upgrade(proxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);
-    else send(req, res, attempt);
+    if (!upgradeHead) return send(req, res, attempt);
+    loadingProxy ??= loadProxy();
+    upgrade(loadingProxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);
   };
 }
 

@@ -18,6 +18,9 @@ import { OpenWebSocket } from './webSocket.ts';
 
 const NOTHING = Buffer.alloc(0);
 
+/** http-proxy-middleware. */
+export type UpgradingProxy = RequestHandler<Request, Response>;
+
 export interface UpgradeOptions {
   /** Longest pause in the answer of a service that refuses. */
   readonly silenceMs: number;
@@ -29,7 +32,7 @@ export interface UpgradeOptions {
 
 /** Hands a request to upgrade its connection to http-proxy-middleware, with the fields a service may see. */
 export function upgrade(
-  proxy: RequestHandler<Request, Response>,
+  proxy: Promise<UpgradingProxy>,
   req: Request,
   requestFields: (exchange: Exchange) => string[],
   upgrades: Limiter | undefined,
@@ -52,7 +55,9 @@ export function upgrade(
   const head = exchange.upgradeHead ?? NOTHING;
   // From here on it is in the socket again.
   exchange.upgradeHead = NOTHING;
-  proxy.upgrade(onward, req.socket, head);
+  proxy
+    .then((loaded) => loaded.upgrade(onward, req.socket, head))
+    .catch((error) => reportFailure(req, error));
 }
 
 /** Reports what becomes of an upgrade to its attempt: http-proxy-middleware itself tells only its events. */

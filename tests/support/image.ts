@@ -288,7 +288,10 @@ function copyContext(directory: string): void {
   }
   mkdirSync(directory);
   for (const pattern of patterns.slice(1)) {
-    cpSync(join(ROOT, pattern.slice(1)), join(directory, pattern.slice(1)), { recursive: true });
+    cpSync(join(ROOT, pattern.slice(1)), join(directory, pattern.slice(1)), {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
   }
 }
 
@@ -300,6 +303,9 @@ function copy(from: string, { root, directory }: Image, paths: readonly string[]
     if (!existsSync(path)) throw new Error(`COPY finds no ${source}`);
     const place = join(root, target.startsWith('/') ? '' : directory, target);
     const isFile = statSync(path).isFile();
-    cpSync(path, isFile && target.endsWith('/') ? join(place, basename(source)) : place, { recursive: true });
+    cpSync(path, isFile && target.endsWith('/') ? join(place, basename(source)) : place, {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
   }
 }
