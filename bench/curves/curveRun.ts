@@ -1,4 +1,5 @@
 import { startGateway } from '../idle.ts';
+import { LEAD_IN_SECONDS } from '../load/load.ts';
 import { type Figures, measure } from '../measure.ts';
 import { progressLine } from '../report.ts';
 import type { SubjectResult } from '../results.ts';
@@ -7,7 +8,7 @@ import type { Site } from '../site.ts';
 import { shuffled } from '../statistics.ts';
 import type { Contender, Subject } from '../subjects.ts';
 import { verify } from '../verify.ts';
-import { type Curve, type PointLoad, pointName } from './curve.ts';
+import { type Curve, pointName } from './curve.ts';
 
 export interface CurveRunOptions {
   readonly site: Site;
@@ -29,7 +30,9 @@ const PATIENT = { REQUEST_TIMEOUT: '60s' };
 const WARM_UP_MIB = 2_048;
 /** A warm-up that is cheaper than the ones before by this part: the next may be so, too. */
 const FASTER = 0.02;
-const MAX_WARM_UPS = 15;
+const MAX_WARM_UPS = 8;
+/** A run of the warm-up lasts as long as so many turns. */
+const WARM_UP_TURNS = 3;
 
 /** One line at one point. */
 interface Place {
@@ -51,15 +54,8 @@ export async function runCurve(curve: Curve, options: CurveRunOptions): Promise<
       const { env, ...own } = curve.gateway?.(n, options.site) ?? {};
       const { gateway, readyMs } = await startGateway(options.site, { ...own, env: { ...PATIENT, ...env } });
       gateways.push(gateway);
-      for (const { name, load } of curve.lines) {
-        const asked = asSubject(`${curve.name}, ${name}`, curve, load(n, options.site));
-        places.push({
-          ...asked,
-          contender: { ...asked.contender, name: pointName(curve, n) },
-          server: gateway,
-          readyMs,
-        });
-      }
+      for (const asked of subjectsAt(n, curve, options.site))
+        places.push({ ...asked, server: gateway, readyMs });
     }
     return await measureAll(places, options);
   } finally {
@@ -67,20 +63,29 @@ export async function runCurve(curve: Curve, options: CurveRunOptions): Promise<
   }
 }
 
-function asSubject(name: string, curve: Curve, load: PointLoad): Pick<Place, 'subject' | 'contender'> {
-  const { request, expects, connections = CONNECTIONS, atATime = connections, mibPerRequest, cache } = load;
-  const subject: Subject = {
-    name,
-    title: curve.title,
-    kind: 'http',
-    connections,
-    atATime,
-    ...(mibPerRequest && { mibPerRequest }),
-    expects,
-    contenders: [],
-    references: curve.points.slice(0, 1).map((n) => pointName(curve, n)),
-  };
-  return { subject, contender: { name, server: 'gateway', request, ...(cache && { cache }) } };
+/** A subject for each line, whose one contender is the point. */
+function subjectsAt(n: number, curve: Curve, site: Site): Pick<Place, 'subject' | 'contender'>[] {
+  return curve.lines.map((line) => {
+    const { request, expects, connections = CONNECTIONS, cache, ...load } = line.load(n, site);
+    const subject: Subject = {
+      name: `${curve.name}, ${line.name}`,
+      title: curve.title,
+      kind: 'http',
+      connections,
+      atATime: connections,
+      ...load,
+      expects,
+      contenders: [],
+      references: curve.points.slice(0, 1).map((first) => pointName(curve, first)),
+    };
+    const contender = {
+      name: pointName(curve, n),
+      server: 'gateway',
+      request,
+      ...(cache && { cache }),
+    } as const;
+    return { subject, contender };
+  });
 }
 
 async function measureAll(places: readonly Place[], options: CurveRunOptions): Promise<SubjectResult[]> {
@@ -110,10 +115,11 @@ async function warmUp(place: Place, options: CurveRunOptions): Promise<void> {
   const enough = Math.min(options.warmUp, mibPerRequest ? WARM_UP_MIB / mibPerRequest : options.warmUp);
   // What is cached in the end is asked for the first time now.
   const { cache: _, ...contender } = place.contender;
+  const longer = { ...options, seconds: options.seconds * WARM_UP_TURNS };
   let cheapestUs = Number.POSITIVE_INFINITY;
   for (let requests = 0, run = 0; run < MAX_WARM_UPS; run += 1) {
-    const { cpuUs, requestsPerSecond } = await measureOnce({ ...place, contender }, 'warm-up', options);
-    requests += requestsPerSecond * options.seconds;
+    const { cpuUs, requestsPerSecond } = await measureOnce({ ...place, contender }, 'warm-up', longer);
+    requests += requestsPerSecond * (longer.seconds + LEAD_IN_SECONDS);
     if (requests >= enough && cpuUs > cheapestUs * (1 - FASTER)) return;
     cheapestUs = Math.min(cheapestUs, cpuUs);
   }

@@ -34,8 +34,8 @@ export interface Turn {
   end(): Promise<void>;
 }
 
-/** The shortest time that wrk knows. */
-const LEAD_IN_SECONDS = 1;
+/** In seconds: the shortest time that wrk knows. */
+export const LEAD_IN_SECONDS = 1;
 
 /** Puts `address` under load for a moment, from the core that is not measured. */
 export async function leadIn(options: Readonly<LoadOptions>): Promise<Turn> {
