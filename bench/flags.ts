@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { suggest } from '../config/suggest.ts';
 
 /** Medians of fewer rounds are not compared with budgets. */
@@ -6,63 +6,78 @@ export const ROUNDS_TO_CHECK = 5;
 
 const MAX_ROUNDS = 100;
 
-export interface Flags {
+/** Of every command of the bench. */
+export interface CommonFlags {
   readonly help: boolean;
-  readonly check: boolean;
   /** Names of the subjects to measure; empty means all. */
   readonly only: readonly string[];
   readonly rounds: number;
   /** How long each contender is under load in each round. */
   readonly seconds: number;
-  /** Another checkout, whose gateway is measured beside this one. */
-  readonly against: string | undefined;
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
 }
+
+export interface Flags extends CommonFlags {
+  readonly check: boolean;
+  /** Another checkout, whose gateway is measured beside this one. */
+  readonly against: string | undefined;
+}
+
+/** `COMMON_OPTIONS` as `readArgs` gives them. */
+export type CommonValues = ReturnType<typeof readArgs<typeof COMMON_OPTIONS>>;
 
 /** A flag that cannot be understood; the message says what is accepted. */
 export class FlagError extends Error {
   override readonly name = 'FlagError';
 }
 
+/** What every command of the bench accepts. */
+export const COMMON_OPTIONS = {
+  help: { type: 'boolean', short: 'h', default: false },
+  only: { type: 'string', multiple: true, default: [] as string[] },
+  rounds: { type: 'string', default: String(ROUNDS_TO_CHECK) },
+  seconds: { type: 'string', default: '2' },
+  json: { type: 'string' },
+} as const satisfies ParseArgsOptionsConfig;
+
 /** Throws `FlagError`. `subjects` are the names that `--only` accepts. */
 export function parseFlags(args: readonly string[], subjects: readonly string[]): Flags {
-  const values = readArgs(args);
-  const rounds = numberFlag('rounds', values.rounds, 1, MAX_ROUNDS);
+  const values = readArgs(args, {
+    ...COMMON_OPTIONS,
+    check: { type: 'boolean', default: false },
+    against: { type: 'string' },
+  });
+  const common = commonFlags(values, subjects);
+  const { rounds } = common;
   if (values.check && rounds < ROUNDS_TO_CHECK) {
     throw new FlagError(`--check needs --rounds of at least ${ROUNDS_TO_CHECK}, got ${rounds}`);
   }
+  return { ...common, check: values.check, against: values.against };
+}
+
+/** Reads `COMMON_OPTIONS`. Throws `FlagError`. */
+export function commonFlags(values: CommonValues, subjects: readonly string[]): CommonFlags {
   return {
     help: values.help,
-    check: values.check,
     only: values.only.flatMap((value) => value.split(',')).map((name) => subjectNamed(name, subjects)),
-    rounds,
+    rounds: numberFlag('rounds', values.rounds, 1, MAX_ROUNDS),
     seconds: numberFlag('seconds', values.seconds, 0.1, 60),
-    against: values.against,
     json: values.json,
   };
 }
 
-function readArgs(args: readonly string[]) {
+/** As `parseArgs`, but throws `FlagError`. */
+export function readArgs<T extends ParseArgsOptionsConfig>(args: readonly string[], options: T) {
   try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        check: { type: 'boolean', default: false },
-        only: { type: 'string', multiple: true, default: [] },
-        rounds: { type: 'string', default: String(ROUNDS_TO_CHECK) },
-        seconds: { type: 'string', default: '2' },
-        against: { type: 'string' },
-        json: { type: 'string' },
-      },
-    }).values;
+    return parseArgs({ args: [...args], options }).values;
   } catch (error) {
     throw new FlagError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 
-function numberFlag(name: string, value: string, minimum: number, maximum: number): number {
+/** A number in that range, whole when its minimum is. Throws `FlagError`. */
+export function numberFlag(name: string, value: string, minimum: number, maximum: number): number {
   const number = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
   const isWhole = Number.isInteger(minimum);
   if (number >= minimum && number <= maximum && !(isWhole && !Number.isInteger(number))) return number;

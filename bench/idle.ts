@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { usageOf } from './accounting.ts';
 import { type Figures, NO_FIGURES } from './measure.ts';
 import { BenchProcess } from './processes.ts';
-import { type Server, type ServerName, startServer } from './servers.ts';
+import { type GatewayOptions, type Server, type ServerName, startServer } from './servers.ts';
 import { modulePath, pinnedTo, type Site } from './site.ts';
 
 export const IDLE_CLIENTS = 10_000;
@@ -10,13 +10,21 @@ export const IDLE_CLIENTS = 10_000;
 const REST_MS = 500;
 const LOOK_EVERY_MS = 2;
 
-/** From the start of the process to the first `/readyz` that says yes, and its memory a moment later. */
-export async function measureStart(site: Site): Promise<Figures> {
+/** A gateway that is ready, and how long that took from the start of the process to the first `/readyz` that says yes. */
+export async function startGateway(
+  site: Site,
+  options?: GatewayOptions,
+): Promise<{ readonly gateway: Server; readonly readyMs: number }> {
   const startedAtMs = performance.now();
-  const gateway = await startOrThrow('gateway', site);
+  const gateway = await startOrThrow('gateway', site, options);
+  while (!(await isReady(gateway))) await sleep(LOOK_EVERY_MS);
+  return { gateway, readyMs: performance.now() - startedAtMs };
+}
+
+/** From its start until it is ready, and its memory a moment later. */
+export async function measureStart(site: Site): Promise<Figures> {
+  const { gateway, readyMs } = await startGateway(site);
   try {
-    while (!(await isReady(gateway))) await sleep(LOOK_EVERY_MS);
-    const readyMs = performance.now() - startedAtMs;
     await sleep(REST_MS);
     return { ...NO_FIGURES, readyMs, rssMiB: usageOf(gateway.pid).rssBytes / 2 ** 20 };
   } finally {
@@ -35,7 +43,7 @@ export async function measureClients(site: Site, name: ServerName = 'gateway'): 
     core: pinnedTo(site.cores, 'others'),
   });
   try {
-    const { answered, open } = JSON.parse(await clients.firstLine());
+    const { answered, open } = JSON.parse(await clients.line());
     await sleep(REST_MS);
     if (answered !== IDLE_CLIENTS || open !== IDLE_CLIENTS) {
       throw new Error(`clients: ${answered} of ${IDLE_CLIENTS} were answered, ${open} kept their connection`);
@@ -47,8 +55,8 @@ export async function measureClients(site: Site, name: ServerName = 'gateway'): 
   }
 }
 
-async function startOrThrow(name: ServerName, site: Site): Promise<Server> {
-  const server = await startServer(name, site);
+async function startOrThrow(name: ServerName, site: Site, options?: GatewayOptions): Promise<Server> {
+  const server = await startServer(name, site, options);
   if (!server) throw new Error(`${name} is not installed`);
   return server;
 }

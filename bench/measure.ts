@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { usageOf } from './accounting.ts';
 import { assertCounts, gatewayCounts } from './gatewayCounts.ts';
-import { runLoad } from './load/load.ts';
+import { leadIn } from './load/load.ts';
 import { addressOf, type Server } from './servers.ts';
 import type { Site } from './site.ts';
 import type { Contender, Subject } from './subjects.ts';
@@ -12,6 +12,8 @@ export interface Figures {
   /** CPU time per request, in microseconds. */
   readonly cpuUs: number;
   readonly requestsPerSecond: number;
+  /** The same for each MiB of content, where that is what there is much of. */
+  readonly cpuUsPerMiB: number;
   /** How much of a core it got, in percent. Far below 100 for a slow contender: others had the core. */
   readonly corePercent: number;
   readonly p50Ms: number;
@@ -26,6 +28,7 @@ export interface Figures {
 export const NO_FIGURES: Figures = {
   cpuUs: Number.NaN,
   requestsPerSecond: Number.NaN,
+  cpuUsPerMiB: Number.NaN,
   corePercent: Number.NaN,
   p50Ms: Number.NaN,
   p99Ms: Number.NaN,
@@ -36,9 +39,6 @@ export const NO_FIGURES: Figures = {
 
 /** What is left over of a run, such as closing its connections, is part of its cost. */
 const SETTLE_MS = 100;
-
-/** The shortest time that wrk knows. */
-const LEAD_IN_SECONDS = 1;
 
 export interface Run {
   readonly site: Site;
@@ -54,12 +54,13 @@ export async function measure({ site, subject, contender, server, seconds, rate 
   const isGateway = server.name.startsWith('gateway');
   const address = addressOf(server, contender.request);
   // What has rested while others were measured has to wake first.
-  await runLoad({ site, subject, request: contender.request, address, seconds: LEAD_IN_SECONDS, rate });
+  const turn = await leadIn({ site, subject, request: contender.request, address, seconds, rate });
   const before = isGateway ? await gatewayCounts(server.address) : undefined;
   const cpuBefore = cpuSeconds(server);
-  const load = await runLoad({ site, subject, request: contender.request, address, seconds, rate });
+  const load = await turn.run();
   await sleep(SETTLE_MS);
   const cpu = cpuSeconds(server) - cpuBefore;
+  await turn.end();
   assertNoErrors(`${subject.name}: ${contender.name}`, subject.expects, load);
   if (before && subject.kind === 'http') {
     const after = await gatewayCounts(server.address);
@@ -68,6 +69,7 @@ export async function measure({ site, subject, contender, server, seconds, rate 
   return {
     ...NO_FIGURES,
     cpuUs: (cpu / load.requests) * 1e6,
+    cpuUsPerMiB: (cpu / load.requests / (subject.mibPerRequest ?? Number.NaN)) * 1e6,
     requestsPerSecond: load.requests / load.seconds,
     corePercent: (cpu / load.seconds) * 100,
     p50Ms: load.p50Ms,

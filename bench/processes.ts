@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 5;
 const STOP_WITHIN_MS = 5_000;
 const LAST_CHARACTERS_KEPT = 2_000;
@@ -62,13 +62,19 @@ export class BenchProcess {
     return this.#output;
   }
 
-  /** Resolves to the first line it prints. */
-  async firstLine(): Promise<string> {
-    while (!this.#output.includes('\n')) {
+  /** Resolves to a line of what it prints, the first one being 1. For those that print little. */
+  async line(number = 1): Promise<string> {
+    for (;;) {
+      const lines = this.#output.split('\n');
+      if (lines.length > number) return lines[number - 1] as string;
       if (this.ended) throw this.#failure();
       await sleep(LOOK_EVERY_MS);
     }
-    return this.#output.split('\n', 1)[0] as string;
+  }
+
+  /** Tells it to go on. */
+  signal(): void {
+    this.#child.kill('SIGUSR2');
   }
 
   /** Resolves once it accepts connections. */

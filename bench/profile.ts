@@ -40,7 +40,9 @@ if (!subject || !contender) {
 const site = await openSite(chooseCores());
 try {
   const directory = join(site.directory, 'profile');
-  const server = await startServer(contender.server, site, ['--cpu-prof', `--cpu-prof-dir=${directory}`]);
+  const server = await startServer(contender.server, site, {
+    nodeOptions: ['--cpu-prof', `--cpu-prof-dir=${directory}`],
+  });
   if (!server) throw new Error(`${contender.server} cannot be started here`);
   const leave = subject.name === '429' ? await occupy(server, site) : () => {};
   await verify(subject, contender, server, site);

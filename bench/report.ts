@@ -4,8 +4,9 @@ import { type Figure, medianOf, ratioOf, type SubjectResult, valuesOf } from './
 
 const ABSENT = '–';
 
-const UNITS: Readonly<Record<Figure, string>> = {
+export const UNITS: Readonly<Record<Figure, string>> = {
   cpuUs: 'CPU us/request',
+  cpuUsPerMiB: 'CPU us/MiB',
   requestsPerSecond: 'requests/s',
   corePercent: 'core %',
   p50Ms: 'p50 ms',
@@ -25,6 +26,14 @@ export function progressLine(subject: string, round: string, contender: string, 
     rounded(figures.rssMiB, 0, ' MiB'),
   ];
   return `${subject.padEnd(10)} ${round.padEnd(7)} ${contender.padEnd(26)} ${parts.filter((part) => part !== ABSENT).join('  ')}`;
+}
+
+/** Where and how long something was measured. */
+export function runLine(
+  { cpu, cores, node }: { readonly cpu: string; readonly cores: number; readonly node: string },
+  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+): string {
+  return `${cpu}, ${cores} cores, Node ${node}, ${rounds} rounds of ${seconds} s`;
 }
 
 /** Medians of every subject, with their ratios to the subject's references. */

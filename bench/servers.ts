@@ -38,11 +38,28 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Starts one and resolves once it listens; `undefined` where it is not installed. `nodeOptions` are a gateway's. */
+/** A service as the file that SERVICES_FILE names has it. */
+export interface ServiceEntry {
+  readonly name: string;
+  readonly path: string;
+  readonly upstreams: readonly string[];
+  readonly [more: string]: unknown;
+}
+
+/** What a gateway is started with besides what all have. */
+export interface GatewayOptions {
+  /** Of Node itself. */
+  readonly nodeOptions?: readonly string[];
+  /** Default: the service that answers, the one that echoes, and one that is always busy. */
+  readonly services?: readonly ServiceEntry[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts one and resolves once it listens; `undefined` where it is not installed. `options` are a gateway's. */
 export async function startServer(
   name: ServerName,
   site: Site,
-  nodeOptions: readonly string[] = [],
+  options: GatewayOptions = {},
 ): Promise<Server | undefined> {
   if (!isPresent(name, site)) return undefined;
   if (name === 'service') return service(site);
@@ -50,7 +67,7 @@ export async function startServer(
   const internalPort = await freePort();
   const directory = join(site.directory, `${name.replaceAll(/\W+/g, '-')}-${port}`);
   mkdirSync(directory);
-  const command = commandFor({ name, site, port, internalPort, directory, nodeOptions });
+  const command = commandFor({ name, site, port, internalPort, directory, options });
   const process = new BenchProcess({
     name,
     ...command,
@@ -105,8 +122,7 @@ interface CommandContext {
   readonly port: number;
   readonly internalPort: number;
   readonly directory: string;
-  /** Of the gateway's own process. */
-  readonly nodeOptions: readonly string[];
+  readonly options: GatewayOptions;
 }
 
 type Command = Pick<ProcessOptions, 'command' | 'args' | 'env'>;
@@ -149,18 +165,8 @@ function commandFor(context: CommandContext): Command {
 
 /** As in production, but for limits that the load stays below and a service that is always busy. */
 function gatewayCommand(context: CommandContext): Command {
-  const { name, site, port, internalPort, directory, nodeOptions } = context;
-  const service = (path: string, address: string, more = {}) => ({
-    name: path.slice(1),
-    path,
-    upstreams: [`http://${address}`],
-    ...more,
-  });
-  const services = [
-    service('/budgeting', site.upstream),
-    service('/echo', site.echo),
-    service('/busy', site.echo, { concurrency: 1, requestTimeout: '1h' }),
-  ];
+  const { name, site, port, internalPort, directory, options } = context;
+  const { nodeOptions = [], services = usualServices(site) } = options;
   writeFileSync(join(directory, 'services.json'), JSON.stringify({ services }));
   return {
     command: process.execPath,
@@ -178,8 +184,22 @@ function gatewayCommand(context: CommandContext): Command {
       DATA_DIR: 'data',
       ...(name === 'gateway, 2 workers' && { WORKERS: '2' }),
       ...(name === 'gateway + Redis' && { REDIS_URL: `redis://127.0.0.1:${site.redisPort}` }),
+      ...options.env,
     },
   };
+}
+
+/** The service at `path` that is reached at these addresses. */
+export function serviceEntry(path: string, addresses: readonly string[], more = {}): ServiceEntry {
+  return { name: path.slice(1), path, upstreams: addresses.map((address) => `http://${address}`), ...more };
+}
+
+export function usualServices({ upstream, echo }: Site): ServiceEntry[] {
+  return [
+    serviceEntry('/budgeting', [upstream]),
+    serviceEntry('/echo', [echo]),
+    serviceEntry('/busy', [echo], { concurrency: 1, requestTimeout: '1h' }),
+  ];
 }
 
 /** Runs already, and not as one of the measured: it is the yardstick for latency. */

@@ -8,12 +8,19 @@ import { type Cores, isInstalled } from './machine.ts';
 import { BenchProcess, freePort } from './processes.ts';
 import { upstreamConfig } from './proxies/nginx.ts';
 
+/** Below the directory of a site: what nginx serves as `/bytes/...`. */
+export const SERVED_FILES = 'upstream/bytes';
+
+const ADDRESSES_A_NET = 250;
+
 /** The ground everything measured stands on: the services behind it, a place for files, and a token. */
 export interface Site {
   readonly cores: Cores;
   readonly directory: string;
   /** `127.0.0.1:port` of the service that answers. */
   readonly upstream: string;
+  /** Every address that it answers at. */
+  readonly upstreams: readonly string[];
   /** `127.0.0.1:port` of the service that echoes WebSockets and holds requests. */
   readonly echo: string;
   /** Another checkout of the gateway. */
@@ -24,8 +31,14 @@ export interface Site {
   close(): Promise<void>;
 }
 
+export interface SiteOptions {
+  readonly against?: string | undefined;
+  /** At how many addresses the service answers, where nginx is installed. Default 1. */
+  readonly addresses?: number;
+}
+
 /** Starts the services, and Redis where it is installed, on the core that is not measured. */
-export async function openSite(cores: Cores, against?: string): Promise<Site> {
+export async function openSite(cores: Cores, { against, addresses = 1 }: SiteOptions = {}): Promise<Site> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-bench-'));
   const started: BenchProcess[] = [];
   async function close(): Promise<void> {
@@ -44,16 +57,18 @@ export async function openSite(cores: Cores, against?: string): Promise<Site> {
       modulePath('upstream.ts'),
       String(port),
     ]);
+    const count = isInstalled('nginx') ? addresses : 1;
     const upstream = isInstalled('nginx')
-      ? await start('nginx', 'nginx', (port) => nginxArgs(port, directory))
+      ? await start('nginx', 'nginx', (port) => nginxArgs(loopbackAddresses(count, port), directory))
       : node;
     const redisPort = isInstalled('redis-server')
       ? await start('Redis', 'redis-server', redisArgs)
       : undefined;
     const jwtSecret = randomBytes(48).toString('base64');
     const token = tokenFor('ann', jwtSecret);
-    const [upstreamAddress, echo] = [`127.0.0.1:${upstream}`, `127.0.0.1:${node}`];
-    return { cores, directory, upstream: upstreamAddress, echo, redisPort, jwtSecret, token, against, close };
+    const upstreams = loopbackAddresses(count, upstream);
+    const services = { upstream: `127.0.0.1:${upstream}`, upstreams, echo: `127.0.0.1:${node}` };
+    return { cores, directory, ...services, redisPort, jwtSecret, token, against, close };
   } catch (error) {
     await close();
     throw error;
@@ -84,11 +99,19 @@ export function tokenFor(subject: string, secret: string): string {
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
-function nginxArgs(port: number, directory: string): string[] {
+/** `127.0.0.1:port` and its neighbours, all of them this machine's. */
+function loopbackAddresses(count: number, port: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, i) => `127.0.${Math.floor(i / ADDRESSES_A_NET)}.${(i % ADDRESSES_A_NET) + 1}:${port}`,
+  );
+}
+
+function nginxArgs(addresses: readonly string[], directory: string): string[] {
   const root = join(directory, 'upstream');
-  mkdirSync(root);
+  mkdirSync(join(directory, SERVED_FILES), { recursive: true });
   writeFileSync(join(root, 'mib'), MIB);
-  writeFileSync(join(root, 'nginx.conf'), upstreamConfig(port, root));
+  writeFileSync(join(root, 'nginx.conf'), upstreamConfig(addresses, root));
   return ['-p', root, '-c', 'nginx.conf', '-e', 'stderr'];
 }
 

@@ -15,6 +15,14 @@ export function medianRatio(values: readonly number[], others: readonly number[]
   return median(values.map((value, round) => value / (others[round] ?? Number.NaN)));
 }
 
+/** `items` in any order, each as likely as the others. */
+export function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  return items
+    .map((item) => ({ item, lot: random() }))
+    .sort((a, b) => a.lot - b.lot)
+    .map(({ item }) => item);
+}
+
 /** `items` in an order that differs from round to round, so that no one always follows the same neighbour. */
 export function orderOfRound<T>(items: readonly T[], round: number): T[] {
   const start = round % Math.max(1, items.length);

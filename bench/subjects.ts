@@ -10,6 +10,10 @@ export interface LoadRequest {
   readonly token?: boolean;
   /** No URL comes twice. */
   readonly distinct?: boolean;
+  /** A file of request targets that are asked for in turn, in place of `path`: lines of one length. */
+  readonly paths?: string;
+  /** A file of tokens that are sent in turn. */
+  readonly tokens?: string;
   readonly bodyBytes?: number;
 }
 
@@ -35,6 +39,10 @@ export interface Subject {
   readonly title: string;
   readonly kind: 'http' | 'webSocket';
   readonly connections: number;
+  /** How many of the connections ask at a time. Set: the load comes from clients that keep their connections. */
+  readonly atATime?: number;
+  /** Content of a request and its answer, where the cost of a MiB is of interest. */
+  readonly mibPerRequest?: number;
   readonly expects: Expectation;
   readonly contenders: readonly Contender[];
   /** Contenders whose figures the others' are divided by. */

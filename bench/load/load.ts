@@ -27,16 +27,47 @@ export interface LoadOptions {
   readonly rate: number | undefined;
 }
 
-/** Puts `address` under load for a while, from the core that is not measured. */
-export async function runLoad(options: Readonly<LoadOptions>): Promise<LoadFigures> {
-  const { site } = options;
-  const process = new BenchProcess({
+/** A load that can begin: what is under it is awake. */
+export interface Turn {
+  run(): Promise<LoadFigures>;
+  /** Closes the connections that are still open. */
+  end(): Promise<void>;
+}
+
+/** In seconds: the shortest time that wrk knows. */
+export const LEAD_IN_SECONDS = 1;
+
+/** Puts `address` under load for a moment, from the core that is not measured. */
+export async function leadIn(options: Readonly<LoadOptions>): Promise<Turn> {
+  if (options.subject.atATime !== undefined) return leadInClients(options);
+  await runLoad({ ...options, seconds: LEAD_IN_SECONDS });
+  return { run: () => runLoad(options), end: async () => {} };
+}
+
+async function runLoad(options: LoadOptions): Promise<LoadFigures> {
+  const lines = (await start(options).output()).trim().split('\n');
+  return JSON.parse(lines.at(-1) ?? '');
+}
+
+/** They lead in by themselves, wait for a signal, and keep their connections until they are ended. */
+async function leadInClients(options: LoadOptions): Promise<Turn> {
+  const clients = start(options);
+  await clients.line(1);
+  return {
+    async run() {
+      clients.signal();
+      return JSON.parse(await clients.line(2));
+    },
+    end: () => clients.stop(),
+  };
+}
+
+function start(options: LoadOptions): BenchProcess {
+  return new BenchProcess({
     ...commandFor(options),
     env: environment(options),
-    core: pinnedTo(site.cores, 'others'),
+    core: pinnedTo(options.site.cores, 'others'),
   });
-  const lines = (await process.output()).trim().split('\n');
-  return JSON.parse(lines.at(-1) ?? '');
 }
 
 function commandFor({ subject, address, request, seconds }: LoadOptions) {
@@ -47,6 +78,14 @@ function commandFor({ subject, address, request, seconds }: LoadOptions) {
     return { name: 'the WebSocket clients', command: process.execPath, args };
   }
   const origin = `http://${address}`;
+  if (subject.atATime !== undefined) {
+    const counts = [connections, subject.atATime, LEAD_IN_SECONDS, seconds].map(String);
+    return {
+      name: 'the clients',
+      command: process.execPath,
+      args: [modulePath('load/clients.ts'), origin, ...counts],
+    };
+  }
   if (!isInstalled('wrk')) {
     const args = [modulePath('load/autocannon.mjs'), origin, String(connections), String(seconds)];
     return { name: 'autocannon', command: process.execPath, args };
@@ -72,6 +111,8 @@ function environment({ site, subject, request, rate }: LoadOptions): Record<stri
     ...(request.method && { BENCH_METHOD: request.method }),
     ...(request.token && { BENCH_TOKEN: site.token }),
     ...(request.distinct && { BENCH_DISTINCT: `${Date.now()}` }),
+    ...(request.paths && { BENCH_PATHS: request.paths }),
+    ...(request.tokens && { BENCH_TOKENS: request.tokens }),
     ...(request.bodyBytes && { BENCH_BODY_BYTES: String(request.bodyBytes) }),
     ...(rate && { BENCH_RATE: String(rate), BENCH_DELAY_MS: String((subject.connections / rate) * 1000) }),
   };

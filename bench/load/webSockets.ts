@@ -1,5 +1,6 @@
 // Clients that each send a message and wait for its echo: `node webSockets.ts URL CONNECTIONS SECONDS`.
 import WebSocket from 'ws';
+import { percentiles } from './percentiles.ts';
 
 const MESSAGE = 'x'.repeat(64);
 const { BENCH_TOKEN } = process.env;
@@ -41,16 +42,12 @@ function talk(socket: WebSocket): void {
 
 function finish(): void {
   over = true;
-  latenciesMs.sort((a, b) => a - b);
-  const at = (part: number) => latenciesMs[Math.floor(part * (latenciesMs.length - 1))] ?? 0;
   const figures = {
     requests: latenciesMs.length,
     seconds: (performance.now() - startedAtMs) / 1000,
     notOk: 0,
     broken,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    p999Ms: at(0.999),
+    ...percentiles(latenciesMs),
   };
   process.stdout.write(`${JSON.stringify(figures)}\n`, () => process.exit(0));
 }

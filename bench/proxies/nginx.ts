@@ -5,7 +5,7 @@ const BASICS = `daemon off;
 worker_processes 1;
 error_log stderr error;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
-events { worker_connections 4096; }
+events { worker_connections 12000; }
 `;
 
 const HTTP_BASICS = `access_log off;
@@ -18,18 +18,22 @@ const HTTP_BASICS = `access_log off;
   keepalive_requests 1000000000;
   keepalive_timeout 600s;`;
 
-/** nginx as the service: as cheap an upstream as there is. `directory` holds the file `mib`. */
-export function upstreamConfig(port: number, directory: string): string {
+/**
+ * nginx as the service: as cheap an upstream as there is. `directory` holds the file `mib` and the folder `bytes`. With
+ * several addresses it can be that many replicas.
+ */
+export function upstreamConfig(addresses: readonly string[], directory: string): string {
   return `${BASICS}pid ${join(directory, 'upstream.pid')};
 http {
   ${HTTP_BASICS}
   sendfile on;
   server {
-    listen 127.0.0.1:${port};
+    ${addresses.map((address) => `listen ${address};`).join('\n    ')}
     default_type application/json;
     root ${directory};
     client_body_buffer_size 2m;
     location = /mib { }
+    location /bytes/ { }
     # 'return' alone would answer before it has read the content; 'mirror' reads it first.
     location /posted { log_not_found off; mirror /sink; error_page 404 405 =200 @answer; }
     location = /sink { internal; return 204; }

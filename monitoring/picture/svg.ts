@@ -167,7 +167,7 @@ function valuesOf({ points }: Line): number[] {
 }
 
 /** The next number whose quarters people can read. */
-function niceTop(highest: number): number {
+export function niceTop(highest: number): number {
   if (!Number.isFinite(highest) || highest <= 0) return 1;
   const unit = 10 ** Math.floor(Math.log10(highest));
   return (

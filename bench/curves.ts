@@ -1,0 +1,63 @@
+// Measures how the cost of a request grows: npm run bench:curves -- --help
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { print, runCommand, stepAside, tell, writeJson } from './command.ts';
+import type { Curve } from './curves/curve.ts';
+import { runCurve } from './curves/curveRun.ts';
+import { type CurveFlags, parseCurveFlags } from './curves/flags.ts';
+import { HELP } from './curves/help.ts';
+import { ADDRESSES, CURVE_NAMES, CURVES } from './curves/list.ts';
+import { curvePicture } from './curves/picture.ts';
+import { FlagError } from './flags.ts';
+import { type Cores, chooseCores, isInstalled, machineFacts } from './machine.ts';
+import { resultsAsJson, resultTable, runLine } from './report.ts';
+import type { SubjectResult } from './results.ts';
+import { openSite } from './site.ts';
+
+interface Measured {
+  readonly curve: Curve;
+  readonly results: readonly SubjectResult[];
+}
+
+async function measureAll(flags: CurveFlags, cores: Cores): Promise<Measured[]> {
+  const { only, rounds, seconds, warmUp, upTo } = flags;
+  const site = await openSite(cores, { addresses: ADDRESSES });
+  const options = { site, rounds, seconds, warmUp, upTo, random: Math.random, onProgress: tell };
+  try {
+    const measured: Measured[] = [];
+    for (const curve of CURVES.filter(({ name }) => only.length === 0 || only.includes(name))) {
+      measured.push({ curve, results: await runCurve(curve, options) });
+    }
+    return measured;
+  } finally {
+    await site.close();
+  }
+}
+
+function draw(measured: readonly Measured[], directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  for (const { curve, results } of measured) {
+    writeFileSync(join(directory, `${curve.name}.svg`), curvePicture(curve, results));
+  }
+}
+
+async function main(): Promise<number> {
+  const flags = parseCurveFlags(process.argv.slice(2), CURVE_NAMES);
+  if (flags.help) {
+    print(HELP);
+    return 0;
+  }
+  if (!isInstalled('nginx')) throw new FlagError('The service behind the gateway is nginx: install it');
+  const cores = chooseCores();
+  stepAside(cores);
+  const machine = machineFacts(cores);
+  const measured = await measureAll(flags, cores);
+  const results = measured.flatMap((one) => one.results);
+  print(`\n${runLine(machine, flags)}\n`);
+  print(resultTable(results));
+  if (flags.pictures !== undefined) draw(measured, resolve(flags.pictures));
+  writeJson(flags.json, { machine, flags, curves: resultsAsJson(results) });
+  return 0;
+}
+
+await runCommand(main);

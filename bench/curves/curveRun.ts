@@ -1,0 +1,134 @@
+import { startGateway } from '../idle.ts';
+import { LEAD_IN_SECONDS } from '../load/load.ts';
+import { type Figures, measure } from '../measure.ts';
+import { progressLine } from '../report.ts';
+import type { SubjectResult } from '../results.ts';
+import type { Server } from '../servers.ts';
+import type { Site } from '../site.ts';
+import { shuffled } from '../statistics.ts';
+import type { Contender, Subject } from '../subjects.ts';
+import { verify } from '../verify.ts';
+import { type Curve, pointName } from './curve.ts';
+
+export interface CurveRunOptions {
+  readonly site: Site;
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Requests that each gateway has had at the least before it is measured. */
+  readonly warmUp: number;
+  /** The last point measured. */
+  readonly upTo: number;
+  readonly random: () => number;
+  /** Called with a line for whoever watches. */
+  readonly onProgress: (line: string) => void;
+}
+
+const CONNECTIONS = 50;
+/** Nobody is given up because the machine is busy otherwise. */
+const PATIENT = { REQUEST_TIMEOUT: '60s' };
+/** Large content warms up by what it brings. */
+const WARM_UP_MIB = 2_048;
+/** A warm-up that is cheaper than the ones before by this part: the next may be so, too. */
+const FASTER = 0.02;
+const MAX_WARM_UPS = 8;
+/** A run of the warm-up lasts as long as so many turns. */
+const WARM_UP_TURNS = 3;
+
+/** One line at one point. */
+interface Place {
+  readonly subject: Subject;
+  readonly contender: Contender;
+  readonly server: Server;
+  readonly readyMs: number;
+}
+
+/**
+ * Measures a curve: a gateway for each point, all started once and put under load in turn. Each line is a subject
+ * whose contenders are the points. Throws `WrongAnswerError` when one does not answer as it should.
+ */
+export async function runCurve(curve: Curve, options: CurveRunOptions): Promise<SubjectResult[]> {
+  const gateways: Server[] = [];
+  try {
+    const places: Place[] = [];
+    for (const n of curve.points.filter((point) => point <= options.upTo)) {
+      const { env, ...own } = curve.gateway?.(n, options.site) ?? {};
+      const { gateway, readyMs } = await startGateway(options.site, { ...own, env: { ...PATIENT, ...env } });
+      gateways.push(gateway);
+      for (const asked of subjectsAt(n, curve, options.site))
+        places.push({ ...asked, server: gateway, readyMs });
+    }
+    return await measureAll(places, options);
+  } finally {
+    await Promise.all(gateways.map((gateway) => gateway.stop()));
+  }
+}
+
+/** A subject for each line, whose one contender is the point. */
+function subjectsAt(n: number, curve: Curve, site: Site): Pick<Place, 'subject' | 'contender'>[] {
+  return curve.lines.map((line) => {
+    const { request, expects, connections = CONNECTIONS, cache, ...load } = line.load(n, site);
+    const subject: Subject = {
+      name: `${curve.name}, ${line.name}`,
+      title: curve.title,
+      kind: 'http',
+      connections,
+      atATime: connections,
+      ...load,
+      expects,
+      contenders: [],
+      references: curve.points.slice(0, 1).map((first) => pointName(curve, first)),
+    };
+    const contender = {
+      name: pointName(curve, n),
+      server: 'gateway',
+      request,
+      ...(cache && { cache }),
+    } as const;
+    return { subject, contender };
+  });
+}
+
+async function measureAll(places: readonly Place[], options: CurveRunOptions): Promise<SubjectResult[]> {
+  const results = new Map<string, Map<string, Figures[]>>();
+  for (const place of places) {
+    const { subject, contender, server } = place;
+    await verify(subject, contender, server, options.site);
+    await warmUp(place, options);
+    results.set(subject.name, (results.get(subject.name) ?? new Map()).set(contender.name, []));
+  }
+  for (let round = 1; round <= options.rounds; round += 1) {
+    for (const place of shuffled(places, options.random)) {
+      const figures = await measureOnce(place, `${round}/${options.rounds}`, options);
+      results.get(place.subject.name)?.get(place.contender.name)?.push(figures);
+    }
+  }
+  return [...results].map(([name, rounds]) => {
+    const { title = '', references = [] } =
+      places.find(({ subject }) => subject.name === name)?.subject ?? {};
+    return { name, title, references, rounds, missing: [] };
+  });
+}
+
+/** Until it has compiled its hot paths, and filled what is bounded: it gets no cheaper any more. */
+async function warmUp(place: Place, options: CurveRunOptions): Promise<void> {
+  const { mibPerRequest } = place.subject;
+  const enough = Math.min(options.warmUp, mibPerRequest ? WARM_UP_MIB / mibPerRequest : options.warmUp);
+  // What is cached in the end is asked for the first time now.
+  const { cache: _, ...contender } = place.contender;
+  const longer = { ...options, seconds: options.seconds * WARM_UP_TURNS };
+  let cheapestUs = Number.POSITIVE_INFINITY;
+  for (let requests = 0, run = 0; run < MAX_WARM_UPS; run += 1) {
+    const { cpuUs, requestsPerSecond } = await measureOnce({ ...place, contender }, 'warm-up', longer);
+    requests += requestsPerSecond * (longer.seconds + LEAD_IN_SECONDS);
+    if (requests >= enough && cpuUs > cheapestUs * (1 - FASTER)) return;
+    cheapestUs = Math.min(cheapestUs, cpuUs);
+  }
+}
+
+async function measureOnce(place: Place, round: string, options: CurveRunOptions): Promise<Figures> {
+  const { subject, contender, server, readyMs } = place;
+  const { site, seconds, onProgress } = options;
+  const figures = await measure({ site, subject, contender, server, seconds, rate: undefined });
+  onProgress(progressLine(subject.name, round, contender.name, figures));
+  return { ...figures, readyMs };
+}
