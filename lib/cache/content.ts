@@ -7,9 +7,44 @@ export type Content = Buffer | string;
 /** Up to here content leaves in one piece with its head. */
 const SHORT_BYTES = 16 * 1024;
 
-/** In memory of its own: a piece may be a view into the 64 KiB that were read from a socket. */
-export function contentOf(pieces: readonly Buffer[], bytes: number): Content {
-  if (bytes <= SHORT_BYTES) return short(pieces);
+/**
+ * Content on its way, in memory of its own: a piece may be a view into the 64 KiB that were read from a socket. Where its
+ * length is known, what is long is put in its place at once: pieces that waited for the last one would grow old, and V8
+ * collects everything it has for every 60 MiB of those.
+ */
+export class Gathering {
+  readonly #promisedBytes: number;
+  #bytes = 0;
+  #pieces: Buffer[] = [];
+  #whole: Buffer | undefined;
+
+  /** @param promisedBytes 0 when nobody has said how long it is */
+  constructor(promisedBytes: number) {
+    this.#promisedBytes = promisedBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Of more than was promised the rest counts, and is not kept. */
+  add(piece: Buffer): void {
+    if (this.#promisedBytes > SHORT_BYTES) {
+      this.#whole ??= Buffer.allocUnsafeSlow(this.#promisedBytes);
+      piece.copy(this.#whole, this.#bytes);
+    } else {
+      this.#pieces.push(piece);
+    }
+    this.#bytes += piece.length;
+  }
+
+  content(): Content {
+    if (this.#whole) return this.#whole;
+    return this.#bytes <= SHORT_BYTES ? short(this.#pieces) : joined(this.#pieces, this.#bytes);
+  }
+}
+
+function joined(pieces: readonly Buffer[], bytes: number): Buffer {
   const content = Buffer.allocUnsafeSlow(bytes);
   let at = 0;
   for (const piece of pieces) at += piece.copy(content, at);

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.ts';
 import type { FieldLines } from '../exchange/fields.ts';
 import type { AnswerObserver } from '../exchange/tap.ts';
-import { type Content, contentOf } from './content.ts';
+import { type Content, Gathering } from './content.ts';
 import type { Heads } from './heads.ts';
 import { ageMs, type Policy, type ResponseTerms } from './policy.ts';
 
@@ -35,8 +35,7 @@ export class Recorder implements AnswerObserver {
   #head: Omit<Recording, 'body'> | undefined;
   /** Content that the head promises; undefined when it does not say. */
   #promisedBytes: number | undefined;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  #gathering: Gathering | undefined;
 
   /**
    * @param requestedAtMs when the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111
@@ -70,31 +69,32 @@ export class Recorder implements AnswerObserver {
     const isDated = telling.date !== undefined;
     const fields = isDated ? stored : [...stored, 'Date', new Date(clock.now()).toUTCString()];
     this.#head = { status, fields, terms, generatedAtMs };
+    this.#gathering = new Gathering(this.#promisedBytes ?? 0);
   }
 
   data(chunk: Buffer): void {
-    if (!this.#head) return;
-    this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
-    if (this.#bytes > this.#context.maxBodyBytes) this.giveUp();
+    const gathering = this.#gathering;
+    if (!gathering) return;
+    gathering.add(chunk);
+    if (gathering.bytes > this.#context.maxBodyBytes) this.giveUp();
   }
 
   end(): void {
-    const head = this.#head;
-    const isWhole = this.#promisedBytes === undefined || this.#promisedBytes === this.#bytes;
-    if (head && isWhole) {
-      const { status, terms, generatedAtMs } = head;
+    const gathering = this.#gathering;
+    const bytes = gathering?.bytes ?? 0;
+    const isWhole = this.#promisedBytes === undefined || this.#promisedBytes === bytes;
+    if (this.#head && gathering && isWhole) {
+      const { status, terms, generatedAtMs } = this.#head;
       const says = this.#promisedBytes !== undefined || status === 204;
       // A stored answer is whole, so it can say how long it is, also where it came in chunks.
-      const fields = says ? head.fields : [...head.fields, 'Content-Length', String(this.#bytes)];
-      const body = contentOf(this.#chunks, this.#bytes);
-      this.#listener.recorded({ status, fields, terms, generatedAtMs, body });
+      const fields = says ? this.#head.fields : [...this.#head.fields, 'Content-Length', String(bytes)];
+      this.#listener.recorded({ status, fields, terms, generatedAtMs, body: gathering.content() });
     }
     this.giveUp();
   }
 
   giveUp(): void {
     this.#head = undefined;
-    this.#chunks = [];
+    this.#gathering = undefined;
   }
 }
