@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseDirectives } from '../lib/cache/directives.ts';
 import { decodeStored, encodeEntry } from '../lib/cache/entry.ts';
-import { ANONYMOUS, type Audience, EVERYONE, entryKey } from '../lib/cache/key.ts';
+import { ANONYMOUS, type Audience, EVERYONE, entryKey, epochKey } from '../lib/cache/key.ts';
 import type { RequestTerms } from '../lib/cache/requestTerms.ts';
 import { reuse } from '../lib/cache/reuse.ts';
 import { selectingKey } from '../lib/cache/vary.ts';
@@ -29,6 +29,19 @@ describe('the key of a stored answer', () => {
       fc.property(parts, audience, (of, other) => {
         const isSame = JSON.stringify(of.audience) === JSON.stringify(other);
         expect(entryKey(of) === entryKey({ ...of, audience: other })).toBe(isSame);
+      }),
+    );
+  });
+
+  it('is JSON, whatever is in it', () => {
+    fc.assert(
+      fc.property(parts, (of) => {
+        const authority = of.audience.kind === 'subject' ? '' : of.resource.authority;
+        const who = of.audience.kind === 'subject' ? `subject ${of.audience.subject}` : of.audience.kind;
+        const { service, target } = of.resource;
+        const said = JSON.stringify([service, who, of.epoch, of.variant, authority, target]);
+        expect(entryKey(of)).toBe(`cache:entry:${said}`);
+        expect(epochKey(service, target)).toBe(`cache:epoch:${JSON.stringify([service, target])}`);
       }),
     );
   });

@@ -104,6 +104,32 @@ describe('the bounded store in Redis', () => {
     expect(grownBytes).toBeLessThan(1.5 * MAX_BYTES);
   });
 
+  it('puts one value there and another away in one command', async () => {
+    await using world = await STORES.redis();
+    await world.store.set('lease', VALUE, MINUTE_MS);
+    await world.store.setAndDelete?.('key', VALUE, MINUTE_MS, 'lease');
+    expect((await world.store.get('key'))?.equals(VALUE)).toBe(true);
+    expect(await eventually('it is gone', async () => (await world.store.get('lease')) === undefined)).toBe(
+      true,
+    );
+  });
+
+  it('reads many keys in the order asked for, those that are not there too, and goes on when scripts are forgotten', async () => {
+    await using world = await STORES.redis();
+    const client = await createClient({ url: redis.url }).connect();
+    await world.store.set('a', 'one', MINUTE_MS);
+    await client.scriptFlush();
+    await client.close();
+    await world.store.set('b', 'two', MINUTE_MS);
+    const read = async () =>
+      (await world.store.getAll?.(['b', 'none', 'a']))?.map((value) => value?.toString());
+    expect(await read()).toEqual(['two', undefined, 'one']);
+    // Now from memory, which hears of changes.
+    expect(await read()).toEqual(['two', undefined, 'one']);
+    await world.store.set('none', 'three', MINUTE_MS);
+    expect(await read()).toEqual(['two', 'three', 'one']);
+  });
+
   it('forgets what has expired', async () => {
     await using world = await STORES.redis();
     for (let n = 0; n < 10; n += 1) await world.store.set(`short ${n}`, VALUE, 1);

@@ -129,19 +129,32 @@ export class Entries {
     return this.#invalidations.add(service, path);
   }
 
-  /** Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too. */
-  store(entry: LiveEntry, audience: Audience, epoch: string, quest: Quest): Promise<void> {
+  /**
+   * Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too.
+   * @param lease to be given back once that is done; when it rejects it may not have been
+   */
+  store(entry: LiveEntry, audience: Audience, epoch: string, quest: Quest, lease?: string): Promise<void> {
     if (audience === EVERYONE) this.#sharesNothing = false;
     const ttlMs = this.#keptForMs(entry);
     const names = varyNamesOf(entry);
     const key = keyOf(quest, audience, epoch, selectingKey(names, quest.selecting));
     // It is of no use any more, and neither is what it takes the place of.
-    if (ttlMs < 1) return this.#store.delete(key);
+    if (ttlMs < 1) return this.#deleteAll(lease === undefined ? [key] : [key, lease]);
+    if (names.length === 0) return this.#put(key, entry, ttlMs, lease);
     const stored = this.#store.set(key, entry, ttlMs);
-    if (names.length === 0) return stored;
     const plain = keyOf(quest, audience, epoch, '');
-    const marked = this.#store.set(plain, encodeMarker({ vary: names }), EPOCH_TTL_MS);
+    const marked = this.#put(plain, encodeMarker({ vary: names }), EPOCH_TTL_MS, lease);
     return Promise.all([marked, stored]).then(() => {});
+  }
+
+  #put(key: string, value: Buffer | LiveEntry, ttlMs: number, gone: string | undefined): Promise<void> {
+    if (gone === undefined) return this.#store.set(key, value, ttlMs);
+    if (this.#store.setAndDelete) return this.#store.setAndDelete(key, value, ttlMs, gone);
+    return this.#store.set(key, value, ttlMs).then(() => this.#store.delete(gone));
+  }
+
+  #deleteAll(keys: readonly string[]): Promise<void> {
+    return Promise.all(keys.map((key) => this.#store.delete(key))).then(() => {});
   }
 
   /** For how long the answer is of any use, in whole milliseconds. */

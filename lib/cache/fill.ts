@@ -198,7 +198,11 @@ export class Fill implements AnswerSink, RecorderListener {
     const audience = visit.audienceFor(recording.terms.isShared);
     if (!audience) return undefined;
     const entry = entryOf(recording, audience, found.purgeVersion);
-    entries.store(entry, audience, epoch, visit.quest).catch(onError);
+    const lease = this.#flight.handOverLease();
+    entries.store(entry, audience, epoch, visit.quest, lease).catch((error) => {
+      onError(error);
+      this.#flight.giveBack(lease);
+    });
     return entry;
   }
 

@@ -138,11 +138,21 @@ export class Flight {
   land(landing: Landing): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { store, leaseKey, onLanded } = this.#options;
-    onLanded(landing);
+    this.#options.onLanded(landing);
     for (const tell of this.#onLanded) tell(landing);
-    // One that cannot be given back runs out.
-    if (leaseKey && this.#lease) store.delete(leaseKey).catch(this.#context.onError);
+    this.giveBack(this.handOverLease());
+  }
+
+  /** The key of the lease, if it is held here: whoever takes it gives it back. */
+  handOverLease(): string | undefined {
+    const isHeld = this.#lease !== undefined;
+    this.#lease = undefined;
+    return isHeld ? this.#options.leaseKey : undefined;
+  }
+
+  /** One that cannot be given back runs out. */
+  giveBack(leaseKey: string | undefined): void {
+    if (leaseKey !== undefined) this.#options.store.delete(leaseKey).catch(this.#context.onError);
   }
 
   /** Whether anybody waits beside the one it was begun for. */

@@ -7,6 +7,9 @@ export type Audience =
   /** Whoever bears a verified token with this subject. */
   | { readonly kind: 'subject'; readonly subject: string };
 
+/** Characters of ASCII that JSON does not escape. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 export const EVERYONE: Audience = { kind: 'everyone' };
 export const ANONYMOUS: Audience = { kind: 'anonymous' };
 
@@ -33,7 +36,11 @@ export interface EntryKeyParts {
 export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
   const { service, target } = resource;
   const authority = audience.kind === 'subject' ? '' : resource.authority;
-  return `cache:entry:${JSON.stringify([service, audienceText(audience), epoch, variant, authority, target])}`;
+  const who = audienceText(audience);
+  if (isPlain(service + who + epoch + variant + authority + target)) {
+    return `cache:entry:["${service}","${who}","${epoch}","${variant}","${authority}","${target}"]`;
+  }
+  return `cache:entry:${JSON.stringify([service, who, epoch, variant, authority, target])}`;
 }
 
 /** The keys of one request's resource, spelt once: it looks there, is waited for under them, and stores there. */
@@ -58,7 +65,13 @@ export class Keys {
 
 /** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
 export function epochKey(service: string, path: string): string {
+  if (isPlain(service + path)) return `cache:epoch:["${service}","${path}"]`;
   return `cache:epoch:${JSON.stringify([service, path])}`;
+}
+
+/** Whether JSON writes it as it is, between quotes: done so by hand it takes a quarter of the time. */
+function isPlain(text: string): boolean {
+  return PLAIN.test(text);
 }
 
 /** A different one for each audience. */

@@ -49,6 +49,7 @@ if cost <= bound then
   sum = sum + cost
 end
 redis.call('HSET', costs, '', sum)
+if KEYS[4] then redis.call('UNLINK', KEYS[4]) end
 return value
 `;
 
@@ -81,11 +82,15 @@ export class BoundedRedis implements ResponseStore {
   }
 
   async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
-    await this.#write(key, isLive(value) ? value.toBytes() : value, ttlMs, ['set']);
+    await this.#write([key], isLive(value) ? value.toBytes() : value, ttlMs, ['set']);
+  }
+
+  async setAndDelete(key: string, value: Buffer | string | Live, ttlMs: number, gone: string): Promise<void> {
+    await this.#write([key, gone], isLive(value) ? value.toBytes() : value, ttlMs, ['set']);
   }
 
   async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
-    return (await this.#write(key, value, ttlMs, ['swap', expected ?? ''])) as Buffer;
+    return (await this.#write([key], value, ttlMs, ['swap', expected ?? ''])) as Buffer;
   }
 
   /** What it costs stays in the books until it would have expired. */
@@ -110,7 +115,7 @@ export class BoundedRedis implements ResponseStore {
   }
 
   async #write(
-    key: string,
+    [key, ...gone]: readonly [key: string, gone?: string],
     value: Buffer | string,
     ttlMs: number,
     mode: readonly (string | Buffer)[],
@@ -119,6 +124,10 @@ export class BoundedRedis implements ResponseStore {
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     const cost = entryBytes(key, bytes.byteLength) + 2 * key.length + BOOKKEEPING_BYTES;
     const numbers = [String(ttlMs), String(cost), String(this.#maxBytes)];
-    return this.#store.evaluate(WRITE, [key, INDEX, COSTS], [bytes, ...numbers, ...mode]);
+    return this.#store.evaluate(
+      WRITE,
+      [key, INDEX, COSTS, ...(gone as string[])],
+      [bytes, ...numbers, ...mode],
+    );
   }
 }

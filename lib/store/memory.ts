@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
 import { entryBytes, ownBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
+import { type Kept, Recency } from './recency.ts';
 import {
   assertTtl,
   isLive,
@@ -19,16 +19,14 @@ export interface MemoryStoreOptions {
   readonly clock: Clock;
 }
 
-interface Entry extends Remembered<Buffer | Live> {
-  readonly expiresAtTicks: number;
-}
+type Entry = Kept<Buffer | Live>;
 
 const ABSENT: Remembered<undefined> = { value: undefined };
 
 /** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
 export class MemoryStore implements ResponseStore {
   readonly isOwn = true;
-  readonly #entries: LRUCache<string, Entry>;
+  readonly #entries: Recency<Buffer | Live>;
   readonly #channels: Channels;
   readonly #clock: Clock;
   #isClosed = false;
@@ -36,10 +34,7 @@ export class MemoryStore implements ResponseStore {
   constructor({ maxBytes, channels, clock }: Readonly<MemoryStoreOptions>) {
     this.#channels = channels;
     this.#clock = clock;
-    this.#entries = new LRUCache({
-      maxSize: maxBytes,
-      sizeCalculation: ({ value }, key) => entryBytes(key, value.byteLength),
-    });
+    this.#entries = new Recency(maxBytes);
   }
 
   /** Nothing for an object that only inherits from a store, such as one that is slower: it has ways of its own. */
@@ -54,8 +49,7 @@ export class MemoryStore implements ResponseStore {
 
   async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
-    const kept = isLive(value) ? value : ownBytes(value);
-    this.#entries.set(key, { value: kept, expiresAtTicks: this.#clock.ticks() + ttlMs });
+    this.#keep(key, isLive(value) ? value : ownBytes(value), ttlMs);
   }
 
   async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
@@ -63,12 +57,12 @@ export class MemoryStore implements ResponseStore {
     const present = this.#bytes(key);
     if (present && !(expected && present.equals(expected))) return present;
     const added = ownBytes(value);
-    this.#entries.set(key, { value: added, expiresAtTicks: this.#clock.ticks() + ttlMs });
+    this.#keep(key, added, ttlMs);
     return added;
   }
 
   async usage(): Promise<readonly Usage[]> {
-    return [{ tier: 'store', entries: this.#entries.size, bytes: this.#entries.calculatedSize }];
+    return [{ tier: 'store', entries: this.#entries.size, bytes: this.#entries.bytes }];
   }
 
   async delete(key: string): Promise<void> {
@@ -92,9 +86,9 @@ export class MemoryStore implements ResponseStore {
 
   /** Everything that is kept. */
   *all(): Iterable<{ readonly key: string; readonly value: Buffer; readonly ttlMs: number }> {
-    for (const [key, entry] of this.#entries.entries()) {
+    for (const entry of this.#entries.values()) {
       const ttlMs = leftMs(entry, this.#clock);
-      if (ttlMs > 0) yield { key, value: bytesOf(entry.value), ttlMs };
+      if (ttlMs > 0) yield { key: entry.key, value: bytesOf(entry.value), ttlMs };
     }
   }
 
@@ -102,6 +96,11 @@ export class MemoryStore implements ResponseStore {
   close(): void {
     this.#isClosed = true;
     this.#entries.clear();
+  }
+
+  #keep(key: string, value: Buffer | Live, ttlMs: number): void {
+    const bytes = entryBytes(key, value.byteLength);
+    this.#entries.set(key, value, { bytes, expiresAtTicks: this.#clock.ticks() + ttlMs });
   }
 
   #bytes(key: string): Buffer | undefined {

@@ -78,6 +78,8 @@ export interface ResponseStore extends Store {
   getAll?(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
   /** Others get the bytes of a live value; in memory it is kept as it is. */
   set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void>;
+  /** `set`, and `delete` of the key `gone` right behind it. When it rejects neither may have been done. */
+  setAndDelete?(key: string, value: Buffer | string | Live, ttlMs: number, gone: string): Promise<void>;
   /** What `get` would give, or the live value it was made from, if that is known without asking. Never throws. */
   peek?(key: string): Remembered<Buffer | Live | undefined> | undefined;
   /**
