@@ -62,7 +62,7 @@ export const CURVES: readonly Curve[] = [
     title: 'content of a request or of its answer',
     axis: 'content',
     unit: 'bytes',
-    points: [KIBI, 10 * KIBI, 100 * KIBI, MIBI, 3 * MIBI, 10 * MIBI, 30 * MIBI, 100 * MIBI],
+    points: [KIBI, 10 * KIBI, 100 * KIBI, MIBI, 10 * MIBI, 100 * MIBI],
     lines: [
       { name: 'internal download', load: (n, site) => download(n, site, '/internal', { internal: true }) },
       {
