@@ -1,7 +1,7 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
 import { entryBytes, ownBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
-import { type Kept, Recency } from './recency.ts';
 import {
   assertTtl,
   isLive,
@@ -19,14 +19,16 @@ export interface MemoryStoreOptions {
   readonly clock: Clock;
 }
 
-type Entry = Kept<Buffer | Live>;
+interface Entry extends Remembered<Buffer | Live> {
+  readonly expiresAtTicks: number;
+}
 
 const ABSENT: Remembered<undefined> = { value: undefined };
 
 /** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
 export class MemoryStore implements ResponseStore {
   readonly isOwn = true;
-  readonly #entries: Recency<Buffer | Live>;
+  readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
   #isClosed = false;
@@ -34,7 +36,10 @@ export class MemoryStore implements ResponseStore {
   constructor({ maxBytes, channels, clock }: Readonly<MemoryStoreOptions>) {
     this.#channels = channels;
     this.#clock = clock;
-    this.#entries = new Recency(maxBytes);
+    this.#entries = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ value }, key) => entryBytes(key, value.byteLength),
+    });
   }
 
   /** Nothing for an object that only inherits from a store, such as one that is slower: it has ways of its own. */
@@ -49,7 +54,8 @@ export class MemoryStore implements ResponseStore {
 
   async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
-    this.#keep(key, isLive(value) ? value : ownBytes(value), ttlMs);
+    const kept = isLive(value) ? value : ownBytes(value);
+    this.#entries.set(key, { value: kept, expiresAtTicks: this.#clock.ticks() + ttlMs });
   }
 
   async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
@@ -57,12 +63,12 @@ export class MemoryStore implements ResponseStore {
     const present = this.#bytes(key);
     if (present && !(expected && present.equals(expected))) return present;
     const added = ownBytes(value);
-    this.#keep(key, added, ttlMs);
+    this.#entries.set(key, { value: added, expiresAtTicks: this.#clock.ticks() + ttlMs });
     return added;
   }
 
   async usage(): Promise<readonly Usage[]> {
-    return [{ tier: 'store', entries: this.#entries.size, bytes: this.#entries.bytes }];
+    return [{ tier: 'store', entries: this.#entries.size, bytes: this.#entries.calculatedSize }];
   }
 
   async delete(key: string): Promise<void> {
@@ -86,9 +92,9 @@ export class MemoryStore implements ResponseStore {
 
   /** Everything that is kept. */
   *all(): Iterable<{ readonly key: string; readonly value: Buffer; readonly ttlMs: number }> {
-    for (const entry of this.#entries.values()) {
+    for (const [key, entry] of this.#entries.entries()) {
       const ttlMs = leftMs(entry, this.#clock);
-      if (ttlMs > 0) yield { key: entry.key, value: bytesOf(entry.value), ttlMs };
+      if (ttlMs > 0) yield { key, value: bytesOf(entry.value), ttlMs };
     }
   }
 
@@ -96,11 +102,6 @@ export class MemoryStore implements ResponseStore {
   close(): void {
     this.#isClosed = true;
     this.#entries.clear();
-  }
-
-  #keep(key: string, value: Buffer | Live, ttlMs: number): void {
-    const bytes = entryBytes(key, value.byteLength);
-    this.#entries.set(key, value, { bytes, expiresAtTicks: this.#clock.ticks() + ttlMs });
   }
 
   #bytes(key: string): Buffer | undefined {
