@@ -27,6 +27,8 @@ export interface Detached {
   readonly res: Response;
 }
 
+const NO_TRAILERS: readonly (readonly [string, string])[] = [];
+
 /** Fields that ask for less than the whole answer. */
 const PARTIAL: readonly string[] = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
 
@@ -34,6 +36,7 @@ const PARTIAL: readonly string[] = ['if-none-match', 'if-modified-since', 'if-ra
 export class Detacher {
   /** By the prototype that Express has given the client's response. */
   readonly #kinds = new WeakMap<object, Kind>();
+  readonly #check = new HeadCheck();
 
   /**
    * `req`, or a copy of it without what asks for less than the whole answer and with `fields` instead, and a response
@@ -43,7 +46,10 @@ export class Detacher {
     const asksForAll = fields.length === 0 && !isPartial(req);
     const detached = asksForAll ? req : asking(req, fields);
     const kind = this.#kindFor(Object.getPrototypeOf(res));
-    return { req: detached, res: Reflect.construct(DetachedResponse, [detached, sink], kind) as Response };
+    return {
+      req: detached,
+      res: Reflect.construct(DetachedResponse, [detached, sink, this.#check], kind) as Response,
+    };
   }
 
   /** Responses with Express's methods below ours: one kind for all, or V8 would take each for another. */
@@ -64,12 +70,14 @@ type Kind = () => void;
 class DetachedResponse extends http.ServerResponse {
   readonly locals = {};
   readonly #sink: AnswerSink;
-  readonly #trailers: [string, string][] = [];
+  readonly #check: HeadCheck;
+  #trailers: [string, string][] | undefined;
   #isOver = false;
 
-  constructor(req: Request, sink: AnswerSink) {
+  constructor(req: Request, sink: AnswerSink, check: HeadCheck) {
     super(req);
     this.#sink = sink;
+    this.#check = check;
     // Every stage waits for its end.
     this.setMaxListeners(0);
   }
@@ -95,12 +103,12 @@ class DetachedResponse extends http.ServerResponse {
   #beginPlainly(args: readonly unknown[]): boolean {
     const [status, reason, lines] = args;
     if (this.headersSent || typeof status !== 'number' || typeof reason !== 'string') return false;
-    if (!isFlat(lines) || !isSendable(status, reason, lines) || this.getHeaderNames().length > 0)
-      return false;
+    if (!isFlat(lines) || this.getHeaderNames().length > 0) return false;
+    if (!this.#check.isSendable(status, reason, lines)) return false;
     this.statusCode = status;
     this.statusMessage = reason;
     // What Node takes for a head that is written.
-    Object.assign(this, { _header: reason || 'OK' });
+    (this as { _header?: string })._header = reason || 'OK';
     this.#sink.head(status, reason, lines);
     return true;
   }
@@ -119,7 +127,7 @@ class DetachedResponse extends http.ServerResponse {
   }
 
   override addTrailers(lines: [string, string][]): void {
-    this.#trailers.push(...lines);
+    this.#trailers = [...(this.#trailers ?? []), ...lines];
   }
 
   override end(...args: unknown[]): this {
@@ -129,7 +137,7 @@ class DetachedResponse extends http.ServerResponse {
     if (!this.headersSent && chunk) this.setHeader('Content-Length', chunk.length);
     this.#put(args, true);
     this.#close(true);
-    this.#sink.end(this.#trailers);
+    this.#sink.end(this.#trailers ?? NO_TRAILERS);
     return this;
   }
 
@@ -167,13 +175,21 @@ function tellEnd(res: ServerResponse, isWhole: boolean): void {
   res.emit('close');
 }
 
-/** Whether Node would send it; why it would not, Node says itself. */
-function isSendable(status: number, reason: string, lines: readonly string[]): boolean {
-  if (status < 100 || status > 999 || lines.length % 2 !== 0 || !isFieldValue(reason)) return false;
-  for (let i = 0; i < lines.length; i += 2) {
-    if (!isToken(lines[i] as string) || !isFieldValue(lines[i + 1] as string)) return false;
+/** Looks at heads of answers; what was in the same place of the head before is not looked at again. */
+class HeadCheck {
+  #before: readonly string[] = [];
+
+  /** Whether Node would send it; why it would not, Node says itself. */
+  isSendable(status: number, reason: string, lines: readonly string[]): boolean {
+    if (status < 100 || status > 999 || lines.length % 2 !== 0 || !isFieldValue(reason)) return false;
+    for (let i = 0; i < lines.length; i += 1) {
+      const part = lines[i] as string;
+      if (part === this.#before[i]) continue;
+      if (i % 2 === 0 ? !isToken(part) : !isFieldValue(part)) return false;
+    }
+    this.#before = lines;
+    return true;
   }
-  return true;
 }
 
 /** With `req` as its prototype it would cost 10 us: V8 gives each object that becomes one a shape of its own. */

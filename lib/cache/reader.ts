@@ -52,7 +52,7 @@ export class Reader {
 
   begin({ status, reason, fields }: Head, { recording, fits }: Recorder): void {
     const { visit, clock } = this.#options;
-    this.#owesNotModified = recording !== undefined && visit.has(recording, clock.now());
+    this.#owesNotModified = recording !== undefined && visit.has(recording, clock);
     const own = this.#pronounced({ stored: fits });
     if (this.#owesNotModified) this.#owed = own;
     else beginAnswer(visit.res, status, reason, withVerdict(fields, own));

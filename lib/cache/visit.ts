@@ -1,4 +1,5 @@
 import type { NextFunction, Request, Response } from 'express';
+import type { Clock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { answerWith } from './answer.ts';
 import { isNotModified } from './conditional.ts';
@@ -74,10 +75,10 @@ export class Visit {
   }
 
   /** Whether the client has what `entry` would give it. */
-  has(entry: Pick<Entry, 'status' | 'fields'>, nowMs: number): boolean {
+  has(entry: Pick<Entry, 'status' | 'fields'>, clock: Clock): boolean {
     const { headers } = this.req;
     const asks = headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined;
-    return asks && entry.status === 200 && isNotModified(headers, namedFields(entry), nowMs);
+    return asks && entry.status === 200 && isNotModified(headers, namedFields(entry), clock.now());
   }
 }
 
@@ -89,9 +90,10 @@ export interface VisitOptions {
 
 /** Without a verified identity nobody can say whose `Authorization` it is (RFC 9111 section 3.5). */
 function audiencesOf(req: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
-  const shared = sharing ? [EVERYONE] : [];
-  if (identity) return [{ kind: 'subject', subject: identity.subject }, ...shared];
-  return req.headers.authorization === undefined ? [ANONYMOUS, ...shared] : shared;
+  const isStranger = !identity && req.headers.authorization !== undefined;
+  if (isStranger) return sharing ? [EVERYONE] : [];
+  const own: Audience = identity ? { kind: 'subject', subject: identity.subject } : ANONYMOUS;
+  return sharing ? [own, EVERYONE] : [own];
 }
 
 /**
