@@ -13,10 +13,19 @@ export function peerAddress(req: IncomingMessage): string {
 
 /** What one connection shows of its client; only `host` may change from request to request. */
 interface Seen {
+  /** Who judged it. */
+  readonly trusts: TrustsPeer;
   readonly peer: string;
   readonly trusted: boolean;
   readonly host: string;
   readonly fields: readonly string[];
+}
+
+/** Where a connection's own is. In a `WeakMap`, collections of young objects would let dead requests live on with it. */
+const SEEN = Symbol('seen');
+
+interface SeenSocket extends Socket {
+  [SEEN]?: Seen;
 }
 
 /**
@@ -26,16 +35,15 @@ interface Seen {
  * stranger's connection comes to is remembered with it.
  */
 export function forwardedFieldsFor(trusts: TrustsPeer): (req: IncomingMessage) => readonly string[] {
-  const seenBySocket = new WeakMap<Socket, Seen>();
-
   return (req) => {
+    const socket: SeenSocket = req.socket;
     const host = req.headers.host ?? '';
-    const seen = seenBySocket.get(req.socket);
+    const seen = socket[SEEN]?.trusts === trusts ? socket[SEEN] : undefined;
     if (seen && !seen.trusted && seen.host === host) return seen.fields;
     const peer = seen?.peer ?? peerAddress(req);
     const trusted = seen?.trusted ?? trusts(peer);
     const fields = forwardedFields(req, peer, trusted);
-    seenBySocket.set(req.socket, { peer, trusted, host, fields });
+    socket[SEEN] = { trusts, peer, trusted, host, fields };
     return fields;
   };
 }
