@@ -169,7 +169,7 @@ describe('a picture', () => {
   it('names the points, the unit and what came of each point', () => {
     const svg = curvePicture(curve, [result('bytes, internal', [100, 123.4, 150])]);
     expect(texts(svg)).toEqual(
-      expect.arrayContaining(['1 KiB', '10 KiB', '1 MiB', 'content, in decades', '100', '123', '150']),
+      expect.arrayContaining(['1 KiB', '10 KiB', '1 MiB', 'content, logarithmic', '100', '123', '150']),
     );
     expect(texts(svg)).toContain('CPU us/request');
     expect(svg).toContain('content &amp; more');
@@ -237,7 +237,7 @@ describe('the command', () => {
         expect(medians).toMatchObject({ cpuUs: expect.any(Number), rssMiB: expect.any(Number) });
       }
       expect(services.contenders.map(({ name }: { name: string }) => name)).toEqual(['10', '30']);
-      expect(readFileSync(join(directory, 'services.svg'), 'utf8')).toContain('services, in decades');
+      expect(readFileSync(join(directory, 'services.svg'), 'utf8')).toContain('services, logarithmic');
     },
     WITHIN_MS,
   );

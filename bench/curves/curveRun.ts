@@ -14,7 +14,7 @@ export interface CurveRunOptions {
   readonly site: Site;
   readonly rounds: number;
   readonly seconds: number;
-  /** Requests that each gateway has had at the least before it is measured. */
+  /** Requests that each point gets at the least before it is measured; 0: none. */
   readonly warmUp: number;
   /** The last point measured. */
   readonly upTo: number;
@@ -117,6 +117,7 @@ async function measureAll(places: readonly Place[], options: CurveRunOptions): P
 
 /** Until it has compiled its hot paths, and filled what is bounded: it gets no cheaper any more. */
 async function warmUp(place: Place, options: CurveRunOptions): Promise<void> {
+  if (options.warmUp === 0) return;
   const { mibPerRequest } = place.subject;
   const enough = Math.min(options.warmUp, mibPerRequest ? WARM_UP_MIB / mibPerRequest : options.warmUp);
   // What is cached in the end is asked for the first time now.

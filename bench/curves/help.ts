@@ -16,7 +16,8 @@ Usage: npm run bench:curves -- [flags]      or      node bench/curves.ts [flags]
   --rounds ${ROUNDS_TO_CHECK}            how often each point is measured, 1 to 100, after a warm-up
   --seconds 2           how long it is under load each time
   --up-to 1000          leave out the points beyond
-  --warm-up 60000       requests that each point gets at the least before it is measured; then until it gets no cheaper
+  --warm-up 60000       requests that each point gets at the least before it is measured; then until it gets no cheaper.
+                        0: at once
   --json FILE           write every round, the medians and what machine it was to FILE
   --pictures DIR        draw each curve as DIR/<curve>.svg
   --help                this text

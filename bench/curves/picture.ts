@@ -14,7 +14,7 @@ interface Mark {
 
 const WIDTH = 760;
 const HEIGHT = 300;
-const MARGIN = { left: 64, right: 24, top: 44, bottom: 44 };
+const MARGIN = { left: 64, right: 40, top: 44, bottom: 44 };
 const TICKS = 4;
 /** Readable on white as on black. */
 const COLORS = ['#3b82f6', '#d97706', '#16a34a', '#a855f7'];
@@ -37,7 +37,7 @@ export function curvePicture(curve: Curve, results: readonly SubjectResult[]): s
     ...(lines[0] ?? []).map(({ n }) =>
       label(x(n), HEIGHT - MARGIN.bottom + 18, pointName(curve, n), 'middle'),
     ),
-    label((MARGIN.left + WIDTH - MARGIN.right) / 2, HEIGHT - 8, `${curve.axis}, in decades`, 'middle'),
+    label((MARGIN.left + WIDTH - MARGIN.right) / 2, HEIGHT - 8, `${curve.axis}, logarithmic`, 'middle'),
     label(8, 18, UNITS[curve.figure ?? 'cpuUs'], 'start'),
     ...lines.map((marks, index) => band(marks, y, colorOf(index))),
     ...lines.map((marks, index) => line(marks, x, y, colorOf(index))),
