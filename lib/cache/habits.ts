@@ -15,7 +15,13 @@ export class Habits {
   readonly #habits: LRUCache<string, Habit>;
 
   constructor(clock: Clock) {
-    this.#habits = new LRUCache({ max: MOST_HABITS, ttlResolution: 0, perf: { now: () => clock.ticks() } });
+    this.#habits = new LRUCache({
+      // Not by `max`, which takes the room for all of them at once, for each service.
+      maxSize: MOST_HABITS,
+      sizeCalculation: () => 1,
+      ttlResolution: 0,
+      perf: { now: () => clock.ticks() },
+    });
   }
 
   /** Who will be able to use the answer: unless it was shared of late, its sender alone. */

@@ -34,7 +34,11 @@ interface Judgement {
 /** Tells the terms of answers, those that say the same at the cost of one look-up. */
 export class Policy {
   readonly #defaultTtlMs: number;
-  readonly #judgements = new LRUCache<string, Judgement>({ max: MOST_JUDGEMENTS });
+  /** Not by `max`, which takes the room for all of them at once, for each service. */
+  readonly #judgements = new LRUCache<string, Judgement>({
+    maxSize: MOST_JUDGEMENTS,
+    sizeCalculation: () => 1,
+  });
 
   /** @param defaultTtlMs the lifetime of a 200 that says nothing of its own */
   constructor(defaultTtlMs: number) {
