@@ -107,18 +107,19 @@ describe('replicas that answer 500', () => {
     while ((await ask()).status === 500) failed += 1;
     expect(failed).toBe(3 * THRESHOLD);
 
-    const times: number[] = [];
+    const extraMs: number[] = [];
     for (let i = 0; i < 101; i += 1) {
-      const startedAtMs = performance.now();
-      const answer = await ask();
-      times.push(performance.now() - startedAtMs);
+      // What a busy machine takes for any request is not the refusal's.
+      const { ms: nothingMs } = await timed(async () => fetch(`${w.gateway.internal}/healthz`));
+      const { ms: refusalMs, result: answer } = await timed(ask);
+      extraMs.push(refusalMs - nothingMs);
       expect(answer.status).toBe(503);
       expect(((await answer.json()) as { code: string }).code).toBe('circuit_open');
       const retryAfter = Number(answer.headers.get('Retry-After'));
       expect(retryAfter).toBeGreaterThan(10);
       expect(retryAfter).toBeLessThanOrEqual(20);
     }
-    expect(times.toSorted((a, b) => a - b)[50]).toBeLessThan(5);
+    expect(extraMs.toSorted((x, y) => x - y)[50]).toBeLessThan(5);
     expect(await w.gateway.metric('gateway_circuit_breaker_rejected_total')).toBe(102);
   });
 });
@@ -157,3 +158,9 @@ describe('half-open', () => {
     LONG_MS,
   );
 });
+
+async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; result: T }> {
+  const startedAtMs = performance.now();
+  const result = await work();
+  return { ms: performance.now() - startedAtMs, result };
+}
