@@ -115,7 +115,7 @@ export class BoundedRedis implements ResponseStore {
   }
 
   async #write(
-    [key, ...gone]: readonly [key: string, gone?: string],
+    [key, ...gone]: readonly [key: string, ...gone: string[]],
     value: Buffer | string,
     ttlMs: number,
     mode: readonly (string | Buffer)[],
@@ -124,10 +124,6 @@ export class BoundedRedis implements ResponseStore {
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     const cost = entryBytes(key, bytes.byteLength) + 2 * key.length + BOOKKEEPING_BYTES;
     const numbers = [String(ttlMs), String(cost), String(this.#maxBytes)];
-    return this.#store.evaluate(
-      WRITE,
-      [key, INDEX, COSTS, ...(gone as string[])],
-      [bytes, ...numbers, ...mode],
-    );
+    return this.#store.evaluate(WRITE, [key, INDEX, COSTS, ...gone], [bytes, ...numbers, ...mode]);
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock/clock.ts';
+import type { Deadlines } from '../timeout/deadlines.ts';
 
 /** No answer came in time. */
 export class DeadlineError extends Error {
@@ -9,12 +9,12 @@ export class DeadlineError extends Error {
   }
 }
 
-/** The outcome of `work`, or `DeadlineError` when it takes longer than `timeoutMs`. */
-export function withDeadline<T>(work: Promise<T>, timeoutMs: number, clock: Clock): Promise<T> {
+/** The outcome of `work`, or `DeadlineError` when it takes longer than `deadlines` give it. */
+export function withDeadline<T>(work: Promise<T>, deadlines: Deadlines): Promise<T> {
   return new Promise((resolve, reject) => {
     // A timer that fires after a busy spell runs before the sockets are read: let an answer that is here win.
-    const expire = () => setImmediate(() => reject(new DeadlineError(timeoutMs)));
-    const cancel = clock.after(timeoutMs, expire);
+    const expire = () => setImmediate(() => reject(new DeadlineError(deadlines.delayMs)));
+    const cancel = deadlines.enter(expire);
     work.then(
       (value) => {
         cancel();

@@ -81,7 +81,7 @@ export class RedisConnection {
   async open(): Promise<void> {
     const { connectTimeoutMs, clock } = this.#options;
     try {
-      await withDeadline(this.#begin(), connectTimeoutMs, clock);
+      await withDeadline(this.#begin(), new Deadlines(connectTimeoutMs, clock));
       await this.#inTime(this.#client.ping());
     } catch (error) {
       this.#lose(asError(error));
@@ -197,8 +197,7 @@ export class RedisConnection {
     if (this.#endedBecause) return;
     this.#endedBecause = new Error('closed');
     this.#cancelHeartbeat();
-    const { timeoutMs, clock } = this.#options;
-    await withDeadline(this.#client.close(), timeoutMs, clock).catch(() => this.#client.destroy());
+    await withDeadline(this.#client.close(), this.#deadlines).catch(() => this.#client.destroy());
   }
 
   #forget(key: string): void {
@@ -255,7 +254,7 @@ export class RedisConnection {
   async #inTime<T>(command: Promise<T>): Promise<T> {
     const round = this.#patience.begin();
     try {
-      const answer = await this.#withDeadline(command);
+      const answer = await withDeadline(command, this.#deadlines);
       this.#patience.answered();
       return answer;
     } catch (error) {
@@ -264,25 +263,6 @@ export class RedisConnection {
       if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
       throw error;
     }
-  }
-
-  #withDeadline<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const { timeoutMs } = this.#options;
-      // What arrived in a busy spell is read after the timers have run: let an answer that is here win.
-      const expire = () => setImmediate(() => reject(new DeadlineError(timeoutMs)));
-      const cancel = this.#deadlines.enter(expire);
-      work.then(
-        (value) => {
-          cancel();
-          resolve(value);
-        },
-        (error) => {
-          cancel();
-          reject(error);
-        },
-      );
-    });
   }
 
   #beatLater(): void {

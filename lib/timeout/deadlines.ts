@@ -6,21 +6,22 @@ import { type Place, Roster } from '../exchange/roster.ts';
  * timer does for all: setting and clearing one for each request takes longer than everything else about a deadline.
  */
 export class Deadlines {
-  readonly #delayMs: number;
+  /** How long each of them waits. */
+  readonly delayMs: number;
   readonly #clock: Clock;
   readonly #waiting = new Roster<Deadline>();
   #cancelTimer: Cancel | undefined;
 
   constructor(delayMs: number, clock: Clock) {
-    this.#delayMs = delayMs;
+    this.delayMs = delayMs;
     this.#clock = clock;
   }
 
   /** Safe to cancel twice, and after it was called. */
   enter(onOver: () => void): Cancel {
-    const deadline: Deadline = { atMs: this.#clock.ticks() + this.#delayMs, onOver, place: undefined };
+    const deadline: Deadline = { atMs: this.#clock.ticks() + this.delayMs, onOver, place: undefined };
     deadline.place = this.#waiting.enter(deadline);
-    if (!this.#cancelTimer) this.#wait(this.#delayMs);
+    if (!this.#cancelTimer) this.#wait(this.delayMs);
     return () => this.#leave(deadline);
   }
 
