@@ -9,23 +9,30 @@ import type { Site } from './site.ts';
 import { orderOfRound } from './statistics.ts';
 import { againstBefore, type Contender, SUBJECTS, type Subject } from './subjects.ts';
 import { verify } from './verify.ts';
+import { warmUp } from './warmUp.ts';
 
 export interface BenchOptions {
   readonly site: Site;
   readonly rounds: number;
   readonly seconds: number;
+  /** Requests that each contender gets at the least before it is measured; 0: none. */
+  readonly warmUp: number;
   /** Called with a line for whoever watches. */
   readonly onProgress: (line: string) => void;
 }
 
-/** Up to then V8 still compiles, and every proxy here becomes faster: by half and more after its first 10,000. */
-const WARM_UP_REQUESTS = 50_000;
-/** Those with large bodies come in smaller numbers; on a machine so busy that this is too short figures are poor anyway. */
-const MAX_WARM_UP_SECONDS = 20;
-
 interface Ready {
   readonly contender: Contender;
   readonly server: Server;
+}
+
+/** Once under load. */
+interface Turn {
+  /** What it is called for whoever watches. */
+  readonly round: string;
+  readonly seconds: number;
+  /** Requests per second; undefined: as many as it can take. */
+  readonly rate?: number | undefined;
 }
 
 /** Servers are started once and stay, warm, for every subject that needs them. */
@@ -54,7 +61,7 @@ export class Bench {
   }
 
   async #compare(subject: Subject): Promise<SubjectResult> {
-    const { site, rounds: count } = this.#options;
+    const { site, rounds: count, seconds } = this.#options;
     const { ready, missing } = await this.#prepare(subject);
     const rounds = new Map<string, Figures[]>(ready.map(({ contender }) => [contender.name, []]));
     const leave = subject.name === '429' ? await this.#occupyAll(ready) : () => {};
@@ -66,22 +73,23 @@ export class Bench {
       for (const one of orderOfRound(ready, round)) {
         rounds
           .get(one.contender.name)
-          ?.push(await this.#measure(subject, one, `${round + 1}/${count}`, rate));
+          ?.push(await this.#measure(subject, one, { round: `${round + 1}/${count}`, seconds, rate }));
       }
     }
     leave();
     return { name: subject.name, title: subject.title, references: subject.references, rounds, missing };
   }
 
-  /** What a process does before it has compiled its hot paths is not counted. Resolves to its requests per second. */
-  async #warmUp(subject: Subject, one: Ready): Promise<number> {
-    const { seconds } = this.#options;
-    let requests = 0;
-    for (let spent = seconds; ; spent += seconds) {
-      const { requestsPerSecond } = await this.#measure(subject, one, 'warm-up');
-      requests += requestsPerSecond * seconds;
-      if (requests >= WARM_UP_REQUESTS || spent >= MAX_WARM_UP_SECONDS) return requestsPerSecond;
-    }
+  /** Resolves to its requests per second. */
+  #warmUp(subject: Subject, one: Ready): Promise<number> {
+    const { seconds, warmUp: requests } = this.#options;
+    return warmUp({
+      // The rate is wanted in any case.
+      requests: Math.max(1, requests),
+      seconds,
+      mibPerRequest: subject.mibPerRequest,
+      measure: (turnSeconds) => this.#measure(subject, one, { round: 'warm-up', seconds: turnSeconds }),
+    });
   }
 
   async #occupyAll(ready: readonly Ready[]): Promise<() => void> {
@@ -92,13 +100,9 @@ export class Bench {
     };
   }
 
-  async #measure(
-    subject: Subject,
-    { contender, server }: Ready,
-    round: string,
-    rate?: number,
-  ): Promise<Figures> {
-    const { site, seconds, onProgress } = this.#options;
+  async #measure(subject: Subject, { contender, server }: Ready, turn: Turn): Promise<Figures> {
+    const { site, onProgress } = this.#options;
+    const { round, seconds, rate } = turn;
     const figures = await measure({ site, subject, contender, server, seconds, rate });
     onProgress(progressLine(subject.name, round, contender.name, figures));
     return figures;

@@ -14,6 +14,7 @@ Usage: npm run bench -- [flags]      or      node bench/main.ts [flags]
   --only forward,hit   measure just these subjects; repeat it or separate by commas
   --rounds ${ROUNDS_TO_CHECK}           how often each contender is measured, 1 to 100, after a warm-up
   --seconds 2          how long it is under load each time
+  --warm-up 60000      requests that each gets at the least before it is measured; then until it gets no cheaper
   --check              compare the medians with bench/budgets.json and exit with 1 when one is missed
   --against DIR        beside this gateway measure the one of another checkout, and compare the two
   --json FILE          write every round, the medians and what machine it was to FILE

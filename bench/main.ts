@@ -11,9 +11,12 @@ import type { SubjectResult } from './results.ts';
 import { openSite } from './site.ts';
 import { SUBJECT_NAMES } from './subjects.ts';
 
-async function measureAll({ only, rounds, seconds, against }: Flags, cores: Cores): Promise<SubjectResult[]> {
+async function measureAll(
+  { only, rounds, seconds, warmUp, against }: Flags,
+  cores: Cores,
+): Promise<SubjectResult[]> {
   const site = await openSite(cores, { against: against && resolve(against) });
-  const bench = new Bench({ site, rounds, seconds, onProgress: tell });
+  const bench = new Bench({ site, rounds, seconds, warmUp, onProgress: tell });
   try {
     const results: SubjectResult[] = [];
     for (const name of only.length > 0 ? only : SUBJECT_NAMES) results.push(await bench.run(name));

@@ -12,6 +12,7 @@ import type { SubjectResult } from '../bench/results.ts';
 import { median, medianRatio, orderOfRound } from '../bench/statistics.ts';
 import { SUBJECT_NAMES, SUBJECTS } from '../bench/subjects.ts';
 import { assertNoErrors } from '../bench/verify.ts';
+import { warmUp } from '../bench/warmUp.ts';
 import { run } from './support/command.ts';
 
 const WITHIN_MS = 60_000;
@@ -153,11 +154,39 @@ gateway_cache_hits_total{service="/a"} ${hits}`,
   });
 });
 
+describe('a warm-up', () => {
+  /** Runs it on a contender with these costs, one a run; tells the runs and what came out. */
+  async function warmedUp(costs: readonly number[], requests = 1_000) {
+    const runs: number[] = [];
+    const rate = await warmUp({
+      requests,
+      seconds: 2,
+      measure: async (seconds) => {
+        runs.push(seconds);
+        return { cpuUs: costs[runs.length - 1] ?? 100, requestsPerSecond: 100 * runs.length };
+      },
+    });
+    return { runs, rate };
+  }
+
+  it.each([
+    { what: 'as long as it gets cheaper', costs: [300, 200, 150, 149], runs: 4 },
+    { what: 'until it has had its requests', costs: [100, 100, 100], runs: 2 },
+    { what: 'not for ever', costs: [900, 800, 700, 600, 500, 400, 300, 200, 100, 50], runs: 8 },
+  ])('goes on $what', async ({ costs, runs }) => {
+    expect(await warmedUp(costs)).toEqual({ runs: Array(runs).fill(6), rate: runs * 100 });
+  });
+
+  it('can be left out', async () => {
+    expect(await warmedUp([100], 0)).toEqual({ runs: [], rate: Number.NaN });
+  });
+});
+
 describe('the command', () => {
   const parse = (...args: string[]) => parseFlags(args, ['forward', 'hit']);
 
   it('measures everything five times unless told otherwise', () => {
-    expect(parse()).toMatchObject({ only: [], rounds: 5, seconds: 2, check: false, json: undefined });
+    expect(parse()).toMatchObject({ only: [], rounds: 5, seconds: 2, warmUp: 60_000, check: false });
     expect(parse('--only', 'hit,forward', '--rounds', '7', '--check', '--json', 'x')).toMatchObject({
       only: ['hit', 'forward'],
       rounds: 7,

@@ -1,5 +1,4 @@
 import { startGateway } from '../idle.ts';
-import { LEAD_IN_SECONDS } from '../load/load.ts';
 import { type Figures, measure } from '../measure.ts';
 import { progressLine } from '../report.ts';
 import type { SubjectResult } from '../results.ts';
@@ -8,6 +7,7 @@ import type { Site } from '../site.ts';
 import { shuffled } from '../statistics.ts';
 import type { Contender, Subject } from '../subjects.ts';
 import { verify } from '../verify.ts';
+import { warmUp } from '../warmUp.ts';
 import { type Curve, pointName } from './curve.ts';
 
 export interface CurveRunOptions {
@@ -28,14 +28,6 @@ const CONNECTIONS = 50;
 const PATIENT = { REQUEST_TIMEOUT: '60s' };
 /** While others are measured a gateway rests; V8 would then shrink its heap, which grows back only slowly. */
 const NODE_OPTIONS = ['--no-memory-reducer'];
-/** Large content warms up by what it brings. */
-const WARM_UP_MIB = 2_048;
-/** A warm-up that is cheaper than the ones before by this part: the next may be so, too. */
-const FASTER = 0.02;
-const MAX_WARM_UPS = 8;
-/** A run of the warm-up lasts as long as so many turns. */
-const WARM_UP_TURNS = 3;
-
 /** One line at one point. */
 interface Place {
   readonly subject: Subject;
@@ -99,7 +91,7 @@ async function measureAll(places: readonly Place[], options: CurveRunOptions): P
   for (const place of places) {
     const { subject, contender, server } = place;
     await verify(subject, contender, server, options.site);
-    await warmUp(place, options);
+    await warmUpPlace(place, options);
     results.set(subject.name, (results.get(subject.name) ?? new Map()).set(contender.name, []));
   }
   for (let round = 1; round <= options.rounds; round += 1) {
@@ -115,21 +107,15 @@ async function measureAll(places: readonly Place[], options: CurveRunOptions): P
   });
 }
 
-/** Until it has compiled its hot paths, and filled what is bounded: it gets no cheaper any more. */
-async function warmUp(place: Place, options: CurveRunOptions): Promise<void> {
-  if (options.warmUp === 0) return;
-  const { mibPerRequest } = place.subject;
-  const enough = Math.min(options.warmUp, mibPerRequest ? WARM_UP_MIB / mibPerRequest : options.warmUp);
+async function warmUpPlace(place: Place, options: CurveRunOptions): Promise<void> {
   // What is cached in the end is asked for the first time now.
   const { cache: _, ...contender } = place.contender;
-  const longer = { ...options, seconds: options.seconds * WARM_UP_TURNS };
-  let cheapestUs = Number.POSITIVE_INFINITY;
-  for (let requests = 0, run = 0; run < MAX_WARM_UPS; run += 1) {
-    const { cpuUs, requestsPerSecond } = await measureOnce({ ...place, contender }, 'warm-up', longer);
-    requests += requestsPerSecond * (longer.seconds + LEAD_IN_SECONDS);
-    if (requests >= enough && cpuUs > cheapestUs * (1 - FASTER)) return;
-    cheapestUs = Math.min(cheapestUs, cpuUs);
-  }
+  await warmUp({
+    requests: options.warmUp,
+    seconds: options.seconds,
+    mibPerRequest: place.subject.mibPerRequest,
+    measure: (seconds) => measureOnce({ ...place, contender }, 'warm-up', { ...options, seconds }),
+  });
 }
 
 async function measureOnce(place: Place, round: string, options: CurveRunOptions): Promise<Figures> {
