@@ -15,7 +15,7 @@ export interface BenchOptions {
   readonly site: Site;
   readonly rounds: number;
   readonly seconds: number;
-  /** Requests that each contender gets at the least before it is measured; 0: none. */
+  /** Requests that each contender gets at the least before it is measured. One run of a warm-up there is always. */
   readonly warmUp: number;
   /** Called with a line for whoever watches. */
   readonly onProgress: (line: string) => void;

@@ -16,7 +16,7 @@ export interface CommonFlags {
   readonly rounds: number;
   /** How long each contender is under load in each round. */
   readonly seconds: number;
-  /** Requests that each contender gets at the least before it is measured; 0: none. */
+  /** Requests that each contender gets at the least before it is measured; 0: as few as can be. */
   readonly warmUp: number;
   /** Where the figures go as JSON. */
   readonly json: string | undefined;

@@ -59,6 +59,38 @@ describe('embedded store', () => {
     await stores.close();
   });
 
+  test('what is read before a write is committed is not remembered past it', async () => {
+    const { tokens, close } = openEmbeddedStore({ dataDir });
+    await tokens.set('key', 'old', MINUTE_MS);
+    const writing = tokens.set('key', 'new', MINUTE_MS);
+    expect(String(await tokens.get('key'))).toBe('old');
+    await writing;
+    expect(tokens.peek('key')).toBeUndefined();
+    expect(String(await tokens.get('key'))).toBe('new');
+    await close();
+  });
+
+  test('what is being written when the store is closed is kept', async () => {
+    const first = openEmbeddedStore({ dataDir });
+    const writing = first.tokens.set('key', 'kept', MINUTE_MS);
+    await first.close();
+    await writing;
+    const second = openEmbeddedStore({ dataDir });
+    expect(String(await second.tokens.get('key'))).toBe('kept');
+    await second.close();
+  });
+
+  test('a write that fails is refused as every failure of the store is', async () => {
+    const stores = openEmbeddedStore({ dataDir });
+    const other = new DatabaseSync(join(dataDir, 'tokens.db'));
+    other.exec('BEGIN IMMEDIATE');
+    await expect(stores.tokens.set('key', 'value', MINUTE_MS)).rejects.toBeInstanceOf(StoreUnavailableError);
+    other.close();
+    await stores.tokens.set('key', 'value', MINUTE_MS);
+    expect(String(await stores.tokens.get('key'))).toBe('value');
+    await stores.close();
+  });
+
   test('two processes may share the file: each sees what the other wrote', async () => {
     const [here, there] = [openEmbeddedStore({ dataDir }), openEmbeddedStore({ dataDir })];
     await here.tokens.set('key', 'value', MINUTE_MS);

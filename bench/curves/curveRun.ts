@@ -28,6 +28,7 @@ const CONNECTIONS = 50;
 const PATIENT = { REQUEST_TIMEOUT: '60s' };
 /** While others are measured a gateway rests; V8 would then shrink its heap, which grows back only slowly. */
 const NODE_OPTIONS = ['--no-memory-reducer'];
+
 /** One line at one point. */
 interface Place {
   readonly subject: Subject;
