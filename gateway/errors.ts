@@ -242,7 +242,7 @@ export function errorReplies({
     exchange.origin = 'gateway';
     exchange.failure = Error.isError(error) ? error : undefined;
     onReply(code, res);
-    const says = hasCache && !res.hasHeader('Cache-Status');
+    const says = hasCache && exchange.cacheVerdict === undefined;
     sendProblem(res, code, error, says ? ['Cache-Status', `gateway; detail=${code}`] : []);
   };
 }

@@ -1,5 +1,6 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
+import { addAnswerField } from '../exchange/answerFields.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { answerWith } from './answer.ts';
 import { isNotModified } from './conditional.ts';
@@ -54,10 +55,15 @@ export class Visit {
 
   /** Says what became of the request: once, before somebody else begins its answer. */
   pronounce(verdict: Verdict): void {
-    const fields = this.pronounced(verdict);
-    for (let i = 0; i < fields.length; i += 2) {
-      this.res.setHeader(fields[i] as string, fields[i + 1] as string);
+    const [, xCache = '', , status = ''] = this.pronounced(verdict);
+    // A connection that leaves HTTP has its fields sent by somebody else, who asks what is set.
+    if (this.exchange.upgradeHead) {
+      this.res.setHeader('X-Cache', xCache).setHeader('Cache-Status', status);
+      return;
     }
+    addAnswerField(this.res, 'X-Cache', () => xCache, { replaces: true });
+    // A list that each cache appends to.
+    addAnswerField(this.res, 'Cache-Status', () => status);
   }
 
   /** The same in the fields of an answer that is begun here: Node takes them as they are while none is set. */

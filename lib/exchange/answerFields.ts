@@ -1,10 +1,18 @@
 import type { ServerResponse } from 'node:http';
+import { isNamed } from '../http1/grammar.ts';
 
 /** What is added to the answer on a response, and what writes its head otherwise. */
 const ADDED = Symbol('added fields');
 
+interface AddedField {
+  readonly name: string;
+  readonly makeValue: () => string;
+  /** Whether no other field of that name goes with it. */
+  readonly replaces: boolean;
+}
+
 interface Added {
-  readonly fields: { readonly name: string; readonly makeValue: () => string }[];
+  readonly fields: AddedField[];
   readonly writeHead: WriteHead;
 }
 
@@ -15,7 +23,7 @@ type Adding = ServerResponse & { [ADDED]: Added };
 
 /**
  * Adds a field to the answer on `res`, whoever writes it; its value is made when its head is. Appended, so that the
- * service may have a word to say, too.
+ * service may have a word to say, too, unless it `replaces` what the service says (default false).
  *
  * `res.setHeader` would do, but one field that is set makes Node copy, check and look up all others of the answer one
  * by one: that costs more than the rest of the head.
@@ -24,13 +32,15 @@ export function addAnswerField(
   res: ServerResponse & { [ADDED]?: Added },
   name: string,
   makeValue: () => string,
+  { replaces = false } = {},
 ): void {
   const { [ADDED]: added, writeHead } = res;
+  const field: AddedField = { name, makeValue, replaces };
   if (added) {
-    added.fields.push({ name, makeValue });
+    added.fields.push(field);
     return;
   }
-  res[ADDED] = { fields: [{ name, makeValue }], writeHead: writeHead as WriteHead };
+  res[ADDED] = { fields: [field], writeHead: writeHead as WriteHead };
   res.writeHead = writeHeadWithFields as typeof writeHead;
 }
 
@@ -44,13 +54,24 @@ function writeHeadWithFields(
   const { fields, writeHead } = this[ADDED];
   if (Array.isArray(given)) return writeHead.call(this, status, reason, withAdded(given, fields));
   if (Array.isArray(reason)) return writeHead.call(this, status, withAdded(reason, fields));
-  for (const { name, makeValue } of fields) this.appendHeader(name, makeValue());
+  for (const { name, makeValue, replaces } of fields) {
+    if (replaces) this.setHeader(name, makeValue());
+    else this.appendHeader(name, makeValue());
+  }
   return writeHead.call(this, status, reason, given);
 }
 
 /** A copy: what was given may be given again, for another answer. */
-function withAdded(given: readonly string[], fields: Added['fields']): string[] {
-  const all = given.slice();
-  for (const { name, makeValue } of fields) all.push(name, makeValue());
+function withAdded(given: readonly string[], fields: readonly AddedField[]): string[] {
+  let all = given.slice();
+  for (const { name, makeValue, replaces } of fields) {
+    if (replaces) all = without(all, name.toLowerCase());
+    all.push(name, makeValue());
+  }
   return all;
+}
+
+function without(lines: string[], lowerCaseName: string): string[] {
+  const isGone = lines.some((line, i) => i % 2 === 0 && isNamed(line, lowerCaseName));
+  return isGone ? lines.filter((_, i) => !isNamed(lines[i & ~1] as string, lowerCaseName)) : lines;
 }
