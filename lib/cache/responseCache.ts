@@ -112,7 +112,8 @@ export class ResponseCache {
     const reason = this.#reasonFor(visit, found);
     const isHead = visit.req.method === 'HEAD';
     if (isHead && found.entry) learnFromHead(visit, found, this.#context);
-    if (isHead || visit.req.headers.range !== undefined) this.#pass(visit, reason);
+    const isWanted = found.entry !== undefined || (this.#store.admits?.(visit.quest.resource.target) ?? true);
+    if (isHead || visit.req.headers.range !== undefined || !isWanted) this.#pass(visit, reason);
     else if (found.epoch !== undefined) this.#askIn(found.epoch, visit, found, reason);
     else {
       this.#begunEpoch(visit)

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
+import { Admission } from './admission.ts';
 import { entryBytes, ownBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
 import {
@@ -21,9 +22,14 @@ export interface MemoryStoreOptions {
 
 interface Entry extends Remembered<Buffer | Live> {
   readonly expiresAtTicks: number;
+  /** Whether anybody has asked for it since it is here. */
+  used: boolean;
 }
 
 const ABSENT: Remembered<undefined> = { value: undefined };
+
+/** Filled to this part it has to make room for what comes: an entry that leaves may have been large. */
+const FULL = 15 / 16;
 
 /** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
 export class MemoryStore implements ResponseStore {
@@ -31,14 +37,21 @@ export class MemoryStore implements ResponseStore {
   readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
+  readonly #fullBytes: number;
+  readonly #admission: Admission;
   #isClosed = false;
 
   constructor({ maxBytes, channels, clock }: Readonly<MemoryStoreOptions>) {
     this.#channels = channels;
     this.#clock = clock;
+    this.#fullBytes = maxBytes * FULL;
+    this.#admission = new Admission(maxBytes);
     this.#entries = new LRUCache({
       maxSize: maxBytes,
       sizeCalculation: ({ value }, key) => entryBytes(key, value.byteLength),
+      dispose: ({ value, used }, _key, reason) => {
+        if (reason === 'evict' && isLive(value)) this.#admission.left(used);
+      },
     });
   }
 
@@ -48,6 +61,11 @@ export class MemoryStore implements ResponseStore {
     return this.#fresh(key) ?? ABSENT;
   }
 
+  admits(name: string): boolean {
+    const hasRoom = !(#entries in this) || this.#entries.calculatedSize < this.#fullBytes;
+    return hasRoom || this.#admission.admits(name);
+  }
+
   async get(key: string): Promise<Buffer | undefined> {
     return this.#bytes(key);
   }
@@ -55,7 +73,7 @@ export class MemoryStore implements ResponseStore {
   async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
     const kept = isLive(value) ? value : ownBytes(value);
-    this.#entries.set(key, { value: kept, expiresAtTicks: this.#clock.ticks() + ttlMs });
+    this.#put(key, kept, ttlMs);
   }
 
   async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
@@ -63,7 +81,7 @@ export class MemoryStore implements ResponseStore {
     const present = this.#bytes(key);
     if (present && !(expected && present.equals(expected))) return present;
     const added = ownBytes(value);
-    this.#entries.set(key, { value: added, expiresAtTicks: this.#clock.ticks() + ttlMs });
+    this.#put(key, added, ttlMs);
     return added;
   }
 
@@ -104,6 +122,10 @@ export class MemoryStore implements ResponseStore {
     this.#entries.clear();
   }
 
+  #put(key: string, value: Buffer | Live, ttlMs: number): void {
+    this.#entries.set(key, { value, expiresAtTicks: this.#clock.ticks() + ttlMs, used: false });
+  }
+
   #bytes(key: string): Buffer | undefined {
     const value = this.#fresh(key)?.value;
     return value && bytesOf(value);
@@ -111,7 +133,11 @@ export class MemoryStore implements ResponseStore {
 
   #fresh(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
-    if (!entry || entry.expiresAtTicks > this.#clock.ticks()) return entry;
+    if (!entry) return undefined;
+    if (entry.expiresAtTicks > this.#clock.ticks()) {
+      entry.used = true;
+      return entry;
+    }
     this.#entries.delete(key);
     return undefined;
   }

@@ -74,6 +74,11 @@ export interface Live {
 export interface ResponseStore extends Store {
   /** Whether no other process has it. Default false. */
   readonly isOwn?: boolean;
+  /**
+   * Whether to keep what is being asked for under `name`, and is not there. Not always when it is full: what nobody will
+   * ask for again would take the place of something else. Default true. To be called once each time it is asked for.
+   */
+  admits?(name: string): boolean;
   /** What `get` would give for each key, for less than as many calls. */
   getAll?(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
   /** Others get the bytes of a live value; in memory it is kept as it is. */

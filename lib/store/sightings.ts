@@ -1,0 +1,63 @@
+/** With two of them set for each name, 1.4 % of the names that were never seen pass for seen at the end of a generation. */
+const BITS_PER_NAME = 16;
+const BITS_PER_WORD = 32;
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+const MIX = 0x85ebca6b;
+
+/**
+ * Remembers which names were seen of late, in two Bloom filters: one that fills, and the one before it. A few names pass
+ * for seen that were not; none that was among the last `names` is ever forgotten.
+ */
+export class Sightings {
+  readonly #names: number;
+  readonly #lastBit: number;
+  #now: Uint32Array;
+  #before: Uint32Array;
+  #seen = 0;
+
+  /** @param names how many of them a generation has, 1..2^24; each takes 4 bytes or more */
+  constructor(names: number) {
+    this.#names = names;
+    const bits = 2 ** Math.ceil(Math.log2(Math.max(BITS_PER_WORD, names * BITS_PER_NAME)));
+    this.#lastBit = bits - 1;
+    this.#now = new Uint32Array(bits / BITS_PER_WORD);
+    this.#before = new Uint32Array(bits / BITS_PER_WORD);
+  }
+
+  /** Whether `name` has been seen of late. From now on it has. */
+  see(name: string): boolean {
+    const hash = hashOf(name);
+    const first = hash & this.#lastBit;
+    const second = Math.imul(hash ^ (hash >>> 15), MIX) & this.#lastBit;
+    if (isSet(this.#now, first) && isSet(this.#now, second)) return true;
+    setBit(this.#now, first);
+    setBit(this.#now, second);
+    const wasSeen = isSet(this.#before, first) && isSet(this.#before, second);
+    this.#seen += 1;
+    if (this.#seen === this.#names) this.#beginGeneration();
+    return wasSeen;
+  }
+
+  #beginGeneration(): void {
+    const oldest = this.#before;
+    this.#before = this.#now;
+    this.#now = oldest.fill(0);
+    this.#seen = 0;
+  }
+}
+
+/** FNV-1a of UTF-16 units. Whoever finds names that collide makes us keep what we need not: no more. */
+function hashOf(name: string): number {
+  let hash = FNV_OFFSET;
+  for (let at = 0; at < name.length; at += 1) hash = Math.imul(hash ^ name.charCodeAt(at), FNV_PRIME);
+  return hash ^ (hash >>> 13);
+}
+
+function isSet(words: Uint32Array, bit: number): boolean {
+  return ((words[bit >>> 5] as number) & (1 << (bit & 31))) !== 0;
+}
+
+function setBit(words: Uint32Array, bit: number): void {
+  words[bit >>> 5] = (words[bit >>> 5] as number) | (1 << (bit & 31));
+}
