@@ -198,6 +198,18 @@ describe('Pool refuses, and does not even connect', () => {
     await pool.destroy();
     expect(origin.received).toEqual([]);
   });
+
+  it.each(EVIL)('%j, as often as it comes where something good came before', async (evil) => {
+    await using origin = await startRawUpstream(says(OK));
+    const pool = poolTo(origin.url);
+    const ask = (value: string) => sendOver(pool, { headers: ['X', value, 'Y', 'good'] });
+    for (const value of ['good', `good${evil}`, `good${evil}`, 'good', `good${evil}`]) {
+      if (value === 'good') await ask(value);
+      else await expect(ask(value)).rejects.toThrow(/^X must be/);
+    }
+    await pool.destroy();
+    expect(origin.requests).toHaveLength(2);
+  });
 });
 
 describe('content that is not what was said', () => {

@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
 import { http } from '../exchange/nodeHttp.ts';
 import { chunkOf, headFields, isFlat } from '../exchange/tap.ts';
-import { isFieldValue, isToken } from '../http1/grammar.ts';
+import { isFieldValue } from '../http1/grammar.ts';
+import { LineCheck } from '../http1/lineCheck.ts';
 
 /** Takes an answer piece by piece. */
 export interface AnswerSink {
@@ -36,7 +37,7 @@ const PARTIAL: readonly string[] = ['if-none-match', 'if-modified-since', 'if-ra
 export class Detacher {
   /** By the prototype that Express has given the client's response. */
   readonly #kinds = new WeakMap<object, Kind>();
-  readonly #check = new HeadCheck();
+  readonly #check = new LineCheck();
 
   /**
    * `req`, or a copy of it without what asks for less than the whole answer and with `fields` instead, and a response
@@ -70,11 +71,11 @@ type Kind = () => void;
 class DetachedResponse extends http.ServerResponse {
   readonly locals = {};
   readonly #sink: AnswerSink;
-  readonly #check: HeadCheck;
+  readonly #check: LineCheck;
   #trailers: [string, string][] | undefined;
   #isOver = false;
 
-  constructor(req: Request, sink: AnswerSink, check: HeadCheck) {
+  constructor(req: Request, sink: AnswerSink, check: LineCheck) {
     super(req);
     this.#sink = sink;
     this.#check = check;
@@ -104,7 +105,7 @@ class DetachedResponse extends http.ServerResponse {
     const [status, reason, lines] = args;
     if (this.headersSent || typeof status !== 'number' || typeof reason !== 'string') return false;
     if (!isFlat(lines) || this.getHeaderNames().length > 0) return false;
-    if (!this.#check.isSendable(status, reason, lines)) return false;
+    if (!isSendable(status, reason, lines, this.#check)) return false;
     this.statusCode = status;
     this.statusMessage = reason;
     // What Node takes for a head that is written.
@@ -175,21 +176,9 @@ function tellEnd(res: ServerResponse, isWhole: boolean): void {
   res.emit('close');
 }
 
-/** Looks at heads of answers; what was in the same place of the head before is not looked at again. */
-class HeadCheck {
-  #before: readonly string[] = [];
-
-  /** Whether Node would send it; why it would not, Node says itself. */
-  isSendable(status: number, reason: string, lines: readonly string[]): boolean {
-    if (status < 100 || status > 999 || lines.length % 2 !== 0 || !isFieldValue(reason)) return false;
-    for (let i = 0; i < lines.length; i += 1) {
-      const part = lines[i] as string;
-      if (part === this.#before[i]) continue;
-      if (i % 2 === 0 ? !isToken(part) : !isFieldValue(part)) return false;
-    }
-    this.#before = lines;
-    return true;
-  }
+/** Whether Node would send it; why it would not, Node says itself. */
+function isSendable(status: number, reason: string, lines: readonly string[], check: LineCheck): boolean {
+  return status >= 100 && status <= 999 && isFieldValue(reason) && check.firstBad(lines) === -1;
 }
 
 /** With `req` as its prototype it would cost 10 us: V8 gives each object that becomes one a shape of its own. */

@@ -2,6 +2,7 @@ import { Call } from './call.ts';
 import { type Cancel, type Clock, Connection, type ConnectionOptions } from './connection.ts';
 import { PoolDestroyedError } from './errors.ts';
 import type { Handler, Request } from './handler.ts';
+import { LineCheck } from './lineCheck.ts';
 import { type Origin, originOf } from './origin.ts';
 import { requestHead } from './requestHead.ts';
 
@@ -42,6 +43,7 @@ export class Pool {
   readonly #origin: Origin;
   readonly #clock: Clock;
   readonly #connectionOptions: ConnectionOptions;
+  readonly #lineCheck = new LineCheck();
   readonly #connections = new Set<Connection>();
   /** Idle for a whole turn of the event loop: whatever had been sent on them unasked has been seen. */
   #idle: Idle[] = [];
@@ -77,7 +79,7 @@ export class Pool {
     let call: Call;
     try {
       if (this.#destroyed) throw new PoolDestroyedError();
-      call = new Call(request, requestHead(request, this.#origin.host), handler);
+      call = new Call(request, requestHead(request, this.#origin.host, this.#lineCheck), handler);
     } catch (error) {
       handler.onResponseError(undefined, error as Error);
       return;

@@ -1,6 +1,7 @@
 import { InvalidRequestError } from './errors.ts';
-import { isFieldValue, isNamed, isTarget, isToken, wholeNumber } from './grammar.ts';
-import type { Request } from './handler.ts';
+import { isNamed, isTarget, isToken, wholeNumber } from './grammar.ts';
+import type { FieldLines, Request } from './handler.ts';
+import type { LineCheck } from './lineCheck.ts';
 
 /** A head but for the empty line, and for the field that frames content of unknown length. */
 export interface RequestHead {
@@ -16,6 +17,8 @@ const WITH_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 /** What the client says itself, or cannot do. */
 const OF_THE_CONNECTION: readonly string[] = ['upgrade', 'connection', 'keep-alive', 'transfer-encoding'];
 
+const NO_FIELDS: FieldLines = [];
+
 /** What the fields say that the client has to know. */
 interface Said {
   host: boolean;
@@ -23,21 +26,25 @@ interface Said {
 }
 
 /**
- * The head of `request`, its fields as they are given. `host` is what `Host` says when they do not. Throws
- * `InvalidRequestError` for everything that would make another request of it (CR, LF and the like), for fields that
- * speak of the connection, and when length and content contradict each other. `Expect` is left out: nobody here waits.
+ * The head of `request`, its fields as they are given and as `check` lets them through. `host` is what `Host` says when
+ * they do not. Throws `InvalidRequestError` for everything that would make another request of it (CR, LF and the like),
+ * for fields that speak of the connection, and when length and content contradict each other. `Expect` is left out:
+ * nobody here waits.
  */
-export function requestHead({ method, path, headers = [], body }: Request, host: string): RequestHead {
+export function requestHead(
+  { method, path, headers = NO_FIELDS, body }: Request,
+  host: string,
+  check: LineCheck,
+): RequestHead {
   if (!isToken(method)) throw invalid('method', method, 'a token');
   if (!isTarget(path)) throw invalid('path', path, 'a path without blanks and control characters, or *');
+  const bad = check.firstBad(headers);
+  if (bad !== -1) throw invalidLine(headers, bad);
   const said: Said = { host: false, lengthBytes: undefined };
   let lines = '';
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
-    const value = headers[i + 1];
-    if (!isToken(name)) throw invalid('field name', name, 'a token');
-    if (value === undefined || !isFieldValue(value))
-      throw invalid(name, value, 'text without control characters');
+    const value = headers[i + 1] as string;
     if (isPassed(said, name, value)) lines += `${name}: ${value}\r\n`;
   }
   const hostLine = said.host ? '' : `Host: ${host}\r\n`;
@@ -94,6 +101,12 @@ function lengthLine({ lengthBytes }: Said, method: string, body: Request['body']
   if (lengthBytes > 0)
     throw new InvalidRequestError(`Content-Length is ${lengthBytes}, and there is no content`);
   return '';
+}
+
+function invalidLine(lines: FieldLines, at: number): InvalidRequestError {
+  const name = lines[at & ~1] as string;
+  if (!isToken(name)) return invalid('field name', name, 'a token');
+  return invalid(name, lines[at | 1], 'text without control characters');
 }
 
 function invalid(what: string, value: string | undefined, accepted: string): InvalidRequestError {
