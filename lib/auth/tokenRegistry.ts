@@ -51,8 +51,11 @@ export class TokenRegistry {
   /** Refused everywhere once this resolves. */
   async revoke({ token, digest, acceptedUntilMs }: VerifiedToken): Promise<void> {
     const ttlMs = Math.min(FOREVER_MS, Math.max(1, this.#leftMs(acceptedUntilMs)) + CLOCK_SKEW_MS);
-    await this.#store.set(revokedKey(digest), '1', ttlMs);
-    await this.#store.delete(activeKey(token));
+    // Asked for together: one transaction of SQLite, one way to Redis and back.
+    await Promise.all([
+      this.#store.set(revokedKey(digest), '1', ttlMs),
+      this.#store.delete(activeKey(token)),
+    ]);
   }
 
   knownRevoked(token: VerifiedToken): boolean | undefined {
