@@ -445,6 +445,27 @@ describe('every answer of the external port says what the cache did', () => {
     );
     expect(await said(gateway, '/budgeting/x', { headers: bearer(ann) })).toMatch(/^gateway; hit; ttl=\d+$/);
   });
+
+  it.each([
+    ['a POST', { method: 'POST' }, 'BYPASS', 'gateway; fwd=method'],
+    ['no-store', { headers: { 'Cache-Control': 'no-store' } }, 'BYPASS', 'gateway; fwd=bypass'],
+    ['a HEAD', { method: 'HEAD' }, 'MISS', 'gateway; fwd=uri-miss'],
+    ['a miss', {}, 'MISS', 'gateway; fwd=uri-miss; stored'],
+  ])('once, whatever the service says itself: %s', async (_what, init: RequestInit, xCache, status) => {
+    await using upstream = await counting({
+      'X-cache': 'HIT',
+      'cache-status': 'inner; hit',
+      'X-Request-Id': 'theirs',
+      'Content-Length': '8',
+    });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] } });
+    const headers = { ...bearer(ann), ...(init.headers as Record<string, string>) };
+    const answer = await fetch(`${gateway.external}/budgeting/x`, { ...init, headers });
+    await answer.text();
+    expect(answer.headers.get('X-Cache')).toBe(xCache);
+    expect(answer.headers.get('Cache-Status')).toBe(`inner; hit, ${status}`);
+    expect(answer.headers.get('X-Request-Id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
 });
 
 it('refuses with a problem what only a cache may answer', async () => {
