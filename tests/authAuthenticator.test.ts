@@ -94,34 +94,6 @@ describe('Authenticator', () => {
     expect(await outcome(parts, token)).toBe('token_revoked');
   });
 
-  it('asks the store for all of a revocation at once, so that it waits once', async () => {
-    const clock = new ManualClock();
-    const memory = memoryTokens(clock);
-    const asked: string[] = [];
-    const answered = Promise.withResolvers<void>();
-    const store = {
-      ...memory,
-      async set(key: string, value: Buffer | string, ttlMs: number) {
-        if (key.startsWith('blacklist:')) asked.push('set');
-        await answered.promise;
-        await memory.set(key, value, ttlMs);
-      },
-      async delete(key: string) {
-        asked.push('delete');
-        await answered.promise;
-        await memory.delete(key);
-      },
-    };
-    const parts = authParts({ clock, store });
-    const token = sign(clock);
-    const revoked = revoke(parts, token);
-    await turn();
-    expect(asked).toEqual(['set', 'delete']);
-    answered.resolve();
-    await revoked;
-    expect(await outcome(parts, token)).toBe('token_revoked');
-  });
-
   it('names a revoked token in the store by its digest alone', async () => {
     const parts = authParts();
     const token = sign(parts.clock);

@@ -107,6 +107,17 @@ describe('a full cache', () => {
   });
 });
 
+it('stores at first sight again when each URL is asked for twice', async () => {
+  await using world = await startWorld();
+  await world.crawl(MANY);
+  for (let item = 0; item < 300; item += 1) {
+    await world.ask(`/item?number=${item}`);
+    await world.ask(`/item?number=${item}`);
+  }
+  expect(await world.ask('/item?number=last')).toBe('gateway; fwd=uri-miss; stored');
+  expect(await world.ask('/item?number=last')).toContain('hit');
+});
+
 describe('sightings', () => {
   it('know what was seen in this generation and in the one before', () => {
     const sightings = new Sightings(1_000);

@@ -51,11 +51,9 @@ export class TokenRegistry {
   /** Refused everywhere once this resolves. */
   async revoke({ token, digest, acceptedUntilMs }: VerifiedToken): Promise<void> {
     const ttlMs = Math.min(FOREVER_MS, Math.max(1, this.#leftMs(acceptedUntilMs)) + CLOCK_SKEW_MS);
-    // Asked for together: one transaction of SQLite, one way to Redis and back.
-    await Promise.all([
-      this.#store.set(revokedKey(digest), '1', ttlMs),
-      this.#store.delete(activeKey(token)),
-    ]);
+    // The mark first: without it nothing is refused for good, and a logout that failed can be made again.
+    await this.#store.set(revokedKey(digest), '1', ttlMs);
+    await this.#store.delete(activeKey(token));
   }
 
   knownRevoked(token: VerifiedToken): boolean | undefined {

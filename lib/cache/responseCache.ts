@@ -112,8 +112,8 @@ export class ResponseCache {
     const reason = this.#reasonFor(visit, found);
     const isHead = visit.req.method === 'HEAD';
     if (isHead && found.entry) learnFromHead(visit, found, this.#context);
-    const isWanted = found.entry !== undefined || (this.#store.admits?.(visit.quest.resource.target) ?? true);
-    if (isHead || visit.req.headers.range !== undefined || !isWanted) this.#pass(visit, reason);
+    const isForOne = isHead || visit.req.headers.range !== undefined;
+    if (isForOne || !this.#isWorthStoring(visit, found)) this.#pass(visit, reason);
     else if (found.epoch !== undefined) this.#askIn(found.epoch, visit, found, reason);
     else {
       this.#begunEpoch(visit)
@@ -222,6 +222,11 @@ export class ResponseCache {
     if (key) this.#flights.set(key, slip);
     slip.flight = flight;
     flight.start();
+  }
+
+  /** What is stored already is kept up to date; for the rest a full store may have no room. */
+  #isWorthStoring({ quest }: Visit, { entry }: Found): boolean {
+    return entry !== undefined || (this.#store.admits?.(quest.resource.target) ?? true);
   }
 
   async #begunEpoch(visit: Visit): Promise<string | undefined> {

@@ -15,9 +15,9 @@ export class LineCheck {
     if (lines.length % 2 !== 0) return lines.length - 1;
     const last = this.#last;
     for (let at = 0; at < lines.length; at += 1) {
-      const part = lines[at] as string;
-      if (part === last[at]) continue;
-      if (!(at % 2 === 0 ? isToken(part) : isFieldValue(part))) return at;
+      const part = lines[at];
+      if (part !== undefined && part === last[at]) continue;
+      if (part === undefined || !(at % 2 === 0 ? isToken(part) : isFieldValue(part))) return at;
     }
     this.#last = lines;
     return -1;

@@ -37,7 +37,10 @@ export class Admission {
   admits(name: string): boolean {
     if (this.#usedShare >= WORTHWHILE_SHARE) return true;
     this.#sightings ??= new Sightings(this.#names);
-    if (this.#sightings.see(name)) return true;
+    const wasSeen = this.#sightings.see(name);
+    // What would have become of it, had it been stored at first sight.
+    this.left(wasSeen);
+    if (wasSeen) return true;
     this.#sinceSample = (this.#sinceSample + 1) % ONE_IN;
     return this.#sinceSample === 0;
   }

@@ -123,7 +123,9 @@ export class MemoryStore implements ResponseStore {
   }
 
   #put(key: string, value: Buffer | Live, ttlMs: number): void {
-    this.#entries.set(key, { value, expiresAtTicks: this.#clock.ticks() + ttlMs, used: false });
+    // What takes the place of something that was used is of the same use.
+    const used = this.#entries.peek(key)?.used ?? false;
+    this.#entries.set(key, { value, expiresAtTicks: this.#clock.ticks() + ttlMs, used });
   }
 
   #bytes(key: string): Buffer | undefined {

@@ -59,10 +59,6 @@ export class ThreadsMemoryStore implements ResponseStore {
     return this.#own.peek(key);
   }
 
-  admits(name: string): boolean {
-    return this.#own.admits(name);
-  }
-
   async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
     const shared = sharedBytes(isLive(value) ? value.toBytes() : value);
