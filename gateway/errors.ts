@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import { AdminTokenError } from '../lib/admin/errors.ts';
 import { TokenError } from '../lib/auth/errors.ts';
+import { hasAnswerField } from '../lib/exchange/answerFields.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 
 /** No service answers to the path's first segment. */
@@ -242,7 +243,7 @@ export function errorReplies({
     exchange.origin = 'gateway';
     exchange.failure = Error.isError(error) ? error : undefined;
     onReply(code, res);
-    const says = hasCache && exchange.cacheVerdict === undefined;
+    const says = hasCache && !hasAnswerField(res, 'Cache-Status');
     sendProblem(res, code, error, says ? ['Cache-Status', `gateway; detail=${code}`] : []);
   };
 }

@@ -44,6 +44,11 @@ export function addAnswerField(
   res.writeHead = writeHeadWithFields as typeof writeHead;
 }
 
+/** Whether the answer on `res` will have a field of this name that was set or added. */
+export function hasAnswerField(res: ServerResponse & { [ADDED]?: Added }, name: string): boolean {
+  return res.hasHeader(name) || (res[ADDED]?.fields.some((field) => field.name === name) ?? false);
+}
+
 /** One for all responses: with a function of its own on each, V8 keeps dead requests until it collects everything. */
 function writeHeadWithFields(
   this: Adding,
