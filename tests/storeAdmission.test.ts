@@ -1,5 +1,6 @@
 import { Agent } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
+import type { RequestHandler } from 'express';
 import { cache } from '../lib/cache/middleware.ts';
 import { Channels } from '../lib/store/channels.ts';
 import { MemoryStore } from '../lib/store/memory.ts';
@@ -16,13 +17,13 @@ const MINUTE_MS = 60_000;
 const CONTENT = 'x'.repeat(200);
 
 /** A cache that holds little, and a service that answers whatever it is asked. */
-async function startWorld() {
+async function startWorld(answer: RequestHandler = (_req, res) => void res.end(CONTENT)) {
   const clock = new ManualClock();
   const store = new MemoryStore({ maxBytes: MAX_BYTES, channels: new Channels(() => {}), clock });
   const app = await bareApp([
     cache({
       store,
-      origin: (_req, res) => void res.end(CONTENT),
+      origin: answer,
       defaultTtlMs: MINUTE_MS,
       maxBodyBytes: 10_000,
       clock,
@@ -30,8 +31,8 @@ async function startWorld() {
   ]);
   let asked = 0;
   const agent = new Agent({ keepAlive: true });
-  async function ask(path: string): Promise<string> {
-    const { headers } = await call(new URL(path, app.url), { agent });
+  async function ask(path: string, method = 'GET'): Promise<string> {
+    const { headers } = await call(new URL(path, app.url), { agent, method });
     return String(headers['cache-status']);
   }
   /** How many of so many answers are stored to URLs of which none was ever asked for. */
@@ -84,6 +85,33 @@ describe('a full cache', () => {
       if (item % 10 === 0) expect(await world.ask(`/item?number=${item}`)).toContain('hit');
     }
     expect(await world.crawl(100)).toBe(100);
+  });
+
+  it('counts what is asked after, and still good, as used', async () => {
+    await using world = await startWorld((req, res) => {
+      res.setHeader('ETag', '"a"').setHeader('Cache-Control', 'no-cache');
+      if (req.headers['if-none-match'] === '"a"') res.writeHead(304).end();
+      else res.end(CONTENT);
+    });
+    for (let item = 0; item < MANY; item += 1) {
+      await world.ask(`/item?number=${item}`);
+      if (item % 5 === 0) expect(await world.ask(`/item?number=${item}`)).toContain('fwd-status=304');
+    }
+    expect(await world.crawl(50)).toBe(50);
+  });
+
+  it('does not count a HEAD as asking for what it could store', async () => {
+    await using world = await startWorld();
+    await world.crawl(MANY);
+    expect(await world.ask('/once', 'HEAD')).toBe('gateway; fwd=uri-miss');
+    expect(await world.ask('/once')).toBe('gateway; fwd=uri-miss');
+    expect(await world.ask('/once')).toBe('gateway; fwd=uri-miss; stored');
+  });
+
+  it('is full with a few large answers, too', async () => {
+    await using world = await startWorld((_req, res) => void res.end('x'.repeat(9_000)));
+    await world.crawl(MANY);
+    expect(await world.crawl(320)).toBeLessThan(20);
   });
 
   it('takes in everything again once there is room', async () => {

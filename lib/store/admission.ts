@@ -20,7 +20,7 @@ export class Admission {
   #sightings: Sightings | undefined;
   #usedShare = 1;
 
-  /** @param maxBytes what the store has room for; remembering names takes 1/256 of it more */
+  /** @param maxBytes what the store has room for; remembering names takes up to 1/128 of it more */
   constructor(maxBytes: number) {
     this.#names = Math.min(MOST_NAMES, Math.max(FEWEST_NAMES, Math.floor(maxBytes / BYTES_PER_NAME)));
   }

@@ -28,28 +28,26 @@ interface Entry extends Remembered<Buffer | Live> {
 
 const ABSENT: Remembered<undefined> = { value: undefined };
 
-/** Filled to this part it has to make room for what comes: an entry that leaves may have been large. */
-const FULL = 15 / 16;
-
 /** A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept. */
 export class MemoryStore implements ResponseStore {
   readonly isOwn = true;
   readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
-  readonly #fullBytes: number;
   readonly #admission: Admission;
+  /** Whether what came last had others make room, and nothing has left since. */
+  #isFull = false;
   #isClosed = false;
 
   constructor({ maxBytes, channels, clock }: Readonly<MemoryStoreOptions>) {
     this.#channels = channels;
     this.#clock = clock;
-    this.#fullBytes = maxBytes * FULL;
     this.#admission = new Admission(maxBytes);
     this.#entries = new LRUCache({
       maxSize: maxBytes,
       sizeCalculation: ({ value }, key) => entryBytes(key, value.byteLength),
       dispose: ({ value, used }, _key, reason) => {
+        if (reason !== 'set') this.#isFull = reason === 'evict';
         if (reason === 'evict' && isLive(value)) this.#admission.left(used);
       },
     });
@@ -62,8 +60,7 @@ export class MemoryStore implements ResponseStore {
   }
 
   admits(name: string): boolean {
-    const hasRoom = !(#entries in this) || this.#entries.calculatedSize < this.#fullBytes;
-    return hasRoom || this.#admission.admits(name);
+    return !(#entries in this) || !this.#isFull || this.#admission.admits(name);
   }
 
   async get(key: string): Promise<Buffer | undefined> {
@@ -125,6 +122,7 @@ export class MemoryStore implements ResponseStore {
   #put(key: string, value: Buffer | Live, ttlMs: number): void {
     // What takes the place of something that was used is of the same use.
     const used = this.#entries.peek(key)?.used ?? false;
+    this.#isFull = false;
     this.#entries.set(key, { value, expiresAtTicks: this.#clock.ticks() + ttlMs, used });
   }
 
