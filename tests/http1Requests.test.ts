@@ -177,6 +177,7 @@ const REFUSED: readonly Refused[] = [
   ['an empty name', { headers: ['', 'y'] }, /^field name must be/],
   ['a name with a colon', { headers: ['X:', 'y'] }, /^field name must be/],
   ['a name without a value', { headers: ['X'] }, /^X must be/],
+  ['a value that is none', { headers: ['X', undefined as unknown as string] }, /^X must be/],
   ['Connection', { headers: ['Connection', 'close'] }, /speaks of the connection/],
   ['Keep-Alive', { headers: ['keep-alive', 'timeout=1'] }, /speaks of the connection/],
   ['Upgrade', { headers: ['UPGRADE', 'x'] }, /speaks of the connection/],

@@ -16,8 +16,10 @@ export class LineCheck {
     const last = this.#last;
     for (let at = 0; at < lines.length; at += 1) {
       const part = lines[at];
-      if (part !== undefined && part === last[at]) continue;
-      if (part === undefined || !(at % 2 === 0 ? isToken(part) : isFieldValue(part))) return at;
+      // Behind the end of the last lines it would be what stands there.
+      if (part === undefined) return at;
+      if (part === last[at]) continue;
+      if (!(at % 2 === 0 ? isToken(part) : isFieldValue(part))) return at;
     }
     this.#last = lines;
     return -1;
