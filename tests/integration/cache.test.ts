@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
+import { call } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   bearer,
@@ -444,6 +445,24 @@ describe('every answer of the external port says what the cache did', () => {
       'inner; hit, gateway; fwd=uri-miss; stored',
     );
     expect(await said(gateway, '/budgeting/x', { headers: bearer(ann) })).toMatch(/^gateway; hit; ttl=\d+$/);
+  });
+
+  it('a deadline that passes while what the client has already is awaited whole', async () => {
+    const clock = new ManualClock();
+    await using upstream = await startUpstream((_req, res) => {
+      res.writeHead(200, { ETag: '"a"', 'Content-Length': 8 }).write('half');
+    });
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, clock });
+    const headers = { ...bearer(ann), 'If-None-Match': '"a"' };
+    // fetch would add no-cache.
+    const answer = call(`${gateway.external}/budgeting/x`, { headers });
+    await eventually('the head is there', async () => {
+      const page = await (await fetch(`${gateway.internal}/metrics`)).text();
+      return page.includes('gateway_cache_misses_total{service="/budgeting"} 1');
+    });
+    clock.advance(60_000);
+    const { status, headers: said } = await answer;
+    expect([status, said['cache-status']]).toEqual([504, 'gateway; detail=request_timeout']);
   });
 
   it.each([
