@@ -8,6 +8,7 @@ import { systemClock } from '../lib/clock/clock.ts';
 import { openRedisStore, type RedisStoresOptions, type StoreStateChange } from '../lib/store/redis.ts';
 import { type Store, type Stores, StoreUnavailableError } from '../lib/store/store.ts';
 import { eventually } from './support/eventually.ts';
+import { ManualClock } from './support/manualClock.ts';
 import { DURABLE, freePort, type RedisServer, startRedis } from './support/redis.ts';
 
 const MINUTE_MS = 60_000;
@@ -214,6 +215,22 @@ describe('a hiccup', () => {
     await eventually('it answers again', () => isReady(stores.tokens));
     expect(changes.filter(({ ready }) => !ready)).toEqual([]);
   });
+});
+
+test('by default an idle gateway notices within 0.35 s that Redis is frozen', async () => {
+  const redis = await ownRedis();
+  const [clock, changes] = [new ManualClock(), [] as StoreStateChange[]];
+  await openedStore({ url: redis.url, clock, onStateChange: (change) => changes.push(change) });
+  const away = () => changes.filter(({ ready }) => !ready).map(({ store }) => store);
+  redis.freeze();
+  for (let ms = 0; ms < 350; ms += 50) {
+    expect(away()).toEqual([]);
+    clock.advance(50);
+    // Until what the clock called back has sent its PING.
+    for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+  }
+  redis.thaw();
+  expect(away().sort()).toEqual(['responses', 'tokens']);
 });
 
 describe('starting without Redis', () => {

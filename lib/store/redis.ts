@@ -8,7 +8,7 @@ import { type Stores, StoreUnavailableError } from './store.ts';
 
 /** Time for one attempt to connect; more attempts follow. One that is under way when Redis comes back delays the next. */
 const ATTEMPT_TIMEOUT_MS = 500;
-const HEARTBEAT_MS = 500;
+const HEARTBEAT_MS = 200;
 /** How long an expired value may be remembered here when Redis is slow to collect it. */
 const LOCAL_MAX_AGE_MS = 10_000;
 const DEFAULT_LOCAL_BYTES = 32 * 1024 * 1024;
@@ -36,7 +36,7 @@ export interface RedisStoresOptions {
   readonly localBytes?: number;
   /** Bound on the responses in Redis, in bytes. Default 64 MiB. */
   readonly maxResponseBytes?: number;
-  /** Time between two PINGs, in milliseconds, 1 or more. Default 500. */
+  /** Time between two PINGs, in milliseconds, 1 or more. Default 200. */
   readonly heartbeatMs?: number;
   readonly onStateChange?: (change: StoreStateChange) => void;
   /** Gets what goes wrong in the background: a callback or subscriber that threw. */
@@ -47,7 +47,7 @@ export interface RedisStoresOptions {
 /**
  * Shared state in Redis. Values that were read once are answered from memory until Redis says that they have
  * changed, which takes about a millisecond; while Redis is away nothing is answered from memory. A Redis that
- * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 0.65 s by default, and one that
+ * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 0.35 s by default, and one that
  * is back within 1.1 s.
  *
  * Rejects with `StoreUnavailableError` when `required` and Redis does not answer within `connectTimeoutMs`.
