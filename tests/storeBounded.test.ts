@@ -73,6 +73,7 @@ describe.each(Object.entries(STORES))('the bounded store in %s', (_name, open) =
     await world.store.set('small', VALUE, MINUTE_MS);
     await world.store.set('large', Buffer.alloc(2 * MAX_BYTES), MINUTE_MS);
     expect(await world.store.get('large')).toBeUndefined();
+    expect((await world.store.get('small'))?.equals(VALUE)).toBe(true);
     expect(await heldBytes(world.store)).toBeLessThanOrEqual(MAX_BYTES);
   });
 
@@ -112,6 +113,20 @@ describe('the bounded store in Redis', () => {
     expect(await eventually('it is gone', async () => (await world.store.get('lease')) === undefined)).toBe(
       true,
     );
+  });
+
+  it('lets one of many claim a key until it is deleted, which takes no room of values', async () => {
+    await using world = await STORES.redis();
+    const { store } = world;
+    await store.set('key', VALUE, MINUTE_MS);
+    const before = await heldBytes(store);
+    const claims = ['a', 'b', 'c'].map((value) => store.claim?.('lease', value, MINUTE_MS));
+    expect(await Promise.all(claims)).toEqual([true, false, false]);
+    expect(String(await store.get('lease'))).toBe('a');
+    expect(await heldBytes(store)).toBe(before);
+    await store.delete('lease');
+    expect(await store.claim?.('lease', 'd', MINUTE_MS)).toBe(true);
+    await expect(store.claim?.('lease', 'e', 0)).rejects.toThrow(RangeError);
   });
 
   it('reads many keys in the order asked for, those that are not there too, and goes on when scripts are forgotten', async () => {

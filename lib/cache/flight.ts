@@ -108,8 +108,7 @@ export class Flight {
     const leftMs = visit.leftMs(startedAtMs);
     const leaseMs = Math.max(1, Math.ceil(leftMs ?? LEASE_MS));
     const lease = randomUUID();
-    const holder = await store.swap(leaseKey, undefined, lease, leaseMs);
-    if (holder.toString() === lease) {
+    if (await claim(store, leaseKey, lease, leaseMs)) {
       this.#lease = lease;
       return undefined;
     }
@@ -159,4 +158,9 @@ export class Flight {
   get isAwaited(): boolean {
     return this.#followers > 0;
   }
+}
+
+async function claim(store: ResponseStore, key: string, value: string, ttlMs: number): Promise<boolean> {
+  if (store.claim) return store.claim(key, value, ttlMs);
+  return (await store.swap(key, undefined, value, ttlMs)).toString() === value;
 }

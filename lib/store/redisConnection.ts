@@ -120,6 +120,12 @@ export class RedisConnection {
     await this.#ask(['SET', key, value, 'PX', String(ttlMs)]);
   }
 
+  /** Resolves to whether there was none. */
+  async setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean> {
+    this.#local.forget(key);
+    return (await this.#ask(['SET', key, value, 'PX', String(ttlMs), 'NX'])) !== null;
+  }
+
   async delete(key: string): Promise<void> {
     this.#local.forget(key);
     await this.#ask(['DEL', key]);

@@ -68,6 +68,12 @@ export class RedisStore implements TokenStore {
     return this.#connection().set(key, value, ttlMs);
   }
 
+  /** `set` unless there is a value; resolves to whether there was none. */
+  async setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean> {
+    assertTtl(ttlMs);
+    return this.#connection().setIfAbsent(key, value, ttlMs);
+  }
+
   async delete(key: string): Promise<void> {
     return this.#connection().delete(key);
   }

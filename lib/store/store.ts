@@ -92,6 +92,11 @@ export interface ResponseStore extends Store {
    * the value in force afterwards. One step: of many callers on many gateways one wins and all learn who.
    */
   swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer>;
+  /**
+   * `swap` where no value is expected, for a short one that is soon deleted: it may go uncounted. Resolves to whether
+   * `value` is there now. Default: by `swap`.
+   */
+  claim?(key: string, value: string, ttlMs: number): Promise<boolean>;
   /** Rejects with `StoreUnavailableError` as the others do. */
   usage(): Promise<readonly Usage[]>;
 }
