@@ -102,6 +102,7 @@ export const cache: Stage = ({
       metrics.cacheErrors.count(path);
       logStoreError(error);
     },
+    onDeclined: () => metrics.cacheDeclined.count(path),
     clock,
   });
 };

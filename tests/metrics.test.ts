@@ -176,6 +176,7 @@ describe('Metrics', () => {
       'counter gateway_cache_hits_total',
       'counter gateway_cache_misses_total',
       'counter gateway_cache_errors_total',
+      'counter gateway_cache_declined_total',
       'counter gateway_jwt_generated_total',
       'counter gateway_jwt_validation_success_total',
       'counter gateway_jwt_validation_errors_total',

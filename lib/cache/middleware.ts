@@ -27,6 +27,8 @@ export interface CacheOptions {
   readonly onVerdict?: (verdict: Verdict) => void;
   /** The store failed: the request went to the service, or its answer was not stored. */
   readonly onError?: (error: Error) => void;
+  /** The store is full, and the answer that is about to be asked for not worth what would make room for it. */
+  readonly onDeclined?: () => void;
   readonly clock?: Clock;
 }
 
@@ -38,7 +40,8 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
   const { origin, sharing = true, defaultTtlMs, clock = systemClock } = options;
   const onVerdict = listener(options.onVerdict);
   const onError = listener(options.onError);
-  const responses = new ResponseCache({ staleIfErrorMs: 0, ...options, onError, clock });
+  const onDeclined = listener(options.onDeclined);
+  const responses = new ResponseCache({ staleIfErrorMs: 0, ...options, onError, onDeclined, clock });
   const isOff = defaultTtlMs === 0;
 
   return function cacheMiddleware(req: Request, res: Response, next) {

@@ -30,6 +30,7 @@ export interface ResponseCacheOptions {
   readonly maxBodyBytes: number;
   readonly staleIfErrorMs: number;
   readonly onError: (error: Error) => void;
+  readonly onDeclined: () => void;
   readonly clock: Clock;
 }
 
@@ -38,14 +39,24 @@ export class ResponseCache {
   readonly #store: ResponseStore;
   readonly #context: FillContext;
   readonly #entries: Entries;
+  readonly #onDeclined: () => void;
   readonly #clock: Clock;
   /** By the key of what is missing. */
   readonly #flights = new Map<string, Slip>();
   readonly #habits: Habits;
   #refreshes = 0;
 
-  constructor({ store, clock, onError, staleIfErrorMs, defaultTtlMs, ...rest }: ResponseCacheOptions) {
+  constructor({
+    store,
+    clock,
+    onError,
+    onDeclined,
+    staleIfErrorMs,
+    defaultTtlMs,
+    ...rest
+  }: ResponseCacheOptions) {
     this.#store = store;
+    this.#onDeclined = onDeclined;
     this.#clock = clock;
     this.#entries = new Entries({ store, now: () => clock.now(), staleIfErrorMs, onError });
     this.#context = {
@@ -226,7 +237,9 @@ export class ResponseCache {
 
   /** What is stored already is kept up to date; for the rest a full store may have no room. */
   #isWorthStoring({ quest }: Visit, { entry }: Found): boolean {
-    return entry !== undefined || (this.#store.admits?.(quest.resource.target) ?? true);
+    if (entry || (this.#store.admits?.(quest.resource.target) ?? true)) return true;
+    this.#onDeclined();
+    return false;
   }
 
   async #begunEpoch(visit: Visit): Promise<string | undefined> {

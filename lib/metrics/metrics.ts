@@ -165,6 +165,11 @@ export class Metrics extends CappedMetrics {
     ['service'],
     'Failures of the store behind the cache.',
   );
+  readonly cacheDeclined = this.counter(
+    'gateway_cache_declined_total',
+    ['service'],
+    'Answers that a full cache did not take in, because nobody had asked for them before.',
+  );
   readonly jwtGenerated = this.counter(
     'gateway_jwt_generated_total',
     [],

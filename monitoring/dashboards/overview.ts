@@ -257,6 +257,7 @@ const GATEWAY: Row = {
         { expr: perSecond('gateway_cache_hits_total', SELECTED_SERVICE), legend: 'hits' },
         { expr: perSecond('gateway_cache_misses_total', SELECTED_SERVICE), legend: 'misses' },
         { expr: perSecond('gateway_cache_errors_total', SELECTED_SERVICE), legend: 'errors' },
+        { expr: perSecond('gateway_cache_declined_total', SELECTED_SERVICE), legend: 'declined' },
         {
           expr: `100 * ${perSecond('gateway_cache_hits_total', SELECTED_SERVICE)} / (${perSecond('gateway_cache_hits_total', SELECTED_SERVICE)} + ${perSecond('gateway_cache_misses_total', SELECTED_SERVICE)})`,
           legend: 'hit rate',

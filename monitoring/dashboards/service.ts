@@ -230,6 +230,7 @@ const LIMITS_AND_CACHE: Row = {
         { expr: perSecond('gateway_cache_hits_total', SELECTED_SERVICE), legend: 'hits' },
         { expr: perSecond('gateway_cache_misses_total', SELECTED_SERVICE), legend: 'misses' },
         { expr: perSecond('gateway_cache_errors_total', SELECTED_SERVICE), legend: 'errors' },
+        { expr: perSecond('gateway_cache_declined_total', SELECTED_SERVICE), legend: 'declined' },
       ],
     }),
   ],

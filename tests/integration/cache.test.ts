@@ -606,6 +606,22 @@ describe.each(STORES)('what the %s store holds', (store) => {
   });
 });
 
+it('counts what a full cache did not take in', async () => {
+  await using upstream = await startUpstream((_req, res) => void res.end('x'.repeat(2_000)));
+  await using gateway = await startGateway({
+    services: { '/budgeting': [upstream] },
+    env: { CACHE_MAX_BYTES: '32KiB', CACHE_MAX_ENTRY_BYTES: '16KiB' },
+  });
+  let passedOn = 0;
+  for (let n = 0; n < 1_000; n += 1) {
+    const answer = await get(gateway, `/budgeting/${n}`);
+    if (!answer.headers.get('Cache-Status')?.includes('stored')) passedOn += 1;
+    await answer.text();
+  }
+  expect(passedOn).toBeGreaterThan(100);
+  expect(await gateway.metric('gateway_cache_declined_total', { service: '/budgeting' })).toBe(passedOn);
+});
+
 it('shares answers between gateways on one Redis', async () => {
   await emptyTestRedis();
   await using upstream = await counting();
