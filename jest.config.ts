@@ -1,6 +1,9 @@
 import type { Config } from 'jest';
 
-const config: Config = {
+/** They measure how long things take under load, which on two cores they can only do alone. */
+const MEASURING = '<rootDir>/tests/faults/';
+
+const common: Config = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
@@ -10,6 +13,17 @@ const config: Config = {
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
   setupFilesAfterEnv: ['<rootDir>/tests/support/nothingPrinted.ts'],
+};
+
+const config: Config = {
+  projects: [
+    { ...common, testPathIgnorePatterns: ['/node_modules/', MEASURING] },
+    {
+      ...common,
+      testMatch: [`${MEASURING}**/*.test.ts`],
+      runner: '<rootDir>/tests/support/oneByOne.mjs',
+    },
+  ],
   // On two cores: while one file waits for a process that it has started, two others go on.
   maxWorkers: 3,
   // How long a test may take says nothing about the gateway: it is for those that hang.

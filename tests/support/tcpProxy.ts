@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** What happens to bytes on their way, either way. */
 export type Passage =
   | 'pass'
-  /** They are lost, as on a network that drops packets without a word. */
+  /** They are lost, as on a network that drops packets without a word: TCP brings nothing that comes behind them, either. */
   | 'swallow'
   /** What comes back arrives this much later, in milliseconds. */
   | { readonly lateMs: number };
@@ -20,11 +20,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(targetPort, '127.0.0.1');
-    lead(near, far, false);
-    lead(far, near, true);
+    const way: Way = { isLost: false };
+    lead(near, far, way, false);
+    lead(far, near, way, true);
   });
 
-  function lead(from: Socket, to: Socket, isAnswer: boolean): void {
+  function lead(from: Socket, to: Socket, way: Way, isAnswer: boolean): void {
     /** The last of what is late still: nothing overtakes it. */
     let late: Promise<void> | undefined;
     async function deliver(chunk: Buffer | string, dueAtMs: number, before: Promise<void> | undefined) {
@@ -36,7 +37,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     from.on('error', () => {});
     from.on('data', (chunk) => {
       const { passage } = proxy;
-      if (passage === 'swallow') return;
+      if (passage === 'swallow' || way.isLost) {
+        way.isLost = true;
+        return;
+      }
       const lateMs = isAnswer && passage !== 'pass' ? passage.lateMs : 0;
       if (lateMs > 0 || late) late = deliver(chunk, performance.now() + lateMs, late);
       else to.write(chunk);
@@ -59,4 +63,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
   };
   return proxy;
+}
+
+/** One connection. */
+interface Way {
+  /** Whether bytes of it were lost. */
+  isLost: boolean;
 }
