@@ -386,7 +386,7 @@ describe('keys at a URL', () => {
   });
 
   it('at a URL where nobody listens mean 503 too', async () => {
-    await using at = await start(200, { url: `${(await refusedUrl()).origin}/keys` });
+    await using at = await start(200, { url: `${refusedUrl().origin}/keys` });
     expect(await codeOf(at.verify, await signedWith(rsa, 'a'))).toBe('keys_unavailable');
     expect(Error.isError(at.errors[0]?.cause)).toBe(true);
   });

@@ -190,13 +190,13 @@ describe('failures', () => {
     const onStart = () => {
       started = true;
     };
-    const answer = sendOver(poolTo(await refusedUrl()), {}, { onStart });
+    const answer = sendOver(poolTo(refusedUrl()), {}, { onStart });
     expect(await failure(answer)).toMatchObject({ code: 'ECONNREFUSED' });
     expect(started).toBe(false);
   });
 
   it('a name that has several addresses, all of which refuse, by a message that says so', async () => {
-    const { port } = await refusedUrl();
+    const { port } = refusedUrl();
     const error = (await failure(sendOver(poolTo(new URL(`http://localhost:${port}`))))) as Error;
     expect(error.message).toContain('ECONNREFUSED');
   });
@@ -492,7 +492,7 @@ describe('close', () => {
   });
 
   it('is over at once when there is nothing', async () => {
-    await poolTo(await refusedUrl()).close();
+    await poolTo(refusedUrl()).close();
   });
 });
 

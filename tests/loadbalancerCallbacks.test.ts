@@ -291,7 +291,7 @@ describe('RegistryCalls', () => {
     });
 
     it('has nothing to wait for when nothing is under way', async () => {
-      const calls = callsTo(await refusedUrl());
+      const calls = callsTo(refusedUrl());
       await calls.flush(DEADLINE_MS);
       await calls.flush(DEADLINE_MS);
       expect(clock.pending).toBe(0);
@@ -325,7 +325,7 @@ describe('RegistryCalls', () => {
     });
 
     it('does not rest', async () => {
-      const calls = callsTo(await refusedUrl());
+      const calls = callsTo(refusedUrl());
       for (let sent = 0; sent < 20; sent += 1) calls.increment('a');
       await eventually('all turns rest', () => clock.pending === AT_ONCE);
       await calls.flush(DEADLINE_MS);

@@ -105,7 +105,7 @@ describe('Discovery', () => {
   });
 
   it('starts with nobody listening', async () => {
-    await discover(await refusedUrl(), { onListing: neverCalled('onListing') }).start();
+    await discover(refusedUrl(), { onListing: neverCalled('onListing') }).start();
     expect(errors).toEqual([expect.stringContaining('ECONNREFUSED')]);
   });
 

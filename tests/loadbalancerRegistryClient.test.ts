@@ -189,7 +189,7 @@ describe('RegistryClient', () => {
   });
 
   it.each(['127.0.0.1', 'localhost'])('rejects when nobody listens on %s', async (hostname) => {
-    const url = await refusedUrl();
+    const url = refusedUrl();
     url.hostname = hostname;
     expect((await errorOf(clientOf(url).list())).message).toContain('ECONNREFUSED');
   });

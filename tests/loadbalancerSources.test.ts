@@ -132,7 +132,7 @@ describe('ConsulSource', () => {
     await using server = await startConsul();
     await consul(server.url, 'sesame').list();
     expect(server.tokens).toEqual(['sesame']);
-    const error: Error = await consul((await refusedUrl()).origin, 'sesame')
+    const error: Error = await consul(refusedUrl().origin, 'sesame')
       .list()
       .then(neverListed, (e) => e);
     expect(error.message).toMatch(

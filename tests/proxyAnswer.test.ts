@@ -201,7 +201,7 @@ describe('forward, a broken service', () => {
   });
 
   it('that refuses connections', async () => {
-    await using app = await forwardApp(await refusedUrl());
+    await using app = await forwardApp(refusedUrl());
     expect((await call(app.url, { method: 'POST', body: 'content' })).status).toBe(502);
     expect(app.errors[0]).toMatchObject({ code: 'upstream_unreachable' });
     expect(app.exchanges[0]?.attempt?.sent).toBe(false);

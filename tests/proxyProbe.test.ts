@@ -53,7 +53,7 @@ describe('probe', () => {
   });
 
   it('takes a refused connection for dead', async () => {
-    expect(await ask(await refusedUrl())).toBe(false);
+    expect(await ask(refusedUrl())).toBe(false);
   });
 
   it('waits until its time is over, and leaves no connection behind', async () => {
@@ -89,7 +89,7 @@ describe('probe', () => {
   });
 
   it('takes what cannot be asked for dead', async () => {
-    const url = await refusedUrl();
+    const url = refusedUrl();
     expect(await probe({ transport, url, path: 'no path', timeoutMs: TIMEOUT_MS, clock })).toBe(false);
   });
 });

@@ -226,7 +226,7 @@ describe('forward, a WebSocket that the service refuses', () => {
 
 describe('forward, a WebSocket that does not come about', () => {
   it.each<[string, () => Promise<URL | RawBehaviour>, string]>([
-    ['refuses connections', refusedUrl, 'upstream_unreachable'],
+    ['refuses connections', async () => refusedUrl(), 'upstream_unreachable'],
     ['resets', async () => resets, 'upstream_unreachable'],
     ['speaks no HTTP', async () => says('EHLO\r\n\r\n'), 'upstream_bad_response'],
     [

@@ -207,7 +207,7 @@ describe('what counts as a failure', () => {
     ['garbage', says('nonsense\r\n\r\n')],
   ])('%s does', async (_what, behaviour) => {
     await using upstream = await startRawUpstream(behaviour ?? hangs);
-    const place = behaviour ? upstream : await refusedUrl();
+    const place = behaviour ? upstream : refusedUrl();
     await using gateway = await startGateway({ services: { '/budgeting': [place] }, clock: clock() });
     for (let n = 0; n < 3; n += 1) expect((await ask(gateway, 'POST')).status).toBe(502);
     expect(await failures(gateway)).toBe(3);

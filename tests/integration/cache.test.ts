@@ -431,7 +431,7 @@ describe('every answer of the external port says what the cache did', () => {
     await using gateway = await startGateway({
       services: {
         '/budgeting': [upstream],
-        '/gone': [await refusedUrl()],
+        '/gone': [refusedUrl()],
         '/uncached': { upstreams: [upstream], cacheTtl: '0' },
       },
     });

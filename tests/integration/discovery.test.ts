@@ -24,7 +24,7 @@ describe('SERVICE_DISCOVERY_URL=dns://...', () => {
       await using server = await startDnsServer(['--host-record=tasks.budgeting-service.test,127.0.0.1']);
       const url = `dns://tasks.{name}-service.test:${upstream.url.port}?server=${server.address}`;
       await using gateway = await startGateway({
-        services: { '/budgeting': [await refusedUrl()] },
+        services: { '/budgeting': [refusedUrl()] },
         env: { SERVICE_DISCOVERY_URL: url, SERVICE_REFRESH_INTERVAL: '100ms' },
       });
       await eventually('ready', async () => (await missing(gateway)).length === 0);
@@ -60,7 +60,7 @@ describe('SERVICE_DISCOVERY_URL=consul://...', () => {
   it('starts without Consul and finds it later', async () => {
     await using gateway = await startGateway({
       services: { '/budgeting': { upstreams: [] } },
-      env: { SERVICE_DISCOVERY_URL: (await refusedUrl()).origin.replace('http', 'consul') },
+      env: { SERVICE_DISCOVERY_URL: refusedUrl().origin.replace('http', 'consul') },
     });
     await eventually('ready', async () => (await missing(gateway)).length === 0);
     expect(await ask(gateway)).toBe(503);

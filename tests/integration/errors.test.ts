@@ -34,7 +34,7 @@ async function startWorld(env: Record<string, string> = {}): Promise<World> {
         '/hanging': [hanging],
         '/garbage': [garbage],
         '/failing': [failing],
-        '/refusing': [await refusedUrl()],
+        '/refusing': [refusedUrl()],
         '/empty': [],
       },
       env: { PER_SERVICE_LIMIT: '2', GLOBAL_CONCURRENCY: '3', ...env },

@@ -40,7 +40,7 @@ beforeAll(async () => {
     '/up': [upstream],
     '/hanging': [hanging],
     '/garbage': [garbage],
-    '/refusing': [await refusedUrl()],
+    '/refusing': [refusedUrl()],
   };
   test = stack.use(await startGateway({ services }));
 });

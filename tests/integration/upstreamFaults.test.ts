@@ -66,7 +66,7 @@ describe.each(PORTS)('on the %s port, a service that', (port) => {
   });
 
   it('refuses connections', async () => {
-    await using test = await startGateway({ services: { '/up': [await refusedUrl()] } });
+    await using test = await startGateway({ services: { '/up': [refusedUrl()] } });
     const answer = await sendRaw(test[port], request(`GET ${pathOn(port)}`, authorization));
     await expectOutcome(answer, 'upstream_unreachable');
     await expectCharged(test, 1);

@@ -101,7 +101,7 @@ describe('a handshake', () => {
   ] as const)('goes to another replica when the first %s', async (_what, behaviour) => {
     await using service = await startSocketService();
     await using broken = await startRawUpstream(behaviour ?? hangs);
-    const first = behaviour ? broken.url : await refusedUrl();
+    const first = behaviour ? broken.url : refusedUrl();
     const random = () => 0;
     await using test = await startGateway({ services: { '/chat': [first, service] }, random });
     for (let n = 1; n <= 2; n += 1) {

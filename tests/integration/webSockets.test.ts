@@ -138,7 +138,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     await using echo = await startEcho();
     await using nonsense = await startRawUpstream(says('nonsense\r\n\r\n'));
     await using gateway = await startGateway({
-      services: { '/chat': [echo], '/down': [await refusedUrl()], '/empty': [], '/nonsense': [nonsense] },
+      services: { '/chat': [echo], '/down': [refusedUrl()], '/empty': [], '/nonsense': [nonsense] },
     });
     const answer = await sendRaw(gateway[port], handshake(port, path, authorization));
     await expectProblem(answer, code, { retryAfter: code === 'no_healthy_replica' ? 5 : 1 });
@@ -278,7 +278,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
 
   it('that fail give their place back', async () => {
     await using gateway = await startGateway({
-      services: { '/chat': [await refusedUrl()] },
+      services: { '/chat': [refusedUrl()] },
       env: { MAX_UPGRADES: '1', CIRCUIT_BREAKER_THRESHOLD: '100' },
     });
     for (let n = 0; n < 3; n += 1) {
