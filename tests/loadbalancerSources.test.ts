@@ -132,12 +132,12 @@ describe('ConsulSource', () => {
     await using server = await startConsul();
     await consul(server.url, 'sesame').list();
     expect(server.tokens).toEqual(['sesame']);
-    const { origin } = refusedUrl();
-    const error: Error = await consul(origin, 'sesame')
+    const error: Error = await consul(refusedUrl().origin, 'sesame')
       .list()
       .then(neverListed, (e) => e);
-    expect(error.message).toMatch(/^registry: GET /);
-    expect(error.message).toContain(` ${origin}/v1/health/service/budgeting failed: `);
+    expect(error.message).toMatch(
+      /^registry: GET http:\/\/127\.0\.0\.1:\d+\/v1\/health\/service\/budgeting failed: /,
+    );
     expect(JSON.stringify(error) + error.stack).not.toContain('sesame');
   });
 

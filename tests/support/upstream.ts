@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createRawServer, type Server, type Socket } from 'node:net';
@@ -99,7 +98,7 @@ export function saysAndResets(bytes: string | Buffer): RawBehaviour {
 
 /** An address where nobody listens, nor will: a port that was free a moment ago may be the next one somebody is given. */
 export function refusedUrl(): URL {
-  return new URL(`http://127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}:1`);
+  return new URL('http://127.0.0.1:1');
 }
 
 /** Answers with `value` as JSON. */
