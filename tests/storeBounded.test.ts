@@ -60,6 +60,16 @@ describe.each(Object.entries(STORES))('the bounded store in %s', (_name, open) =
     expect(await world.store.get('key 0')).toBeUndefined();
   });
 
+  it('keeps nothing of a key whose new value is larger than all it may hold', async () => {
+    await using world = await open();
+    await world.store.set('other', VALUE, MINUTE_MS);
+    const without = await heldBytes(world.store);
+    await world.store.set('key', VALUE, MINUTE_MS);
+    await world.store.set('key', Buffer.alloc(2 * MAX_BYTES), MINUTE_MS);
+    expect(await world.store.get('key')).toBeUndefined();
+    expect(await heldBytes(world.store)).toBe(without);
+  });
+
   it('counts a key that is written again once', async () => {
     await using world = await open();
     await world.store.set('key', VALUE, MINUTE_MS);
