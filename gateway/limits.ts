@@ -1,6 +1,6 @@
 import type { Settings } from '../config/config.ts';
-import type { ShareOf } from '../lib/cells/cells.ts';
 import { Limiter } from '../lib/concurrency/limiter.ts';
+import type { ShareOf } from '../lib/threads/cells.ts';
 import type { Port } from './port.ts';
 
 /** Every limit of how much may be under way at a time. */

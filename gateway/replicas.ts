@@ -1,10 +1,10 @@
 import type { Service } from '../config/services.ts';
-import type { CellsSize, Share } from '../lib/cells/cells.ts';
 import { type BreakerEvent, type BreakerState, CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
 import { CircuitBreakers } from '../lib/circuitbreaker/breakers.ts';
 import type { Clock } from '../lib/clock/clock.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
+import type { CellsSize, Share } from '../lib/threads/cells.ts';
 import type { BreakerSubject } from './breakerLog.ts';
 
 /** A replica whose counts and breaker several threads share. */

@@ -13,6 +13,7 @@ function token(parts: Partial<VerifiedToken> = {}): VerifiedToken {
     token: 'a.b.c',
     digest: 'digest',
     subject: 'ann',
+    key: 'ann',
     claims: '',
     jti: undefined,
     issuedAtMs: NOW_MS - 1_000,

@@ -42,7 +42,7 @@ function counting(fields: readonly string[] = [], status = 200): Service {
 const identifies: RequestHandler = (req, res, next) => {
   const subject = req.headers['x-subject'];
   if (typeof subject === 'string') {
-    exchangeOf(res).identity = { subject: decodeURIComponent(subject), claims: '' };
+    exchangeOf(res).identity = { subject: decodeURIComponent(subject), key: subject, claims: '' };
   }
   next();
 };

@@ -29,7 +29,7 @@ async function startWorld(options: Partial<CacheOptions> = {}) {
   };
   const identifies: RequestHandler = (req, res, next) => {
     const subject = req.headers['x-subject'];
-    if (typeof subject === 'string') exchangeOf(res).identity = { subject, claims: '' };
+    if (typeof subject === 'string') exchangeOf(res).identity = { subject, key: subject, claims: '' };
     next();
   };
   const store = memoryStore(clock);

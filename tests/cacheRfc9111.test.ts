@@ -1680,7 +1680,7 @@ async function startWorld({ answer = {}, status = 200, later, third = later, opt
   const identifies: RequestHandler = (req, res, next) => {
     const subject = req.headers['x-subject'];
     const claims = String(req.headers['x-claims']);
-    if (typeof subject === 'string') exchangeOf(res).identity = { subject, claims };
+    if (typeof subject === 'string') exchangeOf(res).identity = { subject, key: subject, claims };
     next();
   };
   const handler = cache({

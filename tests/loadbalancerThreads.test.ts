@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { SharedCells } from '../lib/cells/sharedCells.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
 import { Replica } from '../lib/loadbalancer/replica.ts';
+import { SharedCells } from '../lib/threads/sharedCells.ts';
 import type { TakeOrder } from './support/threads/balancers.ts';
 import { Team, type TeamMember } from './support/threads/team.ts';
 

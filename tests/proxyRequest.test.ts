@@ -147,7 +147,7 @@ describe('forward, the fields of a request', () => {
     'keep %s though Connection names it',
     async (name) => {
       const before = prepared((exchange) => {
-        exchange.identity = { subject: 'alice', claims: 'e30' };
+        exchange.identity = { subject: 'alice', key: 'alice', claims: 'e30' };
       });
       const request = await received(get(`Connection: ${name}`), { before });
       expect(valuesOf(request, name)).toHaveLength(1);
@@ -256,7 +256,7 @@ describe('forward adds', () => {
     { subject: '\u{1F4B0}', out: '%F0%9F%92%B0' },
   ])('who is calling: $subject', async ({ subject, out }) => {
     const before = prepared((exchange) => {
-      exchange.identity = { subject, claims: 'eyJzdWIiOiJhIn0' };
+      exchange.identity = { subject, key: subject, claims: 'eyJzdWIiOiJhIn0' };
     });
     const request = await received(get('X-Auth-Subject: mallory'), { before });
     expect(valuesOf(request, 'X-Auth-Subject')).toEqual([out]);

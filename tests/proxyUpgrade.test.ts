@@ -87,7 +87,7 @@ describe('forward, a WebSocket', () => {
   it('reaches the service with the fields that any request has', async () => {
     const before: RequestHandler = (_req, res, next) => {
       const exchange = exchangeOf(res);
-      exchange.identity = { subject: 'alice', claims: 'e30' };
+      exchange.identity = { subject: 'alice', key: 'alice', claims: 'e30' };
       exchange.upstreamTarget = '/ws/%61?room=1';
       next();
     };

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { completeService } from '../config/services.ts';
 import { type ReplicaThreads, ServiceReplicas, type SharedReplica } from '../gateway/replicas.ts';
-import type { Share } from '../lib/cells/cells.ts';
-import { SharedCells } from '../lib/cells/sharedCells.ts';
 import type { Permit } from '../lib/circuitbreaker/breaker.ts';
 import type { Replica } from '../lib/loadbalancer/replica.ts';
+import type { Share } from '../lib/threads/cells.ts';
+import { SharedCells } from '../lib/threads/sharedCells.ts';
 import { ManualClock } from './support/manualClock.ts';
 
 const COOLDOWN_MS = 30_000;

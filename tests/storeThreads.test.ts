@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { SharedCells } from '../lib/cells/sharedCells.ts';
 import { Channels } from '../lib/store/channels.ts';
 import { MemoryStore } from '../lib/store/memory.ts';
 import { CHANGES, SqliteStore } from '../lib/store/sqlite.ts';
 import { type ResponseChange, SwapPlace, ThreadsMemoryStore } from '../lib/store/threadsMemory.ts';
+import { SharedCells } from '../lib/threads/sharedCells.ts';
 import { ManualClock } from './support/manualClock.ts';
 
 const MINUTE_MS = 60_000;

@@ -1,4 +1,4 @@
-import type { SharedCells } from '../../lib/cells/sharedCells.ts';
+import type { SharedCells } from '../../lib/threads/sharedCells.ts';
 import type { SharedReplica } from '../replicas.ts';
 import type { SentReplica } from './messages.ts';
 import type { Shares } from './shares.ts';

@@ -1,4 +1,4 @@
-import type { Cells } from '../../lib/cells/cells.ts';
+import type { Cells } from '../../lib/threads/cells.ts';
 import type { Shares } from './shares.ts';
 
 /** Which threads take requests, as all of them see it. */

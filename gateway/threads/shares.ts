@@ -1,5 +1,5 @@
-import type { CellsSize, Share, ShareOf } from '../../lib/cells/cells.ts';
-import { SharedCells } from '../../lib/cells/sharedCells.ts';
+import type { CellsSize, Share, ShareOf } from '../../lib/threads/cells.ts';
+import { SharedCells } from '../../lib/threads/sharedCells.ts';
 
 export type Buffers = ReadonlyMap<string, SharedArrayBuffer>;
 

@@ -1,5 +1,5 @@
-import type { ShareOf } from '../../lib/cells/cells.ts';
 import type { StoreThreads } from '../../lib/store/embedded.ts';
+import type { ShareOf } from '../../lib/threads/cells.ts';
 import type { CountRate } from '../rateLimits.ts';
 import type { ListedService, Registry } from '../registry.ts';
 import type { ReplicaThreads } from '../replicas.ts';

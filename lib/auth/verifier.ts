@@ -153,10 +153,12 @@ function verified(
   if (maxLifetimeMs !== undefined && !(expiresAtMs - (issuedAtMs ?? Number.NaN) <= maxLifetimeMs)) {
     throw new TokenError('token_invalid', 'the token lives longer than it may, or does not say how long');
   }
+  const subject = subjectOf(claims);
   return {
     token,
     digest: digestOf(token, algorithm),
-    subject: subjectOf(claims),
+    subject,
+    key: JSON.stringify([claims.iss ?? null, 'sub', claims.sub]),
     claims: token.slice(token.indexOf('.') + 1, token.lastIndexOf('.')),
     jti: typeof jti === 'number' ? String(jti) : typeof jti === 'string' ? jti : undefined,
     issuedAtMs,

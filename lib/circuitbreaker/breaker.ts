@@ -1,7 +1,7 @@
-import type { CellsSize, Share } from '../cells/cells.ts';
-import { alone } from '../cells/ownCells.ts';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
+import type { CellsSize, Share } from '../threads/cells.ts';
+import { alone } from '../threads/ownCells.ts';
 
 export interface BreakerOptions {
   /** Failures within the window that open the breaker, 1 or more. */

@@ -1,5 +1,5 @@
-import type { CellsSize, Share } from '../cells/cells.ts';
-import { alone } from '../cells/ownCells.ts';
+import type { CellsSize, Share } from '../threads/cells.ts';
+import { alone } from '../threads/ownCells.ts';
 
 /** Gives a permit back. Safe to call twice: the second call does nothing. */
 export type Release = () => void;

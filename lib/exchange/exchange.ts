@@ -9,6 +9,8 @@ import type { Laps } from './laps.ts';
 export interface Identity {
   /** The token's `sub`. */
   readonly subject: string;
+  /** The same for no two people: it names issuer, claim, type and value. Caches, limits and shares go by it. */
+  readonly key: string;
   /** Every claim of the token, as base64url JSON: what `X-Auth-Claims` carries. */
   readonly claims: string;
 }
@@ -26,6 +28,8 @@ export class Exchange {
   upstreamTarget = '';
   /** Written by authenticate. */
   identity: Identity | undefined;
+  /** Whom the request is counted for before it is authenticated. Written by `callerOf`, which everybody asks. */
+  clientAddress: string | undefined;
   /** When the caller gives up, in milliseconds since the epoch. Written by timeout. */
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */

@@ -1,6 +1,6 @@
-import type { CellsSize, Share } from '../cells/cells.ts';
-import { alone } from '../cells/ownCells.ts';
 import type { Target } from '../exchange/attempt.ts';
+import type { CellsSize, Share } from '../threads/cells.ts';
+import { alone } from '../threads/ownCells.ts';
 import type { ListedReplica } from './listing.ts';
 
 /** What a registry says of a replica of the service in question. */

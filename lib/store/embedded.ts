@@ -1,6 +1,6 @@
-import type { Share } from '../cells/cells.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
+import type { Share } from '../threads/cells.ts';
 import { Channels } from './channels.ts';
 import { MemoryStore } from './memory.ts';
 import { SqliteStore } from './sqlite.ts';

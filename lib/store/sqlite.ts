@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
-import type { CellsSize, Share } from '../cells/cells.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
+import type { CellsSize, Share } from '../threads/cells.ts';
 import { type Held, heldBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
 import { GroupCommit } from './groupCommit.ts';

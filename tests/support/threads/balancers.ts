@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
-import { SharedCells } from '../../../lib/cells/sharedCells.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../lib/loadbalancer/replica.ts';
+import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 import { answerWith } from './place.ts';
 
 /** Takes so many replicas, answers their ids, and releases them again unless they are to be kept. */

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Share } from '../../../lib/cells/cells.ts';
-import { SharedCells } from '../../../lib/cells/sharedCells.ts';
+import type { Share } from '../../../lib/threads/cells.ts';
+import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 
 /** This thread's part of what its `Team` shares. */
 export function ownShare(): Share {

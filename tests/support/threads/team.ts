@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { CellsSize, Share } from '../../../lib/cells/cells.ts';
-import { SharedCells } from '../../../lib/cells/sharedCells.ts';
+import type { CellsSize, Share } from '../../../lib/threads/cells.ts';
+import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 
 export interface TeamMember {
   readonly worker: Worker;

@@ -24,6 +24,9 @@ export function clientAddress(trusts: (address: string) => boolean): (req: Incom
  */
 export function household(text: string): string {
   if (isIPv4(text)) return text;
+  // What a port that listens on every address says of an IPv4 peer.
+  if (text.startsWith(MAPPED_IPV4) && isIPv4(text.slice(MAPPED_IPV4.length)))
+    return text.slice(MAPPED_IPV4.length);
   const address = SocketAddress.parse(isIPv6(text) ? `[${text}]` : text)?.address;
   if (address === undefined) return 'unknown';
   if (address.startsWith(MAPPED_IPV4)) return address.slice(MAPPED_IPV4.length);
