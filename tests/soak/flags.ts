@@ -7,6 +7,7 @@ Usage: npm run soak -- [flags]      or      node tests/soak/main.ts [flags]
   --minutes 30     how long, fractions allowed
   --clients 50     how many are at it at a time
   --samples 30     how often the traffic pauses and the gateway is measured, 6 to 1000
+  --attacks        one token attacks all the while, each time in another way (npm run attacks -- --list)
   --json FILE      write every sample and the verdict to FILE
   --help           this text
 
@@ -23,6 +24,8 @@ export interface Flags {
   readonly minutes: number;
   readonly clients: number;
   readonly samples: number;
+  /** Whether somebody attacks meanwhile. */
+  readonly attacks: boolean;
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
 }
@@ -40,6 +43,7 @@ export function parseFlags(args: readonly string[]): Flags {
     minutes: numberFlag('minutes', values.minutes, 0.1, 7 * 24 * 60),
     clients: Math.round(numberFlag('clients', values.clients, 1, 1_000)),
     samples: Math.round(numberFlag('samples', values.samples, MIN_SAMPLES, 1_000)),
+    attacks: values.attacks,
     json: values.json,
   };
 }
@@ -53,6 +57,7 @@ function readArgs(args: readonly string[]) {
         minutes: { type: 'string', default: '30' },
         clients: { type: 'string', default: '50' },
         samples: { type: 'string', default: '30' },
+        attacks: { type: 'boolean', default: false },
         json: { type: 'string' },
       },
     }).values;

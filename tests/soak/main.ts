@@ -1,6 +1,8 @@
 // Wears the gateway out for as long as you like: npm run soak -- --help
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { attacks } from '../attacks/attacks.ts';
+import { AUTH_PATHS, startAttacker } from '../attacks/trial.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/gatewayProcess.ts';
 import { watchPrinted } from '../support/printed.ts';
 import { FlagError, type Flags, HELP, parseFlags } from './flags.ts';
@@ -24,6 +26,7 @@ const SETTINGS = {
   CIRCUIT_BREAKER_THRESHOLD: '20',
   CIRCUIT_BREAKER_WINDOW: '1s',
   CIRCUIT_BREAKER_COOLDOWN: '200ms',
+  ...AUTH_PATHS,
 };
 
 function print(text: string): void {
@@ -41,6 +44,14 @@ function showProgress(text: () => string): () => void {
   };
 }
 
+const noop = async () => {};
+
+/** All of them in turn. */
+function nextAttack(n: number): string {
+  const names = Object.keys(attacks);
+  return names[n % names.length] as string;
+}
+
 async function soak(gateway: GatewayProcess, flags: Flags): Promise<{ samples: Sample[]; traffic: Traffic }> {
   const traffic = new Traffic(gateway, flags.clients);
   const samples: Sample[] = [];
@@ -53,7 +64,11 @@ async function soak(gateway: GatewayProcess, flags: Flags): Promise<{ samples: S
       const done = Math.min(100, elapsedMs() / flags.minutes / 600).toFixed(0);
       return `${done} %, ${traffic.visits} visits, ${traffic.surprises.size} surprises`;
     });
+    const stopAttacker = flags.attacks
+      ? await startAttacker(nextAttack(samples.length), 'attack', gateway.external)
+      : noop;
     await traffic.run(spellMs);
+    await stopAttacker();
     stopProgress();
     const sample = { ...(await takeSample(gateway)), atMs: elapsedMs(), visits: traffic.visits };
     samples.push(sample);

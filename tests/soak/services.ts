@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { startOrigin } from '../attacks/trial.ts';
 import { startSocketService } from '../support/webSocket.ts';
 
 const LARGE = Buffer.alloc(512 * 1024, 'x');
@@ -39,16 +40,18 @@ async function start(listener: RequestListener) {
   };
 }
 
-/** What the gateway stands in front of: `/good`, `/faulty` and `/chat`. */
+/** What the gateway stands in front of: `/good`, `/faulty`, `/chat`, and `/shop`, which is attacked. */
 export async function startServices() {
   const stack = new AsyncDisposableStack();
   const healthy = stack.use(await start(good));
   const faulty = stack.use(await start((req, res) => faults[req.url ?? '']?.(req, res)));
   const chat = stack.use(await startSocketService());
+  const shop = await startOrigin(stack);
   const services = {
     '/good': { upstreams: [healthy], requestTimeout: '30s' },
     '/faulty': { upstreams: [faulty], requestTimeout: '300ms' },
     '/chat': { upstreams: [chat], requestTimeout: '30s' },
+    '/shop': { upstreams: [shop], requestTimeout: '3s' },
   };
   return { services, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
