@@ -162,10 +162,23 @@ export const variables = {
     unset: 'any',
     description: 'For whom a token must be: one of these must be in its `aud`.',
   },
+  jwtSubjectClaims: {
+    name: 'JWT_SUBJECT_CLAIM',
+    kind: kinds.list('a comma-separated list of claims'),
+    default: 'sub,uuid,user_id',
+    description:
+      'Claims that say who is calling: the first that a token has counts, and must be a string of at most 1,024 characters or a whole number up to 2^53.',
+  },
+  jwtRequireExpiry: {
+    name: 'JWT_REQUIRE_EXPIRY',
+    kind: kinds.flag,
+    default: 'true',
+    description: 'Refuses tokens without `exp`, which would be good for ever.',
+  },
   jwtClockToleranceMs: {
     name: 'JWT_CLOCK_TOLERANCE',
     kind: kinds.durationOrZero,
-    default: '0',
+    default: '5s',
     description: "By how much the issuer's clock may differ, when `exp` and `nbf` are judged.",
   },
   jwtMaxLifetimeMs: {
@@ -173,7 +186,7 @@ export const variables = {
     kind: kinds.longDuration,
     unset: 'any',
     description:
-      'Refuses tokens that live longer from `iat` to `exp`, or do not say. It is also how long a revocation by `jti` or subject is kept; without it, ten years.',
+      'Refuses tokens that live longer from `iat` to `exp`, or do not say. It is also how long a revocation by `jti` or subject is kept; without it, for good.',
   },
   authIssuePaths: {
     name: 'AUTH_ISSUE_PATHS',
@@ -313,7 +326,7 @@ export const variables = {
     kind: rate,
     unset: 'none',
     description:
-      'Requests that one identity (the `sub` of its tokens) may make in a time, all services and gateways together; past it 429.',
+      'Requests that one identity (`JWT_SUBJECT_CLAIM`) may make in a time, all services and gateways together; past it 429.',
   },
   rateLimitPerAddress: {
     name: 'RATE_LIMIT_PER_ADDRESS',

@@ -5,7 +5,7 @@ import { pemKey } from '../lib/auth/pemKey.ts';
 import { Revocations } from '../lib/auth/revocations.ts';
 import { TokenRegistry } from '../lib/auth/tokenRegistry.ts';
 import { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
-import { createVerifier, type FindKey } from '../lib/auth/verifier.ts';
+import { createVerifier, type FindKeys } from '../lib/auth/verifier.ts';
 import type { Parts } from './parts.ts';
 
 type AuthParts = Pick<Parts, 'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'stopKeys'>;
@@ -16,7 +16,7 @@ export async function createAuth(
 ): Promise<AuthParts> {
   const { settings, stores, clock, logger, logStoreError } = parts;
   const store = stores.tokens;
-  const { findKey, stopKeys } = await publicKeys(settings, {
+  const { findKeys, stopKeys } = await publicKeys(settings, {
     onKeysChanged: () => {
       logger.info('JWT keys have changed: every token is verified again');
       authenticator.forgetVerified();
@@ -26,15 +26,22 @@ export async function createAuth(
   });
   const verify = createVerifier({
     secret: settings.jwtSecret,
-    findKey,
+    findKeys,
     algorithms: settings.jwtAlgorithms,
+    subjectClaims: settings.jwtSubjectClaims,
     issuer: settings.jwtIssuer,
     audience: settings.jwtAudience,
     clockToleranceMs: settings.jwtClockToleranceMs,
     maxLifetimeMs: settings.jwtMaxLifetimeMs,
+    requireExpiry: settings.jwtRequireExpiry,
     clock,
   });
-  const revocations = new Revocations({ store, maxLifetimeMs: settings.jwtMaxLifetimeMs, clock });
+  const revocations = new Revocations({
+    store,
+    maxLifetimeMs: settings.jwtMaxLifetimeMs,
+    clockToleranceMs: settings.jwtClockToleranceMs,
+    clock,
+  });
   const registry = new TokenRegistry({ store, revocations, activeTtlMs: settings.authCacheTtlMs, clock });
   const authenticator = new Authenticator({
     verify,
@@ -52,13 +59,13 @@ export async function createAuth(
 async function publicKeys(
   { jwksUrl, jwtPublicKey, jwtAlgorithms }: Settings,
   options: Omit<JwksOptions, 'url'>,
-): Promise<{ readonly findKey: FindKey | undefined; readonly stopKeys: () => void }> {
+): Promise<{ readonly findKeys: FindKeys | undefined; readonly stopKeys: () => void }> {
   if (jwksUrl !== undefined) {
     const { Jwks } = await import('../lib/auth/jwks.ts');
     const jwks = new Jwks({ url: jwksUrl, ...options });
-    return { findKey: jwks.find, stopKeys: () => jwks.stop() };
+    return { findKeys: jwks.find, stopKeys: () => jwks.stop() };
   }
-  const findKey =
+  const findKeys =
     jwtPublicKey === undefined ? undefined : pemKey({ pem: jwtPublicKey, algorithms: jwtAlgorithms });
-  return { findKey, stopKeys: () => {} };
+  return { findKeys, stopKeys: () => {} };
 }

@@ -60,7 +60,7 @@ export const limitIdentity: Stage = ({ parts: { rateLimits, metrics }, service }
   rateLimits.identity &&
   rateLimit({
     limit: rateLimits.identity,
-    keyOf: (_req, res) => exchangeOf(res).identity?.subject,
+    keyOf: (_req, res) => exchangeOf(res).identity?.key,
     onLimited: () => metrics.rateLimited.count('identity', service.settings.path),
   });
 

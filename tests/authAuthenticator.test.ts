@@ -86,11 +86,11 @@ describe('Authenticator', () => {
     expect(await outcome(parts, token)).toBe('token_expired');
   });
 
-  it('revokes a token that never expires for years', async () => {
-    const parts = authParts();
+  it('revokes a token that never expires for good', async () => {
+    const parts = authParts({ requireExpiry: false });
     const token = sign(parts.clock, { exp: undefined });
     await revoke(parts, token);
-    parts.clock.advance(5 * 365 * 24 * HOUR_MS);
+    parts.clock.advance(500 * 365 * 24 * HOUR_MS);
     expect(await outcome(parts, token)).toBe('token_revoked');
   });
 
@@ -127,7 +127,7 @@ describe('Authenticator, a token that must be active', () => {
   });
 
   it('is accepted for as long as it is used', async () => {
-    const parts = authParts({ requireActive: true });
+    const parts = authParts({ requireActive: true, requireExpiry: false });
     const token = sign(parts.clock, { exp: undefined });
     await parts.authenticator.admit(token);
     for (let i = 0; i < 20; i += 1) {

@@ -61,7 +61,7 @@ async function codeOf(verify: Verify, token: string): Promise<string> {
 describe('a key in PEM', () => {
   const clock = new ManualClock(NOW_MS);
   const verifierFor = (pair: Pair, algorithms: readonly Algorithm[], more: object = {}) =>
-    createVerifier({ findKey: pemKey({ pem: pemOf(pair), algorithms }), algorithms, clock, ...more });
+    createVerifier({ findKeys: pemKey({ pem: pemOf(pair), algorithms }), algorithms, clock, ...more });
 
   it.each(PUBLIC_KEY_ALGORITHMS)('accepts %s, whatever kid its token names', async (alg) => {
     const verify = verifierFor(pairFor(alg), [alg]);
@@ -135,11 +135,11 @@ describe('a key in PEM', () => {
     ['a beginning in a second', 'token_invalid', () => made({ claims: { nbf: NOW_SECONDS + 1 } })],
     ['no subject', 'token_invalid', () => made({ claims: { sub: undefined } })],
     [
-      '10,000 claims',
+      '3,000 claims',
       'ann',
-      () => made({ claims: Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`c${n}`, n])) }),
+      () => made({ claims: Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`c${n}`, n])) }),
     ],
-    ['a megabyte of claims', 'ann', () => made({ claims: { padding: 'x'.repeat(2 ** 20) } })],
+    ['a megabyte of claims', 'token_invalid', () => made({ claims: { padding: 'x'.repeat(2 ** 20) } })],
     ['a megabyte of nothing', 'token_invalid', () => `${'x'.repeat(2 ** 20)}.x.x`],
   ])('answers %s with %s', async (_what, out, token) => {
     expect(await codeOf(both, await token())).toBe(out);
@@ -205,7 +205,7 @@ function withHeader(token: string, header: object): string {
 
 describe.each(['HS256', 'RS256'] as const)('claims of %s tokens', (alg) => {
   const clock = new ManualClock(NOW_MS);
-  const keys = { secret: SECRET, findKey: pemKey({ pem: pemOf(rsa), algorithms: ['RS256'] }) };
+  const keys = { secret: SECRET, findKeys: pemKey({ pem: pemOf(rsa), algorithms: ['RS256'] }) };
   const key = alg === 'HS256' ? Buffer.from(SECRET) : rsa.privateKey;
   const algorithms = ['HS256', 'RS256'] as const;
 
@@ -270,7 +270,7 @@ describe('keys at a URL', () => {
       clock,
       issuer,
       errors,
-      verify: createVerifier({ findKey: jwks.find, algorithms, clock }),
+      verify: createVerifier({ findKeys: jwks.find, algorithms, clock }),
       publish: (next: unknown) => {
         answer = next;
       },
@@ -301,6 +301,45 @@ describe('keys at a URL', () => {
   it('may stand alone without a kid', async () => {
     await using at = await start({ keys: [await jwk(rsa)] });
     expect(await codeOf(at.verify, await signedWith(rsa))).toBe('ann');
+  });
+
+  it.each([
+    ['without a kid', undefined, undefined],
+    ['of one kid', 'same', 'same'],
+    ['of one kid, and tokens that name none', 'same', undefined],
+  ])('are each tried where a token names none of them: two %s', async (_how, kid, named) => {
+    await using at = await start({
+      keys: [await jwk(rsa, kid), await jwk(newer, kid), await jwk(ed25519, kid)],
+    });
+    expect(await codeOf(at.verify, await signedWith(rsa, named))).toBe('ann');
+    expect(await codeOf(at.verify, await signedWith(newer, named))).toBe('ann');
+    expect(await codeOf(at.verify, await made({ alg: 'EdDSA', ...(named && { kid: named }) }))).toBe('ann');
+    const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    await expect(at.verify(await signedWith(stranger, named))).rejects.toMatchObject({
+      code: 'token_invalid',
+      message: 'the signature does not match (the token names none of the 2 keys that fit)',
+    });
+  });
+
+  it('are tried only where they fit, though another one cannot be used', async () => {
+    const broken = { ...(await jwk(newer)), n: 'AQAB' };
+    const signs = { ...(await jwk(newer)), key_ops: ['sign'] };
+    const encrypts = await jwk(newer, undefined, { use: 'enc' });
+    await using at = await start({
+      keys: [broken, signs, encrypts, await jwk(rsa), await jwk(curves.ES384 as Pair)],
+    });
+    expect(await codeOf(at.verify, await signedWith(rsa))).toBe('ann');
+    expect(await codeOf(at.verify, await signedWith(newer))).toBe('token_invalid');
+  });
+
+  it('are ten for one token at the most: what a bad one costs is bounded', async () => {
+    const pairs = Array.from({ length: 12 }, () => generateKeyPairSync('ed25519'));
+    await using at = await start({ keys: await Promise.all(pairs.map((pair) => jwk(pair))) });
+    const token = (n: number) => made({ alg: 'EdDSA', key: (pairs[n] as Pair).privateKey });
+    expect(await codeOf(at.verify, await token(9))).toBe('ann');
+    await expect(at.verify(await token(10))).rejects.toThrow(
+      'none of more than 10 keys that fit; 10 were tried',
+    );
   });
 
   it('serve only the algorithm and use that they are published for', async () => {
@@ -402,7 +441,7 @@ describe('keys at a URL', () => {
     });
     const clock = new ManualClock(NOW_MS);
     const jwks = new Jwks({ url: issuer.url.href, clock });
-    const verify = createVerifier({ findKey: jwks.find, algorithms: ['RS256'], clock });
+    const verify = createVerifier({ findKeys: jwks.find, algorithms: ['RS256'], clock });
     const outcome = codeOf(verify, await signedWith(rsa, 'a'));
     await asked.promise;
     answered.resolve();

@@ -10,6 +10,7 @@ const NOW_MS = Date.UTC(2026, 0, 15, 12);
 
 function token(parts: Partial<VerifiedToken> = {}): VerifiedToken {
   return {
+    names: [parts.subject ?? 'ann'],
     token: 'a.b.c',
     digest: 'digest',
     subject: 'ann',
@@ -45,21 +46,21 @@ describe('a revocation by subject', () => {
   ])('covers a token $name: $covered', async ({ parts, covered }) => {
     const { revocations } = setUp();
     await revocations.add({ kind: 'subject', subject: 'ann', issuedBeforeMs: NOW_MS });
-    expect(await revocations.cover(token(parts))).toBe(covered);
-    expect(revocations.knownToCover(token(parts))).toBe(covered);
+    expect(await revocations.coverOf(token(parts))).toBe(covered && 'subject');
+    expect(revocations.knownCover(token(parts))).toBe(covered && 'subject');
   });
 
   it('covers a token issued within the same second: iat knows no less', async () => {
     const { revocations } = setUp();
     await revocations.add({ kind: 'subject', subject: 'ann', issuedBeforeMs: NOW_MS + 400 });
-    expect(await revocations.cover(token({ issuedAtMs: NOW_MS }))).toBe(true);
+    expect(await revocations.coverOf(token({ issuedAtMs: NOW_MS }))).toBe('subject');
   });
 
   it('of the prototype covers nobody', async () => {
     const { revocations } = setUp();
     await revocations.add({ kind: 'subject', subject: '__proto__', issuedBeforeMs: NOW_MS });
-    expect(await revocations.cover(token({ subject: 'constructor' }))).toBe(false);
-    expect(await revocations.cover(token({ subject: '__proto__' }))).toBe(true);
+    expect(await revocations.coverOf(token({ subject: 'constructor' }))).toBe(false);
+    expect(await revocations.coverOf(token({ subject: '__proto__' }))).toBe('subject');
   });
 });
 
@@ -67,20 +68,20 @@ describe('revocations', () => {
   it('by jti cover no token without one', async () => {
     const { revocations } = setUp();
     await revocations.add({ kind: 'jti', jti: 'undefined' });
-    expect(await revocations.cover(token())).toBe(false);
-    expect(await revocations.cover(token({ jti: 'undefined' }))).toBe(true);
+    expect(await revocations.coverOf(token())).toBe(false);
+    expect(await revocations.coverOf(token({ jti: 'undefined' }))).toBe('jti');
   });
 
   it('are not known until they were read once, and again after each change', async () => {
     const { revocations } = setUp();
-    expect(revocations.knownToCover(token())).toBeUndefined();
-    await revocations.cover(token());
-    expect(revocations.knownToCover(token())).toBe(false);
+    expect(revocations.knownCover(token())).toBeUndefined();
+    await revocations.coverOf(token());
+    expect(revocations.knownCover(token())).toBe(false);
     const { id } = await revocations.add({ kind: 'token', token: token() });
-    expect(revocations.knownToCover(token())).toBeUndefined();
-    expect(await revocations.cover(token())).toBe(true);
+    expect(revocations.knownCover(token())).toBeUndefined();
+    expect(await revocations.coverOf(token())).toBe('token');
     await revocations.remove(id);
-    expect(await revocations.cover(token())).toBe(false);
+    expect(await revocations.coverOf(token())).toBe(false);
   });
 
   it.each([
@@ -135,8 +136,8 @@ describe('revocations', () => {
     async (entry) => {
       const { revocations, store } = setUp();
       await store.putInGroup('revocations', 'x', entry);
-      await expect(revocations.cover(token())).rejects.toBeInstanceOf(StoreUnavailableError);
-      expect(revocations.knownToCover(token())).toBeUndefined();
+      await expect(revocations.coverOf(token())).rejects.toBeInstanceOf(StoreUnavailableError);
+      expect(revocations.knownCover(token())).toBeUndefined();
     },
   );
 });

@@ -35,7 +35,9 @@ describe('values', () => {
     { name: 'JWT_ALGORITHMS', in: 'hs256, HS512', field: 'jwtAlgorithms', out: ['HS256', 'HS512'] },
     { name: 'JWT_AUDIENCE', in: 'cab, tea', field: 'jwtAudience', out: ['cab', 'tea'] },
     { name: 'JWT_MAX_LIFETIME', in: '30d', field: 'jwtMaxLifetimeMs', out: 30 * 24 * 3_600_000 },
-    { name: 'JWT_CLOCK_TOLERANCE', in: '5s', field: 'jwtClockToleranceMs', out: 5_000 },
+    { name: 'JWT_CLOCK_TOLERANCE', in: '0', field: 'jwtClockToleranceMs', out: 0 },
+    { name: 'JWT_SUBJECT_CLAIM', in: 'user_id, sub', field: 'jwtSubjectClaims', out: ['user_id', 'sub'] },
+    { name: 'JWT_REQUIRE_EXPIRY', in: 'false', field: 'jwtRequireExpiry', out: false },
     {
       name: 'AUTH_ISSUE_PATHS',
       in: '/a/login, /b/v1.0/in',

@@ -1,10 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
-import { stackless } from '../exchange/stackless.ts';
 import { StoreUnavailableError } from '../store/store.ts';
-import { TokenError } from './errors.ts';
-import type { TokenRegistry } from './tokenRegistry.ts';
+import { tokenError } from './errors.ts';
+import type { RevokedBy, TokenRegistry } from './tokenRegistry.ts';
 import type { VerifiedToken, Verify } from './verifier.ts';
 
 const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
@@ -13,7 +12,14 @@ const ENTRY_OVERHEAD_BYTES = 1024;
 /** After the store has refused to renew a token. */
 const RENEW_AGAIN_MS = 1_000;
 
-const REVOKED = stackless(() => new TokenError('token_revoked', 'the token was revoked'));
+// Made once: a flood of requests with a revoked token must not cost an error each.
+const REVOKED = {
+  logout: tokenError('token_revoked', 'the token was logged out'),
+  token: tokenError('token_revoked', 'the token was revoked by an operator, by itself'),
+  jti: tokenError('token_revoked', 'the token was revoked by an operator, by its jti'),
+  subject: tokenError('token_revoked', 'the token was revoked by an operator, by its subject'),
+} as const satisfies Record<RevokedBy, Error>;
+const INACTIVE = tokenError('token_revoked', 'the token is not known as active, or no longer');
 
 export interface AuthenticatorOptions {
   readonly verify: Verify;
@@ -47,7 +53,7 @@ export class Authenticator {
   readonly #clock: Clock;
   readonly #remembered = new LRUCache<string, Remembered>({
     maxSize: MAX_REMEMBERED_BYTES,
-    sizeCalculation: (_remembered, token) => ENTRY_OVERHEAD_BYTES + token.length,
+    sizeCalculation: bytesOf,
   });
 
   constructor(options: Readonly<AuthenticatorOptions>) {
@@ -79,7 +85,7 @@ export class Authenticator {
     const remembered = this.#recall(token);
     if (!remembered) return undefined;
     const revoked = this.#registry.knownRevoked(remembered.verified);
-    if (revoked) throw REVOKED;
+    if (revoked) throw REVOKED[revoked];
     const isKnown =
       revoked === false && (!this.#requireActive || this.#registry.knownActive(remembered.verified));
     return isKnown ? this.#accept(remembered) : undefined;
@@ -117,10 +123,13 @@ export class Authenticator {
   }
 
   async #checkStore(verified: VerifiedToken): Promise<void> {
-    if (await this.#registry.isRevoked(verified)) throw REVOKED;
-    if (this.#requireActive && !(await this.#registry.isActive(verified))) {
-      throw new TokenError('token_revoked', 'the token is not active any more');
-    }
+    await this.#checkRevoked(verified);
+    if (this.#requireActive && !(await this.#registry.isActive(verified))) throw INACTIVE;
+  }
+
+  async #checkRevoked(verified: VerifiedToken): Promise<void> {
+    const revoked = await this.#registry.revokedBy(verified);
+    if (revoked) throw REVOKED[revoked];
   }
 
   /** Renews the active entry at half its life. Nobody waits for it: the request is accepted already. */
@@ -139,4 +148,11 @@ export class Authenticator {
   get #renewEveryMs(): number {
     return this.#registry.activeTtlMs / 2;
   }
+}
+
+/** About as much as it takes in memory: text that is not Latin-1 takes two bytes a character. */
+function bytesOf({ verified }: Remembered, token: string): number {
+  const { subject, key, names, jti = '' } = verified;
+  const lengths = names.reduce((sum, name) => sum + name.length, subject.length + key.length + jti.length);
+  return ENTRY_OVERHEAD_BYTES + token.length + 2 * lengths;
 }

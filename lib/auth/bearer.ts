@@ -1,15 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import { stackless } from '../exchange/stackless.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
-import { TokenError, type TokenProblem } from './errors.ts';
+import { type TokenError, tokenError } from './errors.ts';
 
 const SCHEME = 'bearer ';
 
 // Made once: a flood of requests without a token must not cost an error each.
-const NO_FIELD = refusal('token_missing', 'no Authorization field');
-const SEVERAL_FIELDS = refusal('token_invalid', 'more than one Authorization field');
-const OTHER_SCHEME = refusal('token_missing', 'the Authorization field is not of the Bearer scheme');
-const EMPTY = refusal('token_missing', 'the Bearer token is empty');
+const NO_FIELD = tokenError('token_missing', 'no Authorization field');
+const SEVERAL_FIELDS = tokenError('token_invalid', 'more than one Authorization field');
+const OTHER_SCHEME = tokenError('token_missing', 'the Authorization field is not of the Bearer scheme');
+const EMPTY = tokenError('token_missing', 'the Bearer token is empty');
 
 /**
  * The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.
@@ -28,10 +27,6 @@ export function bearerToken(req: IncomingMessage): string {
   const token = readBearer(req);
   if (typeof token !== 'string') throw token;
   return token;
-}
-
-function refusal(code: TokenProblem, message: string): TokenError {
-  return stackless(() => new TokenError(code, message));
 }
 
 /** What a browser says instead, which can set no field on a WebSocket but its subprotocols. */

@@ -1,6 +1,11 @@
+import { stackless } from '../exchange/stackless.ts';
+
 export type TokenProblem = 'token_missing' | 'token_invalid' | 'token_expired' | 'token_revoked';
 
-/** The request does not carry a token that is accepted now. `code` says what is wrong with it. */
+/**
+ * The request does not carry a token that is accepted now. `code` says what is wrong with it, to clients too; `message`
+ * has the exact reason, for the log alone. It may quote a few claims, never the token.
+ */
 export class TokenError extends Error {
   override readonly name = 'TokenError';
   readonly code: TokenProblem;
@@ -17,6 +22,11 @@ export class TokenError extends Error {
       ? 'Bearer'
       : `Bearer error="invalid_token", error_description="${this.code}"`;
   }
+}
+
+/** Without a stack: a flood of bad tokens must not cost one each. */
+export function tokenError(code: TokenProblem, message: string, options?: ErrorOptions): TokenError {
+  return stackless(() => new TokenError(code, message, options));
 }
 
 /** The keys that tokens are signed with are not known now, so nobody can tell a good token from a bad one. */

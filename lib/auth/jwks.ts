@@ -1,14 +1,17 @@
-import { createLocalJWKSet, errors } from 'jose';
+import { type CryptoKey, createLocalJWKSet, errors, type JWSHeaderParameters } from 'jose';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
-import { KeysUnavailableError, TokenError } from './errors.ts';
-import type { FindKey } from './verifier.ts';
+import { excerpt, invalid } from './claims.ts';
+import { KeysUnavailableError } from './errors.ts';
+import { type FindKeys, type KeyHints, MAX_KEYS_TRIED } from './verifier.ts';
 
 const REFRESH_MS = 5 * 60_000;
 const FIRST_RETRY_MS = 1_000;
 /** Also the time between two looks for keys that nobody knows: whoever invents them causes no more traffic. */
 const LONGEST_RETRY_MS = 30_000;
 const FETCH_TIMEOUT_MS = 2_000;
+/** So many of the keys that fit are looked at: one more than are tried, so that the log can tell. */
+const MAX_KEYS_FOUND = MAX_KEYS_TRIED + 1;
 
 export interface JwksOptions {
   /** Where the keys are published, as a JSON Web Key Set (RFC 7517 section 5). */
@@ -23,7 +26,8 @@ export interface JwksOptions {
 /**
  * The public keys of an issuer that publishes them, fetched at the start and every five minutes.
  *
- * A token that names an unknown key (`kid`) makes it look again, at most once in 30 s. While the URL is down the
+ * Of several keys that fit a token, because it names none or they share a name, all are found. A token that names an
+ * unknown key (`kid`) makes it look again, at most once in 30 s. While the URL is down the
  * last good keys serve on; until there were any, `find` rejects with `KeysUnavailableError`: fail closed.
  */
 export class Jwks {
@@ -31,7 +35,7 @@ export class Jwks {
   readonly #onKeysChanged: () => void;
   readonly #onError: (error: Error) => void;
   readonly #clock: Clock;
-  #findLocal: FindKey | undefined;
+  #local: ReturnType<typeof createLocalJWKSet> | undefined;
   /** The last good answer, as it came. */
   #published = '';
   #fetching: Promise<void> | undefined;
@@ -51,15 +55,15 @@ export class Jwks {
     this.#fetch();
   }
 
-  readonly find: FindKey = async (header, token) => {
-    if (!this.#findLocal) await this.#fetching;
-    const key = await this.#known(header, token);
-    if (key) return key;
+  readonly find: FindKeys = async (hints) => {
+    if (!this.#local) await this.#fetching;
+    const keys = await this.#known(hints);
+    if (keys.length > 0) return keys;
     await this.#lookAgain();
-    const late = await this.#known(header, token);
-    if (late) return late;
+    const late = await this.#known(hints);
+    if (late.length > 0) return late;
     if (this.#failure) throw new KeysUnavailableError('the keys cannot be fetched', { cause: this.#failure });
-    throw new TokenError('token_invalid', 'no published key goes with the token');
+    throw invalid(`no published key goes with the token: ${named(hints)}`);
   };
 
   stop(): void {
@@ -67,22 +71,25 @@ export class Jwks {
     this.#cancel();
   }
 
-  async #known(...token: Parameters<FindKey>): Promise<Awaited<ReturnType<FindKey>> | undefined> {
+  /** Every key that fits, by `kty`, `kid`, `alg`, `use` and `key_ops`: jose chooses. */
+  async #known(hints: KeyHints): Promise<readonly CryptoKey[]> {
+    if (!this.#local) return [];
     try {
-      return await this.#findLocal?.(...token);
+      return [await this.#local(hints as JWSHeaderParameters & KeyHints)];
     } catch (error) {
-      if (error instanceof errors.JWKSNoMatchingKey) return undefined;
-      throw error;
+      if (error instanceof errors.JWKSMultipleMatchingKeys) return firstOf(error, MAX_KEYS_FOUND);
+      if (error instanceof errors.JWKSNoMatchingKey) return [];
+      throw invalid('the published key that goes with the token cannot be used', { cause: error });
     }
   }
 
   /** Fetches for a key that nobody knows. Without any keys the retries do, and nobody waits for them. */
   async #lookAgain(): Promise<void> {
-    if (this.#findLocal && this.#clock.ticks() >= this.#lookAgainAtTicks) {
+    if (this.#local && this.#clock.ticks() >= this.#lookAgainAtTicks) {
       this.#lookAgainAtTicks = this.#clock.ticks() + LONGEST_RETRY_MS;
       this.#fetch();
     }
-    if (this.#findLocal) await this.#fetching;
+    if (this.#local) await this.#fetching;
   }
 
   /** One fetch at a time; it never rejects. */
@@ -120,8 +127,8 @@ export class Jwks {
     const keySet = JSON.parse(published);
     const find = createLocalJWKSet(keySet);
     if (keySet.keys.length === 0) throw new Error('the key set is empty');
-    const isFirst = this.#findLocal === undefined;
-    this.#findLocal = find;
+    const isFirst = this.#local === undefined;
+    this.#local = find;
     this.#published = published;
     if (!isFirst) this.#onKeysChanged();
   }
@@ -136,4 +143,17 @@ export class Jwks {
   #fetchAfter(delayMs: number): void {
     if (!this.#stopped) this.#cancel = this.#clock.after(delayMs, () => this.#fetch());
   }
+}
+
+async function firstOf<T>(items: AsyncIterable<T>, count: number): Promise<readonly T[]> {
+  const first: T[] = [];
+  for await (const item of items) {
+    first.push(item);
+    if (first.length === count) break;
+  }
+  return first;
+}
+
+function named({ alg, kid }: KeyHints): string {
+  return `alg ${alg}, ${typeof kid === 'string' ? `kid ${JSON.stringify(excerpt(kid))}` : 'no kid'}`;
 }

@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from './algorithms.ts';
-import { TokenError } from './errors.ts';
-import type { FindKey } from './verifier.ts';
+import { invalid } from './claims.ts';
+import type { FindKeys } from './verifier.ts';
 
 const EC_ALGORITHMS: Readonly<Record<string, PublicKeyAlgorithm>> = {
   prime256v1: 'ES256',
@@ -17,7 +17,7 @@ export interface PemKeyOptions {
 }
 
 /** The one key that every token is checked with, whatever `kid` its header names. */
-export function pemKey({ pem, algorithms }: Readonly<PemKeyOptions>): FindKey {
+export function pemKey({ pem, algorithms }: Readonly<PemKeyOptions>): FindKeys {
   const key = createPublicKey(pem);
   const fitting = algorithmsOf(key);
   const accepted: ReadonlySet<string> = new Set(fitting.filter((name) => algorithms.includes(name)));
@@ -28,8 +28,8 @@ export function pemKey({ pem, algorithms }: Readonly<PemKeyOptions>): FindKey {
     );
   }
   return async ({ alg }) => {
-    if (accepted.has(alg)) return key;
-    throw new TokenError('token_invalid', 'the public key does not go with the algorithm');
+    if (accepted.has(alg)) return [key];
+    throw invalid(`the public key does not go with ${alg}`);
   };
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Group, StoreUnavailableError, type TokenStore } from '../store/store.ts';
+import { END_OF_TIME_MS } from './claimChecks.ts';
 import { TooManyRevocationsError } from './errors.ts';
 import type { VerifiedToken } from './verifier.ts';
 
@@ -10,8 +11,6 @@ const GROUP = 'revocations';
 const MAX_REVOCATIONS = 10_000;
 /** The embedded store waits for the disk each time. */
 const CLEARED_AT_A_TIME = 100;
-/** How long what never ends is remembered as revoked. */
-export const FOREVER_MS = 10 * 365 * 24 * 60 * 60 * 1000;
 /** Gateways' clocks may differ by this much: a token that one holds for expired may live on at another. */
 export const CLOCK_SKEW_MS = 60_000;
 
@@ -34,10 +33,15 @@ export type Revoked =
   | { readonly kind: 'jti'; readonly jti: string }
   | { readonly kind: 'subject'; readonly subject: string; readonly issuedBeforeMs: number };
 
+/** Why a token counts as revoked, beside a logout: what the revocation names. */
+export type CoveredBy = Revocation['kind'];
+
 export interface RevocationsOptions {
   readonly store: TokenStore;
-  /** No accepted token lives longer than this. Default: any may, and revocations by name last ten years. */
+  /** No accepted token lives longer than this. Default: any may, and revocations by name last for good. */
   readonly maxLifetimeMs?: number | undefined;
+  /** For how long tokens are accepted past their end, in milliseconds. Default 0. */
+  readonly clockToleranceMs?: number;
   readonly clock?: Clock;
 }
 
@@ -48,28 +52,33 @@ export interface RevocationsOptions {
 export class Revocations {
   readonly #store: TokenStore;
   readonly #maxLifetimeMs: number | undefined;
+  readonly #clockToleranceMs: number;
   readonly #clock: Clock;
   #indexed: { readonly group: Group; readonly index: RevocationIndex } | undefined;
 
-  constructor({ store, maxLifetimeMs, clock = systemClock }: Readonly<RevocationsOptions>) {
-    this.#store = store;
-    this.#maxLifetimeMs = maxLifetimeMs;
-    this.#clock = clock;
+  constructor(options: Readonly<RevocationsOptions>) {
+    this.#store = options.store;
+    this.#maxLifetimeMs = options.maxLifetimeMs;
+    this.#clockToleranceMs = options.clockToleranceMs ?? 0;
+    this.#clock = options.clock ?? systemClock;
   }
 
-  /** Whether the token is revoked, as far as this process knows; undefined: the store must be asked. */
-  knownToCover(token: VerifiedToken): boolean | undefined {
+  /** What revokes the token, or false, as far as this process knows; undefined: the store must be asked. */
+  knownCover(token: VerifiedToken): CoveredBy | false | undefined {
     const known = this.#store.peekGroup(GROUP);
     // Not read before: what cannot be read must not throw here.
     if (!known || this.#indexed?.group !== known.value) return undefined;
-    return this.#indexed.index.covers(token);
+    return this.#indexed.index.coverOf(token);
   }
 
-  /** Rejects with `StoreUnavailableError` when the store does not tell, or tells what cannot be read. */
-  async cover(token: VerifiedToken): Promise<boolean> {
+  /**
+   * What revokes the token, or false. Rejects with `StoreUnavailableError` when the store does not tell, or tells what
+   * cannot be read.
+   */
+  async coverOf(token: VerifiedToken): Promise<CoveredBy | false> {
     const group = await this.#store.getGroup(GROUP);
     if (this.#indexed?.group !== group) this.#indexed = { group, index: new RevocationIndex(read(group)) };
-    return this.#indexed.index.covers(token);
+    return this.#indexed.index.coverOf(token);
   }
 
   /** In force on every gateway once this resolves. Each stands for itself: none weakens an earlier one. */
@@ -102,18 +111,16 @@ export class Revocations {
   #revocationOf(revoked: Revoked): Revocation {
     const createdAtMs = this.#clock.now();
     const id = randomUUID();
-    const until = (fromMs: number, lifetimeMs: number) =>
-      Math.ceil(Math.min(fromMs + lifetimeMs, createdAtMs + FOREVER_MS)) + CLOCK_SKEW_MS;
+    const until = (endMs: number) => Math.ceil(Math.min(endMs, END_OF_TIME_MS)) + CLOCK_SKEW_MS;
     if (revoked.kind === 'token') {
       const { digest, subject, acceptedUntilMs } = revoked.token;
-      return { id, kind: 'token', digest, subject, createdAtMs, expiresAtMs: until(acceptedUntilMs, 0) };
-    }
-    // Without a limit nobody can say how long tokens live that were issued long ago.
-    if (this.#maxLifetimeMs === undefined) {
-      return { ...revoked, id, createdAtMs, expiresAtMs: until(createdAtMs, FOREVER_MS) };
+      return { id, kind: 'token', digest, subject, createdAtMs, expiresAtMs: until(acceptedUntilMs) };
     }
     const issuedUntilMs = revoked.kind === 'subject' ? revoked.issuedBeforeMs : createdAtMs;
-    return { ...revoked, id, createdAtMs, expiresAtMs: until(issuedUntilMs, this.#maxLifetimeMs) };
+    // Without a limit nobody can say how long tokens live that were issued long ago.
+    const lifetimeMs = this.#maxLifetimeMs ?? Number.POSITIVE_INFINITY;
+    const endMs = issuedUntilMs + lifetimeMs + this.#clockToleranceMs;
+    return { ...revoked, id, createdAtMs, expiresAtMs: until(endMs) };
   }
 }
 
@@ -132,12 +139,14 @@ class RevocationIndex {
     }
   }
 
-  covers({ digest, jti, subject, issuedAtMs }: VerifiedToken): boolean {
-    if (this.#digests.has(digest) || (jti !== undefined && this.#jtis.has(jti))) return true;
+  /** By subject, whichever of the identifying claims has the value, and whether as text or as a number. */
+  coverOf({ digest, jti, names, issuedAtMs = Number.NEGATIVE_INFINITY }: VerifiedToken): CoveredBy | false {
+    if (this.#digests.has(digest)) return 'token';
+    if (jti !== undefined && this.#jtis.has(jti)) return 'jti';
+    if (this.#issuedBeforeMs.size === 0) return false;
     // `iat` is in whole seconds: one of the same second counts as before, and so does a token that does not say.
-    return (
-      (issuedAtMs ?? Number.NEGATIVE_INFINITY) <= this.#latest(subject) && this.#issuedBeforeMs.has(subject)
-    );
+    const isCovered = (name: string) => this.#issuedBeforeMs.has(name) && issuedAtMs <= this.#latest(name);
+    return names.some(isCovered) ? 'subject' : false;
   }
 
   #latest(subject: string): number {

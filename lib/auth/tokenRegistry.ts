@@ -1,7 +1,11 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { TokenStore } from '../store/store.ts';
-import { CLOCK_SKEW_MS, FOREVER_MS, type Revocations } from './revocations.ts';
+import { END_OF_TIME_MS } from './claimChecks.ts';
+import { CLOCK_SKEW_MS, type CoveredBy, type Revocations } from './revocations.ts';
 import type { VerifiedToken } from './verifier.ts';
+
+/** Why a token is refused that is otherwise valid. */
+export type RevokedBy = 'logout' | CoveredBy;
 
 export interface TokenRegistryOptions {
   readonly store: TokenStore;
@@ -16,7 +20,7 @@ export interface TokenRegistryOptions {
  * Which tokens are active and which are revoked, shared by all gateways on one store.
  *
  * Keys: `token:<jwt>` holds the active token's data as JSON, `blacklist:<sha256 of the jwt>` marks one that was
- * logged out until a minute after it is accepted for the last time. What is `known...` is known without asking the
+ * logged out until a minute after it is accepted for the last time; one that never expires, for good. What is `known...` is known without asking the
  * store, or undefined; every other method rejects with `StoreUnavailableError` when the store does not answer.
  */
 export class TokenRegistry {
@@ -50,23 +54,26 @@ export class TokenRegistry {
 
   /** Refused everywhere once this resolves. */
   async revoke({ token, digest, acceptedUntilMs }: VerifiedToken): Promise<void> {
-    const ttlMs = Math.min(FOREVER_MS, Math.max(1, this.#leftMs(acceptedUntilMs)) + CLOCK_SKEW_MS);
+    const leftMs = this.#leftMs(Math.min(acceptedUntilMs, END_OF_TIME_MS));
+    const ttlMs = Math.max(1, leftMs) + CLOCK_SKEW_MS;
     // The mark first: without it nothing is refused for good, and a logout that failed can be made again.
     await this.#store.set(revokedKey(digest), '1', ttlMs);
     await this.#store.delete(activeKey(token));
   }
 
-  knownRevoked(token: VerifiedToken): boolean | undefined {
+  /** How the token was revoked, or false. */
+  knownRevoked(token: VerifiedToken): RevokedBy | false | undefined {
     const loggedOut = this.#store.peek(revokedKey(token.digest));
-    return loggedOut && (loggedOut.value !== undefined || this.#revocations.knownToCover(token));
+    if (loggedOut?.value !== undefined) return 'logout';
+    return loggedOut && this.#revocations.knownCover(token);
   }
 
-  async isRevoked(token: VerifiedToken): Promise<boolean> {
-    const [loggedOut, covered] = await Promise.all([
+  async revokedBy(token: VerifiedToken): Promise<RevokedBy | false> {
+    const [loggedOut, cover] = await Promise.all([
       this.#store.get(revokedKey(token.digest)),
-      this.#revocations.cover(token),
+      this.#revocations.coverOf(token),
     ]);
-    return loggedOut !== undefined || covered;
+    return loggedOut === undefined ? cover : 'logout';
   }
 
   #leftMs(untilMs: number): number {

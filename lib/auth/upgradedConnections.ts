@@ -43,7 +43,7 @@ export class UpgradedConnections {
     const known = this.#registry.knownRevoked(token);
     if (known) connection.destroy();
     if (known !== undefined) return;
-    this.#registry.isRevoked(token).then(
+    this.#registry.revokedBy(token).then(
       (revoked) => void (revoked && connection.destroy()),
       // The store is away, and says so elsewhere: the connection was accepted once.
       () => {},

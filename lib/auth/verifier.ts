@@ -1,169 +1,188 @@
-import { createHash } from 'node:crypto';
-import type { JWTVerifyGetKey } from 'jose';
+import { createHash, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import type { CryptoKey } from 'jose';
 import { decodeProtectedHeader } from 'jose/decode/protected_header';
 import jwt, { type Algorithm as JsonWebTokenAlgorithm } from 'jsonwebtoken';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Identity } from '../exchange/exchange.ts';
 import { type Algorithm, type HmacAlgorithm, isHmac, type PublicKeyAlgorithm } from './algorithms.ts';
-import { KeysUnavailableError, TokenError } from './errors.ts';
+import { type ClaimRules, checkDates, checkKind, checkParties, type Dates } from './claimChecks.ts';
+import { excerpt, invalid, readClaims } from './claims.ts';
+import { tokenIdOf, whoIs } from './who.ts';
 
-/** A token whose signature and dates were right when it was verified. */
-export interface VerifiedToken extends Identity {
+/** Longest token that is looked at, in characters. */
+export const MAX_TOKEN_LENGTH = 64 * 1024;
+
+/** Keys that one token is tried with at the most, where it names none: each costs the check of a signature. */
+export const MAX_KEYS_TRIED = 10;
+
+/** Which claims say who is calling. */
+const DEFAULT_SUBJECT_CLAIMS = ['sub'] as const;
+
+/** A token whose signature and claims were right when it was verified. */
+export interface VerifiedToken extends Identity, Dates {
   readonly token: string;
   /** Names it in the store without storing it: SHA-256, hex, the same however its signature is written. */
   readonly digest: string;
   /** The token's own name, from `jti`. */
   readonly jti: string | undefined;
-  /** From `iat`; undefined when the token does not say. */
-  readonly issuedAtMs: number | undefined;
-  /** From `exp`; Infinity for a token that never expires. */
-  readonly expiresAtMs: number;
-  /** The moment from which it is refused as expired: `expiresAtMs` and the clock tolerance. */
-  readonly acceptedUntilMs: number;
+  /** Every value by which a revocation by subject covers it: that of each claim that could identify somebody. */
+  readonly names: readonly string[];
 }
 
-/** Finds the public key for a token's header. Rejects when there is none, or with `KeysUnavailableError`. */
-export type FindKey = JWTVerifyGetKey;
+/** What a token's header says of its key. */
+export interface KeyHints {
+  readonly alg: string;
+  readonly kid?: string;
+}
 
-export interface VerifierOptions {
+/**
+ * Finds the public keys that a token may be signed with, by its header: one where that names it, otherwise each that
+ * fits. Rejects with `TokenError` when there is none, or with `KeysUnavailableError`.
+ */
+export type FindKeys = (hints: KeyHints) => Promise<readonly (CryptoKey | KeyObject)[]>;
+
+export interface VerifierOptions extends ClaimRules {
   /** For the HS algorithms, and for no other. */
   readonly secret?: string | undefined;
   /** For all other algorithms, and for no HS one. */
-  readonly findKey?: FindKey | undefined;
+  readonly findKeys?: FindKeys | undefined;
   /** The only algorithms accepted, whatever a token's header says. */
   readonly algorithms: readonly Algorithm[];
-  /** The `iss` that tokens must have. Default: any or none. */
-  readonly issuer?: string | undefined;
-  /** Tokens must have one of these in `aud`. Default: any or none. */
-  readonly audience?: readonly string[] | undefined;
-  /** By how much clocks may differ when `exp` and `nbf` are judged, in milliseconds. Default 0. */
-  readonly clockToleranceMs?: number;
-  /** Refuses tokens that live longer from `iat` to `exp`, or do not say. Default: any may. */
-  readonly maxLifetimeMs?: number | undefined;
+  /** Claims that say who is calling: the first that a token has counts. Default `sub`. */
+  readonly subjectClaims?: readonly string[];
   readonly clock?: Clock;
 }
 
 /** Throws or rejects with `TokenError`; rejects with `KeysUnavailableError` when the keys are not known. */
 export type Verify = (token: string) => VerifiedToken | Promise<VerifiedToken>;
 
-type Claims = Readonly<Record<string, unknown>>;
-
 /**
- * Makes a function that checks signature, algorithm and claims, and requires a `sub`, because requests are told
- * apart by it. It knows nothing of revocation.
+ * Makes a function that checks signature, algorithm and claims, and finds out who a token speaks for, because requests
+ * are told apart by it. It knows nothing of revocation.
  *
  * A key serves its own kind of algorithm only: HS tokens are checked with the secret and never with a public key,
- * all others with a public key and never with the secret. So a public key cannot pass for an HS secret.
+ * all others with a public key and never with the secret. So a public key cannot pass for an HS secret. What a token
+ * costs is bounded before anybody works on it: 64 KiB, and ten signatures.
  */
 export function createVerifier(options: Readonly<VerifierOptions>): Verify {
-  const { algorithms, secret, findKey } = options;
+  const { algorithms, secret, findKeys } = options;
   if (algorithms.length === 0) throw new TypeError('createVerifier: name at least one algorithm');
-  const checkHmac = hmacCheck(algorithms.filter(isHmac), secret, options);
+  const checkHmac = hmacCheck(algorithms.filter(isHmac), secret);
   const checkPublicKey = publicKeyCheck(
     algorithms.filter((name) => !isHmac(name)) as PublicKeyAlgorithm[],
-    findKey,
-    options,
+    findKeys,
   );
   const accepted: ReadonlySet<string> = new Set(algorithms);
 
   return function verify(token) {
-    const algorithm = algorithmOf(token);
-    if (!accepted.has(algorithm)) throw new TokenError('token_invalid', 'the algorithm is not accepted');
-    return isHmac(algorithm)
-      ? verified(token, algorithm, checkHmac(token), options)
-      : checkPublicKey(token).then((claims) => verified(token, algorithm, claims, options));
+    const header = headerOf(token);
+    const { alg } = header;
+    if (!accepted.has(alg)) {
+      throw invalid(`alg is ${JSON.stringify(excerpt(alg))}; expected ${algorithms.join(' or ')}`);
+    }
+    if (!isHmac(alg)) return checkPublicKey(token, header).then(() => verified(token, alg, options));
+    checkHmac(token);
+    return verified(token, alg, options);
   };
 }
 
 /** The header is read twice, here and by whoever checks the signature: what is decided here, they enforce. */
-function algorithmOf(token: string): string {
-  try {
-    const { alg, crit } = decodeProtectedHeader(token);
-    // An extension that must be understood (RFC 7515 section 4.1.11): none is.
-    if (alg !== undefined && crit === undefined) return alg;
-  } catch (cause) {
-    throw new TokenError('token_invalid', 'not a JWT', { cause });
+function headerOf(token: string): KeyHints {
+  if (token.length > MAX_TOKEN_LENGTH) {
+    throw invalid(`the token has ${token.length} characters, more than ${MAX_TOKEN_LENGTH}`);
   }
-  throw new TokenError('token_invalid', 'the header names no algorithm, or an extension nobody knows');
+  const header = decodedHeader(token);
+  const { alg, typ } = header;
+  // Extensions that must be understood (RFC 7515 section 4.1.11, RFC 7797): none is.
+  if (header.crit !== undefined || header.b64 !== undefined) {
+    throw invalid('not a JWT that can be checked: its header asks for an extension (crit or b64)');
+  }
+  if (typeof alg !== 'string') throw invalid('not a JWT that can be checked: its header names no algorithm');
+  if (typeof typ === 'string' && /^(?:application\/)?(?:refresh|rt)(?:\+jwt)?$/i.test(typ)) {
+    throw invalid(`typ is ${JSON.stringify(typ)}: a refresh token is not an access token`);
+  }
+  return { ...header, alg };
+}
+
+function decodedHeader(token: string): Readonly<Record<string, unknown>> {
+  if (token.split('.', 4).length !== 3) throw invalid('not a JWT: it does not have three parts');
+  try {
+    return decodeProtectedHeader(token);
+  } catch (cause) {
+    throw invalid('not a JWT: its header is not a JSON object in base64url', { cause });
+  }
 }
 
 function hmacCheck(
   algorithms: readonly HmacAlgorithm[],
   secret: string | undefined,
-  { issuer, audience, clockToleranceMs = 0, clock = systemClock }: VerifierOptions,
-): (token: string) => Claims {
+): (token: string) => void {
   if (algorithms.length === 0) return neverAsked;
   if (!secret) throw new TypeError('createVerifier: HS algorithms need a secret that is not empty');
-  const fixed = {
+  if (isPublicKey(secret))
+    throw new TypeError('createVerifier: the secret is a public key, which anybody has');
+  const key = createSecretKey(Buffer.from(secret));
+  // Dates are judged with the other claims, in the same way for every kind of key.
+  const options = {
     algorithms: algorithms as JsonWebTokenAlgorithm[],
-    issuer,
-    audience: audience as [string, ...string[]] | undefined,
-    clockTolerance: clockToleranceMs / 1000,
+    ignoreExpiration: true,
+    ignoreNotBefore: true,
   };
   return (token) => {
     try {
-      const payload = jwt.verify(token, secret, { ...fixed, clockTimestamp: clock.now() / 1000 });
-      if (typeof payload === 'object') return payload;
+      jwt.verify(token, key, options);
     } catch (cause) {
-      throw asTokenError(cause, cause instanceof jwt.TokenExpiredError);
+      throw invalid(signatureProblem(cause), { cause });
     }
-    throw new TokenError('token_invalid', 'the payload is not a JSON object');
   };
 }
 
 function publicKeyCheck(
   algorithms: readonly PublicKeyAlgorithm[],
-  findKey: FindKey | undefined,
-  { issuer, audience, clockToleranceMs = 0, clock = systemClock }: VerifierOptions,
-): (token: string) => Promise<Claims> {
+  findKeys: FindKeys | undefined,
+): (token: string, hints: KeyHints) => Promise<void> {
   if (algorithms.length === 0) return neverAsked;
-  if (!findKey) throw new TypeError(`createVerifier: ${algorithms.join(', ')} need public keys`);
-  const fixed = {
-    algorithms: [...algorithms],
-    ...(issuer !== undefined && { issuer }),
-    ...(audience !== undefined && { audience: [...audience] }),
-    clockTolerance: clockToleranceMs / 1000,
-  };
+  if (!findKeys) throw new TypeError(`createVerifier: ${algorithms.join(', ')} need public keys`);
+  const options = { algorithms: [...algorithms] };
   // A gateway without public keys does without the rest of jose.
   const loading = import('jose');
-  return async (token) => {
-    const { jwtVerify, errors } = await loading;
-    try {
-      const { payload } = await jwtVerify(token, findKey, { ...fixed, currentDate: new Date(clock.now()) });
-      return payload;
-    } catch (cause) {
-      if (cause instanceof KeysUnavailableError) throw cause;
-      throw asTokenError(cause, cause instanceof errors.JWTExpired);
+  return async (token, hints) => {
+    const { compactVerify, errors } = await loading;
+    const keys = await findKeys(hints);
+    let problem = 'the signature does not match';
+    for (const key of keys.slice(0, MAX_KEYS_TRIED)) {
+      try {
+        await compactVerify(token, key, options);
+        return;
+      } catch (cause) {
+        // A key that is no use at all is not the last word either: the next one may be right.
+        const isWrongKey = cause instanceof errors.JWSSignatureVerificationFailed;
+        if (!isWrongKey) problem = `the signature cannot be checked: ${messageOf(cause)}`;
+      }
     }
+    throw invalid(keys.length === 1 ? problem : `${problem} (${triedOf(keys.length)})`);
   };
 }
 
-function verified(
-  token: string,
-  algorithm: string,
-  claims: Claims,
-  { clockToleranceMs = 0, maxLifetimeMs, clock = systemClock }: VerifierOptions,
-): VerifiedToken {
-  const { jti } = claims;
-  const issuedAtMs = milliseconds(claims.iat);
-  const expiresAtMs = milliseconds(claims.exp) ?? Number.POSITIVE_INFINITY;
-  const acceptedUntilMs = expiresAtMs + clockToleranceMs;
-  // jose rounds its own clock down to seconds.
-  if (acceptedUntilMs <= clock.now()) throw expired();
-  if (maxLifetimeMs !== undefined && !(expiresAtMs - (issuedAtMs ?? Number.NaN) <= maxLifetimeMs)) {
-    throw new TokenError('token_invalid', 'the token lives longer than it may, or does not say how long');
-  }
-  const subject = subjectOf(claims);
+function triedOf(count: number): string {
+  if (count <= MAX_KEYS_TRIED) return `the token names none of the ${count} keys that fit`;
+  return `the token names none of more than ${MAX_KEYS_TRIED} keys that fit; ${MAX_KEYS_TRIED} were tried`;
+}
+
+/** What is known of a token whose signature is right, once its claims are found to be so, too. */
+function verified(token: string, algorithm: string, options: VerifierOptions): VerifiedToken {
+  const { subjectClaims = DEFAULT_SUBJECT_CLAIMS, clock = systemClock } = options;
+  const claims = readClaims(token);
+  const dates = checkDates(claims, options, clock.now());
+  checkParties(claims, options);
+  checkKind(claims);
   return {
     token,
     digest: digestOf(token, algorithm),
-    subject,
-    key: JSON.stringify([claims.iss ?? null, 'sub', claims.sub]),
     claims: token.slice(token.indexOf('.') + 1, token.lastIndexOf('.')),
-    jti: typeof jti === 'number' ? String(jti) : typeof jti === 'string' ? jti : undefined,
-    issuedAtMs,
-    expiresAtMs,
-    acceptedUntilMs,
+    jti: tokenIdOf(claims),
+    ...whoIs(claims, subjectClaims),
+    ...dates,
   };
 }
 
@@ -176,28 +195,26 @@ function digestOf(token: string, algorithm: string): string {
   return createHash('sha256').update(named).digest('hex');
 }
 
-function subjectOf({ sub }: Claims): string {
-  // Numbers are not what RFC 7519 asks for, but services issue them.
-  const subject = typeof sub === 'number' ? String(sub) : sub;
-  // Half a character (a lone surrogate) fits into no field and no key.
-  if (typeof subject === 'string' && subject !== '' && subject.isWellFormed()) return subject;
-  throw new TokenError('token_invalid', 'the token has no sub claim that names anybody');
+/** Whether it could be taken for the public half of a key: then everybody who has it could sign tokens. */
+function isPublicKey(secret: string): boolean {
+  try {
+    createPublicKey(secret);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-function milliseconds(seconds: unknown): number | undefined {
-  return typeof seconds === 'number' ? seconds * 1000 : undefined;
+function signatureProblem(cause: unknown): string {
+  const message = messageOf(cause);
+  return message === 'invalid signature' ? 'the signature does not match' : `not a JWT: ${message}`;
 }
 
-function asTokenError(cause: unknown, isExpired: boolean): TokenError {
-  if (isExpired) return expired(cause);
-  if (cause instanceof TokenError) return cause;
-  return new TokenError('token_invalid', Error.isError(cause) ? cause.message : 'not a token', { cause });
-}
-
-function expired(cause?: unknown): TokenError {
-  return new TokenError('token_expired', 'the token has expired', { cause });
+/** Those of jsonwebtoken inherit from Error without being one. */
+function messageOf(cause: unknown): string {
+  return excerpt(String((cause as Partial<Error> | undefined)?.message));
 }
 
 function neverAsked(): never {
-  throw new TokenError('token_invalid', 'the algorithm is not accepted');
+  throw invalid('the algorithm is not accepted');
 }

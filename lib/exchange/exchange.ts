@@ -7,7 +7,7 @@ import type { Laps } from './laps.ts';
 
 /** Who the verified token says is calling. Absent on the internal port and on public paths. */
 export interface Identity {
-  /** The token's `sub`. */
+  /** The value of the token's claim that says who is calling, as text; not enough to tell people apart. */
   readonly subject: string;
   /** The same for no two people: it names issuer, claim, type and value. Caches, limits and shares go by it. */
   readonly key: string;

@@ -103,7 +103,7 @@ describe.each(STORES)('with the %s store', (store) => {
     await using world = await startWorld(store, { GET_CACHE_TTL: '10m' });
     const token = tokenFor('ann', { exp: Math.floor(world.clock.now() / 1000) + 60 });
     await cached(world.gateway, token);
-    world.clock.advance(60_000);
+    world.clock.advance(65_000);
     await expectProblem(await get(world.gateway, token), 'token_expired');
   });
 

@@ -55,13 +55,13 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     expect(await gateway.metric('gateway_jwt_generated_total')).toBe(1);
   });
 
-  it('never keeps a token past its own expiry', async () => {
+  it('never keeps a token for longer than it is accepted', async () => {
     const token = tokenFor('ann', { exp: Math.floor(Date.now() / 1000) + 20 });
     await using users = await startUserManagement({ access_token: token });
     await using gateway = await start(users);
     await post(gateway, '/userManagement/auth/login');
     await using probe = await probeTokens(gateway);
-    expect(await probe.leftMs(`token:${token}`)).toBeLessThanOrEqual(20_000);
+    expect(await probe.leftMs(`token:${token}`)).toBeLessThanOrEqual(25_000);
   });
 
   it.each(['/userManagement/auth/login', '/userManagement/auth/register'])(
@@ -136,7 +136,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     expect(await gateway.metric('gateway_jwt_validation_success_total')).toBe(1);
   });
 
-  it('marks a revoked token until its expiry, and forgets it as active', async () => {
+  it('marks a revoked token until it would not be accepted anyway, and forgets it as active', async () => {
     const token = tokenFor('ann');
     await using users = await startUserManagement({ token });
     await using gateway = await start(users);
@@ -145,9 +145,9 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     await using probe = await probeTokens(gateway);
     expect(await probe.keys()).toEqual([`blacklist:${digest(token)}`]);
     const leftMs = (await probe.leftMs(`blacklist:${digest(token)}`)) ?? 0;
-    // And a minute, in case that another gateway's clock is behind.
+    // And the clock tolerance, and a minute in case that another gateway's clock is behind.
     expect(leftMs).toBeGreaterThan(3_600_000);
-    expect(leftMs).toBeLessThanOrEqual(3_660_000);
+    expect(leftMs).toBeLessThanOrEqual(3_665_000);
     await expectProblem(await get(gateway, '/budgeting/x', token), 'token_revoked');
   });
 
@@ -201,13 +201,15 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     expect(await gateway.metric('gateway_jwt_validation_errors_total', { reason: 'token_revoked' })).toBe(1);
   });
 
-  it('refuses a token from the moment it expires, though it was accepted before', async () => {
+  it('refuses a token from the moment it has expired by more than the tolerance, though it was accepted before', async () => {
     const clock = new ManualClock();
     const token = tokenFor('ann', { exp: Math.floor(clock.now() / 1000) + 60 });
     await using users = await startUserManagement();
     await using gateway = await startGateway({ services: { '/budgeting': [users] }, store, clock });
     expect((await get(gateway, '/budgeting/x', token)).status).toBe(200);
-    clock.advance(61_000);
+    clock.advance(62_000);
+    expect((await get(gateway, '/budgeting/x', token)).status).toBe(200);
+    clock.advance(4_000);
     await expectProblem(await get(gateway, '/budgeting/x', token), 'token_expired');
   });
 });

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import jwt, { type SignOptions } from 'jsonwebtoken';
 import type { Algorithm } from '../../lib/auth/algorithms.ts';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
@@ -19,6 +20,13 @@ export function sign(clock: ManualClock, claims: object = {}, options: SignOptio
   return jwt.sign(JSON.parse(JSON.stringify(all)), SECRET, options);
 }
 
+/** A token with this very text for a payload: JSON that no library would write, too. */
+export function signText(payload: string | Buffer, header: object = { alg: 'HS256', typ: 'JWT' }): string {
+  const signed = [JSON.stringify(header), payload].map((part) => Buffer.from(part).toString('base64url'));
+  const signature = createHmac('sha256', SECRET).update(signed.join('.')).digest('base64url');
+  return [...signed, signature].join('.');
+}
+
 export interface AuthParts {
   readonly clock: ManualClock;
   readonly store: TokenStore;
@@ -33,6 +41,8 @@ export interface AuthPartsOptions {
   readonly clock?: ManualClock;
   readonly store?: TokenStore;
   readonly algorithms?: readonly Algorithm[];
+  readonly requireExpiry?: boolean;
+  readonly clockToleranceMs?: number;
   readonly requireActive?: boolean;
   readonly onStoreFailure?: 'refuse' | 'allow';
   readonly onStoreError?: (error: Error) => void;
@@ -40,15 +50,22 @@ export interface AuthPartsOptions {
 
 /** An authenticator on a store in memory. */
 export function authParts(options: AuthPartsOptions = {}): AuthParts {
-  const { clock = new ManualClock(), algorithms = ['HS256'], ...rest } = options;
+  const { clock = new ManualClock(), algorithms = ['HS256'], requireExpiry, ...rest } = options;
+  const { clockToleranceMs = 0 } = options;
   const { store = memoryTokens(clock) } = options;
   const verified: string[] = [];
-  const verifier = createVerifier({ secret: SECRET, algorithms, clock });
+  const verifier = createVerifier({
+    secret: SECRET,
+    algorithms,
+    clockToleranceMs,
+    ...(requireExpiry !== undefined && { requireExpiry }),
+    clock,
+  });
   const verify: Verify = (token) => {
     verified.push(token);
     return verifier(token);
   };
-  const revocations = new Revocations({ store, clock });
+  const revocations = new Revocations({ store, clockToleranceMs, clock });
   const registry = new TokenRegistry({ store, revocations, activeTtlMs: ACTIVE_TTL_MS, clock });
   const authenticator = new Authenticator({ verify, registry, clock, ...rest });
   return { clock, store, authenticator, registry, revocations, verified };
