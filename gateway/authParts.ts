@@ -47,6 +47,7 @@ export async function createAuth(
     verify,
     registry,
     requireActive: settings.authRequireActiveToken,
+    clockToleranceMs: settings.jwtClockToleranceMs,
     onStoreFailure: settings.authStoreFailure,
     onStoreError: logStoreError,
     clock,

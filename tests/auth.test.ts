@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler, Response } from 'express';
 import type { TokenError } from '../lib/auth/errors.ts';
 import { type AuthOptions, auth } from '../lib/auth/middleware.ts';
+import { revokingRequests } from '../lib/auth/revokePaths.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';
@@ -239,6 +241,29 @@ describe('auth, logging out', () => {
     // Express knows no case, unless it is told to.
     { method: 'POST', path: '/userManagement/auth/Logout', means: true },
     { method: 'POST', path: `${LOGOUT}%zz`, means: false },
+    // What cannot be decoded.
+    { method: 'POST', path: '/userManagement/auth/%6cogout;%ff', means: true },
+    { method: 'POST', path: `${LOGOUT};%`, means: true },
+    { method: 'POST', path: `${LOGOUT}%ff`, means: true },
+    { method: 'POST', path: '/userManagement/auth/%6cog%80out', means: true },
+    { method: 'POST', path: `${LOGOUT}%`, means: false },
+    { method: 'POST', path: `/userManagement/auth%2f%256cogout`, means: true },
+    { method: 'POST', path: '/userManagement/auth/%C1%ACogout', means: true },
+    // Other letters that some compare equal: the long s, the Kelvin sign and the dotless i have ASCII capitals.
+    { method: 'POST', path: '/u%C5%BFerManagement/auth/logout', means: true },
+    { method: 'POST', path: '/userManagement/auth/%EF%BD%8Cogout', means: true },
+    { method: 'POST', path: '/userManagement/auth/logo%CC%81ut', means: true },
+    { method: 'POST', path: '/userManagement/auth/%E2%80%8Blogout', means: true },
+    // As Windows, Rails and old versions of Spring read names.
+    { method: 'POST', path: `${LOGOUT}.`, means: true },
+    { method: 'POST', path: `${LOGOUT}%20.%20`, means: true },
+    { method: 'POST', path: `${LOGOUT}.json`, means: true },
+    { method: 'POST', path: '/userManagement/auth.json/logout', means: false },
+    { method: 'POST', path: '/userManagement\\auth%5clogout', means: true },
+    { method: 'POST', path: '/userManagement/./auth/x/%2e%2e/logout', means: true },
+    { method: 'POST', path: `${LOGOUT}%3fx`, means: true },
+    { method: 'POST', path: `${LOGOUT}%00`, means: true },
+    { method: 'POST', path: '/userManagement/auth/log%20out', means: false },
     { method: 'POST', path: `/?${LOGOUT}`, means: false },
   ])('is what $method $path means: $means', async ({ method, path, means }) => {
     const parts = authParts();
@@ -246,6 +271,53 @@ describe('auth, logging out', () => {
     await using app = await appWith(parts);
     expect((await call(app.url, { method, path, headers })).status).toBe(200);
     expect((await call(app.url, { headers })).status).toBe(means ? 401 : 200);
+  });
+
+  it.each([
+    ['GET', 'X-HTTP-Method-Override', 'POST', true],
+    ['GET', 'x-http-method-override', ' delete ', true],
+    ['GET', 'X-HTTP-Method', 'POST', true],
+    ['HEAD', 'X-Method-Override', 'PUT', true],
+    ['GET', 'X-HTTP-Method-Override', 'GET', false],
+    ['GET', 'X-HTTP-Method-Override', 'HEAD', false],
+    ['POST', 'X-HTTP-Method-Override', 'GET', true],
+  ])('is what %s with %s: %s means: %s', async (method, name, value, means) => {
+    const parts = authParts();
+    const headers = bearer(sign(parts.clock));
+    await using app = await appWith(parts);
+    await call(app.url, { method, path: LOGOUT, headers: { ...headers, [name]: value } });
+    expect((await call(app.url, { headers })).status).toBe(means ? 401 : 200);
+  });
+
+  it('is what only the path that is set says, its extension included', async () => {
+    const parts = authParts();
+    await using app = await appWith(parts, whoami, { revokePaths: ['/users/logout.php'] });
+    for (const [path, status] of [
+      ['/users/logout', 200],
+      ['/users/LOGOUT.php', 401],
+    ] as const) {
+      const headers = bearer(sign(parts.clock, { jti: path }));
+      await call(app.url, { method: 'POST', path, headers });
+      expect([path, (await call(app.url, { headers })).status]).toEqual([path, status]);
+    }
+  });
+
+  it('is looked for in time in proportion to the length of the path', () => {
+    const isRevoking = revokingRequests([LOGOUT]);
+    const costOf = (target: string) => {
+      const runs = Array.from({ length: 9 }, () => {
+        const before = performance.now();
+        isRevoking({ method: 'POST', headers: {} } as IncomingMessage, target);
+        return performance.now() - before;
+      });
+      return Math.min(...runs);
+    };
+    for (const part of ['/..', ';', '%25', '. ', '%20.', '//', '%c1%ac', '%EF%B7%BA', '%', '\\']) {
+      const [short, long] = [4_000, 40_000].map((length) => part.repeat(length / part.length));
+      costOf(short as string);
+      // Quadratic work would take a hundred times as long.
+      expect([part, costOf(long as string) / costOf(short as string) < 50]).toEqual([part, true]);
+    }
   });
 
   it('of a revoked token is refused', async () => {

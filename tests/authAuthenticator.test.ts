@@ -5,7 +5,7 @@ import { StoreUnavailableError } from '../lib/store/store.ts';
 import { BrokenListener } from './support/brokenListener.ts';
 import { ManualClock } from './support/manualClock.ts';
 import { failingTokens, memoryTokens } from './support/memoryStore.ts';
-import { ACTIVE_TTL_MS, type AuthParts, authParts, HOUR_MS, sign } from './support/tokens.ts';
+import { ACTIVE_TTL_MS, type AuthParts, authParts, HOUR_MS, sign, signText } from './support/tokens.ts';
 
 async function outcome({ authenticator }: AuthParts, token: string): Promise<string> {
   try {
@@ -106,15 +106,33 @@ describe('Authenticator', () => {
   it('admits a token that a service has just issued', async () => {
     const parts = authParts({ requireActive: true });
     const token = sign(parts.clock);
-    await parts.authenticator.admit(token);
+    await parts.authenticator.admit(token, parts.clock.now());
     expect(await outcome(parts, token)).toBe('alice');
     expect(parts.verified).toEqual([token]);
   });
 
+  it('admits no token that was revoked', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock);
+    await revoke(parts, token);
+    await expect(parts.authenticator.admit(token, parts.clock.now())).rejects.toMatchObject({
+      message: 'the token was logged out',
+    });
+    expect(await parts.store.get(`token:${token}`)).toBeUndefined();
+  });
+
+  it('admits no refresh token as an access token', async () => {
+    const parts = authParts();
+    const token = sign(parts.clock, { type: 'refresh' });
+    await expect(parts.authenticator.admit(token, parts.clock.now())).rejects.toMatchObject({
+      code: 'token_invalid',
+    });
+  });
+
   it('admits no token that is not valid', async () => {
     const parts = authParts();
-    await expect(parts.authenticator.admit('garbage')).rejects.toMatchObject({ code: 'token_invalid' });
-    await expect(parts.authenticator.admit(sign(parts.clock, { exp: 1 }))).rejects.toMatchObject({
+    await expect(parts.authenticator.admit('garbage', 0)).rejects.toMatchObject({ code: 'token_invalid' });
+    await expect(parts.authenticator.admit(sign(parts.clock, { exp: 1 }), 0)).rejects.toMatchObject({
       code: 'token_expired',
     });
   });
@@ -126,10 +144,26 @@ describe('Authenticator, a token that must be active', () => {
     expect(await outcome(parts, sign(parts.clock))).toBe('token_revoked');
   });
 
+  it.each([
+    { name: 'issued in the second of the request', claims: () => ({}), out: 'alice' },
+    { name: 'issued by a clock 5 s behind', claims: (now: number) => ({ iat: now - 5 }), out: 'alice' },
+    { name: 'issued 6 s before', claims: (now: number) => ({ iat: now - 6 }), out: 'token_revoked' },
+    { name: 'that does not say when', claims: () => ({ iat: undefined }), out: 'token_revoked' },
+  ])('is not brought back by a service that echoes it: one $name is then $out', async ({ claims, out }) => {
+    const parts = authParts({ requireActive: true, clockToleranceMs: 5_000 });
+    const payload: Record<string, unknown> = claims(Math.floor(parts.clock.now() / 1000));
+    const token =
+      'iat' in payload && payload.iat === undefined
+        ? signText(JSON.stringify({ sub: 'alice', exp: Math.floor(parts.clock.now() / 1000) + 60 }))
+        : sign(parts.clock, payload);
+    await parts.authenticator.admit(token, parts.clock.now() + 700).catch(() => undefined);
+    expect(await outcome(parts, token)).toBe(out);
+  });
+
   it('is accepted for as long as it is used', async () => {
     const parts = authParts({ requireActive: true, requireExpiry: false });
     const token = sign(parts.clock, { exp: undefined });
-    await parts.authenticator.admit(token);
+    await parts.authenticator.admit(token, parts.clock.now());
     for (let i = 0; i < 20; i += 1) {
       parts.clock.advance(ACTIVE_TTL_MS / 2);
       expect(await outcome(parts, token)).toBe('alice');
@@ -166,7 +200,7 @@ describe('Authenticator, a token that must be active', () => {
   it('is not stored beyond its own expiry', async () => {
     const parts = authParts();
     const token = sign(parts.clock, { exp: Math.floor(parts.clock.now() / 1000) + 5 });
-    await parts.authenticator.admit(token);
+    await parts.authenticator.admit(token, parts.clock.now());
     parts.clock.advance(5_000);
     expect(await parts.store.get(`token:${token}`)).toBeUndefined();
   });

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import { StoreUnavailableError } from '../store/store.ts';
+import { invalid } from './claims.ts';
 import { tokenError } from './errors.ts';
 import type { RevokedBy, TokenRegistry } from './tokenRegistry.ts';
 import type { VerifiedToken, Verify } from './verifier.ts';
@@ -28,6 +29,8 @@ export interface AuthenticatorOptions {
   readonly requireActive?: boolean;
   /** Without the store nobody knows what was revoked: `refuse` (default, fail closed) or accept a good signature. */
   readonly onStoreFailure?: 'refuse' | 'allow';
+  /** By how much an issuer's clock may be behind, in milliseconds. Default 0. */
+  readonly clockToleranceMs?: number;
   /** Told of store errors that did not change the verdict. */
   readonly onStoreError?: (error: Error) => void;
   readonly clock?: Clock;
@@ -50,6 +53,7 @@ export class Authenticator {
   readonly #requireActive: boolean;
   readonly #allowOnStoreFailure: boolean;
   readonly #onStoreError: (error: Error) => void;
+  readonly #clockToleranceMs: number;
   readonly #clock: Clock;
   readonly #remembered = new LRUCache<string, Remembered>({
     maxSize: MAX_REMEMBERED_BYTES,
@@ -62,6 +66,7 @@ export class Authenticator {
     this.#requireActive = options.requireActive ?? false;
     this.#allowOnStoreFailure = options.onStoreFailure === 'allow';
     this.#onStoreError = listener(options.onStoreError);
+    this.#clockToleranceMs = options.clockToleranceMs ?? 0;
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -91,9 +96,16 @@ export class Authenticator {
     return isKnown ? this.#accept(remembered) : undefined;
   }
 
-  /** A token a service has just issued: known as active before its owner can use it. */
-  async admit(token: string): Promise<void> {
+  /**
+   * A token that a service has just issued, in its response to a request of `askedAtMs`: known as active before its owner
+   * can use it. Rejects when it is not valid, was revoked, or, where tokens must be active, was not issued since: a
+   * service may echo what it was sent, and no request may bring a token back that is not active any more. `iat` is in
+   * whole seconds, and the issuer's clock may be behind by the tolerance.
+   */
+  async admit(token: string, askedAtMs: number): Promise<void> {
     const verified = await this.#verify(token);
+    if (this.#requireActive) this.#assertNew(verified, askedAtMs);
+    await this.#checkRevoked(verified);
     await this.#registry.activate(verified);
     this.#remember(verified, this.#clock.now() + this.#renewEveryMs);
   }
@@ -107,6 +119,13 @@ export class Authenticator {
   /** Other keys are in force: every signature must be verified again. */
   forgetVerified(): void {
     this.#remembered.clear();
+  }
+
+  #assertNew({ issuedAtMs }: VerifiedToken, askedAtMs: number): void {
+    if (issuedAtMs === undefined) throw invalid('the token has no iat, so it may be an old one');
+    const earliestMs = Math.floor(askedAtMs / 1000) * 1000 - this.#clockToleranceMs;
+    if (issuedAtMs >= earliestMs) return;
+    throw invalid(`the token is not new: its iat is ${(askedAtMs - issuedAtMs) / 1000} s before the request`);
   }
 
   #recall(token: string): Remembered | undefined {

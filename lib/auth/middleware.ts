@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Request, RequestHandler, Response } from 'express';
+import { systemClock } from '../clock/clock.ts';
 import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { pathOf } from '../exchange/path.ts';
@@ -7,18 +8,16 @@ import type { Authenticator } from './authenticator.ts';
 import { readBearer } from './bearer.ts';
 import { TokenError, type TokenProblem } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
+import { revokingRequests } from './revokePaths.ts';
 import type { VerifiedToken } from './verifier.ts';
-
-/** Methods that ask for nothing to be done (RFC 9110 section 9.2.1). */
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 export interface AuthOptions extends IssuanceOptions {
   readonly authenticator: Authenticator;
   /** Whole paths, POST only, that need no token and whose answers hand one out: login, registration. */
   readonly issuePaths?: readonly string[];
   /**
-   * Paths that revoke the caller's token before they are forwarded: logout. Read as a service might: any method
-   * that is not safe, in any case, with slashes too many, path parameters or percent-encoding.
+   * Paths that revoke the caller's token before they are forwarded: logout. Read as leniently as any service might, see
+   * `revokingRequests`.
    */
   readonly revokePaths?: readonly string[];
   readonly onAccepted?: (identity: Identity) => void;
@@ -38,14 +37,14 @@ export interface AuthOptions extends IssuanceOptions {
  * encoding or suffix makes another path public.
  */
 export function auth(options: Readonly<AuthOptions>): RequestHandler {
-  const { authenticator } = options;
+  const { authenticator, clock = systemClock } = options;
   const onAccepted = listener(options.onAccepted);
   const onRejected = listener(options.onRejected);
   const onIssued = listener(options.onIssued);
   const onNotAdmitted = listener(options.onNotAdmitted);
   const onUpgraded = listener(options.onUpgraded);
   const issues = new Set(options.issuePaths);
-  const revokes = new Set(options.revokePaths?.map(asServicesRead));
+  const isRevoking = revokingRequests(options.revokePaths);
 
   function accept(req: Request, res: Response, token: VerifiedToken): void {
     const exchange = exchangeOf(res);
@@ -56,13 +55,13 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
 
   async function authenticate(token: string, req: Request, res: Response): Promise<void> {
     const verified = await authenticator.authenticate(token);
-    if (isRevoking(revokes, req)) await authenticator.revoke(verified);
+    if (isRevoking(req, req.originalUrl)) await authenticator.revoke(verified);
     accept(req, res, verified);
   }
 
   /** Who is calling with a token that needs no waiting for anything. Throws `TokenError`. */
   function authenticateNow(token: string, req: Request): VerifiedToken | undefined {
-    return isRevoking(revokes, req) ? undefined : authenticator.authenticateNow(token);
+    return isRevoking(req, req.originalUrl) ? undefined : authenticator.authenticateNow(token);
   }
 
   function reject(error: unknown, next: (error: unknown) => void): void {
@@ -71,7 +70,9 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   }
 
   function watchIssued(res: Response): void {
-    watchForToken(res, (token) => authenticator.admit(token).then(onIssued, onNotAdmitted), options);
+    const askedAtMs = clock.now();
+    const admit = (token: string) => authenticator.admit(token, askedAtMs).then(onIssued, onNotAdmitted);
+    watchForToken(res, admit, options);
   }
 
   return function authMiddleware(req, res, next) {
@@ -107,27 +108,4 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
 
 function isIssuing(paths: ReadonlySet<string>, req: Request): boolean {
   return paths.size > 0 && req.method === 'POST' && paths.has(pathOf(req.originalUrl));
-}
-
-function isRevoking(paths: ReadonlySet<string>, req: Request): boolean {
-  if (paths.size === 0 || SAFE_METHODS.has(req.method)) return false;
-  return paths.has(asServicesRead(pathOf(req.originalUrl)));
-}
-
-/** A path as some service or other takes it: Express knows no case, Java no parameters, nginx merges slashes. */
-function asServicesRead(path: string): string {
-  const lower = decoded(path).toLowerCase();
-  const isPlain = !lower.includes('//') && !lower.includes(';');
-  const plain = isPlain ? lower : lower.replace(/;[^/]*/g, '').replace(/\/{2,}/g, '/');
-  return plain.endsWith('/') ? plain.slice(0, -1) : plain;
-}
-
-function decoded(path: string): string {
-  if (!path.includes('%')) return path;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    // No encoding of any path.
-    return path;
-  }
 }

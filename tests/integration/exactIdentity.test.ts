@@ -121,3 +121,43 @@ describe.each(STORES)('a token without exp, with the %s store', (store) => {
     await expectProblem(await get(gateway, token), 'token_revoked');
   });
 });
+
+describe.each(STORES)('with the %s store, where tokens must be active', (store) => {
+  const active = { AUTH_REQUIRE_ACTIVE_TOKEN: 'true' };
+  const register = (gateway: TestGateway, token: string, headers = {}) =>
+    fetch(`${gateway.external}/userManagement/auth/register`, {
+      method: 'POST',
+      headers: { 'X-Sent': JSON.stringify({ token }), ...headers },
+    });
+
+  it('a registration that echoes what it was sent brings no token back', async () => {
+    await emptyTestRedis();
+    await using service = await startUpstream((req, res) => void res.end(req.headers['x-sent']));
+    await using gateway = await start(service, active, { store });
+    const iat = Math.floor(Date.now() / 1000) - 60;
+    const inactive = signed(`{"sub":"ann","iat":${iat},"exp":${inAnHour()}}`);
+    const echoed = await register(gateway, inactive, bearer(inactive));
+    expect(await echoed.json()).toEqual({ token: inactive });
+    await expectProblem(await get(gateway, inactive), 'token_revoked');
+    const fresh = signed(`{"sub":"ann","iat":${iat + 60},"exp":${inAnHour()}}`);
+    await (await register(gateway, fresh)).text();
+    expect((await get(gateway, fresh)).status).toBe(200);
+  });
+});
+
+describe('a logout', () => {
+  it.each([
+    '/userManagement/auth/%6cogout;%ff',
+    `${LOGOUT};%zz`,
+    '/userManagement/auth/logou%74.json',
+    `${LOGOUT}%20`,
+  ])('by POST %s revokes the token before the service hears of it', async (path) => {
+    await using service = await startUpstream();
+    await using gateway = await start(service);
+    const token = withMembers('"sub":"ann"');
+    const logout = await fetch(`${gateway.external}${path}`, { method: 'POST', headers: bearer(token) });
+    expect(logout.status).toBe(200);
+    expect(service.requests.at(-1)?.target).toBe(path.slice('/userManagement'.length));
+    await expectProblem(await get(gateway, token), 'token_revoked');
+  });
+});
