@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import type { Settings } from '../config/config.ts';
+import { TokenError } from '../lib/auth/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
 import { type Logger, SAID } from '../lib/logging/logger.ts';
@@ -134,6 +135,8 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: P
     subject: exchange.identity?.subject,
     cache: exchange.cacheVerdict,
     code: exchange.errorCode,
+    // The client learns the code alone.
+    tokenProblem: exchange.failure instanceof TokenError ? exchange.failure.message : undefined,
     // Of what clients do wrong the code says enough.
     cause: status >= 400 && status < 500 ? undefined : exchange.failure?.message,
     [SAID]: exchange.errorCode?.startsWith('token_') ? SAID_OF_TOKEN : SAID_OF_REQUEST,

@@ -73,7 +73,12 @@ export const authenticate: Stage = ({
     revokePaths: settings.authRevokePaths,
     maxHoldMs: settings.requestTimeoutMs,
     onAccepted: () => metrics.jwtAccepted.count(),
-    onRejected: (problem) => metrics.jwtRejected.count(problem),
+    onRejected: ({ code, message }, res) => {
+      metrics.jwtRejected.count(code);
+      // The access line says so, too, where ACCESS_LOG_SAMPLE lets there be one.
+      if (!logger.isDebugEnabled()) return;
+      logger.debug(`JWT refused: ${code}`, { requestId: exchangeOf(res).requestId, tokenProblem: message });
+    },
     onIssued: () => metrics.jwtGenerated.count(),
     onNotAdmitted: (error) => logger.warn('JWT handed out by a service was not admitted', { error }),
     onUpgraded: (connection, token) => upgradedConnections.add(connection, token),

@@ -60,7 +60,7 @@ describe('auth', () => {
   ])('refuses $name with 401', async ({ headers, code }) => {
     const rejected: string[] = [];
     await using app = await appWith(authParts(), neverCalled('the next handler'), {
-      onRejected: (problem) => void rejected.push(problem),
+      onRejected: ({ code }) => void rejected.push(code),
     });
     expect((await call(app.url, { headers })).status).toBe(401);
     expect((app.errors[0] as TokenError).code).toBe(code);

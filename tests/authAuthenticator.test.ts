@@ -150,7 +150,8 @@ describe('Authenticator, a token that must be active', () => {
     { name: 'issued 6 s before', claims: (now: number) => ({ iat: now - 6 }), out: 'token_revoked' },
     { name: 'that does not say when', claims: () => ({ iat: undefined }), out: 'token_revoked' },
   ])('is not brought back by a service that echoes it: one $name is then $out', async ({ claims, out }) => {
-    const parts = authParts({ requireActive: true, clockToleranceMs: 5_000 });
+    const clock = new ManualClock(Date.UTC(2026, 0, 15));
+    const parts = authParts({ clock, requireActive: true, clockToleranceMs: 5_000 });
     const payload: Record<string, unknown> = claims(Math.floor(parts.clock.now() / 1000));
     const token =
       'iat' in payload && payload.iat === undefined

@@ -62,7 +62,8 @@ export class Jwks {
     await this.#lookAgain();
     const late = await this.#known(hints);
     if (late.length > 0) return late;
-    if (this.#failure) throw new KeysUnavailableError('the keys cannot be fetched', { cause: this.#failure });
+    const cause = this.#failure;
+    if (cause) throw new KeysUnavailableError(`the keys cannot be fetched: ${reasonOf(cause)}`, { cause });
     throw invalid(`no published key goes with the token: ${named(hints)}`);
   };
 
@@ -152,6 +153,11 @@ async function firstOf<T>(items: AsyncIterable<T>, count: number): Promise<reado
     if (first.length === count) break;
   }
   return first;
+}
+
+/** What `fetch` says is in its error's cause. */
+function reasonOf({ message, cause }: Error): string {
+  return Error.isError(cause) ? `${message}, ${cause.message}` : message;
 }
 
 function named({ alg, kid }: KeyHints): string {

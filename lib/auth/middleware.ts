@@ -6,7 +6,7 @@ import { listener } from '../exchange/listener.ts';
 import { pathOf } from '../exchange/path.ts';
 import type { Authenticator } from './authenticator.ts';
 import { readBearer } from './bearer.ts';
-import { TokenError, type TokenProblem } from './errors.ts';
+import { TokenError } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
 import { revokingRequests } from './revokePaths.ts';
 import type { VerifiedToken } from './verifier.ts';
@@ -21,7 +21,8 @@ export interface AuthOptions extends IssuanceOptions {
    */
   readonly revokePaths?: readonly string[];
   readonly onAccepted?: (identity: Identity) => void;
-  readonly onRejected?: (problem: TokenProblem) => void;
+  /** Told what the client is told, by `code`, and the exact reason, by `message`. */
+  readonly onRejected?: (error: TokenError, res: Response) => void;
   readonly onIssued?: () => void;
   /** A service handed out something that is not a valid token, or it could not be stored. */
   readonly onNotAdmitted?: (error: Error) => void;
@@ -64,8 +65,8 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     return isRevoking(req, req.originalUrl) ? undefined : authenticator.authenticateNow(token);
   }
 
-  function reject(error: unknown, next: (error: unknown) => void): void {
-    if (error instanceof TokenError) onRejected(error.code);
+  function reject(error: unknown, res: Response, next: (error: unknown) => void): void {
+    if (error instanceof TokenError) onRejected(error, res);
     next(error);
   }
 
@@ -83,14 +84,14 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     }
     const token = readBearer(req);
     if (typeof token !== 'string') {
-      reject(token, next);
+      reject(token, res, next);
       return;
     }
     let known: VerifiedToken | undefined;
     try {
       known = authenticateNow(token, req);
     } catch (error) {
-      reject(error, next);
+      reject(error, res, next);
       return;
     }
     if (known) {
@@ -101,7 +102,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     const nextIfDue = nextWhileDue(res, next);
     authenticate(token, req, res).then(
       () => nextIfDue(),
-      (error: unknown) => reject(error, nextIfDue),
+      (error: unknown) => reject(error, res, nextIfDue),
     );
   };
 }

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import winston from 'winston';
+import { safeJson, safeLines, safeText, safeValue } from './escape.ts';
 import { isoClock } from './isoClock.ts';
 import { LineTransport, MESSAGE } from './lineTransport.ts';
 
@@ -39,7 +40,8 @@ function jsonLines(): winston.Logform.Format {
   const line = winston.format((info) =>
     isPlain(info) ? { ...info, [MESSAGE]: JSON.stringify(info) } : thorough.transform(info, thorough.options),
   );
-  return combine(errors({ stack: true, cause: true }), timestamp({ format: isoClock() }), line());
+  const safe = winston.format((info) => ({ ...info, [MESSAGE]: safeJson(info[MESSAGE] as string) }));
+  return combine(errors({ stack: true, cause: true }), timestamp({ format: isoClock() }), line(), safe());
 }
 
 /** Whether JSON can write every detail without help. */
@@ -69,15 +71,14 @@ function readableLines(colours: boolean): winston.Logform.Format {
     printf(({ timestamp: at, level, message, [SAID]: said, ...rest }) => {
       const isSaid = said instanceof Set ? (name: string) => said.has(name) : () => false;
       const details = Object.entries(rest).filter(([name, value]) => value !== undefined && !isSaid(name));
-      return `${at} ${level} ${message}${details.map(([name, value]) => ` ${name}=${readable(value)}`).join('')}`;
+      return `${at} ${level} ${safeText(String(message))}${details.map(([name, value]) => ` ${name}=${readable(value)}`).join('')}`;
     }),
   );
 }
 
 function readable(value: unknown): string {
-  if (typeof value !== 'string') return inspect(value, { breakLength: Number.POSITIVE_INFINITY });
-  // A subject is its owner's choice: it must neither begin a line of its own nor command the terminal.
-  return /[\p{Cc}\u2028\u2029]/u.test(value) ? JSON.stringify(value) : value;
+  if (typeof value === 'string') return safeValue(value);
+  return safeLines(inspect(value, { breakLength: Number.POSITIVE_INFINITY }));
 }
 
 function isTerminal(stream: NodeJS.WritableStream): boolean {

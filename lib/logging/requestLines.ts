@@ -1,3 +1,4 @@
+import { safeJson } from './escape.ts';
 import { isoClock } from './isoClock.ts';
 import { LineTransport } from './lineTransport.ts';
 import type { Logger } from './logger.ts';
@@ -21,6 +22,6 @@ export function requestLines(logger: Logger): WriteLine {
   return (message, details) => {
     const rest = JSON.stringify(details);
     const said = `{"timestamp":"${timestamp()}","level":"info","message":${JSON.stringify(message)}`;
-    transport.append(rest === '{}' ? `${said}}` : `${said},${rest.slice(1)}`);
+    transport.append(safeJson(rest === '{}' ? `${said}}` : `${said},${rest.slice(1)}`));
   };
 }
