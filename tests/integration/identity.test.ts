@@ -29,6 +29,26 @@ const OWNED = [
   'X-Original-Forwarded-For',
   'X-Rewrite-URL',
   'X-Host',
+  'Proxy',
+  'Client-IP',
+  'Proxy-Client-IP',
+  'WL-Proxy-Client-IP',
+  'X-Cluster-Client-IP',
+  'X-ProxyUser-Ip',
+  'Remote-Addr',
+  'X-Scheme',
+  'X-Url-Scheme',
+  'Front-End-Https',
+  'X-Forwarded-Ssl',
+  'X-Forwarded-Server',
+  'X-Original-Host',
+  'X-Real-Port',
+  'Client-Cert',
+  'Remote-User',
+  'X-Remote-User',
+  'X-Authenticated-Userid',
+  'X-WebAuth-User',
+  'X-SSL-Client-Verify',
 ];
 
 const SPELLINGS: readonly [how: string, (name: string) => string][] = [
@@ -65,6 +85,25 @@ async function received(...lines: readonly string[]): Promise<readonly string[]>
 
 /** How a server that folds marks reads the names: as CGI does. */
 const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-');
+
+/** What a trusted proxy in front does say; all else is dropped from it as from anybody. */
+const OF_TRUSTED_PROXIES = ['X-Forwarded-', 'Forwarded', 'X-Request-Id'];
+
+it('a trusted proxy too says who its client is by X-Forwarded-* and Forwarded alone', async () => {
+  await using trusting = await startGateway({
+    services: { '/up': [upstream] },
+    env: { GET_CACHE_TTL: '0', TRUSTED_PROXIES: '127.0.0.1' },
+  });
+  const others = OWNED.filter((name) => !OF_TRUSTED_PROXIES.some((beginning) => name.startsWith(beginning)));
+  expect(others.length).toBeGreaterThan(20);
+  const lines = others.map((name) => `${name}: ${FORGED}`);
+  const answer = await sendRaw(
+    trusting.external,
+    request('GET /up/x', `Authorization: Bearer ${token}`, ...lines),
+  );
+  expect(answer.status).toBe(200);
+  expect(upstream.requests.at(-1)?.fields).not.toContain(FORGED);
+});
 
 describe.each(OWNED)('%s of a client', (name) => {
   it.each(SPELLINGS)('does not reach a service spelt %s', async (_how, spell) => {
