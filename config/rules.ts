@@ -1,4 +1,5 @@
 import { isHmac } from '../lib/auth/algorithms.ts';
+import { isPublicKey } from '../lib/auth/pemKey.ts';
 import { quote } from './problems.ts';
 import type { Field, Values } from './variables.ts';
 
@@ -21,6 +22,7 @@ const rules: readonly Rule[] = [
   { about: ['jwtSecret', 'jwksUrl', 'jwtPublicKey'], problem: missingKeys },
   { about: ['jwksUrl', 'jwtPublicKey'], problem: twoPublicKeys },
   { about: ['jwtAlgorithms', 'jwtSecret', 'jwksUrl', 'jwtPublicKey'], problem: algorithmWithoutKey },
+  { about: ['jwtSecret'], problem: publicJwtSecret },
   { about: ['jwtSecret', 'environment'], problem: weakJwtSecret },
   { about: ['adminToken', 'environment'], problem: weakAdminToken },
   { about: ['externalHost', 'externalPort', 'internalHost', 'internalPort'], problem: samePort },
@@ -57,6 +59,12 @@ function algorithmWithoutKey(values: Values): string | undefined {
   if (useless === undefined) return undefined;
   const missing = isHmac(useless) ? 'JWT_SECRET' : 'JWKS_URL or JWT_PUBLIC_KEY_FILE';
   return `JWT_ALGORITHMS holds ${useless}: expected ${missing} to be set as well`;
+}
+
+/** Everybody who has it could sign tokens with it. */
+function publicJwtSecret({ jwtSecret }: Values): string | undefined {
+  if (jwtSecret === undefined || !isPublicKey(jwtSecret)) return undefined;
+  return 'JWT_SECRET holds a key in PEM: expected a secret, and JWT_PUBLIC_KEY to hold a public key';
 }
 
 function weakJwtSecret({ environment, jwtSecret }: Values): string | undefined {

@@ -206,7 +206,7 @@ export const variables = {
     name: 'AUTH_CACHE_TTL',
     kind: kinds.duration,
     default: '60s',
-    description: 'How long a verified token is remembered as active; never past its own expiry.',
+    description: 'How long a verified token is remembered as active; never for longer than it is accepted.',
   },
   authRequireActiveToken: {
     name: 'AUTH_REQUIRE_ACTIVE_TOKEN',

@@ -470,7 +470,7 @@ describe('auth, a token that a service hands out', () => {
 
   it.each(answers)('in $name is admitted: $admitted', async (example) => {
     const { body, status = 200, encode = Buffer.from, fields = {}, send = sendsWhole, admitted } = example;
-    const parts = authParts({ requireActive: true });
+    const parts = authParts({ requireActive: true, clockToleranceMs: 5_000 });
     const token = sign(parts.clock);
     const value = body(token);
     const content = encode(typeof value === 'string' ? value : JSON.stringify(value));
@@ -502,7 +502,7 @@ describe('auth, a token that a service hands out', () => {
         await store.set(key, value, ttlMs);
       },
     });
-    const parts = authParts({ clock, store: slow, requireActive: true });
+    const parts = authParts({ clock, store: slow, requireActive: true, clockToleranceMs: 5_000 });
     const token = sign(clock);
     const content = JSON.stringify({ token });
     await using app = await appWith(parts, (_req, res) => {

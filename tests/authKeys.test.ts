@@ -91,7 +91,7 @@ describe('a key in PEM', () => {
     return [mine?.[0], mine?.[1], theirs?.[2]].join('.');
   };
   const unsigned = (alg: string) =>
-    `${[{ alg }, { sub: 'ann' }].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`;
+    `${[{ alg }, { sub: 'ann', exp: NOW_SECONDS + 60 }].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`;
 
   it.each<[string, string, () => Promise<string> | string]>([
     ['RS256', 'ann', () => made()],
@@ -121,7 +121,7 @@ describe('a key in PEM', () => {
       'token_invalid',
       async () => {
         const jwk = await exportJWK(otherRsa.publicKey);
-        const token = new SignJWT({ sub: 'ann' }).setProtectedHeader({
+        const token = new SignJWT({ sub: 'ann', exp: NOW_SECONDS + 60 }).setProtectedHeader({
           alg: 'RS256',
           jwk,
           jku: 'http://evil.test/',
@@ -148,9 +148,9 @@ describe('a key in PEM', () => {
   it('never takes the secret for a public key, nor for an HS one of another length', async () => {
     const verify = createVerifier({ secret: SECRET, algorithms: ['HS256'], clock });
     expect(await codeOf(verify, await made())).toBe('token_invalid');
-    expect(await codeOf(verify, jwt.sign({ sub: 'ann' }, SECRET, { algorithm: 'HS384' }))).toBe(
-      'token_invalid',
-    );
+    expect(
+      await codeOf(verify, jwt.sign({ sub: 'ann', exp: NOW_SECONDS + 60 }, SECRET, { algorithm: 'HS384' })),
+    ).toBe('token_invalid');
   });
 
   it.each(['RS256', 'ES256', 'EdDSA'] as const)(

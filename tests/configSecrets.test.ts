@@ -124,6 +124,11 @@ describe('public keys', () => {
       out: 'JWKS_URL and JWT_PUBLIC_KEY are both set',
     },
     {
+      name: 'a public key for a secret',
+      env: { JWT_SECRET: publicPem },
+      out: 'JWT_SECRET holds a key in PEM: expected a secret, and JWT_PUBLIC_KEY to hold a public key',
+    },
+    {
       name: 'HS without a secret',
       env: { ...atUrl, JWT_ALGORITHMS: 'HS256' },
       out: 'expected JWT_SECRET to be set',

@@ -33,6 +33,16 @@ export function pemKey({ pem, algorithms }: Readonly<PemKeyOptions>): FindKeys {
   };
 }
 
+/** Whether a text is a key or certificate in PEM, from which everybody can have the public half. */
+export function isPublicKey(text: string): boolean {
+  try {
+    createPublicKey(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): readonly PublicKeyAlgorithm[] {
   switch (asymmetricKeyType) {
     case 'rsa':

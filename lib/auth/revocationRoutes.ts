@@ -3,12 +3,17 @@ import { z } from 'zod';
 import { listener } from '../exchange/listener.ts';
 import { BadRevocationError, NoSuchRevocationError, TokenError } from './errors.ts';
 import type { Revocation, Revocations, Revoked } from './revocations.ts';
-import type { Verify } from './verifier.ts';
+import { MAX_TOKEN_LENGTH, type Verify } from './verifier.ts';
+import { MAX_NAME_LENGTH } from './who.ts';
 
-/** A token may be as long as a request's head. */
-const MAX_BODY_BYTES = 32 * 1024;
+/** Any token that can be accepted, and what stands around it. */
+const MAX_BODY_BYTES = MAX_TOKEN_LENGTH + 1024;
 
-const name = z.string().min(1).max(1024);
+const name = z
+  .string()
+  .min(1)
+  .max(MAX_NAME_LENGTH)
+  .refine((text) => text.isWellFormed());
 const order = z.union([
   z.strictObject({ token: z.string() }),
   z.strictObject({ jti: name }),

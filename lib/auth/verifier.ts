@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import type { CryptoKey } from 'jose';
 import { decodeProtectedHeader } from 'jose/decode/protected_header';
 import jwt, { type Algorithm as JsonWebTokenAlgorithm } from 'jsonwebtoken';
@@ -7,6 +7,7 @@ import type { Identity } from '../exchange/exchange.ts';
 import { type Algorithm, type HmacAlgorithm, isHmac, type PublicKeyAlgorithm } from './algorithms.ts';
 import { type ClaimRules, checkDates, checkKind, checkParties, type Dates } from './claimChecks.ts';
 import { excerpt, invalid, readClaims } from './claims.ts';
+import { isPublicKey } from './pemKey.ts';
 import { tokenIdOf, whoIs } from './who.ts';
 
 /** Longest token that is looked at, in characters. */
@@ -193,16 +194,6 @@ function verified(token: string, algorithm: string, options: VerifierOptions): V
 function digestOf(token: string, algorithm: string): string {
   const named = isHmac(algorithm) ? token : token.slice(0, token.lastIndexOf('.'));
   return createHash('sha256').update(named).digest('hex');
-}
-
-/** Whether it could be taken for the public half of a key: then everybody who has it could sign tokens. */
-function isPublicKey(secret: string): boolean {
-  try {
-    createPublicKey(secret);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function signatureProblem(cause: unknown): string {

@@ -45,7 +45,8 @@ export function tokenIdOf(claims: Claims): string | undefined {
   const id = claims.value('jti');
   if (id === undefined || id === '') return undefined;
   const name = nameIn(claims, 'jti');
-  if (name === undefined) throw invalid(`${shown(claims, 'jti')}: not a string of at most 1024 characters`);
+  if (name === undefined)
+    throw invalid(`${shown(claims, 'jti')}: not a string of at most ${MAX_NAME_LENGTH} characters`);
   return name;
 }
 

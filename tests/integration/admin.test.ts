@@ -231,11 +231,21 @@ describe('the admin routes', () => {
     ['a misspelt field', { subject: 'ann', issuedBefor: '2026-01-01T00:00:00Z' }],
     ['a token that is none', { token: 'x' }],
     ['an expired token', { token: tokenFor('ann', { exp: 1_000 }) }],
+    ['half a character', { subject: '\ud800' }],
+    ['a subject that no token has', { subject: 'x'.repeat(1_025) }],
     ['too much', { subject: 'x'.repeat(100_000) }],
   ])('refuse to revoke %s', async (_what, body) => {
     await using gateway = await start();
     await expectProblem(await admin(gateway, 'POST', '/admin/revocations', body), 'bad_revocation');
     expect(await listOf(gateway)).toEqual([]);
+  });
+
+  it('take a subject as long as any token has, and a token as long as any', async () => {
+    await using gateway = await start();
+    const subject = 'x'.repeat(1_024);
+    await revoke(gateway, { subject });
+    await expectProblem(await get(gateway, tokenFor(subject, { iat: secondsFromNow(-5) })), 'token_revoked');
+    await revoke(gateway, { token: tokenFor('ann', { padding: 'x'.repeat(40_000) }) });
   });
 
   it('take JSON whatever its type is called, and refuse what is none', async () => {

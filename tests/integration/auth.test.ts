@@ -67,7 +67,8 @@ describe.each(STORES)('tokens with the %s store', (store) => {
   it.each(['/userManagement/auth/login', '/userManagement/auth/register'])(
     'needs no token for POST %s',
     async (path) => {
-      const token = tokenFor('ann');
+      // Issued by the time of the request, however long the start takes.
+      const token = tokenFor('ann', { iat: Math.floor(Date.now() / 1000) + 60 });
       await using users = await startUserManagement({ token });
       await using gateway = await start(users, { AUTH_REQUIRE_ACTIVE_TOKEN: 'true' });
       await expectProblem(await get(gateway, '/budgeting/x', token), 'token_revoked');
@@ -107,7 +108,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
   });
 
   it('passes on a login answer that holds a forged token, and keeps nothing', async () => {
-    const forged = keepSecret(jwt.sign({ sub: 'ann' }, 'another secret'));
+    const forged = keepSecret(jwt.sign({ sub: 'ann' }, 'another secret', { expiresIn: '1h' }));
     await using users = await startUserManagement({ access_token: forged });
     await using gateway = await start(users);
     expect(await (await post(gateway, '/userManagement/auth/login')).json()).toEqual({
@@ -215,7 +216,9 @@ describe.each(STORES)('tokens with the %s store', (store) => {
 });
 
 describe('what counts as a token', () => {
-  const hs256 = (payload: object, secret = TEST_SECRET) => keepSecret(jwt.sign(payload, secret));
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const hs256 = (payload: object, secret = TEST_SECRET) =>
+    keepSecret(jwt.sign(JSON.parse(JSON.stringify({ exp, ...payload })), secret));
   const unsigned = (header: object, payload: object) =>
     `${[header, payload].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`;
   const good = tokenFor('ann');
@@ -226,18 +229,19 @@ describe('what counts as a token', () => {
     ['a scheme without a token', 'Bearer ', 'token_missing'],
     ['no token', 'Bearer x', 'token_invalid'],
     ['another secret', `Bearer ${hs256({ sub: 'ann' }, 'another-secret')}`, 'token_invalid'],
-    ['alg none', `Bearer ${unsigned({ alg: 'none', typ: 'JWT' }, { sub: 'ann' })}`, 'token_invalid'],
+    ['alg none', `Bearer ${unsigned({ alg: 'none', typ: 'JWT' }, { sub: 'ann', exp })}`, 'token_invalid'],
     [
       'an algorithm off the list',
-      `Bearer ${jwt.sign({ sub: 'a' }, TEST_SECRET, { algorithm: 'HS512' })}`,
+      `Bearer ${jwt.sign({ sub: 'a', exp }, TEST_SECRET, { algorithm: 'HS512' })}`,
       'token_invalid',
     ],
     [
       'a changed payload',
-      `Bearer ${good.split('.')[0]}.${Buffer.from('{"sub":"bob"}').toString('base64url')}.${good.split('.')[2]}`,
+      `Bearer ${good.split('.')[0]}.${Buffer.from(`{"sub":"bob","exp":${exp}}`).toString('base64url')}.${good.split('.')[2]}`,
       'token_invalid',
     ],
     ['no subject', `Bearer ${hs256({ name: 'ann' })}`, 'token_invalid'],
+    ['no end', `Bearer ${hs256({ sub: 'ann', exp: undefined })}`, 'token_invalid'],
     ['an expired one', `Bearer ${hs256({ sub: 'ann', exp: 1_000 })}`, 'token_expired'],
     ['one of the future', `Bearer ${hs256({ sub: 'ann', nbf: 9_999_999_999 })}`, 'token_invalid'],
     ['two of them', `Bearer ${good}\r\nAuthorization: Bearer ${good}`, 'token_invalid'],

@@ -188,7 +188,7 @@ describe.each(STORES)('with the %s store', (store) => {
   });
 
   it('a login answer that holds a token of another issuer is passed on, and opens nothing', async () => {
-    const forged = keepSecret(jwt.sign({ sub: 'admin', iss: 'them' }, TEST_SECRET));
+    const forged = keepSecret(jwt.sign({ sub: 'admin', iss: 'them' }, TEST_SECRET, { expiresIn: '1h' }));
     await using service = await startUpstream((_req, res) => sendJson(res, { token: forged }));
     await using gateway = await start(service, { store, env: { JWT_ISSUER: 'us' } });
     expect(await (await post(gateway, LOGIN)).json()).toEqual({ token: forged });
