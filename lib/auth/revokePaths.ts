@@ -127,7 +127,7 @@ function withoutTrailingDots(segment: string): string {
 /** Rails and older versions of Spring take `/logout.json` for `/logout`. */
 function withoutExtension(path: string): string {
   const dot = path.indexOf('.', path.lastIndexOf('/'));
-  return dot === -1 ? path : path.slice(0, dot);
+  return dot === -1 ? path : withoutTrailingDots(path.slice(0, dot));
 }
 
 function before(text: string, mark: string): string {
