@@ -161,7 +161,7 @@ describe('a token', () => {
     expect(out).toMatch(accepted ? /^\[/ : /^token_invalid: \w+ is "\w+": a refresh token/);
   });
 
-  it.each(['refresh+jwt', 'application/refresh+jwt', 'RT+JWT', 'refresh'])(
+  it.each(['refresh+jwt', 'application/refresh+jwt', 'RT+JWT', 'refresh', 'logout+jwt', 'dpop+jwt'])(
     'of typ %s is no access token',
     (typ) => {
       const token = signText(`{"sub":"ann","exp":${NOW_SECONDS + 60}}`, { alg: 'HS256', typ });
@@ -169,7 +169,7 @@ describe('a token', () => {
     },
   );
 
-  it.each(['JWT', 'at+jwt', 'application/at+jwt'])('of typ %s is one', (typ) => {
+  it.each(['JWT', 'at+jwt', 'application/at+jwt', 'jose', 'Bearer'])('of typ %s is one', (typ) => {
     const token = signText(`{"sub":"ann","exp":${NOW_SECONDS + 60}}`, { alg: 'HS256', typ });
     expect(verdict(token)).toBe('[null,"sub","ann"]');
   });
@@ -225,6 +225,7 @@ describe('why a token is refused', () => {
     ['garbage', 'not a JWT: it does not have three parts'],
     ['a.b.c', 'not a JWT: its header is not a JSON object in base64url'],
     [signText('{}', {}), 'not a JWT that can be checked: its header names no algorithm'],
+    [signText('{}', { alg: 'HS256', kid: 1 }), 'kid is not a string'],
     [signText('{}', { alg: 'none' }), 'alg is "none"; expected HS256'],
     [
       signText('{}', { alg: 'x'.repeat(200) }),

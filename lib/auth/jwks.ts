@@ -161,5 +161,5 @@ function reasonOf({ message, cause }: Error): string {
 }
 
 function named({ alg, kid }: KeyHints): string {
-  return `alg ${alg}, ${typeof kid === 'string' ? `kid ${JSON.stringify(excerpt(kid))}` : 'no kid'}`;
+  return `alg ${alg}, ${kid === undefined ? 'no kid' : `kid ${JSON.stringify(excerpt(kid))}`}`;
 }

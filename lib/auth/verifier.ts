@@ -93,16 +93,23 @@ function headerOf(token: string): KeyHints {
     throw invalid(`the token has ${token.length} characters, more than ${MAX_TOKEN_LENGTH}`);
   }
   const header = decodedHeader(token);
-  const { alg, typ } = header;
+  const { alg, kid } = header;
   // Extensions that must be understood (RFC 7515 section 4.1.11, RFC 7797): none is.
   if (header.crit !== undefined || header.b64 !== undefined) {
     throw invalid('not a JWT that can be checked: its header asks for an extension (crit or b64)');
   }
   if (typeof alg !== 'string') throw invalid('not a JWT that can be checked: its header names no algorithm');
-  if (typeof typ === 'string' && /^(?:application\/)?(?:refresh|rt)(?:\+jwt)?$/i.test(typ)) {
-    throw invalid(`typ is ${JSON.stringify(typ)}: a refresh token is not an access token`);
-  }
-  return { ...header, alg };
+  if (kid !== undefined && typeof kid !== 'string') throw invalid('kid is not a string');
+  checkType(header.typ);
+  return kid === undefined ? { alg } : { alg, kid };
+}
+
+/** A media type that names another kind of JWT (RFC 8725 section 3.11), such as `refresh+jwt` or `logout+jwt`. */
+function checkType(typ: unknown): void {
+  if (typeof typ !== 'string') return;
+  const kind = typ.toLowerCase().replace(/^application\//, '');
+  const isOther = kind.endsWith('+jwt') ? kind !== 'at+jwt' : kind === 'refresh' || kind === 'rt';
+  if (isOther) throw invalid(`typ is ${JSON.stringify(excerpt(typ))}: that is not an access token`);
 }
 
 function decodedHeader(token: string): Readonly<Record<string, unknown>> {

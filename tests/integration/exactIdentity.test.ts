@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { describe, expect, it, jest } from '@jest/globals';
 import {
   bearer,
@@ -9,7 +9,7 @@ import {
   type TestGateway,
 } from '../support/gateway.ts';
 import { expectProblem } from '../support/problem.ts';
-import { emptyTestRedis } from '../support/storeProbe.ts';
+import { emptyTestRedis, probeTokens } from '../support/storeProbe.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 // Real sockets and a Redis on a machine that may be busy.
@@ -119,6 +119,9 @@ describe.each(STORES)('a token without exp, with the %s store', (store) => {
     const logout = await fetch(`${gateway.external}${LOGOUT}`, { method: 'POST', headers: bearer(token) });
     expect(logout.status).toBe(200);
     await expectProblem(await get(gateway, token), 'token_revoked');
+    await using probe = await probeTokens(gateway);
+    const digest = createHash('sha256').update(token).digest('hex');
+    expect(await probe.leftMs(`blacklist:${digest}`)).toBeGreaterThan(1_000 * 365 * 24 * 3_600_000);
   });
 });
 
