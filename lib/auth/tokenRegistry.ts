@@ -20,8 +20,9 @@ export interface TokenRegistryOptions {
  * Which tokens are active and which are revoked, shared by all gateways on one store.
  *
  * Keys: `token:<jwt>` holds the active token's data as JSON, `blacklist:<sha256 of the jwt>` marks one that was
- * logged out until a minute after it is accepted for the last time; one that never expires, for good. What is `known...` is known without asking the
- * store, or undefined; every other method rejects with `StoreUnavailableError` when the store does not answer.
+ * logged out until a minute after it is accepted for the last time; for good, when it never expires. What is
+ * `known...` is known without asking the store, or undefined; every other method rejects with
+ * `StoreUnavailableError` when the store does not answer.
  */
 export class TokenRegistry {
   readonly activeTtlMs: number;
