@@ -238,7 +238,7 @@ describe('starting without Redis', () => {
     const port = await freePort();
     const opening = openRedisStore({ url: `redis://user:s3cret@127.0.0.1:${port}`, connectTimeoutMs: 200 });
     await expect(opening).rejects.toThrow(
-      `Redis at redis://user:***@127.0.0.1:${port} did not answer within 200 ms (ECONNREFUSED). ` +
+      `Redis at redis://user:***@127.0.0.1:${port} could not be used within 200 ms: nothing listens there (ECONNREFUSED). ` +
         'Start it, correct REDIS_HOST/REDIS_URL, or set REDIS_REQUIRED=false to start without it',
     );
   });
@@ -251,7 +251,7 @@ describe('starting without Redis', () => {
     const child = run(process.execPath, ['--input-type=module', '--eval', script]);
     await expect(child).rejects.toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('300 ms (ECONNREFUSED)') as unknown,
+      stderr: expect.stringContaining('300 ms: nothing listens there (ECONNREFUSED)') as unknown,
     });
   });
 
@@ -261,7 +261,7 @@ describe('starting without Redis', () => {
     opened.push(async () => void silent.close());
     const { port } = silent.address() as { port: number };
     const opening = openRedisStore({ url: `redis://127.0.0.1:${port}`, connectTimeoutMs: 100 });
-    await expect(opening).rejects.toThrow('did not answer within 100 ms');
+    await expect(opening).rejects.toThrow('could not be used within 100 ms');
   });
 
   test('waits for one that is late', async () => {
@@ -270,18 +270,6 @@ describe('starting without Redis', () => {
     const opening = openedStore({ url: redis.url, timeoutMs: 1_000 });
     await redis.restart();
     expect(await (await opening).ready()).toBe(true);
-  });
-
-  test('does not take one for ready that refuses to answer', async () => {
-    const redis = await ownRedis(['--requirepass', 'right']);
-    const opening = openRedisStore({ url: redis.url, connectTimeoutMs: 200 });
-    await expect(opening).rejects.toThrow(/NOAUTH/);
-  });
-
-  test('reports a wrong password as such', async () => {
-    const redis = await ownRedis(['--requirepass', 'right']);
-    const opening = openRedisStore({ url: `redis://:wrong@127.0.0.1:${redis.port}`, connectTimeoutMs: 200 });
-    await expect(opening).rejects.toThrow(/redis:\/\/:\*\*\*@.*WRONGPASS/);
   });
 
   test('is possible when it is not required: calls are refused until it is there', async () => {

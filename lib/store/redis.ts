@@ -1,8 +1,8 @@
-import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import { BoundedRedis } from './boundedRedis.ts';
 import { Channels } from './channels.ts';
-import { reasonOf } from './reason.ts';
+import { isLoading, redisReason } from './redisReason.ts';
 import { RedisStore } from './redisStore.ts';
 import { type Stores, StoreUnavailableError } from './store.ts';
 
@@ -50,7 +50,11 @@ export interface RedisStoresOptions {
  * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 0.35 s by default, and one that
  * is back within 1.1 s.
  *
- * Rejects with `StoreUnavailableError` when `required` and Redis does not answer within `connectTimeoutMs`.
+ * A Redis that has become a replica, or says that it loads, is given up like one that is silent; so after a failover
+ * behind one address the next attempt finds the new primary.
+ *
+ * Rejects with `StoreUnavailableError` when `required` and Redis does not answer within `connectTimeoutMs`, and at once
+ * when it refuses for good: a wrong password, a node of a cluster. While it loads its data it is waited for.
  */
 export async function openRedisStore(options: Readonly<RedisStoresOptions>): Promise<Stores> {
   const { required = true, clock = systemClock, timeoutMs = 50, connectTimeoutMs = 5_000 } = options;
@@ -81,10 +85,12 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
     await Promise.all([tokens.close(), responses.close()]);
   };
 
-  if (required && !(await bothReady(tokens, responses, connectTimeoutMs, clock))) {
-    const cause = tokens.awayBecause ?? responses.awayBecause;
-    await close();
-    throw notThereError(url, connectTimeoutMs, cause);
+  if (required) {
+    const failure = await startFailure([tokens, responses], { url, connectTimeoutMs, clock, onError });
+    if (failure) {
+      await close();
+      throw failure;
+    }
   }
   const ready = () =>
     tokens.ping().then(
@@ -100,13 +106,35 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
   };
 }
 
-/** Whether both have connected within `withinMs`. */
-async function bothReady(a: RedisStore, b: RedisStore, withinMs: number, clock: Clock): Promise<boolean> {
+interface Start {
+  readonly url: string;
+  readonly connectTimeoutMs: number;
+  readonly clock: Clock;
+  readonly onError: (error: Error) => void;
+}
+
+/** Why the gateway cannot start; undefined once every store has connected. */
+async function startFailure(stores: readonly RedisStore[], start: Start): Promise<Error | undefined> {
+  const { url, connectTimeoutMs, clock, onError } = start;
   // The clock's timers let the process end, which it would between two attempts.
   const keepAlive = setInterval(() => {}, FOREVER_MS);
-  const tooLate = Promise.withResolvers<boolean>();
-  const cancel = clock.after(withinMs, () => tooLate.resolve(false));
-  const connected = Promise.all([a.firstReady, b.firstReady]).then(() => true);
+  const tooLate = Promise.withResolvers<Error>();
+  let cancel: Cancel = () => {};
+  function wait(): void {
+    cancel = clock.after(connectTimeoutMs, () => {
+      const cause = stores.find(({ awayBecause }) => awayBecause)?.awayBecause;
+      if (!cause || !isLoading(cause)) return tooLate.resolve(notThereError(url, connectTimeoutMs, cause));
+      onError(
+        new StoreUnavailableError(`Redis at ${withoutPassword(url)}: ${redisReason(cause)}`, { cause }),
+      );
+      wait();
+    });
+  }
+  wait();
+  const connected = Promise.all(stores.map(({ firstReady }) => firstReady)).then(
+    () => undefined,
+    (cause: Error) => refusedError(url, cause),
+  );
   try {
     return await Promise.race([connected, tooLate.promise]);
   } finally {
@@ -115,10 +143,14 @@ async function bothReady(a: RedisStore, b: RedisStore, withinMs: number, clock: 
   }
 }
 
+function refusedError(url: string, cause: Error): StoreUnavailableError {
+  return new StoreUnavailableError(`REDIS_URL: ${redisReason(cause)}, at ${withoutPassword(url)}`, { cause });
+}
+
 function notThereError(url: string, waitedMs: number, cause: Error | undefined): StoreUnavailableError {
-  const reason = cause ? reasonOf(cause) : 'no reason known';
+  const reason = cause ? redisReason(cause) : 'no reason known';
   return new StoreUnavailableError(
-    `Redis at ${withoutPassword(url)} did not answer within ${waitedMs} ms (${reason}). ` +
+    `Redis at ${withoutPassword(url)} could not be used within ${waitedMs} ms: ${reason}. ` +
       'Start it, correct REDIS_HOST/REDIS_URL, or set REDIS_REQUIRED=false to start without it',
     { cause },
   );

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createClient, ErrorReply, RESP_TYPES } from 'redis';
+import { ConnectionTimeoutError, createClient, ErrorReply, RESP_TYPES } from 'redis';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
 import { Deadlines } from '../timeout/deadlines.ts';
@@ -7,11 +7,16 @@ import type { Channels } from './channels.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
 import { LocalCache } from './localCache.ts';
 import { Patience } from './patience.ts';
-import { reasonOf } from './reason.ts';
+import { endsConnection, redisReason, UnusableRedisError } from './redisReason.ts';
 import { type Group, type Remembered, StoreUnavailableError, type Usage } from './store.ts';
 
 /** Timeouts in a row that end a connection. */
 const TIMEOUTS_TO_GIVE_UP = 3;
+const IS_REPLICA = 'it is a replica, and only its primary takes writes';
+const IS_CLUSTER =
+  'it is a node of a cluster (cluster_enabled:1), which this gateway cannot use: name a single Redis, or a primary with replicas';
+const IS_SENTINEL = 'it is a Sentinel: name the Redis that it watches';
+const NO_TLS = 'if it speaks no TLS on this port, rediss:// has to be redis://';
 
 export interface RedisConnectionOptions {
   readonly url: string;
@@ -75,14 +80,14 @@ export class RedisConnection {
   }
 
   /**
-   * Connects; to be called once. Rejects with the reason when Redis is not there, refuses, or does not answer
-   * PING within `timeoutMs`. The connection is ended then.
+   * Connects; to be called once. Rejects with the reason when Redis is not there, refuses, is no primary, or does not
+   * answer PING within `timeoutMs`. The connection is ended then.
    */
   async open(): Promise<void> {
     const { connectTimeoutMs, clock } = this.#options;
     try {
-      await withDeadline(this.#begin(), new Deadlines(connectTimeoutMs, clock));
-      await this.#inTime(this.#client.ping());
+      await this.#begin(new Deadlines(connectTimeoutMs, clock));
+      await this.#inTime(this.#examine());
     } catch (error) {
       this.#lose(asError(error));
     }
@@ -216,9 +221,32 @@ export class RedisConnection {
     this.#localGroups.forgetAll();
   }
 
-  async #begin(): Promise<void> {
-    await this.#client.connect();
-    await Promise.all(this.#options.channels.names.map((channel) => this.#hear(channel)));
+  async #begin(deadlines: Deadlines): Promise<void> {
+    await withDeadline(this.#client.connect(), deadlines).catch((error) => {
+      // A Redis without TLS waits for the end of what it takes for its first command.
+      const isLate = error instanceof DeadlineError || error instanceof ConnectionTimeoutError;
+      if (!isLate || !this.#options.url.startsWith('rediss:')) throw error;
+      throw new UnusableRedisError(`it does not answer in time: ${NO_TLS}`, false);
+    });
+    await withDeadline(
+      Promise.all(this.#options.channels.names.map((channel) => this.#hear(channel))),
+      deadlines,
+    );
+  }
+
+  /**
+   * Rejects unless Redis answers, and is the primary of one Redis. PING is refused while it loads or has lost its
+   * primary; HELLO says what it is, and no ACL can forbid it.
+   */
+  async #examine(): Promise<void> {
+    const [hello] = await Promise.all([
+      this.#client.sendCommand<unknown>(['HELLO', '3']).catch(nothingFrom),
+      this.#client.ping(),
+    ]);
+    const { mode, role } = (hello ?? {}) as { mode?: unknown; role?: unknown };
+    if (String(mode) === 'cluster') throw new UnusableRedisError(IS_CLUSTER, true);
+    if (String(mode) === 'sentinel') throw new UnusableRedisError(IS_SENTINEL, true);
+    if (String(role) === 'replica') throw new UnusableRedisError(IS_REPLICA, false);
   }
 
   /** A refusal would come again with every new connection: it must not end this one. */
@@ -252,7 +280,7 @@ export class RedisConnection {
       return await this.#inTime(this.#client.sendCommand<T>(command));
     } catch (error) {
       const cause = this.#endedBecause ?? asError(error);
-      throw new StoreUnavailableError(`Redis: ${reasonOf(cause)}`, { cause });
+      throw new StoreUnavailableError(`Redis: ${redisReason(cause)}`, { cause });
     }
   }
 
@@ -264,8 +292,11 @@ export class RedisConnection {
       this.#patience.answered();
       return answer;
     } catch (error) {
-      // A refusal is an answer: a full Redis that refuses to write can still be read.
-      if (error instanceof ErrorReply) this.#patience.answered();
+      if (error instanceof ErrorReply) {
+        // A refusal is an answer: a full Redis that refuses to write can still be read.
+        this.#patience.answered();
+        if (endsConnection(error)) this.#lose(error);
+      }
       if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
       throw error;
     }
@@ -275,11 +306,14 @@ export class RedisConnection {
     this.#cancelHeartbeat = this.#options.clock.after(this.#options.heartbeatMs, () => this.#beat());
   }
 
-  /** PINGs until Redis answers or patience ends: an idle gateway must not serve remembered values for long. */
+  /**
+   * Asks until Redis answers or patience ends: an idle gateway must not serve remembered values for long, and a primary
+   * that has become a replica goes on answering reads.
+   */
   async #beat(): Promise<void> {
     while (!this.#endedBecause) {
       try {
-        await this.#inTime(this.#client.ping());
+        await this.#inTime(this.#examine());
         if (!this.#endedBecause) this.#beatLater();
         return;
       } catch (error) {
@@ -295,6 +329,11 @@ export class RedisConnection {
     this.#client.destroy();
     this.#options.onLost(cause);
   }
+}
+
+/** What does not know HELLO, or not as Redis does, has nothing to say of itself. */
+function nothingFrom(error: unknown): undefined {
+  if (!(error instanceof ErrorReply)) throw error;
 }
 
 /** Redis has been started anew, or told to forget its scripts. */

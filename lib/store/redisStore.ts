@@ -1,7 +1,7 @@
 import type { Cancel } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
-import { reasonOf } from './reason.ts';
 import { RedisConnection, type RedisConnectionOptions } from './redisConnection.ts';
+import { isFinal, redisReason } from './redisReason.ts';
 import {
   assertTtl,
   type Group,
@@ -42,10 +42,12 @@ export class RedisStore implements TokenStore {
   /** Starts connecting. */
   constructor(options: RedisStoreOptions) {
     this.#options = options;
+    // Whoever does not require Redis at the start does not look.
+    this.#firstReady.promise.catch(() => {});
     this.#connect();
   }
 
-  /** Resolves when Redis has answered for the first time. */
+  /** Resolves when Redis has answered for the first time; rejects when it was refused for good before that. */
   get firstReady(): Promise<void> {
     return this.#firstReady.promise;
   }
@@ -149,7 +151,7 @@ export class RedisStore implements TokenStore {
     if (this.#state.kind === 'ready') return this.#state.connection;
     if (this.#state.kind === 'closed') throw closedError();
     const { cause } = this.#state;
-    throw new StoreUnavailableError(`Redis is away: ${reasonOf(cause)}`, { cause });
+    throw new StoreUnavailableError(`Redis is away: ${redisReason(cause)}`, { cause });
   }
 
   async #connect(): Promise<void> {
@@ -161,7 +163,9 @@ export class RedisStore implements TokenStore {
       // Who subscribed while the connection was opening may have been too late for it; others are not asked twice.
       for (const channel of this.#options.channels.names) connection.subscribe(channel);
     } catch (error) {
-      this.#enter({ kind: 'away', cause: asError(error) });
+      const cause = asError(error);
+      if (isFinal(cause)) this.#firstReady.reject(cause);
+      this.#enter({ kind: 'away', cause });
     }
   }
 

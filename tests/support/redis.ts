@@ -22,8 +22,8 @@ export interface RedisServer {
   /** SIGSTOP: connections stay open and nothing is answered. */
   freeze(): void;
   thaw(): void;
-  /** Starts again on the same port and directory, after `kill()` when it still runs. */
-  restart(): Promise<void>;
+  /** Starts again on the same port and directory, after `kill()` when it still runs; `more` are further options. */
+  restart(more?: readonly string[]): Promise<void>;
   /** Ends the process and removes its directory. */
   stop(): Promise<void>;
 }
@@ -45,9 +45,9 @@ export async function startRedis({ args = [] }: { args?: readonly string[] } = {
     kill,
     freeze: () => process.kill(running.pid, 'SIGSTOP'),
     thaw: () => process.kill(running.pid, 'SIGCONT'),
-    async restart() {
+    async restart(more = []) {
       await kill();
-      running = await launch(port, directory, args);
+      running = await launch(port, directory, [...args, ...more]);
     },
     async stop() {
       await kill();
@@ -88,8 +88,8 @@ function answersPing(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
     socket.once('data', (data) => {
-      // A server that wants a password first is up as well.
-      resolve(/^(\+PONG|-NOAUTH)/.test(data.toString()));
+      // A server that wants a password first is up as well, and so is a replica without its primary.
+      resolve(/^(\+PONG|-NOAUTH|-MASTERDOWN)/.test(data.toString()));
       socket.destroy();
     });
     socket.once('error', () => resolve(false));

@@ -14,12 +14,14 @@ export type Passage =
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   passage: Passage;
+  /** Where new connections lead; those that are open lead where they did. */
+  targetPort: number;
 }
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
-    const far = connect(targetPort, '127.0.0.1');
+    const far = connect(proxy.targetPort, '127.0.0.1');
     const way: Way = { isLost: false };
     lead(near, far, way, false);
     lead(far, near, way, true);
@@ -56,6 +58,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const proxy: TcpProxy = {
     port: (server.address() as AddressInfo).port,
     passage: 'pass',
+    targetPort,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();
