@@ -28,7 +28,7 @@ import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas, watchdog } from './serviceReplicas.ts';
 import { createSpans } from './spans.ts';
-import { storeErrorLog, storeStateLog } from './storeLog.ts';
+import { storeErrorLog, storeStateLog, storeTroubleLog } from './storeLog.ts';
 import type { Threads } from './threads/threads.ts';
 import { openCertificate } from './tls.ts';
 import { VERSION } from './version.ts';
@@ -118,7 +118,7 @@ export async function createParts({
     readings: {
       ...readings(services),
       globalLimit: () => limits.gateway.limit,
-      storeUp: () => stores.ready(),
+      storeUp: async () => (await stores.trouble()) === undefined,
       cache: () => stores.responses.usage(),
       certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
     },
@@ -157,7 +157,7 @@ export async function createParts({
     metrics,
     stores,
     certificate,
-    readiness: new Readiness(stores, registry, threads),
+    readiness: new Readiness(stores, registry, threads, storeTroubleLog(logger)),
     ...(await createAuth({ settings, stores, clock, logger, logStoreError })),
     services,
     registry,

@@ -15,3 +15,14 @@ export function storeStateLog(logger: Logger): (change: StoreStateChange) => voi
     else logger.warn(`Redis is away (${store})`, { error: cause });
   };
 }
+
+/** Says when the store is found not to take writes, or for another reason, and when it does again. */
+export function storeTroubleLog(logger: Logger): (trouble: string | undefined) => void {
+  let known: string | undefined;
+  return (trouble) => {
+    if (trouble === known) return;
+    known = trouble;
+    if (trouble === undefined) logger.info('Ready again: the store answers and takes writes');
+    else logger.warn(`Not ready: logouts cannot be stored (${trouble})`);
+  };
+}

@@ -23,10 +23,9 @@ export function wellKnown({
     [
       '/readyz',
       async (res) => {
-        const missing = await readiness.missing();
-        res
-          .status(missing.length === 0 ? 200 : 503)
-          .json({ status: missing.length === 0 ? 'ready' : 'not ready', missing });
+        const state = await readiness.state();
+        const isReady = state.missing.length === 0;
+        res.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'not ready', ...state });
       },
     ],
     [

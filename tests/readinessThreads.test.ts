@@ -5,7 +5,7 @@ import { Shares } from '../gateway/threads/shares.ts';
 import type { Stores } from '../lib/store/store.ts';
 
 const WORKERS = 2;
-const stores = { ready: async () => true } as Stores;
+const stores = { trouble: async () => undefined } as Stores;
 
 /** The readiness of the workers at these seats, and what the main thread sees. */
 function newWorkers(...seats: number[]) {
@@ -24,9 +24,9 @@ describe('the readiness of two workers', () => {
     const { workers } = newWorkers(1, 2);
     const [one, other] = workers;
     one.listening();
-    expect(await one.missing()).toEqual(['listening']);
+    expect((await one.state()).missing).toEqual(['listening']);
     other.listening();
-    expect([await one.missing(), await other.missing()]).toEqual([[], []]);
+    expect([(await one.state()).missing, (await other.state()).missing]).toEqual([[], []]);
   });
 
   it('ends with one that ends, until another listens in its place', async () => {
@@ -34,9 +34,9 @@ describe('the readiness of two workers', () => {
     const [one, other, third] = workers;
     for (const worker of [one, other]) worker.listening();
     serving.leave(2);
-    expect(await one.missing()).toEqual(['listening']);
+    expect((await one.state()).missing).toEqual(['listening']);
     third?.listening();
-    expect(await one.missing()).toEqual([]);
+    expect((await one.state()).missing).toEqual([]);
   });
 
   it('ends for both when one drains', async () => {
@@ -44,7 +44,7 @@ describe('the readiness of two workers', () => {
     const [one, other] = workers;
     for (const worker of [one, other]) worker.listening();
     other.drain();
-    expect(await one.missing()).toEqual(['listening']);
-    expect(await other.missing()).toEqual(['listening', 'draining']);
+    expect((await one.state()).missing).toEqual(['listening']);
+    expect((await other.state()).missing).toEqual(['listening', 'draining']);
   });
 });

@@ -183,7 +183,7 @@ describe.each([
   });
 
   test('is ready', async () => {
-    expect(await subject.stores.ready()).toBe(true);
+    expect(await subject.stores.trouble()).toBeUndefined();
   });
 });
 
@@ -194,7 +194,7 @@ describe.each([
   test('is not ready, refuses calls and may be closed again', async () => {
     const { stores, close } = await open();
     await stores.close();
-    expect(await stores.ready()).toBe(false);
+    expect(await stores.trouble()).toBeDefined();
     await expect(stores.tokens.get('key')).rejects.toMatchObject({ code: 'store_unavailable', status: 503 });
     await expect(stores.tokens.set('key', 'value', 1)).rejects.toMatchObject({
       name: 'StoreUnavailableError',

@@ -99,12 +99,12 @@ describe.each(faults)('a Redis that is $name', ({ strike, heal }) => {
     await expect(stores.tokens.set('key', 'value', 1)).rejects.toMatchObject({ code: 'store_unavailable' });
     const { cause } = await stores.tokens.get('key').then(Object, (error: Error) => error);
     expect(Error.isError(cause)).toBe(true);
-    expect(await stores.ready()).toBe(false);
+    expect(await stores.trouble()).toBeDefined();
 
     await heal(redis);
     await cameBack();
     expect(String(await stores.tokens.get('key'))).toBe('value');
-    expect(await stores.ready()).toBe(true);
+    expect(await stores.trouble()).toBeUndefined();
   });
 
   test('leaves nothing in memory: what changed meanwhile is seen', async () => {
@@ -269,19 +269,19 @@ describe('starting without Redis', () => {
     await redis.kill();
     const opening = openedStore({ url: redis.url, timeoutMs: 1_000 });
     await redis.restart();
-    expect(await (await opening).ready()).toBe(true);
+    expect(await (await opening).trouble()).toBeUndefined();
   });
 
   test('is possible when it is not required: calls are refused until it is there', async () => {
     const redis = await ownRedis();
     await redis.kill();
     const stores = await openedStore({ url: redis.url, required: false });
-    expect(await stores.ready()).toBe(false);
+    expect(await stores.trouble()).toBeDefined();
     await expect(stores.tokens.get('key')).rejects.toBeInstanceOf(StoreUnavailableError);
     const heard: string[] = [];
     await stores.tokens.subscribe('news', (message) => heard.push(message));
     await redis.restart();
-    await eventually('the store is ready', () => stores.ready());
+    await eventually('the store is ready', async () => (await stores.trouble()) === undefined);
     await stores.tokens.publish('news', 'here');
     await eventually('the message arrives', () => heard.length === 1);
   });

@@ -53,7 +53,7 @@ export function openEmbeddedStore({
   return {
     tokens,
     responses: threads ? new ThreadsMemoryStore(memory, threads.responses) : memory,
-    ready: async () => open,
+    trouble: async () => (open ? undefined : 'the store is closed'),
     close: async () => {
       open = false;
       tokens.close();

@@ -92,16 +92,11 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
       throw failure;
     }
   }
-  const ready = () =>
-    tokens.ping().then(
-      () => true,
-      () => false,
-    );
   return {
     tokens,
     responses: new BoundedRedis(responses, maxResponseBytes),
     evaluate: (script, keys, args) => tokens.evaluate(script, keys, args),
-    ready,
+    trouble: () => tokens.trouble(),
     close,
   };
 }

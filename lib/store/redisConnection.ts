@@ -185,10 +185,6 @@ export class RedisConnection {
     await this.#ask(['PUBLISH', this.#prefix + channel, message]);
   }
 
-  async ping(): Promise<void> {
-    await this.#ask(['PING']);
-  }
-
   /** A channel that cannot be subscribed ends the connection: silence would pass for "no news". */
   async subscribe(channel: string): Promise<void> {
     try {

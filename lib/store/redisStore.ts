@@ -11,9 +11,13 @@ import {
   type Unsubscribe,
   type Usage,
 } from './store.ts';
+import { WriteTrial } from './writeTrial.ts';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 500;
+/** Beside the revocations: whoever may not write there cannot log out either. */
+const TRIAL_KEY = 'blacklist:trial';
+const TRIAL_TTL_MS = 1_000;
 
 export interface RedisStoreOptions extends Omit<RedisConnectionOptions, 'onLost'> {
   /** Called after each change between reachable and away. */
@@ -33,6 +37,7 @@ type State =
 export class RedisStore implements TokenStore {
   readonly #options: RedisStoreOptions;
   readonly #firstReady = Promise.withResolvers<void>();
+  readonly #writeTrial: WriteTrial;
   #state: State = { kind: 'away', cause: new Error('not connected yet') };
   /** The connection in use, or the one being opened. */
   #latest: RedisConnection | undefined;
@@ -42,6 +47,7 @@ export class RedisStore implements TokenStore {
   /** Starts connecting. */
   constructor(options: RedisStoreOptions) {
     this.#options = options;
+    this.#writeTrial = new WriteTrial(() => this.set(TRIAL_KEY, '1', TRIAL_TTL_MS), options.clock);
     // Whoever does not require Redis at the start does not look.
     this.#firstReady.promise.catch(() => {});
     this.#connect();
@@ -137,9 +143,10 @@ export class RedisStore implements TokenStore {
     };
   }
 
-  /** Rejects with `StoreUnavailableError` unless Redis answers now. */
-  async ping(): Promise<void> {
-    return this.#connection().ping();
+  /** Why Redis cannot be relied on, in words; undefined when it answers and takes writes. Never rejects. */
+  async trouble(): Promise<string | undefined> {
+    if (this.#state.kind === 'away') return `Redis: ${redisReason(this.#state.cause)}`;
+    return this.#writeTrial.trouble();
   }
 
   async close(): Promise<void> {

@@ -116,8 +116,11 @@ export interface Stores {
   readonly responses: ResponseStore;
   /** For what only Redis can do in one step for all gateways; undefined for an embedded store. */
   readonly evaluate?: Evaluate;
-  /** Whether the store answers at this moment. Never rejects. */
-  ready(): Promise<boolean>;
+  /**
+   * Why the tokens cannot be relied on at this moment, in words for people; undefined when they can: the store answers,
+   * and takes writes. Never rejects.
+   */
+  trouble(): Promise<string | undefined>;
   close(): Promise<void>;
 }
 

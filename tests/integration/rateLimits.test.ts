@@ -160,7 +160,7 @@ it('count in each gateway while Redis is away, say so, and go back to it', async
   await redis.restart();
   await eventually('Redis counts again', async () => {
     const { resetMs } = (await pair.gateway.gateway.parts.rateLimits.address?.take('probe')) ?? {};
-    return resetMs !== undefined && (await pair.gateway.gateway.parts.stores.ready());
+    return resetMs !== undefined && (await pair.gateway.gateway.parts.stores.trouble()) === undefined;
   });
   expect((await login(pair.gateway)).status).toBe(200);
 });

@@ -115,7 +115,11 @@ describe('a gateway that starts', () => {
       const { external, internal } = await run.listening();
       const answer = await fetch(`${external}/readyz`);
       expect(answer.status).toBe(503);
-      expect(await answer.json()).toEqual({ status: 'not ready', missing: ['store'] });
+      expect(await answer.json()).toEqual({
+        status: 'not ready',
+        missing: ['store'],
+        reasons: { store: 'Redis: nothing listens there (ECONNREFUSED)' },
+      });
       expect((await fetch(`${internal}/internal/up/x`)).status).toBe(200);
     },
     WITHIN_MS,
@@ -214,7 +218,9 @@ describe('a gateway without its Redis', () => {
       // Five seconds for Redis, the rest for starting a process on a busy machine.
       expect(await refused).toBeLessThan(9_000);
       const said = await refusal(withoutRedis);
-      expect(said).toContain('Redis at redis://127.0.0.1:1/0 did not answer');
+      expect(said).toContain(
+        'Redis at redis://127.0.0.1:1/0 could not be used within 5000 ms: nothing listens there',
+      );
       expect(said).toContain('REDIS_REQUIRED=false');
     },
     WITHIN_MS,
