@@ -28,7 +28,7 @@ import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas, watchdog } from './serviceReplicas.ts';
 import { createSpans } from './spans.ts';
-import { storeErrorLog, storeStateLog, storeTroubleLog } from './storeLog.ts';
+import { evictionLog, storeErrorLog, storeStateLog, storeTroubleLog } from './storeLog.ts';
 import type { Threads } from './threads/threads.ts';
 import { openCertificate } from './tls.ts';
 import { VERSION } from './version.ts';
@@ -110,6 +110,7 @@ export async function createParts({
     clock,
     onError: logStoreError,
     onStateChange: storeStateLog(logger),
+    onEviction: evictionLog(logger),
     threads: threads?.store,
   });
   const services: ServiceParts[] = [];
@@ -119,6 +120,7 @@ export async function createParts({
       ...readings(services),
       globalLimit: () => limits.gateway.limit,
       storeUp: async () => (await stores.trouble()) === undefined,
+      storeMayEvict: stores.eviction && (async () => (await stores.eviction?.()) !== undefined),
       cache: () => stores.responses.usage(),
       certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
     },

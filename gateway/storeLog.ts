@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
+import type { Eviction } from '../lib/store/eviction.ts';
 import type { StoreStateChange } from '../lib/store/redis.ts';
 import { sparingly } from './sparingly.ts';
 
@@ -14,6 +15,15 @@ export function storeStateLog(logger: Logger): (change: StoreStateChange) => voi
     if (ready) logger.info(`Redis answers (${store})`);
     else logger.warn(`Redis is away (${store})`, { error: cause });
   };
+}
+
+/** Says that a full Redis would drop revocations, and what to set. */
+export function evictionLog(logger: Logger): (eviction: Eviction) => void {
+  return ({ policy, maxMemoryBytes }) =>
+    logger.warn(
+      `Redis may evict revocations: maxmemory-policy is ${policy} with maxmemory ${maxMemoryBytes}. ` +
+        'Whoever has logged out could be let in again; set maxmemory-policy to noeviction',
+    );
 }
 
 /** Says when the store is found not to take writes, or for another reason, and when it does again. */

@@ -195,6 +195,7 @@ describe('Metrics', () => {
       'gauge gateway_concurrency_limit',
       'gauge gateway_global_concurrency_limit',
       'gauge gateway_store_up',
+      'gauge gateway_store_may_evict',
       'gauge gateway_build_info',
     ]);
   });

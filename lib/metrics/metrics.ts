@@ -73,6 +73,8 @@ export interface Readings {
   /** Permits of all services together. */
   globalLimit(): number;
   storeUp(): Promise<boolean>;
+  /** Whether a full store may drop revocations. Default: never. */
+  readonly storeMayEvict?: (() => Promise<boolean>) | undefined;
   /** Rejects while nobody can tell. */
   cache?(): Promise<Iterable<CacheReading>>;
   /** In milliseconds since the epoch. Without TLS there is no such gauge. */
@@ -223,10 +225,16 @@ export class Metrics extends CappedMetrics {
     if (readings.cache) this.#cacheGauges(readings.cache);
     this.gauge({
       name: 'gateway_store_up',
-      help: 'Whether the store of tokens and answers is reachable (1) or not (0).',
+      help: 'Whether the store of tokens answers and takes writes (1) or not (0).',
       labels: [],
       aggregator: 'min',
       read: async () => [[Number(await readings.storeUp())]],
+    });
+    this.gauge({
+      name: 'gateway_store_may_evict',
+      help: 'Whether the store, when it is full, may drop revocations (1) or not (0).',
+      labels: [],
+      read: async () => [[Number((await readings.storeMayEvict?.()) ?? false)]],
     });
     this.gauge({
       name: 'gateway_build_info',

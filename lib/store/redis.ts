@@ -2,6 +2,7 @@ import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import { BoundedRedis } from './boundedRedis.ts';
 import { Channels } from './channels.ts';
+import { type Eviction, evictionIn } from './eviction.ts';
 import { isLoading, redisReason } from './redisReason.ts';
 import { RedisStore } from './redisStore.ts';
 import { type Stores, StoreUnavailableError } from './store.ts';
@@ -39,6 +40,8 @@ export interface RedisStoresOptions {
   /** Time between two PINGs, in milliseconds, 1 or more. Default 200. */
   readonly heartbeatMs?: number;
   readonly onStateChange?: (change: StoreStateChange) => void;
+  /** Told whenever Redis is reached, once for each policy, that it may evict revocations. */
+  readonly onEviction?: (eviction: Eviction) => void;
   /** Gets what goes wrong in the background: a callback or subscriber that threw. */
   readonly onError?: (error: Error) => void;
   readonly clock?: Clock;
@@ -65,6 +68,14 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
   const onError = listener(options.onError);
   const onStateChange = listener(options.onStateChange, onError);
 
+  const onEviction = listener(options.onEviction, onError);
+  let toldPolicy: string | undefined;
+  async function warnOfEviction(): Promise<void> {
+    const found = await eviction();
+    if (found && found.policy !== toldPolicy) onEviction(found);
+    toldPolicy = found?.policy;
+  }
+
   const open = (store: 'tokens' | 'responses') =>
     new RedisStore({
       url,
@@ -76,11 +87,20 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
       channels: new Channels(onError),
       clock,
       onChannelRefused: onError,
-      onStateChange: (ready, cause) => onStateChange({ store, ready, cause }),
+      onStateChange: (ready, cause) => {
+        onStateChange({ store, ready, cause });
+        if (ready && store === 'tokens') void warnOfEviction();
+      },
     });
   // A connection each: a queue of large bodies must not make a revocation check miss its deadline.
   const tokens = open('tokens');
   const responses = open('responses');
+  /** By INFO, as many a Redis that is rented out knows no CONFIG. An ACL may forbid both: then nobody knows. */
+  const eviction = () =>
+    tokens.read(['INFO', 'memory']).then(
+      (info) => evictionIn(String(info)),
+      () => undefined,
+    );
   const close = async () => {
     await Promise.all([tokens.close(), responses.close()]);
   };
@@ -97,6 +117,7 @@ export async function openRedisStore(options: Readonly<RedisStoresOptions>): Pro
     responses: new BoundedRedis(responses, maxResponseBytes),
     evaluate: (script, keys, args) => tokens.evaluate(script, keys, args),
     trouble: () => tokens.trouble(),
+    eviction,
     close,
   };
 }

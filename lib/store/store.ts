@@ -1,3 +1,5 @@
+import type { Eviction } from './eviction.ts';
+
 /** Gives up a subscription. */
 export type Unsubscribe = () => Promise<void>;
 
@@ -121,6 +123,11 @@ export interface Stores {
    * and takes writes. Never rejects.
    */
   trouble(): Promise<string | undefined>;
+  /**
+   * How the store may drop revocations when it is full; undefined when it does not, or does not tell. Default: it does
+   * not. Never rejects.
+   */
+  eviction?(): Promise<Eviction | undefined>;
   close(): Promise<void>;
 }
 
