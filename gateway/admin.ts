@@ -2,6 +2,7 @@ import { type ErrorRequestHandler, type Request, type RequestHandler, Router } f
 import { adminGuard } from '../lib/admin/guard.ts';
 import { revocationRoutes } from '../lib/auth/revocationRoutes.ts';
 import { cacheAdmin } from '../lib/cache/admin.ts';
+import { CautiousTime } from '../lib/clock/cautiousTime.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { BadTargetError } from './errors.ts';
@@ -16,6 +17,7 @@ export function adminRoutes(parts: Parts): RequestHandler {
   const { adminToken } = settings;
   if (adminToken === undefined) return (_req, _res, next) => next();
   const routes = Router();
+  const time = new CautiousTime(clock);
   routes.use((_req, res, next) => {
     const exchange = exchangeOf(res);
     if (exchange.refusal) return next('router');
@@ -38,7 +40,8 @@ export function adminRoutes(parts: Parts): RequestHandler {
       verify,
       onRevoked: (revocation, req) => logger.info('Admin: revoked', { ...usedBy(req), ...revocation }),
       onUndone: (id, req) => logger.info('Admin: revocation undone', { ...usedBy(req), id }),
-      now: () => clock.now(),
+      // A clock that is behind must not spare tokens that were issued a moment ago.
+      now: () => time.latestMs(),
     }),
   );
   routes.use('/cache', cacheAdmin({ store: stores.responses, clock }));

@@ -40,7 +40,7 @@ describe('a Redis that may evict revocations', () => {
   it('is a warning at the start, which names the policy and what to set, and a metric', async () => {
     await using gateway = await start();
     const warning = await eventually('it is said', () =>
-      gateway.logLines().find(({ message }) => message.startsWith(WARNING)),
+      gateway.logLines().find(({ message }) => String(message).startsWith(WARNING)),
     );
     expect(warning).toMatchObject({ level: 'warn' });
     expect(String(warning.message)).toContain('set maxmemory-policy to noeviction');

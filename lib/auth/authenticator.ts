@@ -38,7 +38,7 @@ export interface AuthenticatorOptions {
 
 interface Remembered {
   readonly verified: VerifiedToken;
-  renewAtMs: number;
+  renewAtTicks: number;
 }
 
 /**
@@ -107,7 +107,7 @@ export class Authenticator {
     if (this.#requireActive) this.#assertNew(verified, askedAtMs);
     await this.#checkRevoked(verified);
     await this.#registry.activate(verified);
-    this.#remember(verified, this.#clock.now() + this.#renewEveryMs);
+    this.#remember(verified, this.#clock.ticks() + this.#renewEveryMs);
   }
 
   /** Refused on every gateway once this resolves; rejects when that could not be stored. */
@@ -135,8 +135,8 @@ export class Authenticator {
     return undefined;
   }
 
-  #remember(verified: VerifiedToken, renewAtMs = 0): Remembered {
-    const remembered = { verified, renewAtMs };
+  #remember(verified: VerifiedToken, renewAtTicks = Number.NEGATIVE_INFINITY): Remembered {
+    const remembered = { verified, renewAtTicks };
     this.#remembered.set(verified.token, remembered);
     return remembered;
   }
@@ -153,11 +153,11 @@ export class Authenticator {
 
   /** Renews the active entry at half its life. Nobody waits for it: the request is accepted already. */
   #accept(remembered: Remembered): VerifiedToken {
-    const nowMs = this.#clock.now();
-    if (nowMs >= remembered.renewAtMs) {
-      remembered.renewAtMs = nowMs + this.#renewEveryMs;
+    const ticks = this.#clock.ticks();
+    if (ticks >= remembered.renewAtTicks) {
+      remembered.renewAtTicks = ticks + this.#renewEveryMs;
       this.#registry.activate(remembered.verified).catch((error: Error) => {
-        remembered.renewAtMs = nowMs + RENEW_AGAIN_MS;
+        remembered.renewAtTicks = ticks + RENEW_AGAIN_MS;
         this.#onStoreError(error);
       });
     }

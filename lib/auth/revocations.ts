@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { CautiousTime } from '../clock/cautiousTime.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Group, StoreUnavailableError, type TokenStore } from '../store/store.ts';
 import { END_OF_TIME_MS } from './claimChecks.ts';
@@ -11,8 +12,11 @@ const GROUP = 'revocations';
 const MAX_REVOCATIONS = 10_000;
 /** The embedded store waits for the disk each time. */
 const CLEARED_AT_A_TIME = 100;
-/** Gateways' clocks may differ by this much: a token that one holds for expired may live on at another. */
-export const CLOCK_SKEW_MS = 60_000;
+/**
+ * By this much the clocks of gateways and of Redis may be wrong, either way, for good or for a while: a revocation is
+ * kept for so long past the end of what it revokes. A day covers a wrong time zone, and costs some 100 bytes a logout.
+ */
+export const CLOCK_ERROR_MS = 24 * 60 * 60 * 1000;
 
 const common = { id: z.string(), createdAtMs: z.number(), expiresAtMs: z.number() };
 const revocation = z.discriminatedUnion('kind', [
@@ -54,6 +58,7 @@ export class Revocations {
   readonly #maxLifetimeMs: number | undefined;
   readonly #clockToleranceMs: number;
   readonly #clock: Clock;
+  readonly #time: CautiousTime;
   #indexed: { readonly group: Group; readonly index: RevocationIndex } | undefined;
 
   constructor(options: Readonly<RevocationsOptions>) {
@@ -61,6 +66,7 @@ export class Revocations {
     this.#maxLifetimeMs = options.maxLifetimeMs;
     this.#clockToleranceMs = options.clockToleranceMs ?? 0;
     this.#clock = options.clock ?? systemClock;
+    this.#time = new CautiousTime(this.#clock);
   }
 
   /** What revokes the token, or false, as far as this process knows; undefined: the store must be asked. */
@@ -95,7 +101,8 @@ export class Revocations {
   /** Those in force, the newest first. What has expired is cleared away. */
   async list(): Promise<readonly Revocation[]> {
     const all = read(await this.#store.getGroup(GROUP));
-    const nowMs = this.#clock.now();
+    // A clock that has jumped must not clear away what will be needed once it is right again.
+    const nowMs = this.#time.earliestMs();
     const expired = all.filter(({ expiresAtMs }) => expiresAtMs <= nowMs).slice(0, CLEARED_AT_A_TIME);
     await Promise.all(expired.map(({ id }) => this.#store.removeFromGroup(GROUP, id)));
     return all
@@ -111,7 +118,7 @@ export class Revocations {
   #revocationOf(revoked: Revoked): Revocation {
     const createdAtMs = this.#clock.now();
     const id = randomUUID();
-    const until = (endMs: number) => Math.ceil(Math.min(endMs, END_OF_TIME_MS)) + CLOCK_SKEW_MS;
+    const until = (endMs: number) => Math.ceil(Math.min(endMs, END_OF_TIME_MS)) + CLOCK_ERROR_MS;
     if (revoked.kind === 'token') {
       const { digest, subject, acceptedUntilMs } = revoked.token;
       return { id, kind: 'token', digest, subject, createdAtMs, expiresAtMs: until(acceptedUntilMs) };

@@ -1,7 +1,8 @@
+import { CautiousTime } from '../clock/cautiousTime.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { TokenStore } from '../store/store.ts';
 import { END_OF_TIME_MS } from './claimChecks.ts';
-import { CLOCK_SKEW_MS, type CoveredBy, type Revocations } from './revocations.ts';
+import { CLOCK_ERROR_MS, type CoveredBy, type Revocations } from './revocations.ts';
 import type { VerifiedToken } from './verifier.ts';
 
 /** Why a token is refused that is otherwise valid. */
@@ -20,7 +21,7 @@ export interface TokenRegistryOptions {
  * Which tokens are active and which are revoked, shared by all gateways on one store.
  *
  * Keys: `token:<jwt>` holds the active token's data as JSON, `blacklist:<sha256 of the jwt>` marks one that was
- * logged out until a minute after it is accepted for the last time; for good, when it never expires. What is
+ * logged out until a day after it is accepted for the last time; for good, when it never expires. What is
  * `known...` is known without asking the store, or undefined; every other method rejects with
  * `StoreUnavailableError` when the store does not answer.
  */
@@ -29,12 +30,14 @@ export class TokenRegistry {
   readonly #store: TokenStore;
   readonly #revocations: Revocations;
   readonly #clock: Clock;
+  readonly #time: CautiousTime;
 
   constructor(options: Readonly<TokenRegistryOptions>) {
     this.activeTtlMs = options.activeTtlMs;
     this.#store = options.store;
     this.#revocations = options.revocations;
     this.#clock = options.clock ?? systemClock;
+    this.#time = new CautiousTime(this.#clock);
   }
 
   async activate({ token, subject, expiresAtMs, acceptedUntilMs }: VerifiedToken): Promise<void> {
@@ -55,8 +58,8 @@ export class TokenRegistry {
 
   /** Refused everywhere once this resolves. */
   async revoke({ token, digest, acceptedUntilMs }: VerifiedToken): Promise<void> {
-    const leftMs = this.#leftMs(Math.min(acceptedUntilMs, END_OF_TIME_MS));
-    const ttlMs = Math.max(1, leftMs) + CLOCK_SKEW_MS;
+    const leftMs = this.#mostLeftMs(Math.min(acceptedUntilMs, END_OF_TIME_MS));
+    const ttlMs = Math.max(1, leftMs) + CLOCK_ERROR_MS;
     // The mark first: without it nothing is refused for good, and a logout that failed can be made again.
     await this.#store.set(revokedKey(digest), '1', ttlMs);
     await this.#store.delete(activeKey(token));
@@ -79,6 +82,11 @@ export class TokenRegistry {
 
   #leftMs(untilMs: number): number {
     return Math.ceil(untilMs - this.#clock.now());
+  }
+
+  /** The same, were the wall clock ahead because it has jumped: a revocation must not end too early for that. */
+  #mostLeftMs(untilMs: number): number {
+    return Math.ceil(untilMs - this.#time.earliestMs());
   }
 }
 

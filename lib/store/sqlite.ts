@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
+import { CautiousTime } from '../clock/cautiousTime.ts';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
 import type { CellsSize, Share } from '../threads/cells.ts';
@@ -81,6 +82,7 @@ export class SqliteStore implements TokenStore {
   #lookAtTicks = 0;
   readonly #channels: Channels;
   readonly #clock: Clock;
+  readonly #time: CautiousTime;
   readonly #onError: (error: Error) => void;
   #cancelPurge: Cancel;
 
@@ -89,9 +91,10 @@ export class SqliteStore implements TokenStore {
     this.#database = openDatabase(dataDir);
     this.#channels = channels;
     this.#clock = clock;
+    this.#time = new CautiousTime(clock);
     this.#onError = onError;
     this.#changes = changes;
-    this.#select = this.#database.prepare('SELECT * FROM entries WHERE key = ? AND expires_at_ms > ?');
+    this.#select = this.#database.prepare('SELECT * FROM entries WHERE key = ?');
     this.#selectGroup = this.#database.prepare('SELECT value FROM entries WHERE key > ? AND key < ?');
     this.#version = this.#database.prepare('PRAGMA data_version');
     this.#upsert = this.#database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?, ?)');
@@ -110,9 +113,12 @@ export class SqliteStore implements TokenStore {
   async get(key: string): Promise<Buffer | undefined> {
     const remembered = this.peek(key);
     if (remembered) return remembered.value;
-    const row = attempt(() => this.#select.get(key, this.#clock.now()));
+    const row = attempt(() => this.#select.get(key));
+    const expiresAtMs = row ? Number(row.expires_at_ms) : NEVER_MS;
+    // Not remembered as absent: a clock that is ahead may be set right.
+    if (expiresAtMs <= this.#clock.now()) return undefined;
     const value = row && asBuffer(row.value);
-    this.#remembered.set(key, { value, expiresAtMs: row ? Number(row.expires_at_ms) : NEVER_MS });
+    this.#remembered.set(key, { value, expiresAtMs });
     return value;
   }
 
@@ -227,7 +233,7 @@ export class SqliteStore implements TokenStore {
   #purgeExpired(): void {
     let moreToDo = false;
     try {
-      moreToDo = this.#purge.run(this.#clock.now(), PURGE_ROWS).changes === PURGE_ROWS;
+      moreToDo = this.#purge.run(this.#time.earliestMs(), PURGE_ROWS).changes === PURGE_ROWS;
     } catch (error) {
       this.#onError(asError(error));
     }

@@ -8,6 +8,7 @@ interface Scheduled {
 /** A clock that stands still until a test moves it. */
 export class ManualClock implements Clock {
   #nowMs: number;
+  #jumpedMs = 0;
   readonly #scheduled = new Set<Scheduled>();
 
   constructor(nowMs = Date.now()) {
@@ -20,7 +21,7 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#jumpedMs;
   }
 
   ticks(): number {
@@ -31,6 +32,11 @@ export class ManualClock implements Clock {
     const entry = { dueAtMs: this.#nowMs + delayMs, callback };
     this.#scheduled.add(entry);
     return () => this.#scheduled.delete(entry);
+  }
+
+  /** The wall clock is set, ahead or back; no time passes. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms;
   }
 
   /** Moves time on, running what falls due in order, including what those callbacks schedule. */
