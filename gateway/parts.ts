@@ -111,6 +111,7 @@ export async function createParts({
     onError: logStoreError,
     onStateChange: storeStateLog(logger),
     onEviction: evictionLog(logger),
+    onWarning: (message) => void logger.warn(message),
     threads: threads?.store,
   });
   const services: ServiceParts[] = [];

@@ -23,6 +23,8 @@ export interface EmbeddedStoreOptions {
   readonly maxResponseBytes?: number;
   /** Gets what goes wrong in the background: a subscriber that threw, a purge that failed. */
   readonly onError?: (error: Error) => void;
+  /** Gets what its operator should mend: others may read the files. */
+  readonly onWarning?: (message: string) => void;
   readonly clock?: Clock;
   /** Default: this thread is alone. */
   readonly threads?: StoreThreads | undefined;
@@ -36,6 +38,7 @@ export function openEmbeddedStore({
   dataDir,
   maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES,
   onError,
+  onWarning,
   clock = systemClock,
   threads,
 }: Readonly<EmbeddedStoreOptions>): Stores {
@@ -46,6 +49,7 @@ export function openEmbeddedStore({
     channels,
     clock,
     onError: report,
+    onWarning: listener(onWarning, report),
     changes: threads?.tokenChanges,
   });
   const memory = new MemoryStore({ maxBytes: maxResponseBytes, channels, clock });
@@ -53,7 +57,7 @@ export function openEmbeddedStore({
   return {
     tokens,
     responses: threads ? new ThreadsMemoryStore(memory, threads.responses) : memory,
-    trouble: async () => (open ? undefined : 'the store is closed'),
+    trouble: async () => (open ? tokens.trouble() : 'the store is closed'),
     close: async () => {
       open = false;
       tokens.close();

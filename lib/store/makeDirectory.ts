@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Only the process's own user may look into it. */
@@ -14,6 +14,8 @@ export function makeDirectory(path: string): void {
   if (above !== path) makeDirectory(above);
   try {
     mkdirSync(path, { mode: MODE });
+    // A umask may have taken from its own user what it needs.
+    chmodSync(path, MODE);
   } catch (error) {
     // Another process was faster.
     if (!existsSync(path)) throw error;

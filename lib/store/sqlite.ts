@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
@@ -7,8 +8,10 @@ import { asError } from '../exchange/asError.ts';
 import type { CellsSize, Share } from '../threads/cells.ts';
 import { type Held, heldBytes } from './bytes.ts';
 import type { Channels } from './channels.ts';
+import { FilesInPlace } from './filesInPlace.ts';
 import { GroupCommit } from './groupCommit.ts';
 import { makeDirectory } from './makeDirectory.ts';
+import { keepToOwner } from './ownFiles.ts';
 import {
   assertTtl,
   type Group,
@@ -17,8 +20,12 @@ import {
   type TokenStore,
   type Unsubscribe,
 } from './store.ts';
+import { WriteTrial } from './writeTrial.ts';
 
 const FILE_NAME = 'tokens.db';
+const TOKEN_PREFIX = 'token:';
+const TRIAL_KEY = 'blacklist:trial';
+const TRIAL_TTL_MS = 1_000;
 /** How long to wait for another process that is writing to the same file. */
 const BUSY_TIMEOUT_MS = 50;
 const PURGE_INTERVAL_MS = 60_000;
@@ -47,6 +54,8 @@ export interface SqliteStoreOptions {
   readonly clock: Clock;
   /** Gets what goes wrong in the background: a purge that failed. */
   readonly onError: (error: Error) => void;
+  /** Gets what its operator should mend: others may read the files. */
+  readonly onWarning?: (message: string) => void;
   /** Counts the changes of several threads of this process that each have the file open, of `CHANGES`. */
   readonly changes?: Share | undefined;
 }
@@ -84,11 +93,22 @@ export class SqliteStore implements TokenStore {
   readonly #clock: Clock;
   readonly #time: CautiousTime;
   readonly #onError: (error: Error) => void;
+  readonly #files: FilesInPlace;
+  readonly #writeTrial: WriteTrial;
   #cancelPurge: Cancel;
 
   /** Throws an error that names the directory when the file cannot be opened there. */
-  constructor({ dataDir, channels, clock, onError, changes }: Readonly<SqliteStoreOptions>) {
-    this.#database = openDatabase(dataDir);
+  constructor({
+    dataDir,
+    channels,
+    clock,
+    onError,
+    onWarning = () => {},
+    changes,
+  }: Readonly<SqliteStoreOptions>) {
+    const file = join(dataDir, FILE_NAME);
+    this.#database = openDatabase(dataDir, file, onWarning);
+    this.#files = new FilesInPlace([file, `${file}-wal`]);
     this.#channels = channels;
     this.#clock = clock;
     this.#time = new CautiousTime(clock);
@@ -102,7 +122,12 @@ export class SqliteStore implements TokenStore {
     this.#purge = this.#database.prepare(
       'DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE expires_at_ms <= ? LIMIT ?)',
     );
-    this.#writes = new GroupCommit(this.#database, () => this.#tellThreads());
+    this.#writes = new GroupCommit(this.#database, () => {
+      this.#tellThreads();
+      // Nobody is told that something is kept which nobody will find.
+      this.#files.assert();
+    });
+    this.#writeTrial = new WriteTrial(() => this.set(TRIAL_KEY, '1', TRIAL_TTL_MS), clock);
     this.#cancelPurge = clock.after(PURGE_INTERVAL_MS, () => this.#purgeExpired());
   }
 
@@ -113,7 +138,7 @@ export class SqliteStore implements TokenStore {
   async get(key: string): Promise<Buffer | undefined> {
     const remembered = this.peek(key);
     if (remembered) return remembered.value;
-    const row = attempt(() => this.#select.get(key));
+    const row = attempt(() => this.#select.get(fileKey(key)));
     const expiresAtMs = row ? Number(row.expires_at_ms) : NEVER_MS;
     // Not remembered as absent: a clock that is ahead may be set right.
     if (expiresAtMs <= this.#clock.now()) return undefined;
@@ -125,11 +150,11 @@ export class SqliteStore implements TokenStore {
   async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-    await this.#upsertRow(key, key, bytes, this.#clock.now() + ttlMs);
+    await this.#upsertRow(fileKey(key), key, bytes, this.#clock.now() + ttlMs);
   }
 
   async delete(key: string): Promise<void> {
-    await this.#removeRow(key, key);
+    await this.#removeRow(fileKey(key), key);
   }
 
   peekGroup(name: string): Remembered<Group> | undefined {
@@ -160,6 +185,11 @@ export class SqliteStore implements TokenStore {
   async subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
     const leave = this.#channels.join(channel, listener);
     return async () => leave();
+  }
+
+  /** Why tokens cannot be relied on, in words; undefined when the file is there and takes writes. Never rejects. */
+  trouble(): Promise<string | undefined> {
+    return this.#writeTrial.trouble();
   }
 
   close(): void {
@@ -241,18 +271,54 @@ export class SqliteStore implements TokenStore {
   }
 }
 
-function openDatabase(dataDir: string): DatabaseSync {
+function openDatabase(dataDir: string, file: string, onWarning: (message: string) => void): DatabaseSync {
+  let database: DatabaseSync | undefined;
   try {
     makeDirectory(dataDir);
-    const database = new DatabaseSync(join(dataDir, FILE_NAME), { timeout: BUSY_TIMEOUT_MS });
+    for (const warning of keepToOwner(file)) onWarning(warning);
+    database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
     database.exec(SCHEMA);
+    assertWritable(database);
+    // Those that SQLite has made beside it have its mode; those that were there may have another.
+    keepToOwner(file);
     return database;
   } catch (error) {
+    if (database?.isOpen) database.close();
+    const { message } = asError(error);
     throw new StoreUnavailableError(
-      `Cannot keep ${FILE_NAME} in ${dataDir} (${asError(error).message}). Make the directory writable or set DATA_DIR to another one`,
-      { cause: error },
+      `Cannot keep ${FILE_NAME} in ${dataDir} (${message}). ${advice(message)}`,
+      {
+        cause: error,
+      },
     );
   }
+}
+
+/** SQLite opens what it may only read, and says so to whoever writes first. */
+function assertWritable(database: DatabaseSync): void {
+  try {
+    database.exec('BEGIN IMMEDIATE; ROLLBACK');
+  } catch (error) {
+    // Another process writes at this moment: so it can be written.
+    if (asError(error).message !== 'database is locked') throw error;
+  }
+}
+
+function advice(message: string): string {
+  if (/not a database|malformed/.test(message)) {
+    return 'Restore the file from a backup, or move it away: whoever has logged out could be let in again then';
+  }
+  if (/full/.test(message)) return 'Make room on its disk or set DATA_DIR to another one';
+  return 'Make the directory writable or set DATA_DIR to another one';
+}
+
+/**
+ * What a key is called in the file. Behind `token:` stands a token that is good as it is, and which nobody needs to read
+ * there: its SHA-256 serves as well.
+ */
+export function fileKey(key: string): string {
+  if (!key.startsWith(TOKEN_PREFIX)) return key;
+  return TOKEN_PREFIX + createHash('sha256').update(key.slice(TOKEN_PREFIX.length)).digest('hex');
 }
 
 /** Where the keys of a group begin, and the first key behind them. */

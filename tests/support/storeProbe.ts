@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { createClient } from 'redis';
+import { fileKey } from '../../lib/store/sqlite.ts';
 import { redisTestUrl, type TestGateway } from './gateway.ts';
 
 /** Looks at a gateway's tokens in its store, behind the gateway's back. */
 export interface StoreProbe extends AsyncDisposable {
   get(key: string): Promise<string | undefined>;
+  /** What `keys` calls a key: the file of the embedded store holds no token. */
+  nameOf(key: string): string;
   /** The key's remaining life in milliseconds; undefined when there is no such key. */
   leftMs(key: string): Promise<number | undefined>;
   keys(): Promise<string[]>;
@@ -30,6 +33,7 @@ async function redisProbe(url: string): Promise<StoreProbe> {
   const client = await createClient({ url }).connect();
   return {
     get: async (key) => (await client.get(key)) ?? undefined,
+    nameOf: (key) => key,
     async leftMs(key) {
       const leftMs = Number(await client.pTTL(key));
       return leftMs === -2 ? undefined : leftMs;
@@ -41,8 +45,9 @@ async function redisProbe(url: string): Promise<StoreProbe> {
 
 async function sqliteProbe(file: string): Promise<StoreProbe> {
   const database = new DatabaseSync(file, { readOnly: true });
-  const row = (key: string) => database.prepare('SELECT * FROM entries WHERE key = ?').get(key);
+  const row = (key: string) => database.prepare('SELECT * FROM entries WHERE key = ?').get(fileKey(key));
   return {
+    nameOf: fileKey,
     async get(key) {
       const value = row(key)?.value;
       return value instanceof Uint8Array ? Buffer.from(value).toString() : undefined;

@@ -1,0 +1,55 @@
+import { chmodSync, closeSync, existsSync, fchmodSync, openSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+
+const OWNER_ONLY = 0o600;
+const OWNER_ONLY_DIRECTORY = 0o700;
+const OTHERS = 0o077;
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+
+/**
+ * Makes sure that nobody but this process's user can read `file`, its companions (`file-*`), or the directory where that
+ * holds nothing else. Creates the file when it is missing; what it creates does not depend on the umask.
+ *
+ * @returns what could not be mended, in words
+ */
+export function keepToOwner(file: string): string[] {
+  if (!existsSync(file)) create(file);
+  const directory = dirname(file);
+  const names = readdirSync(directory);
+  const isOurs = (name: string) => name === basename(file) || name.startsWith(`${basename(file)}-`);
+  const files = names.filter(isOurs).map((name) => tightened(`${directory}/${name}`, OWNER_ONLY));
+  const isOwn = names.every(isOurs);
+  return [...files, isOwn ? tightened(directory, OWNER_ONLY_DIRECTORY) : exposed(directory)].filter(
+    (warning) => warning !== undefined,
+  );
+}
+
+function create(file: string): void {
+  const descriptor = openSync(file, 'a', OWNER_ONLY);
+  // A umask may have taken from its own user what it needs.
+  fchmodSync(descriptor, OWNER_ONLY);
+  closeSync(descriptor);
+}
+
+function tightened(path: string, mode: number): string | undefined {
+  const { mode: found } = statSync(path);
+  if ((found & OTHERS) === 0) return undefined;
+  try {
+    chmodSync(path, mode);
+    return undefined;
+  } catch {
+    return `${path} belongs to another user and has the mode ${shown(found)}: others may read who is logged in. Set it to ${shown(mode)}`;
+  }
+}
+
+/** A directory with other files in it is somebody else's to close: `/tmp`, for one. */
+function exposed(directory: string): string | undefined {
+  const stats = statSync(directory);
+  if ((stats.mode & OTHERS_WRITE) === 0 || (stats.mode & STICKY) !== 0) return undefined;
+  return `${directory} has the mode ${shown(stats.mode)}: others may delete or replace the files in it. Name a directory of its own`;
+}
+
+function shown(mode: number): string {
+  return (mode & 0o777).toString(8).padStart(4, '0');
+}
