@@ -220,7 +220,13 @@ describe('a hiccup', () => {
 test('by default an idle gateway notices within 0.35 s that Redis is frozen', async () => {
   const redis = await ownRedis();
   const [clock, changes] = [new ManualClock(), [] as StoreStateChange[]];
-  await openedStore({ url: redis.url, clock, onStateChange: (change) => changes.push(change) });
+  const { tokens } = await openedStore({
+    url: redis.url,
+    clock,
+    onStateChange: (change) => changes.push(change),
+  });
+  // Nothing of the start is under way any more.
+  await tokens.get('key');
   const away = () => changes.filter(({ ready }) => !ready).map(({ store }) => store);
   redis.freeze();
   for (let ms = 0; ms < 350; ms += 50) {

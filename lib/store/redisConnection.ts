@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ConnectionTimeoutError, createClient, ErrorReply, RESP_TYPES } from 'redis';
+import { createClient, ErrorReply, RESP_TYPES } from 'redis';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { asError } from '../exchange/asError.ts';
 import { Deadlines } from '../timeout/deadlines.ts';
@@ -7,7 +7,7 @@ import type { Channels } from './channels.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
 import { LocalCache } from './localCache.ts';
 import { Patience } from './patience.ts';
-import { endsConnection, redisReason, UnusableRedisError } from './redisReason.ts';
+import { endsConnection, hintAboutTls, redisReason, UnusableRedisError } from './redisReason.ts';
 import { type Group, type Remembered, StoreUnavailableError, type Usage } from './store.ts';
 
 /** Timeouts in a row that end a connection. */
@@ -16,7 +16,6 @@ const IS_REPLICA = 'it is a replica, and only its primary takes writes';
 const IS_CLUSTER =
   'it is a node of a cluster (cluster_enabled:1), which this gateway cannot use: name a single Redis, or a primary with replicas';
 const IS_SENTINEL = 'it is a Sentinel: name the Redis that it watches';
-const NO_TLS = 'if it speaks no TLS on this port, rediss:// has to be redis://';
 
 export interface RedisConnectionOptions {
   readonly url: string;
@@ -57,6 +56,7 @@ export class RedisConnection {
   /** What Redis knows each script by. */
   readonly #digests = new Map<string, string>();
   #cancelHeartbeat: Cancel = () => {};
+  #isConnected = false;
   #endedBecause: Error | undefined;
 
   constructor(options: RedisConnectionOptions) {
@@ -218,12 +218,8 @@ export class RedisConnection {
   }
 
   async #begin(deadlines: Deadlines): Promise<void> {
-    await withDeadline(this.#client.connect(), deadlines).catch((error) => {
-      // A Redis without TLS waits for the end of what it takes for its first command.
-      const isLate = error instanceof DeadlineError || error instanceof ConnectionTimeoutError;
-      if (!isLate || !this.#options.url.startsWith('rediss:')) throw error;
-      throw new UnusableRedisError(`it does not answer in time: ${NO_TLS}`, false);
-    });
+    await withDeadline(this.#client.connect(), deadlines);
+    this.#isConnected = true;
     await withDeadline(
       Promise.all(this.#options.channels.names.map((channel) => this.#hear(channel))),
       deadlines,
@@ -318,8 +314,10 @@ export class RedisConnection {
     }
   }
 
-  #lose(cause: Error): void {
+  #lose(error: Error): void {
     if (this.#endedBecause) return;
+    const hint = this.#isConnected ? undefined : hintAboutTls(this.#options.url, error);
+    const cause = hint ? new UnusableRedisError(`${redisReason(error)}; ${hint}`, false) : error;
     this.#endedBecause = cause;
     this.#cancelHeartbeat();
     this.#client.destroy();

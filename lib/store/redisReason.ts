@@ -99,6 +99,17 @@ export function isFinal(error: Error): boolean {
   return CERTIFICATE.test(code) || /^(EPROTO|ERR_SSL_|ERR_TLS_|CERT_)/.test(code);
 }
 
+/** What may be the matter when connecting fails, by the scheme of the URL: each side waits for what the other never says. */
+export function hintAboutTls(url: string, error: unknown): string | undefined {
+  const isLate = error instanceof DeadlineError || error instanceof ConnectionTimeoutError;
+  if (url.startsWith('rediss:')) {
+    return isLate ? 'if it speaks no TLS on this port, rediss:// has to be redis://' : undefined;
+  }
+  const isClosed =
+    error instanceof SocketClosedUnexpectedlyError || (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+  return isClosed ? 'if it speaks TLS on this port, redis:// has to be rediss://' : undefined;
+}
+
 /** Whether it is there and only needs time. */
 export function isLoading(error: Error): boolean {
   return error instanceof ErrorReply && replyCode(error) === 'LOADING';
@@ -117,7 +128,7 @@ export function redisReason(error: Error): string {
   return words ? `${words} (${code})` : code;
 }
 
-const CLOSED = 'it closed the connection; if it speaks TLS on this port, redis:// has to be rediss://';
+const CLOSED = 'it closed the connection';
 const UNTRUSTED =
   'its certificate is not trusted: NODE_EXTRA_CA_CERTS names the file of the authority that signed it';
 

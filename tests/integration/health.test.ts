@@ -82,7 +82,9 @@ describe.each(PORTS)('/readyz on the %s port', (port) => {
         const answer = await fetch(`${gateway[port]}/readyz`);
         return answer.status === 503 && answer;
       });
-      expect(await away.json()).toEqual({ status: 'not ready', missing: ['store'] });
+      const state = (await away.json()) as { reasons: { store: string } };
+      expect(state).toMatchObject({ status: 'not ready', missing: ['store'] });
+      expect(state.reasons.store).toMatch(/^Redis: (it closed the connection|nothing listens there) \(/);
       expect((await fetch(`${gateway[port]}/healthz`)).status).toBe(200);
       await redis.restart();
       await eventually('it is back', async () => (await fetch(`${gateway[port]}/readyz`)).status === 200);
