@@ -353,6 +353,20 @@ export const variables = {
     default: '0',
     description: 'Largest request body; past it 413. 0: no limit.',
   },
+  maxRequestHeadBytes: {
+    name: 'MAX_REQUEST_HEAD',
+    kind: kinds.bytesBetween('1KiB', '1MiB'),
+    default: '64KiB',
+    description:
+      'Largest head of a request: request target, field names and field values together. A larger head gets a 431.',
+  },
+  maxResponseHeadBytes: {
+    name: 'MAX_RESPONSE_HEAD',
+    kind: kinds.bytesBetween('1KiB', '1MiB'),
+    default: '64KiB',
+    description:
+      "Largest head of a service's response: field names and field values together. A larger head is a 502 that says so, and no failure of the replica.",
+  },
   requestTimeoutMs: {
     name: 'REQUEST_TIMEOUT',
     kind: kinds.duration,

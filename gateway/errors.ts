@@ -105,7 +105,12 @@ export const REPLIES = {
   ),
   body_too_large: reply(413, 'Body too large', 'Send less content.', 'http_request_error'),
   uri_too_long: reply(414, 'URI too long', 'Send a shorter request target.', 'http_request_error'),
-  headers_too_large: reply(431, 'Headers too large', 'Send fewer or shorter fields.', 'http_request_error'),
+  headers_too_large: reply(
+    431,
+    'Headers too large',
+    'Send fewer or shorter fields, such as fewer cookies.',
+    'http_request_error',
+  ),
   service_busy: reply(
     429,
     'Service busy',
@@ -141,6 +146,12 @@ export const REPLIES = {
     'Bad answer from service',
     'The service sent a broken answer.',
     'http_protocol_error',
+  ),
+  upstream_head_too_large: reply(
+    502,
+    'Response head too large',
+    'The fields of the response are larger than the gateway passes on.',
+    'http_response_header_section_size',
   ),
   circuit_open: reply(
     503,

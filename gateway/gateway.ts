@@ -20,10 +20,11 @@ export class Gateway {
 
   private constructor(parts: Parts) {
     this.parts = parts;
-    const { headersTimeoutMs, sendTimeoutMs, maxConnections } = parts.settings;
+    const { headersTimeoutMs, maxRequestHeadBytes, sendTimeoutMs, maxConnections } = parts.settings;
     const serverOptions = (port: Port) => {
       return {
         headersTimeoutMs,
+        maxHeadBytes: maxRequestHeadBytes,
         sendTimeoutMs,
         maxConnections,
         connections: parts.connections[port],

@@ -127,7 +127,10 @@ export async function createParts({
     exemplars: settings.otlpEndpoint !== undefined,
     processMetrics: threads ? 'thread' : true,
   });
-  const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
+  const transport = new Transport({
+    connectTimeoutMs: settings.requestTimeoutMs,
+    maxHeadBytes: settings.maxResponseHeadBytes,
+  });
   const registry =
     threads?.registry(services) ?? (await createRegistry({ settings, services, metrics, logger, clock }));
   const breakerNews = new BreakerNews({

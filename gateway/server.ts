@@ -14,7 +14,8 @@ import { type OnRefused, refuse } from './refusal.ts';
 import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
 
-const MAX_HEADER_BYTES = 16 * 1024;
+/** Field lines of a request's head. */
+const MAX_FIELDS = 1000;
 /** How long a client may go on with content that nobody wants any more, once it has its answer. */
 const LINGER_MS = 5_000;
 /** How long a WebSocket's client has to answer a close frame. */
@@ -39,6 +40,8 @@ export interface DrainSignals {
 export interface GatewayServerOptions {
   /** How long a request's head may take to arrive, from the connection or the end of the request before. */
   readonly headersTimeoutMs: number;
+  /** Request target, field names and values of a request together; a larger head gets a 431. */
+  readonly maxHeadBytes: number;
   /** How long a client may leave its answer unread before it is cut off. 0: for ever. */
   readonly sendTimeoutMs: number;
   /** Connections open at a time; more are closed unheard. 0: no limit. */
@@ -70,8 +73,8 @@ export class GatewayServer {
   #closesIdle = false;
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
-    const { headersTimeoutMs, sendTimeoutMs, maxConnections, connections, onRefused = () => {} } = options;
-    const { create = (serverOptions) => http.createServer(serverOptions) } = options;
+    const { headersTimeoutMs, maxHeadBytes, sendTimeoutMs, maxConnections, connections } = options;
+    const { onRefused = () => {}, create = (serverOptions) => http.createServer(serverOptions) } = options;
     this.#app = app;
     this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
@@ -79,7 +82,7 @@ export class GatewayServer {
       ...this.#classes,
       // What has no content is not read to its end, either.
       optimizeEmptyRequests: true,
-      maxHeaderSize: MAX_HEADER_BYTES,
+      maxHeaderSize: maxHeadBytes,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
       // Said outright: Node's default is the lesser of this and requestTimeout, so 0.
@@ -91,6 +94,8 @@ export class GatewayServer {
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
+    // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the gateway.
+    this.#server.maxHeadersCount = MAX_FIELDS;
     if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
     else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));

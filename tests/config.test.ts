@@ -47,6 +47,8 @@ describe('defaults', () => {
       sendTimeoutMs: 60_000,
       maxUpgrades: 1000,
       maxBodyBytes: 0,
+      maxRequestHeadBytes: 64 * 1024,
+      maxResponseHeadBytes: 64 * 1024,
       requestTimeoutMs: 3000,
       upstreamTimeoutMs: 10_000,
       drainTimeoutMs: 10_000,

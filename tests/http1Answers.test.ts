@@ -78,9 +78,9 @@ describe('AnswerReader', () => {
     expect(readInPieces([Buffer.from(hint.repeat(101) + end)], {})).toMatch(/102 P; unasked_answer$/);
   });
 
-  it('takes heads as large as Node does', () => {
+  it('takes heads below 64 KiB', () => {
     const head = (bytes: number) => `HTTP/1.1 204 No\r\nX: ${'x'.repeat(bytes - 1)}\r\n\r\n`;
-    expect(readInPieces([Buffer.from(head(16 * 1024 - 1))], {})).toMatch(/end$/);
-    expect(readInPieces([Buffer.from(head(16 * 1024))], {})).toBe('head_too_large');
+    expect(readInPieces([Buffer.from(head(64 * 1024 - 1))], {})).toMatch(/end$/);
+    expect(readInPieces([Buffer.from(head(64 * 1024))], {})).toBe('head_too_large');
   });
 });

@@ -1,14 +1,14 @@
 import { type AnswerHead, readAnswerHead } from './answerHead.ts';
 import { ChunkLine } from './chunkLine.ts';
 import { BrokenAnswerError } from './errors.ts';
-import { readFieldLines } from './fieldLines.ts';
+import { MAX_FIELDS, readFieldLines } from './fieldLines.ts';
 import type { FieldLines } from './handler.ts';
 import { Section } from './section.ts';
 
-/** As Node and undici have it: names and values of one head together have less. */
-const MAX_FIELD_BYTES = 16 * 1024;
-/** With all that stands around them, even if every field had an empty value. */
-const MAX_SECTION_BYTES = 4 * MAX_FIELD_BYTES;
+/** Names and values of one head together have less, unless it is said otherwise. */
+export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
+/** What may stand around names and values: the status line, and colon, blanks and CRLF of each field. */
+const MAX_AROUND_BYTES = 1024 + 8 * MAX_FIELDS;
 const MAX_INTERIM_ANSWERS = 100;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -28,7 +28,8 @@ type Part = 'head' | 'content' | 'toTheClose' | 'chunkLine' | 'chunk' | 'chunkEn
 /** Reads the answers of one connection, one at a time. Once it has thrown it is of no more use. */
 export class AnswerReader {
   readonly #sink: AnswerSink;
-  readonly #head = new Section(MAX_SECTION_BYTES, 'HTTP/1.');
+  readonly #maxFieldBytes: number;
+  readonly #head: Section;
   #trailers: Section | undefined;
   #chunkLine: ChunkLine | undefined;
   #part: Part = 'over';
@@ -38,8 +39,11 @@ export class AnswerReader {
   #leftBytes = 0;
   #seesLineFeed = false;
 
-  constructor(sink: AnswerSink) {
+  /** `maxHeadBytes` is what names and values of a head or of a trailer section together must stay below. */
+  constructor(sink: AnswerSink, maxHeadBytes = DEFAULT_MAX_HEAD_BYTES) {
     this.#sink = sink;
+    this.#maxFieldBytes = maxHeadBytes;
+    this.#head = new Section(maxHeadBytes + MAX_AROUND_BYTES, 'HTTP/1.');
   }
 
   /** Whether no answer is expected, or the one that was is over. */
@@ -97,7 +101,7 @@ export class AnswerReader {
   #readHead(chunk: Buffer, at: number): number {
     const text = this.#head.read(chunk, at);
     if (text === undefined) return chunk.length;
-    const head = readAnswerHead(text, this.#method, MAX_FIELD_BYTES);
+    const head = readAnswerHead(text, this.#method, this.#maxFieldBytes);
     if (head.status < 200) this.#assertAsked(head.status);
     this.#sink.onHead(head);
     if (head.status >= 200) this.#begin(head);
@@ -137,7 +141,7 @@ export class AnswerReader {
     this.#leftBytes = size;
     this.#part = size > 0 ? 'chunk' : 'trailers';
     if (size === 0) {
-      this.#trailers ??= new Section(MAX_SECTION_BYTES);
+      this.#trailers ??= new Section(this.#maxFieldBytes + MAX_AROUND_BYTES);
       this.#trailers.startBehindLine();
     }
     return end;
@@ -155,7 +159,7 @@ export class AnswerReader {
     const section = this.#trailers as Section;
     const text = section.read(chunk, at);
     if (text === undefined) return chunk.length;
-    this.#end(text === '' ? NO_FIELDS : readFieldLines(text, 2, MAX_FIELD_BYTES));
+    this.#end(text === '' ? NO_FIELDS : readFieldLines(text, 2, this.#maxFieldBytes));
     return section.endAt;
   }
 

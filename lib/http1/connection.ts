@@ -22,6 +22,8 @@ export interface ConnectionOptions {
   readonly origin: Origin;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
+  /** Names and values of a response's head together must stay below. */
+  readonly maxHeadBytes: number;
   /** What arrives is read into it; may be shared by any number of connections. */
   readonly readBuffer: Buffer;
   /** Called after each answer that leaves the connection usable. */
@@ -34,7 +36,7 @@ export interface ConnectionOptions {
 export class Connection implements AnswerSink, Carrier {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
-  readonly #reader = new AnswerReader(this);
+  readonly #reader: AnswerReader;
   readonly #cancelTimeout: Cancel;
   #call: Call | undefined;
   #sender: ContentSender | undefined;
@@ -51,8 +53,9 @@ export class Connection implements AnswerSink, Carrier {
 
   /** Connects, and sends `call` first. */
   constructor(options: ConnectionOptions, call: Call) {
-    const { origin, clock, connectTimeoutMs, readBuffer } = options;
+    const { origin, clock, connectTimeoutMs, maxHeadBytes, readBuffer } = options;
     this.#options = options;
+    this.#reader = new AnswerReader(this, maxHeadBytes);
     this.#call = call;
     this.#socket = connect(origin, { buffer: readBuffer, callback: this.#onRead });
     this.#socket

@@ -1,3 +1,4 @@
+import { DEFAULT_MAX_HEAD_BYTES } from './answerReader.ts';
 import { Call } from './call.ts';
 import { type Cancel, type Clock, Connection, type ConnectionOptions } from './connection.ts';
 import { PoolDestroyedError } from './errors.ts';
@@ -21,6 +22,8 @@ export interface PoolOptions {
   readonly clock: Clock;
   /** How long a connection may take to open. */
   readonly connectTimeoutMs: number;
+  /** Names and values of a response's head together must stay below. Default: 64 KiB. */
+  readonly maxHeadBytes?: number;
   /** What is read goes through it, and is gone with the next read: pools may share one. Default: one of its own. */
   readonly readBuffer?: Buffer;
 }
@@ -60,6 +63,7 @@ export class Pool {
     url,
     clock,
     connectTimeoutMs,
+    maxHeadBytes = DEFAULT_MAX_HEAD_BYTES,
     readBuffer = Buffer.allocUnsafeSlow(READ_BYTES),
   }: PoolOptions) {
     this.#origin = originOf(url);
@@ -68,6 +72,7 @@ export class Pool {
       origin: this.#origin,
       clock,
       connectTimeoutMs,
+      maxHeadBytes,
       readBuffer,
       onFree: (connection) => this.#free(connection),
       onClosed: (connection) => this.#forget(connection),

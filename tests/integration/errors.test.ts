@@ -288,6 +288,7 @@ it('has no scenario missing', async () => {
   const elsewhere = [
     'body_too_large',
     'headers_too_large',
+    'upstream_head_too_large',
     'method_not_allowed',
     'method_not_implemented',
     'rate_limited',
