@@ -380,6 +380,20 @@ export const variables = {
     description:
       "Longest time for a request's head to arrive, from the connection on; past it the connection is closed.",
   },
+  keepAliveTimeoutMs: {
+    name: 'KEEP_ALIVE_TIMEOUT',
+    kind: kinds.duration,
+    default: '75s',
+    description:
+      "How long a client's idle connection stays open. Longer than what is in front (load balancers: mostly 60 s), so that no request meets a connection that is just being closed. Clients are told it in `Keep-Alive`; the connection is closed a second later.",
+  },
+  connectionMaxAgeMs: {
+    name: 'CONNECTION_MAX_AGE',
+    kind: kinds.durationOrZero,
+    default: '0',
+    description:
+      'Age of a client connection from which its next response says `Connection: close`, so that clients spread over new gateways too. 0: no limit.',
+  },
   bodyTimeoutMs: {
     name: 'BODY_TIMEOUT',
     kind: kinds.duration,
@@ -417,7 +431,7 @@ export const variables = {
     kind: kinds.durationOrZero,
     unset: '`6s` with `REUSE_PORT`, otherwise 0',
     description:
-      'Of that time, how long idle connections stay open: a request that is on its way there is still answered. Past 6 s there are none, by keep-alive. 0: they are closed at once.',
+      'Of that time, how long idle connections stay open: a request that arrives there meanwhile is answered, with `Connection: close`. Then they are closed. 0: they are closed at once.',
   },
   getCacheTtlMs: {
     name: 'GET_CACHE_TTL',

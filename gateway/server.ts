@@ -3,12 +3,15 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
+import type { Clock } from '../lib/clock/clock.ts';
 import type { Limiter } from '../lib/concurrency/limiter.ts';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { http } from '../lib/exchange/nodeHttp.ts';
 import { Roster } from '../lib/exchange/roster.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
+import { ConnectionAge } from './connectionAge.ts';
+import { sharesPlaces } from './crowd.ts';
 import { BrokenRequestError } from './errors.ts';
 import { type OnRefused, refuse } from './refusal.ts';
 import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
@@ -42,6 +45,11 @@ export interface GatewayServerOptions {
   readonly headersTimeoutMs: number;
   /** Request target, field names and values of a request together; a larger head gets a 431. */
   readonly maxHeadBytes: number;
+  /** How long an idle connection stays open; clients are told, and it is closed a second later. */
+  readonly keepAliveTimeoutMs: number;
+  /** Age from which a connection ends with its next response. 0: no limit. */
+  readonly connectionMaxAgeMs: number;
+  readonly clock: Clock;
   /** How long a client may leave its answer unread before it is cut off. 0: for ever. */
   readonly sendTimeoutMs: number;
   /** Connections open at a time; more are closed unheard. 0: no limit. */
@@ -69,6 +77,7 @@ export class GatewayServer {
   readonly #byTurns = new WeakSet<Socket>();
   /** Connections that end with the reply to a request that was refused for its form. */
   readonly #refused = new WeakSet<Socket>();
+  readonly #age: ConnectionAge | undefined;
   #draining = false;
   #closesIdle = false;
 
@@ -78,6 +87,8 @@ export class GatewayServer {
     this.#app = app;
     this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
+    const { connectionMaxAgeMs, clock } = options;
+    if (connectionMaxAgeMs > 0) this.#age = new ConnectionAge(connectionMaxAgeMs, clock);
     this.#server = create({
       ...this.#classes,
       // What has no content is not read to its end, either.
@@ -96,6 +107,7 @@ export class GatewayServer {
     });
     // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the gateway.
     this.#server.maxHeadersCount = MAX_FIELDS;
+    sharesPlaces(this.#server, options);
     if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
     else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
@@ -208,7 +220,7 @@ export class GatewayServer {
     });
     // Every stage waits for its end.
     res.setMaxListeners(0);
-    if (this.#draining) closeAfter(res);
+    if (this.#draining || this.#age?.isOver(req.socket)) closeAfter(res);
     const target = req.url ?? '';
     const refusal = refusalOf(req);
     if (refusal) {

@@ -42,6 +42,8 @@ describe('defaults', () => {
       viaName: 'faf-cab-gateway',
       viaOnAnswers: false,
       headersTimeoutMs: 20_000,
+      keepAliveTimeoutMs: 75_000,
+      connectionMaxAgeMs: 0,
       bodyTimeoutMs: undefined,
       minUploadRate: 1024,
       sendTimeoutMs: 60_000,
