@@ -385,7 +385,7 @@ export const variables = {
     kind: kinds.duration,
     default: '75s',
     description:
-      "How long a client's idle connection stays open. Longer than what is in front (load balancers: mostly 60 s), so that no request meets a connection that is just being closed. Clients are told it in `Keep-Alive`; the connection is closed a second later.",
+      "How long a client's idle connection stays open. Longer than what is in front (load balancers: mostly 60 s), so that no request meets a connection that is just being closed.",
   },
   connectionMaxAgeMs: {
     name: 'CONNECTION_MAX_AGE',

@@ -11,8 +11,8 @@ import { http } from '../lib/exchange/nodeHttp.ts';
 import { Roster } from '../lib/exchange/roster.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connectionAge.ts';
-import { sharesPlaces } from './crowd.ts';
 import { BrokenRequestError } from './errors.ts';
+import { keepIdleConnections } from './keepAlive.ts';
 import { type OnRefused, refuse } from './refusal.ts';
 import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
@@ -45,7 +45,7 @@ export interface GatewayServerOptions {
   readonly headersTimeoutMs: number;
   /** Request target, field names and values of a request together; a larger head gets a 431. */
   readonly maxHeadBytes: number;
-  /** How long an idle connection stays open; clients are told, and it is closed a second later. */
+  /** How long an idle connection stays open. */
   readonly keepAliveTimeoutMs: number;
   /** Age from which a connection ends with its next response. 0: no limit. */
   readonly connectionMaxAgeMs: number;
@@ -107,7 +107,7 @@ export class GatewayServer {
     });
     // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the gateway.
     this.#server.maxHeadersCount = MAX_FIELDS;
-    sharesPlaces(this.#server, options);
+    keepIdleConnections(this.#server, options);
     if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
     else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
