@@ -399,7 +399,7 @@ export const variables = {
     kind: kinds.duration,
     unset: 'the `REQUEST_TIMEOUT` of the service',
     description:
-      'Time over which an upload must bring `MIN_UPLOAD_RATE`; past it 504. An upload that flows may take as long as it likes.',
+      'Time over which an upload must bring `MIN_UPLOAD_RATE`; otherwise it gets a 408. An upload that flows may take as long as it likes.',
   },
   minUploadRate: {
     name: 'MIN_UPLOAD_RATE',

@@ -287,6 +287,7 @@ it('has no scenario missing', async () => {
   const tested = new Set(scenarios.map(({ code }) => code));
   const elsewhere = [
     'body_too_large',
+    'upload_stalled',
     'headers_too_large',
     'upstream_head_too_large',
     'method_not_allowed',

@@ -15,6 +15,7 @@ export const TABLE = {
   too_many_revocations: [409, 'Too many revocations'],
   no_such_service: [404, 'No such service'],
   method_not_allowed: [405, 'Method not allowed'],
+  upload_stalled: [408, 'Upload stalled'],
   body_too_large: [413, 'Body too large'],
   uri_too_long: [414, 'URI too long'],
   service_busy: [429, 'Service busy'],
