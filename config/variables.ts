@@ -93,7 +93,7 @@ export const variables = {
     kind: addressList,
     default: '',
     description:
-      'Peers whose `X-Forwarded-*` and `Forwarded` fields are believed; from all others they are replaced. Empty: nobody.',
+      'Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` fields are believed; from all others they are replaced. Empty: nobody.',
   },
   viaName: {
     name: 'VIA_NAME',
