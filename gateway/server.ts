@@ -11,6 +11,7 @@ import { http } from '../lib/exchange/nodeHttp.ts';
 import { Roster } from '../lib/exchange/roster.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connectionAge.ts';
+import { paceContent } from './contentPace.ts';
 import { BrokenRequestError } from './errors.ts';
 import { keepIdleConnections } from './keepAlive.ts';
 import { type OnRefused, refuse } from './refusal.ts';
@@ -77,6 +78,7 @@ export class GatewayServer {
   readonly #byTurns = new WeakSet<Socket>();
   /** Connections that end with the reply to a request that was refused for its form. */
   readonly #refused = new WeakSet<Socket>();
+  readonly #clock: Clock;
   readonly #age: ConnectionAge | undefined;
   #draining = false;
   #closesIdle = false;
@@ -88,6 +90,7 @@ export class GatewayServer {
     this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
     const { connectionMaxAgeMs, clock } = options;
+    this.#clock = clock;
     if (connectionMaxAgeMs > 0) this.#age = new ConnectionAge(connectionMaxAgeMs, clock);
     this.#server = create({
       ...this.#classes,
@@ -221,6 +224,7 @@ export class GatewayServer {
     // Every stage waits for its end.
     res.setMaxListeners(0);
     if (this.#draining || this.#age?.isOver(req.socket)) closeAfter(res);
+    if (req.headers['transfer-encoding'] !== undefined) paceContent(req, res, this.#clock);
     const target = req.url ?? '';
     const refusal = refusalOf(req);
     if (refusal) {

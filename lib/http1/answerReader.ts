@@ -9,6 +9,8 @@ import { Section } from './section.ts';
 export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
 /** What may stand around names and values: the status line, and colon, blanks and CRLF of each field. */
 const MAX_AROUND_BYTES = 1024 + 8 * MAX_FIELDS;
+/** Chunks that are smaller are told together. */
+const SMALL_CHUNK_BYTES = 4 * 1024;
 const MAX_INTERIM_ANSWERS = 100;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -38,6 +40,8 @@ export class AnswerReader {
   /** Of the content or the chunk. */
   #leftBytes = 0;
   #seesLineFeed = false;
+  /** Small chunks of the piece that is being read. */
+  #gathered: Buffer[] = [];
 
   /** `maxHeadBytes` is what names and values of a head or of a trailer section together must stay below. */
   constructor(sink: AnswerSink, maxHeadBytes = DEFAULT_MAX_HEAD_BYTES) {
@@ -63,9 +67,12 @@ export class AnswerReader {
    * `BrokenAnswerError` for what is no answer by RFC 9112.
    */
   read(chunk: Buffer): number {
-    let at = 0;
-    while (at < chunk.length && this.#part !== 'over') at = this.#readPart(chunk, at);
-    return at;
+    try {
+      return this.#readParts(chunk);
+    } finally {
+      // Also what stands before the bytes that were refused.
+      if (this.#gathered.length > 0) this.#flush();
+    }
   }
 
   /**
@@ -77,6 +84,12 @@ export class AnswerReader {
     if (this.#part === 'over') return true;
     if (this.#part === 'head') return false;
     throw new BrokenAnswerError('cut_short', 'the connection was closed before the end of the answer');
+  }
+
+  #readParts(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && this.#part !== 'over') at = this.#readPart(chunk, at);
+    return at;
   }
 
   #readPart(chunk: Buffer, at: number): number {
@@ -126,11 +139,27 @@ export class AnswerReader {
   #readContent(chunk: Buffer, at: number): number {
     const end = Math.min(at + this.#leftBytes, chunk.length);
     this.#leftBytes -= end - at;
-    this.#sink.onContent(copyOf(chunk, at, end));
+    this.#tell(copyOf(chunk, at, end));
     if (this.#leftBytes > 0) return end;
     if (this.#part === 'chunk') this.#part = 'chunkEnd';
     else this.#end(NO_FIELDS);
     return end;
+  }
+
+  /** Small chunks that came together are told as one: whoever gets them has to pay for each. */
+  #tell(content: Buffer): void {
+    if (this.#part === 'chunk' && content.length < SMALL_CHUNK_BYTES) {
+      this.#gathered.push(content);
+      return;
+    }
+    if (this.#gathered.length > 0) this.#flush();
+    this.#sink.onContent(content);
+  }
+
+  #flush(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    this.#sink.onContent(gathered.length === 1 ? (gathered[0] as Buffer) : Buffer.concat(gathered));
   }
 
   #readChunkLine(chunk: Buffer, at: number): number {
@@ -165,6 +194,7 @@ export class AnswerReader {
 
   #end(trailers: FieldLines): void {
     this.#part = 'over';
+    if (this.#gathered.length > 0) this.#flush();
     this.#sink.onEnd(trailers);
   }
 }
