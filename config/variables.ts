@@ -420,6 +420,20 @@ export const variables = {
     default: '10s',
     description: 'Longest silence within an answer that has started; past it the connection is cut.',
   },
+  upstreamKeepAliveMs: {
+    name: 'UPSTREAM_KEEP_ALIVE',
+    kind: kinds.duration,
+    default: '4s',
+    description:
+      'How long an idle connection to a replica is kept whose responses do not say in `Keep-Alive` how long the replica keeps it. It must be shorter than what the service keeps: Node has 5 s and says so, gunicorn 2 s, Tomcat 20 s.',
+  },
+  upstreamConnectionAgeMs: {
+    name: 'UPSTREAM_CONNECTION_AGE',
+    kind: kinds.durationOrZero,
+    default: '30s',
+    description:
+      'Age from which a connection to an upstream that is given by name ends after the request that it carries, so that DNS is asked again. Connections to IP addresses have no age. 0: no limit.',
+  },
   drainTimeoutMs: {
     name: 'DRAIN_TIMEOUT',
     kind: kinds.durationOrZero,

@@ -130,6 +130,8 @@ export async function createParts({
   const transport = new Transport({
     connectTimeoutMs: settings.requestTimeoutMs,
     maxHeadBytes: settings.maxResponseHeadBytes,
+    idleMs: settings.upstreamKeepAliveMs,
+    maxAgeMs: settings.upstreamConnectionAgeMs,
   });
   const registry =
     threads?.registry(services) ?? (await createRegistry({ settings, services, metrics, logger, clock }));

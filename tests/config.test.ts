@@ -53,6 +53,8 @@ describe('defaults', () => {
       maxResponseHeadBytes: 64 * 1024,
       requestTimeoutMs: 3000,
       upstreamTimeoutMs: 10_000,
+      upstreamKeepAliveMs: 4_000,
+      upstreamConnectionAgeMs: 30_000,
       drainTimeoutMs: 10_000,
       drainGraceMs: 0,
       getCacheTtlMs: 30_000,

@@ -8,6 +8,10 @@ export interface TransportOptions {
   readonly connectTimeoutMs: number;
   /** Names and values of a response's head together must stay below. Default: 64 KiB. */
   readonly maxHeadBytes?: number;
+  /** How long an idle connection is kept when the replica does not say how long it keeps it. Default: 4 s. */
+  readonly idleMs?: number;
+  /** Age from which a connection to a name ends after what it carries. 0, the default: no limit. */
+  readonly maxAgeMs?: number;
   readonly clock?: Clock;
 }
 
