@@ -14,6 +14,7 @@ import { ConnectionAge } from './connectionAge.ts';
 import { paceContent } from './contentPace.ts';
 import { BrokenRequestError } from './errors.ts';
 import { keepIdleConnections } from './keepAlive.ts';
+import { Pipelines } from './pipelines.ts';
 import { type OnRefused, refuse } from './refusal.ts';
 import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
@@ -76,6 +77,7 @@ export class GatewayServer {
   readonly #upgraded = new Map<Duplex, Exchange>();
   /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */
   readonly #byTurns = new WeakSet<Socket>();
+  readonly #pipelines = new Pipelines();
   /** Connections that end with the reply to a request that was refused for its form. */
   readonly #refused = new WeakSet<Socket>();
   readonly #clock: Clock;
@@ -207,9 +209,12 @@ export class GatewayServer {
   #handle(req: IncomingMessage, res: ServerResponse): void {
     if (!SAFE_METHODS.has(req.method)) this.#byTurns.add(req.socket);
     // Behind another request on its connection, whose end Node tells so.
-    if (res.socket === null && this.#byTurns.has(req.socket)) {
-      res.once('socket', () => process.nextTick(() => this.#handle(req, res)));
-      return;
+    if (res.socket === null) {
+      const waiting = this.#pipelines.enter(req, res);
+      if (this.#byTurns.has(req.socket) || this.#pipelines.isFull(waiting)) {
+        res.once('socket', () => process.nextTick(() => this.#handle(req, res)));
+        return;
+      }
     }
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
@@ -223,7 +228,7 @@ export class GatewayServer {
     });
     // Every stage waits for its end.
     res.setMaxListeners(0);
-    if (this.#draining || this.#age?.isOver(req.socket)) closeAfter(res);
+    if (this.#endsConnection(req)) closeAfter(res);
     if (req.headers['transfer-encoding'] !== undefined) paceContent(req, res, this.#clock);
     const target = req.url ?? '';
     const refusal = refusalOf(req);
@@ -237,6 +242,11 @@ export class GatewayServer {
     this.#app(req, res);
   }
 
+  /** Whether the connection ends with the response to this request. */
+  #endsConnection({ socket }: IncomingMessage): boolean {
+    return this.#draining || (this.#age?.isOver(socket) ?? false);
+  }
+
   /**
    * A client that waits for `100 Continue` gets it when somebody reads the content; a refusal before that comes without.
    * Whether the content then follows nobody can tell, so the connection ends (RFC 9110 section 10.1.1).
@@ -246,7 +256,7 @@ export class GatewayServer {
     closeAfter(res);
     req.once('resume', () => {
       if (res.headersSent) return;
-      res.shouldKeepAlive = shouldKeepAlive && !this.#draining;
+      res.shouldKeepAlive = shouldKeepAlive && !this.#endsConnection(req);
       res.writeContinue();
     });
     this.#handle(req, res);
