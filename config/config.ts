@@ -16,8 +16,8 @@ export { SettingsError } from './problems.ts';
 /** The window of the circuit breaker, in request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
 const BREAKER_WINDOW_TIMEOUTS = 3.5;
 
-/** As long as Node keeps an idle connection for whoever was promised its keep-alive of 5 s. */
-const KEEP_ALIVE_MS = 6_000;
+/** Busy clients come back within it, and are told to close. */
+const SHARED_PORT_GRACE_MS = 6_000;
 
 /** Variables that only serve to make up another field. */
 type Ingredient =
@@ -104,7 +104,7 @@ function assemble(values: Values, services: readonly Service[]): Settings {
     jwtAlgorithms: values.jwtAlgorithms ?? defaultAlgorithms(values),
     redisUrl: redisUrlOf(values),
     circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
-    drainGraceMs: direct.drainGraceMs ?? (direct.reusePort ? KEEP_ALIVE_MS : 0),
+    drainGraceMs: direct.drainGraceMs ?? (direct.reusePort ? SHARED_PORT_GRACE_MS : 0),
     services,
   };
 }

@@ -132,6 +132,15 @@ export function bytes(min: 0 | 1): Kind<number> {
   });
 }
 
+/** A size in bytes, from `min` to `max`, both given as a person would type them. */
+export function bytesBetween(min: string, max: string): Kind<number> {
+  const [minBytes = 0, maxBytes = 0] = [parseBytes(min), parseBytes(max)];
+  return kind(`a size in bytes such as 65536 or 64KiB, from ${min} to ${max}`, (given) => {
+    const size = parseBytes(given);
+    return size !== undefined && size >= minBytes && size <= maxBytes ? size : undefined;
+  });
+}
+
 /** A path with a `{id}` in it. */
 export const template: Kind<string> = kind('a path starting with / and holding {id}', (given) =>
   given.startsWith('/') && given.includes('{id}') ? given : undefined,

@@ -93,7 +93,7 @@ export const variables = {
     kind: addressList,
     default: '',
     description:
-      'Peers whose `X-Forwarded-*` and `Forwarded` fields are believed; from all others they are replaced. Empty: nobody.',
+      'Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` fields are believed; from all others they are replaced. Empty: nobody.',
   },
   viaName: {
     name: 'VIA_NAME',
@@ -353,6 +353,20 @@ export const variables = {
     default: '0',
     description: 'Largest request body; past it 413. 0: no limit.',
   },
+  maxRequestHeadBytes: {
+    name: 'MAX_REQUEST_HEAD',
+    kind: kinds.bytesBetween('1KiB', '1MiB'),
+    default: '64KiB',
+    description:
+      'Largest head of a request: request target, field names and field values together. A larger head gets a 431.',
+  },
+  maxResponseHeadBytes: {
+    name: 'MAX_RESPONSE_HEAD',
+    kind: kinds.bytesBetween('1KiB', '1MiB'),
+    default: '64KiB',
+    description:
+      "Largest head of a service's response: field names and field values together. A larger head is a 502 that says so, and no failure of the replica.",
+  },
   requestTimeoutMs: {
     name: 'REQUEST_TIMEOUT',
     kind: kinds.duration,
@@ -366,12 +380,26 @@ export const variables = {
     description:
       "Longest time for a request's head to arrive, from the connection on; past it the connection is closed.",
   },
+  keepAliveTimeoutMs: {
+    name: 'KEEP_ALIVE_TIMEOUT',
+    kind: kinds.duration,
+    default: '75s',
+    description:
+      "How long a client's idle connection stays open. Longer than what is in front (load balancers: mostly 60 s), so that no request meets a connection that is just being closed.",
+  },
+  connectionMaxAgeMs: {
+    name: 'CONNECTION_MAX_AGE',
+    kind: kinds.durationOrZero,
+    default: '0',
+    description:
+      'Age of a client connection from which its next response says `Connection: close`, so that clients spread over new gateways too. 0: no limit.',
+  },
   bodyTimeoutMs: {
     name: 'BODY_TIMEOUT',
     kind: kinds.duration,
     unset: 'the `REQUEST_TIMEOUT` of the service',
     description:
-      'Time over which an upload must bring `MIN_UPLOAD_RATE`; past it 504. An upload that flows may take as long as it likes.',
+      'Time over which an upload must bring `MIN_UPLOAD_RATE`; otherwise it gets a 408. An upload that flows may take as long as it likes.',
   },
   minUploadRate: {
     name: 'MIN_UPLOAD_RATE',
@@ -392,6 +420,20 @@ export const variables = {
     default: '10s',
     description: 'Longest silence within an answer that has started; past it the connection is cut.',
   },
+  upstreamKeepAliveMs: {
+    name: 'UPSTREAM_KEEP_ALIVE',
+    kind: kinds.duration,
+    default: '4s',
+    description:
+      'How long an idle connection to a replica is kept whose responses do not say in `Keep-Alive` how long the replica keeps it. It must be shorter than what the service keeps: Node has 5 s and says so, gunicorn 2 s, Tomcat 20 s.',
+  },
+  upstreamConnectionAgeMs: {
+    name: 'UPSTREAM_CONNECTION_AGE',
+    kind: kinds.durationOrZero,
+    default: '30s',
+    description:
+      'Age from which a connection to an upstream that is given by name ends after the request that it carries, so that DNS is asked again. Connections to IP addresses have no age. 0: no limit.',
+  },
   drainTimeoutMs: {
     name: 'DRAIN_TIMEOUT',
     kind: kinds.durationOrZero,
@@ -403,7 +445,7 @@ export const variables = {
     kind: kinds.durationOrZero,
     unset: '`6s` with `REUSE_PORT`, otherwise 0',
     description:
-      'Of that time, how long idle connections stay open: a request that is on its way there is still answered. Past 6 s there are none, by keep-alive. 0: they are closed at once.',
+      'Of that time, how long idle connections stay open: a request that arrives there meanwhile is answered, with `Connection: close`. Then they are closed. 0: they are closed at once.',
   },
   getCacheTtlMs: {
     name: 'GET_CACHE_TTL',

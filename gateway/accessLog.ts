@@ -7,6 +7,7 @@ import { type Logger, SAID } from '../lib/logging/logger.ts';
 import { requestLines } from '../lib/logging/requestLines.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
+import { peerAddress, type TrustsPeer } from '../lib/proxy/forwarded.ts';
 import { type ErrorRepliesOptions, REPLIES } from './errors.ts';
 import type { Port } from './port.ts';
 import type { OnRefused } from './refusal.ts';
@@ -31,6 +32,8 @@ export interface LogOptions {
 export interface AccessLogOptions extends LogOptions {
   readonly settings: Pick<Settings, 'accessLogSample' | 'accessLogSlowMs'>;
   readonly random: () => number;
+  /** Whether the peer's own word about a request is believed. */
+  readonly trustsPeer: TrustsPeer;
 }
 
 /** Counts each request of one port and writes its access line. */
@@ -40,6 +43,7 @@ export function accessLog({
   logger,
   settings: { accessLogSample, accessLogSlowMs },
   random,
+  trustsPeer,
 }: AccessLogOptions): Pick<ObserveOptions, 'onCompleted' | 'keepsRequestId'> {
   // The internal port's lines are the audit trail of who called whom.
   const share = port === 'internal' ? 1 : accessLogSample;
@@ -49,8 +53,9 @@ export function accessLog({
     share === 1 || isFailed(completed) || isSlow(completed.seconds) || random() < share;
 
   return {
-    // Users do not name requests; a service that calls another passes the name on.
-    keepsRequestId: (requestId) => port === 'internal' && REQUEST_ID.test(requestId),
+    // Users do not name requests; services that call others and trusted proxies pass the name on.
+    keepsRequestId: (requestId, req) =>
+      (port === 'internal' || trustsPeer(peerAddress(req))) && REQUEST_ID.test(requestId),
     onCompleted: (completed) => {
       const { method, status, seconds, exchange } = completed;
       const { service } = exchange;

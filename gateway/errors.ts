@@ -103,9 +103,20 @@ export const REPLIES = {
     'TRACE and CONNECT are not served here.',
     'http_request_denied',
   ),
+  upload_stalled: reply(
+    408,
+    'Upload stalled',
+    'The content of the request stopped or came too slowly. Send it again.',
+    'http_request_error',
+  ),
   body_too_large: reply(413, 'Body too large', 'Send less content.', 'http_request_error'),
   uri_too_long: reply(414, 'URI too long', 'Send a shorter request target.', 'http_request_error'),
-  headers_too_large: reply(431, 'Headers too large', 'Send fewer or shorter fields.', 'http_request_error'),
+  headers_too_large: reply(
+    431,
+    'Headers too large',
+    'Send fewer or shorter fields, such as fewer cookies.',
+    'http_request_error',
+  ),
   service_busy: reply(
     429,
     'Service busy',
@@ -141,6 +152,12 @@ export const REPLIES = {
     'Bad answer from service',
     'The service sent a broken answer.',
     'http_protocol_error',
+  ),
+  upstream_head_too_large: reply(
+    502,
+    'Response head too large',
+    'The fields of the response are larger than the gateway passes on.',
+    'http_response_header_section_size',
   ),
   circuit_open: reply(
     503,
@@ -253,6 +270,8 @@ function sendProblem(res: Response, code: ReplyCode, error: unknown, more: reado
   const body = problem(code, exchangeOf(res).requestId);
   const fields = [...preparedFor(code).fields, ...more];
   if (status === 429 || status === 503) fields.push('Retry-After', String(retryAfterSeconds(error)));
+  // Where the next request would begin nobody can tell (RFC 9110 section 15.5.9).
+  if (status === 408) res.shouldKeepAlive = false;
   const challenge = challengeOf(error);
   if (challenge) fields.push('WWW-Authenticate', challenge);
   fields.push('Content-Length', String(Buffer.byteLength(body)));

@@ -20,13 +20,18 @@ export class Gateway {
 
   private constructor(parts: Parts) {
     this.parts = parts;
-    const { headersTimeoutMs, sendTimeoutMs, maxConnections } = parts.settings;
+    const { headersTimeoutMs, maxRequestHeadBytes, sendTimeoutMs, maxConnections } = parts.settings;
+    const { keepAliveTimeoutMs, connectionMaxAgeMs } = parts.settings;
     const serverOptions = (port: Port) => {
       return {
         headersTimeoutMs,
+        maxHeadBytes: maxRequestHeadBytes,
+        keepAliveTimeoutMs,
+        connectionMaxAgeMs,
         sendTimeoutMs,
         maxConnections,
         connections: parts.connections[port],
+        clock: parts.clock,
         onRefused: refusalLog({ port, ...parts }),
       };
     };

@@ -130,7 +130,12 @@ export async function createParts({
     exemplars: settings.otlpEndpoint !== undefined,
     processMetrics: threads ? 'thread' : true,
   });
-  const transport = new Transport({ connectTimeoutMs: settings.requestTimeoutMs });
+  const transport = new Transport({
+    connectTimeoutMs: settings.requestTimeoutMs,
+    maxHeadBytes: settings.maxResponseHeadBytes,
+    idleMs: settings.upstreamKeepAliveMs,
+    maxAgeMs: settings.upstreamConnectionAgeMs,
+  });
   const registry =
     threads?.registry(services) ?? (await createRegistry({ settings, services, metrics, logger, clock }));
   const breakerNews = new BreakerNews({

@@ -3,18 +3,24 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
+import type { Clock } from '../lib/clock/clock.ts';
 import type { Limiter } from '../lib/concurrency/limiter.ts';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { http } from '../lib/exchange/nodeHttp.ts';
 import { Roster } from '../lib/exchange/roster.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
+import { ConnectionAge } from './connectionAge.ts';
+import { paceContent } from './contentPace.ts';
 import { BrokenRequestError } from './errors.ts';
+import { keepIdleConnections } from './keepAlive.ts';
+import { Pipelines } from './pipelines.ts';
 import { type OnRefused, refuse } from './refusal.ts';
 import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
 
-const MAX_HEADER_BYTES = 16 * 1024;
+/** Field lines of a request's head. */
+const MAX_FIELDS = 1000;
 /** How long a client may go on with content that nobody wants any more, once it has its answer. */
 const LINGER_MS = 5_000;
 /** How long a WebSocket's client has to answer a close frame. */
@@ -39,6 +45,13 @@ export interface DrainSignals {
 export interface GatewayServerOptions {
   /** How long a request's head may take to arrive, from the connection or the end of the request before. */
   readonly headersTimeoutMs: number;
+  /** Request target, field names and values of a request together; a larger head gets a 431. */
+  readonly maxHeadBytes: number;
+  /** How long an idle connection stays open. */
+  readonly keepAliveTimeoutMs: number;
+  /** Age from which a connection ends with its next response. 0: no limit. */
+  readonly connectionMaxAgeMs: number;
+  readonly clock: Clock;
   /** How long a client may leave its answer unread before it is cut off. 0: for ever. */
   readonly sendTimeoutMs: number;
   /** Connections open at a time; more are closed unheard. 0: no limit. */
@@ -64,22 +77,28 @@ export class GatewayServer {
   readonly #upgraded = new Map<Duplex, Exchange>();
   /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */
   readonly #byTurns = new WeakSet<Socket>();
+  readonly #pipelines = new Pipelines();
   /** Connections that end with the reply to a request that was refused for its form. */
   readonly #refused = new WeakSet<Socket>();
+  readonly #clock: Clock;
+  readonly #age: ConnectionAge | undefined;
   #draining = false;
   #closesIdle = false;
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
-    const { headersTimeoutMs, sendTimeoutMs, maxConnections, connections, onRefused = () => {} } = options;
-    const { create = (serverOptions) => http.createServer(serverOptions) } = options;
+    const { headersTimeoutMs, maxHeadBytes, sendTimeoutMs, maxConnections, connections } = options;
+    const { onRefused = () => {}, create = (serverOptions) => http.createServer(serverOptions) } = options;
     this.#app = app;
     this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
+    const { connectionMaxAgeMs, clock } = options;
+    this.#clock = clock;
+    if (connectionMaxAgeMs > 0) this.#age = new ConnectionAge(connectionMaxAgeMs, clock);
     this.#server = create({
       ...this.#classes,
       // What has no content is not read to its end, either.
       optimizeEmptyRequests: true,
-      maxHeaderSize: MAX_HEADER_BYTES,
+      maxHeaderSize: maxHeadBytes,
       // An upload may take as long as it flows; the app's deadline watches it.
       requestTimeout: 0,
       // Said outright: Node's default is the lesser of this and requestTimeout, so 0.
@@ -91,6 +110,9 @@ export class GatewayServer {
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
+    // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the gateway.
+    this.#server.maxHeadersCount = MAX_FIELDS;
+    keepIdleConnections(this.#server, options);
     if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
     else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
@@ -187,9 +209,12 @@ export class GatewayServer {
   #handle(req: IncomingMessage, res: ServerResponse): void {
     if (!SAFE_METHODS.has(req.method)) this.#byTurns.add(req.socket);
     // Behind another request on its connection, whose end Node tells so.
-    if (res.socket === null && this.#byTurns.has(req.socket)) {
-      res.once('socket', () => process.nextTick(() => this.#handle(req, res)));
-      return;
+    if (res.socket === null) {
+      const waiting = this.#pipelines.enter(req, res);
+      if (this.#byTurns.has(req.socket) || this.#pipelines.isFull(waiting)) {
+        res.once('socket', () => process.nextTick(() => this.#handle(req, res)));
+        return;
+      }
     }
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
@@ -203,7 +228,8 @@ export class GatewayServer {
     });
     // Every stage waits for its end.
     res.setMaxListeners(0);
-    if (this.#draining) closeAfter(res);
+    if (this.#endsConnection(req)) closeAfter(res);
+    if (req.headers['transfer-encoding'] !== undefined) paceContent(req, res, this.#clock);
     const target = req.url ?? '';
     const refusal = refusalOf(req);
     if (refusal) {
@@ -216,6 +242,11 @@ export class GatewayServer {
     this.#app(req, res);
   }
 
+  /** Whether the connection ends with the response to this request. */
+  #endsConnection({ socket }: IncomingMessage): boolean {
+    return this.#draining || (this.#age?.isOver(socket) ?? false);
+  }
+
   /**
    * A client that waits for `100 Continue` gets it when somebody reads the content; a refusal before that comes without.
    * Whether the content then follows nobody can tell, so the connection ends (RFC 9110 section 10.1.1).
@@ -225,7 +256,7 @@ export class GatewayServer {
     closeAfter(res);
     req.once('resume', () => {
       if (res.headersSent) return;
-      res.shouldKeepAlive = shouldKeepAlive && !this.#draining;
+      res.shouldKeepAlive = shouldKeepAlive && !this.#endsConnection(req);
       res.writeContinue();
     });
     this.#handle(req, res);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import proxyaddr from 'proxy-addr';
-import { clientAddress, household } from '../lib/exchange/clientAddress.ts';
+import { clientAddress, rateLimitKey } from '../lib/exchange/clientAddress.ts';
 import { bareApp } from './support/bareApp.ts';
 import { call } from './support/client.ts';
 
-describe('household', () => {
+describe('rateLimitKey', () => {
   it.each([
     ['192.0.2.7', '192.0.2.7'],
     ['::ffff:192.0.2.7', '192.0.2.7'],
@@ -17,13 +17,13 @@ describe('household', () => {
     ['::1', '0:0:0:0::/64'],
     ['2001::', '2001:0:0:0::/64'],
   ])('counts %s as %s', (address, counted) => {
-    expect(household(address)).toBe(counted);
+    expect(rateLimitKey(address)).toBe(counted);
   });
 
   it.each(['', 'unknown', '_hidden', 'x'.repeat(10_000), '1.2.3.4.5', 'fe80::1%eth0'])(
     'takes %p for nobody in particular',
     (text) => {
-      expect(household(text)).toBe('unknown');
+      expect(rateLimitKey(text)).toBe('unknown');
     },
   );
 });

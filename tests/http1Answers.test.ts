@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { AnswerReader } from '../lib/http1/answerReader.ts';
 import { type AnswerToRead, cutAt, oneByOne, readInPieces } from './support/answersRead.ts';
 import { ANSWERS } from './support/answersTable.ts';
 
@@ -78,9 +79,25 @@ describe('AnswerReader', () => {
     expect(readInPieces([Buffer.from(hint.repeat(101) + end)], {})).toMatch(/102 P; unasked_answer$/);
   });
 
-  it('takes heads as large as Node does', () => {
+  it('takes heads below 64 KiB', () => {
     const head = (bytes: number) => `HTTP/1.1 204 No\r\nX: ${'x'.repeat(bytes - 1)}\r\n\r\n`;
-    expect(readInPieces([Buffer.from(head(16 * 1024 - 1))], {})).toMatch(/end$/);
-    expect(readInPieces([Buffer.from(head(16 * 1024))], {})).toBe('head_too_large');
+    expect(readInPieces([Buffer.from(head(64 * 1024 - 1))], {})).toMatch(/end$/);
+    expect(readInPieces([Buffer.from(head(64 * 1024))], {})).toBe('head_too_large');
+  });
+
+  it('tells small chunks that come together as one, also before what is refused', () => {
+    const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const told: string[] = [];
+    const reader = new AnswerReader({
+      onHead: () => {},
+      onContent: (chunk) => told.push(chunk.toString('latin1')),
+      onEnd: () => told.push('end'),
+    });
+    reader.expect('GET');
+    const large = 'L'.repeat(5_000);
+    reader.read(Buffer.from(`${head}1\r\na\r\n1\r\nb\r\n1388\r\n${large}\r\n1\r\nc\r\n1\r\nd`));
+    expect(told).toEqual(['ab', large, 'cd']);
+    expect(() => reader.read(Buffer.from('\r\n1\r\ne\r\n1\r\nf\r\nzz\r\n'))).toThrow('a chunk is broken');
+    expect(told.slice(3)).toEqual(['ef']);
   });
 });

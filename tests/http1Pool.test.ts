@@ -346,7 +346,9 @@ describe('abort', () => {
 
   it('within an answer tells no more of it', async () => {
     await using upstream = await startRawUpstream(
-      says('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n'),
+      says(
+        `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n${'a'.repeat(4096)}\r\n1\r\nb\r\n0\r\n\r\n`,
+      ),
     );
     let seen = '';
     const answer = sendOver(
@@ -360,7 +362,7 @@ describe('abort', () => {
       },
     );
     expect(await failure(answer)).toBe(reason);
-    expect(seen).toBe('a');
+    expect(seen).toBe('a'.repeat(4096));
   });
 
   it('behind the end does nothing to the request that follows', async () => {

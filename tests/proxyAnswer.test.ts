@@ -264,7 +264,7 @@ describe('forward with a deadline in front', () => {
     const answer = answerTo(req);
     await eventually('the request', () => upstream.requests.length === 1);
     clock.advance(2 * TIMEOUT_MS);
-    expect((await answer).statusCode).toBe(504);
+    expect((await answer).statusCode).toBe(408);
     expect(app.outcomes).toEqual([{ kind: 'abandoned' }]);
     req.destroy();
   });

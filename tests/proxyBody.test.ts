@@ -11,7 +11,9 @@ import { answerTo, call, open } from './support/client.ts';
 import { deferred } from './support/deferred.ts';
 import { eventually } from './support/eventually.ts';
 import { forwardApp } from './support/forwardApp.ts';
+import { startRecordingOrigin } from './support/http1.ts';
 import { ManualClock } from './support/manualClock.ts';
+import { request, sendRaw } from './support/rawClient.ts';
 import {
   hangs,
   type RawBehaviour,
@@ -53,6 +55,17 @@ async function writeUntilBlocked(
 }
 
 describe('forward, the content of a request', () => {
+  it('leaves in one chunk when it has come in many at once', async () => {
+    await using origin = await startRecordingOrigin((socket, received) => {
+      if (received.endsWith('0\r\n\r\n')) socket.end('HTTP/1.1 204 No Content\r\n\r\n');
+    });
+    await using app = await forwardApp(origin.url);
+    const tiny = 'a b c d e f g'.split(' ').map((letter) => `1\r\n${letter}\r\n`);
+    const head = request('POST /', 'Transfer-Encoding: chunked');
+    expect((await sendRaw(app.url.origin, `${head}${tiny.join('')}0\r\n\r\n`)).status).toBe(204);
+    expect(origin.received[0]).toMatch(/\r\n\r\n7\r\nabcdefg\r\n0\r\n\r\n$/);
+  });
+
   it('arrives as it is sent, piece by piece', async () => {
     await using upstream = await startStreaming();
     await using app = await forwardApp(upstream.url);

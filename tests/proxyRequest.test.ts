@@ -286,7 +286,6 @@ describe('forward adds', () => {
   });
 
   it('that to what a trusted proxy says', async () => {
-    const asked: string[] = [];
     const request = await received(
       get(
         'X-Forwarded-For: 6.6.6.6, 7.7.7.7',
@@ -296,18 +295,14 @@ describe('forward adds', () => {
         'Forwarded: for=6.6.6.6;proto=https',
       ),
       {
-        trustsPeer: (address) => {
-          asked.push(address);
-          return true;
-        },
+        trustsPeer: () => true,
       },
     );
-    expect(asked).toEqual(['127.0.0.1']);
     expect(valuesOf(request, 'X-Forwarded-For')).toEqual(['6.6.6.6, 7.7.7.7, 8.8.8.8, 127.0.0.1']);
     expect(valuesOf(request, 'X-Forwarded-Host')).toEqual(['shop.example']);
     expect(valuesOf(request, 'X-Forwarded-Proto')).toEqual(['https']);
     expect(valuesOf(request, 'Forwarded')).toEqual([
-      'for=6.6.6.6;proto=https, for=127.0.0.1;host=shop.example;proto=https',
+      'for=6.6.6.6, for=7.7.7.7, for=8.8.8.8, for=127.0.0.1;host=shop.example;proto=https',
     ]);
   });
 

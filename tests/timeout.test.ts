@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import { RequestTimeoutError } from '../lib/timeout/errors.ts';
+import { RequestTimeoutError, UploadStalledError } from '../lib/timeout/errors.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { answers, type BareApp, bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';
@@ -187,7 +187,7 @@ describe('timeout, an upload', () => {
     expect((await upload.answer).statusCode).toBe(504);
   });
 
-  it('that stalls in mid-body ends in RequestTimeoutError', async () => {
+  it('that stalls in mid-body ends in UploadStalledError', async () => {
     const clock = new ManualClock();
     await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), reads]);
     const upload = uploadTo(app);
@@ -196,6 +196,18 @@ describe('timeout, an upload', () => {
     clock.advance(TIMEOUT_MS);
     expect(app.errors).toHaveLength(0);
     clock.advance(TIMEOUT_MS);
+    expect((await upload.answer).statusCode).toBe(408);
+    expect(app.errors).toEqual([expect.any(UploadStalledError)]);
+  });
+
+  it('that is not read on ends in RequestTimeoutError: the client is not to blame', async () => {
+    const clock = new ManualClock();
+    const pauses: RequestHandler = (req) => void req.once('data', () => req.pause()).resume();
+    await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), pauses]);
+    const upload = uploadTo(app);
+    await upload.sends('a beginning');
+    await upload.sends('and no end');
+    clock.advance(2 * TIMEOUT_MS);
     expect((await upload.answer).statusCode).toBe(504);
     expect(app.errors).toEqual([expect.any(RequestTimeoutError)]);
   });

@@ -1,12 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv4, isIPv6, SocketAddress } from 'node:net';
-import proxyaddr from 'proxy-addr';
-
-const MAPPED_IPV4 = '::ffff:';
+import { isIPv4, SocketAddress } from 'node:net';
+import { clientIndex, forwardedChain, nodeAddress, unmapped } from './forwardedChain.ts';
 
 /**
  * Whom a request is counted for by its address. That is the socket's, or where the peer is trusted the last one in
- * `X-Forwarded-For` that is not: nobody can choose it who is not trusted.
+ * `X-Forwarded-For` (without it, in `Forwarded`) that is not: nobody can choose it who is not trusted.
  *
  * @param trusts whether the peer at an address is believed
  */
@@ -14,7 +12,10 @@ export function clientAddress(trusts: (address: string) => boolean): (req: Incom
   return (req) => {
     const { remoteAddress = '' } = req.socket;
     // What a peer says that is not trusted is not even read.
-    return household(trusts(remoteAddress) ? proxyaddr(req, trusts) : remoteAddress);
+    if (!trusts(remoteAddress)) return rateLimitKey(remoteAddress);
+    const chain = forwardedChain(req.headers);
+    const index = clientIndex(chain, trusts);
+    return rateLimitKey(index === -1 ? remoteAddress : (chain[index]?.address ?? ''));
   };
 }
 
@@ -22,14 +23,12 @@ export function clientAddress(trusts: (address: string) => boolean): (req: Incom
  * An IPv4 address as it is; of an IPv6 address its /64, since every customer of a provider has at least that many to
  * call from. What is no address, with or without a port, is `unknown`.
  */
-export function household(text: string): string {
+export function rateLimitKey(text: string): string {
   if (isIPv4(text)) return text;
-  // What a port that listens on every address says of an IPv4 peer.
-  if (text.startsWith(MAPPED_IPV4) && isIPv4(text.slice(MAPPED_IPV4.length)))
-    return text.slice(MAPPED_IPV4.length);
-  const address = SocketAddress.parse(isIPv6(text) ? `[${text}]` : text)?.address;
-  if (address === undefined) return 'unknown';
-  if (address.startsWith(MAPPED_IPV4)) return address.slice(MAPPED_IPV4.length);
+  const node = nodeAddress(text);
+  if (node === undefined) return 'unknown';
+  // As Node writes it: each address in one way only.
+  const address = unmapped(SocketAddress.parse(node.includes(':') ? `[${node}]` : node)?.address ?? node);
   return isIPv4(address) ? address : `${first64Bits(address)}::/64`;
 }
 

@@ -1,14 +1,16 @@
 import { type AnswerHead, readAnswerHead } from './answerHead.ts';
 import { ChunkLine } from './chunkLine.ts';
 import { BrokenAnswerError } from './errors.ts';
-import { readFieldLines } from './fieldLines.ts';
+import { MAX_FIELDS, readFieldLines } from './fieldLines.ts';
 import type { FieldLines } from './handler.ts';
 import { Section } from './section.ts';
 
-/** As Node and undici have it: names and values of one head together have less. */
-const MAX_FIELD_BYTES = 16 * 1024;
-/** With all that stands around them, even if every field had an empty value. */
-const MAX_SECTION_BYTES = 4 * MAX_FIELD_BYTES;
+/** Names and values of one head together have less, unless it is said otherwise. */
+export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
+/** What may stand around names and values: the status line, and colon, blanks and CRLF of each field. */
+const MAX_AROUND_BYTES = 1024 + 8 * MAX_FIELDS;
+/** Chunks that are smaller are told together. */
+const SMALL_CHUNK_BYTES = 4 * 1024;
 const MAX_INTERIM_ANSWERS = 100;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -28,7 +30,8 @@ type Part = 'head' | 'content' | 'toTheClose' | 'chunkLine' | 'chunk' | 'chunkEn
 /** Reads the answers of one connection, one at a time. Once it has thrown it is of no more use. */
 export class AnswerReader {
   readonly #sink: AnswerSink;
-  readonly #head = new Section(MAX_SECTION_BYTES, 'HTTP/1.');
+  readonly #maxFieldBytes: number;
+  readonly #head: Section;
   #trailers: Section | undefined;
   #chunkLine: ChunkLine | undefined;
   #part: Part = 'over';
@@ -37,9 +40,14 @@ export class AnswerReader {
   /** Of the content or the chunk. */
   #leftBytes = 0;
   #seesLineFeed = false;
+  /** Small chunks of the piece that is being read. */
+  #gathered: Buffer[] = [];
 
-  constructor(sink: AnswerSink) {
+  /** `maxHeadBytes` is what names and values of a head or of a trailer section together must stay below. */
+  constructor(sink: AnswerSink, maxHeadBytes = DEFAULT_MAX_HEAD_BYTES) {
     this.#sink = sink;
+    this.#maxFieldBytes = maxHeadBytes;
+    this.#head = new Section(maxHeadBytes + MAX_AROUND_BYTES, 'HTTP/1.');
   }
 
   /** Whether no answer is expected, or the one that was is over. */
@@ -59,9 +67,12 @@ export class AnswerReader {
    * `BrokenAnswerError` for what is no answer by RFC 9112.
    */
   read(chunk: Buffer): number {
-    let at = 0;
-    while (at < chunk.length && this.#part !== 'over') at = this.#readPart(chunk, at);
-    return at;
+    try {
+      return this.#readParts(chunk);
+    } finally {
+      // Also what stands before the bytes that were refused.
+      if (this.#gathered.length > 0) this.#flush();
+    }
   }
 
   /**
@@ -73,6 +84,12 @@ export class AnswerReader {
     if (this.#part === 'over') return true;
     if (this.#part === 'head') return false;
     throw new BrokenAnswerError('cut_short', 'the connection was closed before the end of the answer');
+  }
+
+  #readParts(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && this.#part !== 'over') at = this.#readPart(chunk, at);
+    return at;
   }
 
   #readPart(chunk: Buffer, at: number): number {
@@ -97,7 +114,7 @@ export class AnswerReader {
   #readHead(chunk: Buffer, at: number): number {
     const text = this.#head.read(chunk, at);
     if (text === undefined) return chunk.length;
-    const head = readAnswerHead(text, this.#method, MAX_FIELD_BYTES);
+    const head = readAnswerHead(text, this.#method, this.#maxFieldBytes);
     if (head.status < 200) this.#assertAsked(head.status);
     this.#sink.onHead(head);
     if (head.status >= 200) this.#begin(head);
@@ -122,11 +139,27 @@ export class AnswerReader {
   #readContent(chunk: Buffer, at: number): number {
     const end = Math.min(at + this.#leftBytes, chunk.length);
     this.#leftBytes -= end - at;
-    this.#sink.onContent(copyOf(chunk, at, end));
+    this.#tell(copyOf(chunk, at, end));
     if (this.#leftBytes > 0) return end;
     if (this.#part === 'chunk') this.#part = 'chunkEnd';
     else this.#end(NO_FIELDS);
     return end;
+  }
+
+  /** Small chunks that came together are told as one: whoever gets them has to pay for each. */
+  #tell(content: Buffer): void {
+    if (this.#part === 'chunk' && content.length < SMALL_CHUNK_BYTES) {
+      this.#gathered.push(content);
+      return;
+    }
+    if (this.#gathered.length > 0) this.#flush();
+    this.#sink.onContent(content);
+  }
+
+  #flush(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    this.#sink.onContent(gathered.length === 1 ? (gathered[0] as Buffer) : Buffer.concat(gathered));
   }
 
   #readChunkLine(chunk: Buffer, at: number): number {
@@ -137,7 +170,7 @@ export class AnswerReader {
     this.#leftBytes = size;
     this.#part = size > 0 ? 'chunk' : 'trailers';
     if (size === 0) {
-      this.#trailers ??= new Section(MAX_SECTION_BYTES);
+      this.#trailers ??= new Section(this.#maxFieldBytes + MAX_AROUND_BYTES);
       this.#trailers.startBehindLine();
     }
     return end;
@@ -155,12 +188,13 @@ export class AnswerReader {
     const section = this.#trailers as Section;
     const text = section.read(chunk, at);
     if (text === undefined) return chunk.length;
-    this.#end(text === '' ? NO_FIELDS : readFieldLines(text, 2, MAX_FIELD_BYTES));
+    this.#end(text === '' ? NO_FIELDS : readFieldLines(text, 2, this.#maxFieldBytes));
     return section.endAt;
   }
 
   #end(trailers: FieldLines): void {
     this.#part = 'over';
+    if (this.#gathered.length > 0) this.#flush();
     this.#sink.onEnd(trailers);
   }
 }

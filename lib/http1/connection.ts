@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { AnswerHead } from './answerHead.ts';
 import { AnswerReader, type AnswerSink } from './answerReader.ts';
 import type { Call, Carrier } from './call.ts';
@@ -22,6 +22,10 @@ export interface ConnectionOptions {
   readonly origin: Origin;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
+  /** Resolves the origin's name. Default: the system. */
+  readonly lookup?: LookupFunction | undefined;
+  /** Names and values of a response's head together must stay below. */
+  readonly maxHeadBytes: number;
   /** What arrives is read into it; may be shared by any number of connections. */
   readonly readBuffer: Buffer;
   /** Called after each answer that leaves the connection usable. */
@@ -34,7 +38,7 @@ export interface ConnectionOptions {
 export class Connection implements AnswerSink, Carrier {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
-  readonly #reader = new AnswerReader(this);
+  readonly #reader: AnswerReader;
   readonly #cancelTimeout: Cancel;
   #call: Call | undefined;
   #sender: ContentSender | undefined;
@@ -46,15 +50,19 @@ export class Connection implements AnswerSink, Carrier {
   /** Whether nothing more is read of it, and it is about to be cut. */
   #broken = false;
   #cut = false;
+  /** When it was begun, by the clock's `ticks`. */
+  readonly openedAtMs: number;
   /** How long the origin keeps it when idle, by its latest answer. */
   keepAliveMs: number | undefined;
 
   /** Connects, and sends `call` first. */
   constructor(options: ConnectionOptions, call: Call) {
-    const { origin, clock, connectTimeoutMs, readBuffer } = options;
+    const { origin, clock, connectTimeoutMs, maxHeadBytes, readBuffer, lookup } = options;
     this.#options = options;
+    this.openedAtMs = clock.ticks();
+    this.#reader = new AnswerReader(this, maxHeadBytes);
     this.#call = call;
-    this.#socket = connect(origin, { buffer: readBuffer, callback: this.#onRead });
+    this.#socket = connect(origin, { buffer: readBuffer, callback: this.#onRead }, lookup);
     this.#socket
       .on(origin.isTls ? 'secureConnect' : 'connect', this.#onConnect)
       .on('drain', () => this.#sender?.drain())

@@ -12,12 +12,21 @@ export type BrokenAnswerCode =
 
 /** What came is no answer by RFC 9112. Nothing more is read from that connection. */
 export class BrokenAnswerError extends Error {
-  override readonly name = 'BrokenAnswerError';
+  override readonly name: string = 'BrokenAnswerError';
   readonly code: BrokenAnswerCode;
 
   constructor(code: BrokenAnswerCode, message: string) {
     super(message);
     this.code = code;
+  }
+}
+
+/** The head of a response, or its trailer section, is larger than the receiver allows. The origin may be quite well. */
+export class ResponseHeadTooLargeError extends BrokenAnswerError {
+  override readonly name = 'ResponseHeadTooLargeError';
+
+  constructor(what: string) {
+    super('head_too_large', what);
   }
 }
 

@@ -1,5 +1,8 @@
-import { BrokenAnswerError } from './errors.ts';
+import { BrokenAnswerError, ResponseHeadTooLargeError } from './errors.ts';
 import { textEnd, tokenEnd, trimmed } from './grammar.ts';
+
+/** Field lines of one section. */
+export const MAX_FIELDS = 1000;
 
 const COLON = 0x3a;
 const CR = 0x0d;
@@ -7,7 +10,7 @@ const LF = 0x0a;
 
 /**
  * The field lines in `text` from `start` to its end, each but the last ending in CRLF. Names and values together may
- * have less than `maxBytes`. Throws `BrokenAnswerError` for everything that is not exactly RFC 9112 section 5: folded
+ * have less than `maxBytes`, and there may be `MAX_FIELDS` of them. Throws `BrokenAnswerError` for everything that is not exactly RFC 9112 section 5: folded
  * lines, blanks before the colon, bare CR or LF, control characters.
  */
 export function readFieldLines(text: string, start: number, maxBytes: number): string[] {
@@ -24,7 +27,16 @@ export function readFieldLines(text: string, start: number, maxBytes: number): s
     fields.push(text.slice(at, colon), value);
     at = end + 2;
   }
-  if (bytes >= maxBytes) throw new BrokenAnswerError('head_too_large', `its fields have ${bytes} bytes`);
+  if (bytes >= maxBytes) {
+    throw new ResponseHeadTooLargeError(
+      `its fields have ${bytes} bytes, where less than ${maxBytes} are allowed`,
+    );
+  }
+  if (fields.length > 2 * MAX_FIELDS) {
+    throw new ResponseHeadTooLargeError(
+      `it has ${fields.length / 2} fields, where ${MAX_FIELDS} are allowed`,
+    );
+  }
   return fields;
 }
 

@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
 /** When an idle TCP connection is asked for a sign of life, as undici does. */
@@ -26,12 +26,17 @@ export function originOf({ protocol, hostname, port, host, href }: URL): Origin 
   };
 }
 
-/** Opens a connection. `onread` gets what arrives. */
-export function connect({ isTls, hostname, port }: Origin, onread: OnReadOpts): Socket {
+/** Opens a connection. `onread` gets what arrives; `lookup` resolves a name, by default as the system does. */
+export function connect(
+  { isTls, hostname, port }: Origin,
+  onread: OnReadOpts,
+  lookup?: LookupFunction,
+): Socket {
   const options = {
     host: hostname,
     port,
     onread,
+    lookup,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,

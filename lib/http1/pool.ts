@@ -1,3 +1,5 @@
+import { isIP, type LookupFunction } from 'node:net';
+import { DEFAULT_MAX_HEAD_BYTES } from './answerReader.ts';
 import { Call } from './call.ts';
 import { type Cancel, type Clock, Connection, type ConnectionOptions } from './connection.ts';
 import { PoolDestroyedError } from './errors.ts';
@@ -6,8 +8,13 @@ import { LineCheck } from './lineCheck.ts';
 import { type Origin, originOf } from './origin.ts';
 import { requestHead } from './requestHead.ts';
 
-/** How long an idle connection is kept when the origin does not say how long it keeps it. */
+/** How long an idle connection is kept when nobody says how long it may be. */
 const DEFAULT_IDLE_MS = 4_000;
+/**
+ * A request that may not be sent twice takes no connection that has been idle for longer, unless the origin has said how
+ * long it keeps it: some close idle connections after 2 s, and the request would be lost with it.
+ */
+const RISKY_IDLE_MS = 1_000;
 /** Longest time that an origin is believed. */
 const MAX_IDLE_MS = 600_000;
 /** Earlier than the origin by this: a request must not meet the closing of its connection. */
@@ -21,6 +28,17 @@ export interface PoolOptions {
   readonly clock: Clock;
   /** How long a connection may take to open. */
   readonly connectTimeoutMs: number;
+  /** Names and values of a response's head together must stay below. Default: 64 KiB. */
+  readonly maxHeadBytes?: number;
+  /** How long an idle connection is kept when the origin does not say how long it keeps it. Default: 4 s. */
+  readonly idleMs?: number;
+  /**
+   * Age from which a connection to a name (not to an address) ends after the request that it carries, so that the name
+   * is resolved again. 0, the default: no limit.
+   */
+  readonly maxAgeMs?: number;
+  /** Resolves the origin's name. Default: the system. */
+  readonly lookup?: LookupFunction;
   /** What is read goes through it, and is gone with the next read: pools may share one. Default: one of its own. */
   readonly readBuffer?: Buffer;
 }
@@ -32,6 +50,7 @@ export interface SendOptions {
 
 interface Idle {
   readonly connection: Connection;
+  readonly sinceMs: number;
   readonly untilMs: number;
 }
 
@@ -43,6 +62,8 @@ export class Pool {
   readonly #origin: Origin;
   readonly #clock: Clock;
   readonly #connectionOptions: ConnectionOptions;
+  readonly #idleMs: number;
+  readonly #maxAgeMs: number;
   readonly #lineCheck = new LineCheck();
   readonly #connections = new Set<Connection>();
   /** Idle for a whole turn of the event loop: whatever had been sent on them unasked has been seen. */
@@ -60,14 +81,23 @@ export class Pool {
     url,
     clock,
     connectTimeoutMs,
+    maxHeadBytes = DEFAULT_MAX_HEAD_BYTES,
+    idleMs = DEFAULT_IDLE_MS,
+    maxAgeMs = 0,
+    lookup,
     readBuffer = Buffer.allocUnsafeSlow(READ_BYTES),
   }: PoolOptions) {
     this.#origin = originOf(url);
     this.#clock = clock;
+    this.#idleMs = idleMs;
+    this.#maxAgeMs =
+      maxAgeMs === 0 || isIP(this.#origin.hostname) !== 0 ? Number.POSITIVE_INFINITY : maxAgeMs;
     this.#connectionOptions = {
       origin: this.#origin,
       clock,
       connectTimeoutMs,
+      maxHeadBytes,
+      lookup,
       readBuffer,
       onFree: (connection) => this.#free(connection),
       onClosed: (connection) => this.#forget(connection),
@@ -84,7 +114,8 @@ export class Pool {
       handler.onResponseError(undefined, error as Error);
       return;
     }
-    if (afresh || this.#waiting.length >= this.#idle.length + this.#freed.length) {
+    const isLeft = this.#waiting.length < this.#idle.length + this.#freed.length;
+    if (afresh || !isLeft || (this.#freed.length === 0 && this.#isRisky(call))) {
       this.#open(call);
     } else {
       this.#waiting.push(call);
@@ -113,12 +144,14 @@ export class Pool {
   }
 
   #free(connection: Connection): void {
-    const idleMs = idleTimeMs(connection.keepAliveMs);
+    const nowMs = this.#clock.ticks();
+    const leftMs = this.#maxAgeMs - (nowMs - connection.openedAtMs);
+    const idleMs = Math.min(this.#idleTimeMs(connection.keepAliveMs), leftMs);
     if (idleMs <= 0) {
       connection.close();
       return;
     }
-    this.#freed.push({ connection, untilMs: this.#clock.ticks() + idleMs });
+    this.#freed.push({ connection, sinceMs: nowMs, untilMs: nowMs + idleMs });
     this.#awaitTurn();
   }
 
@@ -153,7 +186,7 @@ export class Pool {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const call of waiting) {
-      const connection = this.#takeIdle();
+      const connection = this.#takeIdle(call);
       if (connection) connection.carry(call);
       // Whatever was freed in this turn is good for the next one.
       else if (this.#waiting.length < this.#freed.length) this.#waiting.push(call);
@@ -161,12 +194,25 @@ export class Pool {
     }
   }
 
-  #takeIdle(): Connection | undefined {
+  #takeIdle(call: Call): Connection | undefined {
+    if (this.#isRisky(call)) return undefined;
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       if (idle.connection.open && idle.untilMs > this.#clock.ticks()) return idle.connection;
       idle.connection.close();
     }
     return undefined;
+  }
+
+  /** Whether the request might be lost with the latest of the idle connections: all others have been idle for longer. */
+  #isRisky(call: Call): boolean {
+    const idle = this.#idle.at(-1);
+    if (isRepeatable(call) || !idle || idle.connection.keepAliveMs !== undefined) return false;
+    return this.#clock.ticks() - idle.sinceMs > RISKY_IDLE_MS;
+  }
+
+  /** How long an idle connection may be kept; 0 or less: not at all. */
+  #idleTimeMs(saidMs: number | undefined): number {
+    return saidMs === undefined ? this.#idleMs : Math.min(saidMs - MARGIN_MS, MAX_IDLE_MS);
   }
 
   /** One timer for all of them. Which is the first to grow too old hardly ever changes. */
@@ -200,7 +246,7 @@ export class Pool {
   }
 }
 
-/** How long an idle connection may be kept; 0 or less: not at all. */
-function idleTimeMs(saidMs: number | undefined): number {
-  return saidMs === undefined ? DEFAULT_IDLE_MS : Math.min(saidMs - MARGIN_MS, MAX_IDLE_MS);
+/** Whether it can be sent once more, should its connection end under it. */
+function isRepeatable({ request: { method, body } }: Call): boolean {
+  return (method === 'GET' || method === 'HEAD') && !body;
 }

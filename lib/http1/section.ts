@@ -1,4 +1,4 @@
-import { BrokenAnswerError } from './errors.ts';
+import { BrokenAnswerError, ResponseHeadTooLargeError } from './errors.ts';
 
 const EMPTY_LINE = Buffer.from('\r\n\r\n');
 const CRLF = Buffer.from('\r\n');
@@ -83,6 +83,6 @@ export class Section {
 
   #assertFits(bytes: number): void {
     if (bytes <= this.#maxBytes) return;
-    throw new BrokenAnswerError('head_too_large', `its head has more than ${this.#maxBytes} bytes`);
+    throw new ResponseHeadTooLargeError(`its head has more than ${this.#maxBytes} bytes`);
   }
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { addAnswerField } from '../exchange/answerFields.ts';
@@ -19,7 +20,7 @@ export interface Completed {
 export interface ObserveOptions {
   readonly onCompleted: (completed: Completed) => void;
   /** Which incoming `X-Request-Id` to keep; the default keeps none. */
-  readonly keepsRequestId?: (requestId: string) => boolean;
+  readonly keepsRequestId?: (requestId: string, req: IncomingMessage) => boolean;
   readonly clock?: Clock;
 }
 
@@ -33,7 +34,7 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
     const laps = new Laps(clock);
     exchange.laps = laps;
     const given = req.headers['x-request-id'];
-    if (typeof given === 'string' && keepsRequestId(given)) exchange.requestId = given;
+    if (typeof given === 'string' && keepsRequestId(given, req)) exchange.requestId = given;
     // A connection that leaves HTTP has its fields sent by somebody else, who asks what is set.
     if (exchange.upgradeHead) res.setHeader('X-Request-Id', exchange.requestId);
     else addAnswerField(res, 'X-Request-Id', () => exchange.requestId);

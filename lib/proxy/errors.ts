@@ -12,6 +12,13 @@ export class UpstreamBadResponseError extends Error {
   readonly status = 502;
 }
 
+/** The head of the replica's response is larger than `MAX_RESPONSE_HEAD`. The replica may be quite well. */
+export class UpstreamHeadTooLargeError extends Error {
+  override readonly name = 'UpstreamHeadTooLargeError';
+  readonly code = 'upstream_head_too_large';
+  readonly status = 502;
+}
+
 /** The answer stopped flowing in mid-body. */
 export class UpstreamSilentError extends Error {
   override readonly name = 'UpstreamSilentError';

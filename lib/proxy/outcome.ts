@@ -1,9 +1,15 @@
 import type { Attempt } from '../exchange/attempt.ts';
-import { BrokenAnswerError, InvalidRequestError, RequestContentError } from '../http1/errors.ts';
+import {
+  BrokenAnswerError,
+  InvalidRequestError,
+  RequestContentError,
+  ResponseHeadTooLargeError,
+} from '../http1/errors.ts';
 import { RequestTimeoutError } from '../timeout/errors.ts';
 import {
   AmbiguousRequestError,
   UpstreamBadResponseError,
+  UpstreamHeadTooLargeError,
   UpstreamSilentError,
   UpstreamUnreachableError,
 } from './errors.ts';
@@ -13,6 +19,9 @@ import type { RequestBody } from './requestBody.ts';
 export function asProxyError(cause: Error, { target }: Attempt): Error {
   if ('status' in cause) return cause;
   if (isClientsFault(cause)) return new AmbiguousRequestError(cause.message, { cause });
+  if (isHeadTooLarge(cause)) {
+    return new UpstreamHeadTooLargeError(`${target.id} sent too large a head: ${cause.message}`, { cause });
+  }
   if (isBrokenAnswer(cause)) {
     return new UpstreamBadResponseError(`${target.id} sent a broken answer: ${cause.message}`, { cause });
   }
@@ -34,6 +43,12 @@ export function blamesReplica(error: Error, body: RequestBody | null): boolean {
     error instanceof UpstreamBadResponseError ||
     error instanceof UpstreamSilentError
   );
+}
+
+/** A limit of ours: other requests to the replica may fare well. Node's parser reads the responses to upgrades. */
+function isHeadTooLarge(cause: Error): boolean {
+  if (cause instanceof ResponseHeadTooLargeError) return true;
+  return 'code' in cause && cause.code === 'HPE_HEADER_OVERFLOW';
 }
 
 /** Also what Node's own parser refuses, which reads the answers to upgrades. */

@@ -4,7 +4,7 @@ import { subprotocols } from '../exchange/subprotocol.ts';
 import { traceparentOf } from '../tracing/traceContext.ts';
 import { AmbiguousRequestError } from './errors.ts';
 import { type FieldName, fieldNames } from './fieldNames.ts';
-import { forwardedFieldsFor, type TrustsPeer } from './forwarded.ts';
+import { forwardedFieldsFor, forwardedPrefix, type TrustsPeer } from './forwarded.ts';
 import { connectionOptions, isHopByHop } from './hopByHop.ts';
 import { isOwned } from './ownedFields.ts';
 
@@ -38,6 +38,8 @@ export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): Reque
     const fields = passedOn(req, exchange, nameOf);
     fields.push('Via', `${req.httpVersion} ${via}`);
     if (ownsIdentity) addSubprotocols(fields, req);
+    const prefix = forwardedPrefix(req, trustsPeer) + exchange.prefix;
+    if (prefix) fields.push('X-Forwarded-Prefix', prefix);
     addOwnFields(fields, exchange, nowMs);
     fields.push(...forwardedFields(req));
     return fields;
@@ -99,7 +101,6 @@ function assertPlainChunks(coding: string): void {
 
 function addOwnFields(fields: string[], exchange: Exchange, nowMs: number): void {
   fields.push('X-Request-Id', exchange.requestId);
-  if (exchange.prefix) fields.push('X-Forwarded-Prefix', exchange.prefix);
   if (exchange.deadlineAtMs !== undefined) {
     fields.push('X-Request-Timeout-Ms', String(Math.max(1, Math.round(exchange.deadlineAtMs - nowMs))));
   }

@@ -1,24 +1,30 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { ConnectionLostError } from '../http1/errors.ts';
 import type { Handler, Request } from '../http1/handler.ts';
-import { Pool, READ_BYTES } from '../http1/pool.ts';
+import { Pool, type PoolOptions, READ_BYTES } from '../http1/pool.ts';
 
 export interface TransportOptions {
   /** How long a connection to a replica may take to open. */
   readonly connectTimeoutMs: number;
+  /** Names and values of a response's head together must stay below. Default: 64 KiB. */
+  readonly maxHeadBytes?: number;
+  /** How long an idle connection is kept when the replica does not say how long it keeps it. Default: 4 s. */
+  readonly idleMs?: number;
+  /** Age from which a connection to a name ends after what it carries. 0, the default: no limit. */
+  readonly maxAgeMs?: number;
   readonly clock?: Clock;
 }
 
 /** Keep-alive connections to the replicas, one pool each. */
 export class Transport {
-  readonly #options: Required<TransportOptions>;
+  readonly #options: Omit<PoolOptions, 'url' | 'readBuffer'>;
   readonly #pools = new Map<string, Pool>();
   /** Pools of departed replicas that still carry something. */
   readonly #leaving = new Set<Pool>();
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
-  constructor({ connectTimeoutMs, clock = systemClock }: Readonly<TransportOptions>) {
-    this.#options = { connectTimeoutMs, clock };
+  constructor({ clock = systemClock, ...options }: Readonly<TransportOptions>) {
+    this.#options = { ...options, clock };
   }
 
   /** Sends one request; everything that comes of it is told to `handler`. */

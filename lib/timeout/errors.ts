@@ -12,3 +12,14 @@ export class RequestTimeoutError extends Error {
     this.callersOwn = callersOwn;
   }
 }
+
+/** The request's content stopped, or came too slowly. That is the client's fault and says nothing about the service. */
+export class UploadStalledError extends Error {
+  override readonly name = 'UploadStalledError';
+  readonly code = 'upload_stalled';
+  readonly status = 408;
+
+  constructor(windowMs: number) {
+    super(`the request's content came too slowly for ${windowMs} ms`);
+  }
+}

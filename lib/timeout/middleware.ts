@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../clock/clock.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { Deadlines } from './deadlines.ts';
-import { RequestTimeoutError } from './errors.ts';
+import { RequestTimeoutError, UploadStalledError } from './errors.ts';
 import { Upload } from './upload.ts';
 
 /** setTimeout's own limit: a longer delay would fire at once. */
@@ -18,7 +18,7 @@ export interface TimeoutOptions {
   readonly minUploadRate?: number;
   /** Lets an incoming `X-Request-Timeout-Ms` shorten the deadline, never lengthen it. Default false. */
   readonly acceptCallersDeadline?: boolean;
-  /** Called once for each request that ran out of time. */
+  /** Called once for each request that ran out of time, unless it was its own content that stalled. */
   readonly onTimeout?: () => void;
   readonly clock?: Clock;
 }
@@ -29,7 +29,8 @@ export interface TimeoutOptions {
  *
  * Time runs from the moment the request has arrived whole. An upload is not cut while it flows, however long that
  * takes; a client whose content comes more slowly than `minUploadRate` for a whole `bodyTimeoutMs` ends in
- * `RequestTimeoutError` too. That is looked at once in `timeoutMs`, so it may take that much longer.
+ * `UploadStalledError`. That is looked at once in `timeoutMs`, so it may take that much longer. Where the service is the
+ * one that does not read on, it is a `RequestTimeoutError`.
  */
 export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
   const { timeoutMs, acceptCallersDeadline = false, clock = systemClock } = options;
@@ -45,7 +46,7 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
     const budgetMs = acceptCallersDeadline
       ? shorterOf(timeoutMs, req.headers['x-request-timeout-ms'])
       : timeoutMs;
-    // A caller in a hurry has no more patience with its own upload.
+    // A caller's shorter deadline also shortens the upload window.
     const windowMs = budgetMs < timeoutMs ? budgetMs : bodyTimeoutMs;
     const upload = Upload.of(req, minUploadRate, clock);
     let cancel = wait(budgetMs);
@@ -65,8 +66,11 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
     }
 
     function expire(): void {
-      const error = new RequestTimeoutError(budgetMs, budgetMs < timeoutMs);
-      onTimeout();
+      const isStalled = upload?.awaitsClient ?? false;
+      const error = isStalled
+        ? new UploadStalledError(windowMs)
+        : new RequestTimeoutError(budgetMs, budgetMs < timeoutMs);
+      if (!isStalled) onTimeout();
       exchange.abort(error, 'settled');
       next(error);
     }

@@ -28,6 +28,11 @@ export class Upload {
     });
   }
 
+  /** Whether the next step is the client's: content is missing, and somebody here is reading it. */
+  get awaitsClient(): boolean {
+    return !this.#req.complete && this.#req.readableFlowing === true;
+  }
+
   /**
    * How long to wait before the next look: what is left of `timeoutMs` since the content ended; while it arrives, the
    * time in which it must have flowed again, `timeoutMs` at the most. 0 or less: time is over, or it has come too

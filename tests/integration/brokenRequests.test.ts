@@ -102,7 +102,7 @@ describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) 
   });
 
   it('answers too many header bytes with 431', async () => {
-    const answer = await sendRaw(test[port], request(`GET ${path}`, `X-Long: ${'x'.repeat(20_000)}`));
+    const answer = await sendRaw(test[port], request(`GET ${path}`, `X-Long: ${'x'.repeat(70_000)}`));
     await expectProblem(answer, 'headers_too_large');
   });
 

@@ -287,7 +287,9 @@ it('has no scenario missing', async () => {
   const tested = new Set(scenarios.map(({ code }) => code));
   const elsewhere = [
     'body_too_large',
+    'upload_stalled',
     'headers_too_large',
+    'upstream_head_too_large',
     'method_not_allowed',
     'method_not_implemented',
     'rate_limited',

@@ -200,3 +200,23 @@ it('below its level nothing is written, and nothing is made ready to be', async 
   expect(written).toBe(0);
   expect(quiet.logLines()).toEqual([]);
 });
+
+describe('behind TRUSTED_PROXIES', () => {
+  it.each([
+    ['127.0.0.1', GIVEN],
+    ['192.0.2.1', undefined],
+  ])('%s a proxy at 127.0.0.1 names the request %p', async (proxies, kept) => {
+    await using own = await startUpstream();
+    const env = { TRUSTED_PROXIES: proxies };
+    await using behind = await startGateway({ services: { '/up': [own] }, env });
+    const answer = await sendRaw(
+      behind.external,
+      request('GET /up/proxied', authorization, `X-Request-Id: ${GIVEN}`, 'X-Forwarded-Prefix: /shop'),
+    );
+    const requestId = answer.field('X-Request-Id');
+    expect(requestId).toEqual(kept ?? expect.stringMatching(UUID));
+    const fields = own.requests[0]?.fields ?? [];
+    expect(fieldValues(fields, 'x-request-id')).toEqual([requestId]);
+    expect(fieldValues(fields, 'x-forwarded-prefix')).toEqual([kept ? '/shop/up' : '/up']);
+  });
+});

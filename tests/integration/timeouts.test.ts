@@ -19,9 +19,12 @@ const token = tokenFor('ann');
 const pathOn = (port: 'external' | 'internal') =>
   port === 'external' ? '/budgeting/x' : '/internal/budgeting/x';
 
-async function start(service: TestService): Promise<{ gateway: TestGateway; clock: ManualClock }> {
+async function start(
+  service: TestService,
+  env: Record<string, string> = {},
+): Promise<{ gateway: TestGateway; clock: ManualClock }> {
   const clock = new ManualClock();
-  return { gateway: await startGateway({ services: { '/budgeting': service }, clock }), clock };
+  return { gateway: await startGateway({ services: { '/budgeting': service }, env, clock }), clock };
 }
 
 const inFlight = (gateway: TestGateway, count = 1) =>
@@ -123,10 +126,13 @@ describe.each(PORTS)('REQUEST_TIMEOUT on the %s port', (port) => {
       await eventually('the byte, or the end', () => arrivedBytes === sentBytes || client.received !== '');
       clock.advance(REQUEST_TIMEOUT_MS);
     }
-    await expectProblem(await client.answer(), 'request_timeout');
+    await expectProblem(await client.answer(), 'upload_stalled');
     expect(arrivedBytes).toBeLessThan(5);
     await inFlight(gateway, 0);
+    expect(await client.closed()).toBe('ended');
     expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
+    expect(await gateway.metric('gateway_request_timeouts_total')).toBe(0);
+    expect(await gateway.metric('gateway_requests_total', { status: '504' })).toBe(0);
   });
 
   it('cuts an upload that stalls, and does not blame the service', async () => {
@@ -148,8 +154,11 @@ describe.each(PORTS)('REQUEST_TIMEOUT on the %s port', (port) => {
       clock.advance(REQUEST_TIMEOUT_MS);
       return client.received !== '';
     });
-    await expectProblem(await client.answer(), 'request_timeout');
+    await expectProblem(await client.answer(), 'upload_stalled');
+    expect(await client.closed()).toBe('ended');
     expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
+    expect(await gateway.metric('gateway_request_timeouts_total')).toBe(0);
+    expect(await gateway.metric('gateway_requests_total', { status: '504' })).toBe(0);
   });
 
   it('leaves no timer behind', async () => {
@@ -193,6 +202,25 @@ describe('the deadline of a caller, X-Request-Timeout-Ms', () => {
     await inFlight(gateway);
     clock.advance(250);
     await expectProblem(await answer, 'request_timeout');
+  });
+
+  it('shortens the upload window on the internal port, too', async () => {
+    let arrived = '';
+    const reads: RequestListener = (req) =>
+      void req.on('data', (chunk) => {
+        arrived += chunk;
+      });
+    await using upstream = await startUpstream(reads, { readsBody: false });
+    const { gateway, clock } = await start([upstream], { BODY_TIMEOUT: '1m' });
+    await using _ = gateway;
+    using client = await RawClient.to(gateway.internal);
+    const fields = ['X-Request-Timeout-Ms: 250', 'Content-Length: 5'];
+    client.send(`${request(`POST ${pathOn('internal')}`, ...fields)}slo`);
+    await eventually('the service has some of it', () => arrived === 'slo');
+    // Once for what has come since the head, once for the stall.
+    clock.advance(250);
+    clock.advance(250);
+    await expectProblem(await client.answer(), 'upload_stalled');
   });
 
   it('means nothing on the external port', async () => {

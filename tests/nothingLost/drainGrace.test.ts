@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { acceptQueueAdvice } from '../../gateway/acceptQueue.ts';
 import { eventually } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway, tokenFor } from '../support/gateway.ts';
 import { PORTS } from '../support/gatewayProcess.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { RawClient, request } from '../support/rawClient.ts';
+import { startUpstream } from '../support/upstream.ts';
 
 const KEEP_ALIVE = 'Connection: keep-alive';
 
@@ -33,6 +34,29 @@ describe.each(PORTS)('an idle connection to the %s port that drains', (port) => 
     await unused.closed();
     await stopped;
     expect(clock.pending).toBe(0);
+  });
+
+  it('ends with the response to a request that waits for 100 Continue', async () => {
+    const clock = new ManualClock();
+    const env = { REUSE_PORT: 'true', DRAIN_GRACE: '1s' };
+    await using service = await startUpstream();
+    await using test = await startGateway({ services: { '/budgeting': [service] }, env, clock });
+    using client = await RawClient.to(test[port]);
+    client.send(request('GET /healthz', KEEP_ALIVE));
+    await client.answer();
+    const stopped = test.gateway.stop();
+    await eventually('it listens no more', async () => !(await listens(test[port])));
+    const path = port === 'external' ? '/budgeting/x' : '/internal/budgeting/x';
+    const authorization = `Authorization: Bearer ${tokenFor('ann')}`;
+    const fields = [KEEP_ALIVE, authorization, 'Expect: 100-continue', 'Content-Length: 2'];
+    client.send(request(`POST ${path}`, ...fields));
+    await eventually('100 Continue', () => client.received.includes('100 Continue'));
+    client.send('ok');
+    expect(await client.closed()).toBe('ended');
+    expect(client.received.match(/HTTP\/1.1 200/g)).toHaveLength(2);
+    expect(client.received).toMatch(/Connection: close/i);
+    clock.advance(1_000);
+    await stopped;
   });
 });
 
