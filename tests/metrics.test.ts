@@ -227,6 +227,17 @@ describe('Metrics', () => {
     expect([at('0.001'), at('0.025'), at('30'), at('+Inf')]).toEqual([1, 2, 2, 3]);
   });
 
+  it.each([0.001, 0.0025, 0.25, 1, 30])(
+    'counts %d s in the bucket that ends there, as `le` says',
+    async (seconds) => {
+      const metrics = newMetrics();
+      metrics.requestCompleted(completed({ seconds }));
+      const buckets = await samplesOf(metrics.registry, 'gateway_request_duration_seconds_bucket');
+      const counted = buckets.filter(([, count]) => count === 1).map(([labels]) => labels.le);
+      expect(Number(counted[0])).toBe(seconds);
+    },
+  );
+
   it('reads replicas when it is scraped, and forgets those that left', async () => {
     let replicas = [READING, { ...READING, instance: 'second', healthy: false, breakerState: 2 }];
     const metrics = newMetrics({ replicas: () => replicas });

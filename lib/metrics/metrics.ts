@@ -12,6 +12,13 @@ const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 /** Kinds of garbage collection: some come so seldom that their first would be missed. */
 const COLLECTIONS = ['minor', 'incremental', 'major', 'weakcb'] as const;
 
+/** Gauges of prom-client whose names end as a counter's do: Prometheus' own check objects. Their kin per type stays. */
+const ILL_NAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+] as const;
+
 const DURATIONS = {
   histogram: 'gateway_request_duration_seconds',
   labels: ['service', 'port'],
@@ -261,6 +268,7 @@ export class Metrics extends CappedMetrics {
   /** Each thread would show the whole, and their sum be a multiple of it. */
   #processMetrics(): void {
     collectDefaultMetrics({ register: this.registry });
+    for (const name of ILL_NAMED) this.registry.removeSingleMetric(name);
     const collections = this.registry.getSingleMetric('nodejs_gc_duration_seconds');
     if (collections instanceof Histogram) for (const kind of COLLECTIONS) collections.zero({ kind });
   }
