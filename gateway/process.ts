@@ -3,6 +3,7 @@ import { readEnvironment } from '../config/environment.ts';
 import { levelSwitch } from '../lib/logging/levelSwitch.ts';
 import { createLogger, type Logger, type LogLevel } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
+import { printedInstead } from './commandLine.ts';
 import { Gateway } from './gateway.ts';
 import { spentBuffers } from './spentBuffers.ts';
 
@@ -11,12 +12,18 @@ const GRACE_MS = 5_000;
 const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
 
 try {
-  const settings = loadSettings(readEnvironment());
-  await run(settings, createLogger({ level: settings.logLevel, format: logFormat(settings) }));
+  const printed = printedInstead(process.argv.slice(2));
+  if (printed === undefined) await start();
+  else process.stdout.write(printed);
 } catch (error) {
   // Whoever starts it reads this: what is wrong and what to do, without a stack.
   process.stderr.write(`${explain(error)}\n`);
   process.exitCode = 1;
+}
+
+async function start(): Promise<void> {
+  const settings = loadSettings(readEnvironment());
+  await run(settings, createLogger({ level: settings.logLevel, format: logFormat(settings) }));
 }
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
