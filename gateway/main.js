@@ -4,6 +4,10 @@
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+// By default the one ends the process without a word and the other opens Node's inspector, through which secrets can be
+// read. Before this line `node --disable-sigusr1` keeps it shut, which every start of ours says. `signals.ts` logs them.
+for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {});
+
 // Whoever may write there may change the code as well; a directory for all, such as /tmp, is no place for code.
 const DIRECTORY = new URL('../node_modules/.cache/gateway', import.meta.url);
 

@@ -8,7 +8,9 @@ const REPORT_AFTER_MS = 5000;
 
 export const GATEWAY_MODULE = new URL('../gateway/main.ts', import.meta.url);
 /** The gateway knows nothing of the playground: what ties it to its parent is loaded beside it. */
-export const GATEWAY_EXEC_ARGV = ['--import', new URL('./lifeline.ts', import.meta.url).href];
+export const LIFELINE_ARGV = ['--import', new URL('./lifeline.ts', import.meta.url).href];
+/** As in production: no signal opens the inspector, not even before the gateway's first line has run. */
+export const GATEWAY_EXEC_ARGV = ['--disable-sigusr1', ...LIFELINE_ARGV];
 
 export interface GatewaySettings {
   readonly externalPort: number;

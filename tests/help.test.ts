@@ -11,7 +11,7 @@ const WITHIN_MS = 60_000;
 function modules(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const commands = Object.values<string>(scripts).map(
-    (command) => /^node (?:--watch )?(\S+\.ts)$/.exec(command)?.[1],
+    (command) => /^node (?:--[\w-]+ )*(\S+\.ts)$/.exec(command)?.[1],
   );
   const ours = commands.filter((module) => module !== undefined);
   return [...new Set([...ours, 'playground/serve.ts', 'playground/registry/main.ts'])];
