@@ -1,7 +1,8 @@
 // What the gateway is started with. `main.ts` is another name for it: Node goes by the name of the file itself, and this
 // one is plain JavaScript because of what Node would load to make it of TypeScript. That takes 85 ms and 17 MiB, which
 // no other file needs once its compiled code is kept.
-import { enableCompileCache } from 'node:module';
+import './nodeVersion.js';
+import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 // By default the one ends the process without a word and the other opens Node's inspector, through which secrets can be
@@ -14,5 +15,5 @@ const DIRECTORY = new URL('../node_modules/.cache/gateway', import.meta.url);
 // Keeps what V8 and the stripping of types make of each module that is loaded from now on, for the starts to come. It
 // is written when the process ends. Where nothing can be written there, everything is compiled at each start.
 // `NODE_COMPILE_CACHE` names another directory, `NODE_DISABLE_COMPILE_CACHE=1` does without.
-enableCompileCache({ directory: fileURLToPath(DIRECTORY) });
+module.enableCompileCache({ directory: fileURLToPath(DIRECTORY) });
 await import('./process.ts');
