@@ -1,5 +1,6 @@
 import { loadSettings, type Settings } from '../config/config.ts';
-import { readEnvironment } from '../config/environment.ts';
+import { readDotenv, readEnvironment } from '../config/environment.ts';
+import { settingsWarnings } from '../config/warnings.ts';
 import { systemClock } from '../lib/clock/clock.ts';
 import { levelSwitch } from '../lib/logging/levelSwitch.ts';
 import { createLogger, type Logger, type LogLevel } from '../lib/logging/logger.ts';
@@ -23,8 +24,11 @@ try {
 }
 
 async function start(): Promise<void> {
-  const settings = loadSettings(readEnvironment());
-  await run(settings, createLogger({ level: settings.logLevel, format: logFormat(settings) }));
+  const dotenv = readDotenv();
+  const settings = loadSettings(readEnvironment(process.env, dotenv));
+  const logger = createLogger({ level: settings.logLevel, format: logFormat(settings) });
+  for (const warning of settingsWarnings({ env: process.env, dotenv, settings })) logger.warn(warning);
+  await run(settings, logger);
 }
 
 async function run(settings: Settings, logger: Logger): Promise<void> {
