@@ -53,13 +53,20 @@ export const variables = {
     kind: host,
     default: '::',
     description:
-      'Address of the port for services. It asks for no token, so it must not be reachable from outside: bind it to a private address, or do not publish it.',
+      'Address of the port for services; `::` is every address of the machine. It asks for no token, so it must not be reachable from outside: bind it to a private address, or do not publish it.',
   },
   internalPort: {
     name: 'INTERNAL_PORT',
     kind: kinds.port(0),
     default: '8001',
     description: 'Port for services calling each other under `/internal`.',
+  },
+  internalAllow: {
+    name: 'INTERNAL_ALLOW',
+    kind: addressList,
+    default: '',
+    description:
+      'Peers that may connect to the port for services although their addresses are public. Loopback, private (RFC 1918, RFC 4193, RFC 6598) and link-local addresses always may; all others are closed unheard.',
   },
   reusePort: {
     name: 'REUSE_PORT',

@@ -73,6 +73,12 @@ export const REPLIES = {
     'Send Authorization: Bearer <ADMIN_TOKEN>.',
     'http_request_denied',
   ),
+  admin_guesses_limited: reply(
+    429,
+    'Too many wrong admin tokens',
+    'No token from this address is looked at before Retry-After is over.',
+    'http_request_denied',
+  ),
   bad_revocation: reply(
     400,
     'Bad revocation',

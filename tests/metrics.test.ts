@@ -183,6 +183,8 @@ describe('Metrics', () => {
       'counter gateway_concurrency_limit_reached_total',
       'counter gateway_rate_limited_total',
       'counter gateway_rate_limit_errors_total',
+      'counter gateway_admin_refused_total',
+      'counter gateway_internal_peers_refused_total',
       'counter gateway_tls_handshake_failures_total',
       'counter gateway_span_export_errors_total',
       'counter gateway_uncaught_errors_total',

@@ -88,7 +88,7 @@ export interface Readings {
 
 /** Label values known from the start: a counter all of whose labels are here shows their combinations at 0. */
 export type KnownLabels = Readonly<
-  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'call' | 'policy', readonly string[]>>
+  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'outcome' | 'call' | 'policy', readonly string[]>>
 >;
 
 export interface MetricsOptions {
@@ -198,6 +198,16 @@ export class Metrics extends CappedMetrics {
     'gateway_rate_limit_errors_total',
     ['policy'],
     'Requests that this gateway counted for itself, because Redis did not answer.',
+  );
+  readonly adminRefused = this.counter(
+    'gateway_admin_refused_total',
+    ['outcome'],
+    'Requests under /admin without the admin token: a wrong one, none, or after too many wrong ones.',
+  );
+  readonly internalPeersRefused = this.counter(
+    'gateway_internal_peers_refused_total',
+    [],
+    'Connections to the internal port that were closed because their peer had no private address.',
   );
   readonly tlsFailures = this.counter(
     'gateway_tls_handshake_failures_total',

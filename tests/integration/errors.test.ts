@@ -294,6 +294,7 @@ it('has no scenario missing', async () => {
     'tls_required',
     'keys_unavailable',
     'admin_token_wrong',
+    'admin_guesses_limited',
     'bad_revocation',
     'no_such_revocation',
     'too_many_revocations',

@@ -19,6 +19,7 @@ export const TABLE = {
   uri_too_long: [414, 'URI too long'],
   service_busy: [429, 'Service busy'],
   gateway_busy: [429, 'Gateway busy'],
+  admin_guesses_limited: [429, 'Too many wrong admin tokens'],
   rate_limited: [429, 'Too many requests'],
   headers_too_large: [431, 'Headers too large'],
   internal_error: [500, 'Internal error'],
