@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../lib/auth/algorithms.ts';
-import { addressList, host, httpUrl, redisAddress } from './addresses.ts';
+import { addressList, host, hostList, httpUrl, redisAddress } from './addresses.ts';
 import { discoveryAddress } from './discovery.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
@@ -67,6 +67,13 @@ export const variables = {
     default: '',
     description:
       'Peers that may connect to the port for services although their addresses are public. Loopback, private (RFC 1918, RFC 4193, RFC 6598) and link-local addresses always may; all others are closed unheard.',
+  },
+  internalNames: {
+    name: 'INTERNAL_NAMES',
+    kind: hostList,
+    default: '',
+    description:
+      'Public names by which browsers may call the port for services, such as `gateway.example.com`. Services may use any name, and browsers addresses, names without dots and private ones (`.local`, `.internal`) as well.',
   },
   reusePort: {
     name: 'REUSE_PORT',

@@ -346,7 +346,15 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     certificateExpiresAtMs: () => 0,
   };
   const one = ['one'];
-  const known = { service: [service], port: one, code: one, reason: one, call: one, policy: one };
+  const known = {
+    service: [service],
+    port: one,
+    code: one,
+    reason: one,
+    call: one,
+    policy: one,
+    outcome: one,
+  };
   const metrics = await new Metrics({ readings, known, processMetrics: false }).registry.getMetricsAsJSON();
   return metrics.map(({ name, values: [first] }) => {
     const labels = Object.keys(first?.labels ?? { nothing: 'shown' });

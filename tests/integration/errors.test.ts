@@ -296,6 +296,8 @@ it('has no scenario missing', async () => {
     'admin_token_wrong',
     'admin_guesses_limited',
     'bad_revocation',
+    'cross_site',
+    'foreign_host',
     'no_such_revocation',
     'too_many_revocations',
   ];

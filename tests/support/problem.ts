@@ -11,6 +11,8 @@ export const TABLE = {
   token_revoked: [401, 'Token revoked'],
   admin_token_wrong: [401, 'Admin token wrong'],
   bad_revocation: [400, 'Bad revocation'],
+  cross_site: [403, 'Cross-site request'],
+  foreign_host: [403, 'Foreign host'],
   no_such_revocation: [404, 'No such revocation'],
   too_many_revocations: [409, 'Too many revocations'],
   no_such_service: [404, 'No such service'],
