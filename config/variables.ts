@@ -547,6 +547,13 @@ export const variables = {
     default: '1s',
     description: 'A request that takes as long counts as slow.',
   },
+  externalMetrics: {
+    name: 'EXTERNAL_METRICS',
+    kind: kinds.flag,
+    default: 'false',
+    description:
+      'Shows `/metrics` on the port for users as well, to everybody: replica addresses and traffic are in it. Otherwise they are on the internal port alone. The image and the playground say `true`, as the original does; in production say `false`.',
+  },
   serverTiming: {
     name: 'SERVER_TIMING',
     kind: kinds.flag,

@@ -74,7 +74,7 @@ function entrance(parts: Parts, port: Port): RequestHandler[] {
   const trusts = (req: Request) => port === 'internal' || trustsPeer(peerAddress(req));
   return [
     ...(port === 'internal' ? [refuseBrowsers(settings)] : []), // before wellKnown: metrics are for no other site, either
-    wellKnown(parts),
+    wellKnown(parts, port),
     observe({ ...accessLog({ port, ...parts }), clock }),
     trace({ trusts, spans }),
     ...(settings.serverTiming ? [serverTiming()] : []),

@@ -42,6 +42,8 @@ export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.Proces
     DATA_DIR: settings.dataDir,
     // Its output is a pipe here, which it would take for a machine.
     LOG_FORMAT: 'pretty',
+    // On loopback there is nobody to keep them from, and the walk-through looks at them there.
+    EXTERNAL_METRICS: 'true',
     ...env,
     ...absolutePaths(env),
     ...Object.fromEntries(withoutRedis.map((name) => [name, undefined])),
