@@ -11,6 +11,8 @@ describe('defaults', () => {
       externalPort: 8000,
       internalHost: '::',
       internalPort: 8001,
+      internalAllow: [],
+      internalNames: [],
       workers: 1,
       reusePort: false,
       trustedProxies: [],
@@ -68,6 +70,7 @@ describe('defaults', () => {
       logFormat: 'auto',
       accessLogSample: 1,
       accessLogSlowMs: 1000,
+      externalMetrics: false,
       serverTiming: false,
       otlpEndpoint: undefined,
     });

@@ -155,6 +155,10 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     prometheus = await startPrometheus({ targets: [target] });
     await eventually('a scrape', async () => (await prometheus.query('gateway_store_up')).length > 0);
     traffic = new Traffic(playground.urls);
+    // Nobody waits for POSTs, so what their series begins with is lost to rate(): it begins before the others.
+    await traffic.internal('/sharing/echo', { method: 'POST', body: {} });
+    const posts = 'gateway_requests_total{service="/sharing",method="POST"}';
+    await eventually('its series', async () => (await prometheus.query(posts)).length > 0);
     const token = await traffic.logIn();
     await ordinaryTraffic(traffic, token);
     await faultyTraffic(traffic, token);
@@ -211,7 +215,7 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     ['trips', 'sum(gateway_circuit_breaker_trips_total)', 1],
     ['an open breaker', 'max(gateway_circuit_breaker_state{service="/sharing"})', 1],
     ['refusals of an open breaker', 'gateway_circuit_breaker_rejected_total{service="/sharing"}', 2],
-    ['answers of the service', 'sum(gateway_requests_total{service="/sharing",origin="upstream"})', 23],
+    ['answers of the service', 'sum(gateway_requests_total{service="/sharing",origin="upstream"})', 24],
     ['answers of the gateway', 'sum(gateway_requests_total{service="/sharing",origin="gateway"})', 2],
     // 20 misses and 20 calls over three replicas.
     ['requests of replicas', 'sum(gateway_lb_requests_total{service="/budgeting"})', 40],
@@ -226,7 +230,7 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     const counters = ['gateway_circuit_breaker_trips_total', 'gateway_concurrency_limit_reached_total'];
     for (const counter of counters)
       expect(await numberOf(`sum(increase(${counter}[5m]))`)).toBeGreaterThan(0);
-    // The dashboard's own way to 5 of 25: what it makes of it differs with the moments of the scrapes.
+    // The dashboard's own way to 5 of 26: what it makes of it differs with the moments of the scrapes.
     const [errors] = panelsOf(readDashboard('overview')).filter(({ title }) => title === 'Errors');
     const expr = String(errors?.targets?.[0]?.expr);
     const share = await numberOf(fill(expr, { service: '/sharing', port: '.*', __rate_interval: '1m' }));
