@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contender, Expectation } from './subjects.ts';
 import { WrongAnswerError } from './verify.ts';
 
@@ -7,8 +8,12 @@ export interface GatewayCounts {
   readonly cacheHits: number;
 }
 
-/** Reads the `/metrics` of a gateway. */
+/** A gateway renders its metrics once in this time at the most: what it shows to whoever waits so long is new. */
+const RENDERED_EVERY_MS = 1_000;
+
+/** Reads the `/metrics` of a gateway, as they are now. */
 export async function gatewayCounts(address: string): Promise<GatewayCounts> {
+  await sleep(RENDERED_EVERY_MS);
   const response = await fetch(`http://${address}/metrics`);
   return countsIn(await response.text());
 }

@@ -53,9 +53,10 @@ export interface Run {
 export async function measure({ site, subject, contender, server, seconds, rate }: Run): Promise<Figures> {
   const isGateway = server.name.startsWith('gateway');
   const address = addressOf(server, contender.request);
+  // Before the lead-in, whose answers are to be right as well: this waits a moment.
+  const before = isGateway ? await gatewayCounts(server.internalAddress) : undefined;
   // What has rested while others were measured has to wake first.
   const turn = await leadIn({ site, subject, request: contender.request, address, seconds, rate });
-  const before = isGateway ? await gatewayCounts(server.address) : undefined;
   const cpuBefore = cpuSeconds(server);
   const load = await turn.run();
   await sleep(SETTLE_MS);
@@ -63,7 +64,7 @@ export async function measure({ site, subject, contender, server, seconds, rate 
   await turn.end();
   assertNoErrors(`${subject.name}: ${contender.name}`, subject.expects, load);
   if (before && subject.kind === 'http') {
-    const after = await gatewayCounts(server.address);
+    const after = await gatewayCounts(server.internalAddress);
     assertCounts(contender, subject.expects, { before, after, requests: load.requests });
   }
   return {

@@ -43,6 +43,12 @@ export const addressList: Kind<readonly string[]> = kind(
   },
 );
 
+/** Host names, given back in lower case. */
+export const hostList: Kind<readonly string[]> = kind('a comma-separated list of host names', (given) => {
+  const names = given === '' ? [] : splitList(given);
+  return names.every(isHostName) ? names.map((name) => name.toLowerCase()) : undefined;
+});
+
 function isHostName(given: string): boolean {
   const isMistakenIp = /^[\d.]+$/.test(given);
   return !isMistakenIp && /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i.test(given);

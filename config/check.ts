@@ -6,11 +6,12 @@ import { maskCredentials, reasonOf } from './problems.ts';
 import type { Service } from './services.ts';
 import { lookUp, type ReadFile, readTextFile } from './values.ts';
 import { type Field, listVariables, type Variable } from './variables.ts';
+import { settingsWarnings } from './warnings.ts';
 
 const USAGE = `Usage: npm run config:check
 
 Prints the settings that the gateway would start with, from the environment and the file .env, or everything
-that is wrong with them. The README explains each.
+that is wrong with them; below them what is set and does nothing. The README explains each.
 
   -h, --help  print this and stop
 `;
@@ -52,6 +53,7 @@ export function reportSettings({ env, dotenv, readFile = readTextFile }: ReportS
     align([SETTING_COLUMNS, ...rows]),
     `Shared state: ${settings.redisUrl ? maskCredentials(settings.redisUrl) : `embedded, in ${settings.dataDir}`}\n`,
     align([SERVICE_COLUMNS, ...settings.services.map(serviceRow)]),
+    ...settingsWarnings({ env, dotenv, settings }).map((warning) => `Warning: ${warning}\n`),
   ].join('\n');
 }
 

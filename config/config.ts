@@ -5,6 +5,7 @@ import { misspeltNames } from './names.ts';
 import { SettingsError } from './problems.ts';
 import { redisUrlOf } from './redis.ts';
 import { brokenRules } from './rules.ts';
+import { serviceProblems } from './serviceRules.ts';
 import { BUILT_IN_SERVICES, completeService, type Service } from './services.ts';
 import { readServicesFile } from './servicesFile.ts';
 import { tlsProblems } from './tls.ts';
@@ -67,6 +68,8 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
     ...brokenRules(values, new Set(wrong.keys())),
     ...tlsProblems(values, readFile),
     ...wrongServices,
+    // Of services that are missing because they are wrong nothing can be said.
+    ...(wrongServices.length === 0 && wrong.size === 0 ? serviceProblems(definitions, values, env) : []),
   ];
   if (problems.length > 0) throw new SettingsError(problems);
 

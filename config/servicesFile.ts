@@ -77,6 +77,19 @@ export function clashes(services: readonly (ServiceDefinition | undefined)[]): s
   return problems;
 }
 
+/** A problem for each upstream that a service names twice: replicas have equal parts, whatever such a list may mean. */
+function doubles(services: readonly (ServiceDefinition | undefined)[]): string[] {
+  return services.flatMap((service, index) => {
+    const { upstreams = [] } = service ?? {};
+    return upstreams.flatMap((upstream, at) => {
+      const first = upstreams.indexOf(upstream);
+      if (first === at) return [];
+      const place = `services[${index}].upstreams`;
+      return [`${place}[${at}] is ${quote(upstream)}: expected another, ${place}[${first}] is the same`];
+    });
+  });
+}
+
 function readServices(json: unknown): ServicesReading {
   const file = fileSchema.safeParse(json, { reportInput: true });
   if (!file.success) {
@@ -96,7 +109,7 @@ function readServices(json: unknown): ServicesReading {
     return undefined;
   });
   const definitions = services.filter((service) => service !== undefined);
-  return { definitions, problems: [...problems, ...clashes(services)] };
+  return { definitions, problems: [...problems, ...clashes(services), ...doubles(services)] };
 }
 
 function toDefinition({

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../lib/auth/algorithms.ts';
-import { addressList, host, httpUrl, redisAddress } from './addresses.ts';
+import { addressList, host, hostList, httpUrl, redisAddress } from './addresses.ts';
 import { discoveryAddress } from './discovery.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
@@ -53,13 +53,27 @@ export const variables = {
     kind: host,
     default: '::',
     description:
-      'Address of the port for services. It asks for no token, so it must not be reachable from outside: bind it to a private address, or do not publish it.',
+      'Address of the port for services; `::` is every address of the machine. It asks for no token, so it must not be reachable from outside: bind it to a private address, or do not publish it.',
   },
   internalPort: {
     name: 'INTERNAL_PORT',
     kind: kinds.port(0),
     default: '8001',
     description: 'Port for services calling each other under `/internal`.',
+  },
+  internalAllow: {
+    name: 'INTERNAL_ALLOW',
+    kind: addressList,
+    default: '',
+    description:
+      'Peers that may connect to the port for services although their addresses are public. Loopback, private (RFC 1918, RFC 4193, RFC 6598) and link-local addresses always may; all others are closed unheard.',
+  },
+  internalNames: {
+    name: 'INTERNAL_NAMES',
+    kind: hostList,
+    default: '',
+    description:
+      'Public names by which browsers may call the port for services, such as `gateway.example.com`. Services may use any name, and browsers addresses, names without dots and private ones (`.local`, `.internal`) as well.',
   },
   reusePort: {
     name: 'REUSE_PORT',
@@ -574,6 +588,13 @@ export const variables = {
     kind: kinds.duration,
     default: '1s',
     description: 'A request that takes as long counts as slow.',
+  },
+  externalMetrics: {
+    name: 'EXTERNAL_METRICS',
+    kind: kinds.flag,
+    default: 'false',
+    description:
+      'Shows `/metrics` on the port for users as well, to everybody: replica addresses and traffic are in it. Otherwise they are on the internal port alone. The image and the playground say `true`, as the original does; in production say `false`.',
   },
   serverTiming: {
     name: 'SERVER_TIMING',

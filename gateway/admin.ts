@@ -1,12 +1,15 @@
 import { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
+import { AdminGuessesError, AdminTokenError } from '../lib/admin/errors.ts';
 import { adminGuard } from '../lib/admin/guard.ts';
 import { revocationRoutes } from '../lib/auth/revocationRoutes.ts';
 import { cacheAdmin } from '../lib/cache/admin.ts';
 import { CautiousTime } from '../lib/clock/cautiousTime.ts';
+import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { BadTargetError } from './errors.ts';
 import type { Parts } from './parts.ts';
+import { sparingly } from './sparingly.ts';
 
 /** First segment of what operators may do, on the internal port. */
 export const ADMIN_PATH = '/admin';
@@ -32,7 +35,7 @@ export function adminRoutes(parts: Parts): RequestHandler {
       clock,
     }),
   );
-  routes.use(adminGuard({ token: adminToken }));
+  routes.use(adminGuard({ token: adminToken, addressOf: clientAddress(parts.trustsPeer), clock }));
   routes.use(
     '/revocations',
     revocationRoutes({
@@ -49,10 +52,22 @@ export function adminRoutes(parts: Parts): RequestHandler {
   return Router({ caseSensitive: true }).use(ADMIN_PATH, routes);
 }
 
-/** Logs who was turned away. */
-function refusals({ logger }: Parts): ErrorRequestHandler {
+/** Counts and logs who was turned away. Guesses that are not looked at come without end: one line in ten seconds. */
+function refusals({ logger, metrics, clock }: Parts): ErrorRequestHandler {
+  const logSlowed = sparingly(clock, (req: Request) =>
+    logger.warn(
+      'Admin: too many wrong tokens, and nothing from this peer is looked at for a while',
+      usedBy(req),
+    ),
+  );
   return (error, req, _res, next) => {
-    if (error?.code === 'admin_token_wrong') logger.warn('Admin: refused', usedBy(req));
+    if (error instanceof AdminTokenError) {
+      metrics.adminRefused.count(error.cause === undefined ? 'wrong_token' : 'no_token');
+      logger.warn('Admin: refused', usedBy(req));
+    } else if (error instanceof AdminGuessesError) {
+      metrics.adminRefused.count('too_many');
+      logSlowed(req);
+    }
     // Express cannot decode the path.
     next(error?.name === 'URIError' ? new BadTargetError(error.message, { cause: error }) : error);
   };

@@ -1,4 +1,5 @@
 import express, { type Express, type Request, type RequestHandler } from 'express';
+import { crossSiteRefusal } from '../lib/crosssite/refusal.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import type { Lap } from '../lib/exchange/laps.ts';
 import { observe } from '../lib/metrics/middleware.ts';
@@ -72,12 +73,23 @@ function entrance(parts: Parts, port: Port): RequestHandler[] {
   // Users do not say which trace they are part of; services and trusted proxies do.
   const trusts = (req: Request) => port === 'internal' || trustsPeer(peerAddress(req));
   return [
-    wellKnown(parts),
+    ...(port === 'internal' ? [refuseBrowsers(settings)] : []), // before wellKnown: metrics are for no other site, either
+    wellKnown(parts, port),
     observe({ ...accessLog({ port, ...parts }), clock }),
     trace({ trusts, spans }),
     ...(settings.serverTiming ? [serverTiming()] : []),
     ...(port === 'internal' ? [adminRoutes(parts)] : []),
   ];
+}
+
+/** Pages of other sites get nothing of the internal port, through the browser of somebody who can reach it. */
+function refuseBrowsers({ internalNames }: Parts['settings']): RequestHandler {
+  const refusalOf = crossSiteRefusal({ names: internalNames });
+  return function refuseBrowsersMiddleware(req, res, next) {
+    const exchange = exchangeOf(res);
+    exchange.refusal ??= refusalOf(req);
+    next();
+  };
 }
 
 function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): RequestHandler {

@@ -2,6 +2,7 @@ import { SAID } from '../lib/logging/logger.ts';
 import { acceptQueueAdvice } from './acceptQueue.ts';
 import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
+import { internalPeers, internalPortNotice } from './internalPeers.ts';
 import { ListenError } from './listenError.ts';
 import { createParts, type Parts, type PartsOptions } from './parts.ts';
 import type { Port } from './port.ts';
@@ -38,7 +39,10 @@ export class Gateway {
     const external = serverOptions('external');
     const create = overTls(parts, external.onRefused);
     this.#external = new GatewayServer(externalApp(parts), { ...external, create });
-    this.#internal = new GatewayServer(internalApp(parts), serverOptions('internal'));
+    this.#internal = new GatewayServer(internalApp(parts), {
+      ...serverOptions('internal'),
+      mayConnect: internalPeers(parts),
+    });
   }
 
   /** Rejects when the store cannot be opened. */
@@ -118,6 +122,7 @@ export function sayListening(
 ): void {
   const advice = settings.reusePort && acceptQueueAdvice();
   if (advice) logger.warn(advice);
+  logger.info(internalPortNotice(settings, internalPort));
   logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
     externalPort,
     internalPort,

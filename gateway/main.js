@@ -1,8 +1,13 @@
 // What the gateway is started with. `main.ts` is another name for it: Node goes by the name of the file itself, and this
 // one is plain JavaScript because of what Node would load to make it of TypeScript. That takes 85 ms and 17 MiB, which
 // no other file needs once its compiled code is kept.
-import { enableCompileCache } from 'node:module';
+import './nodeVersion.js';
+import module from 'node:module';
 import { fileURLToPath } from 'node:url';
+
+// By default the one ends the process without a word and the other opens Node's inspector, through which secrets can be
+// read. Before this line `node --disable-sigusr1` keeps it shut, which every start of ours says. `signals.ts` logs them.
+for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {});
 
 // Whoever may write there may change the code as well; a directory for all, such as /tmp, is no place for code.
 const DIRECTORY = new URL('../node_modules/.cache/gateway', import.meta.url);
@@ -10,5 +15,5 @@ const DIRECTORY = new URL('../node_modules/.cache/gateway', import.meta.url);
 // Keeps what V8 and the stripping of types make of each module that is loaded from now on, for the starts to come. It
 // is written when the process ends. Where nothing can be written there, everything is compiled at each start.
 // `NODE_COMPILE_CACHE` names another directory, `NODE_DISABLE_COMPILE_CACHE=1` does without.
-enableCompileCache({ directory: fileURLToPath(DIRECTORY) });
+module.enableCompileCache({ directory: fileURLToPath(DIRECTORY) });
 await import('./process.ts');

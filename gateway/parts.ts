@@ -11,6 +11,7 @@ import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
 import type { Watchdog } from '../lib/loadbalancer/watchdog.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { Metrics } from '../lib/metrics/metrics.ts';
+import { rendered } from '../lib/metrics/rendered.ts';
 import type { TrustsPeer } from '../lib/proxy/forwarded.ts';
 import { Transport } from '../lib/proxy/transport.ts';
 import { openStores } from '../lib/store/open.ts';
@@ -32,6 +33,7 @@ import { evictionLog, storeErrorLog, storeStateLog, storeTroubleLog } from './st
 import type { Threads } from './threads/threads.ts';
 import { openCertificate } from './tls.ts';
 import { VERSION } from './version.ts';
+import { METRICS_EVERY_MS } from './wellKnown.ts';
 
 /** One service with what the gateway keeps for it. */
 export interface ServiceParts {
@@ -73,7 +75,7 @@ export interface Parts {
   readonly logStoreError: (error: Error) => void;
   /** Records requests for OpenTelemetry, where that is wanted. */
   readonly spans: Spans | undefined;
-  /** Every metric, as text. */
+  /** Every metric, as text that is at most a second old. */
   readonly scrape: () => Promise<string>;
   /** Undefined: this thread is the gateway. */
   readonly threads: Threads | undefined;
@@ -185,7 +187,11 @@ export async function createParts({
     onContent,
     logStoreError,
     spans: await createSpans({ settings, metrics, logger, clock }),
-    scrape: threads ? () => threads.scrape() : () => metrics.registry.metrics(),
+    scrape: rendered({
+      render: threads ? () => threads.scrape() : () => metrics.registry.metrics(),
+      everyMs: METRICS_EVERY_MS,
+      clock,
+    }),
     threads,
   };
 }

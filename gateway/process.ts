@@ -1,32 +1,48 @@
 import { loadSettings, type Settings } from '../config/config.ts';
-import { readEnvironment } from '../config/environment.ts';
+import { readDotenv, readEnvironment } from '../config/environment.ts';
+import { settingsWarnings } from '../config/warnings.ts';
+import { systemClock } from '../lib/clock/clock.ts';
 import { levelSwitch } from '../lib/logging/levelSwitch.ts';
 import { createLogger, type Logger, type LogLevel } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
+import { printedInstead } from './commandLine.ts';
 import { Gateway } from './gateway.ts';
+import { listenToSignals } from './signals.ts';
 import { spentBuffers } from './spentBuffers.ts';
 
 /** What draining may take beyond its time when nobody knows what still works. */
 const GRACE_MS = 5_000;
-const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
 
 try {
-  const settings = loadSettings(readEnvironment());
-  await run(settings, createLogger({ level: settings.logLevel, format: logFormat(settings) }));
+  const printed = printedInstead(process.argv.slice(2));
+  if (printed === undefined) await start();
+  else process.stdout.write(printed);
 } catch (error) {
   // Whoever starts it reads this: what is wrong and what to do, without a stack.
   process.stderr.write(`${explain(error)}\n`);
   process.exitCode = 1;
 }
 
+async function start(): Promise<void> {
+  const dotenv = readDotenv();
+  const settings = loadSettings(readEnvironment(process.env, dotenv));
+  const logger = createLogger({ level: settings.logLevel, format: logFormat(settings) });
+  for (const warning of settingsWarnings({ env: process.env, dotenv, settings })) logger.warn(warning);
+  await run(settings, logger);
+}
+
 async function run(settings: Settings, logger: Logger): Promise<void> {
   const stop = new AbortController();
-  // Not once: a terminal and npm may both pass a Ctrl-C on, and the second must not cut the draining short.
-  for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
   const switchLevel = levelSwitch(logger);
-  process.on('SIGUSR2', () => {
-    switchLevel();
-    gateway?.setLogLevel(logger.level as LogLevel);
+  listenToSignals({
+    process,
+    logger,
+    clock: systemClock,
+    onStop: () => stop.abort(),
+    onSwitchLevel: () => {
+      switchLevel();
+      gateway?.setLogLevel(logger.level as LogLevel);
+    },
   });
   let gateway: Running | undefined;
   onUncaught(logger, () => {

@@ -59,6 +59,8 @@ export interface GatewayServerOptions {
   /** Counts them where several threads do together; then `maxConnections` says nothing. */
   readonly connections?: Limiter | undefined;
   readonly onRefused?: OnRefused;
+  /** Whether the peer at an address may connect; others are closed unheard. Default: everybody. */
+  readonly mayConnect?: (address: string | undefined) => boolean;
   /** Makes what listens. Default: plain HTTP. */
   readonly create?: CreateServer;
 }
@@ -86,7 +88,8 @@ export class GatewayServer {
   #closesIdle = false;
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
-    const { headersTimeoutMs, maxHeadBytes, sendTimeoutMs, maxConnections, connections } = options;
+    const { headersTimeoutMs, maxHeadBytes, sendTimeoutMs, maxConnections, connections, mayConnect } =
+      options;
     const { onRefused = () => {}, create = (serverOptions) => http.createServer(serverOptions) } = options;
     this.#app = app;
     this.#classes = bornAsExpress(app);
@@ -115,6 +118,11 @@ export class GatewayServer {
     keepIdleConnections(this.#server, options);
     if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
     else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
+    if (mayConnect) {
+      this.#server.prependListener('connection', (socket) => {
+        if (!mayConnect(socket.remoteAddress)) socket.destroy();
+      });
+    }
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
     // http-proxy-middleware adds one for each service.
     this.#server.setMaxListeners(0);

@@ -2,22 +2,26 @@ import type { Request, RequestHandler, Response } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
 import { readsOpenMetrics } from '../lib/metrics/exemplars.ts';
+import { rendered } from '../lib/metrics/rendered.ts';
 import type { Parts } from './parts.ts';
+import type { Port } from './port.ts';
 
-/** `/metrics`, `/healthz` (the process lives) and `/readyz` (send it requests): on both ports, not counted. */
-export function wellKnown({
-  metrics,
-  readiness,
-  scrape,
-}: Pick<Parts, 'metrics' | 'readiness' | 'scrape'>): RequestHandler {
-  let rendering: Promise<string> | undefined;
-  /** One rendering for all who ask meanwhile. */
-  function rendered(): Promise<string> {
-    rendering ??= scrape().finally(() => {
-      rendering = undefined;
-    });
-    return rendering;
-  }
+/** Metrics are rendered once in this time at the most. */
+export const METRICS_EVERY_MS = 1_000;
+
+/**
+ * `/healthz` (the process lives) and `/readyz` (send it requests) on both ports, not counted; `/metrics` on the internal
+ * one, and on the external one if `EXTERNAL_METRICS` says so.
+ */
+export function wellKnown(
+  parts: Pick<Parts, 'settings' | 'metrics' | 'readiness' | 'scrape' | 'clock'>,
+  port: Port,
+): RequestHandler {
+  const { settings, metrics, readiness, scrape, clock } = parts;
+  const { registry, exemplars } = metrics;
+  const openMetrics =
+    exemplars &&
+    rendered({ render: () => exemplars.openMetrics(registry), everyMs: METRICS_EVERY_MS, clock });
   const answers = new Map<string, (res: Response) => Promise<unknown> | unknown>([
     ['/healthz', (res) => res.json({ status: 'alive' })],
     [
@@ -28,16 +32,14 @@ export function wellKnown({
         res.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'not ready', ...state });
       },
     ],
-    [
-      '/metrics',
-      async (res) => {
-        const { registry, exemplars } = metrics;
-        if (exemplars && readsOpenMetrics(res.req.headers.accept))
-          return res.type(exemplars.contentType).send(await exemplars.openMetrics(registry));
-        return res.type(registry.contentType).send(await rendered());
-      },
-    ],
   ]);
+  if (port === 'internal' || settings.externalMetrics) {
+    answers.set('/metrics', async (res) => {
+      if (openMetrics && exemplars && readsOpenMetrics(res.req.headers.accept))
+        return res.type(exemplars.contentType).send(await openMetrics());
+      return res.type(registry.contentType).send(await scrape());
+    });
+  }
 
   return function wellKnownMiddleware(req, res, next) {
     const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;

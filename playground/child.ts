@@ -18,6 +18,8 @@ export interface ChildOptions {
   /** Options for Node itself. */
   readonly execArgv?: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  /** Where it runs. Default: where the playground does. */
+  readonly cwd?: string | undefined;
   /** Called for each line it writes to either output. */
   readonly onLine: (line: string) => void;
 }
@@ -50,11 +52,12 @@ export class Child {
   #isDismissed = false;
   #exit: Exit | undefined;
 
-  constructor({ name, module, args = [], execArgv = [], env, onLine }: ChildOptions) {
+  constructor({ name, module, args = [], execArgv = [], env, cwd, onLine }: ChildOptions) {
     this.name = name;
     this.#process = fork(module, [...args], {
       env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
       execArgv: [...execArgv],
+      cwd,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Its own process group: Ctrl-C in a terminal reaches the playground alone, which then stops all in order.
       detached: true,

@@ -25,7 +25,8 @@ Usage: npm run playground -- [flags]      or      node playground/main.ts [flags
   --help                   this text
 
 Port 0 is any free port; --base-port 0 gives every replica one.
-Environment variables reach the gateway: REQUEST_TIMEOUT=1s npm run playground
+Environment variables reach the gateway: REQUEST_TIMEOUT=1s npm run playground. A file .env and a Redis of the
+environment (REDIS_URL, REDIS_HOST) do not.
 JWT_SECRET and DATA_DIR are made up for each run unless they are set.
 
 Services: ${SERVICE_NAMES.join(' ')}`;

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listVariables } from '../config/variables.ts';
 import { LOOPBACK } from './ports.ts';
 
 const POLL_EVERY_MS = 100;
@@ -8,7 +11,9 @@ const REPORT_AFTER_MS = 5000;
 
 export const GATEWAY_MODULE = new URL('../gateway/main.ts', import.meta.url);
 /** The gateway knows nothing of the playground: what ties it to its parent is loaded beside it. */
-export const GATEWAY_EXEC_ARGV = ['--import', new URL('./lifeline.ts', import.meta.url).href];
+export const LIFELINE_ARGV = ['--import', new URL('./lifeline.ts', import.meta.url).href];
+/** As in production: no signal opens the inspector, not even before the gateway's first line has run. */
+export const GATEWAY_EXEC_ARGV = ['--disable-sigusr1', ...LIFELINE_ARGV];
 
 export interface GatewaySettings {
   readonly externalPort: number;
@@ -20,13 +25,28 @@ export interface GatewaySettings {
   readonly redisUrl?: string | undefined;
 }
 
-/** The gateway's environment: what the playground settles, on top of `env`. */
+/** Which Redis, if any: the flag alone decides. What goes with it may come from the environment. */
+const CHOICE_OF_REDIS = ['REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'] as const;
+const REDIS = /^REDIS_/;
+
+/**
+ * The gateway's environment: what the playground settles, on top of `env`. It runs in a directory of its own, so paths
+ * in `env` are made absolute.
+ */
 export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { redisUrl } = settings;
+  const withoutRedis = Object.keys(env).filter((name) =>
+    redisUrl ? isChoiceOfRedis(name) : REDIS.test(name),
+  );
   return {
     DATA_DIR: settings.dataDir,
     // Its output is a pipe here, which it would take for a machine.
     LOG_FORMAT: 'pretty',
+    // On loopback there is nobody to keep them from, and the walk-through looks at them there.
+    EXTERNAL_METRICS: 'true',
     ...env,
+    ...absolutePaths(env),
+    ...Object.fromEntries(withoutRedis.map((name) => [name, undefined])),
     EXTERNAL_HOST: LOOPBACK,
     EXTERNAL_PORT: String(settings.externalPort),
     INTERNAL_HOST: LOOPBACK,
@@ -34,10 +54,40 @@ export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.Proces
     SERVICE_DISCOVERY_URL: settings.registryUrl,
     SERVICES_FILE: settings.servicesFile,
     JWT_SECRET: settings.jwtSecret,
-    // Empty is unset, but not for `.env`: these contradict the settings beside them.
-    JWT_SECRET_FILE: '',
-    ...(settings.redisUrl && { REDIS_URL: settings.redisUrl, REDIS_HOST: '' }),
+    JWT_SECRET_FILE: undefined,
+    ...(redisUrl && { REDIS_URL: redisUrl }),
   };
+}
+
+/** A line for each choice that somebody made elsewhere and that the gateway of a playground does not follow. */
+export function notPassedOn(
+  { redisUrl }: Pick<GatewaySettings, 'redisUrl'>,
+  env: NodeJS.ProcessEnv,
+): string[] {
+  const lines: string[] = [];
+  if (existsSync('.env'))
+    lines.push('The file .env is not read: the settings of a playground come from the environment.');
+  const chosen = CHOICE_OF_REDIS.filter((name) => env[name]);
+  if (redisUrl === undefined && chosen.length > 0) {
+    lines.push(
+      `${chosen.join(' and ')} of the environment: not used; --redis=redis://host:port chooses a Redis.`,
+    );
+  }
+  return lines;
+}
+
+function isChoiceOfRedis(name: string): boolean {
+  return CHOICE_OF_REDIS.some((choice) => choice === name);
+}
+
+function absolutePaths(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const paths = Object.entries(env).filter(
+    ([name, value]) => value && (name === 'DATA_DIR' || name.endsWith('_FILE')),
+  );
+  const ours = new Set(listVariables().map(([, { name }]) => name));
+  return Object.fromEntries(
+    paths.filter(([name]) => ours.has(name)).map(([name, value]) => [name, resolve(value as string)]),
+  );
 }
 
 /** Resolves when `/readyz` answers 200. `stop` ends the wait when there is no more to wait for. */

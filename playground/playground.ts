@@ -7,7 +7,13 @@ import type { Command } from './control/command.ts';
 import type { ProcessStatus } from './control/protocol.ts';
 import { listenForCommands } from './control/server.ts';
 import type { Flags } from './flags.ts';
-import { GATEWAY_EXEC_ARGV, GATEWAY_MODULE, gatewayEnvironment, gatewayReady } from './gateway.ts';
+import {
+  GATEWAY_EXEC_ARGV,
+  GATEWAY_MODULE,
+  gatewayEnvironment,
+  gatewayReady,
+  notPassedOn,
+} from './gateway.ts';
 import type { PlaygroundUrls } from './messages.ts';
 import { type PlannedReplica, planReplica, planReplicas } from './plan.ts';
 import { LOOPBACK, settlePort } from './ports.ts';
@@ -146,12 +152,18 @@ export class Playground {
     this.#files = await createRunFiles(services);
     const externalPort = await settlePort(this.#flags.externalPort);
     const internalPort = await settlePort(this.#flags.internalPort);
-    const { servicesFile, dataDir } = this.#files;
+    const { directory, servicesFile, dataDir } = this.#files;
     const { redisUrl } = this.#flags;
     const jwtSecret = this.#jwtSecret;
     const settings = { externalPort, internalPort, registryUrl, servicesFile, dataDir, jwtSecret, redisUrl };
-    const env = gatewayEnvironment(settings, this.#env);
-    const gateway = this.#spawn({ name: GATEWAY, module: GATEWAY_MODULE, execArgv: GATEWAY_EXEC_ARGV, env });
+    for (const line of notPassedOn(settings, this.#env)) this.#print(line);
+    const gateway = this.#spawn({
+      name: GATEWAY,
+      module: GATEWAY_MODULE,
+      execArgv: GATEWAY_EXEC_ARGV,
+      env: gatewayEnvironment(settings, this.#env),
+      cwd: directory,
+    });
     const external = `http://${LOOPBACK}:${externalPort}`;
     await Promise.race([gatewayReady(external, this.#print, this.#stopping.signal), gateway.died()]);
     this.#print(startedLine(GATEWAY, external));

@@ -5,6 +5,8 @@ import { registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts'
 
 /** The directory of one run. Removed when the playground stops; left behind when it is killed. */
 export interface RunFiles {
+  /** Where the gateway runs, so that it finds no `.env` of somebody's. */
+  readonly directory: string;
   /** For the gateway's embedded store. */
   readonly dataDir: string;
   readonly servicesFile: string;
@@ -19,6 +21,7 @@ export async function createRunFiles(
   const servicesFile = join(directory, 'services.json');
   await writeFile(servicesFile, JSON.stringify(servicesOf(upstreams), undefined, 2));
   return {
+    directory,
     dataDir: join(directory, 'data'),
     servicesFile,
     remove: () => rm(directory, { recursive: true, force: true }),

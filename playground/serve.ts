@@ -29,15 +29,17 @@ interface ServeFlags {
   readonly registryUrl: string | undefined;
 }
 
-function readFlags(): ServeFlags {
-  const { service, port, replica, registry } = parseArgs({
+function readFlags(): ServeFlags | 'help' {
+  const { help, service, port, replica, registry } = parseArgs({
     options: {
+      help: { type: 'boolean', short: 'h', default: false },
       service: { type: 'string', default: '' },
       port: { type: 'string', default: '' },
       replica: { type: 'string', default: '1' },
       registry: { type: 'string' },
     },
   }).values;
+  if (help) return 'help';
   if (!isServiceName(service)) {
     throw new FlagError(
       `--service must be one of ${SERVICE_NAMES.join(', ')}, got ${JSON.stringify(service)}`,
@@ -93,4 +95,8 @@ function registrationOf({ service, id }: Replica, url: string, registryUrl: stri
   return new Registration({ registryUrl, entry: () => ({ ...entry, request_count: traffic.total }), print });
 }
 
-await endOnFault(USAGE, () => serve(readFlags()));
+await endOnFault(USAGE, async () => {
+  const flags = readFlags();
+  if (flags === 'help') print(USAGE);
+  else await serve(flags);
+});

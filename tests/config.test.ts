@@ -11,6 +11,8 @@ describe('defaults', () => {
       externalPort: 8000,
       internalHost: '::',
       internalPort: 8001,
+      internalAllow: [],
+      internalNames: [],
       workers: 1,
       reusePort: false,
       trustedProxies: [],
@@ -74,6 +76,7 @@ describe('defaults', () => {
       logFormat: 'auto',
       accessLogSample: 1,
       accessLogSlowMs: 1000,
+      externalMetrics: false,
       serverTiming: false,
       otlpEndpoint: undefined,
     });

@@ -63,6 +63,15 @@ describe('config:check', () => {
     expect(stderr.trim().split('\n')).toHaveLength(4);
   });
 
+  test('says below the table what is set and does nothing, and goes on', () => {
+    const { status, stdout } = check({ env: { BREAKER_SHARED: 'true' }, dotenv: 'JWT_SECRET=x\nSHARDS=3' });
+    expect(status).toBe(0);
+    expect(stdout.split('\n').filter((line) => line.startsWith('Warning: '))).toEqual([
+      'Warning: SHARDS in .env is not a setting of the gateway: it does nothing',
+      expect.stringContaining('Warning: BREAKER_SHARED is set and does nothing'),
+    ]);
+  });
+
   test('explains itself', () => {
     expect(check({ args: ['--help'] })).toMatchObject({
       status: 0,

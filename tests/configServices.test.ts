@@ -4,13 +4,20 @@ import { BUILT_IN_SERVICES, type Service } from '../config/services.ts';
 import { clashes } from '../config/servicesFile.ts';
 import { load, problemsOf as settingsProblemsOf } from './support/settings.ts';
 
+/** With one, services need no upstreams of their own. */
+const REGISTRY = { SERVICE_DISCOVERY_URL: 'http://service-discovery:9000' };
+
 /** The services of a gateway whose services.json holds this text or value. */
 function servicesOf(content: unknown, env: NodeJS.ProcessEnv = {}): readonly Service[] {
-  return load({ SERVICES_FILE: 'services.json', ...env }, { 'services.json': textOf(content) }).services;
+  return load({ ...REGISTRY, SERVICES_FILE: 'services.json', ...env }, { 'services.json': textOf(content) })
+    .services;
 }
 
 function problemsOf(content: unknown): readonly string[] {
-  return settingsProblemsOf({ SERVICES_FILE: 'services.json' }, { 'services.json': textOf(content) });
+  return settingsProblemsOf(
+    { ...REGISTRY, SERVICES_FILE: 'services.json' },
+    { 'services.json': textOf(content) },
+  );
 }
 
 function textOf(content: unknown): string {
@@ -188,6 +195,43 @@ describe('SERVICES_FILE', () => {
       'services.json: services[1].path is "/a": expected another, services[0] has it',
       'services.json: services[1].name is "b": expected another, services[0] has it',
       'services.json: services[3].aliases[1] is "b": expected another, services[0] has it',
+    ]);
+  });
+});
+
+describe('services and the settings', () => {
+  const problems = (services: object[], env: NodeJS.ProcessEnv = {}) =>
+    settingsProblemsOf(
+      { SERVICES_FILE: 'services.json', ...env },
+      { 'services.json': JSON.stringify({ services }) },
+    );
+  const orders = { name: 'orders', path: '/orders', upstreams: ['http://orders:80'] };
+
+  test.each([{ upstreams: [] }, {}])('a service with %j and no registry is refused', (upstreams) => {
+    expect(problems([orders, { name: 'empty', path: '/empty', ...upstreams }])).toEqual([
+      'The service /empty has no upstreams and SERVICE_DISCOVERY_URL is not set: expected one of the two, or nothing could ever answer for it',
+    ]);
+    expect(problems([{ name: 'empty', path: '/empty', ...upstreams }], REGISTRY)).toEqual([]);
+  });
+
+  test('an upstream that stands there twice is refused, in whatever spelling', () => {
+    const upstreams = ['http://orders', 'http://a:1', 'HTTP://Orders:80/'];
+    expect(problems([{ ...orders, upstreams }])).toEqual([
+      'services[0].upstreams[2] is "http://orders": expected another, services[0].upstreams[0] is the same'.replace(
+        /^/,
+        'services.json: ',
+      ),
+    ]);
+    expect(problems([orders, { ...orders, name: 'second', path: '/second' }])).toEqual([]);
+  });
+
+  test.each(['AUTH_ISSUE_PATHS', 'AUTH_REVOKE_PATHS'])('%s that leads to no service is refused', (name) => {
+    expect(problems([orders], { [name]: '/orders/in,/order/in' })).toEqual([
+      `${name} holds "/order/in": expected a path of a service, /orders/...`,
+    ]);
+    expect(problems([orders], { [name]: '/orders/in' })).toEqual([]);
+    expect(settingsProblemsOf({ [name]: '/ordersx/in' })).toEqual([
+      `${name} holds "/ordersx/in": expected a path of a service, such as /userManagement/...`,
     ]);
   });
 });

@@ -40,9 +40,9 @@ describe('values', () => {
     { name: 'JWT_REQUIRE_EXPIRY', in: 'false', field: 'jwtRequireExpiry', out: false },
     {
       name: 'AUTH_ISSUE_PATHS',
-      in: '/a/login, /b/v1.0/in',
+      in: '/booking/login, /sharing/v1.0/in',
       field: 'authIssuePaths',
-      out: ['/a/login', '/b/v1.0/in'],
+      out: ['/booking/login', '/sharing/v1.0/in'],
     },
     { name: 'AUTH_STORE_FAILURE', in: 'allow', field: 'authStoreFailure', out: 'allow' },
     { name: 'LOG_LEVEL', in: 'DEBUG', field: 'logLevel', out: 'debug' },

@@ -183,6 +183,8 @@ describe('Metrics', () => {
       'counter gateway_concurrency_limit_reached_total',
       'counter gateway_rate_limited_total',
       'counter gateway_rate_limit_errors_total',
+      'counter gateway_admin_refused_total',
+      'counter gateway_internal_peers_refused_total',
       'counter gateway_tls_handshake_failures_total',
       'counter gateway_span_export_errors_total',
       'counter gateway_uncaught_errors_total',
@@ -227,6 +229,17 @@ describe('Metrics', () => {
     const at = (le: string) => buckets.find(([labels]) => labels.le === le)?.[1];
     expect([at('0.001'), at('0.025'), at('30'), at('+Inf')]).toEqual([1, 2, 2, 3]);
   });
+
+  it.each([0.001, 0.0025, 0.25, 1, 30])(
+    'counts %d s in the bucket that ends there, as `le` says',
+    async (seconds) => {
+      const metrics = newMetrics();
+      metrics.requestCompleted(completed({ seconds }));
+      const buckets = await samplesOf(metrics.registry, 'gateway_request_duration_seconds_bucket');
+      const counted = buckets.filter(([, count]) => count === 1).map(([labels]) => labels.le);
+      expect(Number(counted[0])).toBe(seconds);
+    },
+  );
 
   it('reads replicas when it is scraped, and forgets those that left', async () => {
     let replicas = [READING, { ...READING, instance: 'second', healthy: false, breakerState: 2 }];

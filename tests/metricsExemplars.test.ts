@@ -65,6 +65,14 @@ describe('exemplars', () => {
     expect(text.endsWith('\n# EOF\n')).toBe(true);
   });
 
+  it('belong to the bucket that ends with their value', async () => {
+    const metrics = metricsWith(true);
+    metrics.requestCompleted(completed({ seconds: 0.25, traceId: TRACE }));
+    const text = (await metrics.exemplars?.openMetrics(metrics.registry)) ?? '';
+    const marked = text.split('\n').filter((line) => line.includes('trace_id'));
+    expect(marked).toEqual([expect.stringContaining('le="0.25"')]);
+  });
+
   it('are kept of no more series than are allowed', async () => {
     const metrics = metricsWith(true);
     const exemplars = new Exemplars({

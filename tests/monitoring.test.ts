@@ -29,6 +29,22 @@ const ROOT = join(import.meta.dirname, '..');
 // For a machine that has other things to do as well.
 jest.setTimeout(30_000);
 
+const NO_READINGS = {
+  replicas: () => [],
+  concurrency: () => [],
+  globalLimit: () => 100,
+  storeUp: async () => true,
+};
+
+/** What `promtool check metrics` says of a scrape. */
+function checkMetrics(text: string) {
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: text,
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
 beforeAll(ensurePrometheus, INSTALLS_WITHIN_MS);
 
 describe('promtool', () => {
@@ -45,6 +61,14 @@ describe('promtool', () => {
     const tests = readFileSync(join(ROOT, 'monitoring/rules/tests/gateway.yml'), 'utf8');
     expect(tests).toMatch(new RegExp(`alertname: ${alert}\\n.*\\n\\s+exp_alerts:\\n\\s+- exp_labels:`));
   });
+});
+
+it("finds nothing wrong with what prom-client adds of Node's own", async () => {
+  const metrics = new Metrics({ readings: NO_READINGS });
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('nodejs_active_handles{');
+  expect(text).toContain('process_cpu_seconds_total');
+  expect(checkMetrics(text)).toEqual({ status: 0, stdout: '', stderr: '' });
 });
 
 describe('docs/operations.md', () => {
@@ -131,6 +155,10 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     prometheus = await startPrometheus({ targets: [target] });
     await eventually('a scrape', async () => (await prometheus.query('gateway_store_up')).length > 0);
     traffic = new Traffic(playground.urls);
+    // Nobody waits for POSTs, so what their series begins with is lost to rate(): it begins before the others.
+    await traffic.internal('/sharing/echo', { method: 'POST', body: {} });
+    const posts = 'gateway_requests_total{service="/sharing",method="POST"}';
+    await eventually('its series', async () => (await prometheus.query(posts)).length > 0);
     const token = await traffic.logIn();
     await ordinaryTraffic(traffic, token);
     await faultyTraffic(traffic, token);
@@ -187,7 +215,7 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     ['trips', 'sum(gateway_circuit_breaker_trips_total)', 1],
     ['an open breaker', 'max(gateway_circuit_breaker_state{service="/sharing"})', 1],
     ['refusals of an open breaker', 'gateway_circuit_breaker_rejected_total{service="/sharing"}', 2],
-    ['answers of the service', 'sum(gateway_requests_total{service="/sharing",origin="upstream"})', 23],
+    ['answers of the service', 'sum(gateway_requests_total{service="/sharing",origin="upstream"})', 24],
     ['answers of the gateway', 'sum(gateway_requests_total{service="/sharing",origin="gateway"})', 2],
     // 20 misses and 20 calls over three replicas.
     ['requests of replicas', 'sum(gateway_lb_requests_total{service="/budgeting"})', 40],
@@ -202,7 +230,7 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     const counters = ['gateway_circuit_breaker_trips_total', 'gateway_concurrency_limit_reached_total'];
     for (const counter of counters)
       expect(await numberOf(`sum(increase(${counter}[5m]))`)).toBeGreaterThan(0);
-    // The dashboard's own way to 5 of 25: what it makes of it differs with the moments of the scrapes.
+    // The dashboard's own way to 5 of 26: what it makes of it differs with the moments of the scrapes.
     const [errors] = panelsOf(readDashboard('overview')).filter(({ title }) => title === 'Errors');
     const expr = String(errors?.targets?.[0]?.expr);
     const share = await numberOf(fill(expr, { service: '/sharing', port: '.*', __rate_interval: '1m' }));
@@ -274,12 +302,8 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
 
   it('shows metrics that promtool finds nothing wrong with', async () => {
     const metrics = await (await fetch(`${playground.urls.internal}/metrics`)).text();
-    const own = metrics.split('\n').filter((line) => /^(# \w+ )?gateway_/.test(line));
-    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
-      input: `${own.join('\n')}\n`,
-      encoding: 'utf8',
-    });
-    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(metrics).toContain('gateway_requests_total');
+    expect(checkMetrics(metrics)).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
   it('sees that the registry does not answer', async () => {
@@ -326,7 +350,15 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     certificateExpiresAtMs: () => 0,
   };
   const one = ['one'];
-  const known = { service: [service], port: one, code: one, reason: one, call: one, policy: one };
+  const known = {
+    service: [service],
+    port: one,
+    code: one,
+    reason: one,
+    call: one,
+    policy: one,
+    outcome: one,
+  };
   const metrics = await new Metrics({ readings, known, processMetrics: false }).registry.getMetricsAsJSON();
   return metrics.map(({ name, values: [first] }) => {
     const labels = Object.keys(first?.labels ?? { nothing: 'shown' });

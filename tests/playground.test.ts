@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import WebSocket from 'ws';
 import { BUILT_IN_SERVICES } from '../config/services.ts';
 import { registryNameOf, SERVICE_NAMES, type ServiceName } from '../playground/catalogue.ts';
-import { gatewayEnvironment } from '../playground/gateway.ts';
+import { gatewayEnvironment, notPassedOn } from '../playground/gateway.ts';
 import { portOf } from '../playground/ports.ts';
 import { curlLines } from '../playground/report.ts';
 import { createRunFiles } from '../playground/runFiles.ts';
@@ -243,15 +244,40 @@ describe('what the gateway is given', () => {
       SERVICES_FILE: '/tmp/services.json',
       DATA_DIR: '/tmp/data',
       JWT_SECRET: 's',
-      JWT_SECRET_FILE: '',
+      JWT_SECRET_FILE: undefined,
     });
   });
 
-  it('leaves DATA_DIR and the choice of Redis to the caller', () => {
-    const env = { DATA_DIR: '/kept', REDIS_HOST: 'redis' };
-    expect(gatewayEnvironment(settings, env)).toMatchObject(env);
-    const withFlag = gatewayEnvironment({ ...settings, redisUrl: 'redis://127.0.0.1:6379' }, env);
-    expect(withFlag).toMatchObject({ REDIS_URL: 'redis://127.0.0.1:6379', REDIS_HOST: '' });
+  it('leaves DATA_DIR and files to the caller, wherever the gateway itself runs', () => {
+    const env = { DATA_DIR: 'kept', TLS_KEY_FILE: '/key.pem', JWKS_FILE: 'not/ours' };
+    expect(gatewayEnvironment(settings, env)).toMatchObject({
+      ...env,
+      DATA_DIR: join(process.cwd(), 'kept'),
+    });
+  });
+
+  it('uses a Redis when the flag says so, and none that the environment names', () => {
+    const env = {
+      REDIS_URL: 'redis://mine',
+      REDIS_HOST: 'mine',
+      REDIS_PORT: '1',
+      REDIS_PASSWORD: 'x',
+      REDIS_REQUIRED: 'false',
+    };
+    const without = gatewayEnvironment(settings, env);
+    expect(Object.entries(without).filter(([name, value]) => name.startsWith('REDIS') && value)).toEqual([]);
+    expect(notPassedOn({ redisUrl: undefined }, env)).toEqual([
+      'REDIS_URL and REDIS_HOST and REDIS_PORT of the environment: not used; --redis=redis://host:port chooses a Redis.',
+    ]);
+    const redisUrl = 'redis://127.0.0.1:6379';
+    const withFlag = gatewayEnvironment({ ...settings, redisUrl }, env);
+    expect(withFlag).toMatchObject({
+      REDIS_URL: redisUrl,
+      REDIS_PASSWORD: 'x',
+      REDIS_HOST: undefined,
+      REDIS_PORT: undefined,
+    });
+    expect(notPassedOn({ redisUrl }, env)).toEqual([]);
   });
 
   it('is the built-in services with upstreams on this machine', async () => {

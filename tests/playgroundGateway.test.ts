@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -76,6 +76,26 @@ describe('playground with the gateway', () => {
       expect(exitCode).toBe(0);
       expect(stdout).not.toContain('✘');
       expect(await readdir(directory)).toEqual([]);
+      await rm(directory, { recursive: true });
+    },
+    STARTS_WITHIN_MS,
+  );
+
+  it(
+    'reads no .env of somebody, speaks to no Redis of theirs, and says so',
+    async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'somebody-'));
+      await writeFile(
+        join(directory, '.env'),
+        'REQUEST_TIMEOUT=nonsense\nTLS_CERT_FILE=cert.pem\nREDIS_HOST=mine\n',
+      );
+      const env = { REDIS_URL: 'redis://127.0.0.1:1' };
+      const playground = await startPlayground(FLAGS, env, { cwd: directory });
+      expect((await fetch(`${playground.urls.external}/readyz`)).status).toBe(200);
+      expect(playground.output()).toContain('The file .env is not read');
+      expect(playground.output()).toContain('REDIS_URL of the environment: not used');
+      expect(await playground.stop()).toBe(0);
+      expect(await readdir(directory)).toEqual(['.env']);
       await rm(directory, { recursive: true });
     },
     STARTS_WITHIN_MS,

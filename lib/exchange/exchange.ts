@@ -42,7 +42,7 @@ export class Exchange {
   failure: Error | undefined;
   /** Who settled the status: the gateway once it replies with an error. Written along with `errorCode`. */
   origin: 'gateway' | 'upstream' = 'upstream';
-  /** Why nobody may serve this request; the connection ends with its reply. Written by the server. */
+  /** Why nobody may serve this request. Written by the server, and on the internal port of requests of browsers. */
   refusal: Error | undefined;
   /** Where its time goes. Written by observe; whoever takes part of the time begins a lap. */
   laps: Laps | undefined;

@@ -12,6 +12,13 @@ const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 /** Kinds of garbage collection: some come so seldom that their first would be missed. */
 const COLLECTIONS = ['minor', 'incremental', 'major', 'weakcb'] as const;
 
+/** Gauges of prom-client whose names end as a counter's do: Prometheus' own check objects. Their kin per type stays. */
+const ILL_NAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+] as const;
+
 const DURATIONS = {
   histogram: 'gateway_request_duration_seconds',
   labels: ['service', 'port'],
@@ -83,7 +90,7 @@ export interface Readings {
 
 /** Label values known from the start: a counter all of whose labels are here shows their combinations at 0. */
 export type KnownLabels = Readonly<
-  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'call' | 'policy', readonly string[]>>
+  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'outcome' | 'call' | 'policy', readonly string[]>>
 >;
 
 export interface MetricsOptions {
@@ -194,6 +201,16 @@ export class Metrics extends CappedMetrics {
     ['policy'],
     'Requests that this gateway counted for itself, because Redis did not answer.',
   );
+  readonly adminRefused = this.counter(
+    'gateway_admin_refused_total',
+    ['outcome'],
+    'Requests under /admin without the admin token: a wrong one, none, or after too many wrong ones.',
+  );
+  readonly internalPeersRefused = this.counter(
+    'gateway_internal_peers_refused_total',
+    [],
+    'Connections to the internal port that were closed because their peer had no private address.',
+  );
   readonly tlsFailures = this.counter(
     'gateway_tls_handshake_failures_total',
     [],
@@ -269,6 +286,7 @@ export class Metrics extends CappedMetrics {
   /** Each thread would show the whole, and their sum be a multiple of it. */
   #processMetrics(): void {
     collectDefaultMetrics({ register: this.registry });
+    for (const name of ILL_NAMED) this.registry.removeSingleMetric(name);
     const collections = this.registry.getSingleMetric('nodejs_gc_duration_seconds');
     if (collections instanceof Histogram) for (const kind of COLLECTIONS) collections.zero({ kind });
   }

@@ -329,6 +329,8 @@ const GATEWAY: Row = {
       queries: [
         { expr: perSecond('gateway_uncaught_errors_total'), legend: 'uncaught errors' },
         { expr: perSecond('gateway_tls_handshake_failures_total'), legend: 'TLS handshakes failed' },
+        { expr: perSecond('gateway_admin_refused_total'), legend: 'admin token refused' },
+        { expr: perSecond('gateway_internal_peers_refused_total'), legend: 'strangers at the internal port' },
         { expr: perSecond('gateway_span_export_errors_total'), legend: 'spans not taken' },
         { expr: perSecond('gateway_metrics_folded_total'), legend: 'series without room' },
       ],

@@ -19,6 +19,22 @@ const FAULTS_AT_SECONDS = [15, 82];
 /** One of three replicas hangs: the registry finds out, and users do not. */
 const FROZEN = { replica: 'budgeting.2', fromSeconds: 36, toSeconds: 52 };
 
+const HELP = `Draws docs/dashboard.png: the overview dashboard with the data of a real run of ${SECONDS} seconds.
+
+Usage: npm run docs:dashboard
+
+  -h, --help  print this and stop
+
+It starts a playground, Prometheus and Chromium, and has no other flags.
+`;
+
+const args = process.argv.slice(2);
+if (args.length > 0) {
+  const asksForHelp = args.length === 1 && /^(-h|--help)$/.test(args[0] ?? '');
+  (asksForHelp ? process.stdout : process.stderr).write(HELP);
+  process.exit(asksForHelp ? 0 : 2);
+}
+
 const playground = await startPlayground(TRAFFIC_FLAGS, {
   REQUEST_TIMEOUT: '2s',
   SERVICE_REFRESH_INTERVAL: '2s',

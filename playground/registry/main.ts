@@ -3,7 +3,7 @@ import '../lifeline.ts';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { portFlag } from '../flags.ts';
-import { announce, endOnFault, endWith, listen, stopOnSignal } from '../lifecycle.ts';
+import { announce, endOnFault, endWith, listen, print, stopOnSignal } from '../lifecycle.ts';
 import { assertFree } from '../ports.ts';
 import { registryApp } from './app.ts';
 import { keepChecking } from './healthChecks.ts';
@@ -20,7 +20,15 @@ async function serveRegistry(wantedPort: number): Promise<void> {
   endWith(server);
 }
 
-await endOnFault('Usage: node playground/registry/main.ts [--port 9000]', async () => {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '9000' } } });
-  await serveRegistry(portFlag('port', values.port));
+const USAGE = 'Usage: node playground/registry/main.ts [--port 9000]';
+
+await endOnFault(USAGE, async () => {
+  const { values } = parseArgs({
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      port: { type: 'string', default: '9000' },
+    },
+  });
+  if (values.help) print(USAGE);
+  else await serveRegistry(portFlag('port', values.port));
 });

@@ -1,25 +1,35 @@
-// npm run fuzz -- --seconds 60 [--seed N] [--kind request|answer] [--cases N]
-import { parseArgs } from 'node:util';
-import { fuzz, type Kind } from './fuzz.ts';
+// npm run fuzz -- --help
+import { FlagError, HELP, parseFlags } from './flags.ts';
+import { fuzz } from './fuzz.ts';
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '60' },
-    seed: { type: 'string' },
-    kind: { type: 'string' },
-    cases: { type: 'string' },
-  },
-});
-const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+const EXIT_FOUND = 1;
+const EXIT_BAD_FLAGS = 2;
+
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-say(`seed ${seed}`);
-const { cases, requests, findings } = await fuzz({
-  seed,
-  forMs: Number(values.seconds) * 1000,
-  ...(values.cases === undefined ? {} : { cases: Number(values.cases) }),
-  ...(values.kind === undefined ? {} : { kind: values.kind as Kind }),
-  onFinding: (finding) => say(`FOUND ${finding}`),
-});
-say(`${cases} cases, ${requests} requests at the origin, ${findings.length} findings`);
-process.exitCode = findings.length === 0 ? 0 : 1;
+async function main(): Promise<number> {
+  const { help, seconds, seed = Date.now() % 2 ** 31, kind, cases } = parseFlags(process.argv.slice(2));
+  if (help) {
+    say(HELP);
+    return 0;
+  }
+  say(`seed ${seed}`);
+  const report = await fuzz({
+    seed,
+    forMs: seconds * 1000,
+    ...(cases === undefined ? {} : { cases }),
+    ...(kind === undefined ? {} : { kind }),
+    onFinding: (finding) => say(`FOUND ${finding}`),
+  });
+  const { findings, requests } = report;
+  say(`${report.cases} cases, ${requests} requests at the origin, ${findings.length} findings`);
+  return findings.length === 0 ? 0 : EXIT_FOUND;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof FlagError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = EXIT_BAD_FLAGS;
+}

@@ -201,6 +201,42 @@ describe('the admin routes', () => {
     expect(refusals[0]).toMatchObject({ peer: expect.any(String), requestId: expect.any(String) });
   });
 
+  it('slow down who guesses the token, and nobody else', async () => {
+    const clock = new ManualClock();
+    await using gateway = await startGateway({
+      services: { '/budgeting': [upstream] },
+      env: { ...env, INTERNAL_HOST: '::' },
+      clock,
+    });
+    const { port } = new URL(gateway.internal);
+    // The machine as seen from another of its addresses.
+    const fromElsewhere = (token: string) =>
+      fetch(`http://[::1]:${port}/admin/revocations`, { headers: bearer(token) });
+    const guess = () => admin(gateway, 'GET', '/admin/revocations', undefined, 'guess');
+    const statuses = [];
+    for (let n = 0; n < 500; n += 1) statuses.push((await guess()).status);
+    expect(statuses).toEqual([...Array(5).fill(401), ...Array(495).fill(429)]);
+    await expectProblem(await guess(), 'admin_guesses_limited', { retryAfter: 1 });
+    // The right one would tell a guesser that it is right.
+    await expectProblem(await admin(gateway, 'GET', '/admin/revocations'), 'admin_guesses_limited', {
+      retryAfter: 1,
+    });
+    expect((await fromElsewhere(ADMIN_TOKEN)).status).toBe(200);
+    expect(await gateway.metric('gateway_admin_refused_total', { outcome: 'wrong_token' })).toBe(5);
+    expect(await gateway.metric('gateway_admin_refused_total', { outcome: 'too_many' })).toBe(497);
+    const lines = gateway.logLines().filter(({ message }) => String(message).startsWith('Admin: '));
+    expect(lines.map(({ message }) => message)).toEqual([
+      ...Array(5).fill('Admin: refused'),
+      'Admin: too many wrong tokens, and nothing from this peer is looked at for a while',
+    ]);
+    clock.advance(1_000);
+    expect((await guess()).status).toBe(401);
+    await expectProblem(await guess(), 'admin_guesses_limited', { retryAfter: 2 });
+    clock.advance(2_000);
+    expect((await admin(gateway, 'GET', '/admin/revocations')).status).toBe(200);
+    expect((await guess()).status).toBe(401);
+  });
+
   it('do not exist without ADMIN_TOKEN, nor on the external port, nor under other names', async () => {
     await using without = await start({});
     for (const path of ['/admin/revocations', '/admin']) {

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { bearer, NOBODY, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { underWay } from '../support/nothingHeld.ts';
 import { expectProblem } from '../support/problem.ts';
@@ -300,7 +300,10 @@ describe('the balancer', () => {
   });
 
   it('has nobody to ask for a service without replicas', async () => {
-    await using gateway = await startGateway({ services: { '/budgeting': [] } });
+    await using gateway = await startGateway({
+      services: { '/budgeting': [] },
+      env: { SERVICE_DISCOVERY_URL: NOBODY },
+    });
     await expectProblem(await ask(gateway), 'no_healthy_replica', { retryAfter: 5 });
   });
 });

@@ -456,10 +456,8 @@ describe('every answer of the external port says what the cache did', () => {
     const headers = { ...bearer(ann), 'If-None-Match': '"a"' };
     // fetch would add no-cache.
     const answer = call(`${gateway.external}/budgeting/x`, { headers });
-    await eventually('the head is there', async () => {
-      const page = await (await fetch(`${gateway.internal}/metrics`)).text();
-      return page.includes('gateway_cache_misses_total{service="/budgeting"} 1');
-    });
+    const misses = () => gateway.metric('gateway_cache_misses_total', { service: '/budgeting' });
+    await eventually('the head is there', async () => (await misses()) === 1);
     clock.advance(60_000);
     const { status, headers: said } = await answer;
     expect([status, said['cache-status']]).toEqual([504, 'gateway; detail=request_timeout']);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { eventually } from '../support/eventually.ts';
-import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { bearer, NOBODY, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { expectProblem, type ProblemCode, TABLE } from '../support/problem.ts';
 import { type RawAnswer, request, sendRaw } from '../support/rawClient.ts';
@@ -37,7 +37,7 @@ async function startWorld(env: Record<string, string> = {}): Promise<World> {
         '/refusing': [refusedUrl()],
         '/empty': [],
       },
-      env: { PER_SERVICE_LIMIT: '2', GLOBAL_CONCURRENCY: '3', ...env },
+      env: { PER_SERVICE_LIMIT: '2', GLOBAL_CONCURRENCY: '3', SERVICE_DISCOVERY_URL: NOBODY, ...env },
       clock,
     }),
   );
@@ -296,7 +296,10 @@ it('has no scenario missing', async () => {
     'tls_required',
     'keys_unavailable',
     'admin_token_wrong',
+    'admin_guesses_limited',
     'bad_revocation',
+    'cross_site',
+    'foreign_host',
     'no_such_revocation',
     'too_many_revocations',
   ];

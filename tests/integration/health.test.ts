@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { Gauge } from 'prom-client';
 import { eventually } from '../support/eventually.ts';
 import { bearer, STORES, startGateway, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { underWay } from '../support/nothingHeld.ts';
+import { expectProblem } from '../support/problem.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { startRedis } from '../support/redis.ts';
 import { hangs, startRawUpstream, startUpstream } from '../support/upstream.ts';
@@ -30,7 +32,10 @@ describe.each(STORES)('with the %s store', (store) => {
 
 it.each(PORTS)('the %s port shows the metrics', async (port) => {
   await using upstream = await startUpstream();
-  await using gateway = await startGateway({ services: { '/budgeting': [upstream] } });
+  await using gateway = await startGateway({
+    services: { '/budgeting': [upstream] },
+    env: port === 'external' ? { EXTERNAL_METRICS: 'true' } : {},
+  });
   await fetch(`${gateway.external}/budgeting/x`, { headers: bearer(tokenFor('ann')) });
   const answer = await fetch(`${gateway[port]}/metrics`);
   expect(answer.headers.get('Content-Type')).toContain('text/plain');
@@ -60,6 +65,51 @@ it.each(PORTS)('the %s port shows the metrics', async (port) => {
     expect(text).toContain(name);
   }
 });
+
+it('the external port has no /metrics unless EXTERNAL_METRICS says so', async () => {
+  await using gateway = await startGateway({ services: { '/budgeting': [] } });
+  for (const method of ['GET', 'HEAD']) {
+    const { status } = await fetch(`${gateway.external}/metrics`, { method });
+    expect(status).toBe(404);
+  }
+  await expectProblem(await fetch(`${gateway.external}/metrics`), 'no_such_service');
+  expect((await fetch(`${gateway.internal}/metrics`)).status).toBe(200);
+});
+
+it.each([{}, { Accept: 'application/openmetrics-text' }])(
+  '/metrics is rendered once a second at the most, however many ask (%j)',
+  async (headers) => {
+    const clock = new ManualClock();
+    await using collector = await startUpstream((_req, res) => void res.end('{}'));
+    await using gateway = await startGateway({
+      services: { '/budgeting': [] },
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin, EXTERNAL_METRICS: 'true' },
+      clock,
+    });
+    const { metrics } = gateway.gateway.parts;
+    let renderings = 0;
+    new Gauge({
+      name: 'renderings',
+      help: 'Counts them.',
+      registers: [metrics.registry],
+      collect() {
+        renderings += 1;
+        this.set(renderings);
+      },
+    });
+    const scrape = async (port: (typeof PORTS)[number]) =>
+      Number(
+        /^renderings (\d+)$/m.exec(await (await fetch(`${gateway[port]}/metrics`, { headers })).text())?.[1],
+      );
+    const all = await Promise.all(Array.from({ length: 50 }, () => scrape('internal')));
+    expect(new Set(all)).toEqual(new Set([1]));
+    clock.advance(999);
+    expect([await scrape('internal'), await scrape('internal')]).toEqual([1, 1]);
+    clock.advance(1);
+    expect(await scrape('internal')).toBe(2);
+    expect(renderings).toBe(2);
+  },
+);
 
 it('/metrics folds methods and targets that nobody has heard of', async () => {
   await using gateway = await startGateway({ services: { '/budgeting': [] } });

@@ -93,6 +93,32 @@ describe('a gateway process reads', () => {
 });
 
 it(
+  'warns once, at its start, of settings that do nothing and of names in .env that are none',
+  async () => {
+    await using run = runGateway({
+      services: { '/up': [] },
+      env: { REDIS_PASSWORD: 'hunter2' },
+      files: { '.env': 'USE_REDIS_SHARDING=true\n' },
+    });
+    await run.listening();
+    const warnings = run
+      .stdout()
+      .split('\n')
+      .filter((line) => line.includes('"level":"warn"'))
+      .map((line) => JSON.parse(line).message);
+    expect(warnings).toEqual([
+      'USE_REDIS_SHARDING in .env is not a setting of the gateway: it does nothing',
+      expect.stringMatching(/^AUTH_ISSUE_PATHS is not set, and no service has the paths/),
+      expect.stringMatching(/^AUTH_REVOKE_PATHS is not set, and no service has the paths/),
+      expect.stringMatching(/^REDIS_PASSWORD is set and does nothing/),
+      expect.stringMatching(/^DRAIN_TIMEOUT is 2s and a request may take 3s/),
+    ]);
+    expect(run.stdout()).not.toContain('hunter2');
+  },
+  WITHIN_MS,
+);
+
+it(
   'a gateway that does without its Redis is ready once it appears',
   async () => {
     const redis = await startRedis();

@@ -137,14 +137,14 @@ describe('a gateway that starts', () => {
       const answer = fetch(`${internal}/internal/up/x?secret=${NEVER_LOGGED}`);
       await eventually('it is there', () => upstream.requests.length === 1);
       const ended = run.kill(signal);
+      // A second signal at once, as npm and a terminal send it, changes nothing.
+      run.kill(signal);
       await eventually('new connections are refused', () =>
         fetch(`${internal}/healthz`).then(
           () => false,
           () => true,
         ),
       );
-      // A second signal, as npm and a terminal send it, changes nothing.
-      run.kill(signal);
       finish();
       expect(await (await answer).text()).toBe('finished');
       expect(await ended).toEqual({ exitCode: 0, signal: null });

@@ -5,7 +5,14 @@ import { describe, expect, it } from '@jest/globals';
 import WebSocket, { WebSocketServer } from 'ws';
 import { fieldValues } from '../../lib/exchange/fields.ts';
 import { eventually } from '../support/eventually.ts';
-import { bearer, NEVER_LOGGED, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import {
+  bearer,
+  NEVER_LOGGED,
+  NOBODY,
+  startGateway,
+  type TestGateway,
+  tokenFor,
+} from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { underWay } from '../support/nothingHeld.ts';
 import { expectProblem, type ProblemCode } from '../support/problem.ts';
@@ -139,6 +146,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     await using nonsense = await startRawUpstream(says('nonsense\r\n\r\n'));
     await using gateway = await startGateway({
       services: { '/chat': [echo], '/down': [refusedUrl()], '/empty': [], '/nonsense': [nonsense] },
+      env: { SERVICE_DISCOVERY_URL: NOBODY },
     });
     const answer = await sendRaw(gateway[port], handshake(port, path, authorization));
     await expectProblem(answer, code, { retryAfter: code === 'no_healthy_replica' ? 5 : 1 });

@@ -33,7 +33,7 @@ it.each([
     await client.closed();
   }
   await eventually('every permit is back', async () => {
-    const metrics = await (await fetch(`${gateway.external}/metrics`)).text();
+    const metrics = await (await fetch(`${gateway.internal}/metrics`)).text();
     return metrics.includes('gateway_concurrent_requests{service="/userManagement"} 0');
   });
 });

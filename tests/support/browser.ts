@@ -23,14 +23,14 @@ export interface Browser extends AsyncDisposable {
   open(url: string): Promise<Page>;
 }
 
-/** Starts a headless Chromium with an empty profile. It dies with this process. */
-export async function startBrowser(): Promise<Browser> {
+/** Starts a headless Chromium with an empty profile, and further `flags`. It dies with this process. */
+export async function startBrowser(flags: readonly string[] = []): Promise<Browser> {
   ensureCommand(COMMAND, COMMAND);
   const profile = mkdtempSync(join(tmpdir(), 'gateway-browser-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: pathOf(COMMAND),
     headless: true,
-    args: FLAGS,
+    args: [...FLAGS, ...flags],
   });
   return {
     async open(url) {

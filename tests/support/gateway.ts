@@ -101,6 +101,9 @@ export function bearer(token: string): { Authorization: string } {
   return { Authorization: `Bearer ${token}` };
 }
 
+/** Where nobody listens: a service without upstreams and registry is refused, and one with this registry has no replicas. */
+export const NOBODY = 'http://127.0.0.1:1';
+
 /** The variables of a gateway in front of `services` that keeps everything else in `directory`. */
 export function gatewayEnvironment(
   options: Readonly<TestGatewayOptions>,
@@ -108,7 +111,9 @@ export function gatewayEnvironment(
 ): NodeJS.ProcessEnv {
   const services = Object.entries(options.services).map(([path, service]) => {
     const { upstreams, ...rest } = 'upstreams' in service ? service : { upstreams: service };
-    return { name: path.slice(1), path, upstreams: upstreams.map(originOf), ...rest };
+    const origins =
+      upstreams.length > 0 || options.env?.SERVICE_DISCOVERY_URL ? upstreams.map(originOf) : [NOBODY];
+    return { name: path.slice(1), path, upstreams: origins, ...rest };
   });
   const servicesFile = join(directory, 'services.json');
   writeFileSync(servicesFile, JSON.stringify({ services }));

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { GATEWAY_EXEC_ARGV, GATEWAY_MODULE } from '../../playground/gateway.ts';
+import { GATEWAY_MODULE, LIFELINE_ARGV } from '../../playground/gateway.ts';
 import { bearer, gatewayEnvironment, type TestGatewayOptions, tokenFor } from './gateway.ts';
 
 /** Written to a process's `clear_refs`, this makes its peak memory what it has now. */
@@ -90,7 +90,7 @@ export function forkGateway(
       LOG_FORMAT: 'json',
       ...env,
     },
-    execArgv: [...GATEWAY_EXEC_ARGV, ...execArgv],
+    execArgv: [...LIFELINE_ARGV, ...execArgv],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
 }

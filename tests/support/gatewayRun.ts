@@ -18,6 +18,7 @@ export interface Ended {
 /** A process of the gateway that a test kills, restarts, or expects not to start at all. */
 export interface GatewayRun extends AsyncDisposable {
   readonly exited: Promise<Ended>;
+  readonly pid: number;
   readonly stdout: () => string;
   readonly stderr: () => string;
   /** Resolves, once it listens, to the origins of both ports. */
@@ -29,13 +30,15 @@ export interface GatewayRun extends AsyncDisposable {
 export interface GatewayRunOptions extends Pick<TestGatewayOptions, 'services' | 'env' | 'store'> {
   /** Files in its working directory, by name. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Further flags for Node. */
+  readonly execArgv?: readonly string[];
 }
 
 /** Starts a gateway on free ports. What it keeps is lost with it, unless `env` names a DATA_DIR. */
 export function runGateway(options: Readonly<GatewayRunOptions>): GatewayRun {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-run-'));
   for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(directory, name), text);
-  const child = forkGateway(gatewayEnvironment(options, directory), directory);
+  const child = forkGateway(gatewayEnvironment(options, directory), directory, options.execArgv);
   const written = { stdout: '', stderr: '' };
   child.stdout?.on('data', (chunk) => {
     written.stdout += chunk;
@@ -54,6 +57,7 @@ export function runGateway(options: Readonly<GatewayRunOptions>): GatewayRun {
   };
   return {
     exited,
+    pid: child.pid as number,
     stdout: () => written.stdout,
     stderr: () => written.stderr,
     async listening() {

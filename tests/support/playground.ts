@@ -29,6 +29,11 @@ export interface TestPlayground {
   readonly exited: Promise<number | null>;
 }
 
+/** Where and as whom a playground is started. */
+export interface PlaygroundPlace {
+  readonly cwd?: string;
+}
+
 export interface EndedRun {
   readonly exitCode: number | null;
   readonly stdout: string;
@@ -39,8 +44,9 @@ export interface EndedRun {
 export async function startPlayground(
   flags: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
+  { cwd }: PlaygroundPlace = {},
 ): Promise<TestPlayground> {
-  const child = forkMain([...FREE_PORTS, ...flags], env);
+  const child = forkMain([...FREE_PORTS, ...flags], env, cwd);
   const written: string[] = [];
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk) => written.push(String(chunk)));
@@ -101,12 +107,18 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-function forkMain(flags: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return forkModule(MAIN, flags, env);
+function forkMain(flags: readonly string[], env: NodeJS.ProcessEnv, cwd?: string): ChildProcess {
+  return forkModule(MAIN, flags, env, cwd);
 }
 
-function forkModule(module: URL, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+function forkModule(
+  module: URL,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd?: string,
+): ChildProcess {
   return fork(module, [...args], {
+    cwd,
     // Jest asks its workers for colours, and for options that its own modules need.
     env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1', ...env },
     execArgv: [],

@@ -1,0 +1,134 @@
+import { isHmac } from '../lib/auth/algorithms.ts';
+import type { Settings } from './config.ts';
+import { formatDuration } from './durations.ts';
+import { misspeltNames } from './names.ts';
+import { authWarnings } from './serviceRules.ts';
+import { listVariables } from './variables.ts';
+
+export interface WarningSources {
+  /** Of the process, without what `.env` adds. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly dotenv: NodeJS.Dict<string>;
+  /** What both amount to. */
+  readonly settings: Settings;
+}
+
+/** What is known of a gateway's settings when something that is set may mean nothing. */
+interface Question {
+  readonly settings: Settings;
+  /** Whether the variable says anything. */
+  readonly isSet: (name: string) => boolean;
+}
+
+/** Variables that do nothing beside the others. */
+interface Idle {
+  readonly names: readonly string[];
+  readonly when: (settings: Settings) => boolean;
+  readonly why: string;
+}
+
+const IDLE: readonly Idle[] = [
+  {
+    names: [
+      'REDIS_PORT',
+      'REDIS_DB',
+      'REDIS_USERNAME',
+      'REDIS_PASSWORD',
+      'REDIS_PASSWORD_FILE',
+      'REDIS_REQUIRED',
+    ],
+    when: ({ redisUrl }) => redisUrl === undefined,
+    why: 'neither REDIS_URL nor REDIS_HOST is set, so the embedded store is used',
+  },
+  {
+    names: ['BREAKER_SHARED'],
+    when: ({ redisUrl }) => redisUrl === undefined,
+    why: 'gateways tell each other of breakers by way of Redis, and none is set',
+  },
+  {
+    names: ['CACHE_STALE_IF_ERROR', 'CACHE_MAX_ENTRY_BYTES', 'CACHE_MAX_BYTES'],
+    when: ({ services }) => services.every(({ cacheTtlMs }) => cacheTtlMs === 0),
+    why: 'the cache is off for every service (GET_CACHE_TTL)',
+  },
+  {
+    names: ['SERVICE_REFRESH_INTERVAL', 'SERVICE_DISCOVERY_TOKEN', 'SERVICE_DISCOVERY_TOKEN_FILE'],
+    when: ({ serviceDiscovery }) => serviceDiscovery === undefined,
+    why: 'SERVICE_DISCOVERY_URL is not set',
+  },
+  {
+    names: ['SERVICE_DISCOVERY_TOKEN', 'SERVICE_DISCOVERY_TOKEN_FILE'],
+    when: ({ serviceDiscovery }) => serviceDiscovery !== undefined && serviceDiscovery.kind !== 'consul',
+    why: 'only Consul is asked with it',
+  },
+  {
+    names: ['SERVICE_DISCOVERY_INCREMENT', 'SERVICE_DISCOVERY_DEREGISTER'],
+    when: ({ serviceDiscovery }) => serviceDiscovery?.kind !== 'http',
+    why: 'only an HTTP registry is called back',
+  },
+  {
+    names: ['JWT_SECRET', 'JWT_SECRET_FILE'],
+    when: ({ jwtAlgorithms }) => !jwtAlgorithms.some(isHmac),
+    why: 'JWT_ALGORITHMS holds no HS algorithm',
+  },
+  {
+    names: ['JWKS_URL', 'JWT_PUBLIC_KEY', 'JWT_PUBLIC_KEY_FILE'],
+    when: ({ jwtAlgorithms }) => jwtAlgorithms.every(isHmac),
+    why: 'JWT_ALGORITHMS holds HS algorithms only',
+  },
+];
+
+/**
+ * What is set and does nothing, or contradicts something else, although a gateway can start with it: one sentence each,
+ * naming the setting. Never a secret.
+ */
+export function settingsWarnings({ env, dotenv, settings }: WarningSources): string[] {
+  const merged = { ...dotenv, ...env };
+  const isSet = (name: string) => Boolean(merged[name]?.trim());
+  const question = { settings, isSet };
+  return [
+    ...strangersIn(dotenv),
+    ...authWarnings(settings.services, settings, merged),
+    ...idle(question),
+    ...contradictions(question),
+  ];
+}
+
+/** What misspells a setting is refused before; the rest of `.env` nobody but the gateway reads. */
+function strangersIn(dotenv: NodeJS.Dict<string>): string[] {
+  const known = new Set(listVariables().map(([, { name }]) => name));
+  return Object.keys(dotenv)
+    .filter((name) => !known.has(name) && misspeltNames({ [name]: '' }).length === 0)
+    .map((name) => `${name} in .env is not a setting of the gateway: it does nothing`);
+}
+
+function idle({ settings, isSet }: Question): string[] {
+  return IDLE.filter(({ when }) => when(settings)).flatMap(({ names, why }) =>
+    names.filter(isSet).map((name) => `${name} is set and does nothing: ${why}`),
+  );
+}
+
+function contradictions({ settings, isSet }: Question): string[] {
+  const { drainTimeoutMs, drainGraceMs, globalConcurrency, services } = settings;
+  const longestMs = Math.max(...services.map(({ requestTimeoutMs }) => requestTimeoutMs));
+  const warnings: string[] = [];
+  // 0 says outright that nobody is waited for.
+  if (drainTimeoutMs > 0 && drainTimeoutMs < longestMs) {
+    warnings.push(
+      `DRAIN_TIMEOUT is ${formatDuration(drainTimeoutMs)} and a request may take ${formatDuration(longestMs)}: a gateway ` +
+        'that is stopped cuts requests that would have been answered',
+    );
+  }
+  if (isSet('DRAIN_GRACE') && drainGraceMs > drainTimeoutMs) {
+    warnings.push(
+      `DRAIN_GRACE is ${formatDuration(drainGraceMs)}, longer than DRAIN_TIMEOUT, ${formatDuration(drainTimeoutMs)}, which ends it`,
+    );
+  }
+  const unreachable = services.filter(({ concurrency }) => concurrency > globalConcurrency);
+  if (unreachable.length > 0) {
+    const paths = unreachable.map(({ path }) => path).join(', ');
+    warnings.push(
+      `GLOBAL_CONCURRENCY is ${globalConcurrency}, below the limit of single services (${paths}), which they cannot reach`,
+    );
+  }
+  return warnings;
+}

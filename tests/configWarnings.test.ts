@@ -1,0 +1,104 @@
+import { expect, test } from '@jest/globals';
+import { loadSettings } from '../config/config.ts';
+import { listVariables } from '../config/variables.ts';
+import { settingsWarnings } from '../config/warnings.ts';
+
+const ORDERS = { name: 'orders', path: '/orders', upstreams: ['http://orders:80'], concurrency: 5 };
+const FILES: Readonly<Record<string, string>> = {
+  'services.json': JSON.stringify({ services: [ORDERS] }),
+  secret: 'x',
+};
+
+function warningsOf(env: NodeJS.ProcessEnv, dotenv: NodeJS.Dict<string> = {}): string[] {
+  const all = { JWT_SECRET: 'test secret', ...dotenv, ...env };
+  const settings = loadSettings(all, (path) => FILES[path] ?? '');
+  return settingsWarnings({ env, dotenv, settings });
+}
+
+test('there are none for the defaults, nor for what the original is started with', () => {
+  expect(warningsOf({})).toEqual([]);
+  const original = {
+    SERVICE_DISCOVERY_URL: 'http://service-discovery:9000',
+    SERVICE_REFRESH_INTERVAL: '30s',
+    REDIS_HOST: 'redis',
+    REDIS_PORT: '6379',
+    REDIS_PASSWORD: 'x',
+    GLOBAL_CONCURRENCY: '100',
+    PER_SERVICE_LIMIT: '10',
+    REQUEST_TIMEOUT: '3s',
+    GET_CACHE_TTL: '30s',
+    DATA_DIR: '/data',
+  };
+  expect(warningsOf(original)).toEqual([]);
+});
+
+test('what a file .env says to nobody is named, what the environment holds for others is not', () => {
+  expect(warningsOf({ USE_SHARDS: '1' }, { REDIS_NODES: 'a:1', LOG_LEVEL: 'warn', FOO: '' })).toEqual([
+    'REDIS_NODES in .env is not a setting of the gateway: it does nothing',
+    'FOO in .env is not a setting of the gateway: it does nothing',
+  ]);
+});
+
+test('the default paths of login and logout, where no service has them', () => {
+  const warnings = warningsOf({ SERVICES_FILE: 'services.json' });
+  expect(warnings).toEqual([
+    'AUTH_ISSUE_PATHS is not set, and no service has the paths of its default (/userManagement/auth/login, /userManagement/auth/register): no path is open to users without a token',
+    'AUTH_REVOKE_PATHS is not set, and no service has the paths of its default (/userManagement/auth/logout): no path revokes a token',
+  ]);
+  const set = { AUTH_ISSUE_PATHS: '/orders/in', AUTH_REVOKE_PATHS: '/orders/out' };
+  expect(warningsOf({ SERVICES_FILE: 'services.json', ...set })).toEqual([]);
+});
+
+const SHARED = { REDIS_URL: 'redis://redis' };
+const PUBLIC = { JWKS_URL: 'https://issuer/keys' };
+test.each<[NodeJS.ProcessEnv, string]>([
+  [
+    { REDIS_PASSWORD: 'hunter2' },
+    'REDIS_PASSWORD is set and does nothing: neither REDIS_URL nor REDIS_HOST is set',
+  ],
+  [{ REDIS_PASSWORD_FILE: 'secret' }, 'REDIS_PASSWORD_FILE is set and does nothing'],
+  [{ REDIS_REQUIRED: 'true' }, 'REDIS_REQUIRED is set and does nothing'],
+  [{ BREAKER_SHARED: 'true' }, 'BREAKER_SHARED is set and does nothing'],
+  [
+    { GET_CACHE_TTL: '0', CACHE_MAX_BYTES: '2MiB' },
+    'CACHE_MAX_BYTES is set and does nothing: the cache is off',
+  ],
+  [
+    { SERVICE_REFRESH_INTERVAL: '5s' },
+    'SERVICE_REFRESH_INTERVAL is set and does nothing: SERVICE_DISCOVERY_URL',
+  ],
+  [
+    { SERVICE_DISCOVERY_URL: 'http://registry', SERVICE_DISCOVERY_TOKEN: 'hunter2' },
+    'SERVICE_DISCOVERY_TOKEN is set and does nothing: only Consul',
+  ],
+  [
+    { SERVICE_DISCOVERY_URL: 'consul://consul', SERVICE_DISCOVERY_INCREMENT: '/i?{id}' },
+    'SERVICE_DISCOVERY_INCREMENT is set and does nothing: only an HTTP registry',
+  ],
+  [{ ...PUBLIC, JWT_ALGORITHMS: 'ES256', JWT_SECRET: 'hunter2' }, 'JWT_SECRET is set and does nothing'],
+  [{ ...PUBLIC, JWT_ALGORITHMS: 'HS256' }, 'JWKS_URL is set and does nothing'],
+  [{ DRAIN_TIMEOUT: '2s' }, 'DRAIN_TIMEOUT is 2s and a request may take 3s'],
+  [{ DRAIN_GRACE: '20s' }, 'DRAIN_GRACE is 20s, longer than DRAIN_TIMEOUT, 10s'],
+  [
+    { GLOBAL_CONCURRENCY: '9' },
+    'GLOBAL_CONCURRENCY is 9, below the limit of single services (/userManagement, ',
+  ],
+])('%j: %s', (env, warning) => {
+  const warnings = warningsOf(env);
+  expect(warnings).toEqual([expect.stringContaining(warning)]);
+  expect(warnings.join()).not.toContain('hunter2');
+});
+
+test('what has a use is not named', () => {
+  expect(warningsOf({ ...SHARED, REDIS_PASSWORD: 'x', REDIS_DB: '3', BREAKER_SHARED: 'false' })).toEqual([]);
+  expect(warningsOf({ SERVICE_DISCOVERY_URL: 'consul://consul', SERVICE_DISCOVERY_TOKEN: 'x' })).toEqual([]);
+  expect(warningsOf({ ...PUBLIC, JWT_SECRET: 'x' })).toEqual([]);
+  expect(warningsOf({ DRAIN_TIMEOUT: '0', DRAIN_GRACE: '0' })).toEqual([]);
+});
+
+test('every variable of the table can stand in .env without a word about its name', () => {
+  const names = listVariables().map(([, { name }]) => name);
+  const dotenv = Object.fromEntries(names.map((name) => [name, '']));
+  const settings = loadSettings({ JWT_SECRET: 'x' });
+  expect(settingsWarnings({ env: {}, dotenv, settings })).toEqual([]);
+});
