@@ -253,6 +253,14 @@ describe('cache tells callers apart', () => {
     expect(origin.calls).toBe(subjects.length + 1);
   });
 
+  it('by who somebody is exactly, not by a name that two can have', async () => {
+    await using app = await cachingApp(counting());
+    const [ann, alsoAnn] = ['ann', '%61nn'].map((subject) => ({ headers: { 'X-Subject': subject } }));
+    expect(text(await call(app.url, ann))).toBe('call 1');
+    expect(text(await call(app.url, alsoAnn))).toBe('call 2');
+    expect(text(await call(app.url, ann))).toBe('call 1');
+  });
+
   it('by passing on requests with Authorization when nobody has verified it', async () => {
     const origin = service((req, res) => void res.end(req.headers.authorization));
     await using app = await cachingApp(origin);

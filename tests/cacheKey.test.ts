@@ -14,7 +14,7 @@ const odd = fc.oneof(
 const audience: fc.Arbitrary<Audience> = fc.oneof(
   fc.constant(EVERYONE),
   fc.constant(ANONYMOUS),
-  odd.map((subject): Audience => ({ kind: 'subject', subject })),
+  odd.map((key): Audience => ({ kind: 'identity', key })),
 );
 const parts = fc.record({
   resource: fc.record({ service: odd, authority: odd, target: odd }),
@@ -36,8 +36,8 @@ describe('the key of a stored answer', () => {
   it('is JSON, whatever is in it', () => {
     fc.assert(
       fc.property(parts, (of) => {
-        const authority = of.audience.kind === 'subject' ? '' : of.resource.authority;
-        const who = of.audience.kind === 'subject' ? `subject ${of.audience.subject}` : of.audience.kind;
+        const authority = of.audience.kind === 'identity' ? '' : of.resource.authority;
+        const who = of.audience.kind === 'identity' ? `identity ${of.audience.key}` : of.audience.kind;
         const { service, target } = of.resource;
         const said = JSON.stringify([service, who, of.epoch, of.variant, authority, target]);
         expect(entryKey(of)).toBe(`cache:entry:${said}`);
@@ -51,7 +51,7 @@ describe('the key of a stored answer', () => {
       fc.property(parts, parts, (a, b) => {
         // To one who is known it does not matter by which name the gateway was called.
         const told = ({ resource, ...rest }: typeof a) => {
-          const authority = rest.audience.kind === 'subject' ? '' : resource.authority;
+          const authority = rest.audience.kind === 'identity' ? '' : resource.authority;
           return JSON.stringify([rest, resource.service, authority, resource.target]);
         };
         expect(entryKey(a) === entryKey(b)).toBe(told(a) === told(b));
@@ -101,7 +101,7 @@ describe('a stored answer', () => {
     terms: { lifetimeMs: 1, isShared: false, mayBeStale: true, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 },
     generatedAtMs: 1,
     purgeVersion: 0,
-    audience: 'subject ann',
+    audience: 'identity ann',
   };
 
   it('comes back as it was, whatever its bytes', () => {

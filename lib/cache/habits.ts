@@ -31,7 +31,9 @@ export class Habits {
 
   /** Whether the answer could not be stored of late: no other request will be helped by it. */
   isUnstorable(visit: Visit): boolean {
-    return this.#is(visit, visit.audienceFor(false), 'unstorable');
+    const audience = visit.audienceFor(false);
+    // What one stranger could not be given says nothing of what another may have.
+    return audience !== undefined && this.#is(visit, audience, 'unstorable');
   }
 
   /** Whether the answer was stored of late, and of no use without asking again. */
@@ -46,7 +48,8 @@ export class Habits {
     }
     if (landing.kind === 'nothing' && landing.because !== 'failed') {
       this.unlearn(visit, EVERYONE);
-      this.#habits.set(habitKey(visit, visit.audienceFor(false)), landing.because, { ttl: UNCACHEABLE_MS });
+      const audience = visit.audienceFor(false);
+      if (audience) this.#habits.set(habitKey(visit, audience), landing.because, { ttl: UNCACHEABLE_MS });
     }
   }
 
@@ -56,12 +59,12 @@ export class Habits {
   }
 
   /** Where nothing was learnt nothing is looked up. */
-  #is(visit: Visit, audience: Audience | undefined, habit: Habit): boolean {
+  #is(visit: Visit, audience: Audience, habit: Habit): boolean {
     return this.#habits.size > 0 && this.#habits.get(habitKey(visit, audience)) === habit;
   }
 }
 
 /** It need not tell apart whatever anybody is called. */
-function habitKey({ quest: { resource } }: Visit, audience: Audience | undefined): string {
-  return `${audience ? audienceText(audience) : ''} ${resource.service} ${resource.target}`;
+function habitKey({ quest: { resource } }: Visit, audience: Audience): string {
+  return `${audienceText(audience)} ${resource.service} ${resource.target}`;
 }

@@ -4,8 +4,8 @@ export type Audience =
   | { readonly kind: 'everyone' }
   /** Those who showed no credentials. */
   | { readonly kind: 'anonymous' }
-  /** Whoever bears a verified token with this subject. */
-  | { readonly kind: 'subject'; readonly subject: string };
+  /** Whoever bears a verified token of this identity (`Identity.key`). */
+  | { readonly kind: 'identity'; readonly key: string };
 
 /** Characters of ASCII that JSON does not escape. */
 const PLAIN = /^[ !#-[\]-~]*$/;
@@ -35,7 +35,7 @@ export interface EntryKeyParts {
 /** JSON, so that no value can pass for the end of one part and the beginning of the next. */
 export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
   const { service, target } = resource;
-  const authority = audience.kind === 'subject' ? '' : resource.authority;
+  const authority = audience.kind === 'identity' ? '' : resource.authority;
   const who = audienceText(audience);
   if (isPlain(service + who + epoch + variant + authority + target)) {
     return `cache:entry:["${service}","${who}","${epoch}","${variant}","${authority}","${target}"]`;
@@ -76,5 +76,5 @@ function isPlain(text: string): boolean {
 
 /** A different one for each audience. */
 export function audienceText(audience: Audience): string {
-  return audience.kind === 'subject' ? `subject ${audience.subject}` : audience.kind;
+  return audience.kind === 'identity' ? `identity ${audience.key}` : audience.kind;
 }

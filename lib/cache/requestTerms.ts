@@ -32,10 +32,12 @@ const INDIFFERENT: RequestTerms = {
   isPicky: false,
 };
 
-export function handlingOf(req: IncomingMessage): Handling {
+/** @param isForNobody whether no stored response may be given to the sender, nor theirs be stored */
+export function handlingOf(req: IncomingMessage, isForNobody: boolean): Handling {
   const { method, headers } = req;
   if (method === 'OPTIONS' || method === 'TRACE') return 'method';
   if (method !== 'GET' && method !== 'HEAD') return 'unsafe';
+  if (isForNobody) return 'bypass';
   const depends = hasContent(req) || headers.upgrade !== undefined;
   // These two are for the origin to judge (RFC 9111 section 4.3.2).
   const isGuarded = headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined;

@@ -94,11 +94,14 @@ export interface VisitOptions {
   readonly onVerdict: (verdict: Verdict) => void;
 }
 
-/** Without a verified identity nobody can say whose `Authorization` it is (RFC 9111 section 3.5). */
-function audiencesOf(req: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
-  const isStranger = !identity && req.headers.authorization !== undefined;
+/**
+ * Without a verified identity nobody can say whose `Authorization` or `Cookie` it is: such a request gets and stores
+ * only what everybody may have (RFC 9111 section 3.5).
+ */
+function audiencesOf({ headers }: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
+  const isStranger = !identity && (headers.authorization !== undefined || headers.cookie !== undefined);
   if (isStranger) return sharing ? [EVERYONE] : [];
-  const own: Audience = identity ? { kind: 'subject', subject: identity.subject } : ANONYMOUS;
+  const own: Audience = identity ? { kind: 'identity', key: identity.key } : ANONYMOUS;
   return sharing ? [own, EVERYONE] : [own];
 }
 
