@@ -433,9 +433,9 @@ describe('a change that the store could not be told of', () => {
     for (let n = 0; n <= 1_000; n += 1) await entries.invalidate('none', `/${n}`).catch(() => {});
     store.failing = false;
     const quest = {
-      resource: { service: 'none', authority: app.url.hostname, target: '/never-changed' },
+      resource: { service: 'none', authority: `http://${app.url.host}`, target: '/never-changed' },
       audiences: [ANONYMOUS],
-      selecting: { headers: {}, identity: undefined },
+      selecting: { rawHeaders: [], identity: undefined },
     };
     expect((await entries.find(quest)).entry).toBeUndefined();
     expect((await call(app.url, { path: '/never-changed' })).headers['x-cache']).toBe('MISS');

@@ -796,6 +796,58 @@ const SELECTING: readonly Case[] = [
     second: { headers: { Host: 'b.test' } },
     outcome: 'forwarded',
   },
+  ...['a.test:8080', 'a.test:80', 'A.test', ''].map(
+    (Host): Case => ({
+      section: '2',
+      says: `another spelling of the host, as services read it: "${Host}"`,
+      answer: { 'Cache-Control': 'public, max-age=60' },
+      first: { headers: { Host } },
+      second: { headers: { Host: 'a.test' } },
+      outcome: 'forwarded',
+    }),
+  ),
+  {
+    section: '2',
+    says: 'another name for the host, for one who is known',
+    answer: fresh,
+    first: { subject: 'ann', headers: { Host: 'a.test' } },
+    second: { subject: 'ann', headers: { Host: 'b.test' } },
+    outcome: 'forwarded',
+  },
+  ...['X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Proto', 'Forwarded'].map(
+    (name): Case => ({
+      section: '2',
+      says: `another ${name}`,
+      answer: { 'Cache-Control': 'public, max-age=60' },
+      first: { headers: { [name]: 'evil' } },
+      outcome: 'forwarded',
+    }),
+  ),
+  ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'].flatMap((name): Case[] => [
+    {
+      section: '2',
+      says: `${name}, whose response is stored for nobody`,
+      answer: { 'Cache-Control': 'public, max-age=60' },
+      status: 405,
+      first: { headers: { [name]: 'DELETE' } },
+      outcome: 'forwarded',
+    },
+    {
+      section: '2',
+      says: `${name}, which no stored response answers`,
+      answer: { 'Cache-Control': 'public, max-age=60' },
+      second: { headers: { [name]: 'DELETE' } },
+      outcome: 'forwarded',
+    },
+  ]),
+  {
+    section: '4.1',
+    says: 'one of two lines of a field that Node joins to none differs',
+    answer: { ...fresh, Vary: 'User-Agent' },
+    first: { headers: { 'User-Agent': ['a', 'b'] as unknown as string } },
+    second: { headers: { 'User-Agent': 'a' } },
+    outcome: 'forwarded',
+  },
   {
     section: '2',
     says: 'a claim to another name',

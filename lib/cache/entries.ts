@@ -240,7 +240,7 @@ interface Sought {
 }
 
 export function keyOf({ resource, keys }: Quest, audience: Audience, epoch: string, variant: string): string {
-  if (keys && variant === '') return keys.plain(audience, epoch);
+  if (keys) return variant === '' ? keys.plain(audience, epoch) : keys.variant(audience, epoch, variant);
   return entryKey({ resource, audience, epoch, variant });
 }
 

@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls';
 import type { NextFunction, Request, Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import { addAnswerField } from '../exchange/answerFields.ts';
@@ -6,7 +7,7 @@ import { answerWith } from './answer.ts';
 import { isNotModified } from './conditional.ts';
 import type { Quest } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
-import { ANONYMOUS, type Audience, EVERYONE, Keys } from './key.ts';
+import { ANONYMOUS, type Audience, audienceOf, EVERYONE, Keys } from './key.ts';
 import { type RequestTerms, requestTerms } from './requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
 
@@ -35,7 +36,7 @@ export class Visit {
     this.quest = {
       resource,
       audiences: audiencesOf(req, this.exchange, sharing),
-      selecting: { headers: req.headers, identity },
+      selecting: { rawHeaders: req.rawHeaders, identity },
       keys: new Keys(resource),
     };
   }
@@ -101,21 +102,30 @@ export interface VisitOptions {
 function audiencesOf({ headers }: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
   const isStranger = !identity && (headers.authorization !== undefined || headers.cookie !== undefined);
   if (isStranger) return sharing ? [EVERYONE] : [];
-  const own: Audience = identity ? { kind: 'identity', key: identity.key } : ANONYMOUS;
+  const own: Audience = identity ? audienceOf(identity.key) : ANONYMOUS;
   return sharing ? [own, EVERYONE] : [own];
 }
 
+/** Whoever sent them, and whether they are believed: a service may read each of them. */
+const NAMES_OF_GATEWAY = [
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'forwarded',
+] as const;
+
 /**
- * What services may build links from, whoever said it: a stored answer with a forged name in it must not be found
- * by those who call the gateway by its own.
+ * What services may build links from, whoever said it: a stored response with a forged name in it must not be found
+ * by those who call the gateway by its own. The whole `Host`, as it is passed on: a port is part of it.
  */
 function authorityOf({ headers, socket }: Request): string {
-  const { host = '', forwarded } = headers;
-  const { 'x-forwarded-host': forwardedHost, 'x-forwarded-proto': forwardedProto } = headers;
-  if (forwardedHost !== undefined || forwardedProto !== undefined || forwarded !== undefined) {
-    return JSON.stringify([host, forwardedHost, forwardedProto, forwarded]);
-  }
-  // Gateways on other ports of one host share what they store.
-  const port = `:${socket.localPort}`;
-  return host.endsWith(port) ? host.slice(0, -port.length) : host;
+  const scheme = (socket as Partial<TLSSocket>).encrypted ? 'https' : 'http';
+  const authority = `${scheme}://${headers.host ?? ''}`;
+  for (const name of NAMES_OF_GATEWAY) if (headers[name] !== undefined) return withNames(authority, headers);
+  return authority;
+}
+
+function withNames(authority: string, headers: Request['headers']): string {
+  return JSON.stringify([authority, ...NAMES_OF_GATEWAY.map((name) => headers[name] ?? null)]);
 }
