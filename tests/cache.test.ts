@@ -261,6 +261,13 @@ describe('cache tells callers apart', () => {
     expect(text(await call(app.url, ann))).toBe('call 1');
   });
 
+  it('by the whole name of the host, with the port that the gateway listens on', async () => {
+    await using app = await cachingApp(counting(['Cache-Control', 'public, max-age=60']));
+    const named = async (Host: string) => text(await call(app.url, { headers: { Host } }));
+    expect(await named(`api.example.com:${app.url.port}`)).toBe('call 1');
+    expect(await named('api.example.com')).toBe('call 2');
+  });
+
   it('by passing on requests with Authorization when nobody has verified it', async () => {
     const origin = service((req, res) => void res.end(req.headers.authorization));
     await using app = await cachingApp(origin);

@@ -95,11 +95,11 @@ export function isPurged(
 ): boolean {
   if (entry.purgeVersion >= log.version) return false;
   if (entry.purgeVersion < log.floor) return true;
-  const tags = tagsOf(entry);
+  const tags = new Set(tagsOf(entry));
   return log.records.some(({ version, kind, value }) => {
     if (version <= entry.purgeVersion) return false;
     if (kind === 'service') return value === service;
-    return kind === 'prefix' ? target.startsWith(value) : tags.includes(value);
+    return kind === 'prefix' ? target.startsWith(value) : tags.has(value);
   });
 }
 

@@ -25,11 +25,14 @@ export function varyNames(vary: string | undefined): readonly string[] {
   return [...names].sort();
 }
 
-/** Whether no other request can be said to ask for the same: `*`, or a field that the gateway sets. */
+/** Each name is looked for among all fields of a request; no service has so many. */
+const MOST_NAMES = 64;
+
+/** Whether no other request can be said to ask for the same: `*`, a field that the gateway sets, or more than 64 fields. */
 export function variesOnEverything(vary: string | undefined): boolean {
-  return (
-    vary !== undefined && varyNames(vary).some((name) => name === '*' || SET_ANEW.test(oneSpelling(name)))
-  );
+  if (vary === undefined) return false;
+  const names = varyNames(vary);
+  return names.length > MOST_NAMES || names.some((name) => name === '*' || SET_ANEW.test(oneSpelling(name)));
 }
 
 /**
