@@ -27,6 +27,8 @@ jest.setTimeout(60_000);
 const CHARACTERS = 64 * 1024;
 /** In quadratic time 64 KiB take seconds; in linear time a millisecond or two. */
 const MOST_MS = 100;
+/** In quadratic time 15,000 blanks take 30 to 200 ms. */
+const MOST_HIT_MS = 15;
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
 
 /** What makes pattern after pattern look far ahead, or back, in vain. */
@@ -159,10 +161,10 @@ it('a hit does not take longer for blanks in a field that Vary names', async () 
   const Origin = `a${' '.repeat(15_000)}b`;
   expect((await call(app.url, { headers: { Origin } })).headers['x-cache']).toBe('MISS');
   const tookMs: number[] = [];
-  for (let n = 0; n < 5; n += 1) {
+  for (let n = 0; n < 20; n += 1) {
     const startedAt = performance.now();
     expect((await call(app.url, { headers: { Origin } })).headers['x-cache']).toBe('HIT');
     tookMs.push(performance.now() - startedAt);
   }
-  expect(Math.min(...tookMs)).toBeLessThan(MOST_MS);
+  expect(Math.min(...tookMs)).toBeLessThan(MOST_HIT_MS);
 });
