@@ -147,6 +147,50 @@ describe('many callers of one missing answer', () => {
     expect(await bodies([own as Promise<Answer>, ...others])).toEqual(['not for all', 'own', 'own']);
   });
 
+  it('get nothing that was asked for before a change, when nothing was stored before', async () => {
+    await using world = await startWorld();
+    const [before] = await world.ask(1);
+    const changing = call(world.app.url, { method: 'POST' });
+    await world.reached(2);
+    world.calls[1]?.res.end('changed');
+    await changing;
+    world.calls[0]?.res.end('old');
+    await before;
+    const [after] = await world.ask(1);
+    await world.reached(3);
+    world.calls[2]?.res.end('new');
+    expect(await bodies([after as Promise<Answer>, ...(await world.ask(1))])).toEqual(['new', 'new']);
+    expect(world.calls).toHaveLength(3);
+  });
+
+  it('get nothing that was asked for so long before that a change since is forgotten', async () => {
+    await using world = await startWorld();
+    const [before] = await world.ask(1);
+    world.calls[0]?.res.write('o');
+    const changing = call(world.app.url, { method: 'POST' });
+    await world.reached(2);
+    world.calls[1]?.res.end('changed');
+    await changing;
+    world.clock.advance(40_000);
+    world.calls[0]?.res.end('ld');
+    expect(await bodies([before as Promise<Answer>])).toEqual(['old']);
+    const [after] = await world.ask(1);
+    await world.reached(3);
+    world.calls[2]?.res.end('new');
+    expect(await bodies([after as Promise<Answer>])).toEqual(['new']);
+  });
+
+  it('of several targets below one path that was never asked for may all be stored', async () => {
+    await using world = await startWorld();
+    const targets = ['?a', '?b'].map((query) => new URL(query, world.app.url));
+    const first = targets.map((target) => call(target));
+    await world.reached(2);
+    for (const { req, res } of world.calls) res.end(req.url);
+    const told = await bodies(first);
+    expect(await bodies(targets.map((target) => call(target)))).toEqual(told);
+    expect(world.calls).toHaveLength(2);
+  });
+
   it('get answers of their own when that proves wrong', async () => {
     await using world = await startWorld();
     const [first] = await world.ask(1, { 'X-Subject': 'ann' });

@@ -8,6 +8,7 @@ import { validates, validators } from './conditional.ts';
 import type { AnswerSink, Detached, Detacher } from './detached.ts';
 import { type Entries, entryOf, type Found } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
+import type { Epoch } from './epochs.ts';
 import type { Flight } from './flight.ts';
 import { audienceText, EVERYONE } from './key.ts';
 import type { Landing } from './landing.ts';
@@ -39,7 +40,7 @@ export interface FillOptions {
   /** For whom it is begun. */
   readonly visit: Visit;
   readonly found: Found;
-  readonly epoch: string;
+  readonly epoch: Epoch;
   readonly reason: Forward;
   /** Whether nobody waits for its answer. */
   readonly inBackground: boolean;

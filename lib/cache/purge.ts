@@ -1,5 +1,6 @@
 import type { ResponseStore } from '../store/store.ts';
 import type { Entry } from './entry.ts';
+import { CHANGED_MS, newWord } from './epochs.ts';
 import { epochKey } from './key.ts';
 
 /** What is to leave the cache. */
@@ -72,7 +73,7 @@ export class Purges {
   /** One path with every query, for every reader. */
   async purgePath(url: string): Promise<void> {
     const path = url.replace(/\?.*$/s, '');
-    await this.#store.delete(epochKey(serviceOf(path), path));
+    await this.#store.renew(epochKey(serviceOf(path), path), newWord(), CHANGED_MS);
   }
 
   async #append(kind: PurgeRecord['kind'], value: string): Promise<void> {

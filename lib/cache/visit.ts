@@ -7,7 +7,7 @@ import { answerWith } from './answer.ts';
 import { isNotModified } from './conditional.ts';
 import type { Quest } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
-import { ANONYMOUS, type Audience, audienceOf, EVERYONE, Keys } from './key.ts';
+import { ANONYMOUS, type Audience, audienceOf, audienceText, EVERYONE, Keys } from './key.ts';
 import { type RequestTerms, requestTerms } from './requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
 
@@ -33,9 +33,11 @@ export class Visit {
     this.#onVerdict = onVerdict;
     const { service, identity } = this.exchange;
     const resource = { service, authority: authorityOf(req), target: req.originalUrl };
+    const audiences = audiencesOf(req, this.exchange, sharing);
     this.quest = {
       resource,
-      audiences: audiencesOf(req, this.exchange, sharing),
+      audiences,
+      owner: ownerOf(req, this.exchange, audiences),
       selecting: { rawHeaders: req.rawHeaders, identity },
       keys: new Keys(resource),
     };
@@ -104,6 +106,12 @@ function audiencesOf({ headers }: Request, { identity }: Exchange, sharing: bool
   if (isStranger) return sharing ? [EVERYONE] : [];
   const own: Audience = identity ? audienceOf(identity.key) : ANONYMOUS;
   return sharing ? [own, EVERYONE] : [own];
+}
+
+/** Who answers for what is stored: the identity, and where there is none the address. */
+function ownerOf({ socket }: Request, exchange: Exchange, [own]: readonly Audience[]): string {
+  if (own?.kind === 'identity') return audienceText(own);
+  return exchange.clientAddress ?? socket.remoteAddress ?? '';
 }
 
 /** Whoever sent them, and whether they are believed: a service may read each of them. */
