@@ -5,8 +5,8 @@ import { decodeStored, encodeEntry } from '../lib/cache/entry.ts';
 import { ANONYMOUS, type Audience, audienceOf, EVERYONE, entryKey, epochKey } from '../lib/cache/key.ts';
 import type { RequestTerms } from '../lib/cache/requestTerms.ts';
 import { reuse } from '../lib/cache/reuse.ts';
-import { shortened } from '../lib/cache/shortened.ts';
 import { selectingKey } from '../lib/cache/vary.ts';
+import { shortened } from '../lib/exchange/shortened.ts';
 
 const odd = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -23,6 +23,8 @@ const VALIDATABLE_MS = 60 * 60 * 1000;
 /** Parsed heads and the buffers they belong to. */
 const DECODED_BYTES = 8 * 1024 * 1024;
 const DECODED_HEAD_BYTES = 2_048;
+/** A pointer and a string's own head. */
+const STRING_BYTES = 32;
 const NO_NAMES: readonly string[] = [];
 
 /** Who asks, and what for. */
@@ -72,7 +74,7 @@ export class Entries {
   #sharesNothing: boolean;
   readonly #known = new LRUCache<Buffer, Stored>({
     maxSize: DECODED_BYTES,
-    sizeCalculation: (_stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES,
+    sizeCalculation: (stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES + overheadOf(stored),
   });
 
   constructor({ store, now, staleIfErrorMs, onError }: Readonly<EntriesOptions>) {
@@ -221,6 +223,11 @@ export class Entries {
       return undefined;
     }
   }
+}
+
+/** A head of many short fields takes several times what its bytes do. */
+function overheadOf(stored: Stored): number {
+  return STRING_BYTES * ('vary' in stored ? stored.vary : stored.fields).length;
 }
 
 /** What is under a key, or undefined: the store must be asked. */

@@ -1,12 +1,16 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
+import { shortened } from '../exchange/shortened.ts';
 import { type Audience, audienceText, EVERYONE } from './key.ts';
 import type { Landing } from './landing.ts';
 import type { Visit } from './visit.ts';
 
 /** How long it is remembered that what a service says under a URI cannot be stored, so that nobody waits for it. */
 const UNCACHEABLE_MS = 5_000;
-const MOST_HABITS = 10_000;
+/** For each service. */
+const MOST_BYTES = 2 * 1024 * 1024;
+/** What a habit costs beside its key. */
+const OVERHEAD_BYTES = 250;
 
 type Habit = 'shared' | 'unstorable' | 'stale';
 
@@ -17,8 +21,8 @@ export class Habits {
   constructor(clock: Clock) {
     this.#habits = new LRUCache({
       // Not by `max`, which takes the room for all of them at once, for each service.
-      maxSize: MOST_HABITS,
-      sizeCalculation: () => 1,
+      maxSize: MOST_BYTES,
+      sizeCalculation: (_habit, key) => OVERHEAD_BYTES + key.length,
       ttlResolution: 0,
       perf: { now: () => clock.ticks() },
     });
@@ -66,5 +70,5 @@ export class Habits {
 
 /** It need not tell apart whatever anybody is called. */
 function habitKey({ quest: { resource } }: Visit, audience: Audience): string {
-  return `${audienceText(audience)} ${resource.service} ${resource.target}`;
+  return `${audienceText(audience)} ${resource.service} ${shortened(resource.target)}`;
 }

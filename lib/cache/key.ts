@@ -1,4 +1,4 @@
-import { shortened } from './shortened.ts';
+import { shortened } from '../exchange/shortened.ts';
 
 /** Who a stored answer is for. No key can be made without it, so no answer can be found by anybody else. */
 export type Audience =

@@ -33,6 +33,8 @@ interface Entry extends Remembered<Buffer | Live> {
   used: boolean;
 }
 
+/** An account, when it is the only entry of its owner. */
+const OWNER_BYTES = 150;
 /** So many of the least recently used are looked at for one that makes room; a value that finds none is not kept. */
 const MOST_LOOKED_AT = 32;
 
@@ -150,7 +152,7 @@ export class MemoryStore implements ResponseStore {
   #put(key: string, value: Buffer | Live, ttlMs: number, writer = NOBODY): void {
     const before = this.#entries.peek(key);
     const owner = before && before.owner !== writer ? NOBODY : writer;
-    const bytes = entryBytes(key, value.byteLength) + owner.length;
+    const bytes = entryBytes(key, value.byteLength) + (owner === NOBODY ? 0 : OWNER_BYTES + owner.length);
     this.#isFull = false;
     if (!this.#makeRoom(bytes - (before?.bytes ?? 0), writer, key)) {
       // The value of before is out of date.
