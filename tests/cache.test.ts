@@ -253,6 +253,21 @@ describe('cache tells callers apart', () => {
     expect(origin.calls).toBe(subjects.length + 1);
   });
 
+  it('by who somebody is exactly, not by a name that two can have', async () => {
+    await using app = await cachingApp(counting());
+    const [ann, alsoAnn] = ['ann', '%61nn'].map((subject) => ({ headers: { 'X-Subject': subject } }));
+    expect(text(await call(app.url, ann))).toBe('call 1');
+    expect(text(await call(app.url, alsoAnn))).toBe('call 2');
+    expect(text(await call(app.url, ann))).toBe('call 1');
+  });
+
+  it('by the whole name of the host, with the port that the gateway listens on', async () => {
+    await using app = await cachingApp(counting(['Cache-Control', 'public, max-age=60']));
+    const named = async (Host: string) => text(await call(app.url, { headers: { Host } }));
+    expect(await named(`api.example.com:${app.url.port}`)).toBe('call 1');
+    expect(await named('api.example.com')).toBe('call 2');
+  });
+
   it('by passing on requests with Authorization when nobody has verified it', async () => {
     const origin = service((req, res) => void res.end(req.headers.authorization));
     await using app = await cachingApp(origin);
@@ -425,9 +440,9 @@ describe('a change that the store could not be told of', () => {
     for (let n = 0; n <= 1_000; n += 1) await entries.invalidate('none', `/${n}`).catch(() => {});
     store.failing = false;
     const quest = {
-      resource: { service: 'none', authority: app.url.hostname, target: '/never-changed' },
+      resource: { service: 'none', authority: `http://${app.url.host}`, target: '/never-changed' },
       audiences: [ANONYMOUS],
-      selecting: { headers: {}, identity: undefined },
+      selecting: { rawHeaders: [], identity: undefined },
     };
     expect((await entries.find(quest)).entry).toBeUndefined();
     expect((await call(app.url, { path: '/never-changed' })).headers['x-cache']).toBe('MISS');

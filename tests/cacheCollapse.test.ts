@@ -101,6 +101,96 @@ describe('many callers of one missing answer', () => {
     expect(await bodies([...ann, ...bob])).toEqual(Array(4).fill('two'));
   });
 
+  it('wait for nobody else once a response for everyone was followed by one that is not', async () => {
+    await using world = await startWorld();
+    const answered = async (fields: Record<string, string>) => {
+      const [answer] = await world.ask(1, { 'X-Subject': 'ann' });
+      last(world.calls).res.writeHead(200, fields).end();
+      await answer;
+      world.clock.advance(3_600_000);
+    };
+    await answered({ 'Cache-Control': 'public, max-age=10' });
+    await answered({ 'Cache-Control': 'max-age=10' });
+    const [ann] = await world.ask(1, { 'X-Subject': 'ann' });
+    const [bob] = await world.ask(1, { 'X-Subject': 'bob' });
+    expect(world.calls).toHaveLength(4);
+    for (const { res } of world.calls.slice(2)) res.end(exchangeOf(res).identity?.subject);
+    expect(await bodies([ann, bob] as Promise<Answer>[])).toEqual(['ann', 'bob']);
+  });
+
+  it('are not collapsed while nobody knows whose Cookie it is', async () => {
+    await using world = await startWorld();
+    const answers = await world.ask(3, { Cookie: 'a' });
+    expect(world.calls).toHaveLength(3);
+    for (const [n, { res }] of world.calls.entries()) res.end(`${n}`);
+    expect((await bodies(answers)).sort()).toEqual(['0', '1', '2']);
+  });
+
+  it('with a Cookie that nobody verified follow what everybody gets, and nothing else', async () => {
+    await using world = await startWorld();
+    const shared = { 'Cache-Control': 'public, max-age=10' };
+    const [first] = await world.ask(1);
+    world.calls[0]?.res.writeHead(200, shared).end('one');
+    await first;
+    world.clock.advance(3_600_000);
+    const known = await world.ask(1);
+    const strangers = await world.ask(2, { Cookie: 'a' });
+    expect(world.calls).toHaveLength(2);
+    last(world.calls).res.writeHead(200, shared).end('two');
+    expect(await bodies([...known, ...strangers])).toEqual(['two', 'two', 'two']);
+    world.clock.advance(3_600_000);
+    const [own] = await world.ask(1);
+    const others = await world.ask(2, { Cookie: 'a' });
+    world.calls[2]?.res.end('not for all');
+    await world.reached(5);
+    for (const { res } of world.calls.slice(3)) res.end('own');
+    expect(await bodies([own as Promise<Answer>, ...others])).toEqual(['not for all', 'own', 'own']);
+  });
+
+  it('get nothing that was asked for before a change, when nothing was stored before', async () => {
+    await using world = await startWorld();
+    const [before] = await world.ask(1);
+    const changing = call(world.app.url, { method: 'POST' });
+    await world.reached(2);
+    world.calls[1]?.res.end('changed');
+    await changing;
+    world.calls[0]?.res.end('old');
+    await before;
+    const [after] = await world.ask(1);
+    await world.reached(3);
+    world.calls[2]?.res.end('new');
+    expect(await bodies([after as Promise<Answer>, ...(await world.ask(1))])).toEqual(['new', 'new']);
+    expect(world.calls).toHaveLength(3);
+  });
+
+  it('get nothing that was asked for so long before that a change since is forgotten', async () => {
+    await using world = await startWorld();
+    const [before] = await world.ask(1);
+    world.calls[0]?.res.write('o');
+    const changing = call(world.app.url, { method: 'POST' });
+    await world.reached(2);
+    world.calls[1]?.res.end('changed');
+    await changing;
+    world.clock.advance(40_000);
+    world.calls[0]?.res.end('ld');
+    expect(await bodies([before as Promise<Answer>])).toEqual(['old']);
+    const [after] = await world.ask(1);
+    await world.reached(3);
+    world.calls[2]?.res.end('new');
+    expect(await bodies([after as Promise<Answer>])).toEqual(['new']);
+  });
+
+  it('of several targets below one path that was never asked for may all be stored', async () => {
+    await using world = await startWorld();
+    const targets = ['?a', '?b'].map((query) => new URL(query, world.app.url));
+    const first = targets.map((target) => call(target));
+    await world.reached(2);
+    for (const { req, res } of world.calls) res.end(req.url);
+    const told = await bodies(first);
+    expect(await bodies(targets.map((target) => call(target)))).toEqual(told);
+    expect(world.calls).toHaveLength(2);
+  });
+
   it('get answers of their own when that proves wrong', async () => {
     await using world = await startWorld();
     const [first] = await world.ask(1, { 'X-Subject': 'ann' });

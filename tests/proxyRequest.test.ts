@@ -230,10 +230,10 @@ describe('forward removes what only the gateway may say', () => {
     expect(fields.filter((field) => field === name && name.includes('_'))).toEqual([]);
   });
 
-  it('but leaves identity to callers that may speak for themselves', async () => {
-    const request = await received(get('Authorization: Bearer a', 'X-Auth-Subject: service'), {
-      ownsIdentity: false,
-    });
+  it('but leaves identity, and names of any kind, to callers that may speak for themselves', async () => {
+    const lines = ['Authorization: Bearer a', 'X-Auth-Subject: service', 'my_own.field: 1'];
+    const request = await received(get(...lines), { ownsIdentity: false });
+    expect(valuesOf(request, 'my_own.field')).toEqual(['1']);
     expect(valuesOf(request, 'Authorization')).toEqual(['Bearer a']);
     expect(valuesOf(request, 'X-Auth-Subject')).toEqual(['service']);
   });

@@ -99,6 +99,89 @@ describe.each(Object.entries(STORES))('the bounded store in %s', (_name, open) =
   });
 });
 
+describe.each(Object.entries(STORES))('the bounded store in %s, kept by several owners', (_name, open) => {
+  const word = (of: string, n: number) => ({
+    under: { key: `word of ${of} ${n}`, value: 'w', ttlMs: MINUTE_MS, mayBegin: true },
+    owner: of,
+  });
+  const countOf = async (store: ResponseStore, count: number, key: (n: number) => string) => {
+    const found = await Promise.all(Array.from({ length: count }, (_, n) => store.get(key(n))));
+    return found.filter(Boolean).length;
+  };
+
+  it('takes nothing from one for another who holds more', async () => {
+    await using world = await open();
+    const { store } = world;
+    await inOneGo(40, (n) => store.set(`of ann ${n}`, VALUE, 1_000 + MINUTE_MS / 2, word('ann', n)));
+    for (let n = 0; n < 3_000; n += 50) {
+      await inOneGo(50, (i) => store.set(`of mallory ${n + i}`, VALUE, MINUTE_MS, word('mallory', n + i)));
+    }
+    expect(await heldBytes(store)).toBeGreaterThan(MAX_BYTES / 2);
+    expect(await countOf(store, 40, (n) => `of ann ${n}`)).toBe(40);
+    expect(await countOf(store, 40, (n) => `word of ann ${n}`)).toBe(40);
+  });
+
+  it('makes room for one who holds nothing among what another has filled it with', async () => {
+    await using world = await open();
+    const { store } = world;
+    for (let n = 0; n < 3_000; n += 50) {
+      await inOneGo(50, (i) => store.set(`of mallory ${n + i}`, VALUE, MINUTE_MS, word('mallory', n + i)));
+    }
+    await inOneGo(40, (n) => store.set(`of ann ${n}`, VALUE, MINUTE_MS, word('ann', n)));
+    expect(await countOf(store, 40, (n) => `of ann ${n}`)).toBe(40);
+    expect(await heldBytes(store)).toBeLessThanOrEqual(MAX_BYTES);
+  });
+
+  it('lets nobody take along what another has set, too', async () => {
+    await using world = await open();
+    const { store } = world;
+    await inOneGo(40, (n) => store.set(`shared ${n}`, VALUE, MINUTE_MS / 2, word('ann', n)));
+    await inOneGo(40, (n) => store.set(`shared ${n}`, VALUE, MINUTE_MS / 2, { owner: 'mallory' }));
+    for (let n = 0; n < 3_000; n += 50) {
+      await inOneGo(50, (i) => store.set(`of mallory ${n + i}`, VALUE, MINUTE_MS, word('mallory', n + i)));
+    }
+    expect(await countOf(store, 40, (n) => `shared ${n}`)).toBe(40);
+  });
+
+  it('gives all of itself to one who is alone, the last that came', async () => {
+    await using world = await open();
+    const { store } = world;
+    for (let n = 0; n < 3_000; n += 50) {
+      await inOneGo(50, (i) => store.set(`of ann ${n + i}`, VALUE, MINUTE_MS, { owner: 'ann' }));
+    }
+    expect(await heldBytes(store)).toBeGreaterThan(0.9 * MAX_BYTES);
+    expect(await heldBytes(store)).toBeLessThanOrEqual(MAX_BYTES);
+    expect(await store.get('of ann 2999')).toBeDefined();
+    expect(await store.get('of ann 0')).toBeUndefined();
+  });
+
+  it('sets nothing under a word that is not in force', async () => {
+    await using world = await open();
+    const { store } = world;
+    const under = { key: 'word', value: 'one', ttlMs: MINUTE_MS, mayBegin: false };
+    const isSet = async () => (await store.get('key')) !== undefined;
+    await store.set('key', VALUE, MINUTE_MS, { under });
+    expect(await isSet()).toBe(false);
+    expect(await store.get('word')).toBeUndefined();
+    await store.set('key', VALUE, MINUTE_MS, { under: { ...under, mayBegin: true } });
+    expect(await isSet()).toBe(true);
+    expect(String(await store.get('word'))).toBe('one');
+    await store.delete('key');
+    await store.set('key', VALUE, MINUTE_MS, { under });
+    expect(await isSet()).toBe(true);
+    await store.delete('key');
+    await store.renew('word', 'two', MINUTE_MS);
+    expect(String(await store.get('word'))).toBe('~two');
+    await store.set('lease', VALUE, MINUTE_MS);
+    await store.set('key', VALUE, MINUTE_MS, { under: { ...under, mayBegin: true }, gone: 'lease' });
+    expect(await isSet()).toBe(false);
+    await eventually('the lease is gone', async () => (await store.get('lease')) === undefined);
+    await store.set('key', VALUE, MINUTE_MS, { under: { ...under, value: 'two' } });
+    expect(await isSet()).toBe(true);
+    expect(String(await store.get('word'))).toBe('two');
+  });
+});
+
 describe('the bounded store in Redis', () => {
   it('keeps the memory of Redis within the bound too, keys, books and all', async () => {
     await using world = await STORES.redis();
@@ -118,7 +201,7 @@ describe('the bounded store in Redis', () => {
   it('puts one value there and another away in one command', async () => {
     await using world = await STORES.redis();
     await world.store.set('lease', VALUE, MINUTE_MS);
-    await world.store.setAndDelete?.('key', VALUE, MINUTE_MS, 'lease');
+    await world.store.set('key', VALUE, MINUTE_MS, { gone: 'lease' });
     expect((await world.store.get('key'))?.equals(VALUE)).toBe(true);
     expect(await eventually('it is gone', async () => (await world.store.get('lease')) === undefined)).toBe(
       true,

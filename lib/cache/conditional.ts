@@ -71,10 +71,10 @@ function isStrong(etag: string): boolean {
   return !etag.startsWith('W/');
 }
 
-/** A date is strong when it lies a minute before the answer was made (RFC 9110 section 8.8.2.2). */
+/** A date is strong when it lies a second or more before the response was made (RFC 9110 section 8.8.2.2). */
 function strongDate(stored: Fields, nowMs: number): number | undefined {
   const modifiedMs = parseHttpDate(stored['last-modified'], nowMs);
   const madeMs = parseHttpDate(stored.date, nowMs);
   if (modifiedMs === undefined || madeMs === undefined) return undefined;
-  return madeMs - modifiedMs >= 60_000 ? modifiedMs : undefined;
+  return madeMs - modifiedMs >= 1_000 ? modifiedMs : undefined;
 }

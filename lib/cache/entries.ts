@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import { pathOf } from '../exchange/path.ts';
-import type { Live, Remembered, ResponseStore } from '../store/store.ts';
+import { type Live, RENEWED, type Remembered, type ResponseStore } from '../store/store.ts';
 import { decodeStored, type Entry, encodeMarker, LiveEntry, type Stored } from './entry.ts';
+import { EPOCH_TTL_MS, type Epoch, Epochs, under } from './epochs.ts';
 import { Invalidations } from './invalidations.ts';
 import {
   type Audience,
@@ -18,13 +18,13 @@ import { isPurged, PURGE_LOG_KEY, type PurgeLog, Purges } from './purge.ts';
 import type { Recording } from './recorder.ts';
 import { type Selecting, selectingKey, varyNames } from './vary.ts';
 
-/** No answer outlives the epoch it was stored in; a new one begins daily. */
-const EPOCH_TTL_MS = 24 * 60 * 60 * 1000;
 /** What has a validator is kept past its lifetime: asking whether it is still good is cheaper than having it anew. */
 const VALIDATABLE_MS = 60 * 60 * 1000;
 /** Parsed heads and the buffers they belong to. */
 const DECODED_BYTES = 8 * 1024 * 1024;
 const DECODED_HEAD_BYTES = 2_048;
+/** A pointer and a string's own head. */
+const STRING_BYTES = 32;
 const NO_NAMES: readonly string[] = [];
 
 /** Who asks, and what for. */
@@ -35,6 +35,8 @@ export interface Quest {
   readonly selecting: Selecting;
   /** Of the resource. Default: they are spelt anew each time. */
   readonly keys?: Keys;
+  /** On whose account responses are kept that the sender causes to be stored. Default: nobody's. */
+  readonly owner?: string;
 }
 
 /** What a look-up found, and what is needed to store what it did not find. */
@@ -44,6 +46,7 @@ export interface Found {
   readonly missing: 'uri-miss' | 'vary-miss';
   /** Which fields are known to choose among the answers of the URI. */
   readonly vary: readonly string[];
+  /** The epoch in force; undefined when nothing is stored under the path. */
   readonly epoch: string | undefined;
   readonly purgeVersion: number;
 }
@@ -65,12 +68,13 @@ export class Entries {
   readonly #onError: (error: Error) => void;
   readonly #purges: Purges;
   readonly #invalidations: Invalidations;
+  readonly #epochs = new Epochs();
   readonly #peek: Read;
   /** Whether it is certain that nothing is stored for everyone: then nobody looks for it. */
   #sharesNothing: boolean;
   readonly #known = new LRUCache<Buffer, Stored>({
     maxSize: DECODED_BYTES,
-    sizeCalculation: (_stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES,
+    sizeCalculation: (stored, bytes) => bytes.byteLength + DECODED_HEAD_BYTES + overheadOf(stored),
   });
 
   constructor({ store, now, staleIfErrorMs, onError }: Readonly<EntriesOptions>) {
@@ -80,7 +84,7 @@ export class Entries {
     this.#staleIfErrorMs = staleIfErrorMs;
     this.#onError = onError;
     this.#purges = new Purges({ store, now });
-    this.#invalidations = new Invalidations(store, this.#purges);
+    this.#invalidations = new Invalidations({ store, purges: this.#purges, epochs: this.#epochs });
     this.#peek = (key) => store.peek?.(key);
   }
 
@@ -117,11 +121,10 @@ export class Entries {
     return Promise.all(keys.map((key) => this.#store.get(key)));
   }
 
-  /** The epoch of the path, begun if there is none: to be known before the service is asked. */
-  async epochOf({ service, target }: Resource): Promise<string> {
-    const fresh = randomBytes(9).toString('base64url');
-    const inForce = await this.#store.swap(epochKey(service, pathOf(target)), undefined, fresh, EPOCH_TTL_MS);
-    return inForce.toString('latin1');
+  /** The epoch to ask the service in: to be known before it is asked. */
+  epochFor({ service, target }: Resource, found: Found): Epoch {
+    if (found.epoch !== undefined) return { word: found.epoch, proposedAtMs: undefined };
+    return this.#epochs.proposed(epochKey(service, pathOf(target)), this.#now());
   }
 
   /** Makes everything void that is stored under a path, whatever the query and whoever it is for. */
@@ -130,27 +133,25 @@ export class Entries {
   }
 
   /**
-   * Stores an answer under the epoch in which it was asked for, so that a later invalidation holds for it too.
+   * Stores a response under the epoch in which it was asked for, so that a later invalidation holds for it too, and not at
+   * all when that is not in force any more.
    * @param lease to be given back once that is done; when it rejects it may not have been
    */
-  store(entry: LiveEntry, audience: Audience, epoch: string, quest: Quest, lease?: string): Promise<void> {
+  store(entry: LiveEntry, audience: Audience, epoch: Epoch, quest: Quest, lease?: string): Promise<void> {
     if (audience === EVERYONE) this.#sharesNothing = false;
     const ttlMs = this.#keptForMs(entry);
     const names = varyNamesOf(entry);
-    const key = keyOf(quest, audience, epoch, selectingKey(names, quest.selecting));
+    const key = keyOf(quest, audience, epoch.word, selectingKey(names, quest.selecting));
     // It is of no use any more, and neither is what it takes the place of.
     if (ttlMs < 1) return this.#deleteAll(lease === undefined ? [key] : [key, lease]);
-    if (names.length === 0) return this.#put(key, entry, ttlMs, lease);
-    const stored = this.#store.set(key, entry, ttlMs);
-    const plain = keyOf(quest, audience, epoch, '');
-    const marked = this.#put(plain, encodeMarker({ vary: names }), EPOCH_TTL_MS, lease);
+    const { service, target } = quest.resource;
+    const along = { owner: quest.owner, under: under(epochKey(service, pathOf(target)), epoch, this.#now()) };
+    if (names.length === 0) return this.#store.set(key, entry, ttlMs, { ...along, gone: lease });
+    const stored = this.#store.set(key, entry, ttlMs, along);
+    const plain = keyOf(quest, audience, epoch.word, '');
+    const marker = encodeMarker({ vary: names });
+    const marked = this.#store.set(plain, marker, EPOCH_TTL_MS, { ...along, gone: lease });
     return Promise.all([marked, stored]).then(() => {});
-  }
-
-  #put(key: string, value: Buffer | LiveEntry, ttlMs: number, gone: string | undefined): Promise<void> {
-    if (gone === undefined) return this.#store.set(key, value, ttlMs);
-    if (this.#store.setAndDelete) return this.#store.setAndDelete(key, value, ttlMs, gone);
-    return this.#store.set(key, value, ttlMs).then(() => this.#store.delete(gone));
   }
 
   #deleteAll(keys: readonly string[]): Promise<void> {
@@ -178,7 +179,7 @@ export class Entries {
     const begun = read(epochKey(resource.service, pathOf(resource.target)));
     if (!purges || !begun) return undefined;
     const log = this.#purges.logIn(asBytes(purges.value));
-    const epoch = asBytes(begun.value)?.toString('latin1');
+    const epoch = wordOf(asBytes(begun.value)?.toString('latin1'));
     if (epoch === undefined) return foundOf(undefined, NO_NAMES, epoch, log);
     let vary: readonly string[] = NO_NAMES;
     let isComplete = true;
@@ -224,6 +225,11 @@ export class Entries {
   }
 }
 
+/** A head of many short fields takes several times what its bytes do. */
+function overheadOf(stored: Stored): number {
+  return STRING_BYTES * ('vary' in stored ? stored.vary : stored.fields).length;
+}
+
 /** What is under a key, or undefined: the store must be asked. */
 type Read = (key: string) => Remembered<Buffer | Live | undefined> | undefined;
 
@@ -240,7 +246,7 @@ interface Sought {
 }
 
 export function keyOf({ resource, keys }: Quest, audience: Audience, epoch: string, variant: string): string {
-  if (keys && variant === '') return keys.plain(audience, epoch);
+  if (keys) return variant === '' ? keys.plain(audience, epoch) : keys.variant(audience, epoch, variant);
   return entryKey({ resource, audience, epoch, variant });
 }
 
@@ -251,6 +257,11 @@ function foundOf(
   { version }: PurgeLog,
 ): Found {
   return { entry, missing: vary.length > 0 ? 'vary-miss' : 'uri-miss', vary, epoch, purgeVersion: version };
+}
+
+/** The word itself, also of one that has just been renewed. */
+function wordOf(stored: string | undefined): string | undefined {
+  return stored?.startsWith(RENEWED) ? stored.slice(RENEWED.length) : stored;
 }
 
 function asBytes(value: Buffer | Live | undefined): Buffer | undefined {

@@ -8,7 +8,9 @@ import { validates, validators } from './conditional.ts';
 import type { AnswerSink, Detached, Detacher } from './detached.ts';
 import { type Entries, entryOf, type Found } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
+import type { Epoch } from './epochs.ts';
 import type { Flight } from './flight.ts';
+import { audienceText, EVERYONE } from './key.ts';
 import type { Landing } from './landing.ts';
 import { Reader } from './reader.ts';
 import { Recorder, type RecorderContext, type RecorderListener, type Recording } from './recorder.ts';
@@ -38,7 +40,7 @@ export interface FillOptions {
   /** For whom it is begun. */
   readonly visit: Visit;
   readonly found: Found;
-  readonly epoch: string;
+  readonly epoch: Epoch;
   readonly reason: Forward;
   /** Whether nobody waits for its answer. */
   readonly inBackground: boolean;
@@ -220,7 +222,9 @@ export class Fill implements AnswerSink, RecorderListener {
       requestedAtMs: this.#requestedAtMs,
       nowMs: clock.now(),
     });
-    const entry = terms && this.#store({ ...rest, terms });
+    // A 304 never widens for whom the stored response is: that others may have it, a whole response must say.
+    const isShared = terms?.isShared === true && stale.audience === audienceText(EVERYONE);
+    const entry = terms && this.#store({ ...rest, terms: { ...terms, isShared } });
     const isFresh = entry !== undefined && this.#isFresh(entry);
     this.#land(isFresh ? this.#landingOf(entry) : { kind: 'nothing', because: 'stale' });
     const given = entry ?? { ...stale, ...rest, terms: terms ?? stale.terms };

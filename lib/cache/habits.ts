@@ -1,12 +1,16 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock/clock.ts';
+import { shortened } from '../exchange/shortened.ts';
 import { type Audience, audienceText, EVERYONE } from './key.ts';
 import type { Landing } from './landing.ts';
 import type { Visit } from './visit.ts';
 
 /** How long it is remembered that what a service says under a URI cannot be stored, so that nobody waits for it. */
 const UNCACHEABLE_MS = 5_000;
-const MOST_HABITS = 10_000;
+/** For each service. */
+const MOST_BYTES = 2 * 1024 * 1024;
+/** What a habit costs beside its key. */
+const OVERHEAD_BYTES = 250;
 
 type Habit = 'shared' | 'unstorable' | 'stale';
 
@@ -17,8 +21,8 @@ export class Habits {
   constructor(clock: Clock) {
     this.#habits = new LRUCache({
       // Not by `max`, which takes the room for all of them at once, for each service.
-      maxSize: MOST_HABITS,
-      sizeCalculation: () => 1,
+      maxSize: MOST_BYTES,
+      sizeCalculation: (_habit, key) => OVERHEAD_BYTES + key.length,
       ttlResolution: 0,
       perf: { now: () => clock.ticks() },
     });
@@ -31,7 +35,9 @@ export class Habits {
 
   /** Whether the answer could not be stored of late: no other request will be helped by it. */
   isUnstorable(visit: Visit): boolean {
-    return this.#is(visit, visit.audienceFor(false), 'unstorable');
+    const audience = visit.audienceFor(false);
+    // What one stranger could not be given says nothing of what another may have.
+    return audience !== undefined && this.#is(visit, audience, 'unstorable');
   }
 
   /** Whether the answer was stored of late, and of no use without asking again. */
@@ -46,7 +52,8 @@ export class Habits {
     }
     if (landing.kind === 'nothing' && landing.because !== 'failed') {
       this.unlearn(visit, EVERYONE);
-      this.#habits.set(habitKey(visit, visit.audienceFor(false)), landing.because, { ttl: UNCACHEABLE_MS });
+      const audience = visit.audienceFor(false);
+      if (audience) this.#habits.set(habitKey(visit, audience), landing.because, { ttl: UNCACHEABLE_MS });
     }
   }
 
@@ -56,12 +63,12 @@ export class Habits {
   }
 
   /** Where nothing was learnt nothing is looked up. */
-  #is(visit: Visit, audience: Audience | undefined, habit: Habit): boolean {
+  #is(visit: Visit, audience: Audience, habit: Habit): boolean {
     return this.#habits.size > 0 && this.#habits.get(habitKey(visit, audience)) === habit;
   }
 }
 
 /** It need not tell apart whatever anybody is called. */
-function habitKey({ quest: { resource } }: Visit, audience: Audience | undefined): string {
-  return `${audience ? audienceText(audience) : ''} ${resource.service} ${resource.target}`;
+function habitKey({ quest: { resource } }: Visit, audience: Audience): string {
+  return `${audienceText(audience)} ${resource.service} ${shortened(resource.target)}`;
 }

@@ -28,13 +28,15 @@ interface HeadAnswer {
 
 async function learn(visit: Visit, asked: Found, head: HeadAnswer): Promise<void> {
   const { entries } = head.context;
-  const { entry, epoch } = await entries.find(visit.quest);
+  const found = await entries.find(visit.quest);
+  const { entry, epoch } = found;
   // What has been stored or made void meanwhile is newer than this answer.
   if (!entry || epoch === undefined || epoch !== asked.epoch || entry.generatedAtMs > head.requestedAtMs)
     return;
   const audience = visit.quest.audiences.find((one) => audienceText(one) === entry.audience);
   const learnt = audience && afterHead(entry, audience, asked.purgeVersion, head);
-  if (learnt) await entries.store(learnt, audience, epoch, visit.quest);
+  if (learnt)
+    await entries.store(learnt, audience, entries.epochFor(visit.quest.resource, found), visit.quest);
 }
 
 /** The entry as it is to be stored from now on; undefined when the answer tells nothing about it. */

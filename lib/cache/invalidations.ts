@@ -1,9 +1,16 @@
 import type { ResponseStore } from '../store/store.ts';
+import { CHANGED_MS, type Epochs, newWord } from './epochs.ts';
 import { epochKey } from './key.ts';
 import type { Purges } from './purge.ts';
 
 /** Past it, whole services are made void instead of paths. */
 const MOST_OWED = 1_000;
+
+export interface InvalidationsOptions {
+  readonly store: ResponseStore;
+  readonly purges: Purges;
+  readonly epochs: Epochs;
+}
 
 /**
  * What changes have made void. One that the store could not be told of is owed: no look-up counts before it is made
@@ -14,17 +21,20 @@ export class Invalidations {
   readonly #purges: Purges;
   readonly #owedKeys = new Map<string, string>();
   readonly #owedServices = new Set<string>();
+  readonly #epochs: Epochs;
 
-  constructor(store: ResponseStore, purges: Purges) {
+  constructor({ store, purges, epochs }: Readonly<InvalidationsOptions>) {
     this.#store = store;
     this.#purges = purges;
+    this.#epochs = epochs;
   }
 
   /** Rejects when the store does not answer; then it is owed. */
   async add(service: string, path: string): Promise<void> {
     const key = epochKey(service, path);
+    this.#epochs.changed(key);
     try {
-      await this.#store.delete(key);
+      await this.#store.renew(key, newWord(), CHANGED_MS);
     } catch (error) {
       this.#owe(key, service);
       throw error;
@@ -44,7 +54,7 @@ export class Invalidations {
       this.#owedServices.delete(service);
     }
     const keys = [...this.#owedKeys.keys()];
-    await Promise.all(keys.map((key) => this.#store.delete(key)));
+    await Promise.all(keys.map((key) => this.#store.renew(key, newWord(), CHANGED_MS)));
     for (const key of keys) this.#owedKeys.delete(key);
   }
 

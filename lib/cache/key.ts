@@ -1,14 +1,13 @@
+import { shortened } from '../exchange/shortened.ts';
+
 /** Who a stored answer is for. No key can be made without it, so no answer can be found by anybody else. */
 export type Audience =
   /** Everybody: only for an answer that says so itself. */
   | { readonly kind: 'everyone' }
   /** Those who showed no credentials. */
   | { readonly kind: 'anonymous' }
-  /** Whoever bears a verified token with this subject. */
-  | { readonly kind: 'subject'; readonly subject: string };
-
-/** Characters of ASCII that JSON does not escape. */
-const PLAIN = /^[ !#-[\]-~]*$/;
+  /** Whoever bears a verified token of this identity: `audienceOf` its key. */
+  | { readonly kind: 'identity'; readonly key: string };
 
 export const EVERYONE: Audience = { kind: 'everyone' };
 export const ANONYMOUS: Audience = { kind: 'anonymous' };
@@ -17,7 +16,7 @@ export const ANONYMOUS: Audience = { kind: 'anonymous' };
 export interface Resource {
   /** Path prefix of the service. */
   readonly service: string;
-  /** By which name the client called: services build links from it, which strangers must not be given. */
+  /** By which scheme and names the client called, as the service may read them and build links from them. */
   readonly authority: string;
   /** Path and query, byte for byte. */
   readonly target: string;
@@ -32,49 +31,72 @@ export interface EntryKeyParts {
   readonly variant: string;
 }
 
-/** JSON, so that no value can pass for the end of one part and the beginning of the next. */
+/**
+ * A JSON array, so that no value can pass for the end of one part and the beginning of the next. No part is longer than
+ * 256 characters: a longer one is named by its digest.
+ */
 export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
-  const { service, target } = resource;
-  const authority = audience.kind === 'subject' ? '' : resource.authority;
-  const who = audienceText(audience);
-  if (isPlain(service + who + epoch + variant + authority + target)) {
-    return `cache:entry:["${service}","${who}","${epoch}","${variant}","${authority}","${target}"]`;
-  }
-  return `cache:entry:${JSON.stringify([service, who, epoch, variant, authority, target])}`;
+  return entryKeyAt(placeOf(resource), audience, epoch, variant);
 }
 
 /** The keys of one request's resource, spelt once: it looks there, is waited for under them, and stores there. */
 export class Keys {
   readonly #resource: Resource;
+  #place: Place | undefined;
   readonly #spelt: { readonly audience: Audience; readonly epoch: string; readonly key: string }[] = [];
 
   constructor(resource: Resource) {
     this.#resource = resource;
   }
 
-  /** The key of an answer that does not vary. */
+  /** The key of a response that does not vary. */
   plain(audience: Audience, epoch: string): string {
     for (const spelt of this.#spelt) {
       if (spelt.audience === audience && spelt.epoch === epoch) return spelt.key;
     }
-    const key = entryKey({ resource: this.#resource, audience, epoch, variant: '' });
+    const key = this.variant(audience, epoch, '');
     this.#spelt.push({ audience, epoch, key });
     return key;
+  }
+
+  /** The key of a variant. */
+  variant(audience: Audience, epoch: string, variant: string): string {
+    this.#place ??= placeOf(this.#resource);
+    return entryKeyAt(this.#place, audience, epoch, variant);
   }
 }
 
 /** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
 export function epochKey(service: string, path: string): string {
-  if (isPlain(service + path)) return `cache:epoch:["${service}","${path}"]`;
-  return `cache:epoch:${JSON.stringify([service, path])}`;
+  return `cache:epoch:["${shortened(service)}","${shortened(path)}"]`;
 }
 
-/** Whether JSON writes it as it is, between quotes: done so by hand it takes a quarter of the time. */
-function isPlain(text: string): boolean {
-  return PLAIN.test(text);
+/** What all keys of a resource have in common. */
+interface Place {
+  readonly service: string;
+  readonly authority: string;
+  readonly target: string;
+}
+
+function placeOf({ service, authority, target }: Resource): Place {
+  return { service: shortened(service), authority: shortened(authority), target: shortened(target) };
+}
+
+function entryKeyAt(
+  { service, authority, target }: Place,
+  audience: Audience,
+  epoch: string,
+  variant: string,
+): string {
+  return `cache:entry:["${service}","${audienceText(audience)}","${shortened(epoch)}","${variant}","${authority}","${target}"]`;
+}
+
+/** The audience of one identity, whose key may be of any length. */
+export function audienceOf(identityKey: string): Audience {
+  return { kind: 'identity', key: shortened(identityKey) };
 }
 
 /** A different one for each audience. */
 export function audienceText(audience: Audience): string {
-  return audience.kind === 'subject' ? `subject ${audience.subject}` : audience.kind;
+  return audience.kind === 'identity' ? `identity ${audience.key}` : audience.kind;
 }

@@ -33,8 +33,9 @@ export interface CacheOptions {
 }
 
 /**
- * A shared cache (RFC 9111) whose every entry belongs to one caller (`exchange.identity`), unless the answer itself
- * says that it may be shared: put it behind authentication. Without its store it passes everything on.
+ * A shared cache (RFC 9111) whose every entry belongs to one caller (`exchange.identity`), unless the response itself
+ * says that it may be shared: put it behind authentication. A request with `Cookie` or `Authorization` and without an
+ * identity is given, and leaves behind, only what may be shared. Without its store the cache passes everything on.
  */
 export function cache(options: Readonly<CacheOptions>): RequestHandler {
   const { origin, sharing = true, defaultTtlMs, clock = systemClock } = options;
@@ -46,7 +47,8 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
 
   return function cacheMiddleware(req: Request, res: Response, next) {
     const visit = new Visit(req, res, next, { sharing, onVerdict });
-    const handling = isOff ? 'bypass' : handlingOf(req);
+    const isForNobody = visit.quest.audiences.length === 0;
+    const handling = isOff ? 'bypass' : handlingOf(req, isForNobody);
     if (handling === 'lookup') {
       responses.answer(visit);
       return;

@@ -10,7 +10,11 @@ type Fields = Readonly<Partial<Record<string, string | undefined>>>;
 const MAX_LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
 
 /** Services say the same of most of what they answer. */
-const MOST_JUDGEMENTS = 1_000;
+const MOST_JUDGED_BYTES = 512 * 1024;
+/** What a judgement costs beside its key. */
+const JUDGED_OVERHEAD_BYTES = 400;
+/** Longer ones are judged each time. */
+const LONGEST_CONTROL = 512;
 
 /** What an answer lets a shared cache do with it. */
 export interface ResponseTerms {
@@ -36,8 +40,9 @@ export class Policy {
   readonly #defaultTtlMs: number;
   /** Not by `max`, which takes the room for all of them at once, for each service. */
   readonly #judgements = new LRUCache<string, Judgement>({
-    maxSize: MOST_JUDGEMENTS,
-    sizeCalculation: () => 1,
+    maxSize: MOST_JUDGED_BYTES,
+    maxEntrySize: JUDGED_OVERHEAD_BYTES + LONGEST_CONTROL,
+    sizeCalculation: (_judgement, key) => JUDGED_OVERHEAD_BYTES + key.length,
   });
 
   /** @param defaultTtlMs the lifetime of a 200 that says nothing of its own */

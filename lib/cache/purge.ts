@@ -1,5 +1,6 @@
 import type { ResponseStore } from '../store/store.ts';
 import type { Entry } from './entry.ts';
+import { CHANGED_MS, newWord } from './epochs.ts';
 import { epochKey } from './key.ts';
 
 /** What is to leave the cache. */
@@ -72,7 +73,7 @@ export class Purges {
   /** One path with every query, for every reader. */
   async purgePath(url: string): Promise<void> {
     const path = url.replace(/\?.*$/s, '');
-    await this.#store.delete(epochKey(serviceOf(path), path));
+    await this.#store.renew(epochKey(serviceOf(path), path), newWord(), CHANGED_MS);
   }
 
   async #append(kind: PurgeRecord['kind'], value: string): Promise<void> {
@@ -95,11 +96,11 @@ export function isPurged(
 ): boolean {
   if (entry.purgeVersion >= log.version) return false;
   if (entry.purgeVersion < log.floor) return true;
-  const tags = tagsOf(entry);
+  const tags = new Set(tagsOf(entry));
   return log.records.some(({ version, kind, value }) => {
     if (version <= entry.purgeVersion) return false;
     if (kind === 'service') return value === service;
-    return kind === 'prefix' ? target.startsWith(value) : tags.includes(value);
+    return kind === 'prefix' ? target.startsWith(value) : tags.has(value);
   });
 }
 

@@ -32,14 +32,17 @@ export function refreshed(
   return { status, fields: merged, body, generatedAtMs: requestedAtMs - ageMs(named), terms };
 }
 
-/** Every field line of `news` takes the place of all lines of its name. */
+/**
+ * Every field line of `news` takes the place of all lines of its name; what is told by `Vary` is added instead, or the
+ * response would be given to requests that it was never selected for.
+ */
 function merge(fields: FieldLines, news: FieldLines): string[] {
   const replaced = new Set<string>();
   const added: string[] = [];
   for (let i = 0; i < news.length; i += 2) {
     const name = (news[i] as string).toLowerCase();
     if (OF_CONTENT.has(name)) continue;
-    replaced.add(name);
+    if (name !== 'vary') replaced.add(name);
     added.push(news[i] as string, news[i + 1] as string);
   }
   const kept: string[] = [];

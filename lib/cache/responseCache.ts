@@ -5,6 +5,7 @@ import type { ResponseStore } from '../store/store.ts';
 import { Detacher } from './detached.ts';
 import { Entries, entryOf, type Found, keyOf, varyNamesOf } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
+import type { Epoch } from './epochs.ts';
 import { NotCachedError } from './errors.ts';
 import type { FillContext, FillOptions } from './fill.ts';
 import { Flight } from './flight.ts';
@@ -125,24 +126,14 @@ export class ResponseCache {
     if (isHead && found.entry) learnFromHead(visit, found, this.#context);
     const isForOne = isHead || visit.req.headers.range !== undefined;
     if (isForOne || !this.#isWorthStoring(visit, found)) this.#pass(visit, reason);
-    else if (found.epoch !== undefined) this.#askIn(found.epoch, visit, found, reason);
-    else {
-      this.#begunEpoch(visit)
-        .then((epoch) => this.#askIn(epoch, visit, found, reason))
-        .catch(visit.next);
-    }
+    else this.#askIn(this.#entries.epochFor(visit.quest.resource, found), visit, found, reason);
   }
 
-  /** @param epoch under which the answer is stored; undefined: it cannot be */
-  #askIn(epoch: string | undefined, visit: Visit, found: Found, reason: Forward): void {
+  #askIn(epoch: Epoch, visit: Visit, found: Found, reason: Forward): void {
     const audience = this.#habits.audienceOf(visit);
     const isAlone = reason === 'request' || audience === undefined;
     if (isAlone || this.#habits.isStale(visit, audience)) {
       this.#askAlone(epoch, visit, found, reason);
-      return;
-    }
-    if (epoch === undefined) {
-      this.#pass(visit, 'bypass');
       return;
     }
     const key = flightKey(visit, found, audience, epoch);
@@ -150,10 +141,10 @@ export class ResponseCache {
     // Who comes after a purge must not be given what was asked for before it.
     if (underWay?.flight && underWay.purgeVersion === found.purgeVersion)
       this.#follow(underWay.flight, epoch, visit, found, reason).catch(visit.next);
-    else this.#depart({ visit, found, epoch, key, reason, inBackground: false });
+    else this.#depart({ visit, found, epoch, audience, reason, inBackground: false });
   }
 
-  async #follow(flight: Flight, epoch: string, visit: Visit, found: Found, reason: Forward): Promise<void> {
+  async #follow(flight: Flight, epoch: Epoch, visit: Visit, found: Found, reason: Forward): Promise<void> {
     const landing = await flight.follow(visit);
     const { abortReason } = visit.exchange;
     if (abortReason) return visit.next(abortReason);
@@ -174,16 +165,16 @@ export class ResponseCache {
   }
 
   /** Asks for itself, storing what comes if that may be; nobody waits for it. */
-  #askAlone(epoch: string | undefined, visit: Visit, found: Found, reason: Forward): void {
-    if (epoch !== undefined && found.entry && hasValidator(namedFields(found.entry))) {
-      this.#depart({ visit, found, epoch, key: undefined, reason, inBackground: false });
+  #askAlone(epoch: Epoch, visit: Visit, found: Found, reason: Forward): void {
+    if (found.entry && hasValidator(namedFields(found.entry))) {
+      this.#depart({ visit, found, epoch, audience: undefined, reason, inBackground: false });
       return;
     }
-    if (epoch !== undefined) this.#record(visit, found, epoch);
+    this.#record(visit, found, epoch);
     this.#pass(visit, reason);
   }
 
-  #record(visit: Visit, { purgeVersion }: Found, epoch: string): void {
+  #record(visit: Visit, { purgeVersion }: Found, epoch: Epoch): void {
     const { clock, onError } = this.#context;
     const recorder = new Recorder(this.#context, clock.now(), {
       recorded: (recording) => {
@@ -205,15 +196,17 @@ export class ResponseCache {
 
   #refresh(visit: Visit, found: Found): void {
     const audience = this.#habits.audienceOf(visit);
-    if (!audience || found.epoch === undefined || this.#refreshes >= MOST_REFRESHES) return;
-    const key = flightKey(visit, found, audience, found.epoch);
+    if (!audience || this.#refreshes >= MOST_REFRESHES) return;
+    const epoch = this.#entries.epochFor(visit.quest.resource, found);
+    const key = flightKey(visit, found, audience, epoch);
     if (this.#flights.get(key)?.purgeVersion === found.purgeVersion) return;
     this.#refreshes += 1;
-    this.#depart({ visit, found, epoch: found.epoch, key, reason: 'stale', inBackground: true });
+    this.#depart({ visit, found, epoch, audience, reason: 'stale', inBackground: true });
   }
 
-  #depart({ visit, key, found, epoch, reason, inBackground }: Departure): void {
+  #depart({ visit, audience, found, epoch, reason, inBackground }: Departure): void {
     const { purgeVersion } = found;
+    const key = audience && flightKey(visit, found, audience, epoch);
     const slip: Slip = { flight: undefined, purgeVersion };
     const flight = new Flight(this.#context, {
       visit,
@@ -221,7 +214,7 @@ export class ResponseCache {
       epoch,
       reason,
       inBackground,
-      leaseKey: key && !this.#store.isOwn ? `cache:lease:${purgeVersion} ${key}` : undefined,
+      leaseKey: audience && !this.#store.isOwn ? leaseKey(visit, found, audience) : undefined,
       store: this.#store,
       onLanded: (landing) => {
         if (key && this.#flights.get(key) === slip) this.#flights.delete(key);
@@ -240,15 +233,6 @@ export class ResponseCache {
     if (entry || (this.#store.admits?.(quest.resource.target) ?? true)) return true;
     this.#onDeclined();
     return false;
-  }
-
-  async #begunEpoch(visit: Visit): Promise<string | undefined> {
-    try {
-      return await this.#entries.epochOf(visit.quest.resource);
-    } catch (error) {
-      this.#context.onError(error as Error);
-      return undefined;
-    }
   }
 
   #reasonFor({ terms }: Visit, { entry, missing }: Found): Forward {
@@ -274,8 +258,8 @@ export class ResponseCache {
 }
 
 interface Departure extends FillOptions {
-  /** Under which others may follow; undefined for nobody. */
-  readonly key: string | undefined;
+  /** Whose requests may follow; undefined for nobody's. */
+  readonly audience: Audience | undefined;
 }
 
 /** One that is emptied: of a `Map` whose keys come and go V8 keeps old tables, with all that was in them. */
@@ -286,6 +270,12 @@ interface Slip {
 }
 
 /** Requests with the same key would be given the same answer, as far as can be known before it is there. */
-function flightKey({ quest }: Visit, { vary }: Found, audience: Audience, epoch: string): string {
-  return keyOf(quest, audience, epoch, selectingKey(vary, quest.selecting));
+function flightKey({ quest }: Visit, { vary }: Found, audience: Audience, { word }: Epoch): string {
+  return keyOf(quest, audience, word, selectingKey(vary, quest.selecting));
+}
+
+/** The same for all gateways: an epoch that is made up is known to one only. */
+function leaseKey({ quest }: Visit, { epoch = '', vary, purgeVersion }: Found, audience: Audience): string {
+  const variant = selectingKey(vary, quest.selecting);
+  return `cache:lease:${purgeVersion} ${keyOf(quest, audience, epoch, variant)}`;
 }

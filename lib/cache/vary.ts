@@ -1,32 +1,38 @@
-import { createHash } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import { hash } from 'node:crypto';
 import type { Identity } from '../exchange/exchange.ts';
+import { type FieldLines, fieldValues } from '../exchange/fields.ts';
+import { withoutSpace } from '../exchange/whiteSpace.ts';
 import { connectionOptions } from '../proxy/hopByHop.ts';
 
 /** What a request is told apart by, beside its URI. */
 export interface Selecting {
-  readonly headers: IncomingHttpHeaders;
+  /** Field lines as they came. */
+  readonly rawHeaders: FieldLines;
   readonly identity: Identity | undefined;
 }
 
 /** Fields that a gateway sets anew for each request: an answer that depends on them is like no other. */
-const SET_ANEW = /^(?:x-forwarded-.*|forwarded|x-real-ip|x-request-id|x-request-timeout-ms)$/;
+const SET_ANEW =
+  /^(?:x-forwarded-.*|forwarded|x-real-ip|x-request-id|x-request-timeout-ms|via|traceparent|tracestate)$/;
 
 /** The names that `Vary` lists, in lower case and in order, each once (RFC 9110 section 12.5.5). */
 export function varyNames(vary: string | undefined): readonly string[] {
   const names = new Set<string>();
   for (const item of vary?.split(',') ?? []) {
-    const name = item.trim().toLowerCase();
+    const name = withoutSpace(item).toLowerCase();
     if (name) names.add(name);
   }
   return [...names].sort();
 }
 
-/** Whether no other request can be said to ask for the same: `*`, or a field that the gateway sets. */
+/** Each name is looked for among all fields of a request; no service has so many. */
+const MOST_NAMES = 64;
+
+/** Whether no other request can be said to ask for the same: `*`, a field that the gateway sets, or more than 64 fields. */
 export function variesOnEverything(vary: string | undefined): boolean {
-  return (
-    vary !== undefined && varyNames(vary).some((name) => name === '*' || SET_ANEW.test(oneSpelling(name)))
-  );
+  if (vary === undefined) return false;
+  const names = varyNames(vary);
+  return names.length > MOST_NAMES || names.some((name) => name === '*' || SET_ANEW.test(oneSpelling(name)));
 }
 
 /**
@@ -35,22 +41,44 @@ export function variesOnEverything(vary: string | undefined): boolean {
  */
 export function selectingKey(names: readonly string[], request: Selecting): string {
   if (names.length === 0) return '';
-  const values = names.map((name) => [name, saidUnder(name, request)]);
-  return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
+  const dropped = connectionOptions(fieldValues(request.rawHeaders, 'connection').join(','));
+  const values = names.map((name) => [name, dropped.has(name) ? [] : saidUnder(name, request)]);
+  return hash('sha256', JSON.stringify(values), 'base64url');
 }
 
-function saidUnder(name: string, { headers, identity }: Selecting): readonly (string | undefined)[] {
-  // What a client calls its connection's own never reaches the service.
-  const given = connectionOptions(headers.connection).has(name) ? undefined : headers[name];
-  const value = Array.isArray(given) ? given.join(',') : given;
-  const spaced = value?.replace(/\s*,\s*/g, ',').trim();
+/**
+ * Every line of the field, in order, as the service gets it. Servers that speak CGI read `Accept_Language` and
+ * `Accept-Language` as one field: an alias counts, and counts as another word.
+ */
+function saidUnder(name: string, { rawHeaders, identity }: Selecting): readonly unknown[] {
   const spelling = oneSpelling(name);
-  if (spelling === 'x-auth-subject') return [spaced, identity?.subject];
-  if (spelling === 'authorization' || spelling.startsWith('x-auth-')) return [spaced, identity?.claims];
-  return [spaced];
+  const said: unknown[] = linesUnder(name, spelling, rawHeaders);
+  if (spelling === 'x-auth-subject') said.push(identity?.subject ?? null);
+  else if (spelling === 'authorization' || spelling.startsWith('x-auth-'))
+    said.push(identity?.claims ?? null);
+  return said;
 }
 
-/** Many servers read X_Auth_Subject and X-Auth-Subject as one name. */
+function linesUnder(name: string, spelling: string, rawHeaders: FieldLines): unknown[] {
+  const lines: unknown[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i] as string;
+    if (given.length !== name.length) continue;
+    const lower = given.toLowerCase();
+    if (oneSpelling(lower) !== spelling) continue;
+    const value = normalValue(spelling, rawHeaders[i + 1] as string);
+    lines.push(lower === name ? value : [lower, value]);
+  }
+  return lines;
+}
+
+/** White space around commas makes no difference in lists that are known for lists (RFC 9111 section 4.1). */
+function normalValue(spelling: string, value: string): string {
+  const isPlainList = spelling.startsWith('accept') && value.includes(',') && !value.includes('"');
+  return isPlainList ? value.split(',').map(withoutSpace).join(',') : value;
+}
+
+/** With any other mark read as a hyphen. */
 function oneSpelling(name: string): string {
-  return name.replaceAll('_', '-');
+  return /[^a-z0-9-]/.test(name) ? name.replace(/[^a-z0-9]/g, '-') : name;
 }

@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls';
 import type { NextFunction, Request, Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import { addAnswerField } from '../exchange/answerFields.ts';
@@ -6,7 +7,7 @@ import { answerWith } from './answer.ts';
 import { isNotModified } from './conditional.ts';
 import type { Quest } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
-import { ANONYMOUS, type Audience, EVERYONE, Keys } from './key.ts';
+import { ANONYMOUS, type Audience, audienceOf, audienceText, EVERYONE, Keys } from './key.ts';
 import { type RequestTerms, requestTerms } from './requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
 
@@ -32,10 +33,12 @@ export class Visit {
     this.#onVerdict = onVerdict;
     const { service, identity } = this.exchange;
     const resource = { service, authority: authorityOf(req), target: req.originalUrl };
+    const audiences = audiencesOf(req, this.exchange, sharing);
     this.quest = {
       resource,
-      audiences: audiencesOf(req, this.exchange, sharing),
-      selecting: { headers: req.headers, identity },
+      audiences,
+      owner: ownerOf(req, this.exchange, audiences),
+      selecting: { rawHeaders: req.rawHeaders, identity },
       keys: new Keys(resource),
     };
   }
@@ -94,25 +97,43 @@ export interface VisitOptions {
   readonly onVerdict: (verdict: Verdict) => void;
 }
 
-/** Without a verified identity nobody can say whose `Authorization` it is (RFC 9111 section 3.5). */
-function audiencesOf(req: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
-  const isStranger = !identity && req.headers.authorization !== undefined;
+/**
+ * Without a verified identity nobody can say whose `Authorization` or `Cookie` it is: such a request gets and stores
+ * only what everybody may have (RFC 9111 section 3.5).
+ */
+function audiencesOf({ headers }: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
+  const isStranger = !identity && (headers.authorization !== undefined || headers.cookie !== undefined);
   if (isStranger) return sharing ? [EVERYONE] : [];
-  const own: Audience = identity ? { kind: 'subject', subject: identity.subject } : ANONYMOUS;
+  const own: Audience = identity ? audienceOf(identity.key) : ANONYMOUS;
   return sharing ? [own, EVERYONE] : [own];
 }
 
+/** Who answers for what is stored: the identity, and where there is none the address. */
+function ownerOf({ socket }: Request, exchange: Exchange, [own]: readonly Audience[]): string {
+  if (own?.kind === 'identity') return audienceText(own);
+  return exchange.clientAddress ?? socket.remoteAddress ?? '';
+}
+
+/** Whoever sent them, and whether they are believed: a service may read each of them. */
+const NAMES_OF_GATEWAY = [
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'forwarded',
+] as const;
+
 /**
- * What services may build links from, whoever said it: a stored answer with a forged name in it must not be found
- * by those who call the gateway by its own.
+ * What services may build links from, whoever said it: a stored response with a forged name in it must not be found
+ * by those who call the gateway by its own. The whole `Host`, as it is passed on: a port is part of it.
  */
 function authorityOf({ headers, socket }: Request): string {
-  const { host = '', forwarded } = headers;
-  const { 'x-forwarded-host': forwardedHost, 'x-forwarded-proto': forwardedProto } = headers;
-  if (forwardedHost !== undefined || forwardedProto !== undefined || forwarded !== undefined) {
-    return JSON.stringify([host, forwardedHost, forwardedProto, forwarded]);
-  }
-  // Gateways on other ports of one host share what they store.
-  const port = `:${socket.localPort}`;
-  return host.endsWith(port) ? host.slice(0, -port.length) : host;
+  const scheme = (socket as Partial<TLSSocket>).encrypted ? 'https' : 'http';
+  const authority = `${scheme}://${headers.host ?? ''}`;
+  for (const name of NAMES_OF_GATEWAY) if (headers[name] !== undefined) return withNames(authority, headers);
+  return authority;
+}
+
+function withNames(authority: string, headers: Request['headers']): string {
+  return JSON.stringify([authority, ...NAMES_OF_GATEWAY.map((name) => headers[name] ?? null)]);
 }

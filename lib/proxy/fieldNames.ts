@@ -1,5 +1,7 @@
 /** How many spellings are remembered: clients may make up any number. */
 const MAX_REMEMBERED = 1000;
+/** Longer names are decided each time: with those remembered the memory is bounded in bytes, to some 200 KiB. */
+const LONGEST_REMEMBERED = 64;
 
 /** A field name as somebody spelt it. */
 export interface FieldName<Role> {
@@ -19,6 +21,7 @@ export function fieldNames<Role>(roleOf: (lowerCaseName: string) => Role): (name
     if (found) return found;
     const lower = name.toLowerCase();
     const decided = { lower, role: roleOf(lower) };
+    if (name.length > LONGEST_REMEMBERED) return decided;
     if (known.size >= MAX_REMEMBERED) known.clear();
     known.set(name, decided);
     return decided;

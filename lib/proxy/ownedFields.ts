@@ -109,14 +109,16 @@ const FRAMING: ReadonlySet<string> = new Set(['content-length', 'host']);
 
 /**
  * Whether only the gateway may send a field of this name to a service. `ownsIdentity` takes in the fields that
- * carry a token or say who is calling, every `X-Auth-*` among them.
+ * carry a token or say who is calling, every `X-Auth-*` among them, and every name with a mark other than the hyphen.
  *
  * Many servers read `X_Auth_Subject` and `X-Auth-Subject` as one name (CGI's HTTP_X_AUTH_SUBJECT), some do the same for
- * other marks: a name is judged by how it reads with hyphens.
+ * other marks: a name is judged by how it reads with hyphens, and strangers' names with other marks do not pass at all, as
+ * with nginx (`underscores_in_headers off`, `ignore_invalid_headers on`), or `Accept_Language` would pass by what
+ * `Accept-Language` is checked and cached for.
  */
 export function isOwned(lowerCaseName: string, ownsIdentity: boolean): boolean {
   const name = withHyphens(lowerCaseName);
-  if (name !== lowerCaseName && (FRAMING.has(name) || isHopByHop(name))) return true;
+  if (name !== lowerCaseName && (ownsIdentity || FRAMING.has(name) || isHopByHop(name))) return true;
   if (OWNED.has(name) || OWNED_PREFIXES.some((prefix) => name.startsWith(prefix))) return true;
   return ownsIdentity && (IDENTITY.has(name) || IDENTITY_PREFIXES.some((prefix) => name.startsWith(prefix)));
 }

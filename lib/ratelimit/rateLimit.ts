@@ -1,5 +1,12 @@
+import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { shortened } from '../exchange/shortened.ts';
 import { type Evaluate, sharedLimiter } from './sharedLimiter.ts';
+
+/** What is counted in this process, for each limit. Whoever leaves for others begins a window of their own anew. */
+const MOST_BYTES = 32 * 1024 * 1024;
+/** A counter with its timer, and its place in the order of use. */
+const OVERHEAD_BYTES = 800;
 
 export interface Rate {
   /** Requests that are admitted in the window, 1 or more. */
@@ -45,6 +52,8 @@ export class RateLimit implements RateCounter {
   readonly policy: string;
   readonly rate: Rate;
   readonly #limiter: RateLimiterAbstract;
+  /** The keys that are counted here. */
+  readonly #counted: LRUCache<string, true>;
 
   constructor({ policy, rate, evaluate, onStoreError = () => {} }: Readonly<RateLimitOptions>) {
     assertPolicy(policy);
@@ -54,10 +63,19 @@ export class RateLimit implements RateCounter {
     this.rate = rate;
     const options = { keyPrefix: `rate:${policy}`, points: rate.requests, duration: rate.windowMs / 1000 };
     const own = new RateLimiterMemory(options);
+    this.#counted = new LRUCache({
+      maxSize: MOST_BYTES,
+      sizeCalculation: (_true, key) => OVERHEAD_BYTES + 2 * key.length,
+      dispose: (_true, key, reason) => {
+        if (reason === 'evict') own.delete(key);
+      },
+    });
     this.#limiter = evaluate ? sharedLimiter({ ...options, evaluate, onStoreError, insurance: own }) : own;
   }
 
-  async take(key: string): Promise<Verdict> {
+  async take(of: string): Promise<Verdict> {
+    const key = shortened(of);
+    if (!this.#counted.get(key)) this.#counted.set(key, true);
     try {
       return verdict(true, await this.#limiter.consume(key));
     } catch (refusal) {

@@ -156,13 +156,13 @@ export class RedisConnection {
     return (await this.#ask<number>(['HDEL', name, id])) > 0;
   }
 
-  /** Runs a Lua script that writes `keys[0]`. */
+  /** Runs a Lua script that may write any of `keys`. */
   async evaluate(
     script: string,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
   ): Promise<unknown> {
-    this.#local.forget(keys[0] as string);
+    for (const key of keys) this.#local.forget(key);
     const rest = [String(keys.length), ...keys, ...args];
     try {
       return await this.#ask(['EVALSHA', this.#digestOf(script), ...rest]);

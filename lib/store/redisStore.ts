@@ -106,7 +106,7 @@ export class RedisStore implements TokenStore {
     return this.#connection().removeFromGroup(name, id);
   }
 
-  /** Runs a Lua script that writes `keys[0]`. */
+  /** Runs a Lua script that may write any of `keys`. */
   async evaluate(
     script: string,
     keys: readonly string[],

@@ -72,7 +72,36 @@ export interface Live {
   toBytes(): Buffer;
 }
 
-/** A store that never grows past a bound: what would, makes older values leave before their time. */
+/** A short word that must be in force for a value to be set. */
+export interface Under {
+  readonly key: string;
+  readonly value: string;
+  /** How long the word holds when it is put there along with the value, in milliseconds. */
+  readonly ttlMs: number;
+  /** Whether it may be put there: when there is none, or when `renew` has put it there for a short time. */
+  readonly mayBegin: boolean;
+}
+
+/** What goes along with a value. */
+export interface SetOptions {
+  /**
+   * On whose account it is kept. A full store makes room among what belongs to those who hold as much as this owner or
+   * more; what two owners have set one after the other belongs to nobody. Default: nobody's.
+   */
+  readonly owner?: string | undefined;
+  /** Nothing is set unless this word is in force. */
+  readonly under?: Under | undefined;
+  /** Deleted right behind it, whether it was set or not. When `set` rejects neither may have been done. */
+  readonly gone?: string | undefined;
+}
+
+/** Marks a word that `renew` has put there, until something is set under it. It is no part of the word. */
+export const RENEWED = '~';
+
+/**
+ * A store that never grows past a bound: what would, makes others leave before their time. It never takes from those who
+ * hold less what it gives to one who holds more.
+ */
 export interface ResponseStore extends Store {
   /** Whether no other process has it. Default false. */
   readonly isOwn?: boolean;
@@ -84,9 +113,12 @@ export interface ResponseStore extends Store {
   /** What `get` would give for each key, for less than as many calls. */
   getAll?(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
   /** Others get the bytes of a live value; in memory it is kept as it is. */
-  set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void>;
-  /** `set`, and `delete` of the key `gone` right behind it. When it rejects neither may have been done. */
-  setAndDelete?(key: string, value: Buffer | string | Live, ttlMs: number, gone: string): Promise<void>;
+  set(key: string, value: Buffer | string | Live, ttlMs: number, options?: SetOptions): Promise<void>;
+  /**
+   * Puts a new word under `key`, whatever is there, with `RENEWED` in front of it: what is set under another word from now
+   * on is not set. It may go uncounted and is for a short time only, unless something is set under it.
+   */
+  renew(key: string, word: string, ttlMs: number): Promise<void>;
   /** What `get` would give, or the live value it was made from, if that is known without asking. Never throws. */
   peek?(key: string): Remembered<Buffer | Live | undefined> | undefined;
   /**

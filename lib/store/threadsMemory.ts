@@ -3,21 +3,31 @@ import {
   assertTtl,
   isLive,
   type Live,
+  RENEWED,
   type Remembered,
   type ResponseStore,
+  type SetOptions,
+  type Under,
   type Unsubscribe,
   type Usage,
 } from './store.ts';
 
 /** What one thread has changed and the others are told. The bytes are shared, not copied. */
 export type ResponseChange =
-  | { readonly kind: 'set'; readonly key: string; readonly value: Uint8Array; readonly ttlMs: number }
+  | {
+      readonly kind: 'set';
+      readonly key: string;
+      readonly value: Uint8Array;
+      readonly ttlMs: number;
+      readonly owner?: string | undefined;
+    }
   | { readonly kind: 'delete'; readonly key: string };
 
 /** A swap that all threads make in one place, one after another. */
 export interface Swap {
   readonly key: string;
-  readonly expected: Uint8Array | undefined;
+  /** `anything`: whatever is there, the new value takes its place. */
+  readonly expected: Uint8Array | 'anything' | undefined;
   readonly value: string;
   readonly ttlMs: number;
 }
@@ -59,14 +69,47 @@ export class ThreadsMemoryStore implements ResponseStore {
     return this.#own.peek(key);
   }
 
-  async set(key: string, value: Buffer | string | Live, ttlMs: number): Promise<void> {
+  async set(
+    key: string,
+    value: Buffer | string | Live,
+    ttlMs: number,
+    { owner, under, gone }: SetOptions = {},
+  ): Promise<void> {
     assertTtl(ttlMs);
-    const shared = sharedBytes(isLive(value) ? value.toBytes() : value);
-    await this.#own.set(key, isLive(value) ? value : shared, ttlMs);
-    this.#link.tell({ kind: 'set', key, value: shared, ttlMs });
+    if (!under || (await this.#isInForce(under))) await this.#setForAll(key, value, ttlMs, owner);
+    if (gone !== undefined) await this.delete(gone);
   }
 
-  async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
+  async renew(key: string, word: string, ttlMs: number): Promise<void> {
+    await this.#swap(key, 'anything', RENEWED + word, ttlMs);
+  }
+
+  swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
+    return this.#swap(key, expected, value, ttlMs);
+  }
+
+  async #setForAll(
+    key: string,
+    value: Buffer | string | Live,
+    ttlMs: number,
+    owner: string | undefined,
+  ): Promise<void> {
+    const shared = sharedBytes(isLive(value) ? value.toBytes() : value);
+    await this.#own.set(key, isLive(value) ? value : shared, ttlMs, { owner });
+    this.#link.tell({ kind: 'set', key, value: shared, ttlMs, owner });
+  }
+
+  /** All threads agree on words in one place. */
+  async #isInForce({ key, value, ttlMs, mayBegin }: Under): Promise<boolean> {
+    const present = (await this.#own.get(key))?.toString('latin1');
+    if (present === value) return true;
+    const renewed = RENEWED + value;
+    if (present !== renewed && (present !== undefined || !mayBegin)) return false;
+    const expected = present === undefined ? undefined : Buffer.from(renewed);
+    return (await this.#swap(key, expected, value, ttlMs)).toString('latin1') === value;
+  }
+
+  async #swap(key: string, expected: Swap['expected'], value: string, ttlMs: number): Promise<Buffer> {
     assertTtl(ttlMs);
     const inForce = await this.#link.swap({ key, expected, value, ttlMs });
     const bytes = asBuffer(inForce.value);
@@ -93,7 +136,7 @@ export class ThreadsMemoryStore implements ResponseStore {
 
   async #hear(change: ResponseChange): Promise<void> {
     if (change.kind === 'delete') await this.#own.delete(change.key);
-    else await this.#own.set(change.key, asBuffer(change.value), change.ttlMs);
+    else await this.#own.set(change.key, asBuffer(change.value), change.ttlMs, { owner: change.owner });
   }
 }
 
@@ -107,6 +150,10 @@ export class SwapPlace {
 
   /** `isNew`: it is the value that was to be put there, and everybody is to be told. */
   async swap({ key, expected, value, ttlMs }: Swap): Promise<Swapped & { readonly isNew: boolean }> {
+    if (expected === 'anything') {
+      await this.#swapped.set(key, value, ttlMs);
+      return { value: Buffer.from(value), ttlMs, isNew: true };
+    }
     const inForce = await this.#swapped.swap(key, expected && asBuffer(expected), value, ttlMs);
     const isNew = inForce.equals(Buffer.from(value));
     return { value: inForce, ttlMs: this.#swapped.leftMs(key) ?? ttlMs, isNew };

@@ -4,6 +4,7 @@ import { MemoryStore } from '../../lib/store/memory.ts';
 import {
   type Group,
   type ResponseStore,
+  type SetOptions,
   StoreUnavailableError,
   type TokenStore,
 } from '../../lib/store/store.ts';
@@ -81,8 +82,11 @@ export class FailingStore implements ResponseStore {
   get(key: string) {
     return this.#answer(() => this.#store.get(key));
   }
-  set(key: string, value: Buffer | string, ttlMs: number) {
-    return this.#answer(() => this.#store.set(key, value, ttlMs));
+  set(key: string, value: Buffer | string, ttlMs: number, options?: SetOptions) {
+    return this.#answer(() => this.#store.set(key, value, ttlMs, options));
+  }
+  renew(key: string, word: string, ttlMs: number) {
+    return this.#answer(() => this.#store.renew(key, word, ttlMs));
   }
   swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number) {
     return this.#answer(() => this.#store.swap(key, expected, value, ttlMs));
@@ -114,9 +118,9 @@ export class WatchedStore extends MemoryStore {
     super({ maxBytes: 2 ** 26, channels: new Channels(() => {}), clock });
   }
 
-  override set(key: string, value: Buffer | string, ttlMs: number) {
+  override set(key: string, value: Buffer | string, ttlMs: number, options?: SetOptions) {
     this.written.set(key, value);
-    return super.set(key, value, ttlMs);
+    return super.set(key, value, ttlMs, options);
   }
 
   /** The keys of stored answers. */

@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { Authenticator } from '../../../lib/auth/authenticator.ts';
+import type { TokenRegistry } from '../../../lib/auth/tokenRegistry.ts';
+import type { VerifiedToken } from '../../../lib/auth/verifier.ts';
+import { Entries } from '../../../lib/cache/entries.ts';
+import { encodeEntry } from '../../../lib/cache/entry.ts';
+import { Epochs } from '../../../lib/cache/epochs.ts';
+import { Habits } from '../../../lib/cache/habits.ts';
+import { Heads } from '../../../lib/cache/heads.ts';
+import { Invalidations } from '../../../lib/cache/invalidations.ts';
+import { ANONYMOUS } from '../../../lib/cache/key.ts';
+import { Policy } from '../../../lib/cache/policy.ts';
+import { PURGE_LOG_KEY, Purges } from '../../../lib/cache/purge.ts';
+import type { Visit } from '../../../lib/cache/visit.ts';
+import { systemClock } from '../../../lib/clock/clock.ts';
+import { CappedCounter } from '../../../lib/metrics/counter.ts';
+import { Exemplars } from '../../../lib/metrics/exemplars.ts';
+import { fieldNames } from '../../../lib/proxy/fieldNames.ts';
+import { RateLimit } from '../../../lib/ratelimit/rateLimit.ts';
+import { Channels } from '../../../lib/store/channels.ts';
+import { LocalCache } from '../../../lib/store/localCache.ts';
+import { MemoryStore } from '../../../lib/store/memory.ts';
+import { Sightings } from '../../../lib/store/sightings.ts';
+import { SqliteStore } from '../../../lib/store/sqlite.ts';
+import type { ResponseStore } from '../../../lib/store/store.ts';
+
+const MIB = 2 ** 20;
+const LONG = 'x'.repeat(8_192);
+const HEAD = {
+  status: 200,
+  terms: { lifetimeMs: 1, isShared: true, mayBeStale: true, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 },
+  generatedAtMs: 1,
+  purgeVersion: 0,
+  audience: 'anonymous',
+  body: Buffer.alloc(0),
+};
+
+/** The n-th of many values, of 8 KiB when it is `long`; no two share memory. */
+type Name = (n: number) => string;
+
+/** Puts the n-th value in; what it returns is kept alive. */
+type Fill = (n: number, name: Name) => unknown;
+
+const away = async () => {
+  throw new Error('away');
+};
+
+/** Everything in the process that grows with what clients send, but for requests under way. */
+const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close(): void }>> = {
+  habits() {
+    const habits = new Habits(systemClock);
+    return (n, name) => {
+      const quest = { resource: { service: '/a', target: name(n) } };
+      const visit = { quest, audienceFor: () => ANONYMOUS } as unknown as Visit;
+      habits.learn(visit, { kind: 'nothing', because: 'unstorable' });
+      return habits;
+    };
+  },
+  judgements() {
+    const policy = new Policy(30_000);
+    return (n, name) => [policy, policy.termsOf(200, { 'cache-control': `max-age=1, x="${name(n)}"` }, 0)];
+  },
+  epochs() {
+    const epochs = new Epochs();
+    return (n, name) => [epochs, epochs.proposed(name(n), 0)];
+  },
+  'owed invalidations'() {
+    const store = { renew: away } as unknown as ResponseStore;
+    const purges = new Purges({ store, now: Date.now });
+    const invalidations = new Invalidations({ store, purges, epochs: new Epochs() });
+    return (n, name) => {
+      invalidations.add('/a', name(n)).catch(() => {});
+      return invalidations;
+    };
+  },
+  'parsed heads'() {
+    const peek = (key: string) => {
+      if (key === PURGE_LOG_KEY) return { value: undefined };
+      if (key.startsWith('cache:epoch:')) return { value: Buffer.from('epoch') };
+      const fields = Array.from({ length: 500 }, (_, i) => `${i}`);
+      return { value: encodeEntry({ ...HEAD, fields: [...fields, 'x', key] }) };
+    };
+    const store = { peek, isOwn: false } as unknown as ResponseStore;
+    const entries = new Entries({ store, now: Date.now, staleIfErrorMs: 0, onError: () => {} });
+    return (n, name) => {
+      if (n > 20_000) return entries;
+      const resource = { service: '/a', authority: 'a', target: name(n) };
+      const selecting = { rawHeaders: [], identity: undefined };
+      return [entries, entries.findNow({ resource, audiences: [ANONYMOUS], selecting })?.missing];
+    };
+  },
+  'the head before'() {
+    const heads = new Heads();
+    return (n, name) => [heads, heads.read([name(n), 'a', 'X-Own', name(n)]).stored.length];
+  },
+  'spellings of field names'() {
+    const nameOf = fieldNames((lower) => lower.length);
+    return (n, name) => [nameOf, nameOf(name(n)).role];
+  },
+  sightings() {
+    const sightings = new Sightings(2 ** 16);
+    return (n, name) => [sightings, sightings.see(name(n))];
+  },
+  'responses in memory'() {
+    const store = memory();
+    return (n, name) => {
+      void store.set(name(n), 'v', 60_000, { owner: `owner ${n % 1_000}` });
+      return store;
+    };
+  },
+  'responses in memory, each of another owner'() {
+    const store = memory();
+    return (n, name) => {
+      void store.set(`key ${n}`, 'v', 60_000, { owner: name(n) });
+      return store;
+    };
+  },
+  'what is remembered of Redis'() {
+    const local = new LocalCache<Buffer | undefined>({
+      maxBytes: 16 * MIB,
+      maxAgeMs: 10_000,
+      clock: systemClock,
+    });
+    return (n, name) => {
+      void local.load(name(n), async () => undefined);
+      return local;
+    };
+  },
+  'what is remembered of SQLite'() {
+    const dataDir = mkdtempSync(join(tmpdir(), 'gateway-fill-'));
+    const store = new SqliteStore({
+      dataDir,
+      channels: new Channels(() => {}),
+      clock: systemClock,
+      onError: () => {},
+      changes: undefined,
+    });
+    return {
+      fill: (n, name) => (n > 200_000 ? store : [store, void store.get(name(n))]),
+      close() {
+        store.close();
+        rmSync(dataDir, { recursive: true });
+      },
+    };
+  },
+  'verified tokens'() {
+    const verified = (token: string) => ({
+      token,
+      subject: token.slice(0, 40),
+      key: createHash('md5').update(token).digest('hex'),
+      claims: token.slice(0, 200),
+      acceptedUntilMs: Number.POSITIVE_INFINITY,
+    });
+    const authenticator = new Authenticator({
+      verify: async (token) => verified(token) as unknown as VerifiedToken,
+      registry: {
+        activeTtlMs: 60_000,
+        activate: async () => {},
+        isRevoked: async () => false,
+        knownRevoked: () => false,
+      } as unknown as TokenRegistry,
+    });
+    return (n, name) => {
+      if (n <= 300_000) void authenticator.authenticate(name(n));
+      return authenticator;
+    };
+  },
+  'rate limits'() {
+    const limit = new RateLimit({ policy: 'identity', rate: { requests: 10, windowMs: 600_000 } });
+    return (n, name) => {
+      void limit.take(name(n));
+      return limit;
+    };
+  },
+  'series of metrics'() {
+    const counter = new CappedCounter({
+      name: 'filled_total',
+      help: 'Filled.',
+      labels: ['name'],
+      maxSeries: 1_000,
+      registry: new Registry(),
+    });
+    return (n, name) => {
+      counter.count(name(n).slice(0, 100));
+      return counter;
+    };
+  },
+  exemplars() {
+    const exemplars = new Exemplars({ histogram: 'h', labels: ['name'], buckets: [1], maxSeries: 1_000 });
+    return (n, name) => {
+      exemplars.keep(1, 'trace', name(n).slice(0, 100));
+      return exemplars;
+    };
+  },
+};
+
+function memory(): MemoryStore {
+  return new MemoryStore({ maxBytes: 16 * MIB, channels: new Channels(() => {}), clock: systemClock });
+}
+
+function usedBytes(): number {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+/** How much the map has grown by `count` values. Promises have their turn in between. */
+async function grownBytes(fill: Fill, count: number, name: Name): Promise<number> {
+  const before = usedBytes();
+  let kept: unknown;
+  let most = 0;
+  for (let n = 0; n < count; n += 1) {
+    kept = fill(n, name);
+    if (n % 500 === 0) await new Promise(setImmediate);
+    if (n % (count / 4) === 0) most = Math.max(most, usedBytes() - before);
+  }
+  await new Promise(setImmediate);
+  most = Math.max(most, usedBytes() - before);
+  if (kept === undefined) throw new Error('nothing was filled');
+  return most;
+}
+
+/** A string of its own, flat, of which no other is a part. */
+const long: Name = (n) => Buffer.from(`/${n}/${LONG}`, 'latin1').toString('latin1');
+const short: Name = (n) => `/a/${n}`;
+
+const [which = ''] = process.argv.slice(2);
+const made = MAPS[which]?.();
+if (!made) {
+  process.stdout.write(JSON.stringify(Object.keys(MAPS)));
+} else {
+  const { fill, close } = typeof made === 'function' ? { fill: made, close: () => {} } : made;
+  const manyBytes = await grownBytes(fill, 200_000, short);
+  const longBytes = await grownBytes(fill, 30_000, long);
+  const { maxRSS } = process.resourceUsage();
+  close();
+  const grown = { manyBytes, longBytes, peakRssBytes: maxRSS * 1_024 };
+  process.stdout.write(JSON.stringify(grown), () => process.exit());
+}
