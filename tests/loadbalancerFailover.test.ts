@@ -97,6 +97,12 @@ describe('failover', () => {
     expect(asked).toEqual([1, 2, 1, 2, 1, 2]);
   });
 
+  it('pays nothing where there is no other replica', async () => {
+    const budget = new RetryBudget({ perRequest: 0, reserve: 1 });
+    for (let i = 0; i < 3; i += 1) await outcome({ budget, replicas: 1, tries: ['silent'] });
+    expect((await outcome({ budget, replicas: 2, tries: ['silent', 'answers'] })).status).toBe(200);
+  });
+
   it('is not broken by a listener that throws', async () => {
     using broken = new BrokenListener();
     const { status } = await outcome({ tries: ['silent', 'answers'], onFailover: broken.listen });

@@ -15,6 +15,9 @@ export interface Identity {
   readonly claims: string;
 }
 
+/** How often services get one request at the most, over all replicas: once, and once more. */
+const MAX_SENDS = 2;
+
 /**
  * One request and its answer on the way through the chain: the only state that middlewares share.
  * Each field names the one middleware that writes it; everybody may read it.
@@ -56,6 +59,7 @@ export class Exchange {
   #requestId: string | undefined;
   #abortReason: Error | undefined;
   #replySettled = false;
+  #sends = 0;
   #controller: AbortController | undefined;
   #onAbort: ((reason: Error) => void)[] = [];
   #onClose: (() => void)[] = [];
@@ -112,6 +116,21 @@ export class Exchange {
       if (this.#abortReason) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
+  }
+
+  /**
+   * Whether a service may be sent this request now. A lost connection, a failover and a hedge all are reasons to send
+   * it again, and together they may do so once.
+   */
+  get maySend(): boolean {
+    return this.#sends < MAX_SENDS;
+  }
+
+  /** Counts that a service is sent this request. To be asked just before its first byte is written; false: it must not be. */
+  claimSend(): boolean {
+    if (!this.maySend) return false;
+    this.#sends += 1;
+    return true;
   }
 
   /** Calls back once the answer is over: given whole, cut short, or its client has left. */

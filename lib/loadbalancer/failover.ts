@@ -39,6 +39,6 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   };
 }
 
-function mayBeRepeated({ abortReason }: Exchange, failed: Attempt): boolean {
-  return !abortReason && (!failed.sent || failed.repeatable);
+function mayBeRepeated({ abortReason, maySend }: Exchange, failed: Attempt): boolean {
+  return !abortReason && maySend && (!failed.sent || failed.repeatable);
 }

@@ -5,6 +5,17 @@ export class UpstreamUnreachableError extends Error {
   readonly status = 502;
 }
 
+/** Services have been sent this request twice already, so it was not sent a third time. Says nothing about a replica. */
+export class RequestSentTwiceError extends Error {
+  override readonly name = 'RequestSentTwiceError';
+  readonly code = 'upstream_unreachable';
+  readonly status = 502;
+
+  constructor() {
+    super('the request has been sent to the service twice already');
+  }
+}
+
 /** What came back was not a valid HTTP answer. */
 export class UpstreamBadResponseError extends Error {
   override readonly name = 'UpstreamBadResponseError';

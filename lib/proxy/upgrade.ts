@@ -10,7 +10,7 @@ import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
 import { beginAnswer } from './answerHead.ts';
-import { UpstreamSilentError } from './errors.ts';
+import { RequestSentTwiceError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, blamesReplica } from './outcome.ts';
 import type { ResponseFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
@@ -73,7 +73,16 @@ export function reportUpgrades(options: Readonly<UpgradeOptions>): Plugin<Reques
 }
 
 function report(proxyReq: ClientRequest, req: Request, options: Readonly<UpgradeOptions>): void {
-  const { signal } = exchangeOf(req.res as Response);
+  const exchange = exchangeOf(req.res as Response);
+  const { signal, attempt } = exchange;
+  proxyReq.once('socket', (socket) => {
+    const send = () => {
+      if (!exchange.claimSend()) proxyReq.destroy(new RequestSentTwiceError());
+      else if (attempt) attempt.sent = true;
+    };
+    if (socket.connecting) socket.once('connect', send);
+    else send();
+  });
   const onAbort = () => proxyReq.destroy(signal.reason as Error);
   signal.addEventListener('abort', onAbort, { once: true });
   proxyReq.once('upgrade', (answer, upstream: Socket) => {

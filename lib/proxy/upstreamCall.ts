@@ -6,7 +6,12 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
 import { beginAnswer } from './answerHead.ts';
-import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
+import {
+  ClientStalledError,
+  RequestSentTwiceError,
+  UpstreamBadResponseError,
+  UpstreamSilentError,
+} from './errors.ts';
 import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type ResponseFields, trailerFields } from './responseFields.ts';
@@ -71,8 +76,10 @@ export class UpstreamCall implements Handler {
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
+    const { exchange, attempt } = this.#options;
     if (this.#over) controller.abort(this.#brokenOffFor as Error);
-    else this.#options.attempt.sent = true;
+    else if (exchange.claimSend()) attempt.sent = true;
+    else this.#breakOff(new RequestSentTwiceError());
   }
 
   onResponseStart(controller: Controller, status: number, _fields: unknown, reason: string): void {
@@ -143,7 +150,8 @@ export class UpstreamCall implements Handler {
 
   /** Whether a kept connection ended under a request that may be made again, before any answer: no fault of anybody. */
   #lostToKeepAlive(error: Error): boolean {
-    if (this.#sentAfresh || this.#heard || !this.#options.attempt.repeatable) return false;
+    const { attempt, exchange } = this.#options;
+    if (this.#sentAfresh || this.#heard || !attempt.repeatable || !exchange.maySend) return false;
     return diedWhileKept(error) && !isBrokenAnswer(error);
   }
 
