@@ -71,7 +71,11 @@ export function watchdog(
       logger.warn(`${replica.url.origin} hangs: ${unanswered.length} requests wait there`);
       if (!pool.hasAnother(replica)) return;
       const error = new UpstreamUnreachableError(`${replica.id} hangs`);
-      for (const attempt of unanswered) if (attempt.repeatable) attempt.giveUp(error);
+      for (const attempt of unanswered) {
+        if (!attempt.repeatable) continue;
+        attempt.silent = true;
+        attempt.giveUp(error);
+      }
     },
     clock,
   });

@@ -49,7 +49,7 @@ async function outcome({
     if (result === 'aborted') exchange.abort(new Error('too late'), 'settled');
     const error =
       result === 'broken' ? Object.assign(new Error('broken'), { status: 502 }) : new NoAnswerError('none');
-    attempt.end({ kind: 'failed', error });
+    attempt.end({ kind: 'failed', failure: 'bad', error });
     next(error);
   };
   const attempt: RequestHandler = (req, res, next) =>

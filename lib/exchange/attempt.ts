@@ -7,12 +7,19 @@ export interface Target {
   readonly url: URL;
 }
 
+/**
+ * What a failed try says about its replica. `absent`: nobody is there (refused, unreachable, no connection in time, or
+ * silent towards everybody for a whole deadline), which no request can bring about. `bad`: it is there, and this
+ * request fared badly (5xx, 504, a response that breaks off), which a request may well bring about.
+ */
+export type FailureKind = 'absent' | 'bad';
+
 /** How a try at a replica ended. */
 export type Outcome =
   /** The answer arrived whole. */
   | { readonly kind: 'completed' }
   /** No answer, or a broken one. */
-  | { readonly kind: 'failed'; readonly error: Error }
+  | { readonly kind: 'failed'; readonly failure: FailureKind; readonly error: Error }
   /** The caller left or the gateway shut down: says nothing about the replica. */
   | { readonly kind: 'abandoned' };
 
@@ -29,6 +36,11 @@ export class Attempt {
   readonly repeatable: boolean;
   /** Whether any byte of the request may have reached the replica. */
   sent = false;
+  /**
+   * Whether the replica owes responses and has given none to anybody for a whole deadline: then a try that gets none
+   * either fails as `absent`. Written by whoever watches the replica, before the try ends.
+   */
+  silent = false;
   /** What the replica is told of the trace, when this try has a span of its own. Written by its recorder. */
   trace: TraceContext | undefined;
   #answered = false;

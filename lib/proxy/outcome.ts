@@ -1,5 +1,11 @@
-import type { Attempt } from '../exchange/attempt.ts';
-import { BrokenAnswerError, InvalidRequestError, RequestContentError } from '../http1/errors.ts';
+import type { Attempt, FailureKind } from '../exchange/attempt.ts';
+import {
+  BrokenAnswerError,
+  ConnectTimeoutError,
+  InvalidRequestError,
+  NotConnectedError,
+  RequestContentError,
+} from '../http1/errors.ts';
 import { RequestTimeoutError } from '../timeout/errors.ts';
 import {
   AmbiguousRequestError,
@@ -24,16 +30,37 @@ function isClientsFault(cause: Error): boolean {
   return cause instanceof InvalidRequestError || cause instanceof RequestContentError;
 }
 
-/** A caller that left, was too slow, or sent what cannot be forwarded says nothing about the replica. */
-export function blamesReplica(error: Error, body: RequestBody | null): boolean {
+/**
+ * What the end of a try says about its replica; undefined: nothing, since the caller left, was too slow, or sent what
+ * cannot be forwarded.
+ */
+export function failureKindOf(
+  error: Error,
+  attempt: Attempt,
+  body: RequestBody | null,
+): FailureKind | undefined {
   if (error instanceof RequestTimeoutError) {
-    return !error.callersOwn && (body === null || body.awaitsReplica);
+    const owesResponse = !error.callersOwn && (body === null || body.awaitsReplica);
+    return owesResponse ? unlessSilent(attempt) : undefined;
   }
-  return (
-    error instanceof UpstreamUnreachableError ||
-    error instanceof UpstreamBadResponseError ||
-    error instanceof UpstreamSilentError
-  );
+  if (error instanceof UpstreamUnreachableError) {
+    return isNotConnected(error.cause) ? 'absent' : unlessSilent(attempt);
+  }
+  return error instanceof UpstreamBadResponseError || error instanceof UpstreamSilentError
+    ? 'bad'
+    : undefined;
+}
+
+/** One request without a response is `bad`: what waits for all of them is for whoever watches the replica to say. */
+function unlessSilent({ silent }: Attempt): FailureKind {
+  return silent ? 'absent' : 'bad';
+}
+
+/** Whether there was never a connection; the client behind an upgrade is Node's, and tells by the name of the call. */
+function isNotConnected(cause: unknown): boolean {
+  if (cause instanceof NotConnectedError || cause instanceof ConnectTimeoutError) return true;
+  if (!(cause instanceof Error)) return false;
+  return 'syscall' in cause && (cause.syscall === 'connect' || cause.syscall === 'getaddrinfo');
 }
 
 /** Also what Node's own parser refuses, which reads the answers to upgrades. */

@@ -11,7 +11,7 @@ import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
 import { beginAnswer } from './answerHead.ts';
 import { RequestSentTwiceError, UpstreamSilentError } from './errors.ts';
-import { asProxyError, blamesReplica } from './outcome.ts';
+import { asProxyError, failureKindOf } from './outcome.ts';
 import type { ResponseFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { OpenWebSocket } from './webSocket.ts';
@@ -114,7 +114,8 @@ function reportFailure(req: Request, cause: Error): void {
     return;
   }
   const error = asProxyError(cause, attempt);
-  attempt.end(blamesReplica(error, null) ? { kind: 'failed', error } : { kind: 'abandoned' });
+  const failure = failureKindOf(error, attempt, null);
+  attempt.end(failure ? { kind: 'failed', failure, error } : { kind: 'abandoned' });
   attempt.unanswered(error);
 }
 
@@ -136,7 +137,11 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
   // What it sent ahead for a WebSocket that will not be is dropped: unread, it would hide that the client has left.
   req.socket.removeAllListeners('readable').resume();
   answer.once('error', (error) => {
-    attempt?.end(signal.aborted || res.writableNeedDrain ? { kind: 'abandoned' } : { kind: 'failed', error });
+    attempt?.end(
+      signal.aborted || res.writableNeedDrain
+        ? { kind: 'abandoned' }
+        : { kind: 'failed', failure: 'bad', error },
+    );
   });
   const silence = watchSilence(answer, options);
   pipeline(answer, res, () => {

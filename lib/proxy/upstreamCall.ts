@@ -12,7 +12,7 @@ import {
   UpstreamBadResponseError,
   UpstreamSilentError,
 } from './errors.ts';
-import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
+import { asProxyError, failureKindOf, isBrokenAnswer } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type ResponseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
@@ -218,7 +218,8 @@ export class UpstreamCall implements Handler {
     const { res, exchange, attempt, body } = this.#options;
     this.#close();
     const error = asProxyError(cause, attempt);
-    attempt.end(blamesReplica(error, body) ? { kind: 'failed', error } : { kind: 'abandoned' });
+    const failure = failureKindOf(error, attempt, body);
+    attempt.end(failure ? { kind: 'failed', failure, error } : { kind: 'abandoned' });
     body?.destroy();
     // An answer cut short must look cut short: a clean end would pass it off as whole.
     if (!this.#answered) {
