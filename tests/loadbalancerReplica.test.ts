@@ -81,6 +81,13 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
     expect(replica.requestCount).toBe(7);
   });
 
+  it('keeps when it responded and since when it is silent, fractions too', () => {
+    const replica = make();
+    expect(replica).toMatchObject({ heardAtMs: 0, silentFromMs: 0, silentUntilMs: 0, silentCaller: 0 });
+    const times = { heardAtMs: 1.5, silentFromMs: 2.25, silentUntilMs: 3.5, silentCaller: Number.NaN };
+    expect(Object.assign(replica, times)).toMatchObject(times);
+  });
+
   it('counts on past what a whole number of 32 bits holds', () => {
     const replica = make();
     replica.raiseRequestCount(5_000_000_000);

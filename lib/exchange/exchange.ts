@@ -37,8 +37,10 @@ export class Exchange {
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */
   cacheVerdict: string | undefined;
-  /** The try at a replica that is under way or was the last. Written by balance. */
+  /** The try that the response is from, or else the one that is under way or was the last. Written by balance, failover. */
   attempt: Attempt | undefined;
+  /** A second try that is under way beside `attempt`. Written by failover. */
+  hedge: Attempt | undefined;
   /** The `code` of the error that the gateway replied with, or that cut the answer short. Written by both. */
   errorCode: string | undefined;
   /** What went wrong, for the log: its message may name hosts. Written along with `errorCode`. */
@@ -131,6 +133,15 @@ export class Exchange {
     if (!this.maySend) return false;
     this.#sends += 1;
     return true;
+  }
+
+  /** Breaks the other try off, if two are under way. To be called before anything of the response is written. */
+  respondedBy(winner: Attempt): void {
+    const { hedge, attempt } = this;
+    if (!hedge) return;
+    this.hedge = undefined;
+    this.attempt = winner;
+    (winner === hedge ? attempt : hedge)?.lose();
   }
 
   /** Calls back once the answer is over: given whole, cut short, or its client has left. */

@@ -51,6 +51,11 @@ export class ReplicaPool {
     return [...this.#byId.values()];
   }
 
+  /** How many are listed, available or not. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
   get(id: string): Replica | undefined {
     return this.#byId.get(id);
   }
@@ -58,6 +63,14 @@ export class ReplicaPool {
   /** Whether a replica other than `except` would be taken now. */
   hasAnother(except: Replica): boolean {
     return this.another(except) !== undefined;
+  }
+
+  /** Whether another replica than `except` has responded to somebody since. */
+  hasResponded(sinceMs: number, except: Replica): boolean {
+    for (const replica of this.#byId.values()) {
+      if (replica !== except && replica.heardAtMs > sinceMs) return true;
+    }
+    return false;
   }
 
   /** Whom `take` would give now. */

@@ -30,6 +30,14 @@ export class Replica implements Target {
   healthy = true;
   /** Kept from new requests for now, by its breaker for instance. */
   suspended = false;
+  /** When it last responded to anybody, by the clock's `ticks`; 0: never. */
+  heardAtMs = 0;
+  /** Since when it has owed responses and given none, going by the tries that have ended so; written by `Absence`. */
+  silentFromMs = 0;
+  /** When the latest of those tries ended; 0: there is none. */
+  silentUntilMs = 0;
+  /** Whose tries they were: a number for one caller, NaN for several. */
+  silentCaller = 0;
 
   constructor({ id, url }: Pick<Listed, 'id' | 'url'>, { listed = true }: ReplicaOptions = {}) {
     this.id = id;

@@ -16,6 +16,17 @@ export class RequestSentTwiceError extends Error {
   }
 }
 
+/** Another replica has responded to the same request, to which this one has not. */
+export class HedgeLostError extends Error {
+  override readonly name = 'HedgeLostError';
+  readonly code = 'upstream_unreachable';
+  readonly status = 502;
+
+  constructor(replicaId: string) {
+    super(`${replicaId} has not responded, and another replica has`);
+  }
+}
+
 /** What came back was not a valid HTTP answer. */
 export class UpstreamBadResponseError extends Error {
   override readonly name = 'UpstreamBadResponseError';

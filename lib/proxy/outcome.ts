@@ -1,4 +1,5 @@
-import type { Attempt, FailureKind } from '../exchange/attempt.ts';
+import type { Response } from 'express';
+import type { Attempt, FailureKind, Outcome } from '../exchange/attempt.ts';
 import {
   BrokenAnswerError,
   ConnectTimeoutError,
@@ -39,16 +40,35 @@ export function failureKindOf(
   attempt: Attempt,
   body: RequestBody | null,
 ): FailureKind | undefined {
-  if (error instanceof RequestTimeoutError) {
-    const owesResponse = !error.callersOwn && (body === null || body.awaitsReplica);
-    return owesResponse ? unlessSilent(attempt) : undefined;
-  }
+  if (error instanceof RequestTimeoutError) return owes(error, body) ? unlessSilent(attempt) : undefined;
   if (error instanceof UpstreamUnreachableError) {
     return isNotConnected(error.cause) ? 'absent' : unlessSilent(attempt);
   }
   return error instanceof UpstreamBadResponseError || error instanceof UpstreamSilentError
     ? 'bad'
     : undefined;
+}
+
+/** Whether the replica owed a response at the deadline, and had all of the time for it. */
+function owes({ callersOwn }: RequestTimeoutError, body: RequestBody | null): boolean {
+  return !callersOwn && (body === null || body.awaitsReplica);
+}
+
+export const ABANDONED: Outcome = { kind: 'abandoned' };
+
+export interface EndOfTry {
+  readonly attempt: Attempt;
+  readonly body: RequestBody | null;
+  readonly res: Response;
+}
+
+/** How a try ends that came to nothing, or broke off, because of `error`. */
+export function outcomeOf(error: Error, { attempt, body, res }: EndOfTry): Outcome {
+  const isLate = error instanceof RequestTimeoutError && owes(error, body);
+  if (isLate) attempt.judge(res);
+  if (isLate && attempt.isHedge && !attempt.silent) return ABANDONED;
+  const failure = failureKindOf(error, attempt, body);
+  return failure ? { kind: 'failed', failure, error } : ABANDONED;
 }
 
 /** One request without a response is `bad`: what waits for all of them is for whoever watches the replica to say. */

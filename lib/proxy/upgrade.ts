@@ -11,7 +11,7 @@ import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
 import { beginAnswer } from './answerHead.ts';
 import { RequestSentTwiceError, UpstreamSilentError } from './errors.ts';
-import { asProxyError, failureKindOf } from './outcome.ts';
+import { asProxyError, outcomeOf } from './outcome.ts';
 import type { ResponseFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { OpenWebSocket } from './webSocket.ts';
@@ -114,8 +114,7 @@ function reportFailure(req: Request, cause: Error): void {
     return;
   }
   const error = asProxyError(cause, attempt);
-  const failure = failureKindOf(error, attempt, null);
-  attempt.end(failure ? { kind: 'failed', failure, error } : { kind: 'abandoned' });
+  attempt.end(outcomeOf(error, { attempt, body: null, res: req.res as Response }));
   attempt.unanswered(error);
 }
 

@@ -8,11 +8,12 @@ import type { Controller, Handler } from '../http1/handler.ts';
 import { beginAnswer } from './answerHead.ts';
 import {
   ClientStalledError,
+  HedgeLostError,
   RequestSentTwiceError,
   UpstreamBadResponseError,
   UpstreamSilentError,
 } from './errors.ts';
-import { asProxyError, failureKindOf, isBrokenAnswer } from './outcome.ts';
+import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type ResponseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
@@ -71,7 +72,7 @@ export class UpstreamCall implements Handler {
     this.#options = options;
     this.#terms = terms;
     options.exchange.onAbort(this.#breakOff);
-    options.attempt.whenGivenUp(this.#breakOff);
+    options.attempt.whenLost(this.#lose);
   }
 
   onRequestStart(controller: Controller): void {
@@ -157,7 +158,8 @@ export class UpstreamCall implements Handler {
 
   /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
   #answer(status: number, reason: string, fields: string[]): void {
-    const { res, attempt, body } = this.#options;
+    const { res, exchange, attempt, body } = this.#options;
+    exchange.respondedBy(attempt);
     beginAnswer(res, status, reason, fields);
     this.#answered = true;
     attempt.answered(status);
@@ -179,7 +181,9 @@ export class UpstreamCall implements Handler {
   /** Early hints (103) travel on; other interim answers are of no use to the client. */
   #inform(status: number, fields: string[]): void {
     if (status < 100) throw new UpstreamBadResponseError(`status ${status}`);
-    const { res } = this.#options;
+    const { res, exchange } = this.#options;
+    // Whose response it will be is open.
+    if (exchange.hedge) return;
     const links = fieldValues(fields, 'link');
     if (status !== 103 || res.req.httpVersion !== '1.1' || links.length === 0) return;
     try {
@@ -192,6 +196,17 @@ export class UpstreamCall implements Handler {
   readonly #breakOff = (reason: Error): void => {
     this.#brokenOffFor = reason;
     this.#fail(reason);
+    this.#controller?.abort(reason);
+  };
+
+  /** Another replica has responded to the same request. Nothing of `res` is touched from here on. */
+  readonly #lose = (): void => {
+    const { res, attempt } = this.#options;
+    const reason = new HedgeLostError(attempt.target.id);
+    this.#brokenOffFor = reason;
+    this.#close();
+    attempt.judge(res);
+    attempt.end(attempt.silent ? { kind: 'failed', failure: 'absent', error: reason } : ABANDONED);
     this.#controller?.abort(reason);
   };
 
@@ -218,8 +233,7 @@ export class UpstreamCall implements Handler {
     const { res, exchange, attempt, body } = this.#options;
     this.#close();
     const error = asProxyError(cause, attempt);
-    const failure = failureKindOf(error, attempt, body);
-    attempt.end(failure ? { kind: 'failed', failure, error } : { kind: 'abandoned' });
+    attempt.end(outcomeOf(error, { attempt, body, res }));
     body?.destroy();
     // An answer cut short must look cut short: a clean end would pass it off as whole.
     if (!this.#answered) {

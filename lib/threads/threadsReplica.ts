@@ -12,6 +12,10 @@ const FIRST_SEAT = 5;
 
 const EARLIER_REQUESTS = 0;
 const CREDIT = 1;
+const HEARD_AT = 2;
+const SILENT_FROM = 3;
+const SILENT_UNTIL = 4;
+const SILENT_CALLER = 5;
 
 const MOST_OF_LATE = 2 ** 30;
 
@@ -40,7 +44,7 @@ export class ThreadsReplica implements Replica {
   }
 
   static sizeFor(seats: number): CellsSize {
-    return { whole: FIRST_SEAT + seats, fractions: 2 };
+    return { whole: FIRST_SEAT + seats, fractions: 6 };
   }
 
   get inFlight(): number {
@@ -85,6 +89,38 @@ export class ThreadsReplica implements Replica {
 
   set suspended(suspended: boolean) {
     this.counts.cells.set(SUSPENDED, Number(suspended));
+  }
+
+  get heardAtMs(): number {
+    return this.#fraction(HEARD_AT);
+  }
+
+  set heardAtMs(ms: number) {
+    this.counts.cells.fractions[HEARD_AT] = ms;
+  }
+
+  get silentFromMs(): number {
+    return this.#fraction(SILENT_FROM);
+  }
+
+  set silentFromMs(ms: number) {
+    this.counts.cells.fractions[SILENT_FROM] = ms;
+  }
+
+  get silentUntilMs(): number {
+    return this.#fraction(SILENT_UNTIL);
+  }
+
+  set silentUntilMs(ms: number) {
+    this.counts.cells.fractions[SILENT_UNTIL] = ms;
+  }
+
+  get silentCaller(): number {
+    return this.#fraction(SILENT_CALLER);
+  }
+
+  set silentCaller(caller: number) {
+    this.counts.cells.fractions[SILENT_CALLER] = caller;
   }
 
   get load(): number {
