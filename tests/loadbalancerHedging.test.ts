@@ -99,7 +99,7 @@ describe('Hedging', () => {
       return count;
     };
     expect(hedged()).toBe(10);
-    for (let i = 0; i < 101; i += 1) hedging.enter({ look() {} }, 0).leave();
+    for (let i = 0; i < 101; i += 1) hedging.enter({ sinceMs: 0, look() {} }).leave();
     expect(hedged()).toBe(5);
   });
 
@@ -107,15 +107,13 @@ describe('Hedging', () => {
     it('tells each request that still waits after half of the deadline, the oldest first', () => {
       const told: string[] = [];
       const enter = (name: string) => {
-        const place = hedging.enter(
-          {
-            look() {
-              told.push(`${name} ${clock.ticks() - startedMs}`);
-              place.leave();
-            },
+        const place = hedging.enter({
+          sinceMs: clock.ticks(),
+          look() {
+            told.push(`${name} ${clock.ticks() - startedMs}`);
+            place.leave();
           },
-          clock.ticks(),
-        );
+        });
         return place;
       };
       const startedMs = clock.ticks();
@@ -128,7 +126,7 @@ describe('Hedging', () => {
     });
 
     it('is one for all, and gone once nobody waits', () => {
-      const places = Array.from({ length: 1000 }, () => hedging.enter({ look() {} }, clock.ticks()));
+      const places = Array.from({ length: 1000 }, () => hedging.enter({ sinceMs: clock.ticks(), look() {} }));
       expect(clock.pending).toBe(1);
       for (const place of places) place.leave();
       clock.advance(1500);
@@ -136,7 +134,7 @@ describe('Hedging', () => {
     });
 
     it('is gone after dispose', () => {
-      hedging.enter({ look() {} }, clock.ticks());
+      hedging.enter({ sinceMs: clock.ticks(), look() {} });
       hedging.dispose();
       expect(clock.pending).toBe(0);
     });

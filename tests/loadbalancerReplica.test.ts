@@ -20,6 +20,17 @@ const KINDS: readonly [of: string, make: () => Replica][] = [
   ],
 ];
 
+it('what a replica of several threads is told in one of them, the others see', () => {
+  const buffer = SharedCells.allocate(ThreadsReplica.sizeFor(2));
+  const [here, there] = [0, 1].map((seat) =>
+    ThreadsReplica.at('http://a:1', { cells: new SharedCells(buffer, seat), seat, seats: 2 }),
+  ) as [ThreadsReplica, ThreadsReplica];
+  here.begin(0);
+  const told = { heardAtMs: 1.5, silentFromMs: 2.5, silentUntilMs: 3.5, silentCaller: 7, suspended: true };
+  Object.assign(here, told);
+  expect(there).toMatchObject({ ...told, inFlight: 1, inFlightHere: 0, requestCount: 1 });
+});
+
 describe.each(KINDS)('a replica of %s', (_of, make) => {
   it('is named by its host and port where no registry names it', () => {
     expect(make()).toMatchObject({ id: 'a:1', listed: false });

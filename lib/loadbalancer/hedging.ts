@@ -16,13 +16,10 @@ const RESERVE = 10;
 
 /** A request that waits for its response, and may be sent to a second replica. */
 export interface Hedgeable {
-  /** It has waited for half of its deadline. */
-  look(): void;
-}
-
-interface Waiting {
-  readonly who: Hedgeable;
+  /** Since when it waits, by the clock's `ticks`. */
   readonly sinceMs: number;
+  /** It has waited for half of its deadline. It must leave. */
+  look(): void;
 }
 
 export interface HedgingOptions {
@@ -44,7 +41,7 @@ export class Hedging {
   readonly #budget: RetryBudget;
   readonly #clock: Clock;
   readonly #latency = new RecentLatency();
-  readonly #waiting = new Roster<Waiting>();
+  readonly #waiting = new Roster<Hedgeable>();
   #cancelTimer: Cancel | undefined;
 
   constructor(options: Readonly<HedgingOptions>) {
@@ -58,10 +55,10 @@ export class Hedging {
   }
 
   /** A request begins to wait: `who` is told when it has waited for half of the deadline, unless it leaves before. */
-  enter(who: Hedgeable, sinceMs: number): Place {
+  enter(who: Hedgeable): Place {
     this.#budget.earn();
     if (!this.#cancelTimer) this.#wait(this.#patienceMs);
-    return this.#waiting.enter({ who, sinceMs });
+    return this.#waiting.enter(who);
   }
 
   /** A response has begun so long after its try. */
@@ -101,9 +98,8 @@ export class Hedging {
   readonly #look = (): void => {
     this.#cancelTimer = undefined;
     const dueMs = this.#clock.ticks() - this.#patienceMs;
-    // Who is told leaves.
     for (let next = this.#waiting.oldest; next && next.sinceMs <= dueMs; next = this.#waiting.oldest) {
-      next.who.look();
+      next.look();
     }
     const next = this.#waiting.oldest;
     if (next && !this.#cancelTimer) this.#wait(next.sinceMs - dueMs);

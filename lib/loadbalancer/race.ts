@@ -36,6 +36,8 @@ export class Race implements Hedgeable, AttemptListener {
   #isFirstOver = false;
   /** What the second came to, when the first was under way. */
   #secondError: unknown;
+  /** When the first try began. */
+  sinceMs = 0;
   #place: Place | undefined;
   #cancelLook: Cancel | undefined;
 
@@ -49,12 +51,13 @@ export class Race implements Hedgeable, AttemptListener {
 
   begin(): void {
     const { attempt, hedging } = this.#terms;
-    attempt(this.#req, this.#res, this.#firstFailed as NextFunction);
+    attempt(this.#req, this.#res, (error?: unknown) => this.#firstFailed(error));
     const first = this.#exchange.attempt;
     if (this.#isFirstOver || !first) return;
     this.#first = first;
+    this.sinceMs = first.startedAtMs;
     first.watch(this);
-    this.#place = hedging.enter(this, first.startedAtMs);
+    this.#place = hedging.enter(this);
   }
 
   /** The first try has its response. */
@@ -68,7 +71,7 @@ export class Race implements Hedgeable, AttemptListener {
     this.#stopLooking();
   }
 
-  readonly look = (): void => {
+  look(): void {
     this.#stopLooking();
     const { abortReason, maySend, deadlineAtMs = Number.POSITIVE_INFINITY } = this.#exchange;
     if (abortReason || !maySend) return;
@@ -76,12 +79,12 @@ export class Race implements Hedgeable, AttemptListener {
     const leftMs = deadlineAtMs - clock.now();
     const delayMs = hedging.delayMs(this.#first as Attempt, leftMs);
     if (delayMs === 0) this.#hedge(this.#first as Attempt);
-    else if (delayMs < leftMs) this.#cancelLook = clock.after(delayMs, this.look);
-  };
+    else if (delayMs < leftMs) this.#cancelLook = clock.after(delayMs, () => this.look());
+  }
 
   #hedge(first: Attempt): void {
     const exchange = this.#exchange;
-    this.#terms.attempt(this.#req, this.#res, this.#secondFailed as NextFunction);
+    this.#terms.attempt(this.#req, this.#res, (error?: unknown) => this.#secondFailed(error));
     const second = exchange.attempt;
     exchange.attempt = first;
     // The balancer or the breaker may have refused it at once.
@@ -99,7 +102,7 @@ export class Race implements Hedgeable, AttemptListener {
     this.#terms.onHedged(first, second);
   }
 
-  readonly #firstFailed = (error?: unknown): void => {
+  #firstFailed(error: unknown): void {
     const exchange = this.#exchange;
     this.#isFirstOver = true;
     if (exchange.hedge) {
@@ -111,13 +114,13 @@ export class Race implements Hedgeable, AttemptListener {
     } else if (!this.#terms.failOver(this.#req, this.#res, this.#next, error)) {
       this.#next(error);
     }
-  };
+  }
 
-  readonly #secondFailed = (error?: unknown): void => {
+  #secondFailed(error: unknown): void {
     this.#exchange.hedge = undefined;
     if (this.#isFirstOver) this.#fail(this.#firstError, error);
     else this.#secondError = error;
-  };
+  }
 
   /** Neither replica responded. A broken response says more than none. */
   #fail(firstError: unknown, secondError: unknown): void {

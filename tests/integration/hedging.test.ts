@@ -28,10 +28,15 @@ async function startReplica(name: string) {
     },
     /** Says this to all that wait, by default a whole response. */
     say: (bytes = ok(name)) => {
+      for (const socket of waiting.splice(0)) socket.write(bytes);
+    },
+    /** Says that a response will come. */
+    hint: () => {
+      const bytes = `HTTP/1.1 103 Early Hints\r\nLink: </${name}.css>; rel=preload\r\n\r\n`;
       for (const socket of waiting) socket.write(bytes);
     },
     /** Says a whole response to the latest that waits. */
-    sayToLatest: () => void waiting.at(-1)?.write(ok(name)),
+    sayToLatest: () => void waiting.pop()?.write(ok(name)),
     reset: () => {
       for (const socket of waiting) socket.resetAndDestroy();
     },
@@ -277,8 +282,8 @@ describe.each(PORTS)('on the %s port, a request whose replica is silent', (port)
     await using world = await startWorld(port);
     const begun = await world.begin();
     await hedged(world, begun);
-    begun.first.say('HTTP/1.1 103 Early Hints\r\nLink: </first.css>; rel=preload\r\n\r\n');
-    begun.second.say('HTTP/1.1 103 Early Hints\r\nLink: </second.css>; rel=preload\r\n\r\n');
+    begun.first.hint();
+    begun.second.hint();
     begun.second.say();
     const response = await begun.response();
     expect(response).toMatchObject({ status: 200, body: 'ok' });

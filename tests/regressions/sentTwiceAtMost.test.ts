@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { PORTS, type Port } from '../support/gatewayProcess.ts';
-import { startRawUpstream, type Upstream } from '../support/upstream.ts';
+import { sendRaw } from '../support/rawClient.ts';
+import { resets, startRawUpstream, type Upstream } from '../support/upstream.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
@@ -50,6 +51,25 @@ describe.each(PORTS)('on the %s port', (port) => {
       b.die(dies);
       expect(await ask(gateway, port, 'lost')).toBe(502);
       expect(seenBy([a, b], 'lost')).toBe(2);
+    },
+  );
+
+  it.each([
+    { method: 'GET', times: 2 },
+    { method: 'POST', times: 1 },
+  ])(
+    'a $method to upgrade its connection reaches services $times times at most',
+    async ({ method, times }) => {
+      await using a = await startRawUpstream(resets);
+      await using b = await startRawUpstream(resets);
+      await using c = await startRawUpstream(resets);
+      await using gateway = await startGateway({ services: { '/x': [a, b, c] } });
+      const own = port === 'external' ? `Authorization: ${bearer(tokenFor('ann')).Authorization}\r\n` : '';
+      const target = port === 'external' ? '/x/up' : '/internal/x/up';
+      const head = `${method} ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`;
+      const handshake = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
+      expect((await sendRaw(gateway[port], `${head}${handshake}${own}\r\n`)).status).toBe(502);
+      expect(seenBy([a, b, c], 'up')).toBe(times);
     },
   );
 
