@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { startGateway } from '../support/gateway.ts';
-import { credentials, PORTS, type Port } from '../support/gatewayProcess.ts';
+import { credentials, PORTS, type Port, startGatewayProcess } from '../support/gatewayProcess.ts';
 import { failures, Load, statuses } from '../support/load.ts';
 import { type ReplicaProcess, startReplicaProcesses } from '../support/replicaProcess.ts';
 
@@ -61,6 +61,38 @@ describe.each(PORTS)(
     );
   },
 );
+
+describe.each(PORTS)('on the %s port of a gateway of three threads', (port) => {
+  it(
+    'a replica of three that freezes costs no GET a response',
+    async () => {
+      await using processes = await startReplicaProcesses(3);
+      const { replicas } = processes;
+      const [frozen] = replicas as [ReplicaProcess];
+      await using gateway = await startGatewayProcess({
+        services: { '/budgeting': { upstreams: replicas, concurrency: 1000 } },
+        env: { WORKERS: '3', REQUEST_TIMEOUT: '1s', ACCESS_LOG_SAMPLE: '0', GET_CACHE_TTL: '0' },
+      });
+      await using load = new Load({
+        origin: gateway[port],
+        target: target(port),
+        headers: { ...credentials(port) } as Record<string, string>,
+      });
+      await load.more(500);
+      frozen.freeze();
+      const frozenAtMs = performance.now();
+      await eventually('two deadlines pass', () => performance.now() - frozenAtMs > 2000);
+      // It is out by now.
+      const outcomes = load.outcomes.length;
+      await load.more(500);
+      frozen.thaw();
+      const all = await load.stop();
+      expect(failures(all)).toEqual([]);
+      expect(all.slice(outcomes, outcomes + 500).filter(({ ms }) => ms >= 500).length).toBeLessThan(5);
+    },
+    LONG_MS,
+  );
+});
 
 describe.each(PORTS)(
   'on the %s port, under fifty callers that POST, a replica of three that freezes',
