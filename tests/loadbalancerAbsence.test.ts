@@ -138,11 +138,21 @@ describe.each([
     expect(lost(second)).toBe(true);
   });
 
-  it('lost tries with a pause between them are two', () => {
+  it('a lost try is owed for one more deadline: the next one goes on from it', () => {
     const first = begin();
     clock.advance(1500);
     expect(lost(first)).toBe(false);
-    clock.advance(400);
+    clock.advance(DEADLINE_MS);
+    const second = begin();
+    clock.advance(1500);
+    expect(lost(second)).toBe(true);
+  });
+
+  it('and not after that', () => {
+    const first = begin();
+    clock.advance(1500);
+    expect(lost(first)).toBe(false);
+    clock.advance(DEADLINE_MS + 301);
     const second = begin();
     clock.advance(1500);
     expect(lost(second)).toBe(false);

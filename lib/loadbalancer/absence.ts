@@ -25,18 +25,22 @@ export interface AbsenceOptions {
  * waited in vain as well. So one caller who has the service to itself makes nobody absent, however slow the responses
  * are that it asks for: nothing tells a frozen replica from one that works on such a response.
  *
- * Only tries count whose client has waited to the end. One who leaves says nothing about a replica.
+ * A try counts whose client has waited to the end, and one that was broken off because another replica responded: its
+ * response is owed for one more deadline. A client that leaves says nothing about a replica.
  */
 export class Absence {
   readonly #pool: ReplicaPool;
   readonly #wholeMs: number;
   readonly #pauseMs: number;
+  /** How long a response is owed after its try was broken off because another replica responded. */
+  readonly #owedMs: number;
   readonly #clock: Clock;
 
   constructor({ pool, deadlineMs, clock = systemClock }: Readonly<AbsenceOptions>) {
     this.#pool = pool;
     this.#wholeMs = deadlineMs * WHOLE;
     this.#pauseMs = deadlineMs * PAUSE;
+    this.#owedMs = deadlineMs;
     this.#clock = clock;
   }
 
@@ -47,20 +51,20 @@ export class Absence {
   judge({ target, startedAtMs, lost }: Attempt, caller: string): boolean {
     const replica = target as Replica;
     const nowMs = this.#clock.ticks();
-    this.#prolong(replica, startedAtMs, nowMs, hashOf(caller));
+    this.#prolong(replica, startedAtMs, lost ? nowMs + this.#owedMs : nowMs, hashOf(caller));
     const { silentFromMs, silentCaller } = replica;
     if (nowMs - silentFromMs < this.#wholeMs) return false;
     return lost || Number.isNaN(silentCaller) || this.#pool.hasResponded(silentFromMs, replica);
   }
 
-  /** Adds the time of a try that ends now to the silence of its replica, or begins a new one with it. */
-  #prolong(replica: Replica, startedAtMs: number, nowMs: number, caller: number): void {
+  /** Adds the time in which a response was owed to the silence of its replica, or begins a new one with it. */
+  #prolong(replica: Replica, startedAtMs: number, untilMs: number, caller: number): void {
     const { heardAtMs, silentFromMs, silentUntilMs, silentCaller } = replica;
     const fromMs = Math.max(startedAtMs, heardAtMs);
     const isUnbroken = silentUntilMs > 0 && silentFromMs >= heardAtMs;
     const goesOn = isUnbroken && startedAtMs <= silentUntilMs + this.#pauseMs;
     replica.silentFromMs = goesOn ? Math.min(silentFromMs, fromMs) : fromMs;
-    replica.silentUntilMs = nowMs;
+    replica.silentUntilMs = goesOn ? Math.max(silentUntilMs, untilMs) : untilMs;
     replica.silentCaller = goesOn && silentCaller !== caller ? SEVERAL : caller;
   }
 }

@@ -34,7 +34,7 @@ export class Replica implements Target {
   heardAtMs = 0;
   /** Since when it has owed responses and given none, going by the tries that have ended so; written by `Absence`. */
   silentFromMs = 0;
-  /** When the latest of those tries ended; 0: there is none. */
+  /** Until when the responses to those tries were owed; 0: there are none. */
   silentUntilMs = 0;
   /** Whose tries they were: a number for one caller, NaN for several. */
   silentCaller = 0;
