@@ -99,9 +99,9 @@ export class Gateway {
     cancel();
     await spans?.close(SPANS_FLUSH_MS);
     await registry.stop();
-    for (const { replicas, watchdog } of services) {
+    for (const { replicas, hedging } of services) {
       replicas.dispose();
-      watchdog.dispose();
+      hedging.dispose();
     }
     stopKeys();
     this.parts.certificate?.stop();

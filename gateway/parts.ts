@@ -7,8 +7,8 @@ import type { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
 import type { Verify } from '../lib/auth/verifier.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
 import type { Limiter } from '../lib/concurrency/limiter.ts';
+import { Hedging } from '../lib/loadbalancer/hedging.ts';
 import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
-import type { Watchdog } from '../lib/loadbalancer/watchdog.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { Metrics } from '../lib/metrics/metrics.ts';
 import { rendered } from '../lib/metrics/rendered.ts';
@@ -27,7 +27,7 @@ import { createRateLimits, type RateLimits } from './rateLimits.ts';
 import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
-import { serviceReplicas, watchdog } from './serviceReplicas.ts';
+import { serviceReplicas } from './serviceReplicas.ts';
 import { createSpans } from './spans.ts';
 import { evictionLog, storeErrorLog, storeStateLog, storeTroubleLog } from './storeLog.ts';
 import type { Threads } from './threads/threads.ts';
@@ -39,7 +39,7 @@ import { METRICS_EVERY_MS } from './wellKnown.ts';
 export interface ServiceParts {
   readonly settings: Service;
   readonly replicas: ServiceReplicas;
-  readonly watchdog: Watchdog;
+  readonly hedging: Hedging;
   readonly retryBudget: RetryBudget;
   readonly limiter: Limiter;
 }
@@ -154,7 +154,7 @@ export async function createParts({
     services.push({
       settings: service,
       replicas,
-      watchdog: watchdog(service, replicas, known),
+      hedging: new Hedging({ pool: replicas.pool, deadlineMs: service.requestTimeoutMs, clock }),
       retryBudget: new RetryBudget(),
       limiter: limits.services.get(service.path) as Limiter,
     });

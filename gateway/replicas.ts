@@ -2,9 +2,11 @@ import type { Service } from '../config/services.ts';
 import { type BreakerEvent, type BreakerState, CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
 import { CircuitBreakers } from '../lib/circuitbreaker/breakers.ts';
 import type { Clock } from '../lib/clock/clock.ts';
-import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
+import { LoadScan } from '../lib/loadbalancer/loadScan.ts';
+import { ReplicaPool, type ReplicaPoolOptions } from '../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share } from '../lib/threads/cells.ts';
+import { ThreadsReplica } from '../lib/threads/threadsReplica.ts';
 import type { BreakerSubject } from './breakerLog.ts';
 
 /** A replica whose counts and breaker several threads share. */
@@ -61,15 +63,12 @@ export class ServiceReplicas {
       const share = this.#breakerShares.get(id) ?? threads?.newShare(CircuitBreaker.sizeFor(threshold));
       return new CircuitBreaker({ threshold, windowMs, cooldownMs, clock, onEvent, onAdmits, share });
     });
-    const newCounts = threads && (() => threads.newShare(Replica.sizeFor(threads.seats)));
-    const known = threads?.replicas;
-    for (const { id, breaker } of known ?? []) this.#breakerShares.set(id, breaker);
+    for (const { id, breaker } of threads?.replicas ?? []) this.#breakerShares.set(id, breaker);
     this.pool = new ReplicaPool({
       service: service.path,
-      replicas:
-        known?.map((replica) => new Replica(replica, replica)) ??
-        service.upstreams.map((origin) => Replica.at(origin, newCounts?.())),
-      newCounts,
+      ...(threads
+        ? sharedReplicas(service, threads, random)
+        : { replicas: service.upstreams.map((origin) => Replica.at(origin)) }),
       slowStartMs,
       clock,
       random,
@@ -80,7 +79,8 @@ export class ServiceReplicas {
 
   /** For other threads: everyone listed, with what is to be shared. */
   get shared(): readonly SharedReplica[] {
-    return this.pool.replicas.map(({ id, url, healthy, requestCount, counts, listed }) => {
+    return this.pool.replicas.map((replica) => {
+      const { id, url, healthy, requestCount, counts, listed } = replica as ThreadsReplica;
       return { id, url, healthy, requestCount, counts, listed, breaker: this.breakerOf(id).share };
     });
   }
@@ -155,4 +155,20 @@ export class ServiceReplicas {
     this.#breakers.forget(replicaId);
     this.#breakerShares.delete(replicaId);
   }
+}
+
+/** Replicas whose counts several threads share. */
+function sharedReplicas(
+  { upstreams }: Service,
+  { seats, newShare, replicas }: ReplicaThreads,
+  random: () => number,
+): Pick<ReplicaPoolOptions, 'replicas' | 'newReplica' | 'candidates'> {
+  const newCounts = () => newShare(ThreadsReplica.sizeFor(seats));
+  return {
+    replicas:
+      replicas?.map((replica) => new ThreadsReplica(replica, replica.counts, replica)) ??
+      upstreams.map((origin) => ThreadsReplica.at(origin, newCounts())),
+    newReplica: (listed) => new ThreadsReplica(listed, listed.counts ?? newCounts()),
+    candidates: new LoadScan(random),
+  };
 }

@@ -1,8 +1,5 @@
 import type { Service } from '../config/services.ts';
 import type { BreakerEvent } from '../lib/circuitbreaker/breaker.ts';
-import { Watchdog } from '../lib/loadbalancer/watchdog.ts';
-import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
-import { probe } from '../lib/proxy/probe.ts';
 import { type BreakerSubject, breakerLog } from './breakerLog.ts';
 import type { BreakerNews } from './breakerNews.ts';
 import type { Parts, PartsOptions } from './parts.ts';
@@ -49,30 +46,4 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
         });
       },
     });
-}
-
-/** A replica that hangs is given up when this part of the time for an answer has passed in silence... */
-const PATIENCE = 0.5;
-/** ...and it has then not answered a probe for this part of it. What is left is for another replica. */
-const PROBE = 0.2;
-const PROBE_PATH = '/health';
-
-/** Moves what waits for a replica that hangs to another one, if it may be moved. */
-export function watchdog(
-  { requestTimeoutMs }: Service,
-  { pool }: ServiceReplicas,
-  { transport, logger, clock }: Pick<Parts, 'transport' | 'logger' | 'clock'>,
-): Watchdog {
-  return new Watchdog({
-    patienceMs: requestTimeoutMs * PATIENCE,
-    probe: ({ url }) =>
-      probe({ transport, url, path: PROBE_PATH, timeoutMs: requestTimeoutMs * PROBE, clock }),
-    onHanging: (replica, unanswered) => {
-      logger.warn(`${replica.url.origin} hangs: ${unanswered.length} requests wait there`);
-      if (!pool.hasAnother(replica)) return;
-      const error = new UpstreamUnreachableError(`${replica.id} hangs`);
-      for (const attempt of unanswered) if (attempt.repeatable) attempt.giveUp(error);
-    },
-    clock,
-  });
 }

@@ -5,8 +5,10 @@ import { outcomeOf } from '../lib/cache/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
 import { concurrency } from '../lib/concurrency/middleware.ts';
+import { callerOf } from '../lib/exchange/caller.ts';
 import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { Absence } from '../lib/loadbalancer/absence.ts';
 import { failover as tryAgain } from '../lib/loadbalancer/failover.ts';
 import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
@@ -112,20 +114,34 @@ export const cache: Stage = ({
   });
 };
 
-export const failover: Stage = ({ parts: { metrics, logger }, service, rest }) =>
-  tryAgain({
+export const failover: Stage = ({ parts: { metrics, logger, clock }, service, rest }) => {
+  const { path } = service.settings;
+  return tryAgain({
     pool: service.replicas.pool,
     budget: service.retryBudget,
     attempt: rest,
     isUnanswered: (error) => error instanceof UpstreamUnreachableError,
     onFailover: ({ target }, error) => {
-      metrics.failovers.count(service.settings.path, target.id);
+      metrics.failovers.count(path, target.id);
       logger.debug(`Failover: trying another replica than ${target.url.origin}`, { error });
     },
+    hedging: service.hedging,
+    onHedged: (first, second) => {
+      metrics.hedges.count(path);
+      logger.debug(
+        `Hedge: ${first.target.url.origin} is silent, ${second.target.url.origin} is asked as well`,
+      );
+    },
+    onHedgeWon: () => metrics.hedgesWon.count(path),
+    clock,
   });
+};
 
-export const balance: Stage = ({ parts, service: { settings, replicas, watchdog } }) => {
-  const { metrics, logger, registry, spans } = parts;
+export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
+  const { metrics, logger, registry, spans, trustsPeer, clock } = parts;
+  const deadlineMs = settings.requestTimeoutMs;
+  const absence = new Absence({ pool: replicas.pool, deadlineMs, clock });
+  const caller = callerOf(trustsPeer);
   return balanceLoad({
     pool: replicas.pool,
     allSuspended: (suspended) => {
@@ -138,8 +154,10 @@ export const balance: Stage = ({ parts, service: { settings, replicas, watchdog 
       spans?.attempt(attempt, res);
       metrics.lbRequests.count(settings.path, replica.id);
       if (replica.listed) registry.increment(replica.id);
-      watchdog.watch(replica, attempt);
     },
+    judgeAbsence: (attempt, res) => absence.judge(attempt, caller(res.req, res)),
+    busyWithLostMs: deadlineMs,
+    clock,
   });
 };
 

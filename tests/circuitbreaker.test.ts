@@ -163,13 +163,17 @@ describe('circuitBreaker with an attempt', () => {
     },
     { name: 'a 5xx', play: (attempt) => attempt.answered(500), counts: true },
     { name: 'a 4xx', play: (attempt) => attempt.answered(404), counts: false },
-    { name: 'no answer', play: (attempt) => attempt.end({ kind: 'failed', error }), counts: true },
+    {
+      name: 'no answer',
+      play: (attempt) => attempt.end({ kind: 'failed', failure: 'bad', error }),
+      counts: true,
+    },
     { name: 'an abandoned call', play: (attempt) => attempt.end({ kind: 'abandoned' }), counts: false },
     {
       name: 'an answer that breaks off',
       play: (attempt) => {
         attempt.answered(200);
-        attempt.end({ kind: 'failed', error });
+        attempt.end({ kind: 'failed', failure: 'bad', error });
       },
       counts: true,
     },
@@ -178,7 +182,7 @@ describe('circuitBreaker with an attempt', () => {
       play: (attempt) => {
         attempt.end({ kind: 'completed' });
         attempt.answered(500);
-        attempt.end({ kind: 'failed', error });
+        attempt.end({ kind: 'failed', failure: 'bad', error });
       },
       counts: false,
     },
@@ -193,7 +197,7 @@ describe('circuitBreaker with an attempt', () => {
     const breaksOff: RequestHandler = (_req, res) => {
       const { attempt } = exchangeOf(res);
       attempt?.answered(500);
-      attempt?.end({ kind: 'failed', error });
+      attempt?.end({ kind: 'failed', failure: 'bad', error });
       res.end();
     };
     await using app = await bareApp([balances, circuitBreaker({ breakerFor: () => breaker }), breaksOff]);

@@ -9,7 +9,7 @@ import { cache } from '../lib/cache/middleware.ts';
 import { rangeOf } from '../lib/cache/range.ts';
 import { requestTerms } from '../lib/cache/requestTerms.ts';
 import { selectingKey, varyNames } from '../lib/cache/vary.ts';
-import { household } from '../lib/exchange/clientAddress.ts';
+import { rateLimitKey } from '../lib/exchange/clientAddress.ts';
 import { Exchange } from '../lib/exchange/exchange.ts';
 import { subprotocols } from '../lib/exchange/subprotocol.ts';
 import { withoutSpace } from '../lib/exchange/whiteSpace.ts';
@@ -118,7 +118,7 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   'X-Forwarded-For': forwarded('X-Forwarded-For'),
   'X-Forwarded-Host': forwarded('X-Forwarded-Host'),
   Forwarded: forwarded('Forwarded'),
-  'an address': household,
+  'an address': rateLimitKey,
   'a target': (value) => [isAmbiguous(value), originForm(value, 'gateway.test')],
   'a target in absolute form': (value) => originForm(`http://gateway.test${value}`, 'gateway.test'),
   'the key of a target': (target) => {

@@ -133,7 +133,7 @@ describe('balance counts a replica as free again', () => {
     const pool = newPool(2);
     const again = balance({ pool });
     const fails: RequestHandler = (_req, res, next) => {
-      exchangeOf(res).attempt?.end({ kind: 'failed', error: new Error('refused') });
+      exchangeOf(res).attempt?.end({ kind: 'failed', failure: 'bad', error: new Error('refused') });
       next();
     };
     await using app = await bareApp([balance({ pool }), fails, again, answers()]);

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { failover } from '../lib/loadbalancer/failover.ts';
+import { Hedging } from '../lib/loadbalancer/hedging.ts';
 import { balance } from '../lib/loadbalancer/middleware.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
 import { Replica } from '../lib/loadbalancer/replica.ts';
@@ -18,6 +19,8 @@ interface Trial {
   readonly method?: string;
   readonly body?: string;
   readonly replicas?: number;
+  /** Whether requests that wait may be hedged; none of these waits. */
+  readonly hedges?: boolean;
   readonly budget?: RetryBudget;
   readonly onFailover?: () => void;
   /** What the tries come to; the last one is repeated. */
@@ -29,6 +32,7 @@ async function outcome({
   method = 'GET',
   body,
   replicas = 3,
+  hedges = false,
   budget = new RetryBudget(),
   tries,
   onFailover,
@@ -49,13 +53,14 @@ async function outcome({
     if (result === 'aborted') exchange.abort(new Error('too late'), 'settled');
     const error =
       result === 'broken' ? Object.assign(new Error('broken'), { status: 502 }) : new NoAnswerError('none');
-    attempt.end({ kind: 'failed', error });
+    attempt.end({ kind: 'failed', failure: 'bad', error });
     next(error);
   };
   const attempt: RequestHandler = (req, res, next) =>
     balance({ pool })(req, res, (error?: unknown) => (error ? next(error) : forward(req, res, next)));
   const isUnanswered = (error: unknown) => error instanceof NoAnswerError;
-  await using app = await bareApp([failover({ pool, budget, attempt, isUnanswered, onFailover })]);
+  const hedging = hedges ? new Hedging({ pool, deadlineMs: 3000 }) : undefined;
+  await using app = await bareApp([failover({ pool, budget, attempt, isUnanswered, onFailover, hedging })]);
   const headers = body === undefined ? undefined : { 'Content-Length': String(body.length) };
   const { status } = await call(app.url, { method, body, headers });
   return { status, tried, inFlight: pool.replicas.map((replica) => replica.inFlight) };
@@ -82,7 +87,9 @@ describe('failover', () => {
     { name: 'stops when the request is over', tries: ['aborted'], status: 502, asked: 1 },
   ];
 
-  it.each(cases)('$name', async ({ status, asked, ...trial }) => {
+  const both = [false, true].flatMap((hedges) => cases.map((trial) => ({ ...trial, hedges })));
+
+  it.each(both)('$name (hedges: $hedges)', async ({ status, asked, ...trial }) => {
     const { tried, inFlight, ...rest } = await outcome(trial);
     expect(rest.status).toBe(status);
     expect(tried).toHaveLength(asked);
@@ -95,6 +102,12 @@ describe('failover', () => {
     const asked: number[] = [];
     for (let i = 0; i < 6; i += 1) asked.push((await outcome({ budget, tries: ['silent'] })).tried.length);
     expect(asked).toEqual([1, 2, 1, 2, 1, 2]);
+  });
+
+  it('pays nothing where there is no other replica', async () => {
+    const budget = new RetryBudget({ perRequest: 0, reserve: 1 });
+    for (let i = 0; i < 3; i += 1) await outcome({ budget, replicas: 1, tries: ['silent'] });
+    expect((await outcome({ budget, replicas: 2, tries: ['silent', 'answers'] })).status).toBe(200);
   });
 
   it('is not broken by a listener that throws', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { LoadScan } from '../lib/loadbalancer/loadScan.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
-import { Replica } from '../lib/loadbalancer/replica.ts';
 import { SharedCells } from '../lib/threads/sharedCells.ts';
+import { ThreadsReplica } from '../lib/threads/threadsReplica.ts';
 import type { TakeOrder } from './support/threads/balancers.ts';
 import { Team, type TeamMember } from './support/threads/team.ts';
 
@@ -16,14 +17,16 @@ interface Balancers extends AsyncDisposable {
 }
 
 function startBalancers(): Balancers {
-  const sizeFor = () => Replica.sizeFor(THREADS + 1);
+  const sizeFor = () => ThreadsReplica.sizeFor(THREADS + 1);
   const buffers = Object.fromEntries(IDS.map((id) => [id, SharedCells.allocate(sizeFor())]));
   const team = new Team('balancers.ts', THREADS, sizeFor, { replicas: buffers });
   const countsOf = (buffer: SharedArrayBuffer) => ({ ...team.share, cells: new SharedCells(buffer, 0) });
   const pool = new ReplicaPool({
     service: '/budgeting',
-    replicas: Object.entries(buffers).map(([id, buffer]) => Replica.at(`http://${id}`, countsOf(buffer))),
-    newCounts: () => countsOf(SharedCells.allocate(sizeFor())),
+    replicas: Object.entries(buffers).map(([id, buffer]) =>
+      ThreadsReplica.at(`http://${id}`, countsOf(buffer)),
+    ),
+    candidates: new LoadScan(Math.random),
   });
   return {
     pool,
@@ -70,22 +73,5 @@ describe('the choice of four threads', () => {
     await (balancers.team.members[0] as TeamMember).worker.terminate();
     balancers.pool.leave(1);
     expect(inFlight(balancers.pool).toSorted()).toEqual([0, 0, 1]);
-  });
-});
-
-describe('a count of requests', () => {
-  it('goes on past what a whole number of 32 bits holds', () => {
-    const replica = Replica.at('http://a:1');
-    replica.raiseRequestCount(5_000_000_000);
-    expect(replica.begin(0)).toBe(true);
-    expect(replica.requestCount).toBe(5_000_000_001);
-  });
-
-  it('is not lowered, and not begun from an outdated look', () => {
-    const replica = Replica.at('http://a:1');
-    replica.raiseRequestCount(7);
-    replica.raiseRequestCount(3);
-    expect(replica.begin(1)).toBe(false);
-    expect(replica).toMatchObject({ requestCount: 7, inFlight: 0 });
   });
 });

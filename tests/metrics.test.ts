@@ -168,6 +168,8 @@ describe('Metrics', () => {
       'counter gateway_errors_total',
       'counter gateway_lb_requests_total',
       'counter gateway_failovers_total',
+      'counter gateway_hedges_total',
+      'counter gateway_hedges_won_total',
       'counter gateway_registry_errors_total',
       'counter gateway_registry_calls_dropped_total',
       'counter gateway_circuit_breaker_failures_total',

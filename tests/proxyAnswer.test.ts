@@ -181,7 +181,7 @@ describe('forward, trailers', () => {
 
 describe('forward, a broken service', () => {
   async function expectUnharmed(app: ForwardApp, upstream: Upstream): Promise<void> {
-    expect(app.outcomes).toEqual([{ kind: 'failed', error: expect.any(Error) }]);
+    expect(app.outcomes).toEqual([{ kind: 'failed', failure: 'bad', error: expect.any(Error) }]);
     expect(app.exchanges[0]?.attempt?.target.url.host).toBe(upstream.url.host);
   }
 
@@ -251,7 +251,7 @@ describe('forward with a deadline in front', () => {
     const { statusCode } = await answer;
     expect(statusCode).toBe(504);
     expect(app.errors).toEqual([expect.any(RequestTimeoutError)]);
-    expect(app.outcomes).toEqual([{ kind: 'failed', error: app.errors[0] }]);
+    expect(app.outcomes).toEqual([{ kind: 'failed', failure: 'bad', error: app.errors[0] }]);
     await eventually('the service is left', () => upstream.open === 0);
     expect(req.socket?.destroyed).toBe(false);
   });

@@ -387,7 +387,9 @@ describe('forward, silence in the middle of an answer', () => {
     test.clock.advance(1);
     await eventually('the cut', () => test.answer.destroyed);
     expect(test.answer.complete).toBe(false);
-    expect(test.app.outcomes).toEqual([{ kind: 'failed', error: expect.any(UpstreamSilentError) }]);
+    expect(test.app.outcomes).toEqual([
+      { kind: 'failed', failure: 'bad', error: expect.any(UpstreamSilentError) },
+    ]);
     expect(test.app.exchanges[0]?.errorCode).toBe('upstream_bad_response');
   });
 

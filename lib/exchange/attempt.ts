@@ -1,3 +1,4 @@
+import type { Response } from 'express';
 import type { TraceContext } from '../tracing/traceContext.ts';
 
 /** Where one replica listens and how it is called in logs, metrics and the registry. */
@@ -7,12 +8,19 @@ export interface Target {
   readonly url: URL;
 }
 
+/**
+ * What a failed try says about its replica. `absent`: nobody is there (refused, unreachable, no connection in time, or
+ * silent towards everybody for a whole deadline), which no request can bring about. `bad`: it is there, and this
+ * request fared badly (5xx, 504, a response that breaks off), which a request may well bring about.
+ */
+export type FailureKind = 'absent' | 'bad';
+
 /** How a try at a replica ended. */
 export type Outcome =
   /** The answer arrived whole. */
   | { readonly kind: 'completed' }
   /** No answer, or a broken one. */
-  | { readonly kind: 'failed'; readonly error: Error }
+  | { readonly kind: 'failed'; readonly failure: FailureKind; readonly error: Error }
   /** The caller left or the gateway shut down: says nothing about the replica. */
   | { readonly kind: 'abandoned' };
 
@@ -22,24 +30,55 @@ export interface AttemptListener {
   ended(outcome: Outcome): void;
 }
 
+/**
+ * Whether the replica is absent that leaves a try without a response now, for which its client has waited: `res` says
+ * who that is.
+ */
+export type JudgeAbsence = (attempt: Attempt, res: Response) => boolean;
+
+export interface AttemptOptions {
+  /** Whether the request may be made once more even if the replica may have got it. Default false. */
+  readonly repeatable?: boolean;
+  /** When it began, by the clock's `ticks`. Default 0. */
+  readonly startedAtMs?: number;
+  /** Default: no replica is absent. */
+  readonly judgeAbsence?: JudgeAbsence;
+}
+
 /** One try at one replica. It ends once; what is reported after that is dropped. */
 export class Attempt {
   readonly target: Target;
   /** Whether the request may be made once more even if the replica may have got it. */
   readonly repeatable: boolean;
+  /** When it began, by the clock's `ticks`. */
+  readonly startedAtMs: number;
   /** Whether any byte of the request may have reached the replica. */
   sent = false;
+  /**
+   * Whether the replica owes responses and has given none to anybody for a whole deadline: then a try that gets none
+   * either fails as `absent`. Written by `judge`.
+   */
+  silent = false;
+  /** Whether it began while another try was under way, and so had a part of the deadline only. Written by failover. */
+  isHedge = false;
+  /** Whether another replica has responded to the same request first. Written by `lose`. */
+  lost = false;
   /** What the replica is told of the trace, when this try has a span of its own. Written by its recorder. */
   trace: TraceContext | undefined;
-  #answered = false;
   #ended = false;
+  readonly #judgeAbsence: JudgeAbsence;
   #onUnanswered: (error: Error) => void = () => {};
-  #onGivenUp: (error: Error) => void = () => {};
+  #onLost: () => void = () => {};
   readonly #listeners: AttemptListener[] = [];
 
-  constructor(target: Target, { repeatable = false } = {}) {
+  constructor(
+    target: Target,
+    { repeatable = false, startedAtMs = 0, judgeAbsence = nobodyIsAbsent }: AttemptOptions = {},
+  ) {
     this.target = target;
     this.repeatable = repeatable;
+    this.startedAtMs = startedAtMs;
+    this.#judgeAbsence = judgeAbsence;
   }
 
   /** Sets who decides what happens when the replica gave no answer: reply with the error, or try another. */
@@ -51,14 +90,21 @@ export class Attempt {
     this.#onUnanswered(error);
   }
 
-  /** Sets how the try is broken off from outside. */
-  whenGivenUp(breakOff: (error: Error) => void): void {
-    this.#onGivenUp = breakOff;
+  /** Sets how the try is broken off when another replica has responded. */
+  whenLost(breakOff: () => void): void {
+    this.#onLost = breakOff;
   }
 
-  /** Breaks off a try that got no answer yet, as if the replica had failed with `error`. */
-  giveUp(error: Error): void {
-    if (!this.#ended && !this.#answered) this.#onGivenUp(error);
+  /** Another replica has responded to the same request: breaks the try off, unless it has ended. */
+  lose(): void {
+    if (this.#ended) return;
+    this.lost = true;
+    this.#onLost();
+  }
+
+  /** Settles `silent`. To be called once, before a try ends without the response that its client has waited for. */
+  judge(res: Response): void {
+    this.silent = this.#judgeAbsence(this, res);
   }
 
   watch(listener: AttemptListener): void {
@@ -67,7 +113,6 @@ export class Attempt {
 
   answered(status: number): void {
     if (this.#ended) return;
-    this.#answered = true;
     for (const listener of this.#listeners) listener.answered?.(status);
   }
 
@@ -76,4 +121,8 @@ export class Attempt {
     this.#ended = true;
     for (const listener of this.#listeners) listener.ended(outcome);
   }
+}
+
+function nobodyIsAbsent(): boolean {
+  return false;
 }

@@ -24,7 +24,9 @@ export function clientAddress(trusts: (address: string) => boolean): (req: Incom
  * call from. What is no address, with or without a port, is `unknown`.
  */
 export function rateLimitKey(text: string): string {
-  if (isIPv4(text)) return text;
+  // Most are plain, also where a port that listens on every address writes IPv4 as IPv6.
+  const plain = unmapped(text);
+  if (isIPv4(plain)) return plain;
   const node = nodeAddress(text);
   if (node === undefined) return 'unknown';
   // As Node writes it: each address in one way only.

@@ -15,6 +15,9 @@ export interface Identity {
   readonly claims: string;
 }
 
+/** How often services get one request at the most, over all replicas: once, and once more. */
+const MAX_SENDS = 2;
+
 /**
  * One request and its answer on the way through the chain: the only state that middlewares share.
  * Each field names the one middleware that writes it; everybody may read it.
@@ -34,8 +37,10 @@ export class Exchange {
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */
   cacheVerdict: string | undefined;
-  /** The try at a replica that is under way or was the last. Written by balance. */
+  /** The try that the response is from, or else the one that is under way or was the last. Written by balance, failover. */
   attempt: Attempt | undefined;
+  /** A second try that is under way beside `attempt`. Written by failover. */
+  hedge: Attempt | undefined;
   /** The `code` of the error that the gateway replied with, or that cut the answer short. Written by both. */
   errorCode: string | undefined;
   /** What went wrong, for the log: its message may name hosts. Written along with `errorCode`. */
@@ -56,6 +61,7 @@ export class Exchange {
   #requestId: string | undefined;
   #abortReason: Error | undefined;
   #replySettled = false;
+  #sends = 0;
   #controller: AbortController | undefined;
   #onAbort: ((reason: Error) => void)[] = [];
   #onClose: (() => void)[] = [];
@@ -112,6 +118,30 @@ export class Exchange {
       if (this.#abortReason) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
+  }
+
+  /**
+   * Whether a service may be sent this request now. A lost connection, a failover and a hedge all are reasons to send
+   * it again, and together they may do so once.
+   */
+  get maySend(): boolean {
+    return this.#sends < MAX_SENDS;
+  }
+
+  /** Counts that a service is sent this request. To be asked just before its first byte is written; false: it must not be. */
+  claimSend(): boolean {
+    if (!this.maySend) return false;
+    this.#sends += 1;
+    return true;
+  }
+
+  /** Breaks the other try off, if two are under way. To be called before anything of the response is written. */
+  respondedBy(winner: Attempt): void {
+    const { hedge, attempt } = this;
+    if (!hedge) return;
+    this.hedge = undefined;
+    this.attempt = winner;
+    (winner === hedge ? attempt : hedge)?.lose();
   }
 
   /** Calls back once the answer is over: given whole, cut short, or its client has left. */

@@ -3,7 +3,7 @@ import type { AnswerHead } from './answerHead.ts';
 import { AnswerReader, type AnswerSink } from './answerReader.ts';
 import type { Call, Carrier } from './call.ts';
 import { ContentSender } from './contentSender.ts';
-import { ConnectionLostError, ConnectTimeoutError } from './errors.ts';
+import { ConnectionLostError, ConnectTimeoutError, NotConnectedError } from './errors.ts';
 import type { FieldLines } from './handler.ts';
 import { connect, type Origin } from './origin.ts';
 
@@ -213,7 +213,9 @@ export class Connection implements AnswerSink, Carrier {
 
   readonly #onError = (error: Error): void => {
     if (this.#broken) return;
-    this.cut(this.#connected ? new ConnectionLostError(this.#kept, error) : firstOf(error));
+    this.cut(
+      this.#connected ? new ConnectionLostError(this.#kept, error) : new NotConnectedError(firstOf(error)),
+    );
   };
 
   readonly #onClose = (): void => {

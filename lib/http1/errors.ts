@@ -52,6 +52,18 @@ export class ConnectTimeoutError extends Error {
   }
 }
 
+/** There was never a connection: refused, unreachable, no such name, a TLS handshake that failed. */
+export class NotConnectedError extends Error {
+  override readonly name = 'NotConnectedError';
+  /** Node's: `ECONNREFUSED`, `EHOSTUNREACH`, `ENOTFOUND`. */
+  readonly code: string;
+
+  constructor(cause: NodeJS.ErrnoException) {
+    super(cause.message, { cause });
+    this.code = cause.code ?? 'not_connected';
+  }
+}
+
 /** The connection ended under a request, before its answer had a head or by a reset within its content. */
 export class ConnectionLostError extends Error {
   override readonly name = 'ConnectionLostError';

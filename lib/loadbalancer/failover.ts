@@ -1,8 +1,12 @@
-import type { RequestHandler } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
+import { isRepeatable } from '../exchange/content.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
+import type { Hedging } from './hedging.ts';
 import type { ReplicaPool } from './pool.ts';
+import { Race, type RaceTerms } from './race.ts';
 import type { Replica } from './replica.ts';
 import type { RetryBudget } from './retryBudget.ts';
 
@@ -15,30 +19,66 @@ export interface FailoverOptions {
   readonly isUnanswered: (error: unknown) => boolean;
   /** Called before the second try, with what went wrong in the first. */
   readonly onFailover?: (failed: Attempt, error: Error) => void;
+  /** Sends what waits for a silent replica to a second one as well. Default: nothing is. */
+  readonly hedging?: Hedging;
+  /** The request of the first try, which waits, has been sent to a second replica as well. */
+  readonly onHedged?: (first: Attempt, second: Attempt) => void;
+  /** The second replica responded before the first. */
+  readonly onHedgeWon?: (second: Attempt) => void;
+  readonly clock?: Clock;
 }
 
 /**
  * Makes a second try at another replica when the first came to nothing and a second can do no harm: nothing of the
  * request was sent, or it is a GET or HEAD without content (RFC 9110 section 9.2.2) that got no answer. At most once
  * for each request, within the budget.
+ *
+ * With `hedging`, such a GET or HEAD that waits for a silent replica is sent to another one as well, and the first
+ * response is given. That is its second try.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
-  const { pool, budget, attempt, isUnanswered } = options;
+  const { pool, budget, attempt, isUnanswered, hedging, clock = systemClock } = options;
   const onFailover = listener(options.onFailover);
 
-  return function failoverMiddleware(req, res, next) {
+  function failOver(req: Request, res: Response, next: NextFunction, error: unknown): boolean {
     const exchange = exchangeOf(res);
+    const failed = exchange.attempt;
+    if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return false;
+    if (!pool.hasAnother(failed.target as Replica) || !budget.spend()) return false;
+    onFailover(failed, error as Error);
+    attempt(req, res, next);
+    return true;
+  }
+
+  const onHedged = listener(options.onHedged);
+  const onHedgeWon = listener(options.onHedgeWon);
+  const race: RaceTerms | undefined = hedging && {
+    hedging,
+    attempt,
+    isUnanswered,
+    failOver,
+    onHedged,
+    onHedgeWon,
+    clock,
+  };
+
+  return function failoverMiddleware(req, res, next) {
     budget.earn();
+    if (race && pool.size > 1 && mayBeHedged(req, res)) {
+      new Race(race, req, res, next).begin();
+      return;
+    }
     attempt(req, res, (error?: unknown) => {
-      const failed = exchange.attempt;
-      if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return next(error);
-      if (!pool.hasAnother(failed.target as Replica) || !budget.spend()) return next(error);
-      onFailover(failed, error as Error);
-      attempt(req, res, next);
+      if (!failOver(req, res, next, error)) next(error);
     });
   };
 }
 
-function mayBeRepeated({ abortReason }: Exchange, failed: Attempt): boolean {
-  return !abortReason && (!failed.sent || failed.repeatable);
+function mayBeRepeated({ abortReason, maySend }: Exchange, failed: Attempt): boolean {
+  return !abortReason && maySend && (!failed.sent || failed.repeatable);
+}
+
+/** An upgraded connection belongs to one replica. */
+function mayBeHedged(req: Request, res: Response): boolean {
+  return isRepeatable(req) && exchangeOf(res).upgradeHead === undefined;
 }

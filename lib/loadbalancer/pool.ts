@@ -1,9 +1,7 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
-import type { Share } from '../threads/cells.ts';
 import type { Candidates } from './candidates.ts';
 import { LoadHeap } from './loadHeap.ts';
-import { LoadScan } from './loadScan.ts';
 import { type Listed, Replica } from './replica.ts';
 import { slowStart } from './slowStart.ts';
 
@@ -14,8 +12,10 @@ export interface ReplicaPoolOptions {
   readonly replicas: readonly Replica[];
   /** How long a newcomer takes to get its full part of the load; 0 (the default) is at once. */
   readonly slowStartMs?: number;
-  /** Makes the counts of a replica that comes, for several threads. Default: this thread is alone. */
-  readonly newCounts?: () => Share;
+  /** Makes a replica that comes, for several threads. Default: this thread is alone. */
+  readonly newReplica?: (listed: Listed) => Replica;
+  /** Who is next among the replicas. Default: for a thread that is alone. */
+  readonly candidates?: Candidates;
   readonly clock?: Clock;
   readonly random?: () => number;
   /** A replica has left the list. Requests may still be under way there. */
@@ -29,7 +29,7 @@ export class ReplicaPool {
   readonly service: string;
   readonly #byId = new Map<string, Replica>();
   readonly #candidates: Candidates;
-  readonly #newCounts: (() => Share) | undefined;
+  readonly #newReplica: (listed: Listed) => Replica;
   readonly #newcomer: (replica: Replica, handicap: number) => void;
   readonly #onDeparted: (replica: Replica) => void;
   readonly #onIdle: (replica: Replica) => void;
@@ -38,8 +38,8 @@ export class ReplicaPool {
   constructor(options: Readonly<ReplicaPoolOptions>) {
     const { service, replicas, slowStartMs = 0, clock = systemClock, random = Math.random } = options;
     this.service = service;
-    this.#newCounts = options.newCounts;
-    this.#candidates = options.newCounts ? new LoadScan(random) : new LoadHeap(random);
+    this.#newReplica = options.newReplica ?? ((listed) => new Replica(listed));
+    this.#candidates = options.candidates ?? new LoadHeap(random);
     this.#newcomer = slowStart(slowStartMs, clock, (replica) => this.#candidates.changed(replica));
     this.#onDeparted = listener(options.onDeparted);
     this.#onIdle = listener(options.onIdle);
@@ -51,13 +51,31 @@ export class ReplicaPool {
     return [...this.#byId.values()];
   }
 
+  /** How many are listed, available or not. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
   get(id: string): Replica | undefined {
     return this.#byId.get(id);
   }
 
   /** Whether a replica other than `except` would be taken now. */
   hasAnother(except: Replica): boolean {
-    return this.#candidates.least(except) !== undefined;
+    return this.another(except) !== undefined;
+  }
+
+  /** Whether another replica than `except` has responded to somebody since. */
+  hasResponded(sinceMs: number, except: Replica): boolean {
+    for (const replica of this.#byId.values()) {
+      if (replica !== except && replica.heardAtMs > sinceMs) return true;
+    }
+    return false;
+  }
+
+  /** Whom `take` would give now. */
+  another(except: Replica): Replica | undefined {
+    return this.#candidates.least(except);
   }
 
   /** The least loaded available replica that is not `except`, counted as taken; `undefined` if there is none. */
@@ -115,7 +133,7 @@ export class ReplicaPool {
   }
 
   #join(listed: Listed): void {
-    const replica = new Replica(listed, { counts: listed.counts ?? this.#newCounts?.() });
+    const replica = this.#newReplica(listed);
     if (!listed.counts) this.#begin(replica, listed);
     this.#enlist(replica);
   }

@@ -138,6 +138,16 @@ export class Metrics extends CappedMetrics {
     ['service', 'instance'],
     'Requests tried again at another replica, by the one that gave no answer.',
   );
+  readonly hedges = this.counter(
+    'gateway_hedges_total',
+    ['service'],
+    'Requests sent to a second replica as well, because the first was silent.',
+  );
+  readonly hedgesWon = this.counter(
+    'gateway_hedges_won_total',
+    ['service'],
+    'Requests of those that the second replica responded to first.',
+  );
   readonly registryErrors = this.counter(
     'gateway_registry_errors_total',
     ['call'],

@@ -5,6 +5,28 @@ export class UpstreamUnreachableError extends Error {
   readonly status = 502;
 }
 
+/** Services have been sent this request twice already, so it was not sent a third time. Says nothing about a replica. */
+export class RequestSentTwiceError extends Error {
+  override readonly name = 'RequestSentTwiceError';
+  readonly code = 'upstream_unreachable';
+  readonly status = 502;
+
+  constructor() {
+    super('the request has been sent to the service twice already');
+  }
+}
+
+/** Another replica has responded to the same request, to which this one has not. */
+export class HedgeLostError extends Error {
+  override readonly name = 'HedgeLostError';
+  readonly code = 'upstream_unreachable';
+  readonly status = 502;
+
+  constructor(replicaId: string) {
+    super(`${replicaId} has not responded, and another replica has`);
+  }
+}
+
 /** What came back was not a valid HTTP answer. */
 export class UpstreamBadResponseError extends Error {
   override readonly name = 'UpstreamBadResponseError';

@@ -1,7 +1,10 @@
-import type { Attempt } from '../exchange/attempt.ts';
+import type { Response } from 'express';
+import type { Attempt, FailureKind, Outcome } from '../exchange/attempt.ts';
 import {
   BrokenAnswerError,
+  ConnectTimeoutError,
   InvalidRequestError,
+  NotConnectedError,
   RequestContentError,
   ResponseHeadTooLargeError,
 } from '../http1/errors.ts';
@@ -33,16 +36,56 @@ function isClientsFault(cause: Error): boolean {
   return cause instanceof InvalidRequestError || cause instanceof RequestContentError;
 }
 
-/** A caller that left, was too slow, or sent what cannot be forwarded says nothing about the replica. */
-export function blamesReplica(error: Error, body: RequestBody | null): boolean {
-  if (error instanceof RequestTimeoutError) {
-    return !error.callersOwn && (body === null || body.awaitsReplica);
+/**
+ * What the end of a try says about its replica; undefined: nothing, since the caller left, was too slow, or sent what
+ * cannot be forwarded.
+ */
+export function failureKindOf(
+  error: Error,
+  attempt: Attempt,
+  body: RequestBody | null,
+): FailureKind | undefined {
+  if (error instanceof RequestTimeoutError) return owes(error, body) ? unlessSilent(attempt) : undefined;
+  if (error instanceof UpstreamUnreachableError) {
+    return isNotConnected(error.cause) ? 'absent' : unlessSilent(attempt);
   }
-  return (
-    error instanceof UpstreamUnreachableError ||
-    error instanceof UpstreamBadResponseError ||
-    error instanceof UpstreamSilentError
-  );
+  return error instanceof UpstreamBadResponseError || error instanceof UpstreamSilentError
+    ? 'bad'
+    : undefined;
+}
+
+/** Whether the replica owed a response at the deadline, and had all of the time for it. */
+function owes({ callersOwn }: RequestTimeoutError, body: RequestBody | null): boolean {
+  return !callersOwn && (body === null || body.awaitsReplica);
+}
+
+export const ABANDONED: Outcome = { kind: 'abandoned' };
+
+export interface EndOfTry {
+  readonly attempt: Attempt;
+  readonly body: RequestBody | null;
+  readonly res: Response;
+}
+
+/** How a try ends that came to nothing, or broke off, because of `error`. */
+export function outcomeOf(error: Error, { attempt, body, res }: EndOfTry): Outcome {
+  const isLate = error instanceof RequestTimeoutError && owes(error, body);
+  if (isLate) attempt.judge(res);
+  if (isLate && attempt.isHedge && !attempt.silent) return ABANDONED;
+  const failure = failureKindOf(error, attempt, body);
+  return failure ? { kind: 'failed', failure, error } : ABANDONED;
+}
+
+/** One request without a response is `bad`: what waits for all of them is for whoever watches the replica to say. */
+function unlessSilent({ silent }: Attempt): FailureKind {
+  return silent ? 'absent' : 'bad';
+}
+
+/** Whether there was never a connection; the client behind an upgrade is Node's, and tells by the name of the call. */
+function isNotConnected(cause: unknown): boolean {
+  if (cause instanceof NotConnectedError || cause instanceof ConnectTimeoutError) return true;
+  if (!(cause instanceof Error)) return false;
+  return 'syscall' in cause && (cause.syscall === 'connect' || cause.syscall === 'getaddrinfo');
 }
 
 /** A limit of ours: other requests to the replica may fare well. Node's parser reads the responses to upgrades. */

@@ -10,8 +10,8 @@ import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
 import { beginAnswer } from './answerHead.ts';
-import { UpstreamSilentError } from './errors.ts';
-import { asProxyError, blamesReplica } from './outcome.ts';
+import { RequestSentTwiceError, UpstreamSilentError } from './errors.ts';
+import { asProxyError, outcomeOf } from './outcome.ts';
 import type { ResponseFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { OpenWebSocket } from './webSocket.ts';
@@ -73,7 +73,16 @@ export function reportUpgrades(options: Readonly<UpgradeOptions>): Plugin<Reques
 }
 
 function report(proxyReq: ClientRequest, req: Request, options: Readonly<UpgradeOptions>): void {
-  const { signal } = exchangeOf(req.res as Response);
+  const exchange = exchangeOf(req.res as Response);
+  const { signal, attempt } = exchange;
+  proxyReq.once('socket', (socket) => {
+    const send = () => {
+      if (!exchange.claimSend()) proxyReq.destroy(new RequestSentTwiceError());
+      else if (attempt) attempt.sent = true;
+    };
+    if (socket.connecting) socket.once('connect', send);
+    else send();
+  });
   const onAbort = () => proxyReq.destroy(signal.reason as Error);
   signal.addEventListener('abort', onAbort, { once: true });
   proxyReq.once('upgrade', (answer, upstream: Socket) => {
@@ -105,7 +114,7 @@ function reportFailure(req: Request, cause: Error): void {
     return;
   }
   const error = asProxyError(cause, attempt);
-  attempt.end(blamesReplica(error, null) ? { kind: 'failed', error } : { kind: 'abandoned' });
+  attempt.end(outcomeOf(error, { attempt, body: null, res: req.res as Response }));
   attempt.unanswered(error);
 }
 
@@ -127,7 +136,11 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
   // What it sent ahead for a WebSocket that will not be is dropped: unread, it would hide that the client has left.
   req.socket.removeAllListeners('readable').resume();
   answer.once('error', (error) => {
-    attempt?.end(signal.aborted || res.writableNeedDrain ? { kind: 'abandoned' } : { kind: 'failed', error });
+    attempt?.end(
+      signal.aborted || res.writableNeedDrain
+        ? { kind: 'abandoned' }
+        : { kind: 'failed', failure: 'bad', error },
+    );
   });
   const silence = watchSilence(answer, options);
   pipeline(answer, res, () => {

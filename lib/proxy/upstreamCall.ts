@@ -6,8 +6,14 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { fieldValue, fieldValues } from '../exchange/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
 import { beginAnswer } from './answerHead.ts';
-import { ClientStalledError, UpstreamBadResponseError, UpstreamSilentError } from './errors.ts';
-import { asProxyError, blamesReplica, isBrokenAnswer } from './outcome.ts';
+import {
+  ClientStalledError,
+  HedgeLostError,
+  RequestSentTwiceError,
+  UpstreamBadResponseError,
+  UpstreamSilentError,
+} from './errors.ts';
+import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
 import { type ResponseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
@@ -66,13 +72,15 @@ export class UpstreamCall implements Handler {
     this.#options = options;
     this.#terms = terms;
     options.exchange.onAbort(this.#breakOff);
-    options.attempt.whenGivenUp(this.#breakOff);
+    options.attempt.whenLost(this.#lose);
   }
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
+    const { exchange, attempt } = this.#options;
     if (this.#over) controller.abort(this.#brokenOffFor as Error);
-    else this.#options.attempt.sent = true;
+    else if (exchange.claimSend()) attempt.sent = true;
+    else this.#breakOff(new RequestSentTwiceError());
   }
 
   onResponseStart(controller: Controller, status: number, _fields: unknown, reason: string): void {
@@ -143,13 +151,15 @@ export class UpstreamCall implements Handler {
 
   /** Whether a kept connection ended under a request that may be made again, before any answer: no fault of anybody. */
   #lostToKeepAlive(error: Error): boolean {
-    if (this.#sentAfresh || this.#heard || !this.#options.attempt.repeatable) return false;
+    const { attempt, exchange } = this.#options;
+    if (this.#sentAfresh || this.#heard || !attempt.repeatable || !exchange.maySend) return false;
     return diedWhileKept(error) && !isBrokenAnswer(error);
   }
 
   /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
   #answer(status: number, reason: string, fields: string[]): void {
-    const { res, attempt, body } = this.#options;
+    const { res, exchange, attempt, body } = this.#options;
+    exchange.respondedBy(attempt);
     beginAnswer(res, status, reason, fields);
     this.#answered = true;
     attempt.answered(status);
@@ -171,7 +181,9 @@ export class UpstreamCall implements Handler {
   /** Early hints (103) travel on; other interim answers are of no use to the client. */
   #inform(status: number, fields: string[]): void {
     if (status < 100) throw new UpstreamBadResponseError(`status ${status}`);
-    const { res } = this.#options;
+    const { res, exchange } = this.#options;
+    // Whose response it will be is open.
+    if (exchange.hedge) return;
     const links = fieldValues(fields, 'link');
     if (status !== 103 || res.req.httpVersion !== '1.1' || links.length === 0) return;
     try {
@@ -184,6 +196,17 @@ export class UpstreamCall implements Handler {
   readonly #breakOff = (reason: Error): void => {
     this.#brokenOffFor = reason;
     this.#fail(reason);
+    this.#controller?.abort(reason);
+  };
+
+  /** Another replica has responded to the same request. Nothing of `res` is touched from here on. */
+  readonly #lose = (): void => {
+    const { res, attempt } = this.#options;
+    const reason = new HedgeLostError(attempt.target.id);
+    this.#brokenOffFor = reason;
+    this.#close();
+    attempt.judge(res);
+    attempt.end(attempt.silent ? { kind: 'failed', failure: 'absent', error: reason } : ABANDONED);
     this.#controller?.abort(reason);
   };
 
@@ -210,7 +233,7 @@ export class UpstreamCall implements Handler {
     const { res, exchange, attempt, body } = this.#options;
     this.#close();
     const error = asProxyError(cause, attempt);
-    attempt.end(blamesReplica(error, body) ? { kind: 'failed', error } : { kind: 'abandoned' });
+    attempt.end(outcomeOf(error, { attempt, body, res }));
     body?.destroy();
     // An answer cut short must look cut short: a clean end would pass it off as whole.
     if (!this.#answered) {

@@ -195,7 +195,8 @@ const REPLICAS: Row = {
     }),
     graph({
       title: 'Circuit Breaker Events',
-      description: 'Failed calls, trips, and requests refused because every breaker of the service was open.',
+      description:
+        'Failed calls, trips, requests refused because every breaker of the service was open, second tries and hedges.',
       unit: 'ops',
       queries: [
         {
@@ -213,6 +214,14 @@ const REPLICAS: Row = {
         {
           expr: perSecond('gateway_failovers_total', SELECTED_SERVICE, 'service'),
           legend: '{{service}} second tries',
+        },
+        {
+          expr: perSecond('gateway_hedges_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}} hedges',
+        },
+        {
+          expr: perSecond('gateway_hedges_won_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}} hedges won',
         },
       ],
       leadsToService: true,

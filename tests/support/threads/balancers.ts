@@ -1,7 +1,8 @@
 import { workerData } from 'node:worker_threads';
+import { LoadScan } from '../../../lib/loadbalancer/loadScan.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
-import { Replica } from '../../../lib/loadbalancer/replica.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
+import { ThreadsReplica } from '../../../lib/threads/threadsReplica.ts';
 import { answerWith } from './place.ts';
 
 /** Takes so many replicas, answers their ids, and releases them again unless they are to be kept. */
@@ -19,8 +20,10 @@ function countsOf(buffer: SharedArrayBuffer) {
 const buffers: Record<string, SharedArrayBuffer> = workerData.replicas;
 const pool = new ReplicaPool({
   service: '/budgeting',
-  replicas: Object.entries(buffers).map(([id, buffer]) => Replica.at(`http://${id}`, countsOf(buffer))),
-  newCounts: () => countsOf(SharedCells.allocate(Replica.sizeFor(seats))),
+  replicas: Object.entries(buffers).map(([id, buffer]) =>
+    ThreadsReplica.at(`http://${id}`, countsOf(buffer)),
+  ),
+  candidates: new LoadScan(Math.random),
 });
 
 answerWith(({ times, keep = false }: TakeOrder): string[] => {

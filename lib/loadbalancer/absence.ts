@@ -1,0 +1,77 @@
+import { type Clock, systemClock } from '../clock/clock.ts';
+import type { Attempt } from '../exchange/attempt.ts';
+import type { ReplicaPool } from './pool.ts';
+import type { Replica } from './replica.ts';
+
+/** A try begins a little after its request: so much of a deadline is taken for the whole. */
+const WHOLE = 0.9;
+/** Tries that follow each other within this part of a deadline have waited without a pause. */
+const PAUSE = 0.1;
+/** Several callers have waited: no number is equal to it. */
+const SEVERAL = Number.NaN;
+
+export interface AbsenceOptions {
+  readonly pool: ReplicaPool;
+  /** How long a request of the service may wait for its response. */
+  readonly deadlineMs: number;
+  readonly clock?: Clock;
+}
+
+/**
+ * Judges by its silence whether a replica is absent.
+ *
+ * It is absent when it has owed responses for a whole deadline without a pause and has given none to anybody in that
+ * time, **and** somebody bears witness: another replica of the service has responded meanwhile, or a second caller has
+ * waited in vain as well. So one caller who has the service to itself makes nobody absent, however slow the responses
+ * are that it asks for: nothing tells a frozen replica from one that works on such a response.
+ *
+ * A try counts whose client has waited to the end, and one that was broken off because another replica responded: its
+ * response is owed for one more deadline. A client that leaves says nothing about a replica.
+ */
+export class Absence {
+  readonly #pool: ReplicaPool;
+  readonly #wholeMs: number;
+  readonly #pauseMs: number;
+  /** How long a response is owed after its try was broken off because another replica responded. */
+  readonly #owedMs: number;
+  readonly #clock: Clock;
+
+  constructor({ pool, deadlineMs, clock = systemClock }: Readonly<AbsenceOptions>) {
+    this.#pool = pool;
+    this.#wholeMs = deadlineMs * WHOLE;
+    this.#pauseMs = deadlineMs * PAUSE;
+    this.#owedMs = deadlineMs;
+    this.#clock = clock;
+  }
+
+  /**
+   * Whether the replica is absent that leaves this try of `caller` without a response now, as the deadline is over or
+   * another replica has responded. To be asked once for a try.
+   */
+  judge({ target, startedAtMs, lost }: Attempt, caller: string): boolean {
+    const replica = target as Replica;
+    const nowMs = this.#clock.ticks();
+    this.#prolong(replica, startedAtMs, lost ? nowMs + this.#owedMs : nowMs, hashOf(caller));
+    const { silentFromMs, silentCaller } = replica;
+    if (nowMs - silentFromMs < this.#wholeMs) return false;
+    return lost || Number.isNaN(silentCaller) || this.#pool.hasResponded(silentFromMs, replica);
+  }
+
+  /** Adds the time in which a response was owed to the silence of its replica, or begins a new one with it. */
+  #prolong(replica: Replica, startedAtMs: number, untilMs: number, caller: number): void {
+    const { heardAtMs, silentFromMs, silentUntilMs, silentCaller } = replica;
+    const fromMs = Math.max(startedAtMs, heardAtMs);
+    const isUnbroken = silentUntilMs > 0 && silentFromMs >= heardAtMs;
+    const goesOn = isUnbroken && startedAtMs <= silentUntilMs + this.#pauseMs;
+    replica.silentFromMs = goesOn ? Math.min(silentFromMs, fromMs) : fromMs;
+    replica.silentUntilMs = goesOn ? Math.max(silentUntilMs, untilMs) : untilMs;
+    replica.silentCaller = goesOn && silentCaller !== caller ? SEVERAL : caller;
+  }
+}
+
+/** One number for each caller, which several threads can share. */
+function hashOf(caller: string): number {
+  let hash = 0;
+  for (let i = 0; i < caller.length; i += 1) hash = (Math.imul(hash, 31) + caller.charCodeAt(i)) | 0;
+  return hash;
+}

@@ -1,0 +1,179 @@
+import { type Listed, namedByAddress, type Replica, type ReplicaOptions } from '../loadbalancer/replica.ts';
+import type { CellsSize, Share } from './cells.ts';
+
+const IN_FLIGHT = 0;
+/** Those of late; what a registry says and what does not fit is in a fraction. */
+const REQUESTS = 1;
+const HANDICAP = 2;
+const SUSPENDED = 3;
+const UNHEALTHY = 4;
+/** From here on what each seat has under way. */
+const FIRST_SEAT = 5;
+
+const EARLIER_REQUESTS = 0;
+const CREDIT = 1;
+const HEARD_AT = 2;
+const SILENT_FROM = 3;
+const SILENT_UNTIL = 4;
+const SILENT_CALLER = 5;
+
+const MOST_OF_LATE = 2 ** 30;
+
+/** A replica that several threads see: `Replica`, with its numbers in cells. */
+export class ThreadsReplica implements Replica {
+  readonly id: string;
+  readonly url: URL;
+  readonly listed: boolean;
+  /** This thread's part in the numbers, of `ThreadsReplica.sizeFor`. */
+  readonly counts: Share;
+
+  constructor(
+    { id, url }: Pick<Listed, 'id' | 'url'>,
+    counts: Share,
+    { listed = true }: Readonly<ReplicaOptions> = {},
+  ) {
+    this.id = id;
+    this.url = url;
+    this.listed = listed;
+    this.counts = counts;
+  }
+
+  /** A replica listed by address only: its host and port are its name. */
+  static at(origin: string, counts: Share): ThreadsReplica {
+    return new ThreadsReplica(namedByAddress(origin), counts, { listed: false });
+  }
+
+  static sizeFor(seats: number): CellsSize {
+    return { whole: FIRST_SEAT + seats, fractions: 6 };
+  }
+
+  get inFlight(): number {
+    return this.counts.cells.glance(IN_FLIGHT);
+  }
+
+  get inFlightHere(): number {
+    return this.counts.cells.glance(FIRST_SEAT + this.counts.seat);
+  }
+
+  get requestCount(): number {
+    return this.counts.cells.glance(REQUESTS) + this.#fraction(EARLIER_REQUESTS);
+  }
+
+  get credit(): number {
+    return this.#fraction(CREDIT);
+  }
+
+  set credit(credit: number) {
+    this.counts.cells.fractions[CREDIT] = credit;
+  }
+
+  get handicap(): number {
+    return this.counts.cells.glance(HANDICAP);
+  }
+
+  set handicap(handicap: number) {
+    this.counts.cells.set(HANDICAP, handicap);
+  }
+
+  get healthy(): boolean {
+    return this.counts.cells.glance(UNHEALTHY) === 0;
+  }
+
+  set healthy(healthy: boolean) {
+    this.counts.cells.set(UNHEALTHY, Number(!healthy));
+  }
+
+  get suspended(): boolean {
+    return this.counts.cells.glance(SUSPENDED) === 1;
+  }
+
+  set suspended(suspended: boolean) {
+    this.counts.cells.set(SUSPENDED, Number(suspended));
+  }
+
+  get heardAtMs(): number {
+    return this.#fraction(HEARD_AT);
+  }
+
+  set heardAtMs(ms: number) {
+    this.counts.cells.fractions[HEARD_AT] = ms;
+  }
+
+  get silentFromMs(): number {
+    return this.#fraction(SILENT_FROM);
+  }
+
+  set silentFromMs(ms: number) {
+    this.counts.cells.fractions[SILENT_FROM] = ms;
+  }
+
+  get silentUntilMs(): number {
+    return this.#fraction(SILENT_UNTIL);
+  }
+
+  set silentUntilMs(ms: number) {
+    this.counts.cells.fractions[SILENT_UNTIL] = ms;
+  }
+
+  get silentCaller(): number {
+    return this.#fraction(SILENT_CALLER);
+  }
+
+  set silentCaller(caller: number) {
+    this.counts.cells.fractions[SILENT_CALLER] = caller;
+  }
+
+  get load(): number {
+    return this.inFlight + this.handicap;
+  }
+
+  get share(): number {
+    return this.requestCount + this.credit;
+  }
+
+  get available(): boolean {
+    return this.healthy && !this.suspended;
+  }
+
+  begin(inFlight: number): boolean {
+    const { cells, seat } = this.counts;
+    if (!cells.replace(IN_FLIGHT, inFlight, inFlight + 1)) return false;
+    cells.add(FIRST_SEAT + seat, 1);
+    if (cells.add(REQUESTS, 1) === MOST_OF_LATE) this.#makeRoom();
+    return true;
+  }
+
+  end(): void {
+    const { cells, seat } = this.counts;
+    cells.add(FIRST_SEAT + seat, -1);
+    cells.add(IN_FLIGHT, -1);
+  }
+
+  raiseRequestCount(least: number): void {
+    const missing = least - this.requestCount;
+    if (missing > 0) this.#addEarlier(missing);
+  }
+
+  leave(seat: number): void {
+    const { cells } = this.counts;
+    cells.leave(seat);
+    cells.add(IN_FLIGHT, -cells.get(FIRST_SEAT + seat));
+    cells.set(FIRST_SEAT + seat, 0);
+  }
+
+  #fraction(index: number): number {
+    return this.counts.cells.fractions[index] as number;
+  }
+
+  #makeRoom(): void {
+    this.#addEarlier(MOST_OF_LATE);
+    this.counts.cells.add(REQUESTS, -MOST_OF_LATE);
+  }
+
+  #addEarlier(requests: number): void {
+    const { cells } = this.counts;
+    cells.exclusively(() => {
+      cells.fractions[EARLIER_REQUESTS] = this.#fraction(EARLIER_REQUESTS) + requests;
+    });
+  }
+}
