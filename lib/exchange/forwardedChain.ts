@@ -4,6 +4,8 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 const MAPPED_IPV4 = '::ffff:';
 /** Hops that are looked at, the latest. More than a few are nobody's real way. */
 const MAX_HOPS = 50;
+/** Pairs of a `Forwarded` that are read, empty ones too: with more it counts as none. */
+const MAX_PAIRS = 500;
 /** A port, or an obfuscated one (RFC 7239 section 6.3). */
 const PORT = /^:(?:\d{1,5}|_[\w.-]+)$/;
 
@@ -91,9 +93,9 @@ function readForwarded(field: string): Hop[] | undefined {
   const hops: Hop[] = [];
   let pairs: Record<string, string> = Object.create(null);
   const pair = new RegExp(PAIR, 'y');
-  for (let isOver = false; !isOver; ) {
+  for (let read = 0, isOver = false; !isOver; read += 1) {
     const match = pair.exec(field);
-    if (!match) return undefined;
+    if (!match || read === MAX_PAIRS) return undefined;
     const [, name, token, quoted, ending] = match;
     if (name !== undefined) {
       // A pair may occur only once.
