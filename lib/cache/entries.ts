@@ -48,6 +48,8 @@ export interface Found {
   readonly vary: readonly string[];
   /** The epoch in force; undefined when nothing is stored under the path. */
   readonly epoch: string | undefined;
+  /** Whether nothing has been stored since the epoch was renewed. */
+  readonly isRenewed: boolean;
   readonly purgeVersion: number;
 }
 
@@ -123,7 +125,9 @@ export class Entries {
 
   /** The epoch to ask the service in: to be known before it is asked. */
   epochFor({ service, target }: Resource, found: Found): Epoch {
-    if (found.epoch !== undefined) return { word: found.epoch, proposedAtMs: undefined };
+    if (found.epoch !== undefined) {
+      return { word: found.epoch, proposedAtMs: undefined, hasBegun: !found.isRenewed };
+    }
     return this.#epochs.proposed(epochKey(service, pathOf(target)), this.#now());
   }
 
@@ -179,18 +183,20 @@ export class Entries {
     const begun = read(epochKey(resource.service, pathOf(resource.target)));
     if (!purges || !begun) return undefined;
     const log = this.#purges.logIn(asBytes(purges.value));
-    const epoch = wordOf(asBytes(begun.value)?.toString('latin1'));
-    if (epoch === undefined) return foundOf(undefined, NO_NAMES, epoch, log);
+    const inForce = asBytes(begun.value)?.toString('latin1');
+    const epoch = wordOf(inForce);
+    const of = { epoch, isRenewed: inForce !== epoch, purgeVersion: log.version };
+    if (epoch === undefined) return foundOf(undefined, NO_NAMES, of);
     let vary: readonly string[] = NO_NAMES;
     let isComplete = true;
     for (const audience of audiences) {
       if (audience === EVERYONE && this.#sharesNothing) continue;
       const find = this.#findFor(audience, { quest, epoch, log, read });
-      if (find?.entry) return foundOf(find.entry, find.vary, epoch, log);
+      if (find?.entry) return foundOf(find.entry, find.vary, of);
       if (!find) isComplete = false;
       else if (vary.length === 0) vary = find.vary;
     }
-    return isComplete ? foundOf(undefined, vary, epoch, log) : undefined;
+    return isComplete ? foundOf(undefined, vary, of) : undefined;
   }
 
   #findFor(audience: Audience, { quest, epoch, log, read }: Sought): Find | undefined {
@@ -253,10 +259,9 @@ export function keyOf({ resource, keys }: Quest, audience: Audience, epoch: stri
 function foundOf(
   entry: Entry | undefined,
   vary: readonly string[],
-  epoch: string | undefined,
-  { version }: PurgeLog,
+  { epoch, isRenewed, purgeVersion }: Pick<Found, 'epoch' | 'isRenewed' | 'purgeVersion'>,
 ): Found {
-  return { entry, missing: vary.length > 0 ? 'vary-miss' : 'uri-miss', vary, epoch, purgeVersion: version };
+  return { entry, missing: vary.length > 0 ? 'vary-miss' : 'uri-miss', vary, epoch, isRenewed, purgeVersion };
 }
 
 /** The word itself, also of one that has just been renewed. */

@@ -20,6 +20,8 @@ export interface Epoch {
   readonly word: string;
   /** When it was made up, in milliseconds; undefined for one that was in force. */
   readonly proposedAtMs: number | undefined;
+  /** Whether something was stored under it before: then it need not begin. */
+  readonly hasBegun: boolean;
 }
 
 /**
@@ -36,7 +38,7 @@ export class Epochs {
   proposed(key: string, nowMs: number): Epoch {
     const known = this.#proposed.get(key);
     if (known && isYoung(known, nowMs)) return known;
-    const epoch = { word: newWord(), proposedAtMs: nowMs };
+    const epoch = { word: newWord(), proposedAtMs: nowMs, hasBegun: false };
     this.#proposed.set(key, epoch);
     return epoch;
   }
@@ -47,8 +49,9 @@ export class Epochs {
   }
 }
 
-/** Condition for storing what was asked for in `epoch`. */
-export function under(epochKey: string, epoch: Epoch, nowMs: number): Under {
+/** Condition for storing what was asked for in `epoch`. What is stored under one that is void is never found. */
+export function under(epochKey: string, epoch: Epoch, nowMs: number): Under | undefined {
+  if (epoch.hasBegun) return undefined;
   return { key: epochKey, value: epoch.word, ttlMs: EPOCH_TTL_MS, mayBegin: isYoung(epoch, nowMs) };
 }
 

@@ -23,13 +23,17 @@ const OWNED = 'cache:owned';
 /** What each owner holds. */
 const OWNERS = 'cache:owners';
 
+const BOOKS = [INDEX, RECORDS, OWNED, OWNERS] as const;
+/** A value and the word that it is under. */
+const WRITTEN_KEYS = 2;
+
 /** Whose account it is that two owners have set. */
 const NOBODY = '*';
 /** Owners are named by so much of a digest. */
 const OWNER_CHARACTERS = 16;
 
-/** What has expired is struck off with a write, up to this many. */
-const MOST_STRUCK = 16;
+/** What has expired is struck off with every fourth write, up to this many. */
+const MOST_STRUCK = 64;
 
 /**
  * Writes one value within the bound: what has expired is struck off, and room is made by whoever holds most, by what
@@ -38,7 +42,7 @@ const MOST_STRUCK = 16;
  * microseconds, which all gateways share.
  */
 const WRITE = `
-local key, index, records, owned, owners, under, gone = unpack(KEYS)
+local key, under, index, records, owned, owners, gone = unpack(KEYS)
 local value, ttl, cost, bound, owner = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local mode, word, wordTtl, wordCost = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local begins, isVoid = false, false
@@ -103,7 +107,7 @@ end
 local fits = cost <= bound
 local needed = (fits and cost or 0) + (begins and wordCost or 0)
 if known[2] then needed = needed - (tonumber(string.match(known[2], '^%d+')) or 0) end
-for _ = 1, ${MOST_STRUCK} do
+for _ = 1, time[2] % 4 == 0 and ${MOST_STRUCK} or 0 do
   local soonest = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
   if not soonest[1] or tonumber(soonest[2]) > now then break end
   if soonest[1] == key then break end
@@ -169,22 +173,17 @@ export class BoundedRedis implements ResponseStore {
   ): Promise<void> {
     const bytes = isLive(value) ? value.toBytes() : value;
     const mode = under ? (under.mayBegin ? 'begin' : 'under') : 'set';
-    const keys = [
-      key,
-      INDEX,
-      RECORDS,
-      OWNED,
-      OWNERS,
-      under?.key ?? key,
-      ...(gone === undefined ? [] : [gone]),
-    ];
+    const keys = [key, under?.key ?? key, ...BOOKS, ...(gone === undefined ? [] : [gone])];
     const word = under ? [under.value, String(under.ttlMs), String(costOf(under.key, under.value))] : [];
     await this.#write(keys, bytes, ttlMs, [ownerName(owner), mode, ...word]);
   }
 
   async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
-    const keys = [key, INDEX, RECORDS, OWNED, OWNERS];
-    return (await this.#write(keys, value, ttlMs, [NOBODY, 'swap', expected ?? ''])) as Buffer;
+    return (await this.#write([key, key, ...BOOKS], value, ttlMs, [
+      NOBODY,
+      'swap',
+      expected ?? '',
+    ])) as Buffer;
   }
 
   /**
@@ -235,7 +234,7 @@ export class BoundedRedis implements ResponseStore {
     assertTtl(ttlMs);
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     const numbers = [String(ttlMs), String(costOf(keys[0] as string, bytes)), String(this.#maxBytes)];
-    return this.#store.evaluate(WRITE, keys, [bytes, ...numbers, ...rest]);
+    return this.#store.evaluate(WRITE, keys, [bytes, ...numbers, ...rest], WRITTEN_KEYS);
   }
 }
 

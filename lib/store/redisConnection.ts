@@ -156,13 +156,14 @@ export class RedisConnection {
     return (await this.#ask<number>(['HDEL', name, id])) > 0;
   }
 
-  /** Runs a Lua script that may write any of `keys`. */
+  /** Runs a Lua script that writes the first `written` of `keys`; the others are not read otherwise. */
   async evaluate(
     script: string,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
+    written = 1,
   ): Promise<unknown> {
-    for (const key of keys) this.#local.forget(key);
+    for (const key of keys.slice(0, written)) this.#local.forget(key);
     const rest = [String(keys.length), ...keys, ...args];
     try {
       return await this.#ask(['EVALSHA', this.#digestOf(script), ...rest]);

@@ -106,13 +106,14 @@ export class RedisStore implements TokenStore {
     return this.#connection().removeFromGroup(name, id);
   }
 
-  /** Runs a Lua script that may write any of `keys`. */
+  /** Runs a Lua script that writes the first `written` of `keys`, one by default. */
   async evaluate(
     script: string,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
+    written?: number,
   ): Promise<unknown> {
-    return this.#connection().evaluate(script, keys, args);
+    return this.#connection().evaluate(script, keys, args, written);
   }
 
   /** Sends a command that only reads, and remembers nothing of its answer. */
