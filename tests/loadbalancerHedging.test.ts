@@ -76,6 +76,15 @@ describe('Hedging', () => {
       expect(hedging.delayMs(waiting(1500), 1500)).toBe(0);
     });
 
+    it('not to one whose latest response took longer than the time that is left', () => {
+      responses(10, 10, 10);
+      b.heardAtMs = clock.ticks() - 1;
+      b.tookMs = 1501;
+      expect(hedging.delayMs(waiting(1500), 1500)).toBe(AGAIN_MS);
+      b.tookMs = 1500;
+      expect(hedging.delayMs(waiting(1500), 1500)).toBe(0);
+    });
+
     it('not when there is no other, and does not pay for that', () => {
       responses(10);
       pool.suspend('b', true);

@@ -94,8 +94,20 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
 
   it('keeps when it responded and since when it is silent, fractions too', () => {
     const replica = make();
-    expect(replica).toMatchObject({ heardAtMs: 0, silentFromMs: 0, silentUntilMs: 0, silentCaller: 0 });
-    const times = { heardAtMs: 1.5, silentFromMs: 2.25, silentUntilMs: 3.5, silentCaller: Number.NaN };
+    expect(replica).toMatchObject({
+      heardAtMs: 0,
+      tookMs: 0,
+      silentFromMs: 0,
+      silentUntilMs: 0,
+      silentCaller: 0,
+    });
+    const times = {
+      heardAtMs: 1.5,
+      tookMs: 0.5,
+      silentFromMs: 2.25,
+      silentUntilMs: 3.5,
+      silentCaller: Number.NaN,
+    };
     expect(Object.assign(replica, times)).toMatchObject(times);
   });
 

@@ -72,7 +72,8 @@ export class Hedging {
    *
    * The replica must have responded to nobody for half of the deadline, or for as long as 95 % of the service's recent
    * responses took, if that is longer. There must be time left for a response, going by the median of them; and another
-   * replica must be better off: idle, or one that has responded to somebody since.
+   * replica must be better off: idle, or one that has responded to somebody since, and whose latest response took no
+   * longer than the time that is left.
    */
   delayMs({ target, startedAtMs }: Attempt, leftMs: number): number {
     const medianMs = this.#latency.quantile(0.5);
@@ -82,7 +83,7 @@ export class Hedging {
     const patienceMs = Math.max(this.#patienceMs, this.#latency.quantile(0.95) ?? 0);
     if (silentMs < patienceMs) return patienceMs - silentMs;
     const other = this.#pool.another(replica);
-    const isBetter = other && (other.inFlight === 0 || other.heardAtMs > startedAtMs);
+    const isBetter = other !== undefined && isBetterOff(other, startedAtMs, leftMs);
     return isBetter && this.#budget.spend() ? 0 : this.#againMs;
   }
 
@@ -104,4 +105,9 @@ export class Hedging {
     const next = this.#waiting.oldest;
     if (next && !this.#cancelTimer) this.#wait(next.sinceMs - dueMs);
   };
+}
+
+/** Whether a request that has waited since then may expect a response of this replica in the time that is left. */
+function isBetterOff({ inFlight, heardAtMs, tookMs }: Replica, sinceMs: number, leftMs: number): boolean {
+  return (inFlight === 0 || heardAtMs > sinceMs) && tookMs <= leftMs;
 }

@@ -46,6 +46,7 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     attempt.watch({
       answered: () => {
         replica.heardAtMs = clock.ticks();
+        replica.tookMs = replica.heardAtMs - startedAtMs;
         exchange.laps?.begin('answer');
       },
       ended: () => {

@@ -32,6 +32,8 @@ export class Replica implements Target {
   suspended = false;
   /** When it last responded to anybody, by the clock's `ticks`; 0: never. */
   heardAtMs = 0;
+  /** How long it took for that response. */
+  tookMs = 0;
   /** Since when it has owed responses and given none, going by the tries that have ended so; written by `Absence`. */
   silentFromMs = 0;
   /** Until when the responses to those tries were owed; 0: there are none. */

@@ -16,6 +16,7 @@ const HEARD_AT = 2;
 const SILENT_FROM = 3;
 const SILENT_UNTIL = 4;
 const SILENT_CALLER = 5;
+const TOOK = 6;
 
 const MOST_OF_LATE = 2 ** 30;
 
@@ -44,7 +45,7 @@ export class ThreadsReplica implements Replica {
   }
 
   static sizeFor(seats: number): CellsSize {
-    return { whole: FIRST_SEAT + seats, fractions: 6 };
+    return { whole: FIRST_SEAT + seats, fractions: 7 };
   }
 
   get inFlight(): number {
@@ -97,6 +98,14 @@ export class ThreadsReplica implements Replica {
 
   set heardAtMs(ms: number) {
     this.counts.cells.fractions[HEARD_AT] = ms;
+  }
+
+  get tookMs(): number {
+    return this.#fraction(TOOK);
+  }
+
+  set tookMs(ms: number) {
+    this.counts.cells.fractions[TOOK] = ms;
   }
 
   get silentFromMs(): number {
