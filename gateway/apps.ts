@@ -19,6 +19,7 @@ import {
   balance,
   breaker,
   cache,
+  countIdentity,
   deadline,
   failover,
   forward,
@@ -35,6 +36,7 @@ export const externalChain: readonly Stage[] = [
   limitAddress, // before authenticate: it guards the login too
   admit, // before authenticate: a flood of bad tokens costs permits, not signatures
   authenticate, // before cache: entries belong to an identity
+  countIdentity, // right behind: until here all users of one address share what one caller may hold
   limitIdentity, // before cache: a hit is a request
   cache, // before balance: a hit calls nobody
   failover, // runs what follows once more for another replica, where that can do no harm

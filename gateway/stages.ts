@@ -4,7 +4,7 @@ import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
 import { outcomeOf } from '../lib/cache/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
-import { concurrency } from '../lib/concurrency/middleware.ts';
+import { concurrency, countIdentity as countForIdentity } from '../lib/concurrency/middleware.ts';
 import { callerOf } from '../lib/exchange/caller.ts';
 import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
@@ -30,12 +30,22 @@ export interface StageContext {
 /** No handler where the settings ask for none: such a stage costs nothing. */
 export type Stage = (context: StageContext) => RequestHandler | undefined;
 
-export const admit: Stage = ({ parts: { gatewayLimiter, metrics }, service }) =>
-  concurrency({
-    service: service.limiter,
-    gateway: gatewayLimiter,
+export const admit: Stage = ({ parts: { limits, settings, trustsPeer, metrics, clock }, service }) => {
+  const shared = {
+    callerOf: callerOf(trustsPeer),
     onLimitReached: () => metrics.limitReached.count(service.settings.path),
+    clock,
+  };
+  const ordinary = concurrency({
+    service: service.limits.requests,
+    gateway: limits.gateway,
+    streams: { service: service.limits.streams, gateway: limits.streams, afterMs: settings.streamAfterMs },
+    ...shared,
   });
+  return ordinary;
+};
+
+export const countIdentity: Stage = () => countForIdentity();
 
 export const deadline: Stage = ({ port, parts, service: { settings } }) => {
   const { clock, metrics } = parts;
@@ -168,7 +178,7 @@ export const breaker: Stage = ({ parts: { metrics }, service: { settings, replic
   });
 
 export const forward: Stage = ({ port, parts }) => {
-  const { transport, trustsPeer, settings, upgrades, onContent, clock } = parts;
+  const { transport, trustsPeer, settings, limits, onContent, clock } = parts;
   return forwardRequest({
     transport,
     silenceMs: settings.upstreamTimeoutMs,
@@ -179,7 +189,7 @@ export const forward: Stage = ({ port, parts }) => {
     viaOnAnswers: settings.viaOnAnswers,
     // Services call each other in their own name and may pass on a user's.
     ownsIdentity: port === 'external',
-    upgrades,
+    upgrades: limits.upgrades,
     onContent,
     clock,
   });

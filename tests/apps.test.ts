@@ -8,6 +8,7 @@ describe('the order of the chains', () => {
       'limitAddress',
       'admit',
       'authenticate',
+      'countIdentity',
       'limitIdentity',
       'cache',
       'failover',

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
-import type { Limiter } from '../concurrency/limiter.ts';
+import type { Permits } from '../concurrency/permits.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
 import { hasContent, isRepeatable } from '../exchange/content.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
@@ -35,7 +35,7 @@ export interface ForwardOptions {
   /** Replaces `Authorization` and `X-Auth-*` by the verified identity. Default true. */
   readonly ownsIdentity?: boolean;
   /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
-  readonly upgrades?: Limiter;
+  readonly upgrades?: Permits;
   /** Called with the size of each piece of content that passes, either way. */
   readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;

@@ -5,7 +5,7 @@ import type { Request, Response } from 'express';
 import type { Plugin, RequestHandler } from 'http-proxy-middleware';
 import type { Clock } from '../clock/clock.ts';
 import { ConcurrencyLimitError } from '../concurrency/errors.ts';
-import type { Limiter } from '../concurrency/limiter.ts';
+import { isPermit, type Permits, UNLIMITED } from '../concurrency/permits.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
@@ -35,16 +35,16 @@ export function upgrade(
   proxy: Promise<UpgradingProxy>,
   req: Request,
   requestFields: (exchange: Exchange) => string[],
-  upgrades: Limiter | undefined,
+  upgrades: Permits = UNLIMITED,
 ): void {
   const exchange = exchangeOf(req.res as Response);
-  const release = upgrades ? upgrades.tryAcquire() : () => {};
-  if (!release) {
+  const permit = upgrades.tryAcquire(exchange.identity?.key ?? exchange.clientAddress);
+  if (!isPermit(permit)) {
     exchange.attempt?.end({ kind: 'abandoned' });
-    exchange.attempt?.unanswered(new ConcurrencyLimitError('gateway', upgrades?.limit ?? 0));
+    exchange.attempt?.unanswered(new ConcurrencyLimitError('upgrades', upgrades.limit, permit));
     return;
   }
-  exchange.attempt?.watch({ ended: release });
+  exchange.attempt?.watch({ ended: () => permit.release() });
   const headers = {
     ...fieldsByName(requestFields(exchange)),
     connection: 'Upgrade',

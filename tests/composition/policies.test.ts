@@ -279,8 +279,8 @@ describe('limits', () => {
     await underWay(gateway, 1);
     clock.advance(1_000);
     const second = get(gateway, tokenFor('bob'));
-    const { limiter } = gateway.gateway.parts.services[0] ?? {};
-    await eventually('it waits', () => limiter?.waiting === 1);
+    const requests = gateway.gateway.parts.services[0]?.limits.requests;
+    await eventually('it waits', () => requests?.waiting === 1);
     clock.advance(2_000);
     await expectProblem(await first, 'request_timeout');
     // The second has the permit now, and a second left of its three.
@@ -306,11 +306,11 @@ describe('limits', () => {
     });
     const first = await get(gateway, tokenFor('ann'));
     const second = get(gateway, tokenFor('bob'));
-    const { limiter } = gateway.gateway.parts.services[0] ?? {};
-    await eventually('it waits', () => limiter?.waiting === 1);
+    const requests = gateway.gateway.parts.services[0]?.limits.requests;
+    await eventually('it waits', () => requests?.waiting === 1);
     clock.advance(REQUEST_TIMEOUT_MS);
     await expectProblem(await second, 'request_timeout');
-    expect(limiter?.waiting).toBe(0);
+    expect(requests?.waiting).toBe(0);
     expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
     for (const res of waiting) res.end();
     await first.text();

@@ -20,7 +20,7 @@ it('a request that waits for a permit meets its deadline', async () => {
   const endless = await fetch(`${gateway.external}/up/x`, { headers });
   await underWay(gateway, 1);
   const waiting = fetch(`${gateway.external}/up/x`, { headers });
-  await eventually('it waits', () => gateway.gateway.parts.services[0]?.limiter.waiting === 1);
+  await eventually('it waits', () => gateway.gateway.parts.services[0]?.limits.requests.waiting === 1);
   clock.advance(3_000);
   await expectProblem(await waiting, 'request_timeout');
   await endless.body?.cancel();
