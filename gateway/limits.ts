@@ -6,7 +6,9 @@ import type { ShareOf } from '../lib/threads/cells.ts';
 import { SharedSemaphore } from '../lib/threads/sharedSemaphore.ts';
 import type { Port } from './port.ts';
 
-/** Requests whose content is collected at a time, of at most 64 KiB each: 16 MiB. */
+/** Content of a login or logout. */
+export const MAX_COLLECTED_BYTES = 64 * 1024;
+/** Requests with such content at a time: 16 MiB. */
 const MAX_COLLECTED = 256;
 
 /** The limits of one service. */
@@ -20,7 +22,9 @@ export interface Limits {
   readonly gateway: Permits;
   readonly streams: Permits;
   readonly upgrades: Permits;
-  /** Logouts: they take no other permit. */
+  /** Logouts that revoke their token. */
+  readonly revocations: Permits;
+  /** Logouts whose token is revoked, and which a service is told of. Neither takes any other permit. */
   readonly logouts: Permits;
   /** Requests whose content is collected before they ask for a permit. */
   readonly content: Permits;
@@ -68,6 +72,7 @@ function limitsOf(settings: Settings, newPermits: NewPermits, countsConnections:
     gateway: requests('gateway', settings.globalConcurrency),
     streams: limit('streams', settings.maxStreams),
     upgrades: limit('upgrades', settings.maxUpgrades),
+    revocations: limit('revocations', settings.logoutConcurrency),
     logouts: limit('logouts', settings.logoutConcurrency),
     content: limit('content', MAX_COLLECTED),
     services: new Map(

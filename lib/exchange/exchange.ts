@@ -24,6 +24,8 @@ export interface Admission {
   countFor(caller: string): Error | undefined;
   /** Its response is a stream: it counts as one from now on, and no longer as a request. The error when there is no room. */
   becomeStream(): Error | undefined;
+  /** Gives its place up. Safe to call twice. */
+  release(): void;
 }
 
 /**
@@ -41,8 +43,12 @@ export class Exchange {
   identity: Identity | undefined;
   /** Whom the request is counted for before it is authenticated. Written by `callerOf`, which everybody asks. */
   clientAddress: string | undefined;
+  /** Whether it asks for its token to be revoked: a logout. Written by admit. */
+  revokes = false;
   /** Written by concurrency; absent where nothing is limited. */
   admission: Admission | undefined;
+  /** The request's content, where it was waited for before the request went on. Written by collectContent. */
+  content: Buffer | undefined;
   /** When the caller gives up, in milliseconds since the epoch. Written by timeout. */
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */

@@ -4,6 +4,7 @@ import type { Permits } from '../concurrency/permits.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
 import { hasContent, isRepeatable } from '../exchange/content.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { fieldValue } from '../exchange/fields.ts';
 import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
@@ -78,12 +79,13 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
 
   function send(req: Request, res: Response, attempt: Attempt): void {
     const exchange = exchangeOf(res);
-    const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
+    const { content } = exchange;
+    const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent, content) : null;
     const { url } = attempt.target;
     const request = () => ({
       method: req.method,
       path: exchange.upstreamTarget || req.url,
-      headers: requestFields(req, exchange, clock.now()),
+      headers: withLength(requestFields(req, exchange, clock.now()), content),
       body,
     });
     const sendAfresh = () => transport.sendAfresh(url, request(), call);
@@ -108,6 +110,14 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     loadingProxy ??= loadProxy();
     upgrade(loadingProxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);
   };
+}
+
+/** What was collected has a length, even if it came in chunks. */
+function withLength(fields: string[], content: Buffer | undefined): string[] {
+  if (content && fieldValue(fields, 'content-length') === undefined) {
+    fields.push('Content-Length', String(content.length));
+  }
+  return fields;
 }
 
 function attemptOf(req: Request, res: Response, { target }: Readonly<ForwardOptions>): Attempt {

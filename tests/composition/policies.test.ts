@@ -296,7 +296,7 @@ describe('limits', () => {
     const waiting: ServerResponse[] = [];
     await using upstream = await startUpstream((_req, res) => {
       // The head keeps the deadline away from the first, which holds the permit.
-      res.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders();
+      res.writeHead(200, { 'Content-Type': 'text/plain' }).flushHeaders();
       waiting.push(res);
     });
     await using gateway = await startGateway({

@@ -286,6 +286,7 @@ describe.each(PORTS)('content that is too large, on the %s port', (port) => {
 it('has no scenario missing', async () => {
   const tested = new Set(scenarios.map(({ code }) => code));
   const elsewhere = [
+    'upload_stalled',
     'body_too_large',
     'upload_stalled',
     'headers_too_large',

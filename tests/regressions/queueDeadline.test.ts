@@ -9,8 +9,8 @@ import { says, startRawUpstream } from '../support/upstream.ts';
 // The deadline was set behind the queue: who waited for a permit could wait for ever.
 it('a request that waits for a permit meets its deadline', async () => {
   const clock = new ManualClock();
-  const stream = says('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n');
-  await using upstream = await startRawUpstream(stream);
+  const endlessly = says('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\na beginning');
+  await using upstream = await startRawUpstream(endlessly);
   await using gateway = await startGateway({
     services: { '/up': [upstream] },
     env: { PER_SERVICE_LIMIT: '1', CONCURRENCY_QUEUE: '1' },
