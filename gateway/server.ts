@@ -9,6 +9,7 @@ import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { http } from '../lib/exchange/nodeHttp.ts';
 import { Roster } from '../lib/exchange/roster.ts';
+import { KEEP_ALIVE_PROBE_MS } from '../lib/http1/origin.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connectionAge.ts';
 import { paceContent } from './contentPace.ts';
@@ -110,6 +111,9 @@ export class GatewayServer {
       connectionsCheckingInterval: Math.min(30_000, Math.ceil(headersTimeoutMs / 4)),
       // Node's own reply would be bare; the router refuses such a request.
       requireHostHeader: false,
+      // A client that vanished without a FIN is noticed, although nothing is on its way to it.
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });

@@ -9,6 +9,7 @@ import { isPermit, type Permits, UNLIMITED } from '../concurrency/permits.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
+import { KEEP_ALIVE_PROBE_MS } from '../http1/origin.ts';
 import { beginAnswer } from './answerHead.ts';
 import { RequestSentTwiceError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, outcomeOf } from './outcome.ts';
@@ -190,6 +191,7 @@ function leaveHttp(req: Request, upstream: Socket): void {
   const webSocket = new OpenWebSocket(req.socket, upstream);
   const goAway = () => webSocket.goAway();
   exchange.upgraded = true;
+  upstream.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
   exchange.attempt?.answered(101);
   exchange.signal.addEventListener('abort', goAway, { once: true });
   upstream.once('close', () => {
