@@ -2,8 +2,9 @@ import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Permits } from '../concurrency/permits.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
+import { callerOf } from '../exchange/caller.ts';
 import { hasContent, isRepeatable } from '../exchange/content.ts';
-import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from './errors.ts';
@@ -62,6 +63,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   } = options;
   const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, via });
   const responseFields = responseFieldsFor(viaOnAnswers ? `1.1 ${via}` : undefined);
+  const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);
   const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
@@ -108,7 +110,8 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     attempt.whenUnanswered(nextIfDue);
     if (!upgradeHead) return send(req, res, attempt);
     loadingProxy ??= loadProxy();
-    upgrade(loadingProxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);
+    const fields = (exchange: Exchange) => requestFields(req, exchange, clock.now());
+    upgrade(loadingProxy, req, fields, callerFor(req, res), upgrades);
   };
 }
 

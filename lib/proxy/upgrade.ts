@@ -36,10 +36,11 @@ export function upgrade(
   proxy: Promise<UpgradingProxy>,
   req: Request,
   requestFields: (exchange: Exchange) => string[],
+  caller: string,
   upgrades: Permits = UNLIMITED,
 ): void {
   const exchange = exchangeOf(req.res as Response);
-  const permit = upgrades.tryAcquire(exchange.identity?.key ?? exchange.clientAddress);
+  const permit = upgrades.tryAcquire(caller);
   if (!isPermit(permit)) {
     exchange.attempt?.end({ kind: 'abandoned' });
     exchange.attempt?.unanswered(new ConcurrencyLimitError('upgrades', upgrades.limit, permit));

@@ -288,7 +288,6 @@ it('has no scenario missing', async () => {
   const elsewhere = [
     'upload_stalled',
     'body_too_large',
-    'upload_stalled',
     'headers_too_large',
     'upstream_head_too_large',
     'method_not_allowed',
