@@ -76,6 +76,7 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
   const services = definitions.map((definition) =>
     completeService(definition, {
       concurrency: values.perServiceLimit,
+      streams: values.serviceStreams,
       requestTimeoutMs: values.requestTimeoutMs,
       cacheTtlMs: values.getCacheTtlMs,
     }),

@@ -12,6 +12,8 @@ export interface Service {
   readonly stripPrefix: boolean;
   /** Requests of users in flight at a time, 1 or more. */
   readonly concurrency: number;
+  /** Streams of users open at a time, 0 or more. */
+  readonly streams: number;
   /** From a request's arrival to the start of its answer, 1 or more. */
   readonly requestTimeoutMs: number;
   /** How long an answer is kept that does not say so itself. 0: not kept. */
@@ -24,7 +26,7 @@ export interface Service {
 export type ServiceDefinition = Pick<Service, 'name' | 'path'> & Partial<Service>;
 
 /** What a service takes from the gateway's settings. */
-export type ServiceDefaults = Pick<Service, 'concurrency' | 'requestTimeoutMs' | 'cacheTtlMs'>;
+export type ServiceDefaults = Pick<Service, 'concurrency' | 'streams' | 'requestTimeoutMs' | 'cacheTtlMs'>;
 
 /** First segments that the gateway answers itself. */
 export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal', 'admin'];
@@ -52,6 +54,7 @@ export function completeService(definition: ServiceDefinition, defaults: Service
     aliases: definition.aliases ?? [],
     stripPrefix: definition.stripPrefix ?? true,
     concurrency: definition.concurrency ?? defaults.concurrency,
+    streams: definition.streams ?? defaults.streams,
     requestTimeoutMs: definition.requestTimeoutMs ?? defaults.requestTimeoutMs,
     cacheTtlMs: definition.cacheTtlMs ?? defaults.cacheTtlMs,
     cacheShared: definition.cacheShared ?? true,

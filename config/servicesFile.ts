@@ -13,6 +13,7 @@ export interface ServicesReading {
 }
 
 const CONCURRENCY = { error: `a whole number from 1 to ${MAX_COUNT}` };
+const STREAMS = { error: `a whole number from 0 to ${MAX_COUNT}` };
 
 const serviceName: Kind<string> = kind('a name of letters, digits, dots, dashes and underscores', (given) =>
   /^[a-z0-9][a-z0-9._-]*$/i.test(given) ? given : undefined,
@@ -35,6 +36,7 @@ const serviceSchema = z.strictObject(
     aliases: z.array(serviceName.schema, { error: 'a list of names' }).optional(),
     stripPrefix: z.boolean({ error: 'true or false' }).optional(),
     concurrency: z.int(CONCURRENCY).min(1, CONCURRENCY).max(MAX_COUNT, CONCURRENCY).optional(),
+    streams: z.int(STREAMS).min(0, STREAMS).max(MAX_COUNT, STREAMS).optional(),
     requestTimeout: duration.schema.optional(),
     cacheTtl: durationOrZero.schema.optional(),
     cacheShared: z.boolean({ error: 'true or false' }).optional(),

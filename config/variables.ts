@@ -335,6 +335,39 @@ export const variables = {
     default: '0',
     description: 'Requests that may wait for a place, instead of getting the 429. 0: none.',
   },
+  fairShare: {
+    name: 'FAIR_SHARE',
+    kind: kinds.share,
+    default: '0.8',
+    description:
+      'The part of each of these limits, of `MAX_STREAMS`, `SERVICE_STREAMS` and of `MAX_UPGRADES`, that one caller may hold while another has asked within the last ten seconds, and always one at least. A caller is an identity, or an address before authentication. 1: all of it.',
+  },
+  logoutConcurrency: {
+    name: 'LOGOUT_CONCURRENCY',
+    kind: count,
+    default: '50',
+    description:
+      'Requests to `AUTH_REVOKE_PATHS` in flight at a time. They count for no other limit, so that a logout gets through when a service is full.',
+  },
+  maxStreams: {
+    name: 'MAX_STREAMS',
+    kind: countOrZero,
+    default: '1000',
+    description:
+      'Streams of users open at a time, all services together: event streams, and responses that still run after `STREAM_AFTER`. They do not count as requests. 0: event streams get 429, and long responses go on counting as requests.',
+  },
+  serviceStreams: {
+    name: 'SERVICE_STREAMS',
+    kind: countOrZero,
+    default: '100',
+    description: 'The same for each service that sets no `streams` of its own.',
+  },
+  streamAfterMs: {
+    name: 'STREAM_AFTER',
+    kind: kinds.duration,
+    default: '10s',
+    description: 'A response that still runs so long after its request was admitted counts as a stream.',
+  },
   rateLimitPerIdentity: {
     name: 'RATE_LIMIT_PER_IDENTITY',
     kind: rate,

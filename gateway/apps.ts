@@ -15,10 +15,13 @@ import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
 import {
   admit,
+  admitLogout,
   authenticate,
   balance,
   breaker,
   cache,
+  collectLogin,
+  countIdentity,
   deadline,
   failover,
   forward,
@@ -31,10 +34,13 @@ import { wellKnown } from './wellKnown.ts';
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
 export const externalChain: readonly Stage[] = [
+  collectLogin, // before deadline and admit: a login that dribbles in holds no permit, and its service has all its time
   deadline, // before admit: who waits for a permit waits no longer than for an answer
   limitAddress, // before authenticate: it guards the login too
   admit, // before authenticate: a flood of bad tokens costs permits, not signatures
   authenticate, // before cache: entries belong to an identity
+  countIdentity, // right behind: until here all users of one address share what one caller may hold
+  admitLogout, // behind authenticate, which has revoked the token: that waits for no content
   limitIdentity, // before cache: a hit is a request
   cache, // before balance: a hit calls nobody
   failover, // runs what follows once more for another replica, where that can do no harm

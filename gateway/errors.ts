@@ -138,13 +138,31 @@ export const REPLIES = {
   service_busy: reply(
     429,
     'Service busy',
-    'The service has as many requests as it may. Try again.',
+    'The service is at its concurrency limit. Try again.',
     'connection_limit_reached',
   ),
   gateway_busy: reply(
     429,
     'Gateway busy',
-    'The gateway has as many requests as it may. Try again.',
+    'The gateway is at its concurrency limit. Try again.',
+    'connection_limit_reached',
+  ),
+  streams_busy: reply(
+    429,
+    'Too many streams',
+    'As many streams are open as the service or the gateway allows. Try again later.',
+    'connection_limit_reached',
+  ),
+  upgrades_busy: reply(
+    429,
+    'Too many WebSockets',
+    'As many WebSockets are open as the gateway allows. Try again later.',
+    'connection_limit_reached',
+  ),
+  fair_share_used: reply(
+    429,
+    'Your share is in use',
+    'You hold as much of a limit as one caller may while others ask. Wait for some of your requests to end.',
     'connection_limit_reached',
   ),
   rate_limited: reply(

@@ -31,8 +31,8 @@ export class Gateway {
         connectionMaxAgeMs,
         sendTimeoutMs,
         maxConnections,
-        connections: parts.connections[port],
         clock: parts.clock,
+        connections: parts.limits.connections[port],
         onRefused: refusalLog({ port, ...parts }),
       };
     };

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Limiter } from '../lib/concurrency/limiter.ts';
+import type { Permits } from '../lib/concurrency/permits.ts';
 
 /**
  * What clients are told in `Keep-Alive` at the most. Those that read the field have let go of an idle connection before
@@ -17,7 +17,7 @@ export interface KeepAliveOptions {
   /** 0: no limit, so it is never crowded. */
   readonly maxConnections: number;
   /** Counts the connections of several threads together. */
-  readonly connections?: Limiter | undefined;
+  readonly connections?: Permits | undefined;
 }
 
 /**

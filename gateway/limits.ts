@@ -1,37 +1,86 @@
 import type { Settings } from '../config/config.ts';
-import { Limiter } from '../lib/concurrency/limiter.ts';
+import type { Clock } from '../lib/clock/clock.ts';
+import type { Permits, PermitsOptions } from '../lib/concurrency/permits.ts';
+import { Semaphore } from '../lib/concurrency/semaphore.ts';
 import type { ShareOf } from '../lib/threads/cells.ts';
+import { SharedSemaphore } from '../lib/threads/sharedSemaphore.ts';
 import type { Port } from './port.ts';
+
+/** Content of a login or logout. */
+export const MAX_COLLECTED_BYTES = 64 * 1024;
+/** Requests with such content at a time: 16 MiB. */
+const MAX_COLLECTED = 256;
+
+/** The limits of one service. */
+export interface ServiceLimits {
+  readonly requests: Permits;
+  readonly streams: Permits;
+}
 
 /** Every limit of how much may be under way at a time. */
 export interface Limits {
-  readonly gateway: Limiter;
-  readonly upgrades: Limiter;
+  readonly gateway: Permits;
+  readonly streams: Permits;
+  readonly upgrades: Permits;
+  /** Logouts that revoke their token. */
+  readonly revocations: Permits;
+  /** Logouts whose token is revoked, and which a service is told of. Neither takes any other permit. */
+  readonly logouts: Permits;
+  /** Requests whose content is collected before they ask for a permit. */
+  readonly content: Permits;
   /** By path prefix. */
-  readonly services: ReadonlyMap<string, Limiter>;
+  readonly services: ReadonlyMap<string, ServiceLimits>;
   /** Open connections of a port; undefined: the server counts for itself, or there is no limit. */
-  readonly connections: Readonly<Record<Port, Limiter | undefined>>;
+  readonly connections: Readonly<Record<Port, Permits | undefined>>;
 }
 
-/** @param shareOf where the limits hold for several threads */
-export function createLimits(settings: Settings, shareOf?: ShareOf): Limits {
-  const { concurrencyQueue: queue, maxConnections } = settings;
-  const limiter = (name: string, limit: number, places = 0) =>
-    new Limiter({ limit, queue: places, share: shareOf?.(`limit ${name}`, Limiter.sizeFor) });
+/** Of all limits together, where threads share them. */
+export interface SharedLimits extends Limits {
+  /** Takes back what a thread that has ended held and waited for. */
+  leave(seat: number): void;
+}
+
+export type NewPermits = (name: string, options: PermitsOptions) => Permits;
+
+/** The limits of a gateway of one thread. */
+export function createLimits(settings: Settings, clock: Clock): Limits {
+  return limitsOf(settings, (_name, options) => new Semaphore({ ...options, clock }), false);
+}
+
+/** The limits that all threads of a gateway share, as one of them sees them. */
+export function createSharedLimits(settings: Settings, shareOf: ShareOf): SharedLimits {
+  const all: SharedSemaphore[] = [];
+  const newPermits = (name: string, options: PermitsOptions) => {
+    const share = shareOf(`limit ${name}`, SharedSemaphore.sizeFor(options));
+    const semaphore = new SharedSemaphore({ ...options, share });
+    all.push(semaphore);
+    return semaphore;
+  };
+  const limits = limitsOf(settings, newPermits, true);
+  return { ...limits, leave: (seat) => all.forEach((semaphore) => void semaphore.leave(seat)) };
+}
+
+function limitsOf(settings: Settings, newPermits: NewPermits, countsConnections: boolean): Limits {
+  const { concurrencyQueue: queue, maxConnections, fairShare } = settings;
+  const limit = (name: string, permits: number) => newPermits(name, { limit: permits, fairShare });
+  const requests = (name: string, permits: number) => newPermits(name, { limit: permits, queue, fairShare });
   const connections = (port: Port) =>
-    shareOf && maxConnections > 0 ? limiter(`connections ${port}`, maxConnections) : undefined;
+    countsConnections && maxConnections > 0
+      ? newPermits(`connections ${port}`, { limit: maxConnections })
+      : undefined;
   return {
-    gateway: limiter('gateway', settings.globalConcurrency, queue),
-    upgrades: limiter('upgrades', settings.maxUpgrades),
+    gateway: requests('gateway', settings.globalConcurrency),
+    streams: limit('streams', settings.maxStreams),
+    upgrades: limit('upgrades', settings.maxUpgrades),
+    revocations: limit('revocations', settings.logoutConcurrency),
+    logouts: limit('logouts', settings.logoutConcurrency),
+    content: limit('content', MAX_COLLECTED),
     services: new Map(
-      settings.services.map(({ path, concurrency }) => [path, limiter(path, concurrency, queue)]),
+      settings.services.map(({ path, concurrency, streams }) => [
+        path,
+        { requests: requests(path, concurrency), streams: limit(`streams ${path}`, streams) },
+      ]),
     ),
     connections: { external: connections('external'), internal: connections('internal') },
   };
-}
-
-/** Every one of them. */
-export function allLimiters({ gateway, upgrades, services, connections }: Limits): Limiter[] {
-  const ofPorts = [connections.external, connections.internal].filter((limiter) => limiter !== undefined);
-  return [gateway, upgrades, ...services.values(), ...ofPorts];
 }

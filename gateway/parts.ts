@@ -6,7 +6,6 @@ import type { Revocations } from '../lib/auth/revocations.ts';
 import type { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
 import type { Verify } from '../lib/auth/verifier.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
-import type { Limiter } from '../lib/concurrency/limiter.ts';
 import { Hedging } from '../lib/loadbalancer/hedging.ts';
 import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
 import type { Logger } from '../lib/logging/logger.ts';
@@ -22,7 +21,7 @@ import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { knownLabels } from './knownLabels.ts';
-import { createLimits, type Limits } from './limits.ts';
+import { createLimits, createSharedLimits, type Limits, type ServiceLimits } from './limits.ts';
 import { createRateLimits, type RateLimits } from './rateLimits.ts';
 import { Readiness } from './readiness.ts';
 import { createRegistry, type Registry } from './registry.ts';
@@ -41,7 +40,7 @@ export interface ServiceParts {
   readonly replicas: ServiceReplicas;
   readonly hedging: Hedging;
   readonly retryBudget: RetryBudget;
-  readonly limiter: Limiter;
+  readonly limits: ServiceLimits;
 }
 
 /** Everything both apps are built from: made once, owned by the gateway. */
@@ -65,9 +64,7 @@ export interface Parts {
   readonly registry: Registry;
   readonly breakerNews: BreakerNews;
   readonly rateLimits: RateLimits;
-  readonly gatewayLimiter: Limiter;
-  readonly upgrades: Limiter;
-  readonly connections: Limits['connections'];
+  readonly limits: Limits;
   readonly transport: Transport;
   readonly trustsPeer: TrustsPeer;
   /** Told the size of each piece of content that passes. */
@@ -117,13 +114,14 @@ export async function createParts({
     threads: threads?.store,
   });
   const services: ServiceParts[] = [];
-  const limits = createLimits(settings, threads?.shareOf);
+  const limits = threads ? createSharedLimits(settings, threads.shareOf) : createLimits(settings, clock);
   const metrics = new Metrics({
     readings: {
       ...readings(services),
       globalLimit: () => limits.gateway.limit,
       storeUp: async () => (await stores.trouble()) === undefined,
       storeMayEvict: stores.eviction && (async () => (await stores.eviction?.()) !== undefined),
+      globalStreamLimit: () => limits.streams.limit,
       cache: () => stores.responses.usage(),
       certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
     },
@@ -156,7 +154,7 @@ export async function createParts({
       replicas,
       hedging: new Hedging({ pool: replicas.pool, deadlineMs: service.requestTimeoutMs, clock }),
       retryBudget: new RetryBudget(),
-      limiter: limits.services.get(service.path) as Limiter,
+      limits: limits.services.get(service.path) as ServiceLimits,
     });
   }
   return {
@@ -179,9 +177,7 @@ export async function createParts({
       logStoreError,
       countRate: threads?.countRate,
     }),
-    gatewayLimiter: limits.gateway,
-    upgrades: limits.upgrades,
-    connections: limits.connections,
+    limits,
     transport,
     trustsPeer: trusts(settings.trustedProxies),
     onContent,
@@ -205,7 +201,7 @@ function trusts(proxies: readonly string[]): TrustsPeer {
 const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
 
 /** What the gauges show when somebody scrapes. */
-export function readings(services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limiter'>[]) {
+export function readings(services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limits'>[]) {
   return {
     replicas: () =>
       services.flatMap(({ settings, replicas }) =>
@@ -219,6 +215,12 @@ export function readings(services: readonly Pick<ServiceParts, 'settings' | 'rep
         })),
       ),
     concurrency: () =>
-      services.map(({ settings, limiter: { held, limit } }) => ({ service: settings.path, held, limit })),
+      services.map(({ settings, limits: { requests, streams } }) => ({
+        service: settings.path,
+        held: requests.held,
+        limit: requests.limit,
+        streams: streams.held,
+        streamLimit: streams.limit,
+      })),
   };
 }

@@ -4,11 +4,12 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
 import type { Clock } from '../lib/clock/clock.ts';
-import type { Limiter } from '../lib/concurrency/limiter.ts';
+import { isPermit, type Permits } from '../lib/concurrency/permits.ts';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { http } from '../lib/exchange/nodeHttp.ts';
 import { Roster } from '../lib/exchange/roster.ts';
+import { KEEP_ALIVE_PROBE_MS } from '../lib/http1/origin.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connectionAge.ts';
 import { paceContent } from './contentPace.ts';
@@ -57,7 +58,7 @@ export interface GatewayServerOptions {
   /** Connections open at a time; more are closed unheard. 0: no limit. */
   readonly maxConnections: number;
   /** Counts them where several threads do together; then `maxConnections` says nothing. */
-  readonly connections?: Limiter | undefined;
+  readonly connections?: Permits | undefined;
   readonly onRefused?: OnRefused;
   /** Whether the peer at an address may connect; others are closed unheard. Default: everybody. */
   readonly mayConnect?: (address: string | undefined) => boolean;
@@ -110,6 +111,9 @@ export class GatewayServer {
       connectionsCheckingInterval: Math.min(30_000, Math.ceil(headersTimeoutMs / 4)),
       // Node's own reply would be bare; the router refuses such a request.
       requireHostHeader: false,
+      // A client that vanished without a FIN is noticed, although nothing is on its way to it.
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
@@ -333,9 +337,9 @@ export class GatewayServer {
 }
 
 /** Closes a connection that there is no room for, as Node does. */
-function admit(socket: Socket, connections: Limiter): void {
-  const release = connections.tryAcquire();
-  if (release) socket.once('close', release);
+function admit(socket: Socket, connections: Permits): void {
+  const permit = connections.tryAcquire();
+  if (isPermit(permit)) socket.once('close', () => permit.release());
   else socket.destroy();
 }
 

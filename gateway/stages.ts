@@ -1,10 +1,13 @@
 import type { RequestHandler } from 'express';
+import { issuingRequests } from '../lib/auth/issuePaths.ts';
 import { auth } from '../lib/auth/middleware.ts';
+import { revokingRequests } from '../lib/auth/revokePaths.ts';
 import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
 import { outcomeOf } from '../lib/cache/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
-import { concurrency } from '../lib/concurrency/middleware.ts';
+import { collectContent } from '../lib/concurrency/collectContent.ts';
+import { concurrency, countIdentity as countForIdentity } from '../lib/concurrency/middleware.ts';
 import { callerOf } from '../lib/exchange/caller.ts';
 import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
@@ -15,6 +18,8 @@ import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
 import { rateLimit } from '../lib/ratelimit/middleware.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
+import { compose } from './compose.ts';
+import { MAX_COLLECTED_BYTES } from './limits.ts';
 import type { Parts, ServiceParts } from './parts.ts';
 import type { Port } from './port.ts';
 
@@ -27,15 +32,63 @@ export interface StageContext {
   readonly rest: RequestHandler;
 }
 
+/** What every limit of requests has to know. */
+function admitting({ trustsPeer, metrics, clock }: Parts, { settings: { path } }: ServiceParts) {
+  return { callerOf: callerOf(trustsPeer), onLimitReached: () => metrics.limitReached.count(path), clock };
+}
+
+function collecting({ parts, service }: StageContext) {
+  const { limits, settings } = parts;
+  return {
+    permits: limits.content,
+    maxBytes: Math.min(MAX_COLLECTED_BYTES, settings.maxBodyBytes || MAX_COLLECTED_BYTES),
+    timeoutMs: service.settings.requestTimeoutMs,
+    ...admitting(parts, service),
+  };
+}
+
 /** No handler where the settings ask for none: such a stage costs nothing. */
 export type Stage = (context: StageContext) => RequestHandler | undefined;
 
-export const admit: Stage = ({ parts: { gatewayLimiter, metrics }, service }) =>
-  concurrency({
-    service: service.limiter,
-    gateway: gatewayLimiter,
-    onLimitReached: () => metrics.limitReached.count(service.settings.path),
+export const collectLogin: Stage = (context) =>
+  collectContent({
+    ...collecting(context),
+    appliesTo: issuingRequests(context.parts.settings.authIssuePaths),
   });
+
+export const admit: Stage = ({ parts, service }) => {
+  const { limits, settings } = parts;
+  const isRevoking = revokingRequests(settings.authRevokePaths);
+  const revocation = concurrency({ gateway: limits.revocations, ...admitting(parts, service) });
+  const ordinary = concurrency({
+    service: service.limits.requests,
+    gateway: limits.gateway,
+    streams: { service: service.limits.streams, gateway: limits.streams, afterMs: settings.streamAfterMs },
+    ...admitting(parts, service),
+  });
+  return function admitStage(req, res, next) {
+    const revokes = isRevoking(req, req.originalUrl);
+    exchangeOf(res).revokes = revokes;
+    return (revokes ? revocation : ordinary)(req, res, next);
+  };
+};
+
+export const admitLogout: Stage = (context) => {
+  const { parts, service } = context;
+  const collectAndAdmit = compose([
+    collectContent(collecting(context)),
+    concurrency({ gateway: parts.limits.logouts, ...admitting(parts, service) }),
+  ]);
+  return function admitLogoutStage(req, res, next) {
+    const { revokes, admission } = exchangeOf(res);
+    if (!revokes) return next();
+    // The token is revoked. What the client still has to send must keep nobody else from that.
+    admission?.release();
+    return collectAndAdmit(req, res, next);
+  };
+};
+
+export const countIdentity: Stage = () => countForIdentity();
 
 export const deadline: Stage = ({ port, parts, service: { settings } }) => {
   const { clock, metrics } = parts;
@@ -168,7 +221,7 @@ export const breaker: Stage = ({ parts: { metrics }, service: { settings, replic
   });
 
 export const forward: Stage = ({ port, parts }) => {
-  const { transport, trustsPeer, settings, upgrades, onContent, clock } = parts;
+  const { transport, trustsPeer, settings, limits, onContent, clock } = parts;
   return forwardRequest({
     transport,
     silenceMs: settings.upstreamTimeoutMs,
@@ -179,7 +232,7 @@ export const forward: Stage = ({ port, parts }) => {
     viaOnAnswers: settings.viaOnAnswers,
     // Services call each other in their own name and may pass on a user's.
     ownsIdentity: port === 'external',
-    upgrades,
+    upgrades: limits.upgrades,
     onContent,
     clock,
   });

@@ -4,10 +4,13 @@ import { externalChain, internalChain } from '../gateway/apps.ts';
 describe('the order of the chains', () => {
   it('is, on the external port, deadline, limits, identity, cache, then the replicas', () => {
     expect(externalChain.map((stage) => stage.name)).toEqual([
+      'collectLogin',
       'deadline',
       'limitAddress',
       'admit',
       'authenticate',
+      'countIdentity',
+      'admitLogout',
       'limitIdentity',
       'cache',
       'failover',

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler, Response } from 'express';
 import { ConcurrencyLimitError } from '../lib/concurrency/errors.ts';
-import { Limiter } from '../lib/concurrency/limiter.ts';
 import { concurrency } from '../lib/concurrency/middleware.ts';
+import { isPermit } from '../lib/concurrency/permits.ts';
+import { Semaphore } from '../lib/concurrency/semaphore.ts';
 import { answers, type BareApp, bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';
 import { call, open } from './support/client.ts';
@@ -21,7 +22,7 @@ async function arrived({ responses }: BareApp, count: number): Promise<void> {
 
 describe('concurrency', () => {
   it('admits up to the limit and refuses the rest with 429', async () => {
-    const service = new Limiter({ limit: 2 });
+    const service = new Semaphore({ limit: 2 });
     const { keep, kept } = keeper();
     let refusals = 0;
     const onLimitReached = () => {
@@ -45,14 +46,14 @@ describe('concurrency', () => {
   });
 
   it('limits concurrency, not rate', async () => {
-    const service = new Limiter({ limit: 1 });
+    const service = new Semaphore({ limit: 1 });
     await using app = await bareApp([concurrency({ service }), answers()]);
     for (let i = 0; i < 20; i += 1) expect((await call(app.url)).status).toBe(200);
   });
 
   it('says when it is the gateway that is full, and gives the permit of the service back', async () => {
-    const service = new Limiter({ limit: 5 });
-    const gateway = new Limiter({ limit: 1 });
+    const service = new Semaphore({ limit: 5 });
+    const gateway = new Semaphore({ limit: 1 });
     const { keep, kept } = keeper();
     await using app = await bareApp([concurrency({ service, gateway }), keep]);
     const admitted = call(app.url);
@@ -66,12 +67,12 @@ describe('concurrency', () => {
   });
 
   it('lets a busy service keep no permits of the others', async () => {
-    const gateway = new Limiter({ limit: 2 });
-    const busy = new Limiter({ limit: 1, queue: 10 });
+    const gateway = new Semaphore({ limit: 2 });
+    const busy = new Semaphore({ limit: 1, queue: 10 });
     const { keep, kept } = keeper();
     await using busyApp = await bareApp([concurrency({ service: busy, gateway }), keep]);
     await using otherApp = await bareApp([
-      concurrency({ service: new Limiter({ limit: 1 }), gateway }),
+      concurrency({ service: new Semaphore({ limit: 1 }), gateway }),
       answers(),
     ]);
     const calls = [1, 2, 3, 4].map(() => call(busyApp.url));
@@ -87,8 +88,8 @@ describe('concurrency', () => {
   it('calls the next handler without waiting when a permit is free', async () => {
     const order: string[] = [];
     const middleware = concurrency({
-      service: new Limiter({ limit: 1 }),
-      gateway: new Limiter({ limit: 1 }),
+      service: new Semaphore({ limit: 1 }),
+      gateway: new Semaphore({ limit: 1 }),
     });
     const synchronous: RequestHandler = (req, res, next) => {
       middleware(req, res, (error?: unknown) => {
@@ -104,7 +105,7 @@ describe('concurrency', () => {
 
   it('tells how many are inside whenever that changes', async () => {
     const counts: number[] = [];
-    const service = new Limiter({ limit: 2 });
+    const service = new Semaphore({ limit: 2 });
     const onChange = (held: number) => void counts.push(held);
     await using app = await bareApp([concurrency({ service, onChange }), answers()]);
     await call(app.url);
@@ -114,7 +115,7 @@ describe('concurrency', () => {
 
   it('keeps no permit when listeners throw', async () => {
     using broken = new BrokenListener();
-    const service = new Limiter({ limit: 1 });
+    const service = new Semaphore({ limit: 1 });
     const listeners = { onChange: broken.listen, onLimitReached: broken.listen };
     const { keep, kept } = keeper();
     await using app = await bareApp([concurrency({ service, ...listeners }), keep]);
@@ -139,8 +140,8 @@ describe('concurrency gives the permit back', () => {
   ];
 
   it.each(endings)('$name', async ({ end }) => {
-    const service = new Limiter({ limit: 1 });
-    const gateway = new Limiter({ limit: 1 });
+    const service = new Semaphore({ limit: 1 });
+    const gateway = new Semaphore({ limit: 1 });
     const { keep, kept } = keeper();
     await using app = await bareApp([concurrency({ service, gateway }), keep]);
     const req = open(app.url).end();
@@ -152,7 +153,7 @@ describe('concurrency gives the permit back', () => {
   });
 
   it('when the client leaves', async () => {
-    const service = new Limiter({ limit: 1 });
+    const service = new Semaphore({ limit: 1 });
     const { keep, kept } = keeper();
     await using app = await bareApp([concurrency({ service }), keep]);
     const req = open(app.url).end();
@@ -164,14 +165,14 @@ describe('concurrency gives the permit back', () => {
   });
 
   it('when its client left while the permit was on its way', async () => {
-    const service = new Limiter({ limit: 1, queue: 1 });
-    const release = service.tryAcquire();
+    const service = new Semaphore({ limit: 1, queue: 1 });
+    const permit = service.tryAcquire();
     await using app = await bareApp([concurrency({ service }), neverCalled('the next handler')]);
     const req = open(app.url).end();
     await eventually('one waiting', () => service.waiting === 1);
     // The permit is granted in the same moment in which the answer closes: nobody is left to use it.
     Object.defineProperty(app.responses[0], 'closed', { value: true });
-    release?.();
+    if (isPermit(permit)) permit.release();
     await eventually('none held', () => service.held === 0);
     req.destroy();
   });
@@ -179,7 +180,7 @@ describe('concurrency gives the permit back', () => {
 
 describe('concurrency with a queue', () => {
   it('lets requests wait their turn', async () => {
-    const service = new Limiter({ limit: 1, queue: 2 });
+    const service = new Semaphore({ limit: 1, queue: 2 });
     const { keep, kept } = keeper();
     await using app = await bareApp([concurrency({ service }), keep]);
     const first = call(app.url, { path: '/1' });
@@ -198,8 +199,8 @@ describe('concurrency with a queue', () => {
   });
 
   it('frees the place of a client that leaves, and tells nobody', async () => {
-    const service = new Limiter({ limit: 1, queue: 1 });
-    const release = service.tryAcquire();
+    const service = new Semaphore({ limit: 1, queue: 1 });
+    const permit = service.tryAcquire();
     await using app = await bareApp([concurrency({ service }), answers()]);
     const leaver = open(app.url).end();
     await eventually('one waiting', () => service.waiting === 1);
@@ -208,13 +209,13 @@ describe('concurrency with a queue', () => {
 
     const next = call(app.url);
     await eventually('the next waiting', () => service.waiting === 1);
-    release?.();
+    if (isPermit(permit)) permit.release();
     expect((await next).status).toBe(200);
     expect(app.errors).toEqual([]);
   });
 
   it('lets whoever ends a waiting request reply, once', async () => {
-    const service = new Limiter({ limit: 1, queue: 1 });
+    const service = new Semaphore({ limit: 1, queue: 1 });
     service.tryAcquire();
     const deadline: RequestHandler = (_req, _res, next) => {
       next();
@@ -229,7 +230,7 @@ describe('concurrency with a queue', () => {
   });
 
   it('passes on why the gateway ended a waiting request', async () => {
-    const service = new Limiter({ limit: 1, queue: 1 });
+    const service = new Semaphore({ limit: 1, queue: 1 });
     service.tryAcquire();
     await using app = await bareApp([concurrency({ service }), answers()]);
     const answer = call(app.url);

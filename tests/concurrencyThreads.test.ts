@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Limiter } from '../lib/concurrency/limiter.ts';
+import { isPermit, type PermitsOptions } from '../lib/concurrency/permits.ts';
+import { SharedSemaphore } from '../lib/threads/sharedSemaphore.ts';
 import { eventually } from './support/eventually.ts';
 import type { CallersOrder } from './support/threads/callers.ts';
 import { Team, type TeamMember } from './support/threads/team.ts';
@@ -9,18 +10,21 @@ import { Team, type TeamMember } from './support/threads/team.ts';
 interface Callers extends AsyncDisposable {
   readonly members: readonly TeamMember[];
   /** Of this thread, on the same cells. */
-  readonly limiter: Limiter;
+  readonly semaphore: SharedSemaphore;
   /** The most callers that were inside at a time. */
   readonly most: () => number;
   order<T>(member: number, order: CallersOrder): Promise<T>;
 }
 
-function startCallers(threads: number, options: { limit: number; queue?: number }): Callers {
+function startCallers(threads: number, options: PermitsOptions & { readonly seed?: number }): Callers {
   const inside = new Int32Array(new SharedArrayBuffer(8));
-  const team = new Team('callers.ts', threads, Limiter.sizeFor, { options, inside: inside.buffer });
+  const team = new Team('callers.ts', threads, SharedSemaphore.sizeFor(options), {
+    options,
+    inside: inside.buffer,
+  });
   return {
     members: team.members,
-    limiter: new Limiter({ ...options, share: team.share }),
+    semaphore: new SharedSemaphore({ ...options, share: team.share }),
     most: () => Atomics.load(inside, 1),
     order: (member, order) => (team.members[member] as TeamMember).ask(order),
     [Symbol.asyncDispose]: () => team[Symbol.asyncDispose](),
@@ -28,12 +32,12 @@ function startCallers(threads: number, options: { limit: number; queue?: number 
 }
 
 /** What `held` was while callers waited, turn by turn, until `over`. */
-async function heldWhileWaiting(limiter: Limiter, over: () => boolean): Promise<Set<number>> {
+async function heldWhileWaiting(semaphore: SharedSemaphore, over: () => boolean): Promise<Set<number>> {
   const seen = new Set<number>();
   while (!over()) {
-    const waitedBefore = limiter.waiting > 0;
-    const { held } = limiter;
-    if (waitedBefore && limiter.waiting > 0) seen.add(held);
+    const waitedBefore = semaphore.waiting > 0;
+    const { held } = semaphore;
+    if (waitedBefore && semaphore.waiting > 0) seen.add(held);
     await nextTurn();
   }
   return seen;
@@ -57,12 +61,12 @@ describe('one limit for four threads', () => {
     ).finally(() => {
       over = true;
     });
-    await eventually('callers wait', () => callers.limiter.waiting > 0);
-    const held = await heldWhileWaiting(callers.limiter, () => over);
+    await eventually('callers wait', () => callers.semaphore.waiting > 0);
+    const held = await heldWhileWaiting(callers.semaphore, () => over);
     await visits;
     expect([...held]).toEqual([10]);
     expect(callers.most()).toBe(10);
-    expect(callers.limiter).toMatchObject({ held: 0, waiting: 0 });
+    expect(callers.semaphore).toMatchObject({ held: 0, waiting: 0 });
   }, 30_000);
 
   it('hands out no more permits than the limit, whoever asks first', async () => {
@@ -71,37 +75,37 @@ describe('one limit for four threads', () => {
       callers.members.map((_, i) => callers.order<number>(i, { kind: 'hold', permits: 5 })),
     );
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(10);
-    expect(callers.limiter.tryAcquire()).toBeUndefined();
+    expect(callers.semaphore.tryAcquire()).toBe('full');
   });
 
   it('wakes a caller in one thread when another gives a permit back', async () => {
     await using callers = startCallers(2, { limit: 1, queue: 1 });
     await callers.order(0, { kind: 'hold', permits: 1 });
     const waits = callers.order(1, { kind: 'wait' });
-    await eventually('it waits', () => callers.limiter.waiting === 1);
+    await eventually('it waits', () => callers.semaphore.waiting === 1);
     expect(await callers.order(0, { kind: 'release' })).toBe(1);
     expect(await waits).toBe('admitted');
-    expect(callers.limiter).toMatchObject({ held: 1, waiting: 0 });
+    expect(callers.semaphore).toMatchObject({ held: 1, waiting: 0 });
   });
 
   it('bounds the queue of all threads together', async () => {
     await using callers = startCallers(2, { limit: 1, queue: 3 });
     await callers.order(0, { kind: 'hold', permits: 1 });
     await callers.order(0, { kind: 'queue', callers: 3 });
-    expect(callers.limiter.waiting).toBe(3);
-    expect(await callers.order(1, { kind: 'wait' })).toBe('refused');
+    expect(callers.semaphore.waiting).toBe(3);
+    expect(await callers.order(1, { kind: 'wait' })).toBe('full');
   });
 
   it('gives the places in the queue away in the order in which they were taken', async () => {
     await using callers = startCallers(3, { limit: 1, queue: 3 });
-    const release = callers.limiter.tryAcquire();
+    const permit = callers.semaphore.tryAcquire();
     const admitted: number[] = [];
     const order = [2, 0, 1];
     for (const [place, member] of order.entries()) {
       void callers.order(member, { kind: 'wait' }).then(() => admitted.push(member));
-      await eventually('it waits', () => callers.limiter.waiting === place + 1);
+      await eventually('it waits', () => callers.semaphore.waiting === place + 1);
     }
-    release?.();
+    if (isPermit(permit)) permit.release();
     for (const member of order) {
       await eventually('the next is in', () => admitted.at(-1) === member);
       await callers.order(member, { kind: 'release' });
@@ -114,11 +118,43 @@ describe('one limit for four threads', () => {
     await callers.order(0, { kind: 'hold', permits: 3 });
     await callers.order(0, { kind: 'queue', callers: 4 });
     const waits = callers.order(1, { kind: 'wait' });
-    await eventually('all wait', () => callers.limiter.waiting === 5);
+    await eventually('all wait', () => callers.semaphore.waiting === 5);
     await crash(callers, 0);
-    expect(callers.limiter).toMatchObject({ held: 3, waiting: 5 });
-    callers.limiter.leave(1);
+    expect(callers.semaphore).toMatchObject({ held: 3, waiting: 5 });
+    callers.semaphore.leave(1);
     expect(await waits).toBe('admitted');
-    expect(callers.limiter).toMatchObject({ held: 1, waiting: 0 });
+    expect(callers.semaphore).toMatchObject({ held: 1, waiting: 0 });
+  });
+
+  it('counts what a caller holds in all threads', async () => {
+    await using callers = startCallers(2, { limit: 10, fairShare: 0.8, seed: 1 });
+    callers.semaphore.tryAcquire('another');
+    expect(await callers.order(0, { kind: 'hold', permits: 5, caller: 'greedy' })).toBe(5);
+    expect(await callers.order(1, { kind: 'hold', permits: 5, caller: 'greedy' })).toBe(3);
+    expect(callers.semaphore.tryAcquire('greedy')).toBe('share');
+    expect(isPermit(callers.semaphore.tryAcquire('another'))).toBe(true);
+  });
+
+  it('passes over callers in one thread who have their share, and comes back to them', async () => {
+    await using callers = startCallers(2, { limit: 3, queue: 10, fairShare: 0.5, seed: 1 });
+    callers.semaphore.tryAcquire('another');
+    await callers.order(0, { kind: 'hold', permits: 1, caller: 'greedy' });
+    const waits = callers.order(1, { kind: 'wait', caller: 'greedy' });
+    await eventually('it waits', () => callers.semaphore.waiting === 1);
+    expect(isPermit(callers.semaphore.tryAcquire('third'))).toBe(true);
+    expect(callers.semaphore).toMatchObject({ held: 3, waiting: 1 });
+    await callers.order(0, { kind: 'release' });
+    expect(await waits).toBe('admitted');
+    expect(callers.semaphore).toMatchObject({ held: 3, waiting: 0 });
+  });
+
+  it('gives a share back with the thread that ends', async () => {
+    await using callers = startCallers(2, { limit: 10, fairShare: 0.8, seed: 1 });
+    callers.semaphore.tryAcquire('another');
+    await callers.order(0, { kind: 'hold', permits: 8, caller: 'greedy' });
+    expect(callers.semaphore.tryAcquire('greedy')).toBe('share');
+    await crash(callers, 0);
+    callers.semaphore.leave(1);
+    expect(isPermit(callers.semaphore.tryAcquire('greedy'))).toBe(true);
   });
 });

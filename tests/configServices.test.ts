@@ -50,6 +50,7 @@ describe('the built-in services', () => {
       aliases: ['cab-booking-service', 'booking'],
       stripPrefix: true,
       concurrency: 7,
+      streams: 100,
       requestTimeoutMs: 3000,
       cacheTtlMs: 0,
       cacheShared: true,
@@ -71,7 +72,7 @@ describe('SERVICES_FILE', () => {
   test('needs a name and a path, and inherits the rest', () => {
     const [service] = servicesOf(
       { services: [{ name: 'orders', path: '/orders' }] },
-      { PER_SERVICE_LIMIT: '5', REQUEST_TIMEOUT: '1s', GET_CACHE_TTL: '2s' },
+      { PER_SERVICE_LIMIT: '5', SERVICE_STREAMS: '6', REQUEST_TIMEOUT: '1s', GET_CACHE_TTL: '2s' },
     );
     expect(service).toEqual({
       name: 'orders',
@@ -80,6 +81,7 @@ describe('SERVICES_FILE', () => {
       aliases: [],
       stripPrefix: true,
       concurrency: 5,
+      streams: 6,
       requestTimeoutMs: 1000,
       cacheTtlMs: 2000,
       cacheShared: true,
@@ -94,6 +96,7 @@ describe('SERVICES_FILE', () => {
       aliases: ['padstack_budgeting-service'],
       stripPrefix: false,
       concurrency: 50,
+      streams: 500,
       requestTimeout: '1m30s',
       cacheTtl: '0',
       cacheShared: false,
@@ -118,6 +121,7 @@ describe('SERVICES_FILE', () => {
       out: '.requestTimeout is 3: expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
     },
     { in: { concurrency: 0 }, out: '.concurrency is 0: expected a whole number from 1 to 1000000' },
+    { in: { streams: -1 }, out: '.streams is -1: expected a whole number from 0 to 1000000' },
     { in: { concurrency: '10' }, out: '.concurrency is "10": expected a whole number from 1 to 1000000' },
     { in: { stripPrefix: 'no' }, out: '.stripPrefix is "no": expected true or false' },
     { in: { upstreams: 'http://a' }, out: '.upstreams is "http://a": expected a list of origins' },
@@ -141,7 +145,7 @@ describe('SERVICES_FILE', () => {
     { in: { requestTimout: '3s' }, out: '.requestTimout is not known: did you mean requestTimeout?' },
     {
       in: { timeout: '3s' },
-      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, requestTimeout, cacheTtl, cacheShared',
+      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, streams, requestTimeout, cacheTtl, cacheShared',
     },
   ];
   test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {

@@ -137,8 +137,9 @@ function newMetrics(options: Partial<MetricsOptions> & { replicas?: () => Replic
   const { replicas = () => [], ...rest } = options;
   const readings = {
     replicas,
-    concurrency: () => [{ service: '/budgeting', held: 7, limit: 10 }],
+    concurrency: () => [{ service: '/budgeting', held: 7, limit: 10, streams: 3, streamLimit: 100 }],
     globalLimit: () => 100,
+    globalStreamLimit: () => 1000,
     storeUp: async () => true,
   };
   return new Metrics({ readings, processMetrics: false, ...rest });
@@ -198,6 +199,9 @@ describe('Metrics', () => {
       'gauge gateway_concurrent_requests',
       'gauge gateway_concurrency_limit',
       'gauge gateway_global_concurrency_limit',
+      'gauge gateway_streams',
+      'gauge gateway_stream_limit',
+      'gauge gateway_global_stream_limit',
       'gauge gateway_store_up',
       'gauge gateway_store_may_evict',
       'gauge gateway_build_info',
@@ -268,6 +272,9 @@ describe('Metrics', () => {
     ]);
     expect(await samplesOf(registry, 'gateway_concurrency_limit')).toEqual([[{ service: '/budgeting' }, 10]]);
     expect(await samplesOf(registry, 'gateway_global_concurrency_limit')).toEqual([[{}, 100]]);
+    expect(await samplesOf(registry, 'gateway_streams')).toEqual([[{ service: '/budgeting' }, 3]]);
+    expect(await samplesOf(registry, 'gateway_stream_limit')).toEqual([[{ service: '/budgeting' }, 100]]);
+    expect(await samplesOf(registry, 'gateway_global_stream_limit')).toEqual([[{}, 1000]]);
   });
 
   it('tells what runs, and whether the store is there', async () => {

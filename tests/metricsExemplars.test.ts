@@ -11,6 +11,7 @@ function metricsWith(exemplars: boolean): Metrics {
     replicas: () => [],
     concurrency: () => [],
     globalLimit: () => 1,
+    globalStreamLimit: () => 1,
     storeUp: async () => true,
   };
   return new Metrics({ readings, exemplars, processMetrics: false });

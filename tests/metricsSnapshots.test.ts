@@ -6,8 +6,9 @@ import { mergedCounts, mergedText, withoutSeries } from '../lib/metrics/snapshot
 function metricsOf(requests: number, { held = 0, storeUp = true } = {}): Metrics {
   const readings: Readings = {
     replicas: () => [],
-    concurrency: () => [{ service: '/up', held, limit: 10 }],
+    concurrency: () => [{ service: '/up', held, limit: 10, streams: 0, streamLimit: 10 }],
     globalLimit: () => 100,
+    globalStreamLimit: () => 100,
     storeUp: async () => storeUp,
   };
   const metrics = new Metrics({ readings, processMetrics: false });

@@ -33,6 +33,7 @@ const NO_READINGS = {
   replicas: () => [],
   concurrency: () => [],
   globalLimit: () => 100,
+  globalStreamLimit: () => 100,
   storeUp: async () => true,
 };
 
@@ -343,8 +344,9 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
   const replica = { service, instance: 'a.1', requestCount: 1, inFlight: 1, healthy: true, breakerState: 0 };
   const readings = {
     replicas: () => [replica],
-    concurrency: () => [{ service, held: 1, limit: 1 }],
+    concurrency: () => [{ service, held: 1, limit: 1, streams: 1, streamLimit: 1 }],
     globalLimit: () => 1,
+    globalStreamLimit: () => 1,
     storeUp: async () => true,
     cache: async () => [{ tier: 'store', entries: 1, bytes: 1 }],
     certificateExpiresAtMs: () => 0,

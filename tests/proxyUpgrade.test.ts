@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import WebSocket, { WebSocketServer } from 'ws';
-import { Limiter } from '../lib/concurrency/limiter.ts';
+import { Semaphore } from '../lib/concurrency/semaphore.ts';
 import { ClientGoneError } from '../lib/exchange/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { fieldValues } from '../lib/exchange/fields.ts';
@@ -289,11 +289,11 @@ describe('forward, a WebSocket that does not come about', () => {
 
 describe('forward, as many WebSockets as it may', () => {
   it('refuses the next with 429 and takes it when one has ended', async () => {
-    const upgrades = new Limiter({ limit: 1 });
+    const upgrades = new Semaphore({ limit: 1 });
     await using test = await upgrading(echoes, { upgrades });
     await test.upgraded();
     expect((await sendRaw(test.app.url.origin, upgradeRequest())).status).toBe(429);
-    expect(test.app.errors[0]).toMatchObject({ code: 'gateway_busy' });
+    expect(test.app.errors[0]).toMatchObject({ code: 'upgrades_busy' });
     expect(test.app.outcomes).toEqual([{ kind: 'abandoned' }]);
     test.client.socket.destroy();
     await eventually('a free place', () => upgrades.held === 0);
@@ -306,7 +306,7 @@ describe('forward, as many WebSockets as it may', () => {
     ['refuses', says('HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n')],
     ['breaks', resets],
   ])('keeps no place for one that the service %s', async (_what, behaviour) => {
-    const upgrades = new Limiter({ limit: 1 });
+    const upgrades = new Semaphore({ limit: 1 });
     await using test = await upgrading(behaviour, { upgrades });
     test.client.send(upgradeRequest());
     await test.client.closed();

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { Settings } from '../../config/config.ts';
 import type { Service } from '../../config/services.ts';
 import { threadsClock } from '../../lib/clock/threadsClock.ts';
-import type { Limiter } from '../../lib/concurrency/limiter.ts';
 import type { LogFormat, Logger, LogLevel } from '../../lib/logging/logger.ts';
 import { Metrics } from '../../lib/metrics/metrics.ts';
 import { rendered } from '../../lib/metrics/rendered.ts';
@@ -14,7 +13,7 @@ import { type ResponseChange, type Swap, SwapPlace, type Swapped } from '../../l
 import { breakerLog } from '../breakerLog.ts';
 import { sayListening, type TakenPorts } from '../gateway.ts';
 import { knownLabels } from '../knownLabels.ts';
-import { allLimiters, createLimits, type Limits } from '../limits.ts';
+import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../limits.ts';
 import { readings } from '../parts.ts';
 import { createRateLimits, type RateLimits } from '../rateLimits.ts';
 import { createRegistry, type Registry } from '../registry.ts';
@@ -45,7 +44,7 @@ export interface MainGatewayOptions {
 interface MainService {
   readonly settings: Service;
   readonly replicas: ServiceReplicas;
-  readonly limiter: Limiter;
+  readonly limits: ServiceLimits;
 }
 
 /**
@@ -59,7 +58,7 @@ export class MainGateway {
   readonly #logFormat: LogFormat;
   readonly #shares: Shares;
   readonly #serving: Serving;
-  readonly #limits: Limits;
+  readonly #limits: SharedLimits;
   readonly #services: readonly MainService[];
   /** Set before anybody else has this gateway. */
   #registry!: Registry;
@@ -94,12 +93,13 @@ export class MainGateway {
     this.#shares = new Shares(OWN_SEAT, seats);
     this.#shares.of('token changes', () => CHANGES);
     this.#serving = new Serving(this.#shares, settings.workers);
-    this.#limits = createLimits(settings, this.#shares.of);
+    this.#limits = createSharedLimits(settings, this.#shares.of);
     this.#services = settings.services.map((service) => this.#newService(service));
     this.metrics = new Metrics({
       readings: {
         ...readings(this.#services),
         globalLimit: () => this.#limits.gateway.limit,
+        globalStreamLimit: () => this.#limits.streams.limit,
         // The workers know.
         storeUp: async () => true,
       },
@@ -205,7 +205,7 @@ export class MainGateway {
       onDeparted: ({ id }) => this.#forgetReplica(service.path, id),
       onIdle: () => {},
     });
-    return { settings: service, replicas, limiter: this.#limits.services.get(service.path) as Limiter };
+    return { settings: service, replicas, limits: this.#limits.services.get(service.path) as ServiceLimits };
   }
 
   /** The service as the registry sees it: what it lists goes to the workers as well. */
@@ -320,7 +320,7 @@ export class MainGateway {
       this.#logger.error(`Worker ${number} has ended by itself and is replaced`, { error });
     }
     this.#serving.leave(seat);
-    for (const limiter of allLimiters(this.#limits)) limiter.leave(seat);
+    this.#limits.leave(seat);
     for (const { replicas } of this.#services) replicas.leave(seat);
     this.#earlier = mergedCounts([this.#earlier, snapshot]);
     this.#team.left(worker);

@@ -3,11 +3,11 @@ import type { Request, RequestHandler, Response } from 'express';
 import { systemClock } from '../clock/clock.ts';
 import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
-import { pathOf } from '../exchange/path.ts';
 import type { Authenticator } from './authenticator.ts';
 import { readBearer } from './bearer.ts';
 import { TokenError } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
+import { issuingRequests } from './issuePaths.ts';
 import { revokingRequests } from './revokePaths.ts';
 import type { VerifiedToken } from './verifier.ts';
 
@@ -44,7 +44,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   const onIssued = listener(options.onIssued);
   const onNotAdmitted = listener(options.onNotAdmitted);
   const onUpgraded = listener(options.onUpgraded);
-  const issues = new Set(options.issuePaths);
+  const isIssuing = issuingRequests(options.issuePaths);
   const isRevoking = revokingRequests(options.revokePaths);
 
   function accept(req: Request, res: Response, token: VerifiedToken): void {
@@ -77,7 +77,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   }
 
   return function authMiddleware(req, res, next) {
-    if (isIssuing(issues, req)) {
+    if (isIssuing(req)) {
       watchIssued(res);
       next();
       return;
@@ -105,8 +105,4 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
       (error: unknown) => reject(error, res, nextIfDue),
     );
   };
-}
-
-function isIssuing(paths: ReadonlySet<string>, req: Request): boolean {
-  return paths.size > 0 && req.method === 'POST' && paths.has(pathOf(req.originalUrl));
 }

@@ -322,6 +322,8 @@ function inherited(from: Exchange, to: Exchange): Exchange {
   to.prefix = from.prefix;
   to.upstreamTarget = from.upstreamTarget;
   to.identity = from.identity;
+  to.admission = from.admission;
+  to.content = from.content;
   to.deadlineAtMs = from.deadlineAtMs;
   to.trace = from.trace;
   return to;

@@ -1,97 +1,116 @@
-import type { NextFunction, RequestHandler, Response } from 'express';
+import type { IncomingMessage } from 'node:http';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import type { CallerOf } from '../exchange/caller.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
-import { stackless } from '../exchange/stackless.ts';
+import { Deadlines } from '../timeout/deadlines.ts';
+import { RequestAdmission } from './admission.ts';
 import { ConcurrencyLimitError } from './errors.ts';
-import type { Limiter, Release } from './limiter.ts';
+import { LimitPair, type PermitPair } from './limitPair.ts';
+import type { Permits } from './permits.ts';
+
+/** The limits of open streams, and when a response becomes one. */
+export interface StreamOptions {
+  readonly service: Permits;
+  readonly gateway: Permits;
+  /** A response that still runs so long after its request was admitted is a stream; 1..2147483647. */
+  readonly afterMs: number;
+}
 
 export interface ConcurrencyOptions {
-  /** The limit of the service behind this middleware. */
-  readonly service: Limiter;
-  /** The limit shared by all services; none when left out. */
-  readonly gateway?: Limiter;
+  /** The limit of the service behind this middleware. Default: none. */
+  readonly service?: Permits;
+  /** The limit shared by all services. Default: none. */
+  readonly gateway?: Permits;
+  /** Responses that become streams leave these limits for those. Default: they do not. */
+  readonly streams?: StreamOptions;
+  /** For whom a request is counted until it is authenticated. Default: all requests are of one caller. */
+  readonly callerOf?: CallerOf;
   /** Called whenever the number of admitted requests changes, with the service's count. */
   readonly onChange?: (held: number) => void;
+  /** Called for each request or stream that is refused. */
   readonly onLimitReached?: () => void;
+  readonly clock?: Clock;
 }
 
 /**
- * Admits as many requests at a time as the limiters allow and refuses the others with
- * `ConcurrencyLimitError`. It limits concurrency, not rate: a fast client may send any number in a row.
- * The permits return when the answer is complete or the client has gone, whichever comes first.
+ * Admits as many requests at a time as the limits allow and refuses the others with `ConcurrencyLimitError`. It limits
+ * concurrency, not rate: a fast client may send any number in a row. The permits return when the response is complete
+ * or the client has gone, whichever comes first; those of a stream return when it becomes one.
+ *
+ * A request is counted for its address here, and for its identity once `countIdentity` has run. Several users behind
+ * one address are told apart as askers by what they send as `Authorization`, which is not verified yet: a made-up one
+ * can only make somebody's share smaller than the whole.
  */
 export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandler {
-  const { service, gateway } = options;
+  const { service, gateway, streams, callerOf = () => '', clock = systemClock } = options;
+  const limits = new LimitPair({ service, gateway });
+  const streamLimits = streams && new LimitPair({ ...streams, counts: 'streams' });
+  const longResponses = streams && new Deadlines(streams.afterMs, clock);
   const onChange = listener(options.onChange);
   const onLimitReached = listener(options.onLimitReached);
 
-  // Made once: a flood of refusals must not cost an error each.
-  const serviceBusy = refusal('service', service);
-  const gatewayBusy = gateway && refusal('gateway', gateway);
-
-  /** Both permits if both are free: the usual case, which waits for nothing. Undefined: wait. */
-  function admitNow(): Release | ConcurrencyLimitError | undefined {
-    const releaseService = service.tryAcquire();
-    if (!releaseService) return service.queues ? undefined : serviceBusy;
-    if (!gateway) return releaseService;
-    const releaseGateway = gateway.tryAcquire();
-    if (releaseGateway) return both(releaseGateway, releaseService);
-    releaseService();
-    return gateway.queues ? undefined : gatewayBusy;
-  }
-
-  /** The service first: a busy service must not use up the permits of the others. */
-  async function admitLater(signal: AbortSignal): Promise<Release> {
-    const releaseService = await service.acquire(signal);
-    if (!releaseService) throw serviceBusy;
-    if (!gateway) return releaseService;
-    try {
-      const releaseGateway = await gateway.acquire(signal);
-      if (!releaseGateway) throw gatewayBusy;
-      return both(releaseGateway, releaseService);
-    } catch (error) {
-      releaseService();
-      throw error;
-    }
-  }
-
-  function enter(release: Release, res: Response, next: NextFunction): void {
+  function enter(permits: PermitPair, caller: string, res: Response, next: NextFunction): void {
     if (res.closed) {
-      release();
+      permits.release();
       return;
     }
-    exchangeOf(res).onClose(() => {
-      release();
-      onChange(service.held);
+    const exchange = exchangeOf(res);
+    const admission = new RequestAdmission(permits, caller, streamLimits, onLimitReached);
+    exchange.admission = admission;
+    const cancel = longResponses && watch(longResponses, admission, res);
+    exchange.onClose(() => {
+      cancel?.();
+      admission.release();
+      onChange(service?.held ?? 0);
     });
-    onChange(service.held);
+    onChange(service?.held ?? 0);
     next();
   }
 
-  return function concurrencyMiddleware(_req, res, next) {
-    const admitted = admitNow();
-    if (typeof admitted === 'function') {
-      enter(admitted, res, next);
-    } else if (admitted) {
+  return function concurrencyMiddleware(req, res, next) {
+    const caller = callerOf(req, res);
+    const asker = askerOf(req, caller);
+    const given = limits.enterNow(caller, asker);
+    if (!(given instanceof ConcurrencyLimitError)) {
+      enter(given, caller, res, next);
+    } else if (!limits.mayWait(given)) {
       onLimitReached();
-      next(admitted);
+      next(given);
     } else {
       const refuse = (error: unknown) => {
         if (error instanceof ConcurrencyLimitError) onLimitReached();
         nextWhileDue(res, next)(error);
       };
-      admitLater(exchangeOf(res).signal).then((release) => enter(release, res, next), refuse);
+      limits
+        .enter(exchangeOf(res).signal, caller, asker)
+        .then((permits) => enter(permits, caller, res, next), refuse);
     }
   };
 }
 
-function refusal(scope: 'service' | 'gateway', { limit }: Limiter): ConcurrencyLimitError {
-  return stackless(() => new ConcurrencyLimitError(scope, limit));
+/**
+ * Counts the request for its verified identity instead of its address. Put it right behind authentication: until then
+ * all users of an address share what one caller may hold.
+ */
+export function countIdentity(): RequestHandler {
+  return function countIdentityMiddleware(_req: Request, res: Response, next: NextFunction) {
+    const { admission, identity } = exchangeOf(res);
+    next(identity && admission?.countFor(identity.key));
+  };
 }
 
-function both(first: Release, second: Release): Release {
-  return () => {
-    first();
-    second();
+/** Who asks, as exactly as can be told before anything is verified. */
+function askerOf({ headers }: IncomingMessage, caller: string): string {
+  return headers.authorization ?? caller;
+}
+
+/** A response that has not begun, or finds no room among the streams, is looked at again. Returns what ends the watch. */
+function watch(deadlines: Deadlines, admission: RequestAdmission, res: Response): () => void {
+  const look = () => {
+    if (!res.headersSent || admission.tryStream()) cancel = deadlines.enter(look);
   };
+  let cancel = deadlines.enter(look);
+  return () => cancel();
 }

@@ -18,6 +18,16 @@ export interface Identity {
 /** How often services get one request at the most, over all replicas: once, and once more. */
 const MAX_SENDS = 2;
 
+/** A request's place among those that may be under way at a time. */
+export interface Admission {
+  /** Counts it for `caller` from now on. The error when that caller holds its share already. */
+  countFor(caller: string): Error | undefined;
+  /** Its response is a stream: it counts as one from now on, and no longer as a request. The error when there is no room. */
+  becomeStream(): Error | undefined;
+  /** Gives its place up. Safe to call twice. */
+  release(): void;
+}
+
 /**
  * One request and its answer on the way through the chain: the only state that middlewares share.
  * Each field names the one middleware that writes it; everybody may read it.
@@ -33,6 +43,12 @@ export class Exchange {
   identity: Identity | undefined;
   /** Whom the request is counted for before it is authenticated. Written by `callerOf`, which everybody asks. */
   clientAddress: string | undefined;
+  /** Whether it asks for its token to be revoked: a logout. Written by admit. */
+  revokes = false;
+  /** Written by concurrency; absent where nothing is limited. */
+  admission: Admission | undefined;
+  /** The request's content, where it was waited for before the request went on. Written by collectContent. */
+  content: Buffer | undefined;
   /** When the caller gives up, in milliseconds since the epoch. Written by timeout. */
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */

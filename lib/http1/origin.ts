@@ -1,8 +1,11 @@
 import { connect as connectTcp, isIP, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-/** When an idle TCP connection is asked for a sign of life, as undici does. */
-const KEEP_ALIVE_PROBE_MS = 60_000;
+/**
+ * When a TCP connection on which nothing comes is asked for a sign of life, as undici does. Node asks ten times, once a
+ * second, before it gives the connection up.
+ */
+export const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /** Whom requests are sent to. */
 export interface Origin {

@@ -64,6 +64,9 @@ export interface ConcurrencyReading {
   readonly service: string;
   readonly held: number;
   readonly limit: number;
+  /** Open at the moment. */
+  readonly streams: number;
+  readonly streamLimit: number;
 }
 
 /** What one place holds of cached answers. */
@@ -79,6 +82,8 @@ export interface Readings {
   concurrency(): Iterable<ConcurrencyReading>;
   /** Permits of all services together. */
   globalLimit(): number;
+  /** Streams of all services together. */
+  globalStreamLimit(): number;
   storeUp(): Promise<boolean>;
   /** Whether a full store may drop revocations. Default: never. */
   readonly storeMayEvict?: (() => Promise<boolean>) | undefined;
@@ -199,7 +204,7 @@ export class Metrics extends CappedMetrics {
   readonly limitReached = this.counter(
     'gateway_concurrency_limit_reached_total',
     ['service'],
-    'Requests refused at a concurrency limit.',
+    "Requests, streams and WebSockets refused at a concurrency limit or at a caller's share of one.",
   );
   readonly rateLimited = this.counter(
     'gateway_rate_limited_total',
@@ -325,7 +330,7 @@ export class Metrics extends CappedMetrics {
     }
   }
 
-  #limitGauges({ concurrency, globalLimit }: Readings): void {
+  #limitGauges({ concurrency, globalLimit, globalStreamLimit }: Readings): void {
     this.gauge({
       name: 'gateway_concurrent_requests',
       help: 'Requests of a service under way on the external port.',
@@ -343,6 +348,24 @@ export class Metrics extends CappedMetrics {
       help: 'Requests of all services together that may be under way on the external port.',
       labels: [],
       read: () => [[globalLimit()]],
+    });
+    this.gauge({
+      name: 'gateway_streams',
+      help: 'Streams of a service open on the external port: event streams and responses that run for long.',
+      labels: ['service'],
+      read: () => Array.from(concurrency(), ({ streams, service }): Reading => [streams, service]),
+    });
+    this.gauge({
+      name: 'gateway_stream_limit',
+      help: 'Streams of a service that may be open on the external port.',
+      labels: ['service'],
+      read: () => Array.from(concurrency(), ({ streamLimit, service }): Reading => [streamLimit, service]),
+    });
+    this.gauge({
+      name: 'gateway_global_stream_limit',
+      help: 'Streams of all services together that may be open on the external port.',
+      labels: [],
+      read: () => [[globalStreamLimit()]],
     });
   }
 }

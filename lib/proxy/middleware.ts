@@ -1,9 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
-import type { Limiter } from '../concurrency/limiter.ts';
+import type { Permits } from '../concurrency/permits.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
+import { callerOf } from '../exchange/caller.ts';
 import { hasContent, isRepeatable } from '../exchange/content.ts';
-import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { fieldValue } from '../exchange/fields.ts';
 import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
@@ -35,7 +37,7 @@ export interface ForwardOptions {
   /** Replaces `Authorization` and `X-Auth-*` by the verified identity. Default true. */
   readonly ownsIdentity?: boolean;
   /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
-  readonly upgrades?: Limiter;
+  readonly upgrades?: Permits;
   /** Called with the size of each piece of content that passes, either way. */
   readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;
@@ -61,6 +63,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   } = options;
   const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, via });
   const responseFields = responseFieldsFor(viaOnAnswers ? `1.1 ${via}` : undefined);
+  const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);
   const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
@@ -78,12 +81,13 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
 
   function send(req: Request, res: Response, attempt: Attempt): void {
     const exchange = exchangeOf(res);
-    const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent) : null;
+    const { content } = exchange;
+    const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent, content) : null;
     const { url } = attempt.target;
     const request = () => ({
       method: req.method,
       path: exchange.upstreamTarget || req.url,
-      headers: requestFields(req, exchange, clock.now()),
+      headers: withLength(requestFields(req, exchange, clock.now()), content),
       body,
     });
     const sendAfresh = () => transport.sendAfresh(url, request(), call);
@@ -106,8 +110,17 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     attempt.whenUnanswered(nextIfDue);
     if (!upgradeHead) return send(req, res, attempt);
     loadingProxy ??= loadProxy();
-    upgrade(loadingProxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);
+    const fields = (exchange: Exchange) => requestFields(req, exchange, clock.now());
+    upgrade(loadingProxy, req, fields, callerFor(req, res), upgrades);
   };
+}
+
+/** What was collected has a length, even if it came in chunks. */
+function withLength(fields: string[], content: Buffer | undefined): string[] {
+  if (content && fieldValue(fields, 'content-length') === undefined) {
+    fields.push('Content-Length', String(content.length));
+  }
+  return fields;
 }
 
 function attemptOf(req: Request, res: Response, { target }: Readonly<ForwardOptions>): Attempt {

@@ -16,6 +16,8 @@ export class RequestBody extends Readable {
   readonly #maxBytes: number;
   readonly #onContent: (bytes: number) => void;
   readonly #isChunked: boolean;
+  /** All of it, where it was waited for before. */
+  readonly #collected: Buffer | undefined;
   #bytes = 0;
   #begun = false;
   #complete = false;
@@ -23,9 +25,20 @@ export class RequestBody extends Readable {
   /** What has come in this turn, and is not passed on yet. */
   #gathered: Buffer[] = [];
 
-  /** `maxBytes` 0 means no limit. `onContent` is called with the size of each piece. */
-  constructor(req: IncomingMessage, maxBytes: number, onContent: (bytes: number) => void = () => {}) {
+  /**
+   * `maxBytes` 0 means no limit. `onContent` is called with the size of each piece. Nothing is read of `req` where its
+   * content was `collected` before.
+   */
+  constructor(
+    req: IncomingMessage,
+    maxBytes: number,
+    onContent: (bytes: number) => void = () => {},
+    collected?: Buffer,
+  ) {
     super();
+    this.#collected = collected;
+    this.#bytes = collected?.length ?? 0;
+    this.#complete = collected !== undefined;
     this.#req = req;
     this.#maxBytes = maxBytes;
     this.#isChunked = req.headers['transfer-encoding'] !== undefined;
@@ -47,6 +60,12 @@ export class RequestBody extends Readable {
 
   override _read(): void {
     this.#blocked = false;
+    if (this.#collected) {
+      this.#onContent(this.#collected.length);
+      this.push(this.#collected);
+      this.push(null);
+      return;
+    }
     if (!this.#begun) this.#req.on('data', this.#onData).on('end', this.#onEnd);
     this.#begun = true;
     this.#req.resume();

@@ -5,10 +5,11 @@ import type { Request, Response } from 'express';
 import type { Plugin, RequestHandler } from 'http-proxy-middleware';
 import type { Clock } from '../clock/clock.ts';
 import { ConcurrencyLimitError } from '../concurrency/errors.ts';
-import type { Limiter } from '../concurrency/limiter.ts';
+import { isPermit, type Permits, UNLIMITED } from '../concurrency/permits.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { fieldsByName } from '../exchange/fields.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
+import { KEEP_ALIVE_PROBE_MS } from '../http1/origin.ts';
 import { beginAnswer } from './answerHead.ts';
 import { RequestSentTwiceError, UpstreamSilentError } from './errors.ts';
 import { asProxyError, outcomeOf } from './outcome.ts';
@@ -35,16 +36,17 @@ export function upgrade(
   proxy: Promise<UpgradingProxy>,
   req: Request,
   requestFields: (exchange: Exchange) => string[],
-  upgrades: Limiter | undefined,
+  caller: string,
+  upgrades: Permits = UNLIMITED,
 ): void {
   const exchange = exchangeOf(req.res as Response);
-  const release = upgrades ? upgrades.tryAcquire() : () => {};
-  if (!release) {
+  const permit = upgrades.tryAcquire(caller);
+  if (!isPermit(permit)) {
     exchange.attempt?.end({ kind: 'abandoned' });
-    exchange.attempt?.unanswered(new ConcurrencyLimitError('gateway', upgrades?.limit ?? 0));
+    exchange.attempt?.unanswered(new ConcurrencyLimitError('upgrades', upgrades.limit, permit));
     return;
   }
-  exchange.attempt?.watch({ ended: release });
+  exchange.attempt?.watch({ ended: () => permit.release() });
   const headers = {
     ...fieldsByName(requestFields(exchange)),
     connection: 'Upgrade',
@@ -190,6 +192,7 @@ function leaveHttp(req: Request, upstream: Socket): void {
   const webSocket = new OpenWebSocket(req.socket, upstream);
   const goAway = () => webSocket.goAway();
   exchange.upgraded = true;
+  upstream.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
   exchange.attempt?.answered(101);
   exchange.signal.addEventListener('abort', goAway, { once: true });
   upstream.once('close', () => {

@@ -160,12 +160,15 @@ export class UpstreamCall implements Handler {
   #answer(status: number, reason: string, fields: string[]): void {
     const { res, exchange, attempt, body } = this.#options;
     exchange.respondedBy(attempt);
+    this.#streams =
+      fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
+    // There may be no room for another stream: the response is dropped, which is no fault of the replica.
+    const refusal = this.#streams ? exchange.admission?.becomeStream() : undefined;
+    if (refusal) throw refusal;
     beginAnswer(res, status, reason, fields);
     this.#answered = true;
     attempt.answered(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
-    this.#streams =
-      fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
   }
 
   /** A replica that still gets content to read may be silent until it has it all. */

@@ -12,9 +12,9 @@ export class Upload {
   #markBytes: number;
   #endedAtMs: number | undefined;
 
-  /** `undefined` for a request without content, which has arrived whole with its head. */
+  /** `undefined` for a request that has arrived whole: with its head, having no content, or collected before. */
   static of(req: IncomingMessage, bytesPerSecond: number, clock: Clock): Upload | undefined {
-    return hasContent(req) ? new Upload(req, bytesPerSecond, clock) : undefined;
+    return hasContent(req) && !req.readableEnded ? new Upload(req, bytesPerSecond, clock) : undefined;
   }
 
   private constructor(req: IncomingMessage, bytesPerSecond: number, clock: Clock) {

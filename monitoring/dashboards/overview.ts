@@ -37,13 +37,17 @@ const GOLDEN_SIGNALS: Row = {
     stat({
       title: 'Saturation',
       description:
-        'How much of its concurrency limit the busiest service uses, or all of them of GLOBAL_CONCURRENCY. At 100 % users get 429.',
+        'How much of its concurrency limit the busiest service uses, or all of them of GLOBAL_CONCURRENCY, and the same for streams. At 100 % users get 429.',
       unit: 'percent',
       max: 100,
       queries: [
         {
           expr: `100 * max(gateway_concurrent_requests{${SELECTED_SERVICE}} / gateway_concurrency_limit{${SELECTED_SERVICE}} or sum without (service) (gateway_concurrent_requests) / gateway_global_concurrency_limit)`,
-          legend: 'the fullest limit',
+          legend: 'requests',
+        },
+        {
+          expr: `100 * max(gateway_streams{${SELECTED_SERVICE}} / gateway_stream_limit{${SELECTED_SERVICE}} or sum without (service) (gateway_streams) / gateway_global_stream_limit)`,
+          legend: 'streams',
         },
       ],
       thresholds: [
@@ -240,7 +244,8 @@ const REPLICAS: Row = {
     }),
     graph({
       title: 'Refused at a Limit',
-      description: '429 per second: more requests at a time than PER_SERVICE_LIMIT or GLOBAL_CONCURRENCY.',
+      description:
+        '429 per second: more at a time than PER_SERVICE_LIMIT, GLOBAL_CONCURRENCY, the limits of streams or FAIR_SHARE allow.',
       unit: 'reqps',
       queries: [
         {

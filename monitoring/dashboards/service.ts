@@ -35,13 +35,17 @@ const NOW: Row = {
     }),
     stat({
       title: 'Limit in use',
-      description: 'Share of the concurrency limit that is taken, in the fullest gateway.',
+      description: 'Share of the limits of requests and of streams that is taken, in the fullest gateway.',
       unit: 'percent',
       max: 100,
       queries: [
         {
           expr: `100 * max(gateway_concurrent_requests{${SELECTED_SERVICE}} / gateway_concurrency_limit{${SELECTED_SERVICE}})`,
-          legend: 'in use',
+          legend: 'requests',
+        },
+        {
+          expr: `100 * max(gateway_streams{${SELECTED_SERVICE}} / gateway_stream_limit{${SELECTED_SERVICE}})`,
+          legend: 'streams',
         },
       ],
       thresholds: [
@@ -201,11 +205,12 @@ const LIMITS_AND_CACHE: Row = {
   panels: [
     graph({
       title: 'Concurrent Requests',
-      description: 'Users’ requests under way, and how many may be.',
+      description: 'Users’ requests under way, and how many may be; open streams beside them.',
       unit: 'short',
       queries: [
         { expr: `sum(gateway_concurrent_requests{${SELECTED_SERVICE}})`, legend: 'under way' },
         { expr: `sum(gateway_concurrency_limit{${SELECTED_SERVICE}})`, legend: 'limit' },
+        { expr: `sum(gateway_streams{${SELECTED_SERVICE}})`, legend: 'streams' },
       ],
     }),
     graph({

@@ -53,8 +53,8 @@ describe('the times of an access line', () => {
     const first = fetch(`${gateway.external}/budgeting/1`, { headers });
     const held = await eventually('the first', () => waiting[0]);
     const second = fetch(`${gateway.external}/budgeting/2`, { headers });
-    const [{ limiter }] = gateway.gateway.parts.services as [(typeof gateway.gateway.parts.services)[0]];
-    await eventually('the second waits', () => limiter.waiting === 1);
+    const requests = gateway.gateway.parts.services[0]?.limits.requests;
+    await eventually('the second waits', () => requests?.waiting === 1);
     clock.advance(400);
     held.end();
     await first;
@@ -67,7 +67,7 @@ describe('the times of an access line', () => {
     const { gateway, clock, waiting } = world;
     const asked = [1, 2].map(() => fetch(`${gateway.external}/budgeting/x`, { headers }));
     const res = await eventually('one request', () => waiting[0]);
-    await eventually('two permits', () => gateway.gateway.parts.services[0]?.limiter.held === 2);
+    await eventually('two permits', () => gateway.gateway.parts.services[0]?.limits.requests.held === 2);
     // The second has come as far as the cache once its turn of the event loop is over.
     await new Promise((resolve) => setImmediate(resolve));
     clock.advance(300);

@@ -110,15 +110,15 @@ it('a client that leaves while it waits for a permit gives its place back', asyn
     services: { '/up': [upstream] },
     env: { PER_SERVICE_LIMIT: '1', CONCURRENCY_QUEUE: '1' },
   });
-  const { limiter } = test.gateway.parts.services[0] ?? {};
+  const requests = test.gateway.parts.services[0]?.limits.requests;
   using first = await RawClient.to(test.external);
   first.send(get('external'));
   await underWay(test, 1);
   using second = await RawClient.to(test.external);
   second.send(get('external'));
-  await eventually('it waits', () => limiter?.waiting === 1);
+  await eventually('it waits', () => requests?.waiting === 1);
   second.reset();
-  await eventually('its place is free', () => limiter?.waiting === 0);
+  await eventually('its place is free', () => requests?.waiting === 0);
   first.reset();
   await expectNothingHeld(test);
   expect(upstream.requests).toHaveLength(1);

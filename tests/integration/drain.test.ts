@@ -155,9 +155,9 @@ describe('stopping', () => {
       clock,
     });
     const clients = [await RawClient.to(gateway.external), await RawClient.to(gateway.external)];
-    const { limiter } = gateway.gateway.parts.services[0] ?? {};
+    const requests = gateway.gateway.parts.services[0]?.limits.requests;
     for (const client of clients) client.send(request('GET /budgeting/x', authorization));
-    await eventually('one waits', () => limiter?.waiting === 1);
+    await eventually('one waits', () => requests?.waiting === 1);
     await underWay(gateway, 1);
     const stopping = gateway.gateway.stop();
     clock.advance(DRAIN_TIMEOUT_MS);

@@ -286,12 +286,15 @@ describe.each(PORTS)('content that is too large, on the %s port', (port) => {
 it('has no scenario missing', async () => {
   const tested = new Set(scenarios.map(({ code }) => code));
   const elsewhere = [
-    'body_too_large',
     'upload_stalled',
+    'body_too_large',
     'headers_too_large',
     'upstream_head_too_large',
     'method_not_allowed',
     'method_not_implemented',
+    'fair_share_used',
+    'streams_busy',
+    'upgrades_busy',
     'rate_limited',
     'tls_required',
     'keys_unavailable',

@@ -1,33 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
+import { type GatedUpstream, startGated } from '../support/gated.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request } from '../support/rawClient.ts';
-import { resets, startRawUpstream, startUpstream, type Upstream } from '../support/upstream.ts';
+import { resets, startRawUpstream, startUpstream } from '../support/upstream.ts';
 
 const headers = { ...bearer(tokenFor('ann')), 'Cache-Control': 'no-store' };
 const ask = (gateway: TestGateway, path = '/budgeting/x') => fetch(`${gateway.external}${path}`, { headers });
-
-/** A service that answers when the test says so. */
-interface GatedUpstream extends Upstream {
-  /** Requests that wait for their answer. */
-  readonly waiting: readonly ServerResponse[];
-  /** Answers the one that has waited longest. */
-  answerOne(): void;
-}
-
-async function startGated(): Promise<GatedUpstream> {
-  const waiting: ServerResponse[] = [];
-  const upstream = await startUpstream((_req, res) => {
-    waiting.push(res);
-    res.once('close', () => {
-      if (waiting.includes(res)) waiting.splice(waiting.indexOf(res), 1);
-    });
-  });
-  return Object.assign(upstream, { waiting, answerOne: () => void waiting.shift()?.end('ok') });
-}
 
 const arrived = (upstream: GatedUpstream, count: number) =>
   eventually(`${count} requests at the service`, () => upstream.waiting.length === count);
@@ -126,7 +108,7 @@ describe('a permit returns', () => {
 
   async function expectFree(gateway: TestGateway): Promise<void> {
     await held(gateway, 0);
-    expect(gateway.gateway.parts.gatewayLimiter.held).toBe(0);
+    expect(gateway.gateway.parts.limits.gateway.held).toBe(0);
     await eventually(
       'nothing in flight',
       async () => !(await gateway.metric('gateway_lb_instance_in_flight')),
@@ -230,12 +212,12 @@ describe('CONCURRENCY_QUEUE', () => {
   it('lets so many wait, in order, and refuses the others', async () => {
     await using upstream = await startGated();
     await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, env });
-    const { limiter } = gateway.gateway.parts.services[0] ?? {};
+    const requests = gateway.gateway.parts.services[0]?.limits.requests;
     const order: number[] = [];
     const answers: Promise<unknown>[] = [];
     for (const n of [1, 2, 3]) {
       answers.push(ask(gateway).then(() => order.push(n)));
-      await eventually('it is in', () => (limiter?.held ?? 0) + (limiter?.waiting ?? 0) === n);
+      await eventually('it is in', () => (requests?.held ?? 0) + (requests?.waiting ?? 0) === n);
     }
     await expectProblem(await ask(gateway), 'service_busy');
     for (let n = 0; n < 3; n += 1) {
@@ -254,16 +236,16 @@ describe('CONCURRENCY_QUEUE', () => {
       services: { '/budgeting': [upstream] },
       env: { PER_SERVICE_LIMIT: '1', CONCURRENCY_QUEUE: '1' },
     });
-    const { limiter } = gateway.gateway.parts.services[0] ?? {};
+    const requests = gateway.gateway.parts.services[0]?.limits.requests;
     const first = ask(gateway);
     await arrived(upstream, 1);
     using client = await RawClient.to(gateway.external);
     client.send(request('GET /budgeting/x', `Authorization: ${headers.Authorization}`));
-    await eventually('it waits', () => limiter?.waiting === 1);
+    await eventually('it waits', () => requests?.waiting === 1);
     client.reset();
-    await eventually('it waits no more', () => limiter?.waiting === 0);
+    await eventually('it waits no more', () => requests?.waiting === 0);
     const second = ask(gateway);
-    await eventually('another waits', () => limiter?.waiting === 1);
+    await eventually('another waits', () => requests?.waiting === 1);
     upstream.answerOne();
     await arrived(upstream, 1);
     upstream.answerOne();

@@ -227,7 +227,7 @@ describe('a login answer that never ends', () => {
     using client = await RawClient.to(gateway.external);
     client.send(request(`POST ${LOGIN}`, 'Content-Length: 0'));
     await begun.promise;
-    await eventually('it is held back', () => gateway.gateway.parts.gatewayLimiter.held === 1);
+    await eventually('it is held back', () => gateway.gateway.parts.limits.gateway.held === 1);
     // The hold begins with the first byte, which the gateway may still be about to read.
     await eventually('it is passed on', () => {
       clock.advance(500);
@@ -239,7 +239,7 @@ describe('a login answer that never ends', () => {
       return client.ending;
     });
     expect((await client.answer()).whole).toBe(false);
-    await eventually('its place is free', () => gateway.gateway.parts.gatewayLimiter.held === 0);
+    await eventually('its place is free', () => gateway.gateway.parts.limits.gateway.held === 0);
   });
 
   it('leaves no place taken when its client does', async () => {
@@ -249,7 +249,7 @@ describe('a login answer that never ends', () => {
     client.send(request(`POST ${LOGIN}`, 'Content-Length: 0'));
     await eventually('it is under way', () => service.requests.length === 1);
     client.reset();
-    await eventually('its place is free', () => gateway.gateway.parts.gatewayLimiter.held === 0);
+    await eventually('its place is free', () => gateway.gateway.parts.limits.gateway.held === 0);
     await eventually('the service knows', () => service.open === 0);
   });
 });

@@ -111,7 +111,7 @@ async function expectOutcome(answer: RawAnswer, outcome: Outcome): Promise<void>
 }
 
 async function expectNoPlaceHeld(test: TestGateway): Promise<void> {
-  await eventually('no place is held', () => test.gateway.parts.upgrades.held === 0);
+  await eventually('no place is held', () => test.gateway.parts.limits.upgrades.held === 0);
   await expectNothingHeld(test);
 }
 

@@ -257,12 +257,12 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     const second = await open(gateway, port);
     await expectProblem(
       await sendRaw(gateway[port], handshake(port, '/chat/x', authorization)),
-      'gateway_busy',
+      'upgrades_busy',
     );
     await underWay(gateway, 2);
     first.close();
     await underWay(gateway, 1);
-    await eventually('the place is free', () => gateway.gateway.parts.upgrades.held === 1);
+    await eventually('the place is free', () => gateway.gateway.parts.limits.upgrades.held === 1);
     const third = await open(gateway, port);
     second.terminate();
     third.terminate();
@@ -277,7 +277,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     });
     await expectProblem(
       await sendRaw(gateway[port], handshake(port, '/chat/x', authorization)),
-      'gateway_busy',
+      'upgrades_busy',
     );
     expect((await fetch(urlOn(gateway, port).replace('ws', 'http'), { headers: bearer(token) })).status).toBe(
       200,
@@ -292,7 +292,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     for (let n = 0; n < 3; n += 1) {
       const answer = await sendRaw(gateway[port], handshake(port, '/chat/x', authorization));
       await expectProblem(answer, 'upstream_unreachable');
-      await eventually('the place is free', () => gateway.gateway.parts.upgrades.held === 0);
+      await eventually('the place is free', () => gateway.gateway.parts.limits.upgrades.held === 0);
     }
   });
 });

@@ -94,7 +94,7 @@ it('holds nobody up for more than a second behind an answer that drips on', asyn
   const begin = async () => answerTo(open(`${gateway.external}/up/x`, { headers: bearer(alice) }).end());
   const first = await begin();
   const second = begin();
-  await eventually('both are there', () => gateway.gateway.parts.gatewayLimiter.held === 2);
+  await eventually('both are there', () => gateway.gateway.parts.limits.gateway.held === 2);
   expect(upstream.requests).toHaveLength(1);
   await eventually('the second gets its own', () => {
     clock.advance(1_000);

@@ -26,7 +26,9 @@ type Origin = string | URL | { readonly url: URL };
 export type TestService = readonly Origin[] | TestServiceDefinition;
 
 interface TestServiceDefinition
-  extends Partial<Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency' | 'cacheShared'>> {
+  extends Partial<
+    Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency' | 'streams' | 'cacheShared'>
+  > {
   readonly upstreams: readonly Origin[];
   readonly requestTimeout?: string;
   readonly cacheTtl?: string;

@@ -1,36 +1,37 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
-import { Limiter, type Release } from '../../../lib/concurrency/limiter.ts';
+import { isPermit, type Permit } from '../../../lib/concurrency/permits.ts';
+import { SharedSemaphore } from '../../../lib/threads/sharedSemaphore.ts';
 import { answerWith, ownShare } from './place.ts';
 
 export type CallersOrder =
   /** So many callers come at once; each stays for a moment `times` times. Answers when all have had their turns. */
   | { readonly kind: 'visit'; readonly callers: number; readonly times: number }
-  /** Takes so many permits, answers how many it got, and keeps them. */
-  | { readonly kind: 'hold'; readonly permits: number }
+  /** Takes so many permits, answers how many it holds, and keeps them. */
+  | { readonly kind: 'hold'; readonly permits: number; readonly caller?: string }
   /** Waits for one permit; answers once it has it. */
-  | { readonly kind: 'wait' }
+  | { readonly kind: 'wait'; readonly caller?: string }
   /** Begins to wait, so that only this thread's end ends it. */
-  | { readonly kind: 'queue'; readonly callers: number }
+  | { readonly kind: 'queue'; readonly callers: number; readonly caller?: string }
   /** Gives one permit back. */
   | { readonly kind: 'release' }
   /** Nobody catches what it throws. */
   | { readonly kind: 'crash' };
 
-const limiter = new Limiter({ ...workerData.options, share: ownShare() });
+const semaphore = new SharedSemaphore({ ...workerData.options, share: ownShare() });
 const inside = new Int32Array(workerData.inside);
-const held: Release[] = [];
+const held: Permit[] = [];
 const NEVER = new AbortController().signal;
 
 async function visit(times: number): Promise<void> {
   for (let i = 0; i < times; i += 1) {
-    const release = await limiter.acquire(NEVER);
-    if (!release) throw new Error('refused although the queue has room');
+    const permit = await semaphore.acquire(NEVER);
+    if (!isPermit(permit)) throw new Error('refused although the queue has room');
     const now = Atomics.add(inside, 0, 1) + 1;
     if (now > Atomics.load(inside, 1)) Atomics.store(inside, 1, now);
     await sleep(Math.random() * 3);
     Atomics.sub(inside, 0, 1);
-    release();
+    permit.release();
   }
 }
 
@@ -40,21 +41,21 @@ answerWith(async (order: CallersOrder) => {
       await Promise.all(Array.from({ length: order.callers }, () => visit(order.times)));
       return 'done';
     case 'hold': {
-      const permits = Array.from({ length: order.permits }, () => limiter.tryAcquire());
-      held.push(...permits.filter((permit) => permit !== undefined));
+      const permits = Array.from({ length: order.permits }, () => semaphore.tryAcquire(order.caller));
+      held.push(...permits.filter(isPermit));
       return held.length;
     }
     case 'wait': {
-      const release = await limiter.acquire(NEVER);
-      if (release) held.push(release);
-      return release ? 'admitted' : 'refused';
+      const permit = await semaphore.acquire(NEVER, order.caller);
+      if (isPermit(permit)) held.push(permit);
+      return isPermit(permit) ? 'admitted' : permit;
     }
     case 'queue':
-      for (let i = 0; i < order.callers; i += 1) void limiter.acquire(NEVER);
-      return limiter.waiting;
+      for (let i = 0; i < order.callers; i += 1) void semaphore.acquire(NEVER, order.caller);
+      return semaphore.waiting;
     case 'release':
-      held.shift()?.();
-      return limiter.held;
+      held.shift()?.release();
+      return semaphore.held;
     case 'crash':
       return setImmediate(() => {
         throw new Error('nobody catches this');

@@ -1,0 +1,57 @@
+import type { Admission } from '../exchange/exchange.ts';
+import { ConcurrencyLimitError } from './errors.ts';
+import type { LimitPair, PermitPair } from './limitPair.ts';
+
+/** What a request that was admitted holds: permits for requests, or for streams once its response is one. */
+export class RequestAdmission implements Admission {
+  readonly #streams: LimitPair | undefined;
+  readonly #onLimitReached: () => void;
+  #permits: PermitPair;
+  #caller: string;
+  #isStream = false;
+  #isOver = false;
+
+  /** @param streams the limits of open streams; without them a stream stays a request */
+  constructor(
+    permits: PermitPair,
+    caller: string,
+    streams: LimitPair | undefined,
+    onLimitReached: () => void,
+  ) {
+    this.#permits = permits;
+    this.#caller = caller;
+    this.#streams = streams;
+    this.#onLimitReached = onLimitReached;
+  }
+
+  countFor(caller: string): ConcurrencyLimitError | undefined {
+    if (this.#isOver) return undefined;
+    const refusal = this.#permits.transfer(caller);
+    if (refusal) this.#onLimitReached();
+    else this.#caller = caller;
+    return refusal;
+  }
+
+  becomeStream(): ConcurrencyLimitError | undefined {
+    const refusal = this.tryStream();
+    if (refusal) this.#onLimitReached();
+    return refusal;
+  }
+
+  /** The same for a response that goes on as a request where there is no room: nothing was refused to its client. */
+  tryStream(): ConcurrencyLimitError | undefined {
+    if (this.#isStream || this.#isOver || !this.#streams) return undefined;
+    const given = this.#streams.enterNow(this.#caller, this.#caller);
+    if (given instanceof ConcurrencyLimitError) return given;
+    this.#isStream = true;
+    this.#permits.release();
+    this.#permits = given;
+    return undefined;
+  }
+
+  /** Gives everything back. Safe to call twice. */
+  release(): void {
+    this.#isOver = true;
+    this.#permits.release();
+  }
+}

@@ -1,0 +1,129 @@
+import type { Request, RequestHandler } from 'express';
+import { type Clock, systemClock } from '../clock/clock.ts';
+import type { CallerOf } from '../exchange/caller.ts';
+import { hasContent } from '../exchange/content.ts';
+import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import { listener } from '../exchange/listener.ts';
+import { BodyTooLargeError } from '../proxy/errors.ts';
+import { Deadlines } from '../timeout/deadlines.ts';
+import { UploadStalledError } from '../timeout/errors.ts';
+import { refusalsOf } from './errors.ts';
+import { isPermit, type Permits } from './permits.ts';
+
+/** What is collected grows from here, as it doubles: a piece may be a view into 64 KiB that were read from a socket. */
+const FIRST_BYTES = 1024;
+
+export interface CollectContentOptions {
+  /** Whose content is collected. Default: every request's. */
+  readonly appliesTo?: (req: Request) => boolean;
+  /** How many requests may have content here at a time: together at most `maxBytes` times as much. */
+  readonly permits: Permits;
+  /** Largest content; a request with more gets `BodyTooLargeError`. */
+  readonly maxBytes: number;
+  /** Time in which all of it must have arrived, 1..2147483647; past it `UploadStalledError`. */
+  readonly timeoutMs: number;
+  /** For whom a request is counted. Default: all requests are of one caller. */
+  readonly callerOf?: CallerOf;
+  /** Called for each request for which there is no room. */
+  readonly onLimitReached?: () => void;
+  readonly clock?: Clock;
+}
+
+/**
+ * Waits until a request's content has arrived before anything else happens to the request, so that a client that sends it
+ * slowly holds no permit of a service meanwhile. The content is in `exchange.content` then, and is forwarded from there.
+ */
+export function collectContent(options: Readonly<CollectContentOptions>): RequestHandler {
+  const { appliesTo = () => true, permits, maxBytes, timeoutMs, callerOf = () => '' } = options;
+  const { clock = systemClock } = options;
+  const onLimitReached = listener(options.onLimitReached);
+  const deadlines = new Deadlines(timeoutMs, clock);
+  const refusals = refusalsOf('content', permits);
+
+  return function collectContentMiddleware(req, res, next) {
+    if (!appliesTo(req) || !hasContent(req)) return next();
+    if (Number(req.headers['content-length']) > maxBytes) return next(new BodyTooLargeError(maxBytes));
+    const permit = permits.tryAcquire(callerOf(req, res));
+    if (!isPermit(permit)) {
+      onLimitReached();
+      return next(refusals[permit]);
+    }
+    const exchange = exchangeOf(res);
+    // Not when it has arrived: it takes up its room until the request is over.
+    exchange.onClose(() => {
+      permit.release();
+      exchange.content = undefined;
+    });
+    const collection = new Collection(req, exchange, { maxBytes, onSettled: nextWhileDue(res, next) });
+    collection.endWith(deadlines.enter(() => collection.fail(new UploadStalledError(timeoutMs))));
+  };
+}
+
+interface CollectionOptions {
+  readonly maxBytes: number;
+  /** Called once: the content is there, or an error says why it is not. */
+  readonly onSettled: (error?: unknown) => void;
+}
+
+/** One request's content on its way into memory. */
+class Collection {
+  readonly #req: Request;
+  readonly #exchange: Exchange;
+  readonly #options: CollectionOptions;
+  #buffer = Buffer.alloc(0);
+  #bytes = 0;
+  #isOver = false;
+  #cancel: () => void = () => {};
+
+  constructor(req: Request, exchange: Exchange, options: CollectionOptions) {
+    this.#req = req;
+    this.#exchange = exchange;
+    this.#options = options;
+    exchange.onAbort(this.fail);
+    req.on('data', this.#onData).on('end', this.#onEnd);
+  }
+
+  /** Sets what is to be called at the end. */
+  endWith(cancel: () => void): void {
+    this.#cancel = cancel;
+  }
+
+  readonly fail = (error: Error): void => {
+    if (this.#isOver) return;
+    this.#close();
+    // What is left is read and dropped, so that the connection can carry the reply.
+    this.#req.resume();
+    this.#options.onSettled(error);
+  };
+
+  readonly #onData = (chunk: Buffer): void => {
+    const bytes = this.#bytes + chunk.length;
+    if (bytes > this.#options.maxBytes) {
+      this.fail(new BodyTooLargeError(this.#options.maxBytes));
+      return;
+    }
+    if (bytes > this.#buffer.length) this.#grow(bytes);
+    chunk.copy(this.#buffer, this.#bytes);
+    this.#bytes = bytes;
+  };
+
+  #grow(bytes: number): void {
+    const wanted = Math.max(FIRST_BYTES, bytes, this.#buffer.length * 2);
+    const larger = Buffer.allocUnsafeSlow(Math.min(wanted, this.#options.maxBytes));
+    this.#buffer.copy(larger);
+    this.#buffer = larger;
+  }
+
+  readonly #onEnd = (): void => {
+    this.#close();
+    this.#exchange.content = this.#buffer.subarray(0, this.#bytes);
+    this.#options.onSettled();
+  };
+
+  #close(): void {
+    this.#isOver = true;
+    this.#cancel();
+    this.#exchange.offAbort(this.fail);
+    this.#req.off('data', this.#onData).off('end', this.#onEnd);
+  }
+}
