@@ -36,6 +36,11 @@ const post = (gateway: TestGateway, path: string, headers: Record<string, string
 const get = (gateway: TestGateway, path: string, token: string) =>
   fetch(`${gateway.external}${path}`, { headers: bearer(token) });
 
+/** Without the words by which the cache remembers for half a minute that a path was posted to. */
+function ofTokens(keys: readonly string[]): string[] {
+  return keys.filter((key) => !key.startsWith('cache:'));
+}
+
 describe.each(STORES)('tokens with the %s store', (store) => {
   beforeEach(emptyTestRedis);
 
@@ -116,7 +121,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
       access_token: forged,
     });
     await using probe = await probeTokens(gateway);
-    expect(await probe.keys()).toEqual([]);
+    expect(ofTokens(await probe.keys())).toEqual([]);
     expect(await gateway.metric('gateway_jwt_generated_total')).toBe(0);
   });
 
@@ -125,7 +130,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     await using gateway = await start(users);
     expect((await post(gateway, '/userManagement/auth/login')).status).toBe(403);
     await using probe = await probeTokens(gateway);
-    expect(await probe.keys()).toEqual([]);
+    expect(ofTokens(await probe.keys())).toEqual([]);
   });
 
   it('accepts a valid token that it has never seen, and stores it', async () => {
@@ -145,7 +150,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     await post(gateway, '/userManagement/auth/login');
     expect((await post(gateway, '/userManagement/auth/logout', bearer(token))).status).toBe(200);
     await using probe = await probeTokens(gateway);
-    expect(await probe.keys()).toEqual([`blacklist:${digest(token)}`]);
+    expect(ofTokens(await probe.keys())).toEqual([`blacklist:${digest(token)}`]);
     const leftMs = (await probe.leftMs(`blacklist:${digest(token)}`)) ?? 0;
     // And the clock tolerance, and a day in case that a clock is wrong.
     expect(leftMs).toBeGreaterThan(25 * HOUR_MS - 60_000);
