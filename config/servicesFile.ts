@@ -12,6 +12,7 @@ export interface ServicesReading {
   readonly problems: readonly string[];
 }
 
+const BREAKER = { error: 'true, false or "off"' };
 const CONCURRENCY = { error: `a whole number from 1 to ${MAX_COUNT}` };
 
 const serviceName: Kind<string> = kind('a name of letters, digits, dots, dashes and underscores', (given) =>
@@ -38,6 +39,7 @@ const serviceSchema = z.strictObject(
     requestTimeout: duration.schema.optional(),
     cacheTtl: durationOrZero.schema.optional(),
     cacheShared: z.boolean({ error: 'true or false' }).optional(),
+    breaker: z.union([z.boolean(), z.literal('off')], BREAKER).optional(),
   },
   { error: 'an object with a name and a path' },
 );
@@ -115,9 +117,10 @@ function readServices(json: unknown): ServicesReading {
 function toDefinition({
   requestTimeout,
   cacheTtl,
+  breaker = true,
   ...rest
 }: z.output<typeof serviceSchema>): ServiceDefinition {
-  return { ...rest, requestTimeoutMs: requestTimeout, cacheTtlMs: cacheTtl };
+  return { ...rest, requestTimeoutMs: requestTimeout, cacheTtlMs: cacheTtl, breaker: breaker === true };
 }
 
 function* claims({ path, name, aliases = [] }: ServiceDefinition): Generator<[key: string, value: string]> {

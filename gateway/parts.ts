@@ -215,7 +215,7 @@ export function readings(services: readonly Pick<ServiceParts, 'settings' | 'rep
           requestCount,
           inFlight,
           healthy,
-          breakerState: BREAKER_STATE[replicas.breakerState(id)],
+          breakerState: settings.breaker ? BREAKER_STATE[replicas.breakerState(id)] : undefined,
         })),
       ),
     concurrency: () =>

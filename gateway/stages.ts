@@ -144,7 +144,11 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   const caller = callerOf(trustsPeer);
   return balanceLoad({
     pool: replicas.pool,
-    allSuspended: (suspended) => {
+    admits: settings.breaker
+      ? ({ id }, req, res) => replicas.isClosed(id) || replicas.breakerOf(id).admitsCaller(caller(req, res))
+      : undefined,
+    allSuspended: (suspended, req, res) => {
+      for (const { id } of suspended) replicas.breakerOf(id).turnedAway(caller(req, res));
       const { replica, retryAfterMs } = replicas.nextTrial(suspended);
       logger.warn(`⚡ Circuit breaker OPEN for ${replica.url.origin} - request rejected (fail-fast)`);
       metrics.breakerRejected.count(settings.path);
@@ -161,11 +165,14 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   });
 };
 
-export const breaker: Stage = ({ parts: { metrics }, service: { settings, replicas } }) =>
-  circuitBreaker({
+export const breaker: Stage = ({ parts: { metrics, trustsPeer }, service: { settings, replicas } }) => {
+  if (!settings.breaker) return undefined;
+  return circuitBreaker({
     breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.id ?? settings.name),
+    callerOf: callerOf(trustsPeer),
     onRejected: () => metrics.breakerRejected.count(settings.path),
   });
+};
 
 export const forward: Stage = ({ port, parts }) => {
   const { transport, trustsPeer, settings, upgrades, onContent, clock } = parts;

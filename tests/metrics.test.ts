@@ -175,6 +175,7 @@ describe('Metrics', () => {
       'counter gateway_circuit_breaker_failures_total',
       'counter gateway_circuit_breaker_trips_total',
       'counter gateway_circuit_breaker_rejected_total',
+      'counter gateway_circuit_breaker_held_total',
       'counter gateway_cache_hits_total',
       'counter gateway_cache_misses_total',
       'counter gateway_cache_errors_total',
