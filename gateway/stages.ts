@@ -175,7 +175,7 @@ export const breaker: Stage = ({ parts: { metrics, trustsPeer }, service: { sett
 };
 
 export const forward: Stage = ({ port, parts }) => {
-  const { transport, trustsPeer, settings, upgrades, onContent, clock } = parts;
+  const { transport, trustsPeer, settings, upgrades, metrics, onContent, onExhausted, clock } = parts;
   return forwardRequest({
     transport,
     silenceMs: settings.upstreamTimeoutMs,
@@ -188,6 +188,10 @@ export const forward: Stage = ({ port, parts }) => {
     ownsIdentity: port === 'external',
     upgrades,
     onContent,
+    onExhausted: (error) => {
+      metrics.exhausted.count();
+      onExhausted(error);
+    },
     clock,
   });
 };

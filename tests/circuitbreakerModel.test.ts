@@ -76,8 +76,10 @@ class Model {
   }
 
   #endTrial(caller: string, outcome: Outcome, nowMs: number): void {
-    if (outcome === 'good' || outcome === 'good, then bad') this.#become('closed');
-    else if (outcome === 'absent') this.#open(nowMs);
+    if (outcome.startsWith('good')) {
+      this.#become('closed');
+      this.#good.push({ atMs: nowMs, caller, isTakenBack: false });
+    } else if (outcome === 'absent') this.#open(nowMs);
     else if (outcome === '5xx' || outcome === 'lost') this.#open(nowMs, this.#isSecond ? undefined : caller);
     else if (this.#othersWait) this.#open(nowMs, caller);
     else this.#become('half-open');

@@ -190,6 +190,7 @@ describe('Metrics', () => {
       'counter gateway_internal_peers_refused_total',
       'counter gateway_tls_handshake_failures_total',
       'counter gateway_span_export_errors_total',
+      'counter gateway_exhausted_total',
       'counter gateway_uncaught_errors_total',
       'histogram gateway_request_duration_seconds',
       'gauge gateway_lb_instance_load',

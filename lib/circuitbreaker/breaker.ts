@@ -123,10 +123,9 @@ export class CircuitBreaker implements Breaker {
   readonly #issuer: PermitIssuer = {
     succeeded: (permit) => {
       if (permit.generation !== this.#generation) return;
-      const { caller } = permit;
-      if (this.#state.kind === 'closed')
-        permit.countedIn = this.#state.record.good(caller, this.#clock.ticks());
-      else this.#change((tell) => this.#become({ kind: 'closed' }, tell));
+      if (this.#state.kind !== 'closed') this.#change((tell) => this.#become({ kind: 'closed' }, tell));
+      if (this.#state.kind !== 'closed') return;
+      permit.countedIn = this.#state.record.good(permit.caller, this.#clock.ticks());
     },
     failed: (permit, failure, responded) => {
       if (permit.generation !== this.#generation) return;

@@ -244,6 +244,11 @@ export class Metrics extends CappedMetrics {
     [],
     'Batches of spans that the OpenTelemetry collector did not take.',
   );
+  readonly exhausted = this.counter(
+    'gateway_exhausted_total',
+    [],
+    'Connections to replicas that could not be opened for lack of descriptors, ports or memory of the gateway.',
+  );
   readonly uncaughtErrors = this.counter(
     'gateway_uncaught_errors_total',
     [],

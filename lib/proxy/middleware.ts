@@ -5,7 +5,7 @@ import { Attempt, type Target } from '../exchange/attempt.ts';
 import { hasContent, isRepeatable } from '../exchange/content.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
-import { BodyTooLargeError } from './errors.ts';
+import { BodyTooLargeError, GatewayExhaustedError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
 import { RequestBody } from './requestBody.ts';
 import { requestFieldsFor } from './requestFields.ts';
@@ -36,6 +36,8 @@ export interface ForwardOptions {
   readonly ownsIdentity?: boolean;
   /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
   readonly upgrades?: Limiter;
+  /** Called when this machine or process lacks what a connection needs. */
+  readonly onExhausted?: (error: GatewayExhaustedError) => void;
   /** Called with the size of each piece of content that passes, either way. */
   readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;
@@ -62,6 +64,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, via });
   const responseFields = responseFieldsFor(viaOnAnswers ? `1.1 ${via}` : undefined);
   const onContent = listener(options.onContent);
+  const onExhausted = listener(options.onExhausted);
   const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
 
@@ -103,7 +106,10 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     const nextIfDue = nextWhileDue(res, next);
     if (abortReason) return nextIfDue(abortReason);
     const attempt = attemptOf(req, res, options);
-    attempt.whenUnanswered(nextIfDue);
+    attempt.whenUnanswered((error) => {
+      if (error instanceof GatewayExhaustedError) onExhausted(error);
+      nextIfDue(error);
+    });
     if (!upgradeHead) return send(req, res, attempt);
     loadingProxy ??= loadProxy();
     upgrade(loadingProxy, req, (exchange) => requestFields(req, exchange, clock.now()), upgrades);

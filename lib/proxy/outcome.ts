@@ -11,6 +11,7 @@ import {
 import { RequestTimeoutError } from '../timeout/errors.ts';
 import {
   AmbiguousRequestError,
+  GatewayExhaustedError,
   UpstreamBadResponseError,
   UpstreamHeadTooLargeError,
   UpstreamSilentError,
@@ -18,9 +19,15 @@ import {
 } from './errors.ts';
 import type { RequestBody } from './requestBody.ts';
 
+/** Of a connection for which we lack something: descriptors of the process, of the system, ports, memory for sockets. */
+const OUR_SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);
+
 /** Errors of the gateway pass as they are; those of the transport get the gateway's names. */
 export function asProxyError(cause: Error, { target }: Attempt): Error {
   if ('status' in cause) return cause;
+  if ('code' in cause && OUR_SHORTAGES.has(cause.code)) {
+    return new GatewayExhaustedError(`no connection to ${target.id}: ${cause.message}`, { cause });
+  }
   if (isClientsFault(cause)) return new AmbiguousRequestError(cause.message, { cause });
   if (isHeadTooLarge(cause)) {
     return new UpstreamHeadTooLargeError(`${target.id} sent too large a head: ${cause.message}`, { cause });
@@ -49,9 +56,8 @@ export function failureKindOf(
   if (error instanceof UpstreamUnreachableError) {
     return isNotConnected(error.cause) ? 'absent' : unlessSilent(attempt);
   }
-  return error instanceof UpstreamBadResponseError || error instanceof UpstreamSilentError
-    ? 'bad'
-    : undefined;
+  if (error instanceof UpstreamBadResponseError) return breaksOurLimit(error.cause) ? undefined : 'bad';
+  return error instanceof UpstreamSilentError ? 'bad' : undefined;
 }
 
 /** Whether the replica owed a response at the deadline, and had all of the time for it. */
@@ -79,6 +85,12 @@ export function outcomeOf(error: Error, { attempt, body, res }: EndOfTry): Outco
 /** One request without a response is `bad`: what waits for all of them is for whoever watches the replica to say. */
 function unlessSilent({ silent }: Attempt): FailureKind {
   return silent ? 'absent' : 'bad';
+}
+
+/** A response that is right by HTTP and more than we take: others of the replica may well be smaller. */
+function breaksOurLimit(cause: unknown): boolean {
+  if (cause instanceof BrokenAnswerError) return cause.isOurLimit;
+  return cause instanceof Error && 'code' in cause && cause.code === 'HPE_HEADER_OVERFLOW';
 }
 
 /** Whether there was never a connection; the client behind an upgrade is Node's, and tells by the name of the call. */

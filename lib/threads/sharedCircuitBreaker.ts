@@ -173,8 +173,8 @@ export class SharedCircuitBreaker implements Breaker {
   readonly #issuer: PermitIssuer = {
     succeeded: (permit) => {
       if (!this.#isCurrent(permit)) return;
+      if (!this.#isClosed) this.#report(permit, (_state, tell) => this.#become(CLOSED_STATE, tell));
       if (this.#isClosed) permit.countedIn = this.#record.good(hash32(permit.caller), this.#clock.ticks());
-      else this.#report(permit, (_state, tell) => this.#become(CLOSED_STATE, tell));
     },
     failed: (permit, failure, responded) => {
       this.#report(permit, (state, tell) => {

@@ -27,6 +27,7 @@ export type TestService = readonly Origin[] | TestServiceDefinition;
 
 interface TestServiceDefinition
   extends Partial<Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency' | 'cacheShared'>> {
+  readonly breaker?: boolean | 'off';
   readonly upstreams: readonly Origin[];
   readonly requestTimeout?: string;
   readonly cacheTtl?: string;
