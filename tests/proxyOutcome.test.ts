@@ -42,6 +42,19 @@ describe('what the transport reports', () => {
     { error: reset, code: 'upstream_unreachable', failure: 'bad' },
     { error: refused, code: 'upstream_unreachable', failure: 'absent' },
     { error: unknown, code: 'upstream_unreachable', failure: 'absent' },
+    ...['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS'].flatMap((code) => {
+      const lacking = Object.assign(new Error(`connect ${code}`), { code, syscall: 'connect' });
+      return [lacking, new NotConnectedError(lacking)].map((error) => ({ error, code: 'gateway_exhausted' }));
+    }),
+    {
+      error: Object.assign(new Error('getaddrinfo EBUSY'), { code: 'EBUSY', syscall: 'getaddrinfo' }),
+      code: 'gateway_exhausted',
+    },
+    { error: new BrokenAnswerError('head_too_large', 'large'), code: 'upstream_bad_response' },
+    {
+      error: Object.assign(new Error('overflow'), { code: 'HPE_HEADER_OVERFLOW' }),
+      code: 'upstream_bad_response',
+    },
     { error: new InvalidRequestError('path'), code: 'bad_request' },
     { error: new RequestContentError('too short'), code: 'bad_request' },
   ];

@@ -18,14 +18,12 @@ import {
   UpstreamUnreachableError,
 } from './errors.ts';
 import type { RequestBody } from './requestBody.ts';
-
-/** Of a connection for which we lack something: descriptors of the process, of the system, ports, memory for sockets. */
-const OUR_SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);
+import { isOurShortage } from './shortage.ts';
 
 /** Errors of the gateway pass as they are; those of the transport get the gateway's names. */
 export function asProxyError(cause: Error, { target }: Attempt): Error {
   if ('status' in cause) return cause;
-  if ('code' in cause && OUR_SHORTAGES.has(cause.code)) {
+  if (isOurShortage(cause)) {
     return new GatewayExhaustedError(`no connection to ${target.id}: ${cause.message}`, { cause });
   }
   if (isClientsFault(cause)) return new AmbiguousRequestError(cause.message, { cause });
