@@ -15,7 +15,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 /** Says what the gateway lacks for a connection, and what to do about it, at most once in ten seconds. */
 export function exhaustedLog(logger: Logger, clock: Clock): (error: Error) => void {
   return sparingly(clock, (error) => {
-    const code = error.cause instanceof Error && 'code' in error.cause ? String(error.cause.code) : '';
+    const code = Error.isError(error.cause) && 'code' in error.cause ? String(error.cause.code) : '';
     logger.error(`Out of sockets: ${ADVICE[code] ?? DESCRIPTORS}`, { error });
   });
 }

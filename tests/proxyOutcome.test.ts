@@ -7,6 +7,7 @@ import {
   InvalidRequestError,
   NotConnectedError,
   RequestContentError,
+  ResponseHeadTooLargeError,
 } from '../lib/http1/errors.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { asProxyError, failureKindOf } from '../lib/proxy/outcome.ts';
@@ -50,10 +51,10 @@ describe('what the transport reports', () => {
       error: Object.assign(new Error('getaddrinfo EBUSY'), { code: 'EBUSY', syscall: 'getaddrinfo' }),
       code: 'gateway_exhausted',
     },
-    { error: new BrokenAnswerError('head_too_large', 'large'), code: 'upstream_bad_response' },
+    { error: new ResponseHeadTooLargeError('large'), code: 'upstream_head_too_large' },
     {
       error: Object.assign(new Error('overflow'), { code: 'HPE_HEADER_OVERFLOW' }),
-      code: 'upstream_bad_response',
+      code: 'upstream_head_too_large',
     },
     { error: new InvalidRequestError('path'), code: 'bad_request' },
     { error: new RequestContentError('too short'), code: 'bad_request' },

@@ -20,8 +20,7 @@ export interface CircuitBreakerOptions {
  * Refuses requests to a failing replica with `CircuitOpenError` and reports how the others went.
  *
  * A 5xx and a response that is missing, broken or breaks off are failures. A 4xx, a client that leaves, 501 (the
- * method is not known there, which says nothing of how others fare), and an upgrade that is refused or ignored never
- * are.
+ * method is not known there, which says nothing of how others fare) and an upgrade that is refused or ignored never are.
  */
 export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): RequestHandler {
   const { breakerFor, callerOf = callerByPeer(() => false) } = options;
@@ -47,9 +46,8 @@ function reportAttempt(attempt: Attempt, permit: Permit, isUpgrade: boolean): vo
   attempt.watch({
     answered: (status) => judge(status, permit, isUpgrade),
     ended: (outcome) => {
-      if (outcome.kind === 'failed' && !(isUpgrade && outcome.failure === 'bad'))
-        permit.fail(outcome.failure);
-      else if (outcome.kind !== 'completed') permit.abandon();
+      if (outcome.kind === 'failed') permit.fail(outcome.failure);
+      else if (outcome.kind === 'abandoned') permit.abandon();
     },
   });
 }

@@ -17,7 +17,7 @@ export class BrokenAnswerError extends Error {
   /** Whether it breaks a limit of ours rather than a rule of HTTP. */
   readonly isOurLimit: boolean;
 
-  constructor(code: BrokenAnswerCode, message: string, { isOurLimit = code === 'head_too_large' } = {}) {
+  constructor(code: BrokenAnswerCode, message: string, { isOurLimit = false } = {}) {
     super(message);
     this.code = code;
     this.isOurLimit = isOurLimit;

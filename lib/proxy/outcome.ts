@@ -54,7 +54,7 @@ export function failureKindOf(
   if (error instanceof UpstreamUnreachableError) {
     return isNotConnected(error.cause) ? 'absent' : unlessSilent(attempt);
   }
-  if (error instanceof UpstreamBadResponseError) return breaksOurLimit(error.cause) ? undefined : 'bad';
+  if (error instanceof UpstreamBadResponseError) return isOverOurLimit(error.cause) ? undefined : 'bad';
   return error instanceof UpstreamSilentError ? 'bad' : undefined;
 }
 
@@ -86,15 +86,14 @@ function unlessSilent({ silent }: Attempt): FailureKind {
 }
 
 /** A response that is right by HTTP and more than we take: others of the replica may well be smaller. */
-function breaksOurLimit(cause: unknown): boolean {
-  if (cause instanceof BrokenAnswerError) return cause.isOurLimit;
-  return cause instanceof Error && 'code' in cause && cause.code === 'HPE_HEADER_OVERFLOW';
+function isOverOurLimit(cause: unknown): boolean {
+  return cause instanceof BrokenAnswerError && cause.isOurLimit;
 }
 
 /** Whether there was never a connection; the client behind an upgrade is Node's, and tells by the name of the call. */
 function isNotConnected(cause: unknown): boolean {
   if (cause instanceof NotConnectedError || cause instanceof ConnectTimeoutError) return true;
-  if (!(cause instanceof Error)) return false;
+  if (!Error.isError(cause)) return false;
   return 'syscall' in cause && (cause.syscall === 'connect' || cause.syscall === 'getaddrinfo');
 }
 

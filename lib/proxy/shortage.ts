@@ -8,7 +8,7 @@ const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAV
 /** Whether a connection failed for want of something that this process or machine lacks. */
 export function isOurShortage(error: Error): boolean {
   const cause = error instanceof NotConnectedError ? error.cause : error;
-  if (!(cause instanceof Error) || !('code' in cause)) return false;
+  if (!Error.isError(cause) || !('code' in cause)) return false;
   if (SHORTAGES.has(cause.code)) return true;
   // To look up a name takes descriptors as well, and the C library does not tell when it got none.
   return (
@@ -21,6 +21,6 @@ function lacksDescriptors(): boolean {
     closeSync(openSync(devNull, 'r'));
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && SHORTAGES.has(error.code);
+    return Error.isError(error) && 'code' in error && SHORTAGES.has(error.code);
   }
 }
