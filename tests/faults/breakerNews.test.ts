@@ -101,9 +101,10 @@ describe.each(PORTS)('news of a breaker on the %s port', (port) => {
   });
 
   it('that it responds badly changes nothing where it serves somebody', async () => {
-    await using w = await world({}, {});
+    await using w = await world({}, {}, {});
     for (let i = 0; i < 2 * REPLICAS; i += 1) expect(await ask(w.there.gateway, port)).toBe(200);
     await trip(w.here.gateway, w.shaky, port);
+    await hears(w.third.gateway, w.shaky, OPEN);
     w.there.clock.advance(WINDOW_MS);
     await trip(w.here.gateway, w.other, port);
     await hears(w.there.gateway, w.other, OPEN);
