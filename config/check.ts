@@ -25,6 +25,7 @@ const SERVICE_COLUMNS = [
   'TIMEOUT',
   'CACHE',
   'PREFIX',
+  'BREAKER',
   'ALIASES',
 ];
 
@@ -66,6 +67,7 @@ function serviceRow(service: Service): string[] {
     formatDuration(service.requestTimeoutMs),
     formatDuration(service.cacheTtlMs),
     service.stripPrefix ? 'cut' : 'kept',
+    service.breaker ? 'on' : 'off',
     service.aliases.join(' '),
   ];
 }

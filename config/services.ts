@@ -18,6 +18,8 @@ export interface Service {
   readonly requestTimeoutMs: number;
   /** How long an answer is kept that does not say so itself. 0: not kept. */
   readonly cacheTtlMs: number;
+  /** Whether its replicas have circuit breakers. */
+  readonly breaker: boolean;
   /** Whether answers that say `public` or `s-maxage` are shared among users. */
   readonly cacheShared: boolean;
 }
@@ -58,6 +60,7 @@ export function completeService(definition: ServiceDefinition, defaults: Service
     requestTimeoutMs: definition.requestTimeoutMs ?? defaults.requestTimeoutMs,
     cacheTtlMs: definition.cacheTtlMs ?? defaults.cacheTtlMs,
     cacheShared: definition.cacheShared ?? true,
+    breaker: definition.breaker ?? true,
   };
 }
 

@@ -12,6 +12,7 @@ export interface ServicesReading {
   readonly problems: readonly string[];
 }
 
+const BREAKER = { error: 'true, false or "off"' };
 const CONCURRENCY = { error: `a whole number from 1 to ${MAX_COUNT}` };
 const STREAMS = { error: `a whole number from 0 to ${MAX_COUNT}` };
 
@@ -40,6 +41,7 @@ const serviceSchema = z.strictObject(
     requestTimeout: duration.schema.optional(),
     cacheTtl: durationOrZero.schema.optional(),
     cacheShared: z.boolean({ error: 'true or false' }).optional(),
+    breaker: z.union([z.boolean(), z.literal('off')], BREAKER).optional(),
   },
   { error: 'an object with a name and a path' },
 );
@@ -117,9 +119,10 @@ function readServices(json: unknown): ServicesReading {
 function toDefinition({
   requestTimeout,
   cacheTtl,
+  breaker = true,
   ...rest
 }: z.output<typeof serviceSchema>): ServiceDefinition {
-  return { ...rest, requestTimeoutMs: requestTimeout, cacheTtlMs: cacheTtl };
+  return { ...rest, requestTimeoutMs: requestTimeout, cacheTtlMs: cacheTtl, breaker: breaker === true };
 }
 
 function* claims({ path, name, aliases = [] }: ServiceDefinition): Generator<[key: string, value: string]> {

@@ -524,7 +524,15 @@ export const variables = {
     name: 'CIRCUIT_BREAKER_THRESHOLD',
     kind: count,
     default: '3',
-    description: 'Failures of one replica within the window that open its breaker.',
+    description:
+      'Failures of one replica within the window that open its breaker, if they are also `CIRCUIT_BREAKER_RATIO` of its calls there. So many connections that fail without a response in between always do.',
+  },
+  circuitBreakerRatio: {
+    name: 'CIRCUIT_BREAKER_RATIO',
+    kind: kinds.share,
+    default: '0.5',
+    description:
+      'Part of the calls of one replica within the window that must have failed before its breaker opens; 0: their number alone decides.',
   },
   circuitBreakerWindowMs: {
     name: 'CIRCUIT_BREAKER_WINDOW',

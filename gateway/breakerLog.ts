@@ -1,4 +1,9 @@
-import type { BreakerEvent } from '../lib/circuitbreaker/breaker.ts';
+import type {
+  BreakerEvent,
+  BreakerFailure,
+  BreakerTransition,
+  Held,
+} from '../lib/circuitbreaker/contract.ts';
 import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
@@ -7,6 +12,7 @@ import { sparingly } from './sparingly.ts';
 export interface BreakerLogOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly clock: Clock;
   readonly threshold: number;
   readonly windowMs: number;
   /** Whether a replica whose breaker trips is reported to a registry. */
@@ -22,31 +28,60 @@ export interface BreakerSubject {
 }
 
 /** Counts and logs what happens to breakers, in the original's words: people grep for them. */
-export function breakerLog({ logger, metrics, threshold, windowMs, deregisters }: BreakerLogOptions) {
+export function breakerLog({
+  logger,
+  metrics,
+  clock,
+  threshold,
+  windowMs,
+  deregisters,
+}: Readonly<BreakerLogOptions>) {
   const window = (windowMs / 1000).toFixed(2);
   const tripped = deregisters ? ' - deregistering' : '';
+  const sayHeld = sparingly(clock, ({ service, replicaId, origin }: BreakerSubject) => {
+    logger.warn(
+      `Circuit Breaker: Service ${origin} keeps failing and stays closed: half of the replicas are open already`,
+      { service, replica: replicaId },
+    );
+  });
 
-  return (event: BreakerEvent, { service, replicaId, origin }: BreakerSubject): void => {
+  function sayFailure({ count, held }: BreakerFailure, subject: BreakerSubject): void {
+    const { service, replicaId, origin } = subject;
+    metrics.breakerFailures.count(service, replicaId);
+    logger.warn(
+      `🔔 Circuit Breaker: Service ${origin} failure ${count}/${threshold} (window: ${window} seconds)${why(held)}`,
+      { service, replica: replicaId },
+    );
+    if (held?.by !== 'mayOpen') return;
+    metrics.breakerHeld.count(service, replicaId);
+    sayHeld(subject);
+  }
+
+  function sayTransition(event: BreakerTransition, { service, replicaId, origin }: BreakerSubject): void {
     const details = { service, replica: replicaId };
-    if (event.kind === 'failure') {
-      metrics.breakerFailures.count(service, replicaId);
-      const count = `${event.count}/${threshold}`;
-      logger.warn(
-        `🔔 Circuit Breaker: Service ${origin} failure ${count} (window: ${window} seconds)`,
-        details,
-      );
-    } else if (event.kind === 'transition' && event.hinted) {
+    if (event.hinted) {
       logger.warn(`Circuit Breaker: Service ${origin} is ${event.to}: another gateway said so`, details);
-    } else if (event.kind === 'transition' && event.to === 'open') {
+    } else if (event.to === 'open') {
       metrics.breakerTrips.count(service, replicaId);
       logger.error(
         `🚨 CIRCUIT BREAKER TRIPPED for ${origin}${event.from === 'closed' ? tripped : ''}`,
         details,
       );
-    } else if (event.kind === 'transition') {
+    } else {
       logger.info(`Circuit Breaker: Service ${origin} is ${event.to}`, details);
     }
+  }
+
+  return (event: BreakerEvent, subject: BreakerSubject): void => {
+    if (event.kind === 'failure') sayFailure(event, subject);
+    else sayTransition(event, subject);
   };
+}
+
+/** Why a breaker with enough failures is still closed, behind their count. */
+function why(held: Held | undefined): string {
+  if (held?.by !== 'ratio') return '';
+  return `, stays closed: ${held.failures} of ${held.calls} calls failed`;
 }
 
 /** Somebody else uses the channel, or gateways of different versions do. At most one line in ten seconds. */

@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { BreakerEvent } from '../lib/circuitbreaker/breaker.ts';
+import type { BreakerEvent } from '../lib/circuitbreaker/contract.ts';
 import type { Store } from '../lib/store/store.ts';
 import type { BreakerSubject } from './breakerLog.ts';
 import type { ServiceReplicas } from './replicas.ts';
 
 const CHANNEL = 'breakers';
 
-const NEWS = z.object({
+const SUBJECT = {
   gateway: z.string(),
   /** Path prefix of the service. */
   service: z.string(),
   replica: z.string(),
-  verdict: z.enum(['failing', 'recovered']),
-});
+};
+
+const NEWS = z.discriminatedUnion('verdict', [
+  z.object({ ...SUBJECT, verdict: z.literal('failing'), failure: z.enum(['absent', 'bad']) }),
+  z.object({ ...SUBJECT, verdict: z.literal('recovered') }),
+]);
 
 type News = z.output<typeof NEWS>;
 
@@ -30,8 +34,9 @@ export interface BreakerNewsOptions {
 }
 
 /**
- * Tells the other gateways on the same store when a breaker trips or recovers, and takes their news as hints. A
- * gateway that hears nothing finds out for itself: news may be lost.
+ * Tells the other gateways on the same store when a breaker trips or recovers, and for what, and takes their news as
+ * hints. A replica that is said to respond badly but serves somebody here stays: callers are not judged by what those of
+ * another gateway brought about. A gateway that hears nothing finds out for itself: news may be lost.
  */
 export class BreakerNews {
   readonly #gateway: string;
@@ -56,19 +61,19 @@ export class BreakerNews {
   publish(event: BreakerEvent, { service, replicaId }: BreakerSubject): void {
     const verdict = verdictOf(event);
     if (!verdict) return;
-    const news: News = { gateway: this.#gateway, service, replica: replicaId, verdict };
+    const news: News = { gateway: this.#gateway, service, replica: replicaId, ...verdict };
     this.#store.publish(CHANNEL, JSON.stringify(news)).catch(this.#onError);
   }
 
   #heard(message: string): void {
     const news = this.#read(message);
     if (!news || news.gateway === this.#gateway) return;
-    const { service, replica, verdict } = news;
+    const { service, replica } = news;
     const replicas = this.#replicasOf(service);
     // Only of replicas that are listed here too: a stranger's name must not make a breaker.
-    if (!replicas?.pool.get(replica)) return;
+    if (!replicas?.hasBreakers || !replicas.pool.get(replica)) return;
     const breaker = replicas.breakerOf(replica);
-    if (verdict === 'failing') breaker.hintFailing();
+    if (news.verdict === 'failing') breaker.hintFailing(news.failure);
     else breaker.hintRecovered();
   }
 
@@ -86,8 +91,10 @@ export class BreakerNews {
  * Trips and recoveries, seen here. What was itself a hint is not passed on, nor is a trial that failed: a gateway that
  * alone cannot reach a replica would keep it from the others for ever.
  */
-function verdictOf(event: BreakerEvent): News['verdict'] | undefined {
+function verdictOf(event: BreakerEvent) {
   if (event.kind !== 'transition' || event.hinted) return undefined;
-  if (event.to === 'closed') return 'recovered';
-  return event.to === 'open' && event.from === 'closed' ? 'failing' : undefined;
+  if (event.to === 'closed') return { verdict: 'recovered' } as const;
+  const { failure } = event;
+  const tripped = event.to === 'open' && event.from === 'closed';
+  return tripped && failure ? ({ verdict: 'failing', failure } as const) : undefined;
 }

@@ -219,6 +219,12 @@ export const REPLIES = {
     'The keys that tokens are checked with are not known yet. Try again.',
     'proxy_internal_error',
   ),
+  gateway_exhausted: reply(
+    503,
+    'Gateway exhausted',
+    'The gateway has no connection left for this request. Try again.',
+    'proxy_internal_error',
+  ),
   draining: reply(
     503,
     'Gateway is shutting down',

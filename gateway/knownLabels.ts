@@ -13,6 +13,7 @@ export function knownLabels(services: readonly Service[]): KnownLabels {
   const codes = Object.keys(REPLIES) as (keyof typeof REPLIES)[];
   return {
     service: services.map(({ path }) => path),
+    serviceWithBreaker: services.filter(({ breaker }) => breaker).map(({ path }) => path),
     port: PORTS,
     call: ['list', 'update'],
     policy: ['address', 'identity'],

@@ -20,6 +20,7 @@ import type { Spans } from '../lib/tracing/spans.ts';
 import { createAuth } from './authParts.ts';
 import { unreadableNewsLog } from './breakerLog.ts';
 import { BreakerNews } from './breakerNews.ts';
+import { exhaustedLog } from './exhaustedLog.ts';
 import { knownLabels } from './knownLabels.ts';
 import { createLimits, createSharedLimits, type Limits, type ServiceLimits } from './limits.ts';
 import { createRateLimits, type RateLimits } from './rateLimits.ts';
@@ -70,6 +71,8 @@ export interface Parts {
   /** Told the size of each piece of content that passes. */
   readonly onContent: (bytes: number) => void;
   readonly logStoreError: (error: Error) => void;
+  /** Told when this machine or process lacks what a connection needs. */
+  readonly onExhausted: (error: Error) => void;
   /** Records requests for OpenTelemetry, where that is wanted. */
   readonly spans: Spans | undefined;
   /** Every metric, as text that is at most a second old. */
@@ -182,6 +185,7 @@ export async function createParts({
     trustsPeer: trusts(settings.trustedProxies),
     onContent,
     logStoreError,
+    onExhausted: exhaustedLog(logger, clock),
     spans: await createSpans({ settings, metrics, logger, clock }),
     scrape: rendered({
       render: threads ? () => threads.scrape() : () => metrics.registry.metrics(),
@@ -211,7 +215,7 @@ export function readings(services: readonly Pick<ServiceParts, 'settings' | 'rep
           requestCount,
           inFlight,
           healthy,
-          breakerState: BREAKER_STATE[replicas.breakerState(id)],
+          breakerState: settings.breaker ? BREAKER_STATE[replicas.breakerState(id)] : undefined,
         })),
       ),
     concurrency: () =>

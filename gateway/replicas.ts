@@ -1,11 +1,20 @@
 import type { Service } from '../config/services.ts';
-import { type BreakerEvent, type BreakerState, CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
+import { CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
 import { CircuitBreakers } from '../lib/circuitbreaker/breakers.ts';
+import type {
+  Breaker,
+  BreakerEvent,
+  BreakerOptions,
+  BreakerRules,
+  BreakerState,
+} from '../lib/circuitbreaker/contract.ts';
 import type { Clock } from '../lib/clock/clock.ts';
+import type { FailureKind } from '../lib/exchange/attempt.ts';
 import { LoadScan } from '../lib/loadbalancer/loadScan.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share } from '../lib/threads/cells.ts';
+import { SharedCircuitBreaker } from '../lib/threads/sharedCircuitBreaker.ts';
 import { ThreadsReplica } from '../lib/threads/threadsReplica.ts';
 import type { BreakerSubject } from './breakerLog.ts';
 
@@ -26,10 +35,8 @@ export interface ReplicaThreads {
   readonly replicas?: readonly SharedReplica[];
 }
 
-export interface ServiceReplicasOptions {
+export interface ServiceReplicasOptions extends BreakerRules {
   readonly service: Service;
-  readonly threshold: number;
-  readonly windowMs: number;
   readonly cooldownMs: number;
   readonly slowStartMs: number;
   readonly clock: Clock;
@@ -47,21 +54,26 @@ export interface ServiceReplicasOptions {
 export class ServiceReplicas {
   readonly pool: ReplicaPool;
   readonly #breakers: CircuitBreakers;
+  /** Where several threads share them. */
   readonly #breakerShares = new Map<string, Share>();
+  readonly #threads: ReplicaThreads | undefined;
   readonly #service: Service;
   readonly #onBreakerEvent: ServiceReplicasOptions['onBreakerEvent'];
   readonly #onDeparted: ServiceReplicasOptions['onDeparted'];
 
   constructor(options: Readonly<ServiceReplicasOptions>) {
-    const { service, threshold, windowMs, cooldownMs, slowStartMs, clock, random, onIdle, threads } = options;
+    const { service, threshold, ratio, windowMs, cooldownMs, slowStartMs, clock } = options;
+    const { random, onIdle, threads } = options;
     this.#service = service;
+    this.#threads = threads;
     this.#onBreakerEvent = options.onBreakerEvent;
     this.#onDeparted = options.onDeparted;
     this.#breakers = new CircuitBreakers((id) => {
       const onEvent = (event: BreakerEvent) => this.#breakerChanged(id, event);
       const onAdmits = (admits: boolean) => this.pool.suspend(id, !admits);
-      const share = this.#breakerShares.get(id) ?? threads?.newShare(CircuitBreaker.sizeFor(threshold));
-      return new CircuitBreaker({ threshold, windowMs, cooldownMs, clock, onEvent, onAdmits, share });
+      const mayOpen = (failure: FailureKind) => this.#mayOpen(id, failure);
+      const rules = { threshold, ratio, windowMs, cooldownMs };
+      return this.#newBreaker(id, { ...rules, clock, mayOpen, onEvent, onAdmits });
     });
     for (const { id, breaker } of threads?.replicas ?? []) this.#breakerShares.set(id, breaker);
     this.pool = new ReplicaPool({
@@ -81,13 +93,25 @@ export class ServiceReplicas {
   get shared(): readonly SharedReplica[] {
     return this.pool.replicas.map((replica) => {
       const { id, url, healthy, requestCount, counts, listed } = replica as ThreadsReplica;
-      return { id, url, healthy, requestCount, counts, listed, breaker: this.breakerOf(id).share };
+      this.breakerOf(id);
+      const breaker = this.#breakerShares.get(id) as Share;
+      return { id, url, healthy, requestCount, counts, listed, breaker };
     });
   }
 
+  /** Whether the replicas have breakers. */
+  get hasBreakers(): boolean {
+    return this.#service.breaker;
+  }
+
   /** The breaker of a replica. One that is asked after its replica has left is used for what is still under way. */
-  breakerOf(replicaId: string): CircuitBreaker {
+  breakerOf(replicaId: string): Breaker {
     return this.#breakers.for(replicaId);
+  }
+
+  /** Whether the replica's breaker stands in nobody's way. */
+  isClosed(replicaId: string): boolean {
+    return this.breakerState(replicaId) === 'closed';
   }
 
   /** How the replica's breaker is; one that was never needed is closed. */
@@ -113,7 +137,7 @@ export class ServiceReplicas {
     const arriving = listed.filter(({ id, url }) => this.pool.get(id)?.url.origin !== url.origin);
     this.pool.update(listed);
     for (const { id, breaker } of arriving) {
-      const known = this.#breakers.get(id)?.share;
+      const known = this.#breakers.get(id) && this.#breakerShares.get(id);
       if (!breaker || known?.cells.isSameAs(breaker.cells)) continue;
       this.#breakers.forget(id);
       this.#breakerShares.set(id, breaker);
@@ -127,12 +151,40 @@ export class ServiceReplicas {
   /** Takes back what a thread that has ended had under way, and takes over what it was to do. */
   leave(seat: number): void {
     this.pool.leave(seat);
-    this.#breakers.leave(seat);
+    for (const breaker of this.#breakers.all) {
+      if (breaker instanceof SharedCircuitBreaker) breaker.leave(seat);
+    }
   }
 
   /** Ends the timers of all breakers, of those too whose replicas have left. */
   dispose(): void {
     this.#breakers.forgetAll();
+  }
+
+  #newBreaker(replicaId: string, options: Readonly<BreakerOptions>): Breaker {
+    if (!this.#threads) return new CircuitBreaker(options);
+    const share =
+      this.#breakerShares.get(replicaId) ??
+      this.#threads.newShare(SharedCircuitBreaker.sizeFor(options.threshold));
+    this.#breakerShares.set(replicaId, share);
+    return new SharedCircuitBreaker({ ...options, share });
+  }
+
+  /**
+   * At most half of several replicas are open for `bad` at a time: one that answers some requests is better than none,
+   * and requests may be what is bad. Who is absent answers none, however many that are.
+   */
+  #mayOpen(replicaId: string, failure: FailureKind): boolean {
+    const { replicas } = this.pool;
+    if (failure === 'absent' || replicas.length <= 1) return true;
+    const others = replicas.filter(({ id }) => id !== replicaId && this.#breakerFailure(id) === 'bad');
+    return others.length + 1 <= Math.floor(replicas.length / 2);
+  }
+
+  /** For what the breaker of a replica that is listed is not closed. */
+  #breakerFailure(replicaId: string): FailureKind | undefined {
+    // Another thread may have opened one that was never needed here.
+    return (this.#threads ? this.breakerOf(replicaId) : this.#breakers.get(replicaId))?.failure;
   }
 
   #breakerChanged(replicaId: string, event: BreakerEvent): void {

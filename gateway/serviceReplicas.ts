@@ -1,5 +1,6 @@
+import type { Settings } from '../config/config.ts';
 import type { Service } from '../config/services.ts';
-import type { BreakerEvent } from '../lib/circuitbreaker/breaker.ts';
+import type { BreakerEvent } from '../lib/circuitbreaker/contract.ts';
 import { type BreakerSubject, breakerLog } from './breakerLog.ts';
 import type { BreakerNews } from './breakerNews.ts';
 import type { Parts, PartsOptions } from './parts.ts';
@@ -16,9 +17,8 @@ interface ServiceReplicasParts
 /** Makes the replicas of each service and tells everybody concerned what becomes of them. */
 export function serviceReplicas(parts: ServiceReplicasParts): (service: Service) => ServiceReplicas {
   const { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads } = parts;
-  const threshold = settings.circuitBreakerThreshold;
-  const windowMs = settings.circuitBreakerWindowMs;
-  const log = breakerLog({ logger, metrics, threshold, windowMs, deregisters: registry.takesCalls });
+  const rules = breakerRules(settings);
+  const log = breakerLog({ ...rules, logger, metrics, clock, deregisters: registry.takesCalls });
 
   function onBreakerEvent(event: BreakerEvent, subject: BreakerSubject): void {
     log(event, subject);
@@ -31,9 +31,7 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
   return (service) =>
     new ServiceReplicas({
       service,
-      threshold,
-      windowMs,
-      cooldownMs: settings.circuitBreakerCooldownMs,
+      ...rules,
       slowStartMs: settings.slowStartMs,
       clock,
       random,
@@ -46,4 +44,14 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
         });
       },
     });
+}
+
+/** The settings of every breaker. */
+export function breakerRules(settings: Settings) {
+  return {
+    threshold: settings.circuitBreakerThreshold,
+    ratio: settings.circuitBreakerRatio,
+    windowMs: settings.circuitBreakerWindowMs,
+    cooldownMs: settings.circuitBreakerCooldownMs,
+  };
 }

@@ -197,7 +197,11 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   const caller = callerOf(trustsPeer);
   return balanceLoad({
     pool: replicas.pool,
-    allSuspended: (suspended) => {
+    admits: settings.breaker
+      ? ({ id }, req, res) => replicas.isClosed(id) || replicas.breakerOf(id).admitsCaller(caller(req, res))
+      : undefined,
+    allSuspended: (suspended, req, res) => {
+      for (const { id } of suspended) replicas.breakerOf(id).turnedAway(caller(req, res));
       const { replica, retryAfterMs } = replicas.nextTrial(suspended);
       logger.warn(`⚡ Circuit breaker OPEN for ${replica.url.origin} - request rejected (fail-fast)`);
       metrics.breakerRejected.count(settings.path);
@@ -214,14 +218,17 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   });
 };
 
-export const breaker: Stage = ({ parts: { metrics }, service: { settings, replicas } }) =>
-  circuitBreaker({
+export const breaker: Stage = ({ parts: { metrics, trustsPeer }, service: { settings, replicas } }) => {
+  if (!settings.breaker) return undefined;
+  return circuitBreaker({
     breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.id ?? settings.name),
+    callerOf: callerOf(trustsPeer),
     onRejected: () => metrics.breakerRejected.count(settings.path),
   });
+};
 
 export const forward: Stage = ({ port, parts }) => {
-  const { transport, trustsPeer, settings, limits, onContent, clock } = parts;
+  const { transport, trustsPeer, settings, limits, metrics, onContent, onExhausted, clock } = parts;
   return forwardRequest({
     transport,
     silenceMs: settings.upstreamTimeoutMs,
@@ -234,6 +241,10 @@ export const forward: Stage = ({ port, parts }) => {
     ownsIdentity: port === 'external',
     upgrades: limits.upgrades,
     onContent,
+    onExhausted: (error) => {
+      metrics.exhausted.count();
+      onExhausted(error);
+    },
     clock,
   });
 };

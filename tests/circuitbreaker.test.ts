@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
+import type { Breaker } from '../lib/circuitbreaker/contract.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
 import { Attempt } from '../lib/exchange/attempt.ts';
@@ -63,7 +64,7 @@ describe('circuitBreaker alone', () => {
   it('refuses with CircuitOpenError, calling nobody, until the cooldown is over', async () => {
     const clock = new ManualClock();
     const breaker = touchyBreaker(clock);
-    const rejected: CircuitBreaker[] = [];
+    const rejected: Breaker[] = [];
     const handlers: RequestHandler[] = [answersStatus(500), neverCalled('the handler'), answersStatus(200)];
     await using app = await bareApp([
       circuitBreaker({ breakerFor: () => breaker, onRejected: (one) => void rejected.push(one) }),
@@ -90,7 +91,7 @@ describe('circuitBreaker alone', () => {
   it('lets one request try, and frees the place when its client leaves', async () => {
     const clock = new ManualClock();
     const breaker = touchyBreaker(clock);
-    breaker.tryAcquire()?.fail();
+    breaker.tryAcquire('ann')?.fail('bad');
     clock.advance(COOLDOWN_MS);
     let answer: RequestHandler = () => {};
     await using app = await bareApp([
@@ -111,7 +112,7 @@ describe('circuitBreaker alone', () => {
   it('refuses as before when the listener throws', async () => {
     using broken = new BrokenListener();
     const breaker = touchyBreaker();
-    breaker.tryAcquire()?.fail();
+    breaker.tryAcquire('ann')?.fail('bad');
     await using app = await bareApp([
       circuitBreaker({ breakerFor: () => breaker, onRejected: broken.listen }),
       neverCalled('the handler'),
@@ -121,7 +122,7 @@ describe('circuitBreaker alone', () => {
 
   it('keeps the breakers of different replicas apart', async () => {
     const breakers: Record<string, CircuitBreaker> = { '/a': touchyBreaker(), '/b': touchyBreaker() };
-    breakers['/a']?.tryAcquire()?.fail();
+    breakers['/a']?.tryAcquire('ann')?.fail('bad');
     await using app = await bareApp([
       circuitBreaker({ breakerFor: (res) => breakers[res.req.path] as CircuitBreaker }),
       answers(),
@@ -141,7 +142,7 @@ describe('circuitBreaker with an attempt', () => {
   /** One request whose attempt the test plays; resolves with the breaker after it. */
   async function breakerAfter(play: (attempt: Attempt) => void): Promise<CircuitBreaker> {
     const breaker = new CircuitBreaker({ threshold: 2, windowMs: 10_000, cooldownMs: COOLDOWN_MS });
-    breaker.tryAcquire()?.fail();
+    breaker.tryAcquire('ann')?.fail('bad');
     const plays: RequestHandler = (_req, res) => {
       play(exchangeOf(res).attempt as Attempt);
       res.end();
@@ -208,7 +209,7 @@ describe('circuitBreaker with an attempt', () => {
   it('closes at the head of the trial, so that an endless answer keeps nobody waiting', async () => {
     const clock = new ManualClock();
     const breaker = touchyBreaker(clock);
-    breaker.tryAcquire()?.fail();
+    breaker.tryAcquire('ann')?.fail('bad');
     clock.advance(COOLDOWN_MS);
     const endless: RequestHandler = (_req, res) => {
       exchangeOf(res).attempt?.answered(200);
@@ -223,7 +224,7 @@ describe('circuitBreaker with an attempt', () => {
 
   it('ends the attempt of a request that it refuses', async () => {
     const breaker = touchyBreaker();
-    breaker.tryAcquire()?.fail();
+    breaker.tryAcquire('ann')?.fail('bad');
     const outcomes: string[] = [];
     const watches: RequestHandler = (_req, res, next) => {
       exchangeOf(res).attempt?.watch({ ended: ({ kind }) => void outcomes.push(kind) });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { CircuitBreaker } from '../lib/circuitbreaker/breaker.ts';
 import { threadsClock } from '../lib/clock/threadsClock.ts';
+import { SharedCircuitBreaker } from '../lib/threads/sharedCircuitBreaker.ts';
 import { eventually } from './support/eventually.ts';
 import type { BreakerOrder, BreakerReport } from './support/threads/breakers.ts';
 import { Team, type TeamMember } from './support/threads/team.ts';
@@ -10,13 +10,13 @@ const THREADS = 3;
 
 let team: Team;
 /** Of this thread, on the same cells. */
-let breaker: CircuitBreaker;
+let breaker: SharedCircuitBreaker;
 
 beforeEach(() => {
-  team = new Team('breakers.ts', THREADS, () => CircuitBreaker.sizeFor(OPTIONS.threshold), {
+  team = new Team('breakers.ts', THREADS, () => SharedCircuitBreaker.sizeFor(OPTIONS.threshold), {
     options: OPTIONS,
   });
-  breaker = new CircuitBreaker({ ...OPTIONS, clock: threadsClock, share: team.share });
+  breaker = new SharedCircuitBreaker({ ...OPTIONS, clock: threadsClock, share: team.share });
 });
 
 afterEach(() => team[Symbol.asyncDispose]());
@@ -59,7 +59,7 @@ describe('a breaker of three threads', () => {
     await halfOpen();
     const asked = await Promise.all([0, 1, 2].map((i) => order(i, 'begin')));
     expect(asked.map(({ permits }) => permits).toSorted()).toEqual([0, 0, 1]);
-    expect(breaker.tryAcquire()).toBeUndefined();
+    expect(breaker.tryAcquire('ann')).toBeUndefined();
     await order(
       asked.findIndex(({ permits }) => permits === 1),
       'succeed',

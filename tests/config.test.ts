@@ -69,6 +69,7 @@ describe('defaults', () => {
       cacheMaxEntryBytes: 1024 ** 2,
       breakerShared: true,
       cacheMaxBytes: 64 * 1024 ** 2,
+      circuitBreakerRatio: 0.5,
       circuitBreakerThreshold: 3,
       circuitBreakerWindowMs: 10_500,
       circuitBreakerCooldownMs: 30_000,

@@ -54,6 +54,7 @@ describe('the built-in services', () => {
       requestTimeoutMs: 3000,
       cacheTtlMs: 0,
       cacheShared: true,
+      breaker: true,
     });
   });
 
@@ -85,7 +86,13 @@ describe('SERVICES_FILE', () => {
       requestTimeoutMs: 1000,
       cacheTtlMs: 2000,
       cacheShared: true,
+      breaker: true,
     });
+  });
+
+  test('reads "off" as no breaker', () => {
+    const service = { name: 'orders', path: '/orders', breaker: 'off' };
+    expect(servicesOf({ services: [service] })[0]?.breaker).toBe(false);
   });
 
   test('takes the place of the built-in services, and its values that of the defaults', () => {
@@ -100,6 +107,7 @@ describe('SERVICES_FILE', () => {
       requestTimeout: '1m30s',
       cacheTtl: '0',
       cacheShared: false,
+      breaker: false,
     };
     const { requestTimeout, cacheTtl, ...same } = full;
     const upstreams = ['http://budgeting-service:8087', 'https://[::1]:8443'];
@@ -142,10 +150,11 @@ describe('SERVICES_FILE', () => {
       in: { name: '' },
       out: '.name is "": expected a name of letters, digits, dots, dashes and underscores',
     },
+    { in: { breaker: 'on' }, out: '.breaker is "on": expected true, false or "off"' },
     { in: { requestTimout: '3s' }, out: '.requestTimout is not known: did you mean requestTimeout?' },
     {
       in: { timeout: '3s' },
-      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, streams, requestTimeout, cacheTtl, cacheShared',
+      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, streams, requestTimeout, cacheTtl, cacheShared, breaker',
     },
   ];
   test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {

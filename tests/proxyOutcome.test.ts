@@ -7,6 +7,7 @@ import {
   InvalidRequestError,
   NotConnectedError,
   RequestContentError,
+  ResponseHeadTooLargeError,
 } from '../lib/http1/errors.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { asProxyError, failureKindOf } from '../lib/proxy/outcome.ts';
@@ -42,6 +43,19 @@ describe('what the transport reports', () => {
     { error: reset, code: 'upstream_unreachable', failure: 'bad' },
     { error: refused, code: 'upstream_unreachable', failure: 'absent' },
     { error: unknown, code: 'upstream_unreachable', failure: 'absent' },
+    ...['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS'].flatMap((code) => {
+      const lacking = Object.assign(new Error(`connect ${code}`), { code, syscall: 'connect' });
+      return [lacking, new NotConnectedError(lacking)].map((error) => ({ error, code: 'gateway_exhausted' }));
+    }),
+    {
+      error: Object.assign(new Error('getaddrinfo EBUSY'), { code: 'EBUSY', syscall: 'getaddrinfo' }),
+      code: 'gateway_exhausted',
+    },
+    { error: new ResponseHeadTooLargeError('large'), code: 'upstream_head_too_large' },
+    {
+      error: Object.assign(new Error('overflow'), { code: 'HPE_HEADER_OVERFLOW' }),
+      code: 'upstream_head_too_large',
+    },
     { error: new InvalidRequestError('path'), code: 'bad_request' },
     { error: new RequestContentError('too short'), code: 'bad_request' },
   ];

@@ -2,24 +2,32 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { completeService } from '../config/services.ts';
 import { type ReplicaThreads, ServiceReplicas, type SharedReplica } from '../gateway/replicas.ts';
-import type { Permit } from '../lib/circuitbreaker/breaker.ts';
+import type { Permit } from '../lib/circuitbreaker/contract.ts';
 import type { Replica } from '../lib/loadbalancer/replica.ts';
 import type { Share } from '../lib/threads/cells.ts';
 import { SharedCells } from '../lib/threads/sharedCells.ts';
 import { ManualClock } from './support/manualClock.ts';
 
 const COOLDOWN_MS = 30_000;
+const CALLERS = ['ann', 'ben', 'eve'] as const;
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
 
 /** What may happen to a gateway, in any order. */
 const anyStep = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('request' as const), avoid: fc.nat(NAMES.length) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('request' as const),
+      avoid: fc.nat(NAMES.length),
+      caller: fc.constantFrom(...CALLERS),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
       kind: fc.constant('end' as const),
       which: fc.nat(50),
-      how: fc.constantFrom('succeed', 'fail', 'abandon', 'succeed, then fail'),
+      how: fc.constantFrom('succeed', 'fail', 'be refused', 'abandon', 'succeed, then fail'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(COOLDOWN_MS + 5000) }) },
@@ -38,7 +46,7 @@ const anyStep = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('news' as const),
       id: fc.constantFrom(...NAMES),
-      verdict: fc.constantFrom('failing', 'recovered'),
+      verdict: fc.constantFrom('absent', 'bad', 'recovered'),
     }),
   },
 );
@@ -56,7 +64,7 @@ class World {
   readonly clock = new ManualClock();
   readonly underWay: UnderWay[] = [];
   readonly openedAtMs = new Map<string, number>();
-  /** How long breakers were open that nobody gave a hint. */
+  /** How long breakers were open that were left alone. */
   readonly cooldownsMs: number[] = [];
   readonly inFlightWhenIdle: number[] = [];
   /** Hears of listings first and tells the others. */
@@ -64,6 +72,7 @@ class World {
   /** Who takes requests, in turn. */
   readonly members: readonly ServiceReplicas[];
   #turn = 0;
+  #waits = false;
 
   /** @param threads how many take requests, beside the keeper; 0: the keeper alone, without anything shared */
   constructor(threads: number) {
@@ -94,7 +103,8 @@ class World {
       onBreakerEvent: (event, { replicaId }) => {
         if (event.kind !== 'transition') return;
         const sinceMs = this.openedAtMs.get(replicaId) ?? Number.NaN;
-        if (event.from === 'open' && !event.hinted) this.cooldownsMs.push(this.clock.ticks() - sinceMs);
+        if (event.from === 'open' && this.#waits) this.cooldownsMs.push(this.clock.ticks() - sinceMs);
+        if (event.from === 'closed' && event.failure === 'bad') this.#checkHalf();
         if (event.to === 'open') this.openedAtMs.set(replicaId, this.clock.ticks());
       },
       onDeparted: () => {},
@@ -103,9 +113,9 @@ class World {
   }
 
   do(step: Step): void {
-    if (step.kind === 'request') this.#request(step.avoid);
+    if (step.kind === 'request') this.#request(step.avoid, step.caller);
     else if (step.kind === 'end') this.#end(step.which, step.how);
-    else if (step.kind === 'wait') this.clock.advance(step.ms);
+    else if (step.kind === 'wait') this.#wait(step.ms);
     else if (step.kind === 'listing') this.#listing(step);
     else this.#news(step);
     this.#check();
@@ -125,7 +135,20 @@ class World {
     return this.members[this.#turn % this.members.length] as ServiceReplicas;
   }
 
-  #request(avoid: number): void {
+  #wait(ms: number): void {
+    this.#waits = true;
+    this.clock.advance(ms);
+    this.#waits = false;
+  }
+
+  /** Of several replicas at most half are open for their responses. */
+  #checkHalf(): void {
+    const { replicas } = this.keeper.pool;
+    const bad = replicas.filter(({ id }) => this.keeper.breakerOf(id).failure === 'bad');
+    expect(bad.length).toBeLessThanOrEqual(Math.max(1, Math.floor(replicas.length / 2)));
+  }
+
+  #request(avoid: number, caller: string): void {
     const member = this.#nextMember();
     const { pool } = member;
     const avoided = avoid === 0 ? undefined : pool.replicas[avoid - 1];
@@ -137,8 +160,14 @@ class World {
     expect(possible).toContain(replica);
     expect({ load: replica.load - 1, share: replica.share - 1 }).toEqual(least);
     const breaker = member.breakerOf(replica.id);
-    const permit = breaker.tryAcquire();
-    if (!permit) throw new Error('a replica was chosen whose breaker is open');
+    const isAdmitted = breaker.admitsCaller(caller);
+    const permit = breaker.tryAcquire(caller);
+    expect(permit !== undefined).toBe(isAdmitted);
+    if (!permit) {
+      expect(breaker.state).toBe('open');
+      pool.release(replica);
+      return;
+    }
     this.underWay.push({ member, replica, permit });
   }
 
@@ -152,7 +181,8 @@ class World {
     const { member, permit, replica } = ended;
     if (how === 'abandon') permit.abandon();
     if (how.startsWith('succeed')) permit.succeed();
-    if (how.endsWith('fail')) permit.fail();
+    if (how.endsWith('fail')) permit.fail('bad');
+    if (how === 'be refused') permit.fail('absent');
     member.pool.release(replica);
   }
 
@@ -175,8 +205,8 @@ class World {
     const member = this.#nextMember();
     if (!member.pool.get(id)) return;
     const breaker = member.breakerOf(id);
-    if (verdict === 'failing') breaker.hintFailing();
-    else breaker.hintRecovered();
+    if (verdict === 'recovered') breaker.hintRecovered();
+    else breaker.hintFailing(verdict);
   }
 
   #check(): void {

@@ -18,6 +18,7 @@ import { readings } from '../parts.ts';
 import { createRateLimits, type RateLimits } from '../rateLimits.ts';
 import { createRegistry, type Registry } from '../registry.ts';
 import { ServiceReplicas } from '../replicas.ts';
+import { breakerRules } from '../serviceReplicas.ts';
 import { exposeCollector } from '../spentBuffers.ts';
 import { VERSION } from '../version.ts';
 import { METRICS_EVERY_MS } from '../wellKnown.ts';
@@ -165,7 +166,6 @@ export class MainGateway {
   }
 
   async #connect(): Promise<void> {
-    const { circuitBreakerThreshold: threshold, circuitBreakerWindowMs: windowMs } = this.#settings;
     this.#registry = await createRegistry({
       settings: this.#settings,
       services: this.#services.map((service) => this.#listed(service)),
@@ -182,21 +182,17 @@ export class MainGateway {
     this.#logBreaker = breakerLog({
       logger: this.#logger,
       metrics: this.metrics,
-      threshold,
-      windowMs,
+      clock: threadsClock,
+      ...breakerRules(this.#settings),
       deregisters: this.#registry.takesCalls,
     });
   }
 
   #newService(service: Service): MainService {
-    const { circuitBreakerThreshold, circuitBreakerWindowMs, circuitBreakerCooldownMs, slowStartMs } =
-      this.#settings;
     const replicas = new ServiceReplicas({
       service,
-      threshold: circuitBreakerThreshold,
-      windowMs: circuitBreakerWindowMs,
-      cooldownMs: circuitBreakerCooldownMs,
-      slowStartMs,
+      ...breakerRules(this.#settings),
+      slowStartMs: this.#settings.slowStartMs,
       clock: threadsClock,
       random: Math.random,
       threads: { seats: this.#shares.seats, newShare: this.#shares.allocate },

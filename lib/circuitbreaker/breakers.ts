@@ -1,12 +1,17 @@
-import type { CircuitBreaker } from './breaker.ts';
+import type { Breaker } from './contract.ts';
 
 /** One breaker for each replica of a service, made on first use. */
-export class CircuitBreakers {
-  readonly #create: (replicaId: string) => CircuitBreaker;
-  readonly #byReplica = new Map<string, CircuitBreaker>();
+export class CircuitBreakers<One extends Breaker = Breaker> {
+  readonly #create: (replicaId: string) => One;
+  readonly #byReplica = new Map<string, One>();
 
-  constructor(create: (replicaId: string) => CircuitBreaker) {
+  constructor(create: (replicaId: string) => One) {
     this.#create = create;
+  }
+
+  /** Every breaker there is. */
+  get all(): readonly One[] {
+    return [...this.#byReplica.values()];
   }
 
   /** Of whom there is a breaker. */
@@ -14,7 +19,7 @@ export class CircuitBreakers {
     return [...this.#byReplica.keys()];
   }
 
-  for(replicaId: string): CircuitBreaker {
+  for(replicaId: string): One {
     const known = this.#byReplica.get(replicaId);
     if (known) return known;
     const breaker = this.#create(replicaId);
@@ -23,7 +28,7 @@ export class CircuitBreakers {
   }
 
   /** The replica's breaker, if it was ever used. */
-  get(replicaId: string): CircuitBreaker | undefined {
+  get(replicaId: string): One | undefined {
     return this.#byReplica.get(replicaId);
   }
 
@@ -31,11 +36,6 @@ export class CircuitBreakers {
   forget(replicaId: string): void {
     this.#byReplica.get(replicaId)?.dispose();
     this.#byReplica.delete(replicaId);
-  }
-
-  /** Every breaker takes over what a thread that has ended was to do. */
-  leave(seat: number): void {
-    for (const breaker of this.#byReplica.values()) breaker.leave(seat);
   }
 
   forgetAll(): void {

@@ -1,45 +1,52 @@
 import type { RequestHandler, Response } from 'express';
 import type { Attempt } from '../exchange/attempt.ts';
+import { type CallerOf, callerOf as callerByPeer } from '../exchange/caller.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
-import type { CircuitBreaker, Permit } from './breaker.ts';
+import type { Breaker, Permit } from './contract.ts';
 import { CircuitOpenError } from './errors.ts';
+
+const NOT_IMPLEMENTED = 501;
 
 export interface CircuitBreakerOptions {
   /** The breaker for the replica this request goes to; alone, one breaker for all requests. */
-  readonly breakerFor: (res: Response) => CircuitBreaker;
-  readonly onRejected?: (breaker: CircuitBreaker) => void;
+  readonly breakerFor: (res: Response) => Breaker;
+  /** On whose behalf a request is made. Default: its identity, else the address of its peer. */
+  readonly callerOf?: CallerOf;
+  readonly onRejected?: (breaker: Breaker) => void;
 }
 
 /**
  * Refuses requests to a failing replica with `CircuitOpenError` and reports how the others went.
- * Failures are a broken or missing answer and 5xx; a 4xx or a client that leaves never counts.
+ *
+ * A 5xx and a response that is missing, broken or breaks off are failures. A 4xx, a client that leaves, 501 (the
+ * method is not known there, which says nothing of how others fare) and an upgrade that is refused or ignored never are.
  */
 export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): RequestHandler {
-  const { breakerFor } = options;
+  const { breakerFor, callerOf = callerByPeer(() => false) } = options;
   const onRejected = listener(options.onRejected);
 
-  return function circuitBreakerMiddleware(_req, res, next) {
+  return function circuitBreakerMiddleware(req, res, next) {
     const breaker = breakerFor(res);
-    const { attempt } = exchangeOf(res);
-    const permit = breaker.tryAcquire();
+    const { attempt, upgradeHead } = exchangeOf(res);
+    const permit = breaker.tryAcquire(callerOf(req, res));
     if (!permit) {
       attempt?.end({ kind: 'abandoned' });
       onRejected(breaker);
       return next(new CircuitOpenError(breaker.retryAfterMs));
     }
-    if (attempt) reportAttempt(attempt, permit);
+    if (attempt) reportAttempt(attempt, permit, upgradeHead !== undefined);
     else reportResponse(res, permit);
     next();
   };
 }
 
 /** The head decides, so that a trial answered by an endless stream does not keep the breaker half-open. */
-function reportAttempt(attempt: Attempt, permit: Permit): void {
+function reportAttempt(attempt: Attempt, permit: Permit, isUpgrade: boolean): void {
   attempt.watch({
-    answered: (status) => judge(status, permit),
+    answered: (status) => judge(status, permit, isUpgrade),
     ended: (outcome) => {
-      if (outcome.kind === 'failed') permit.fail();
+      if (outcome.kind === 'failed') permit.fail(outcome.failure);
       else if (outcome.kind === 'abandoned') permit.abandon();
     },
   });
@@ -48,12 +55,13 @@ function reportAttempt(attempt: Attempt, permit: Permit): void {
 /** Without our own forwarding there is only the response to go by. */
 function reportResponse(res: Response, permit: Permit): void {
   res.once('close', () => {
-    if (res.headersSent) judge(res.statusCode, permit);
+    if (res.headersSent) judge(res.statusCode, permit, false);
     else permit.abandon();
   });
 }
 
-function judge(status: number, permit: Permit): void {
-  if (status >= 500) permit.fail();
-  else permit.succeed();
+function judge(status: number, permit: Permit, isUpgrade: boolean): void {
+  if (status < 500) permit.succeed();
+  else if (status === NOT_IMPLEMENTED || isUpgrade) permit.abandon(true);
+  else permit.fail('bad', true);
 }

@@ -124,8 +124,11 @@ export class AnswerReader {
   /** The client asks for no `100 Continue` and for no other protocol. Other interim answers may come as they like. */
   #assertAsked(status: number): void {
     this.#interimAnswers += 1;
-    if (status > 101 && this.#interimAnswers <= MAX_INTERIM_ANSWERS) return;
-    throw new BrokenAnswerError('unasked_answer', `status ${status}, which nobody asked for`);
+    if (status <= 101)
+      throw new BrokenAnswerError('unasked_answer', `status ${status}, which nobody asked for`);
+    if (this.#interimAnswers <= MAX_INTERIM_ANSWERS) return;
+    const message = `more than ${MAX_INTERIM_ANSWERS} interim responses`;
+    throw new BrokenAnswerError('unasked_answer', message, { isOurLimit: true });
   }
 
   #begin({ framing, lengthBytes }: AnswerHead): void {

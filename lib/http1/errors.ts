@@ -14,10 +14,13 @@ export type BrokenAnswerCode =
 export class BrokenAnswerError extends Error {
   override readonly name: string = 'BrokenAnswerError';
   readonly code: BrokenAnswerCode;
+  /** Whether it breaks a limit of ours rather than a rule of HTTP. */
+  readonly isOurLimit: boolean;
 
-  constructor(code: BrokenAnswerCode, message: string) {
+  constructor(code: BrokenAnswerCode, message: string, { isOurLimit = false } = {}) {
     super(message);
     this.code = code;
+    this.isOurLimit = isOurLimit;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { RequestHandler, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Attempt, type JudgeAbsence } from '../exchange/attempt.ts';
 import { isRepeatable } from '../exchange/content.ts';
@@ -10,8 +10,10 @@ import type { Replica } from './replica.ts';
 
 export interface BalanceOptions {
   readonly pool: ReplicaPool;
+  /** Whether the replica takes requests of this caller now. Default: each that is available does. */
+  readonly admits?: ((replica: Replica, req: Request, res: Response) => boolean) | undefined;
   /** The error when healthy replicas exist but all of them are suspended. Default: `NoHealthyReplicaError`. */
-  readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]]) => Error;
+  readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]], req: Request, res: Response) => Error;
   readonly onSelected?: (replica: Replica, attempt: Attempt, res: Response) => void;
   /** Judges whether a replica that leaves a try without a response is absent. Default: none is. */
   readonly judgeAbsence?: JudgeAbsence;
@@ -28,19 +30,31 @@ export interface BalanceOptions {
  * it chooses another one than before.
  */
 export function balance(options: Readonly<BalanceOptions>): RequestHandler {
-  const { pool, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
+  const { pool, admits = () => true, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
   const { allSuspended = () => new NoHealthyReplicaError(pool.service) } = options;
   const onSelected = listener(options.onSelected);
 
-  function refusal(): Error {
+  function refusal(req: Request, res: Response): Error {
     const [first, ...others] = pool.replicas.filter(({ healthy }) => healthy);
-    return first ? allSuspended([first, ...others]) : new NoHealthyReplicaError(pool.service);
+    return first ? allSuspended([first, ...others], req, res) : new NoHealthyReplicaError(pool.service);
+  }
+
+  /** The choice looks at no caller. If it falls on a replica that refuses this one, there is one more. */
+  function choose(req: Request, res: Response): Replica | undefined {
+    const before = exchangeOf(res).attempt?.target as Replica | undefined;
+    const first = pool.take(before);
+    if (!first || admits(first, req, res)) return first;
+    pool.release(first);
+    const second = before ? undefined : pool.take(first);
+    if (!second || admits(second, req, res)) return second;
+    pool.release(second);
+    return undefined;
   }
 
   return function balanceMiddleware(req, res, next) {
     const exchange = exchangeOf(res);
-    const replica = pool.take(exchange.attempt?.target as Replica | undefined);
-    if (!replica) return next(refusal());
+    const replica = choose(req, res);
+    if (!replica) return next(refusal(req, res));
     const startedAtMs = clock.ticks();
     const attempt = new Attempt(replica, { repeatable: isRepeatable(req), startedAtMs, judgeAbsence });
     attempt.watch({

@@ -8,7 +8,7 @@ export interface CappedMetricsOptions {
   /** Series a metric may have before further label values are counted as `other`. */
   readonly maxSeries: number;
   /** The series of a metric with these labels that are shown as 0 before anything happened in them. */
-  readonly listSeries: (labels: readonly string[]) => Iterable<LabelValues>;
+  readonly listSeries: (labels: readonly string[], name: string) => Iterable<LabelValues>;
 }
 
 /** Metrics that share a registry and a bound. What had to be folded is itself counted, by metric. */
@@ -38,7 +38,7 @@ export class CappedMetrics {
     labels: readonly Label[],
     help: string,
   ): CappedCounter<Label> {
-    const counter = new CappedCounter({ name, help, labels, ...this.#shared(labels) });
+    const counter = new CappedCounter({ name, help, labels, ...this.#shared(labels, name) });
     this.#capped.push(counter);
     this.#counters.push(counter);
     return counter;
@@ -47,7 +47,7 @@ export class CappedMetrics {
   protected histogram<const Label extends string>(
     options: Omit<CappedHistogramOptions<Label>, 'maxSeries' | 'registry' | 'listSeries'>,
   ): CappedHistogram<Label> {
-    const histogram = new CappedHistogram({ ...options, ...this.#shared(options.labels) });
+    const histogram = new CappedHistogram({ ...options, ...this.#shared(options.labels, options.name) });
     this.#capped.push(histogram);
     return histogram;
   }
@@ -55,7 +55,7 @@ export class CappedMetrics {
   protected gauge<const Label extends string>(
     options: Omit<CappedGaugeOptions<Label>, 'maxSeries' | 'registry'>,
   ): void {
-    cappedGauge({ ...options, ...this.#shared(options.labels) });
+    cappedGauge({ ...options, ...this.#shared(options.labels, options.name) });
   }
 
   /** Drops the series of every counter whose labels have all of these values: what they stand for is gone. */
@@ -63,8 +63,8 @@ export class CappedMetrics {
     for (const counter of this.#counters) counter.forget(gone);
   }
 
-  #shared(labels: readonly string[]) {
+  #shared(labels: readonly string[], name: string) {
     const { maxSeries, listSeries } = this.#options;
-    return { maxSeries, registry: this.registry, listSeries: () => listSeries(labels) };
+    return { maxSeries, registry: this.registry, listSeries: () => listSeries(labels, name) };
   }
 }

@@ -4,6 +4,9 @@ import { Exemplars } from './exemplars.ts';
 import type { Reading } from './gauge.ts';
 import { combinations, type LabelValues } from './series.ts';
 
+/** What metrics of breakers begin with: a service without breakers has none of them. */
+const BREAKER_METRICS = 'gateway_circuit_breaker_';
+
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** 1 ms to 30 s: from a cache hit to the longest deadline anybody sensible sets. */
@@ -56,8 +59,8 @@ export interface ReplicaReading {
   readonly requestCount: number;
   readonly inFlight: number;
   readonly healthy: boolean;
-  /** 0 closed, 1 open, 2 half-open. */
-  readonly breakerState: number;
+  /** 0 closed, 1 open, 2 half-open; undefined: it has no breaker. */
+  readonly breakerState: number | undefined;
 }
 
 export interface ConcurrencyReading {
@@ -95,7 +98,12 @@ export interface Readings {
 
 /** Label values known from the start: a counter all of whose labels are here shows their combinations at 0. */
 export type KnownLabels = Readonly<
-  Partial<Record<'service' | 'port' | 'code' | 'reason' | 'outcome' | 'call' | 'policy', readonly string[]>>
+  Partial<
+    Record<
+      'service' | 'serviceWithBreaker' | 'port' | 'code' | 'reason' | 'outcome' | 'call' | 'policy',
+      readonly string[]
+    >
+  >
 >;
 
 export interface MetricsOptions {
@@ -178,6 +186,11 @@ export class Metrics extends CappedMetrics {
     ['service'],
     'Requests refused because every breaker was open.',
   );
+  readonly breakerHeld = this.counter(
+    'gateway_circuit_breaker_held_total',
+    ['service', 'instance'],
+    'Failures at which a breaker stayed closed because those of half of the replicas were open.',
+  );
   readonly cacheHits = this.counter('gateway_cache_hits_total', ['service'], 'GETs answered from the cache.');
   readonly cacheMisses = this.counter(
     'gateway_cache_misses_total',
@@ -236,6 +249,11 @@ export class Metrics extends CappedMetrics {
     [],
     'Batches of spans that the OpenTelemetry collector did not take.',
   );
+  readonly exhausted = this.counter(
+    'gateway_exhausted_total',
+    [],
+    'Connections to replicas that could not be opened for lack of descriptors, ports or memory of the gateway.',
+  );
   readonly uncaughtErrors = this.counter(
     'gateway_uncaught_errors_total',
     [],
@@ -250,7 +268,7 @@ export class Metrics extends CappedMetrics {
 
   constructor(options: Readonly<MetricsOptions>) {
     const { readings, known = {}, version = 'unknown', maxSeries = 1000, processMetrics = true } = options;
-    super({ maxSeries, listSeries: (labels) => knownSeries(labels, known, readings) });
+    super({ maxSeries, listSeries: (labels, name) => knownSeries(labels, known, readings, name) });
     if (options.exemplars) this.exemplars = new Exemplars({ ...DURATIONS, maxSeries });
     this.#replicaGauges(readings);
     this.#limitGauges(readings);
@@ -314,7 +332,10 @@ export class Metrics extends CappedMetrics {
 
   #replicaGauges({ replicas }: Readings): void {
     for (const { value, ...rest } of REPLICA_GAUGES) {
-      const read = () => Array.from(replicas(), (replica): Reading => [value(replica), ...placeOf(replica)]);
+      const read = () =>
+        Array.from(replicas(), (replica) => readingOf(replica, value)).filter(
+          (reading) => reading !== undefined,
+        );
       this.gauge({ ...rest, labels: ['service', 'instance'], read });
     }
   }
@@ -373,7 +394,8 @@ export class Metrics extends CappedMetrics {
 interface ReplicaGauge {
   readonly name: string;
   readonly help: string;
-  readonly value: (replica: ReplicaReading) => number;
+  /** Undefined: the replica has no such thing. */
+  readonly value: (replica: ReplicaReading) => number | undefined;
   readonly combine?: (one: number, another: number) => number;
 }
 
@@ -411,13 +433,41 @@ const CACHE_GAUGES = [
   { name: 'gateway_cache_bytes', help: 'What they take up.', value: ({ bytes }: CacheReading) => bytes },
 ];
 
+function readingOf(replica: ReplicaReading, value: ReplicaGauge['value']): Reading | undefined {
+  const found = value(replica);
+  return found === undefined ? undefined : [found, ...placeOf(replica)];
+}
+
 function placeOf({ service, instance }: ReplicaReading): [service: string, instance: string] {
   return [service, instance];
 }
 
 /** What a metric with these labels shows before anything happened: rate() sees no rise without a start. */
-function knownSeries(labels: readonly string[], known: KnownLabels, { replicas }: Readings): LabelValues[] {
-  if (labels.includes('instance')) return Array.from(replicas(), placeOf);
+function knownSeries(
+  labels: readonly string[],
+  known: KnownLabels,
+  readings: Readings,
+  name: string,
+): LabelValues[] {
+  return name.startsWith(BREAKER_METRICS)
+    ? seriesOf(
+        labels,
+        { ...known, service: known.serviceWithBreaker ?? known.service ?? [] },
+        breakersOf(readings),
+      )
+    : seriesOf(labels, known, Array.from(readings.replicas()));
+}
+
+function breakersOf({ replicas }: Readings): ReplicaReading[] {
+  return Array.from(replicas()).filter(({ breakerState }) => breakerState !== undefined);
+}
+
+function seriesOf(
+  labels: readonly string[],
+  known: KnownLabels,
+  replicas: readonly ReplicaReading[],
+): LabelValues[] {
+  if (labels.includes('instance')) return replicas.map(placeOf);
   if (labels.includes('status')) return awaitedAnswers(known);
   return combinations(labels.map((label) => known[label as keyof KnownLabels] ?? []));
 }

@@ -27,6 +27,13 @@ export class HedgeLostError extends Error {
   }
 }
 
+/** This machine or process has no descriptor, port or buffer left for a connection: no replica is to blame. */
+export class GatewayExhaustedError extends Error {
+  override readonly name = 'GatewayExhaustedError';
+  readonly code = 'gateway_exhausted';
+  readonly status = 503;
+}
+
 /** What came back was not a valid HTTP answer. */
 export class UpstreamBadResponseError extends Error {
   override readonly name = 'UpstreamBadResponseError';

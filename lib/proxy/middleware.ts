@@ -7,7 +7,7 @@ import { hasContent, isRepeatable } from '../exchange/content.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { listener } from '../exchange/listener.ts';
-import { BodyTooLargeError } from './errors.ts';
+import { BodyTooLargeError, GatewayExhaustedError } from './errors.ts';
 import type { TrustsPeer } from './forwarded.ts';
 import { RequestBody } from './requestBody.ts';
 import { requestFieldsFor } from './requestFields.ts';
@@ -38,6 +38,8 @@ export interface ForwardOptions {
   readonly ownsIdentity?: boolean;
   /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
   readonly upgrades?: Permits;
+  /** Called when this machine or process lacks what a connection needs. */
+  readonly onExhausted?: (error: GatewayExhaustedError) => void;
   /** Called with the size of each piece of content that passes, either way. */
   readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;
@@ -65,6 +67,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const responseFields = responseFieldsFor(viaOnAnswers ? `1.1 ${via}` : undefined);
   const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);
+  const onExhausted = listener(options.onExhausted);
   const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
 
@@ -107,7 +110,10 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     const nextIfDue = nextWhileDue(res, next);
     if (abortReason) return nextIfDue(abortReason);
     const attempt = attemptOf(req, res, options);
-    attempt.whenUnanswered(nextIfDue);
+    attempt.whenUnanswered((error) => {
+      if (error instanceof GatewayExhaustedError) onExhausted(error);
+      nextIfDue(error);
+    });
     if (!upgradeHead) return send(req, res, attempt);
     loadingProxy ??= loadProxy();
     const fields = (exchange: Exchange) => requestFields(req, exchange, clock.now());

@@ -11,16 +11,21 @@ import {
 import { RequestTimeoutError } from '../timeout/errors.ts';
 import {
   AmbiguousRequestError,
+  GatewayExhaustedError,
   UpstreamBadResponseError,
   UpstreamHeadTooLargeError,
   UpstreamSilentError,
   UpstreamUnreachableError,
 } from './errors.ts';
 import type { RequestBody } from './requestBody.ts';
+import { isOurShortage } from './shortage.ts';
 
 /** Errors of the gateway pass as they are; those of the transport get the gateway's names. */
 export function asProxyError(cause: Error, { target }: Attempt): Error {
   if ('status' in cause) return cause;
+  if (isOurShortage(cause)) {
+    return new GatewayExhaustedError(`no connection to ${target.id}: ${cause.message}`, { cause });
+  }
   if (isClientsFault(cause)) return new AmbiguousRequestError(cause.message, { cause });
   if (isHeadTooLarge(cause)) {
     return new UpstreamHeadTooLargeError(`${target.id} sent too large a head: ${cause.message}`, { cause });
@@ -49,9 +54,8 @@ export function failureKindOf(
   if (error instanceof UpstreamUnreachableError) {
     return isNotConnected(error.cause) ? 'absent' : unlessSilent(attempt);
   }
-  return error instanceof UpstreamBadResponseError || error instanceof UpstreamSilentError
-    ? 'bad'
-    : undefined;
+  if (error instanceof UpstreamBadResponseError) return isOverOurLimit(error.cause) ? undefined : 'bad';
+  return error instanceof UpstreamSilentError ? 'bad' : undefined;
 }
 
 /** Whether the replica owed a response at the deadline, and had all of the time for it. */
@@ -81,10 +85,15 @@ function unlessSilent({ silent }: Attempt): FailureKind {
   return silent ? 'absent' : 'bad';
 }
 
+/** A response that is right by HTTP and more than we take: others of the replica may well be smaller. */
+function isOverOurLimit(cause: unknown): boolean {
+  return cause instanceof BrokenAnswerError && cause.isOurLimit;
+}
+
 /** Whether there was never a connection; the client behind an upgrade is Node's, and tells by the name of the call. */
 function isNotConnected(cause: unknown): boolean {
   if (cause instanceof NotConnectedError || cause instanceof ConnectTimeoutError) return true;
-  if (!(cause instanceof Error)) return false;
+  if (!Error.isError(cause)) return false;
   return 'syscall' in cause && (cause.syscall === 'connect' || cause.syscall === 'getaddrinfo');
 }
 

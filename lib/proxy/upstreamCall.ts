@@ -55,6 +55,8 @@ export class UpstreamCall implements Handler {
   #heard = false;
   #sentAfresh = false;
   #answered = false;
+  /** Whether the response began before the request was sent whole. */
+  #answeredEarly = false;
   /** Content that may be all there is. */
   #held: Buffer | undefined;
   /** Whether content goes on as it comes. */
@@ -169,6 +171,7 @@ export class UpstreamCall implements Handler {
     this.#answered = true;
     attempt.answered(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
+    this.#answeredEarly = body !== null && !body.readableEnded;
   }
 
   /** A replica that still gets content to read may be silent until it has it all. */
@@ -236,7 +239,7 @@ export class UpstreamCall implements Handler {
     const { res, exchange, attempt, body } = this.#options;
     this.#close();
     const error = asProxyError(cause, attempt);
-    attempt.end(outcomeOf(error, { attempt, body, res }));
+    attempt.end(this.#cutsUpload(error) ? ABANDONED : outcomeOf(error, { attempt, body, res }));
     body?.destroy();
     // An answer cut short must look cut short: a clean end would pass it off as whole.
     if (!this.#answered) {
@@ -246,6 +249,11 @@ export class UpstreamCall implements Handler {
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
     exchange.failure = error;
     cutShort(res);
+  }
+
+  /** A service may respond before it has read the request, and close: the rest of that response is lost on the way. */
+  #cutsUpload(error: Error): boolean {
+    return this.#answeredEarly && !(error instanceof UpstreamSilentError);
   }
 
   #close(): void {

@@ -200,7 +200,7 @@ const REPLICAS: Row = {
     graph({
       title: 'Circuit Breaker Events',
       description:
-        'Failed calls, trips, requests refused because every breaker of the service was open, second tries and hedges.',
+        'Failed calls, trips, failures at which a breaker stayed closed because half of the replicas were open, requests refused because every breaker of the service was open, second tries and hedges.',
       unit: 'ops',
       queries: [
         {
@@ -210,6 +210,10 @@ const REPLICAS: Row = {
         {
           expr: perSecond('gateway_circuit_breaker_trips_total', SELECTED_SERVICE, 'service'),
           legend: '{{service}} trips',
+        },
+        {
+          expr: perSecond('gateway_circuit_breaker_held_total', SELECTED_SERVICE, 'service'),
+          legend: '{{service}} held',
         },
         {
           expr: perSecond('gateway_circuit_breaker_rejected_total', SELECTED_SERVICE, 'service'),

@@ -186,12 +186,17 @@ const REPLICAS: Row = {
     }),
     graph({
       title: 'Failures by Replica',
-      description: 'Failed calls per second; enough of them within the window open the breaker.',
+      description:
+        'Failed calls per second; enough of them within the window open the breaker, unless half of the replicas are open.',
       unit: 'ops',
       queries: [
         {
           expr: perSecond('gateway_circuit_breaker_failures_total', SELECTED_SERVICE, 'instance'),
           legend: '{{instance}}',
+        },
+        {
+          expr: perSecond('gateway_circuit_breaker_held_total', SELECTED_SERVICE, 'instance'),
+          legend: '{{instance}} held',
         },
       ],
     }),

@@ -10,6 +10,8 @@ import { startRedis } from '../support/redis.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 const COOLDOWN_MS = 30_000;
+/** REQUEST_TIMEOUT x 3.5. */
+const WINDOW_MS = 10_500;
 const SERVICE = '/budgeting';
 
 const [CLOSED, OPEN, HALF_OPEN] = [0, 1, 2];
@@ -25,14 +27,14 @@ async function startShaky(): Promise<Shaky> {
   return shaky;
 }
 
-/** Gateways on one Redis in front of the same three replicas, each with a time of its own. */
+/** As many that two of them may be kept away for their responses. */
+const REPLICAS = 5;
+
+/** Gateways on one Redis in front of the same replicas, each with a time of its own. */
 async function world(...envs: Record<string, string>[]) {
   const stack = new AsyncDisposableStack();
-  const replicas = [
-    stack.use(await startShaky()),
-    stack.use(await startShaky()),
-    stack.use(await startShaky()),
-  ];
+  const replicas: Shaky[] = [];
+  for (let n = 0; n < REPLICAS; n += 1) replicas.push(stack.use(await startShaky()));
   const members = await Promise.all(
     envs.map(async (env) => {
       const clock = new ManualClock();
@@ -41,7 +43,7 @@ async function world(...envs: Record<string, string>[]) {
     }),
   );
   const [here, there, third] = members as [Member, Member, Member];
-  const [shaky, other] = replicas as [Shaky, Shaky, Shaky];
+  const [shaky, other] = replicas as [Shaky, Shaky, ...Shaky[]];
   return { here, there, third, shaky, other, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
@@ -98,6 +100,17 @@ describe.each(PORTS)('news of a breaker on the %s port', (port) => {
     );
   });
 
+  it('that it responds badly changes nothing where it serves somebody', async () => {
+    await using w = await world({}, {}, {});
+    for (let i = 0; i < 2 * REPLICAS; i += 1) expect(await ask(w.there.gateway, port)).toBe(200);
+    await trip(w.here.gateway, w.shaky, port);
+    await hears(w.third.gateway, w.shaky, OPEN);
+    w.there.clock.advance(WINDOW_MS);
+    await trip(w.here.gateway, w.other, port);
+    await hears(w.there.gateway, w.other, OPEN);
+    expect(await state(w.there.gateway, w.shaky)).toBe(CLOSED);
+  });
+
   it('leaves each to find its own way back, and ends the cooldown of the others', async () => {
     await using w = await world({}, {});
     await trip(w.here.gateway, w.shaky, port);
@@ -120,6 +133,7 @@ describe.each(PORTS)('news of a breaker on the %s port', (port) => {
     await hears(w.here.gateway, w.shaky, HALF_OPEN);
     await trip(w.here.gateway, w.shaky, port);
     // A gateway that alone cannot reach a replica must not keep the others from it for ever.
+    w.there.clock.advance(WINDOW_MS);
     await trip(w.here.gateway, w.other, port);
     await hears(w.there.gateway, w.other, OPEN);
     expect(await state(w.there.gateway, w.shaky)).toBe(CLOSED);
@@ -165,7 +179,13 @@ describe('news of breakers', () => {
   it('does nothing when it is forged, but for one line', async () => {
     await using w = await world({}, {});
     const before = messages(w.there.gateway).length;
-    const news = { gateway: 'x', service: SERVICE, replica: w.shaky.url.host, verdict: 'failing' };
+    const news = {
+      gateway: 'x',
+      service: SERVICE,
+      replica: w.shaky.url.host,
+      verdict: 'failing',
+      failure: 'bad',
+    };
     const forged = [
       'nonsense',
       '',
@@ -176,6 +196,8 @@ describe('news of breakers', () => {
       ...[
         {},
         { ...news, verdict: 'dead' },
+        { ...news, failure: 'ugly' },
+        { ...news, failure: undefined },
         { ...news, service: 7 },
         { ...news, service: '/nobody' },
         { ...news, service: '__proto__' },

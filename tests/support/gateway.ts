@@ -29,6 +29,7 @@ interface TestServiceDefinition
   extends Partial<
     Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency' | 'streams' | 'cacheShared'>
   > {
+  readonly breaker?: boolean | 'off';
   readonly upstreams: readonly Origin[];
   readonly requestTimeout?: string;
   readonly cacheTtl?: string;

@@ -10,6 +10,8 @@ export const TRAFFIC_FLAGS = [
 export const TRAFFIC_SETTINGS = {
   REQUEST_TIMEOUT: '1s',
   CIRCUIT_BREAKER_COOLDOWN: '1m',
+  // A few failures stand for a service that breaks down.
+  CIRCUIT_BREAKER_RATIO: '0',
   SERVICE_REFRESH_INTERVAL: '1s',
   LOG_LEVEL: 'warn',
 };

@@ -1,6 +1,7 @@
 import { workerData } from 'node:worker_threads';
-import { CircuitBreaker, type Permit } from '../../../lib/circuitbreaker/breaker.ts';
+import type { Permit } from '../../../lib/circuitbreaker/contract.ts';
 import { threadsClock } from '../../../lib/clock/threadsClock.ts';
+import { SharedCircuitBreaker } from '../../../lib/threads/sharedCircuitBreaker.ts';
 import { answerWith, ownShare } from './place.ts';
 
 /** `begin` asks for a permit; the others are for the oldest permit that is still out. Each answers `BreakerReport`. */
@@ -15,7 +16,7 @@ export interface BreakerReport {
 
 const events: string[] = [];
 const permits: Permit[] = [];
-const breaker = new CircuitBreaker({
+const breaker = new SharedCircuitBreaker({
   ...workerData.options,
   clock: threadsClock,
   onEvent: (event) =>
@@ -25,10 +26,12 @@ const breaker = new CircuitBreaker({
 
 answerWith((order: BreakerOrder): BreakerReport => {
   if (order === 'begin') {
-    const permit = breaker.tryAcquire();
+    const permit = breaker.tryAcquire('ann');
     if (permit) permits.push(permit);
   } else if (order !== 'look') {
-    permits.shift()?.[order]();
+    const permit = permits.shift();
+    if (order === 'fail') permit?.fail('bad');
+    else permit?.[order]();
   }
   return { state: breaker.state, permits: permits.length, events };
 });

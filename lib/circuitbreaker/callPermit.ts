@@ -1,0 +1,39 @@
+import type { FailureKind } from '../exchange/attempt.ts';
+import type { Permit } from './contract.ts';
+
+/** Whom a permit reports to. */
+export interface PermitIssuer {
+  succeeded(permit: CallPermit): void;
+  failed(permit: CallPermit, failure: FailureKind, responded: boolean): void;
+  abandoned(permit: CallPermit, responded: boolean): void;
+}
+
+/** One call of one caller, stamped with the generation of the state that allowed it. It fails once at most. */
+export class CallPermit implements Permit {
+  readonly caller: string;
+  readonly generation: number;
+  /** Where the call was counted as good. Written by the issuer. */
+  countedIn: number | undefined;
+  readonly #issuer: PermitIssuer;
+  #failed = false;
+
+  constructor(issuer: PermitIssuer, generation: number, caller: string) {
+    this.#issuer = issuer;
+    this.generation = generation;
+    this.caller = caller;
+  }
+
+  succeed(): void {
+    if (this.countedIn === undefined && !this.#failed) this.#issuer.succeeded(this);
+  }
+
+  fail(failure: FailureKind, responded = false): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#issuer.failed(this, failure, responded);
+  }
+
+  abandon(responded = false): void {
+    this.#issuer.abandoned(this, responded);
+  }
+}

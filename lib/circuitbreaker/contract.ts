@@ -1,0 +1,140 @@
+import type { Clock } from '../clock/clock.ts';
+import type { FailureKind } from '../exchange/attempt.ts';
+
+export type BreakerState = 'closed' | 'open' | 'half-open';
+
+/** When failures open a breaker. */
+export interface BreakerRules {
+  /** Failures that open the breaker, 1 or more. */
+  readonly threshold: number;
+  /**
+   * Part of the calls in the window that must have failed before failures other than `absent` open it, 0 to 1.
+   * 0: their number alone decides. Default 0.5.
+   */
+  readonly ratio?: number;
+  /** How long a failure counts, in milliseconds, 1 or more. `absent` ones count until there is a response. */
+  readonly windowMs: number;
+}
+
+export interface BreakerOptions extends BreakerRules {
+  /** How long the breaker stays open before it lets one trial through, in milliseconds, 1 or more. */
+  readonly cooldownMs: number;
+  /** The `ticks` of all threads that share a breaker must be of one kind. */
+  readonly clock?: Clock;
+  /** Asked before a closed breaker opens. It must not ask this breaker. Default: it may. */
+  readonly mayOpen?: (failure: FailureKind) => boolean;
+  /** Called in the thread that has changed the state, or seen the failure. */
+  readonly onEvent?: (event: BreakerEvent) => void;
+  /** Called there whenever `admits` has changed, before the events that go with it. It must not ask the breaker. */
+  readonly onAdmits?: (admits: boolean) => void;
+}
+
+/** Why a breaker stays closed that has its threshold of failures. */
+export type Held =
+  /** They are too small a part of the calls in the window. */
+  | { readonly by: 'ratio'; readonly failures: number; readonly calls: number }
+  /** `mayOpen` said no. */
+  | { readonly by: 'mayOpen' };
+
+export interface BreakerFailure {
+  readonly kind: 'failure';
+  readonly failure: FailureKind;
+  /** Failures that count towards the threshold now: at most the threshold. */
+  readonly count: number;
+  readonly held?: Held | undefined;
+}
+
+export interface BreakerTransition {
+  readonly kind: 'transition';
+  readonly from: BreakerState;
+  readonly to: BreakerState;
+  /** What opened it; undefined when it closes. */
+  readonly failure: FailureKind | undefined;
+  /** Not by what was seen here, but by what somebody else said. */
+  readonly hinted: boolean;
+}
+
+/** What a breaker tells the outside, after its state is settled. */
+export type BreakerEvent = BreakerFailure | BreakerTransition;
+
+/** Hands an event on, once the state is settled. */
+export type Tell = (event: BreakerEvent) => void;
+
+export const HELD_BY_OPTION: Held = { by: 'mayOpen' };
+
+/** A trial decides soon, but nobody knows when: ask again in a second. */
+export const RETRY_TRIAL_MS = 1000;
+
+/** Permission to call a replica once. Reports that belong to an older state of the breaker are dropped. */
+export interface Permit {
+  /** A good response began. The same call may still fail, when the response breaks off. */
+  succeed(): void;
+  /** @param responded whether the head of a response came. Default false. */
+  fail(failure: FailureKind, responded?: boolean): void;
+  /**
+   * The call ended without saying anything about the replica.
+   *
+   * @param responded whether the head of a response came. Default false.
+   */
+  abandon(responded?: boolean): void;
+}
+
+/**
+ * Closed, open, half-open for one replica. Knows no HTTP.
+ *
+ * It opens for `absent` after `threshold` such failures without a response in between. It opens for `bad` when there
+ * are `threshold` failures within `windowMs`, they are at least `ratio` of the calls there, and they are not all of
+ * one caller while another caller got a good response. What one caller causes beyond its `threshold - 1` counts
+ * nowhere meanwhile, so no caller decides alone what the others get.
+ *
+ * After `cooldownMs` it is half-open and lets one call at a time through as a trial. A good trial closes it. An
+ * `absent` one opens it for another cooldown. A `bad` one does so for its own caller; any other caller may make a second
+ * trial at once, and only if that is bad too it is open for everybody. After an abandoned trial the next call is the
+ * trial; if another caller was turned away meanwhile, it is not one of the same caller.
+ */
+export interface Breaker {
+  readonly threshold: number;
+  readonly windowMs: number;
+  readonly state: BreakerState;
+  /** What opened it; undefined while it is closed. */
+  readonly failure: FailureKind | undefined;
+  /** Whether `tryAcquire` would hand out a permit now, to some caller at least. */
+  readonly admits: boolean;
+  /** Milliseconds until a call may be let through; 0 means now. */
+  readonly retryAfterMs: number;
+  /** Whether `tryAcquire` would hand out a permit to this caller now. */
+  admitsCaller(caller: string): boolean;
+  /** Permission for one call on behalf of `caller`; undefined while it is open, or its trial is under way. */
+  tryAcquire(caller: string): Permit | undefined;
+  /** Somebody got no permit of it elsewhere. `tryAcquire` notes that itself. */
+  turnedAway(caller: string): void;
+  /**
+   * Somebody else's breaker for this replica has opened, so a closed one opens too. A hint of `bad` is dropped when
+   * somebody got a good response here within the window, or `mayOpen` says no.
+   */
+  hintFailing(failure: FailureKind): void;
+  /** Somebody else's trial went well: an open breaker makes its own now. */
+  hintRecovered(): void;
+  /** Calls `onAdmits` with what holds now, for somebody who may have missed it. */
+  tellAdmits(): void;
+  /** Ends its timer in this thread and drops late reports: the replica has left. */
+  dispose(): void;
+}
+
+const DEFAULT_RATIO = 0.5;
+
+/** The rules without gaps. Throws `RangeError` for an option that is out of range. */
+export function checkedRules({
+  threshold,
+  ratio = DEFAULT_RATIO,
+  windowMs,
+  cooldownMs,
+}: Readonly<BreakerOptions>): Required<BreakerRules> {
+  for (const [name, value] of Object.entries({ threshold, windowMs, cooldownMs })) {
+    if (!(value >= 1)) throw new RangeError(`CircuitBreaker: ${name} must be at least 1, got ${value}`);
+  }
+  if (!(ratio >= 0 && ratio <= 1)) {
+    throw new RangeError(`CircuitBreaker: ratio must be from 0 to 1, got ${ratio}`);
+  }
+  return { threshold, ratio, windowMs };
+}

@@ -1,0 +1,172 @@
+import { type Verdict, verdictOn } from '../circuitbreaker/callRecord.ts';
+import { BUCKETS, bucketAt, clearPassed } from '../circuitbreaker/callWindow.ts';
+import type { BreakerRules } from '../circuitbreaker/contract.ts';
+import {
+  countTowards,
+  failuresSince,
+  isBeyondItsPart,
+  type RecentFailure,
+  withFailure,
+} from '../circuitbreaker/recentFailures.ts';
+import type { FailureKind } from '../exchange/attempt.ts';
+import type { Cells, CellsSize } from './cells.ts';
+
+const NOBODY = 0;
+
+/** Whole numbers, behind those of the breaker itself. */
+const ABSENT_IN_A_ROW = 0;
+const FAILURES = 1;
+/** Two callers that were served last, as `LastCallers` has them. */
+const SERVED = 2;
+const GOOD = 4;
+const FAILED = GOOD + BUCKETS;
+const FAILURE_CALLERS = FAILED + BUCKETS;
+
+/** Fractions, behind those of the breaker itself. */
+const BUCKET = 0;
+const SERVED_AT = 1;
+const FAILURE_TIMES = 3;
+
+/** A `CallRecord` in cells. Callers are hashes: two that share one count as one. */
+export class SharedCallRecord {
+  readonly #rules: Required<BreakerRules>;
+  readonly #cells: Cells;
+  readonly #whole: number;
+  readonly #fraction: number;
+
+  /** @param offsets where its own numbers begin */
+  constructor(rules: Required<BreakerRules>, cells: Cells, offsets: Required<CellsSize>) {
+    this.#rules = rules;
+    this.#cells = cells;
+    this.#whole = offsets.whole;
+    this.#fraction = offsets.fractions;
+  }
+
+  static sizeFor(threshold: number): Required<CellsSize> {
+    return { whole: FAILURE_CALLERS + 2 * threshold, fractions: FAILURE_TIMES + 2 * threshold };
+  }
+
+  /** A good response began; in which bucket it was counted. Not to be called within `exclusively`. */
+  good(caller: number, nowMs: number): number {
+    const cells = this.#cells;
+    if (this.#get(ABSENT_IN_A_ROW) !== 0) this.#set(ABSENT_IN_A_ROW, 0);
+    if (!this.#sawAgain(caller, nowMs)) cells.exclusively(() => this.#sawAnother(caller, nowMs));
+    const bucket = bucketAt(nowMs, this.#rules.windowMs);
+    if (bucket > this.#fractionAt(BUCKET)) cells.exclusively(() => this.#advance(nowMs));
+    cells.add(this.#whole + GOOD + (bucket % BUCKETS), 1);
+    return bucket;
+  }
+
+  /** The good response that was counted in `bucket` broke off. This and what follows: within `exclusively`. */
+  takeBackGood(bucket: number, nowMs: number): void {
+    this.#advance(nowMs);
+    if (bucket <= this.#fractionAt(BUCKET) - BUCKETS) return;
+    this.#cells.add(this.#whole + GOOD + (bucket % BUCKETS), -1);
+  }
+
+  responded(): void {
+    this.#set(ABSENT_IN_A_ROW, 0);
+  }
+
+  failed(failure: FailureKind, caller: number, nowMs: number): Verdict {
+    const { threshold, windowMs } = this.#rules;
+    if (failure === 'absent') this.#set(ABSENT_IN_A_ROW, this.#get(ABSENT_IN_A_ROW) + 1);
+    const blamed = failure === 'absent' ? undefined : caller;
+    const anotherServed = blamed !== undefined && this.#another(blamed, nowMs - windowMs);
+    const before = failuresSince(this.#failures(), nowMs - windowMs);
+    this.#advance(nowMs);
+    if (!isBeyondItsPart(before, blamed, { threshold, anotherServed })) {
+      this.#cells.add(this.#whole + FAILED + (bucketAt(nowMs, windowMs) % BUCKETS), 1);
+    }
+    const kept = withFailure(before, { atMs: nowMs, caller: blamed }, threshold);
+    this.#keep(kept);
+    return verdictOn(
+      {
+        count: countTowards(threshold, kept, anotherServed),
+        absentInARow: this.#get(ABSENT_IN_A_ROW),
+        good: this.#sum(GOOD),
+        failed: this.#sum(FAILED),
+      },
+      this.#rules,
+    );
+  }
+
+  hasServed(nowMs: number): boolean {
+    return this.#another(NOBODY, nowMs - this.#rules.windowMs);
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    for (let i = 0; i < FAILURE_CALLERS; i += 1) this.#set(i, 0);
+  }
+
+  #failures(): RecentFailure<number>[] {
+    return Array.from({ length: this.#get(FAILURES) }, (_, i) => {
+      const caller = this.#get(FAILURE_CALLERS + i);
+      return { atMs: this.#fractionAt(FAILURE_TIMES + i), caller: caller === NOBODY ? undefined : caller };
+    });
+  }
+
+  #keep(failures: readonly RecentFailure<number>[]): void {
+    this.#set(FAILURES, failures.length);
+    for (const [i, { atMs, caller = NOBODY }] of failures.entries()) {
+      this.#set(FAILURE_CALLERS + i, caller);
+      this.#setFraction(FAILURE_TIMES + i, atMs);
+    }
+  }
+
+  #sawAgain(caller: number, nowMs: number): boolean {
+    for (let i = 0; i < 2; i += 1) {
+      if (this.#get(SERVED + i) !== caller) continue;
+      this.#setFraction(SERVED_AT + i, nowMs);
+      return true;
+    }
+    return false;
+  }
+
+  #sawAnother(caller: number, nowMs: number): void {
+    const older = this.#servedAt(0) <= this.#servedAt(1) ? 0 : 1;
+    this.#set(SERVED + older, caller);
+    this.#setFraction(SERVED_AT + older, nowMs);
+  }
+
+  #servedAt(i: number): number {
+    return this.#get(SERVED + i) === NOBODY ? Number.NEGATIVE_INFINITY : this.#fractionAt(SERVED_AT + i);
+  }
+
+  #another(caller: number, sinceMs: number): boolean {
+    return [0, 1].some((i) => this.#get(SERVED + i) !== caller && this.#servedAt(i) > sinceMs);
+  }
+
+  #advance(nowMs: number): void {
+    const bucket = bucketAt(nowMs, this.#rules.windowMs);
+    if (bucket <= this.#fractionAt(BUCKET)) return;
+    clearPassed(this.#fractionAt(BUCKET), bucket, (place) => {
+      this.#set(GOOD + place, 0);
+      this.#set(FAILED + place, 0);
+    });
+    this.#setFraction(BUCKET, bucket);
+  }
+
+  #sum(from: number): number {
+    let total = 0;
+    for (let i = 0; i < BUCKETS; i += 1) total += this.#get(from + i);
+    return total;
+  }
+
+  #get(index: number): number {
+    return this.#cells.get(this.#whole + index);
+  }
+
+  #set(index: number, value: number): void {
+    this.#cells.set(this.#whole + index, value);
+  }
+
+  #fractionAt(index: number): number {
+    return this.#cells.fractions[this.#fraction + index] as number;
+  }
+
+  #setFraction(index: number, value: number): void {
+    this.#cells.fractions[this.#fraction + index] = value;
+  }
+}
