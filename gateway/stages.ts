@@ -8,7 +8,7 @@ import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
 import { collectContent } from '../lib/concurrency/collectContent.ts';
 import { concurrency, countIdentity as countForIdentity } from '../lib/concurrency/middleware.ts';
-import { callerOf } from '../lib/exchange/caller.ts';
+import { addressOf, callerOf } from '../lib/exchange/caller.ts';
 import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { Absence } from '../lib/loadbalancer/absence.ts';
@@ -223,6 +223,7 @@ export const breaker: Stage = ({ parts: { metrics, trustsPeer }, service: { sett
   return circuitBreaker({
     breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.id ?? settings.name),
     callerOf: callerOf(trustsPeer),
+    addressOf: addressOf(trustsPeer),
     onRejected: () => metrics.breakerRejected.count(settings.path),
   });
 };

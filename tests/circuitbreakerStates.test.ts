@@ -463,6 +463,34 @@ describe.each(Object.entries(KINDS))('a breaker %s', (_kind, create) => {
       expect(events.at(-1)).toEqual({ kind: 'failure', failure: 'bad', count: THRESHOLD - 1 });
     });
 
+    describe('where callers have addresses', () => {
+      const HERE = '192.0.2.1';
+      const ELSEWHERE = '192.0.2.2';
+
+      /** Someone is served; then calls of another fail, as many as open a breaker. */
+      function served([name, at]: readonly [string, string], failing: readonly [string, string]): Breaker {
+        const breaker = newBreaker();
+        breaker.tryAcquire(name, at)?.succeed();
+        for (let n = 0; n < THRESHOLD; n += 1) breaker.tryAcquire(...failing)?.fail('bad');
+        return breaker;
+      }
+
+      it.each([
+        ['a name after an address of the same place', [HERE, HERE], [ANN, HERE]],
+        ['an address after a name of the same place', [ANN, HERE], [HERE, HERE]],
+      ] as const)('open it by %s: they may be the same', (_what, first, failing) => {
+        expect(served(first, failing).state).toBe('open');
+      });
+
+      it.each([
+        ['another name of the same place', [ANN, HERE], [BEN, HERE]],
+        ['a name after an address elsewhere', [ELSEWHERE, ELSEWHERE], [ANN, HERE]],
+        ['an address after a name elsewhere', [ANN, ELSEWHERE], [HERE, HERE]],
+      ] as const)('do not open it by %s', (_what, first, failing) => {
+        expect(served(first, failing).state).toBe('closed');
+      });
+    });
+
     it('of one caller make up no ratio for the first failure of another', () => {
       const breaker = newBreaker();
       succeed(breaker, 100, BEN);

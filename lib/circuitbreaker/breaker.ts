@@ -76,7 +76,7 @@ export class CircuitBreaker implements Breaker {
     return this.admits && !(this.#state.kind === 'open' && this.#state.failedCaller === caller);
   }
 
-  tryAcquire(caller: string): Permit | undefined {
+  tryAcquire(caller: string, address = caller): Permit | undefined {
     const state = this.#state;
     if (state.kind !== 'closed') {
       if (!this.admitsCaller(caller)) {
@@ -85,7 +85,7 @@ export class CircuitBreaker implements Breaker {
       }
       this.#change((tell) => this.#become(withTrialOf(caller, state), tell));
     }
-    return new CallPermit(this.#issuer, this.#generation, caller);
+    return new CallPermit(this.#issuer, this.#generation, caller, address);
   }
 
   turnedAway(caller: string): void {
@@ -125,7 +125,7 @@ export class CircuitBreaker implements Breaker {
       if (permit.generation !== this.#generation) return;
       if (this.#state.kind !== 'closed') this.#change((tell) => this.#become({ kind: 'closed' }, tell));
       if (this.#state.kind !== 'closed') return;
-      permit.countedIn = this.#state.record.good(permit.caller, this.#clock.ticks());
+      permit.countedIn = this.#state.record.good(permit, this.#clock.ticks());
     },
     failed: (permit, failure, responded) => {
       if (permit.generation !== this.#generation) return;
@@ -146,14 +146,14 @@ export class CircuitBreaker implements Breaker {
 
   #countFailure(
     record: CallRecord,
-    { caller, countedIn }: CallPermit,
+    permit: CallPermit,
     { failure, responded }: { readonly failure: FailureKind; readonly responded: boolean },
     tell: Tell,
   ): void {
     const nowMs = this.#clock.ticks();
     if (responded) record.responded();
-    if (countedIn !== undefined) record.takeBackGood(countedIn, nowMs);
-    const { count, opensFor, held } = record.failed(failure, caller, nowMs);
+    if (permit.countedIn !== undefined) record.takeBackGood(permit.countedIn, nowMs);
+    const { count, opensFor, held } = record.failed(failure, permit, nowMs);
     const opens = opensFor !== undefined && this.#mayOpen(opensFor);
     tell({ kind: 'failure', failure, count, held: opensFor && !opens ? HELD_BY_OPTION : held });
     if (opens) this.#become({ kind: 'open', failure: opensFor, failedCaller: undefined }, tell);

@@ -11,16 +11,19 @@ export interface PermitIssuer {
 /** One call of one caller, stamped with the generation of the state that allowed it. It fails once at most. */
 export class CallPermit implements Permit {
   readonly caller: string;
+  /** Where the caller is; `caller` itself when no more is known of it. */
+  readonly address: string;
   readonly generation: number;
   /** Where the call was counted as good. Written by the issuer. */
   countedIn: number | undefined;
   readonly #issuer: PermitIssuer;
   #failed = false;
 
-  constructor(issuer: PermitIssuer, generation: number, caller: string) {
+  constructor(issuer: PermitIssuer, generation: number, caller: string, address: string) {
     this.#issuer = issuer;
     this.generation = generation;
     this.caller = caller;
+    this.address = address;
   }
 
   succeed(): void {

@@ -10,6 +10,12 @@ import {
   withFailure,
 } from './recentFailures.ts';
 
+/** On whose behalf a call is made, as a `CallPermit` has it. */
+export interface Caller {
+  readonly caller: string;
+  readonly address: string;
+}
+
 /** What is counted at the moment of a failure. */
 export interface Counted {
   /** Failures that count towards the threshold. */
@@ -43,7 +49,8 @@ export function verdictOn(
 export class CallRecord {
   readonly #rules: Required<BreakerRules>;
   readonly #calls: CallWindow;
-  readonly #served = new LastCallers();
+  readonly #servedAddresses = new LastCallers();
+  readonly #servedNames = new LastCallers();
   #failures: readonly RecentFailure<string>[] = [];
   #absentInARow = 0;
 
@@ -53,9 +60,10 @@ export class CallRecord {
   }
 
   /** A good response began; in which bucket it was counted. */
-  good(caller: string, nowMs: number): number {
+  good({ caller, address }: Caller, nowMs: number): number {
     this.#absentInARow = 0;
-    this.#served.add(caller, nowMs);
+    this.#servedAddresses.add(address, nowMs);
+    if (caller !== address) this.#servedNames.add(caller, nowMs);
     return this.#calls.addGood(nowMs);
   }
 
@@ -69,11 +77,11 @@ export class CallRecord {
     this.#absentInARow = 0;
   }
 
-  failed(failure: FailureKind, caller: string, nowMs: number): Verdict {
+  failed(failure: FailureKind, by: Caller, nowMs: number): Verdict {
     const { threshold, windowMs } = this.#rules;
     if (failure === 'absent') this.#absentInARow += 1;
-    const blamed = failure === 'absent' ? undefined : caller;
-    const anotherServed = blamed !== undefined && this.#served.another(blamed, nowMs - windowMs);
+    const blamed = failure === 'absent' ? undefined : by.caller;
+    const anotherServed = blamed !== undefined && this.#hasServedAnother(by, nowMs - windowMs);
     const before = failuresSince(this.#failures, nowMs - windowMs);
     if (!isBeyondItsPart(before, blamed, { threshold, anotherServed })) this.#calls.addFailed(nowMs);
     this.#failures = withFailure(before, { atMs: nowMs, caller: blamed }, threshold);
@@ -84,6 +92,11 @@ export class CallRecord {
 
   /** Whether anybody got a good response within the window. */
   hasServed(nowMs: number): boolean {
-    return this.#served.another(undefined, nowMs - this.#rules.windowMs);
+    return this.#servedAddresses.another(undefined, nowMs - this.#rules.windowMs);
+  }
+
+  #hasServedAnother({ caller, address }: Caller, sinceMs: number): boolean {
+    if (this.#servedAddresses.another(address, sinceMs)) return true;
+    return caller !== address && this.#servedNames.another(caller, sinceMs);
   }
 }

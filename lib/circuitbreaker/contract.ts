@@ -84,7 +84,7 @@ export interface Permit {
  *
  * It opens for `absent` after `threshold` such failures without a response in between. It opens for `bad` when there
  * are `threshold` failures within `windowMs`, they are at least `ratio` of the calls there, and they are not all of
- * one caller while another caller got a good response. What one caller causes beyond its `threshold - 1` counts
+ * one caller while another caller (of another name, or at another address) got a good response. What one caller causes beyond its `threshold - 1` counts
  * nowhere meanwhile, so no caller decides alone what the others get.
  *
  * After `cooldownMs` it is half-open and lets one call at a time through as a trial. A good trial closes it. An
@@ -104,8 +104,13 @@ export interface Breaker {
   readonly retryAfterMs: number;
   /** Whether `tryAcquire` would hand out a permit to this caller now. */
   admitsCaller(caller: string): boolean;
-  /** Permission for one call on behalf of `caller`; undefined while it is open, or its trial is under way. */
-  tryAcquire(caller: string): Permit | undefined;
+  /**
+   * Permission for one call on behalf of `caller`; undefined while it is open, or its trial is under way.
+   *
+   * @param address where the caller is, or `caller` itself when nothing else is known of it. Such a caller cannot be
+   * told from the others at its address, so what they get says nothing about it. Default: `caller`.
+   */
+  tryAcquire(caller: string, address?: string): Permit | undefined;
   /** Somebody got no permit of it elsewhere. `tryAcquire` notes that itself. */
   turnedAway(caller: string): void;
   /**

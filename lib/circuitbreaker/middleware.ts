@@ -1,6 +1,6 @@
 import type { RequestHandler, Response } from 'express';
 import type { Attempt } from '../exchange/attempt.ts';
-import { type CallerOf, callerOf as callerByPeer } from '../exchange/caller.ts';
+import { addressOf as addressByPeer, type CallerOf, callerOf as callerByPeer } from '../exchange/caller.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import type { Breaker, Permit } from './contract.ts';
@@ -13,6 +13,8 @@ export interface CircuitBreakerOptions {
   readonly breakerFor: (res: Response) => Breaker;
   /** On whose behalf a request is made. Default: its identity, else the address of its peer. */
   readonly callerOf?: CallerOf;
+  /** Where it comes from. Default: the address of its peer. */
+  readonly addressOf?: CallerOf;
   readonly onRejected?: (breaker: Breaker) => void;
 }
 
@@ -23,13 +25,17 @@ export interface CircuitBreakerOptions {
  * method is not known there, which says nothing of how others fare) and an upgrade that is refused or ignored never are.
  */
 export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): RequestHandler {
-  const { breakerFor, callerOf = callerByPeer(() => false) } = options;
+  const {
+    breakerFor,
+    callerOf = callerByPeer(() => false),
+    addressOf = addressByPeer(() => false),
+  } = options;
   const onRejected = listener(options.onRejected);
 
   return function circuitBreakerMiddleware(req, res, next) {
     const breaker = breakerFor(res);
     const { attempt, upgradeHead } = exchangeOf(res);
-    const permit = breaker.tryAcquire(callerOf(req, res));
+    const permit = breaker.tryAcquire(callerOf(req, res), addressOf(req, res));
     if (!permit) {
       attempt?.end({ kind: 'abandoned' });
       onRejected(breaker);

@@ -16,16 +16,24 @@ const NOBODY = 0;
 /** Whole numbers, behind those of the breaker itself. */
 const ABSENT_IN_A_ROW = 0;
 const FAILURES = 1;
-/** Two callers that were served last, as `LastCallers` has them. */
-const SERVED = 2;
-const GOOD = 4;
+/** Two addresses and two names that were served last, as `LastCallers` has them. */
+const SERVED_ADDRESSES = 2;
+const SERVED_NAMES = 4;
+const GOOD = 6;
 const FAILED = GOOD + BUCKETS;
 const FAILURE_CALLERS = FAILED + BUCKETS;
 
 /** Fractions, behind those of the breaker itself. */
 const BUCKET = 0;
+/** When each of the four was served. */
 const SERVED_AT = 1;
-const FAILURE_TIMES = 3;
+const FAILURE_TIMES = 5;
+
+/** On whose behalf a call is made: hashes. */
+export interface HashedCaller {
+  readonly caller: number;
+  readonly address: number;
+}
 
 /** A `CallRecord` in cells. Callers are hashes: two that share one count as one. */
 export class SharedCallRecord {
@@ -47,10 +55,11 @@ export class SharedCallRecord {
   }
 
   /** A good response began; in which bucket it was counted. Not to be called within `exclusively`. */
-  good(caller: number, nowMs: number): number {
+  good({ caller, address }: HashedCaller, nowMs: number): number {
     const cells = this.#cells;
     if (this.#get(ABSENT_IN_A_ROW) !== 0) this.#set(ABSENT_IN_A_ROW, 0);
-    if (!this.#sawAgain(caller, nowMs)) cells.exclusively(() => this.#sawAnother(caller, nowMs));
+    this.#served(SERVED_ADDRESSES, address, nowMs);
+    if (caller !== address) this.#served(SERVED_NAMES, caller, nowMs);
     const bucket = bucketAt(nowMs, this.#rules.windowMs);
     if (bucket > this.#fractionAt(BUCKET)) cells.exclusively(() => this.#advance(nowMs));
     cells.add(this.#whole + GOOD + (bucket % BUCKETS), 1);
@@ -68,11 +77,11 @@ export class SharedCallRecord {
     this.#set(ABSENT_IN_A_ROW, 0);
   }
 
-  failed(failure: FailureKind, caller: number, nowMs: number): Verdict {
+  failed(failure: FailureKind, by: HashedCaller, nowMs: number): Verdict {
     const { threshold, windowMs } = this.#rules;
     if (failure === 'absent') this.#set(ABSENT_IN_A_ROW, this.#get(ABSENT_IN_A_ROW) + 1);
-    const blamed = failure === 'absent' ? undefined : caller;
-    const anotherServed = blamed !== undefined && this.#another(blamed, nowMs - windowMs);
+    const blamed = failure === 'absent' ? undefined : by.caller;
+    const anotherServed = blamed !== undefined && this.#hasServedAnother(by, nowMs - windowMs);
     const before = failuresSince(this.#failures(), nowMs - windowMs);
     this.#advance(nowMs);
     if (!isBeyondItsPart(before, blamed, { threshold, anotherServed })) {
@@ -92,7 +101,7 @@ export class SharedCallRecord {
   }
 
   hasServed(nowMs: number): boolean {
-    return this.#another(NOBODY, nowMs - this.#rules.windowMs);
+    return this.#another(SERVED_ADDRESSES, NOBODY, nowMs - this.#rules.windowMs);
   }
 
   /** Forgets everything. */
@@ -115,27 +124,36 @@ export class SharedCallRecord {
     }
   }
 
-  #sawAgain(caller: number, nowMs: number): boolean {
-    for (let i = 0; i < 2; i += 1) {
-      if (this.#get(SERVED + i) !== caller) continue;
-      this.#setFraction(SERVED_AT + i, nowMs);
+  #served(pair: number, who: number, nowMs: number): void {
+    if (!this.#sawAgain(pair, who, nowMs)) this.#cells.exclusively(() => this.#sawAnother(pair, who, nowMs));
+  }
+
+  #sawAgain(pair: number, who: number, nowMs: number): boolean {
+    for (let place = pair; place < pair + 2; place += 1) {
+      if (this.#get(place) !== who) continue;
+      this.#setFraction(timeOf(place), nowMs);
       return true;
     }
     return false;
   }
 
-  #sawAnother(caller: number, nowMs: number): void {
-    const older = this.#servedAt(0) <= this.#servedAt(1) ? 0 : 1;
-    this.#set(SERVED + older, caller);
-    this.#setFraction(SERVED_AT + older, nowMs);
+  #sawAnother(pair: number, who: number, nowMs: number): void {
+    const older = this.#servedAt(pair) <= this.#servedAt(pair + 1) ? pair : pair + 1;
+    this.#set(older, who);
+    this.#setFraction(timeOf(older), nowMs);
   }
 
-  #servedAt(i: number): number {
-    return this.#get(SERVED + i) === NOBODY ? Number.NEGATIVE_INFINITY : this.#fractionAt(SERVED_AT + i);
+  #servedAt(place: number): number {
+    return this.#get(place) === NOBODY ? Number.NEGATIVE_INFINITY : this.#fractionAt(timeOf(place));
   }
 
-  #another(caller: number, sinceMs: number): boolean {
-    return [0, 1].some((i) => this.#get(SERVED + i) !== caller && this.#servedAt(i) > sinceMs);
+  #another(pair: number, who: number, sinceMs: number): boolean {
+    return [pair, pair + 1].some((place) => this.#get(place) !== who && this.#servedAt(place) > sinceMs);
+  }
+
+  #hasServedAnother({ caller, address }: HashedCaller, sinceMs: number): boolean {
+    if (this.#another(SERVED_ADDRESSES, address, sinceMs)) return true;
+    return caller !== address && this.#another(SERVED_NAMES, caller, sinceMs);
   }
 
   #advance(nowMs: number): void {
@@ -169,4 +187,8 @@ export class SharedCallRecord {
   #setFraction(index: number, value: number): void {
     this.#cells.fractions[this.#fraction + index] = value;
   }
+}
+
+function timeOf(place: number): number {
+  return SERVED_AT + place - SERVED_ADDRESSES;
 }

@@ -25,7 +25,7 @@ import type { FailureKind } from '../exchange/attempt.ts';
 import { listener } from '../exchange/listener.ts';
 import type { CellsSize, Share } from './cells.ts';
 import { hash32 } from './hash32.ts';
-import { SharedCallRecord } from './sharedCallRecord.ts';
+import { type HashedCaller, SharedCallRecord } from './sharedCallRecord.ts';
 
 export interface SharedBreakerOptions extends BreakerOptions {
   /** This thread's part, of `SharedCircuitBreaker.sizeFor`. */
@@ -112,10 +112,10 @@ export class SharedCircuitBreaker implements Breaker {
     return this.#isClosed || admits(this.#read(), hash32(caller));
   }
 
-  tryAcquire(caller: string): Permit | undefined {
+  tryAcquire(caller: string, address = caller): Permit | undefined {
     // Before the state: a permit of a state that ends just now is one of an earlier state.
     const generation = this.#get(GENERATION);
-    if (this.#isClosed) return new CallPermit(this.#issuer, generation, caller);
+    if (this.#isClosed) return new CallPermit(this.#issuer, generation, caller, address);
     return this.#change((tell) => {
       const state = this.#read();
       if (!admits(state, hash32(caller))) {
@@ -123,7 +123,7 @@ export class SharedCircuitBreaker implements Breaker {
         return undefined;
       }
       if (state.kind !== 'closed') this.#become(withTrialOf(hash32(caller), state), tell);
-      return new CallPermit(this.#issuer, this.#get(GENERATION), caller);
+      return new CallPermit(this.#issuer, this.#get(GENERATION), caller, address);
     });
   }
 
@@ -174,7 +174,7 @@ export class SharedCircuitBreaker implements Breaker {
     succeeded: (permit) => {
       if (!this.#isCurrent(permit)) return;
       if (!this.#isClosed) this.#report(permit, (_state, tell) => this.#become(CLOSED_STATE, tell));
-      if (this.#isClosed) permit.countedIn = this.#record.good(hash32(permit.caller), this.#clock.ticks());
+      if (this.#isClosed) permit.countedIn = this.#record.good(hashed(permit), this.#clock.ticks());
     },
     failed: (permit, failure, responded) => {
       this.#report(permit, (state, tell) => {
@@ -208,14 +208,14 @@ export class SharedCircuitBreaker implements Breaker {
   }
 
   #countFailure(
-    { caller, countedIn }: CallPermit,
+    permit: CallPermit,
     { failure, responded }: { readonly failure: FailureKind; readonly responded: boolean },
     tell: Tell,
   ): void {
     const nowMs = this.#clock.ticks();
     if (responded) this.#record.responded();
-    if (countedIn !== undefined) this.#record.takeBackGood(countedIn, nowMs);
-    const { count, opensFor, held } = this.#record.failed(failure, hash32(caller), nowMs);
+    if (permit.countedIn !== undefined) this.#record.takeBackGood(permit.countedIn, nowMs);
+    const { count, opensFor, held } = this.#record.failed(failure, hashed(permit), nowMs);
     const opens = opensFor !== undefined && this.#mayOpen(opensFor);
     tell({ kind: 'failure', failure, count, held: opensFor && !opens ? HELD_BY_OPTION : held });
     if (opens) this.#become({ kind: 'open', failure: opensFor, failedCaller: undefined }, tell);
@@ -290,6 +290,11 @@ export class SharedCircuitBreaker implements Breaker {
     for (const event of events) this.#onEvent(event);
     return result;
   }
+}
+
+function hashed({ caller, address }: CallPermit): HashedCaller {
+  const hash = hash32(address);
+  return { address: hash, caller: caller === address ? hash : hash32(caller) };
 }
 
 function callerIn(next: Next<number>): number | undefined {
