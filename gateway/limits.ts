@@ -63,6 +63,9 @@ export function createSharedLimits(settings: Settings, shareOf: ShareOf): Shared
 function limitsOf(settings: Settings, newPermits: NewPermits, countsConnections: boolean): Limits {
   const { concurrencyQueue: queue, maxConnections, fairShare } = settings;
   const limit = (name: string, permits: number) => newPermits(name, { limit: permits, fairShare });
+  // A caller who has taken it all when another comes would keep that one from logging in or out for some seconds.
+  const reachable = (name: string, permits: number) =>
+    newPermits(name, { limit: permits, fairShare, keepsRoom: true });
   const requests = (name: string, permits: number) => newPermits(name, { limit: permits, queue, fairShare });
   const connections = (port: Port) =>
     countsConnections && maxConnections > 0
@@ -72,9 +75,9 @@ function limitsOf(settings: Settings, newPermits: NewPermits, countsConnections:
     gateway: requests('gateway', settings.globalConcurrency),
     streams: limit('streams', settings.maxStreams),
     upgrades: limit('upgrades', settings.maxUpgrades),
-    revocations: limit('revocations', settings.logoutConcurrency),
-    logouts: limit('logouts', settings.logoutConcurrency),
-    content: limit('content', MAX_COLLECTED),
+    revocations: reachable('revocations', settings.logoutConcurrency),
+    logouts: reachable('logouts', settings.logoutConcurrency),
+    content: reachable('content', MAX_COLLECTED),
     services: new Map(
       settings.services.map(({ path, concurrency, streams }) => [
         path,

@@ -228,6 +228,13 @@ describe.each(variants)('$name', ({ make }) => {
       return Array.from({ length: count }, () => permits.tryAcquire(caller));
     }
 
+    it('where it keeps room, lets a caller who is alone have no more than its share', () => {
+      const permits = make({ limit: 5, fairShare: 0.8, keepsRoom: true });
+      const all = [1, 2, 3, 4, 5].map(() => permits.tryAcquire('ann'));
+      expect(all.map(isPermit)).toEqual([true, true, true, true, false]);
+      expect(isPermit(permits.tryAcquire('bob'))).toBe(true);
+    });
+
     it('lets a caller who is alone have all permits', () => {
       const permits = make(FAIR);
       expect(hold(permits, 'a', 12).filter(isPermit)).toHaveLength(10);

@@ -14,7 +14,7 @@ export interface Permit {
 
 /**
  * Hands out a limited number of permits. While several ask, no caller holds more than its fair share of them, and of the
- * places in the queue; who is alone may have all.
+ * places in the queue; who is alone may have all (see `keepsRoom`).
  *
  * `caller` is for whom a permit is counted. `asker` tells who asks as exactly as is known, for when several callers are
  * still counted as one; by default it is the caller.
@@ -47,6 +47,11 @@ export interface PermitsOptions {
    * seconds: 0..1, and always at least one permit. Default 1: callers are not told apart.
    */
   readonly fairShare?: number;
+  /**
+   * Whether nobody has more than its fair share even when it is alone, so that there is always room for whoever comes
+   * next. Default false.
+   */
+  readonly keepsRoom?: boolean;
 }
 
 /** Who has asked within this time counts as asking still. */

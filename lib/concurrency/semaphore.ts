@@ -28,6 +28,7 @@ export class Semaphore implements Permits {
   readonly #queueLimit: number;
   /** Whether callers are told apart. */
   readonly #isFair: boolean;
+  readonly #keepsRoom: boolean;
   readonly #clock: Clock;
   readonly #askers = new Askers();
   readonly #permits: Holdings;
@@ -37,11 +38,12 @@ export class Semaphore implements Permits {
   #held = 0;
 
   constructor(options: Readonly<SemaphoreOptions>) {
-    const { limit, queue = 0, fairShare = 1, clock = systemClock } = options;
+    const { limit, queue = 0, fairShare = 1, keepsRoom = false, clock = systemClock } = options;
     assertPermitsOptions(options);
     this.limit = limit;
     this.#queueLimit = queue;
     this.#isFair = fairShare < 1;
+    this.#keepsRoom = keepsRoom;
     this.#clock = clock;
     this.#permits = new Holdings(shareOf(limit, fairShare));
     this.#places = new Holdings(shareOf(queue, fairShare));
@@ -131,6 +133,7 @@ export class Semaphore implements Permits {
   }
 
   #isAboveShare(holdings: Holdings, caller: string, asker: string): boolean {
-    return this.#isFair && holdings.hasShare(caller) && !this.#askers.isAlone(asker, this.#clock.ticks());
+    if (!this.#isFair || !holdings.hasShare(caller)) return false;
+    return this.#keepsRoom || !this.#askers.isAlone(asker, this.#clock.ticks());
   }
 }

@@ -1,6 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv4, SocketAddress } from 'node:net';
+import { isIPv4, type Socket, SocketAddress } from 'node:net';
 import { clientIndex, forwardedChain, nodeAddress, unmapped } from './forwardedChain.ts';
+
+/** Where the client of a connection is remembered, which is the same for all of its requests. */
+const KNOWN = Symbol('client address');
+
+interface KnownSocket extends Socket {
+  [KNOWN]?: { readonly trusts: (address: string) => boolean; readonly key: string };
+}
 
 /**
  * Whom a request is counted for by its address. That is the socket's, or where the peer is trusted the last one in
@@ -10,13 +17,23 @@ import { clientIndex, forwardedChain, nodeAddress, unmapped } from './forwardedC
  */
 export function clientAddress(trusts: (address: string) => boolean): (req: IncomingMessage) => string {
   return (req) => {
-    const { remoteAddress = '' } = req.socket;
-    // What a peer says that is not trusted is not even read.
-    if (!trusts(remoteAddress)) return rateLimitKey(remoteAddress);
-    const chain = forwardedChain(req.headers);
-    const index = clientIndex(chain, trusts);
-    return rateLimitKey(index === -1 ? remoteAddress : (chain[index]?.address ?? ''));
+    const socket: KnownSocket = req.socket;
+    const known = socket[KNOWN];
+    if (known?.trusts === trusts) return known.key;
+    const { remoteAddress = '' } = socket;
+    if (trusts(remoteAddress)) return rateLimitKey(forwardedFor(req, trusts) ?? remoteAddress);
+    // What a peer says that is not trusted is not even read, so it is one client for as long as it is connected.
+    const key = rateLimitKey(remoteAddress);
+    socket[KNOWN] = { trusts, key };
+    return key;
   };
+}
+
+/** The last address on the way that is not trusted; undefined: nobody has written one down. */
+function forwardedFor(req: IncomingMessage, trusts: (address: string) => boolean): string | undefined {
+  const chain = forwardedChain(req.headers);
+  const index = clientIndex(chain, trusts);
+  return index === -1 ? undefined : (chain[index]?.address ?? '');
 }
 
 /**

@@ -56,6 +56,7 @@ export class SharedSemaphore implements Permits {
   readonly limit: number;
   readonly #queueLimit: number;
   readonly #isFair: boolean;
+  readonly #keepsRoom: boolean;
   readonly #clock: Clock;
   readonly #share: Share;
   readonly #seed: number;
@@ -74,6 +75,7 @@ export class SharedSemaphore implements Permits {
     this.limit = limit;
     this.#queueLimit = queue;
     this.#isFair = fairShare < 1;
+    this.#keepsRoom = options.keepsRoom ?? false;
     this.#clock = clock;
     this.#share = share;
     cells.replace(SEED, 0, seed);
@@ -186,9 +188,13 @@ export class SharedSemaphore implements Permits {
 
   #takeShare(slots: Slots, slot: number, asker: string): boolean {
     if (!this.#isFair) return true;
-    if (slots.hasShare(slot) && !this.#askers.isAlone(asker, this.#clock.ticks())) return false;
+    if (slots.hasShare(slot) && !this.#mayHaveAll(asker)) return false;
     slots.add(slot, 1);
     return true;
+  }
+
+  #mayHaveAll(asker: string): boolean {
+    return !this.#keepsRoom && this.#askers.isAlone(asker, this.#clock.ticks());
   }
 
   #giveShare(slots: Slots, slot: number): void {
@@ -330,7 +336,7 @@ export class SharedSemaphore implements Permits {
     for (const waiter of this.#waiting) {
       const slot = this.#slotOf(this.#permits, waiter.caller);
       if (!this.#isFair || !this.#permits.hasShare(slot)) return waiter;
-      if (this.#askers.isAlone(waiter.asker, this.#clock.ticks())) return waiter;
+      if (this.#mayHaveAll(waiter.asker)) return waiter;
     }
     return undefined;
   }

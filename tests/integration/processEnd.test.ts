@@ -129,7 +129,9 @@ it(
     });
     const { external } = await process.listening();
     const before = await fetch(`${external}/readyz`);
-    expect([before.status, await before.json()]).toEqual([503, { status: 'not ready', missing: ['store'] }]);
+    const why = { store: expect.stringContaining('ECONNREFUSED') };
+    const body = { status: 'not ready', missing: ['store'], reasons: why };
+    expect([before.status, await before.json()]).toEqual([503, body]);
     await redis.restart();
     await eventually('it is ready', async () => (await fetch(`${external}/readyz`)).status === 200, 20_000);
     expect(process.stdout()).toContain('Redis answers');
