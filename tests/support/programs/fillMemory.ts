@@ -153,6 +153,7 @@ const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close():
       subject: token.slice(0, 40),
       key: createHash('md5').update(token).digest('hex'),
       claims: token.slice(0, 200),
+      names: [token.slice(0, 40), token.slice(40, 80)],
       acceptedUntilMs: Number.POSITIVE_INFINITY,
     });
     const authenticator = new Authenticator({
@@ -160,7 +161,7 @@ const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close():
       registry: {
         activeTtlMs: 60_000,
         activate: async () => {},
-        isRevoked: async () => false,
+        revokedBy: async () => undefined,
         knownRevoked: () => false,
       } as unknown as TokenRegistry,
     });
