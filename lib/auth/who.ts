@@ -1,7 +1,11 @@
+import { hash } from 'node:crypto';
 import { type Claims, invalid, shown } from './claims.ts';
 
 /** Longest subject and `jti`, in characters: a revocation names either of them. */
 export const MAX_NAME_LENGTH = 1024;
+
+/** A longer key is named by its digest. */
+const LONGEST_KEY = 256;
 
 /** A number that every parser reads as the same one, if it is a safe integer: no fraction, exponent or minus zero. */
 const PLAIN_INTEGER = /^(?:0|-?[1-9]\d*)$/;
@@ -10,7 +14,10 @@ const PLAIN_INTEGER = /^(?:0|-?[1-9]\d*)$/;
 export interface Who {
   /** The identifying claim's value, as text. */
   readonly subject: string;
-  /** The same for no two people: issuer, claim, type and value. */
+  /**
+   * The same for no two people: issuer, claim, type and value. At most 256 characters of ASCII without quotes and
+   * backslashes, so that caches and limits keep it as it is.
+   */
   readonly key: string;
   /** Every value by which a revocation may name this person: that of each claim that could identify somebody. */
   readonly names: readonly string[];
@@ -35,9 +42,17 @@ export function whoIs(claims: Claims, subjectClaims: readonly string[]): Who {
   }
   return {
     subject: String(value),
-    key: JSON.stringify([issuerOf(claims) ?? null, claim, value]),
+    key: keyOf(issuerOf(claims), claim, value),
     names: subjectClaims.flatMap((name) => nameIn(claims, name) ?? []),
   };
+}
+
+/** Values are encoded, so that none passes for the end of one part and the beginning of the next. */
+function keyOf(issuer: string | undefined, claim: string, value: string | number): string {
+  const by = issuer === undefined ? 'nobody' : `iss:${encodeURIComponent(issuer)}`;
+  const key = `${by} ${encodeURIComponent(claim)} ${typeof value}:${encodeURIComponent(value)}`;
+  // Without a blank it is no other's key.
+  return key.length <= LONGEST_KEY ? key : `sha256:${hash('sha256', key, 'base64url')}`;
 }
 
 /** The token's own name, from `jti`; undefined for a token without one. Throws `TokenError` when nobody could name it. */
@@ -70,6 +85,6 @@ function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_LENGTH && value.isWellFormed();
 }
 
-function isPlainInteger(value: unknown, text = ''): boolean {
+function isPlainInteger(value: unknown, text = ''): value is number {
   return Number.isSafeInteger(value) && PLAIN_INTEGER.test(text);
 }
