@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it, jest } from '@jest/globals';
 import { isAmbiguous, originForm } from '../gateway/target.ts';
+import { revokingRequests } from '../lib/auth/revokePaths.ts';
 import { isNotModified, isSameRepresentation } from '../lib/cache/conditional.ts';
 import { isStructured, parseDirectives } from '../lib/cache/directives.ts';
 import { parseHttpDate } from '../lib/cache/httpDate.ts';
@@ -90,6 +91,9 @@ const requestFields = requestFieldsFor({ trustsPeer: () => true, ownsIdentity: t
 const forwarded = (name: string) => (value: string) =>
   void requestFields(request(name, value), new Exchange(), NOW_MS);
 
+const isRevoking = revokingRequests(['/auth/logout']);
+const isLogout = (path: string) => isRevoking({ method: 'POST', headers: {} } as IncomingMessage, path);
+
 /** Everything that reads what a client, or a service, may make long. */
 const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   'Cache-Control': parseDirectives,
@@ -126,6 +130,7 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
     return [entryKey({ resource, audience: EVERYONE, epoch: '', variant: '' }), epochKey('/a', target)];
   },
   'white space': withoutSpace,
+  'a path that may be a logout': isLogout,
 };
 
 /** The least of a few: another process may take the processor away at any time. */
@@ -146,6 +151,12 @@ describe('64 KiB are read in linear time, whatever they are:', () => {
       .filter(({ ms }) => ms > MOST_MS);
     expect(slow).toEqual([]);
   });
+});
+
+it('a path may have any number of marks on its letters', () => {
+  // Not in the order that Unicode has for them, and four times as many as a head has room for.
+  const path = `/auth/a${'%CC%80'.repeat(20_000)}${'%CC%96'.repeat(20_000)}`;
+  expect(leastMs(() => isLogout(path))).toBeLessThan(MOST_MS);
 });
 
 it('a hit does not take longer for blanks in a field that Vary names', async () => {

@@ -75,9 +75,13 @@ function decoded(path: string): string {
   return before(before(bytes.toString('utf8'), '?'), '#');
 }
 
-/** Letters without case, marks and other spellings of theirs; without what is not to be seen or was no UTF-8. */
+/**
+ * Letters without case, marks and other spellings of theirs; without what is not to be seen or was no UTF-8. Marks leave
+ * first: to put many of them in order, as `normalize` does, takes the square of their number.
+ */
 function foldedCharacters(text: string): string {
   return text
+    .replace(/\p{M}/gu, '')
     .normalize('NFKD')
     .replace(/[\p{M}\p{C}\ufffd]/gu, '')
     .toUpperCase()
