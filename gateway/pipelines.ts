@@ -18,11 +18,10 @@ export class Pipelines {
   /** Called with each request whose response is not the next on its connection. Returns how many of that wait with it. */
   enter({ socket }: IncomingMessage, res: ServerResponse): number {
     const ahead = this.#ahead.get(socket);
-    if (ahead === undefined)
-      socket.once('close', () => this.#change(socket, -(this.#ahead.get(socket) ?? 0)));
+    if (ahead === undefined) socket.once('close', () => this.#change(socket, -this.#waiting(socket)));
     this.#change(socket, 1);
     res.once('socket', () => this.#leave(socket));
-    const waiting = this.#ahead.get(socket) ?? 0;
+    const waiting = this.#waiting(socket);
     if (waiting > MAX_AHEAD) this.#hold(socket);
     return waiting;
   }
@@ -33,9 +32,14 @@ export class Pipelines {
   }
 
   #hold(socket: Socket): void {
-    if (this.#inAll > MAX_AHEAD_IN_ALL) socket.destroy();
-    // Node itself reads on behind each request; this comes after.
-    else process.nextTick(() => socket.pause());
+    if (this.#inAll > MAX_AHEAD_IN_ALL) {
+      socket.destroy();
+      return;
+    }
+    // Node itself reads on behind each request; this comes after, when some may have been answered.
+    process.nextTick(() => {
+      if (this.#waiting(socket) > MAX_AHEAD) socket.pause();
+    });
   }
 
   #leave(socket: Socket): void {
@@ -45,6 +49,10 @@ export class Pipelines {
 
   #change(socket: Socket, by: number): void {
     this.#inAll += by;
-    this.#ahead.set(socket, (this.#ahead.get(socket) ?? 0) + by);
+    this.#ahead.set(socket, this.#waiting(socket) + by);
+  }
+
+  #waiting(socket: Socket): number {
+    return this.#ahead.get(socket) ?? 0;
   }
 }

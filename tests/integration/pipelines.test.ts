@@ -50,6 +50,20 @@ describe('requests sent ahead on one connection', () => {
     client.reset();
   });
 
+  it.each([101, 102, 103, 104])(
+    'are answered at once, %i of them, and so is the one behind',
+    async (count) => {
+      await using up = await startUpstream();
+      await using test = await startGateway({ services: { '/up': [up] } });
+      using client = await RawClient.to(test.internal);
+      client.send(request('GET /healthz', KEEP_ALIVE).repeat(count));
+      await eventually('all are answered', () => client.received.split('HTTP/1.1 200').length === count + 1);
+      client.send(request('GET /healthz'));
+      await client.closed();
+      expect(client.received.split('HTTP/1.1 200')).toHaveLength(count + 2);
+    },
+  );
+
   it('are all answered in the end, in order', async () => {
     await using slow = await startSlow();
     await using up = await startUpstream((req, res) => void res.end(`[${req.url}]`));
