@@ -116,7 +116,7 @@ export class ServiceReplicas {
 
   /** How the replica's breaker is; one that was never needed is closed. */
   breakerState(replicaId: string): BreakerState {
-    return this.#breakers.get(replicaId)?.state ?? 'closed';
+    return this.#usedBreaker(replicaId)?.state ?? 'closed';
   }
 
   /** Which of these replicas is tried first again, and when. */
@@ -177,14 +177,13 @@ export class ServiceReplicas {
   #mayOpen(replicaId: string, failure: FailureKind): boolean {
     const { replicas } = this.pool;
     if (failure === 'absent' || replicas.length <= 1) return true;
-    const others = replicas.filter(({ id }) => id !== replicaId && this.#breakerFailure(id) === 'bad');
+    const others = replicas.filter(({ id }) => id !== replicaId && this.#usedBreaker(id)?.failure === 'bad');
     return others.length + 1 <= Math.floor(replicas.length / 2);
   }
 
-  /** For what the breaker of a replica that is listed is not closed. */
-  #breakerFailure(replicaId: string): FailureKind | undefined {
-    // Another thread may have opened one that was never needed here.
-    return (this.#threads ? this.breakerOf(replicaId) : this.#breakers.get(replicaId))?.failure;
+  /** The replica's breaker, if it was ever used: another thread may have opened one that was never needed here. */
+  #usedBreaker(replicaId: string): Breaker | undefined {
+    return this.#breakerShares.has(replicaId) ? this.breakerOf(replicaId) : this.#breakers.get(replicaId);
   }
 
   #breakerChanged(replicaId: string, event: BreakerEvent): void {

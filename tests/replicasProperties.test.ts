@@ -268,3 +268,16 @@ describe('replicas, whatever happens in whatever order', () => {
     },
   );
 });
+
+it('a breaker that another thread has opened stands in the way of its caller at once', () => {
+  const world = new World(2);
+  const [first, second] = world.members as [ServiceReplicas, ServiceReplicas];
+  const [replica] = first.pool.replicas as [Replica];
+  for (let n = 0; n < 3; n += 1) first.breakerOf(replica.id).tryAcquire('ann')?.fail('absent');
+  world.clock.advance(COOLDOWN_MS);
+  first.breakerOf(replica.id).tryAcquire('ann')?.fail('bad');
+  expect(first.breakerOf(replica.id).admits).toBe(true);
+  // Nobody has asked this thread for the breaker before.
+  expect(second.isClosed(replica.id)).toBe(false);
+  for (const replicas of [world.keeper, first, second]) replicas.dispose();
+});
