@@ -40,6 +40,16 @@ describe('collectContent', () => {
     await eventually('its room is free', () => permits.held === 0);
   });
 
+  it.each(['maxBytes', 'timeoutMs'])('refuses %s that make no sense', (name) => {
+    const permits = new Semaphore({ limit: 1 });
+    for (const value of [0, -1, 1.5, 2 ** 31, Number.NaN]) {
+      const options = { permits, ...LIMITS, [name]: value };
+      expect(() => collectContent(options)).toThrow(
+        new RangeError(`collectContent: ${name} must be a whole number 1..2147483647, got ${value}`),
+      );
+    }
+  });
+
   it('lets requests without content pass at once', async () => {
     const permits = new Semaphore({ limit: 0 });
     await using app = await bareApp([collectContent({ permits, ...LIMITS }), answers()]);

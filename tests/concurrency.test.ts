@@ -4,6 +4,7 @@ import { ConcurrencyLimitError } from '../lib/concurrency/errors.ts';
 import { concurrency } from '../lib/concurrency/middleware.ts';
 import { isPermit } from '../lib/concurrency/permits.ts';
 import { Semaphore } from '../lib/concurrency/semaphore.ts';
+import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { answers, type BareApp, bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';
 import { call, open } from './support/client.ts';
@@ -44,6 +45,38 @@ describe('concurrency', () => {
     for (const res of kept) res.end();
     expect((await Promise.all(admitted)).map(({ status }) => status)).toEqual([200, 200]);
   });
+
+  it('tells how many it has when one of them becomes a stream, too', async () => {
+    const service = new Semaphore({ limit: 2 });
+    const streams = {
+      service: new Semaphore({ limit: 2 }),
+      gateway: new Semaphore({ limit: 2 }),
+      afterMs: 1000,
+    };
+    const held: number[] = [];
+    const stream: RequestHandler = (_req, res) => {
+      expect(exchangeOf(res).admission?.becomeStream()).toBeUndefined();
+      expect(held).toEqual([1, 0]);
+      res.end();
+    };
+    await using app = await bareApp([
+      concurrency({ service, streams, onChange: (count) => void held.push(count) }),
+      stream,
+    ]);
+    expect((await call(app.url)).status).toBe(200);
+    await eventually('it is over', () => streams.service.held === 0);
+    expect(held).toEqual([1, 0, 0]);
+  });
+
+  it.each([0, -1, 1.5, 2 ** 31, Number.NaN])(
+    'refuses to make streams of responses after %p ms',
+    (afterMs) => {
+      const limit = new Semaphore({ limit: 2 });
+      expect(() => concurrency({ streams: { service: limit, gateway: limit, afterMs } })).toThrow(
+        new RangeError(`concurrency: streams.afterMs must be a whole number 1..2147483647, got ${afterMs}`),
+      );
+    },
+  );
 
   it('limits concurrency, not rate', async () => {
     const service = new Semaphore({ limit: 1 });

@@ -2,10 +2,18 @@ import type { Admission } from '../exchange/exchange.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import type { LimitPair, PermitPair } from './limitPair.ts';
 
+/** Whom an admission tells what becomes of it. */
+export interface AdmissionListener {
+  /** A stream found no room, or another caller has its share. */
+  onLimitReached(): void;
+  /** It gave back what it held as a request. */
+  onBecameStream(): void;
+}
+
 /** What a request that was admitted holds: permits for requests, or for streams once its response is one. */
 export class RequestAdmission implements Admission {
   readonly #streams: LimitPair | undefined;
-  readonly #onLimitReached: () => void;
+  readonly #listener: AdmissionListener;
   #permits: PermitPair;
   #caller: string;
   #isStream = false;
@@ -16,25 +24,25 @@ export class RequestAdmission implements Admission {
     permits: PermitPair,
     caller: string,
     streams: LimitPair | undefined,
-    onLimitReached: () => void,
+    listener: AdmissionListener,
   ) {
     this.#permits = permits;
     this.#caller = caller;
     this.#streams = streams;
-    this.#onLimitReached = onLimitReached;
+    this.#listener = listener;
   }
 
   countFor(caller: string): ConcurrencyLimitError | undefined {
     if (this.#isOver) return undefined;
     const refusal = this.#permits.transfer(caller);
-    if (refusal) this.#onLimitReached();
+    if (refusal) this.#listener.onLimitReached();
     else this.#caller = caller;
     return refusal;
   }
 
   becomeStream(): ConcurrencyLimitError | undefined {
     const refusal = this.tryStream();
-    if (refusal) this.#onLimitReached();
+    if (refusal) this.#listener.onLimitReached();
     return refusal;
   }
 
@@ -46,6 +54,7 @@ export class RequestAdmission implements Admission {
     this.#isStream = true;
     this.#permits.release();
     this.#permits = given;
+    this.#listener.onBecameStream();
     return undefined;
   }
 

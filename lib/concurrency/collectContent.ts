@@ -5,6 +5,7 @@ import { hasContent } from '../exchange/content.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { BodyTooLargeError } from '../proxy/errors.ts';
+import { assertWhole } from '../timeout/assertWhole.ts';
 import { Deadlines } from '../timeout/deadlines.ts';
 import { UploadStalledError } from '../timeout/errors.ts';
 import { refusalsOf } from './errors.ts';
@@ -18,9 +19,9 @@ export interface CollectContentOptions {
   readonly appliesTo?: (req: Request) => boolean;
   /** How many requests may have content here at a time: together at most `maxBytes` times as much. */
   readonly permits: Permits;
-  /** Largest content; a request with more gets `BodyTooLargeError`. */
+  /** Largest content in bytes, 1..2147483647; a request with more gets `BodyTooLargeError`. */
   readonly maxBytes: number;
-  /** Time in which all of it must have arrived, 1..2147483647; past it `UploadStalledError`. */
+  /** Time in which all of it must have arrived, in milliseconds, 1..2147483647; past it `UploadStalledError`. */
   readonly timeoutMs: number;
   /** For whom a request is counted. Default: all requests are of one caller. */
   readonly callerOf?: CallerOf;
@@ -37,6 +38,8 @@ export function collectContent(options: Readonly<CollectContentOptions>): Reques
   const { appliesTo = () => true, permits, maxBytes, timeoutMs, callerOf = () => '' } = options;
   const { clock = systemClock } = options;
   const onLimitReached = listener(options.onLimitReached);
+  assertWhole('collectContent: maxBytes', maxBytes);
+  assertWhole('collectContent: timeoutMs', timeoutMs);
   const deadlines = new Deadlines(timeoutMs, clock);
   const refusals = refusalsOf('content', permits);
 

@@ -4,8 +4,9 @@ import { type Clock, systemClock } from '../clock/clock.ts';
 import type { CallerOf } from '../exchange/caller.ts';
 import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
+import { assertWhole } from '../timeout/assertWhole.ts';
 import { Deadlines } from '../timeout/deadlines.ts';
-import { RequestAdmission } from './admission.ts';
+import { type AdmissionListener, RequestAdmission } from './admission.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import { LimitPair, type PermitPair } from './limitPair.ts';
 import type { Permits } from './permits.ts';
@@ -14,7 +15,7 @@ import type { Permits } from './permits.ts';
 export interface StreamOptions {
   readonly service: Permits;
   readonly gateway: Permits;
-  /** A response that still runs so long after its request was admitted is a stream; 1..2147483647. */
+  /** A response that still runs so long after its request was admitted is a stream, in milliseconds; 1..2147483647. */
   readonly afterMs: number;
 }
 
@@ -27,7 +28,7 @@ export interface ConcurrencyOptions {
   readonly streams?: StreamOptions;
   /** For whom a request is counted until it is authenticated. Default: all requests are of one caller. */
   readonly callerOf?: CallerOf;
-  /** Called whenever the number of admitted requests changes, with the service's count. */
+  /** Called whenever the number of admitted requests changes, with the service's count; streams are not among them. */
   readonly onChange?: (held: number) => void;
   /** Called for each request or stream that is refused. */
   readonly onLimitReached?: () => void;
@@ -45,11 +46,14 @@ export interface ConcurrencyOptions {
  */
 export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandler {
   const { service, gateway, streams, callerOf = () => '', clock = systemClock } = options;
+  if (streams) assertWhole('concurrency: streams.afterMs', streams.afterMs);
   const limits = new LimitPair({ service, gateway });
   const streamLimits = streams && new LimitPair({ ...streams, counts: 'streams' });
   const longResponses = streams && new Deadlines(streams.afterMs, clock);
   const onChange = listener(options.onChange);
   const onLimitReached = listener(options.onLimitReached);
+  const tellHeld = () => onChange(service?.held ?? 0);
+  const admissionListener: AdmissionListener = { onLimitReached, onBecameStream: tellHeld };
 
   function enter(permits: PermitPair, caller: string, res: Response, next: NextFunction): void {
     if (res.closed) {
@@ -57,15 +61,15 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
       return;
     }
     const exchange = exchangeOf(res);
-    const admission = new RequestAdmission(permits, caller, streamLimits, onLimitReached);
+    const admission = new RequestAdmission(permits, caller, streamLimits, admissionListener);
     exchange.admission = admission;
     const cancel = longResponses && watch(longResponses, admission, res);
     exchange.onClose(() => {
       cancel?.();
       admission.release();
-      onChange(service?.held ?? 0);
+      tellHeld();
     });
-    onChange(service?.held ?? 0);
+    tellHeld();
     next();
   }
 

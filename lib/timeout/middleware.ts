@@ -2,12 +2,10 @@ import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
+import { assertWhole } from './assertWhole.ts';
 import { Deadlines } from './deadlines.ts';
 import { RequestTimeoutError, UploadStalledError } from './errors.ts';
 import { Upload } from './upload.ts';
-
-/** setTimeout's own limit: a longer delay would fire at once. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface TimeoutOptions {
   /** Time from the end of the request's content to the first byte of its answer, 1..2147483647. */
@@ -36,9 +34,9 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
   const { timeoutMs, acceptCallersDeadline = false, clock = systemClock } = options;
   const { bodyTimeoutMs = timeoutMs, minUploadRate = 0 } = options;
   const onTimeout = listener(options.onTimeout);
-  assertWhole('timeoutMs', timeoutMs, 1);
-  assertWhole('bodyTimeoutMs', bodyTimeoutMs, 1);
-  assertWhole('minUploadRate', minUploadRate, 0);
+  assertWhole('timeout: timeoutMs', timeoutMs);
+  assertWhole('timeout: bodyTimeoutMs', bodyTimeoutMs);
+  assertWhole('timeout: minUploadRate', minUploadRate, 0);
   const deadlines = new Deadlines(timeoutMs, clock);
 
   return function timeoutMiddleware(req, res, next) {
@@ -75,11 +73,6 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
       next(error);
     }
   };
-}
-
-function assertWhole(name: string, value: number, min: number): void {
-  if (Number.isInteger(value) && value >= min && value <= MAX_TIMEOUT_MS) return;
-  throw new RangeError(`timeout: ${name} must be a whole number ${min}..${MAX_TIMEOUT_MS}, got ${value}`);
 }
 
 function shorterOf(timeoutMs: number, field: string | string[] | undefined): number {
