@@ -37,6 +37,11 @@ const STORES = {
   },
 };
 
+async function connected() {
+  const client = await createClient({ url: redis.url }).connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
+}
+
 async function inOneGo(count: number, work: (n: number) => Promise<void>): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, n) => work(n)));
 }
@@ -248,3 +253,22 @@ describe('the bounded store in Redis', () => {
     });
   });
 });
+
+it.each(['cache:index', 'cache:records', 'cache:owned', 'cache:owners'])(
+  'a Redis that has lost %s holds no more than before, and goes on',
+  async (book) => {
+    await using world = await STORES.redis();
+    await using client = await connected();
+    const fill = (name: string, owner: string) =>
+      inOneGo(2_000, (n) => world.store.set(`${name} ${n}`, VALUE, MINUTE_MS, { owner }));
+    await fill('first', 'ann');
+    const before = await client.dbSize();
+    await client.del(book);
+    await fill('second', 'ben');
+    await fill('third', 'cid');
+    expect(await heldBytes(world.store)).toBeLessThanOrEqual(MAX_BYTES);
+    // What was in the books before may be there until it expires.
+    expect(await client.dbSize()).toBeLessThanOrEqual(2 * before);
+    expect((await world.store.get('third 1999'))?.equals(VALUE)).toBe(true);
+  },
+);

@@ -40,6 +40,10 @@ const MOST_STRUCK = 64;
  * of theirs expires soonest. What is nobody's is left alone while it takes no more than half. The first write of all is
  * one that a Redis without memory refuses, so that the books are never left half done. Each call from here costs Redis
  * microseconds, which all gateways share.
+ *
+ * Any of the books may be lost: a Redis that evicts does that. Without the records the others say nothing and are begun
+ * anew; where owners have nothing in their book, what expires soonest of all makes room. Every round of a loop takes
+ * something away, so that each loop ends: Redis does nothing else meanwhile.
  */
 const WRITE = `
 local key, under, index, records, owned, owners, gone = unpack(KEYS)
@@ -97,13 +101,17 @@ local function book(of, content, lasts, costs, before)
 end
 local function soonestOfMost()
   settle()
-  local most = redis.call('ZREVRANGE', owners, 0, 1, 'WITHSCORES')
-  local at = 1
-  if most[1] == '${NOBODY}' and most[3] and tonumber(most[4]) > 0 and most[2] * 2 <= bound then at = 3 end
-  if not most[at] then return end
-  local first = redis.call('ZRANGEBYLEX', owned, '[' .. most[at] .. ':', '(' .. most[at] .. ';', 'LIMIT', 0, 1)
-  return first[1] and string.sub(first[1], #most[at] + 17)
+  while true do
+    local most = redis.call('ZREVRANGE', owners, 0, 1, 'WITHSCORES')
+    local at = 1
+    if most[1] == '${NOBODY}' and most[3] and tonumber(most[4]) > 0 and most[2] * 2 <= bound then at = 3 end
+    if not most[at] then return redis.call('ZRANGE', index, 0, 0)[1] end
+    local first = redis.call('ZRANGEBYLEX', owned, '[' .. most[at] .. ':', '(' .. most[at] .. ';', 'LIMIT', 0, 1)
+    if first[1] then return string.sub(first[1], #most[at] + 17) end
+    redis.call('ZREM', owners, most[at])
+  end
 end
+if not known[1] and redis.call('EXISTS', index, owned, owners) > 0 then redis.call('UNLINK', index, owned, owners) end
 local fits = cost <= bound
 local needed = (fits and cost or 0) + (begins and wordCost or 0)
 if known[2] then needed = needed - (tonumber(string.match(known[2], '^%d+')) or 0) end
