@@ -56,13 +56,20 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
 
   async function authenticate(token: string, req: Request, res: Response): Promise<void> {
     const verified = await authenticator.authenticate(token);
-    if (isRevoking(req, req.originalUrl)) await authenticator.revoke(verified);
+    if (revokes(req, res)) await authenticator.revoke(verified);
     accept(req, res, verified);
   }
 
+  /** Whoever has asked before has written it down. */
+  function revokes(req: Request, res: Response): boolean {
+    const exchange = exchangeOf(res);
+    exchange.revokes ??= isRevoking(req, req.originalUrl);
+    return exchange.revokes;
+  }
+
   /** Who is calling with a token that needs no waiting for anything. Throws `TokenError`. */
-  function authenticateNow(token: string, req: Request): VerifiedToken | undefined {
-    return isRevoking(req, req.originalUrl) ? undefined : authenticator.authenticateNow(token);
+  function authenticateNow(token: string, req: Request, res: Response): VerifiedToken | undefined {
+    return revokes(req, res) ? undefined : authenticator.authenticateNow(token);
   }
 
   function reject(error: unknown, res: Response, next: (error: unknown) => void): void {
@@ -89,7 +96,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     }
     let known: VerifiedToken | undefined;
     try {
-      known = authenticateNow(token, req);
+      known = authenticateNow(token, req, res);
     } catch (error) {
       reject(error, res, next);
       return;

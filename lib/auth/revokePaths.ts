@@ -34,10 +34,12 @@ export function revokingRequests(paths: readonly string[] = []): IsRevoking {
 }
 
 function isOverridden(headers: IncomingHttpHeaders): boolean {
-  return OVERRIDES.some((name) => {
-    const method = headers[name];
-    return method !== undefined && !SAFE_METHODS.has(String(method).trim().toUpperCase());
-  });
+  for (const name of OVERRIDES) if (headers[name] !== undefined && isUnsafe(headers[name])) return true;
+  return false;
+}
+
+function isUnsafe(method: string | readonly string[]): boolean {
+  return !SAFE_METHODS.has(String(method).trim().toUpperCase());
 }
 
 /** Whether everybody reads the path in the same way, letter case apart: `/`, letters, digits, `_` and `-`, no `//`. */

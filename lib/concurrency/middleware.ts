@@ -112,9 +112,9 @@ function askerOf({ headers }: IncomingMessage, caller: string): string {
 
 /** A response that has not begun, or finds no room among the streams, is looked at again. Returns what ends the watch. */
 function watch(deadlines: Deadlines, admission: RequestAdmission, res: Response): () => void {
-  const look = () => {
-    if (!res.headersSent || admission.tryStream()) cancel = deadlines.enter(look);
-  };
   let cancel = deadlines.enter(look);
+  function look(): void {
+    if (!res.headersSent || admission.tryStream()) cancel = deadlines.enter(look);
+  }
   return () => cancel();
 }

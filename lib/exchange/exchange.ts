@@ -44,7 +44,7 @@ export class Exchange {
   /** Whom the request is counted for before it is authenticated. Written by `callerOf`, which everybody asks. */
   clientAddress: string | undefined;
   /** Whether it asks for its token to be revoked: a logout. Written by admit. */
-  revokes = false;
+  revokes: boolean | undefined;
   /** Written by concurrency; absent where nothing is limited. */
   admission: Admission | undefined;
   /** The request's content, where it was waited for before the request went on. Written by collectContent. */
