@@ -119,6 +119,11 @@ export class ServiceReplicas {
     return this.#usedBreaker(replicaId)?.state ?? 'closed';
   }
 
+  /** Whether any of them has given another caller a good response of late; who is another is told in `Breaker`. */
+  hasServedAnother(caller: string, address: string): boolean {
+    return this.pool.replicas.some(({ id }) => this.breakerOf(id).hasServedAnother(caller, address));
+  }
+
   /** Which of these replicas is tried first again, and when. */
   nextTrial([first, ...others]: readonly [Replica, ...Replica[]]): {
     replica: Replica;

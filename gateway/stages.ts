@@ -195,6 +195,7 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   const deadlineMs = settings.requestTimeoutMs;
   const absence = new Absence({ pool: replicas.pool, deadlineMs, clock });
   const caller = callerOf(trustsPeer);
+  const address = addressOf(trustsPeer);
   return balanceLoad({
     pool: replicas.pool,
     admits: settings.breaker
@@ -212,7 +213,10 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
       metrics.lbRequests.count(settings.path, replica.id);
       if (replica.listed) registry.increment(replica.id);
     },
-    judgeAbsence: (attempt, res) => absence.judge(attempt, caller(res.req, res)),
+    judgeAbsence: (attempt, res) => {
+      const who = caller(res.req, res);
+      return absence.judge(attempt, who, () => replicas.hasServedAnother(who, address(res.req, res)));
+    },
     busyWithLostMs: deadlineMs,
     clock,
   });

@@ -58,6 +58,14 @@ describe.each([
     expect(late(attempt)).toBe(true);
   });
 
+  it('not by one caller while others are served: they are sent where less is under way', () => {
+    const attempt = begin();
+    clock.advance(1000);
+    responds(b);
+    clock.advance(2000);
+    expect(absence.judge(attempt, 'ann', () => true)).toBe(false);
+  });
+
   it('takes a little less for a whole deadline: a try begins after its request', () => {
     const attempt = begin();
     clock.advance(1000);

@@ -88,6 +88,11 @@ export class CircuitBreaker implements Breaker {
     return new CallPermit(this.#issuer, this.#generation, caller, address);
   }
 
+  hasServedAnother(caller: string, address: string): boolean {
+    const state = this.#state;
+    return state.kind === 'closed' && state.record.hasServedAnother({ caller, address }, this.#clock.ticks());
+  }
+
   turnedAway(caller: string): void {
     const state = this.#state;
     if (state.kind !== 'half-open' || state.trialOf === undefined || state.trialOf === caller) return;

@@ -81,7 +81,7 @@ export class CallRecord {
     const { threshold, windowMs } = this.#rules;
     if (failure === 'absent') this.#absentInARow += 1;
     const blamed = failure === 'absent' ? undefined : by.caller;
-    const anotherServed = blamed !== undefined && this.#hasServedAnother(by, nowMs - windowMs);
+    const anotherServed = blamed !== undefined && this.hasServedAnother(by, nowMs);
     const before = failuresSince(this.#failures, nowMs - windowMs);
     if (!isBeyondItsPart(before, blamed, { threshold, anotherServed })) this.#calls.addFailed(nowMs);
     this.#failures = withFailure(before, { atMs: nowMs, caller: blamed }, threshold);
@@ -95,7 +95,9 @@ export class CallRecord {
     return this.#servedAddresses.another(undefined, nowMs - this.#rules.windowMs);
   }
 
-  #hasServedAnother({ caller, address }: Caller, sinceMs: number): boolean {
+  /** The same of anybody but this caller: of another name, or at another address. */
+  hasServedAnother({ caller, address }: Caller, nowMs: number): boolean {
+    const sinceMs = nowMs - this.#rules.windowMs;
     if (this.#servedAddresses.another(address, sinceMs)) return true;
     return caller !== address && this.#servedNames.another(caller, sinceMs);
   }

@@ -111,6 +111,8 @@ export interface Breaker {
    * told from the others at its address, so what they get says nothing about it. Default: `caller`.
    */
   tryAcquire(caller: string, address?: string): Permit | undefined;
+  /** Whether it is closed, and another caller got a good response within the window; told apart as in `tryAcquire`. */
+  hasServedAnother(caller: string, address: string): boolean;
   /** Somebody got no permit of it elsewhere. `tryAcquire` notes that itself. */
   turnedAway(caller: string): void;
   /**

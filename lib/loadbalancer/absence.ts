@@ -21,9 +21,10 @@ export interface AbsenceOptions {
  * Judges by its silence whether a replica is absent.
  *
  * It is absent when it has owed responses for a whole deadline without a pause and has given none to anybody in that
- * time, **and** somebody bears witness: another replica of the service has responded meanwhile, or a second caller has
- * waited in vain as well. So one caller who has the service to itself makes nobody absent, however slow the responses
- * are that it asks for: nothing tells a frozen replica from one that works on such a response.
+ * time, **and** somebody bears witness: a second caller has waited in vain as well, another replica has responded to the
+ * same request, or to any while nobody but this caller uses the service. So one caller makes nobody absent while others
+ * are served, or has but one replica: nothing tells a frozen replica from one that works on a slow response. That others
+ * are served elsewhere says nothing then: they are sent where less is under way.
  *
  * A try counts whose client has waited to the end, and one that was broken off because another replica responded: its
  * response is owed for one more deadline. A client that leaves says nothing about a replica.
@@ -47,14 +48,18 @@ export class Absence {
   /**
    * Whether the replica is absent that leaves this try of `caller` without a response now, as the deadline is over or
    * another replica has responded. To be asked once for a try.
+   *
+   * @param othersAreServed whether others than `caller` have got good responses of late. Default: nobody has.
    */
-  judge({ target, startedAtMs, lost }: Attempt, caller: string): boolean {
+  judge(attempt: Attempt, caller: string, othersAreServed: () => boolean = () => false): boolean {
+    const { target, startedAtMs, lost } = attempt;
     const replica = target as Replica;
     const nowMs = this.#clock.ticks();
     this.#prolong(replica, startedAtMs, lost ? nowMs + this.#owedMs : nowMs, hashOf(caller));
     const { silentFromMs, silentCaller } = replica;
     if (nowMs - silentFromMs < this.#wholeMs) return false;
-    return lost || Number.isNaN(silentCaller) || this.#pool.hasResponded(silentFromMs, replica);
+    if (lost || Number.isNaN(silentCaller)) return true;
+    return this.#pool.hasResponded(silentFromMs, replica) && !othersAreServed();
   }
 
   /** Adds the time in which a response was owed to the silence of its replica, or begins a new one with it. */

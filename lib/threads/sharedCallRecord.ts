@@ -81,7 +81,7 @@ export class SharedCallRecord {
     const { threshold, windowMs } = this.#rules;
     if (failure === 'absent') this.#set(ABSENT_IN_A_ROW, this.#get(ABSENT_IN_A_ROW) + 1);
     const blamed = failure === 'absent' ? undefined : by.caller;
-    const anotherServed = blamed !== undefined && this.#hasServedAnother(by, nowMs - windowMs);
+    const anotherServed = blamed !== undefined && this.hasServedAnother(by, nowMs);
     const before = failuresSince(this.#failures(), nowMs - windowMs);
     this.#advance(nowMs);
     if (!isBeyondItsPart(before, blamed, { threshold, anotherServed })) {
@@ -151,7 +151,8 @@ export class SharedCallRecord {
     return [pair, pair + 1].some((place) => this.#get(place) !== who && this.#servedAt(place) > sinceMs);
   }
 
-  #hasServedAnother({ caller, address }: HashedCaller, sinceMs: number): boolean {
+  hasServedAnother({ caller, address }: HashedCaller, nowMs: number): boolean {
+    const sinceMs = nowMs - this.#rules.windowMs;
     if (this.#another(SERVED_ADDRESSES, address, sinceMs)) return true;
     return caller !== address && this.#another(SERVED_NAMES, caller, sinceMs);
   }

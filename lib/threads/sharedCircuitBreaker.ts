@@ -127,6 +127,10 @@ export class SharedCircuitBreaker implements Breaker {
     });
   }
 
+  hasServedAnother(caller: string, address: string): boolean {
+    return this.#isClosed && this.#record.hasServedAnother(hashed({ caller, address }), this.#clock.ticks());
+  }
+
   turnedAway(caller: string): void {
     if (this.state !== 'half-open') return;
     const trialOf = this.#get(CALLER);
@@ -292,7 +296,7 @@ export class SharedCircuitBreaker implements Breaker {
   }
 }
 
-function hashed({ caller, address }: CallPermit): HashedCaller {
+function hashed({ caller, address }: Pick<CallPermit, 'caller' | 'address'>): HashedCaller {
   const hash = hash32(address);
   return { address: hash, caller: caller === address ? hash : hash32(caller) };
 }

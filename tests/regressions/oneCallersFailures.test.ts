@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { registryApp } from '../../playground/registry/app.ts';
 import { Replicas } from '../../playground/registry/replicas.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { RawClient, request } from '../support/rawClient.ts';
 import {
@@ -82,6 +84,49 @@ describe("one user's failing requests", () => {
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
     expect(registry.requests.filter(({ method }) => method === 'DELETE')).toEqual([]);
   });
+
+  it.each(['1', '2'])(
+    'five slow POSTs make no replica absent while another user is served, WORKERS=%s',
+    async (WORKERS) => {
+      await using stack = new AsyncDisposableStack();
+      const replicas: Upstream[] = [];
+      for (let n = 0; n < 3; n += 1) {
+        // No response to what is slow.
+        const replica = await startUpstream(
+          (req, res) => void (req.url?.startsWith('/slow') || res.end('ok')),
+        );
+        replicas.push(stack.use(replica));
+      }
+      const gateway = stack.use(
+        await startGatewayProcess({
+          services: { [SERVICE]: { upstreams: replicas, requestTimeout: '300ms' } },
+          env: { WORKERS },
+        }),
+      );
+      const slow = async () => {
+        for (let n = 0; n < 4; n += 1) {
+          const { status } = await fetch(`${gateway.external}${SERVICE}/slow`, {
+            method: 'POST',
+            headers: ANN,
+          });
+          expect(status).toBe(504);
+        }
+      };
+      let isOver = false;
+      const attack = Promise.all(Array.from({ length: 5 }, slow)).finally(() => {
+        isOver = true;
+      });
+      while (!isOver) {
+        const { status } = await fetch(`${gateway.external}${SERVICE}/${randomUUID()}`, { headers: BEN });
+        expect(status).toBe(200);
+      }
+      await attack;
+      const metrics = await (await fetch(`${gateway.internal}/metrics`)).text();
+      const open = metrics.match(/^gateway_circuit_breaker_state\{.*\} 1$/gm) ?? [];
+      // One of three may be open for bad responses.
+      expect(open.length).toBeLessThanOrEqual(1);
+    },
+  );
 
   it('trip a replica that serves nobody else, and leave its trial to others', async () => {
     const clock = new ManualClock();
