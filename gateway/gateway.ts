@@ -33,6 +33,7 @@ export class Gateway {
         maxConnections,
         clock: parts.clock,
         connections: parts.limits.connections[port],
+        trustsPeer: parts.trustsPeer,
         onRefused: refusalLog({ port, ...parts }),
       };
     };

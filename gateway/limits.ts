@@ -30,7 +30,7 @@ export interface Limits {
   readonly content: Permits;
   /** By path prefix. */
   readonly services: ReadonlyMap<string, ServiceLimits>;
-  /** Open connections of a port; undefined: the server counts for itself, or there is no limit. */
+  /** Open connections of a port; undefined: there is no limit. */
   readonly connections: Readonly<Record<Port, Permits | undefined>>;
 }
 
@@ -44,7 +44,7 @@ export type NewPermits = (name: string, options: PermitsOptions) => Permits;
 
 /** The limits of a gateway of one thread. */
 export function createLimits(settings: Settings, clock: Clock): Limits {
-  return limitsOf(settings, (_name, options) => new Semaphore({ ...options, clock }), false);
+  return limitsOf(settings, (_name, options) => new Semaphore({ ...options, clock }));
 }
 
 /** The limits that all threads of a gateway share, as one of them sees them. */
@@ -56,21 +56,26 @@ export function createSharedLimits(settings: Settings, shareOf: ShareOf): Shared
     all.push(semaphore);
     return semaphore;
   };
-  const limits = limitsOf(settings, newPermits, true);
+  const limits = limitsOf(settings, newPermits);
   return { ...limits, leave: (seat) => all.forEach((semaphore) => void semaphore.leave(seat)) };
 }
 
-function limitsOf(settings: Settings, newPermits: NewPermits, countsConnections: boolean): Limits {
+function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
   const { concurrencyQueue: queue, maxConnections, fairShare } = settings;
   const limit = (name: string, permits: number) => newPermits(name, { limit: permits, fairShare });
-  // A caller who has taken it all when another comes would keep that one from logging in or out for some seconds.
+  // A caller who has taken it all when another comes would keep that one from logging in or out for some seconds, or, of
+  // connections, out for as long as it likes.
   const reachable = (name: string, permits: number) =>
     newPermits(name, { limit: permits, fairShare, keepsRoom: true });
   const requests = (name: string, permits: number) => newPermits(name, { limit: permits, queue, fairShare });
-  const connections = (port: Port) =>
-    countsConnections && maxConnections > 0
-      ? newPermits(`connections ${port}`, { limit: maxConnections })
-      : undefined;
+  const connections = (port: Port) => {
+    if (maxConnections === 0) return undefined;
+    const name = `connections ${port}`;
+    // Services have no share: they may be few, and are trusted.
+    return port === 'external'
+      ? reachable(name, maxConnections)
+      : newPermits(name, { limit: maxConnections });
+  };
   return {
     gateway: requests('gateway', settings.globalConcurrency),
     streams: limit('streams', settings.maxStreams),

@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express, Response } from 'express';
 import type { Clock } from '../lib/clock/clock.ts';
 import { isPermit, type Permits } from '../lib/concurrency/permits.ts';
+import { rateLimitKey } from '../lib/exchange/clientAddress.ts';
 import { DrainingError } from '../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { http } from '../lib/exchange/nodeHttp.ts';
@@ -57,8 +58,10 @@ export interface GatewayServerOptions {
   readonly sendTimeoutMs: number;
   /** Connections open at a time; more are closed unheard. 0: no limit. */
   readonly maxConnections: number;
-  /** Counts them where several threads do together; then `maxConnections` says nothing. */
+  /** Counts them by address, for several threads together too. Default: all that Node lets in. */
   readonly connections?: Permits | undefined;
+  /** Whether the peer at an address speaks for many clients. Default: nobody does. */
+  readonly trustsPeer?: (address: string) => boolean;
   readonly onRefused?: OnRefused;
   /** Whether the peer at an address may connect; others are closed unheard. Default: everybody. */
   readonly mayConnect?: (address: string | undefined) => boolean;
@@ -95,7 +98,7 @@ export class GatewayServer {
     this.#app = app;
     this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
-    const { connectionMaxAgeMs, clock } = options;
+    const { connectionMaxAgeMs, clock, trustsPeer = () => false } = options;
     this.#clock = clock;
     if (connectionMaxAgeMs > 0) this.#age = new ConnectionAge(connectionMaxAgeMs, clock);
     this.#server = create({
@@ -120,7 +123,8 @@ export class GatewayServer {
     // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the gateway.
     this.#server.maxHeadersCount = MAX_FIELDS;
     keepIdleConnections(this.#server, options);
-    if (connections) this.#server.prependListener('connection', (socket) => admit(socket, connections));
+    if (connections)
+      this.#server.prependListener('connection', (socket) => admit(socket, connections, trustsPeer));
     else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     if (mayConnect) {
       this.#server.prependListener('connection', (socket) => {
@@ -336,9 +340,11 @@ export class GatewayServer {
   }
 }
 
-/** Closes a connection that there is no room for, as Node does. */
-function admit(socket: Socket, connections: Permits): void {
-  const permit = connections.tryAcquire();
+/** Closes a connection that there is no room for, as Node does. Those of a trusted proxy count each for itself. */
+function admit(socket: Socket, connections: Permits, trusts: (address: string) => boolean): void {
+  const { remoteAddress = '', remotePort } = socket;
+  const address = rateLimitKey(remoteAddress);
+  const permit = connections.tryAcquire(trusts(remoteAddress) ? `${address} ${remotePort}` : address);
   if (isPermit(permit)) socket.once('close', () => permit.release());
   else socket.destroy();
 }

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, tokenFor } from '../support/gateway.ts';
+import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { expectNothingHeld } from '../support/nothingHeld.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -41,9 +42,10 @@ describe('HEADERS_TIMEOUT', () => {
 
 it('MAX_CONNECTIONS: more are closed unheard, and there is room again when one leaves', async () => {
   await using upstream = await startUpstream();
-  await using test = await startGateway({ services: { '/up': [upstream] }, env: { MAX_CONNECTIONS: '3' } });
+  await using test = await startGateway({ services: { '/up': [upstream] }, env: { MAX_CONNECTIONS: '4' } });
   const held: Socket[] = [];
   const { port } = new URL(test.external);
+  // 0.8 of them: all that one address may have.
   for (let n = 0; n < 3; n += 1) held.push(connect(Number(port), '127.0.0.1').on('error', () => {}));
   await eventually('they are open', () => held.every(({ readyState }) => readyState === 'open'));
   using refused = await RawClient.to(test.external);
@@ -56,6 +58,37 @@ it('MAX_CONNECTIONS: more are closed unheard, and there is room again when one l
     return client.received.startsWith('HTTP/1.1 200');
   });
   for (const socket of held) socket.destroy();
+});
+
+it.each(['1', '2'])('MAX_CONNECTIONS: one address cannot have them all, WORKERS=%s', async (WORKERS) => {
+  await using upstream = await startUpstream();
+  await using gateway = await startGatewayProcess({
+    services: { '/up': [upstream] },
+    env: { MAX_CONNECTIONS: '10', WORKERS },
+  });
+  const { port } = new URL(gateway.external);
+  const held: Socket[] = [];
+  for (let n = 0; n < 10; n += 1) {
+    const socket = connect({ port: Number(port), host: '127.0.0.1', localAddress: '127.0.0.2' });
+    held.push(socket.on('error', () => {}).resume());
+  }
+  await eventually('two of ten are closed', () => held.filter(({ closed }) => closed).length === 2);
+  expect((await sendRaw(gateway.external, request('GET /up/x', authorization))).status).toBe(200);
+  expect(held.filter(({ closed }) => closed)).toHaveLength(2);
+  for (const socket of held) socket.destroy();
+});
+
+it('MAX_CONNECTIONS: a trusted proxy may have them all', async () => {
+  await using upstream = await startUpstream();
+  const env = { MAX_CONNECTIONS: '4', TRUSTED_PROXIES: '127.0.0.1' };
+  await using test = await startGateway({ services: { '/up': [upstream] }, env });
+  await using stack = new AsyncDisposableStack();
+  const clients: RawClient[] = [];
+  for (let n = 0; n < 4; n += 1) clients.push(stack.use(await RawClient.to(test.external)));
+  for (const client of clients) {
+    client.send(request('GET /up/x', authorization, 'Connection: keep-alive'));
+    expect((await client.answer()).status).toBe(200);
+  }
 });
 
 describe('SEND_TIMEOUT', () => {
