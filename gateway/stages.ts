@@ -215,7 +215,11 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
     },
     judgeAbsence: (attempt, res) => {
       const who = caller(res.req, res);
-      return absence.judge(attempt, who, () => replicas.hasServedAnother(who, address(res.req, res)));
+      const at = address(res.req, res);
+      return absence.judge(attempt, who, {
+        address: at,
+        othersAreServed: () => replicas.hasServedAnother(who, at),
+      });
     },
     busyWithLostMs: deadlineMs,
     clock,

@@ -50,6 +50,18 @@ describe.each([
     return absence.judge(attempt, caller);
   }
 
+  it.each([
+    ['by a name and its address', ['ann', 'here'], ['here', 'here'], false],
+    ['by an address and a name there', ['here', 'here'], ['ann', 'here'], false],
+    ['by two names of one address', ['ann', 'here'], ['bob', 'here'], true],
+    ['by two addresses', ['ann', 'here'], ['there', 'there'], true],
+  ] as const)('%s, who have waited in vain: one person or several', (_by, first, second, isAbsent) => {
+    const [one, other] = [begin(), begin()];
+    clock.advance(DEADLINE_MS);
+    expect(absence.judge(one, first[0], { address: first[1] })).toBe(false);
+    expect(absence.judge(other, second[0], { address: second[1] })).toBe(isAbsent);
+  });
+
   it('a try without a response for a whole deadline, while another replica responds: absent', () => {
     const attempt = begin();
     clock.advance(1000);
@@ -63,7 +75,7 @@ describe.each([
     clock.advance(1000);
     responds(b);
     clock.advance(2000);
-    expect(absence.judge(attempt, 'ann', () => true)).toBe(false);
+    expect(absence.judge(attempt, 'ann', { othersAreServed: () => true })).toBe(false);
   });
 
   it('takes a little less for a whole deadline: a try begins after its request', () => {

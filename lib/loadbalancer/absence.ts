@@ -9,6 +9,18 @@ const WHOLE = 0.9;
 const PAUSE = 0.1;
 /** Several callers have waited: no number is equal to it. */
 const SEVERAL = Number.NaN;
+/** A caller as one number: the hash of its address in front, and of its name behind; 0: none is known. */
+const NAMES = 2 ** 26;
+
+export interface AbsenceWitness {
+  /**
+   * Where the caller is, or the caller itself when nothing else is known of it: such a one cannot be told from the others
+   * at its address. Default: the caller.
+   */
+  readonly address?: string;
+  /** Whether others than the caller have got good responses of late. Default: nobody has. */
+  readonly othersAreServed?: () => boolean;
+}
 
 export interface AbsenceOptions {
   readonly pool: ReplicaPool;
@@ -48,14 +60,13 @@ export class Absence {
   /**
    * Whether the replica is absent that leaves this try of `caller` without a response now, as the deadline is over or
    * another replica has responded. To be asked once for a try.
-   *
-   * @param othersAreServed whether others than `caller` have got good responses of late. Default: nobody has.
    */
-  judge(attempt: Attempt, caller: string, othersAreServed: () => boolean = () => false): boolean {
+  judge(attempt: Attempt, caller: string, witness: Readonly<AbsenceWitness> = {}): boolean {
     const { target, startedAtMs, lost } = attempt;
+    const { address = caller, othersAreServed = () => false } = witness;
     const replica = target as Replica;
     const nowMs = this.#clock.ticks();
-    this.#prolong(replica, startedAtMs, lost ? nowMs + this.#owedMs : nowMs, hashOf(caller));
+    this.#prolong(replica, startedAtMs, lost ? nowMs + this.#owedMs : nowMs, numberOf(caller, address));
     const { silentFromMs, silentCaller } = replica;
     if (nowMs - silentFromMs < this.#wholeMs) return false;
     if (lost || Number.isNaN(silentCaller)) return true;
@@ -70,11 +81,24 @@ export class Absence {
     const goesOn = isUnbroken && startedAtMs <= silentUntilMs + this.#pauseMs;
     replica.silentFromMs = goesOn ? Math.min(silentFromMs, fromMs) : fromMs;
     replica.silentUntilMs = goesOn ? Math.max(silentUntilMs, untilMs) : untilMs;
-    replica.silentCaller = goesOn && silentCaller !== caller ? SEVERAL : caller;
+    replica.silentCaller = goesOn ? together(silentCaller, caller) : caller;
   }
 }
 
 /** One number for each caller, which several threads can share. */
+function numberOf(caller: string, address: string): number {
+  const name = caller === address ? 0 : 1 + (hashOf(caller) >>> 7);
+  return (hashOf(address) >>> 6) * NAMES + name;
+}
+
+/** Who has waited when both have: the same caller, as far as is known, or `SEVERAL`. */
+function together(one: number, other: number): number {
+  if (Math.floor(one / NAMES) !== Math.floor(other / NAMES)) return SEVERAL;
+  const [name, otherName] = [one % NAMES, other % NAMES];
+  if (name !== 0 && otherName !== 0 && name !== otherName) return SEVERAL;
+  return name === 0 ? other : one;
+}
+
 function hashOf(caller: string): number {
   let hash = 0;
   for (let i = 0; i < caller.length; i += 1) hash = (Math.imul(hash, 31) + caller.charCodeAt(i)) | 0;
