@@ -62,9 +62,8 @@ export function createSharedLimits(settings: Settings, shareOf: ShareOf): Shared
 
 function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
   const { concurrencyQueue: queue, maxConnections, fairShare } = settings;
-  const limit = (name: string, permits: number) => newPermits(name, { limit: permits, fairShare });
-  // A caller who has taken it all when another comes would keep that one from logging in or out for some seconds, or, of
-  // connections, out for as long as it likes.
+  // A caller who has taken it all when another comes would keep that one from logging in or out for some seconds, and
+  // from connections, streams and WebSockets for as long as it likes: nothing ends them but their client.
   const reachable = (name: string, permits: number) =>
     newPermits(name, { limit: permits, fairShare, keepsRoom: true });
   const requests = (name: string, permits: number) => newPermits(name, { limit: permits, queue, fairShare });
@@ -78,15 +77,15 @@ function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
   };
   return {
     gateway: requests('gateway', settings.globalConcurrency),
-    streams: limit('streams', settings.maxStreams),
-    upgrades: limit('upgrades', settings.maxUpgrades),
+    streams: reachable('streams', settings.maxStreams),
+    upgrades: reachable('upgrades', settings.maxUpgrades),
     revocations: reachable('revocations', settings.logoutConcurrency),
     logouts: reachable('logouts', settings.logoutConcurrency),
     content: reachable('content', MAX_COLLECTED),
     services: new Map(
       settings.services.map(({ path, concurrency, streams }) => [
         path,
-        { requests: requests(path, concurrency), streams: limit(`streams ${path}`, streams) },
+        { requests: requests(path, concurrency), streams: reachable(`streams ${path}`, streams) },
       ]),
     ),
     connections: { external: connections('external'), internal: connections('internal') },

@@ -48,7 +48,7 @@ describe('config:check', () => {
     expect(row(stdout, 'AUTH_CACHE_TTL')).toBe('60s default');
     expect(row(stdout, 'CIRCUIT_BREAKER_WINDOW')).toBe('7s default');
     expect(row(stdout, 'JWT_SECRET')).toBe('(set, 7 bytes) .env');
-    expect(row(stdout, 'budgeting')).toMatch('/budgeting http://budgeting-service:8087 10 2s 1m30s cut');
+    expect(row(stdout, 'budgeting')).toMatch('/budgeting http://budgeting-service:8087 10 100 2s 1m30s cut');
     expect(stdout).not.toContain('hunter2');
   });
 

@@ -102,6 +102,12 @@ describe('the dashboards', () => {
     expect((await shownMetrics()).filter(([name]) => !shown.has(name))).toEqual([]);
   });
 
+  it('show everything that the gateway counts', async () => {
+    const queries = JSON.stringify([readDashboard('overview'), readDashboard('service')]);
+    const counters = (await shownMetrics()).map(([name]) => name).filter((name) => name.endsWith('_total'));
+    expect(counters.filter((name) => !queries.includes(name))).toEqual([]);
+  });
+
   it('have the nine panels of the original', () => {
     const titles = panelsOf(readDashboard('overview')).map(({ title }) => title);
     expect(titles).toEqual(

@@ -42,7 +42,7 @@ export class Semaphore implements Permits {
     assertPermitsOptions(options);
     this.limit = limit;
     this.#queueLimit = queue;
-    this.#isFair = fairShare < 1;
+    this.#isFair = fairShare < 1 && limit > 0;
     this.#keepsRoom = keepsRoom;
     this.#clock = clock;
     this.#permits = new Holdings(shareOf(limit, fairShare));

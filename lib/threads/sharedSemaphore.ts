@@ -74,7 +74,7 @@ export class SharedSemaphore implements Permits {
     assertPermitsOptions(options);
     this.limit = limit;
     this.#queueLimit = queue;
-    this.#isFair = fairShare < 1;
+    this.#isFair = fairShare < 1 && limit > 0;
     this.#keepsRoom = options.keepsRoom ?? false;
     this.#clock = clock;
     this.#share = share;

@@ -346,6 +346,7 @@ const GATEWAY: Row = {
       unit: 'ops',
       queries: [
         { expr: perSecond('gateway_uncaught_errors_total'), legend: 'uncaught errors' },
+        { expr: perSecond('gateway_exhausted_total'), legend: 'no descriptor or port left' },
         { expr: perSecond('gateway_tls_handshake_failures_total'), legend: 'TLS handshakes failed' },
         { expr: perSecond('gateway_admin_refused_total'), legend: 'admin token refused' },
         { expr: perSecond('gateway_internal_peers_refused_total'), legend: 'strangers at the internal port' },

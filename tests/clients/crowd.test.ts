@@ -54,7 +54,12 @@ it(
     await using upstream = await startUpstream();
     await using gateway = await startGatewayProcess({
       services: { '/chat': [service], '/up': [upstream] },
-      env: { MAX_UPGRADES: String(SOCKETS), PER_SERVICE_LIMIT: String(AT_A_TIME), DRAIN_TIMEOUT: '1s' },
+      env: {
+        MAX_UPGRADES: String(SOCKETS),
+        FAIR_SHARE: '1',
+        PER_SERVICE_LIMIT: String(AT_A_TIME),
+        DRAIN_TIMEOUT: '1s',
+      },
     });
     const rssBefore = gateway.rssBytes();
     const url = gateway.url('external', '/chat/x').replace('http', 'ws');

@@ -120,6 +120,15 @@ describe('event streams', () => {
     expect((await world.begin('/events')).statusCode).toBe(200);
   });
 
+  it('of one user who is alone leave room for whoever comes next', async () => {
+    await using world = await startWorld({ SERVICE_STREAMS: '5' });
+    for (let n = 0; n < 4; n += 1) expect((await world.begin('/events', 'greedy')).statusCode).toBe(200);
+    const refused = await world.begin('/events', 'greedy');
+    expect(refused.statusCode).toBe(429);
+    expect(await codeOf(refused)).toBe('fair_share_used');
+    expect((await world.begin('/events', 'other')).statusCode).toBe(200);
+  });
+
   it('of one user leave room for those of another', async () => {
     await using world = await startWorld({ SERVICE_STREAMS: '5' });
     expect((await world.begin('/events', 'other')).statusCode).toBe(200);

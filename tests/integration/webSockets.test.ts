@@ -252,7 +252,8 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
 
   it('are refused past MAX_UPGRADES, and admitted again when one closes', async () => {
     await using echo = await startEcho();
-    await using gateway = await startGateway({ services: { '/chat': [echo] }, env: { MAX_UPGRADES: '2' } });
+    const env = { MAX_UPGRADES: '2', FAIR_SHARE: '1' };
+    await using gateway = await startGateway({ services: { '/chat': [echo] }, env });
     const first = await open(gateway, port);
     const second = await open(gateway, port);
     await expectProblem(
@@ -266,6 +267,19 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     const third = await open(gateway, port);
     second.terminate();
     third.terminate();
+    await underWay(gateway, 0);
+  });
+
+  it('of one caller who is alone leave room for whoever comes next', async () => {
+    await using echo = await startEcho();
+    await using gateway = await startGateway({ services: { '/chat': [echo] }, env: { MAX_UPGRADES: '5' } });
+    const sockets = await Promise.all(Array.from({ length: 4 }, () => open(gateway, port)));
+    await expectProblem(
+      await sendRaw(gateway[port], handshake(port, '/chat/x', authorization)),
+      'fair_share_used',
+    );
+    await eventually('four are open', () => gateway.gateway.parts.limits.upgrades.held === 4);
+    for (const socket of sockets) socket.terminate();
     await underWay(gateway, 0);
   });
 

@@ -303,7 +303,7 @@ describe('workers', () => {
     await using service = await startSocketService();
     await using gateway = await startWorkers({
       services: { '/socket': [service] },
-      env: { MAX_UPGRADES: '5' },
+      env: { MAX_UPGRADES: '5', FAIR_SHARE: '1' },
     });
     const url = `${gateway.internal.replace('http', 'ws')}/internal/socket/x`;
     const sockets = Array.from({ length: 20 }, () => new WebSocket(url));
