@@ -340,7 +340,7 @@ export const variables = {
     kind: kinds.share,
     default: '0.8',
     description:
-      'The part of each of these limits, of `MAX_STREAMS`, `SERVICE_STREAMS` and of `MAX_UPGRADES`, that one caller may hold while another has asked within the last ten seconds, and always one at least. A caller is an identity, or an address before authentication. 1: all of it.',
+      'The part of each of these limits that one caller may hold while another has asked within the last ten seconds, and always one at least. Of streams, WebSockets, logins, logouts and of `MAX_CONNECTIONS` nobody has more, even alone: those are held for as long as their client likes. A caller is an identity, or an address before authentication. 1: all of it.',
   },
   logoutConcurrency: {
     name: 'LOGOUT_CONCURRENCY',
