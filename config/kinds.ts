@@ -141,9 +141,9 @@ export function bytesBetween(min: string, max: string): Kind<number> {
   });
 }
 
-/** A path with a `{id}` in it. */
-export const template: Kind<string> = kind('a path starting with / and holding {id}', (given) =>
-  given.startsWith('/') && given.includes('{id}') ? given : undefined,
+/** A path with a `{id}` or `{host}` in it. */
+export const template: Kind<string> = kind('a path starting with / and holding {id} or {host}', (given) =>
+  given.startsWith('/') && /\{(id|host)\}/.test(given) ? given : undefined,
 );
 
 /** A token (RFC 9110 section 5.6.2). */

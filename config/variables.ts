@@ -590,14 +590,16 @@ export const variables = {
   serviceDiscoveryIncrement: {
     name: 'SERVICE_DISCOVERY_INCREMENT',
     kind: kinds.template,
-    default: '/increment?service_id={id}',
-    description: 'Path that is called with PUT for each forwarded request; `{id}` is the replica.',
+    default: '/increment?service_id={host}',
+    description:
+      "Path that is called with PUT for each forwarded request; `{id}`, `{host}` and `{port}` are the replica's.",
   },
   serviceDiscoveryDeregister: {
     name: 'SERVICE_DISCOVERY_DEREGISTER',
     kind: kinds.template,
-    default: '/deregister?service_id={id}',
-    description: 'Path that is called with DELETE when the breaker of replica `{id}` opens.',
+    default: '/deregister?service_id={host}',
+    description:
+      "Path that is called with DELETE when a replica's breaker opens. It is not called when it names others as well.",
   },
   servicesFile: {
     name: 'SERVICES_FILE',

@@ -5,6 +5,7 @@ import type {
   Held,
 } from '../lib/circuitbreaker/contract.ts';
 import type { Clock } from '../lib/clock/clock.ts';
+import type { Replica } from '../lib/loadbalancer/replica.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import { sparingly } from './sparingly.ts';
@@ -23,8 +24,7 @@ export interface BreakerLogOptions {
 export interface BreakerSubject {
   /** Path prefix of its service. */
   readonly service: string;
-  readonly replicaId: string;
-  readonly origin: string;
+  readonly replica: Pick<Replica, 'key' | 'id' | 'url' | 'registered'>;
 }
 
 /** Counts and logs what happens to breakers, in the original's words: people grep for them. */
@@ -38,31 +38,32 @@ export function breakerLog({
 }: Readonly<BreakerLogOptions>) {
   const window = (windowMs / 1000).toFixed(2);
   const tripped = deregisters ? ' - deregistering' : '';
-  const sayHeld = sparingly(clock, ({ service, replicaId, origin }: BreakerSubject) => {
+  const sayHeld = sparingly(clock, ({ service, replica }: BreakerSubject) => {
     logger.warn(
-      `Circuit Breaker: Service ${origin} keeps failing and stays closed: half of the replicas are open already`,
-      { service, replica: replicaId },
+      `Circuit Breaker: Service ${replica.url.origin} keeps failing and stays closed: half of the replicas are open already`,
+      { service, replica: replica.id },
     );
   });
 
   function sayFailure({ count, held }: BreakerFailure, subject: BreakerSubject): void {
-    const { service, replicaId, origin } = subject;
-    metrics.breakerFailures.count(service, replicaId);
+    const { service, replica } = subject;
+    metrics.breakerFailures.count(service, replica.id);
     logger.warn(
-      `🔔 Circuit Breaker: Service ${origin} failure ${count}/${threshold} (window: ${window} seconds)${why(held)}`,
-      { service, replica: replicaId },
+      `🔔 Circuit Breaker: Service ${replica.url.origin} failure ${count}/${threshold} (window: ${window} seconds)${why(held)}`,
+      { service, replica: replica.id },
     );
     if (held?.by !== 'mayOpen') return;
-    metrics.breakerHeld.count(service, replicaId);
+    metrics.breakerHeld.count(service, replica.id);
     sayHeld(subject);
   }
 
-  function sayTransition(event: BreakerTransition, { service, replicaId, origin }: BreakerSubject): void {
-    const details = { service, replica: replicaId };
+  function sayTransition(event: BreakerTransition, { service, replica }: BreakerSubject): void {
+    const { origin } = replica.url;
+    const details = { service, replica: replica.id };
     if (event.hinted) {
       logger.warn(`Circuit Breaker: Service ${origin} is ${event.to}: another gateway said so`, details);
     } else if (event.to === 'open') {
-      metrics.breakerTrips.count(service, replicaId);
+      metrics.breakerTrips.count(service, replica.id);
       logger.error(
         `🚨 CIRCUIT BREAKER TRIPPED for ${origin}${event.from === 'closed' ? tripped : ''}`,
         details,

@@ -11,6 +11,7 @@ const SUBJECT = {
   gateway: z.string(),
   /** Path prefix of the service. */
   service: z.string(),
+  /** Its key: what the gateways call it may differ. */
   replica: z.string(),
 };
 
@@ -58,10 +59,10 @@ export class BreakerNews {
   }
 
   /** To be told of every breaker event. */
-  publish(event: BreakerEvent, { service, replicaId }: BreakerSubject): void {
+  publish(event: BreakerEvent, { service, replica }: BreakerSubject): void {
     const verdict = verdictOf(event);
     if (!verdict) return;
-    const news: News = { gateway: this.#gateway, service, replica: replicaId, ...verdict };
+    const news: News = { gateway: this.#gateway, service, replica: replica.key, ...verdict };
     this.#store.publish(CHANNEL, JSON.stringify(news)).catch(this.#onError);
   }
 

@@ -209,13 +209,13 @@ export function readings(services: readonly Pick<ServiceParts, 'settings' | 'rep
   return {
     replicas: () =>
       services.flatMap(({ settings, replicas }) =>
-        replicas.pool.replicas.map(({ id, requestCount, inFlight, healthy }) => ({
+        replicas.pool.replicas.map(({ key, id, requestCount, inFlight, healthy }) => ({
           service: settings.path,
           instance: id,
           requestCount,
           inFlight,
           healthy,
-          breakerState: settings.breaker ? BREAKER_STATE[replicas.breakerState(id)] : undefined,
+          breakerState: settings.breaker ? BREAKER_STATE[replicas.breakerState(key)] : undefined,
         })),
       ),
     concurrency: () =>

@@ -1,6 +1,7 @@
 import type { Settings } from '../config/config.ts';
 import type { Service } from '../config/services.ts';
 import type { Clock } from '../lib/clock/clock.ts';
+import type { Registered } from '../lib/loadbalancer/registered.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { ServiceReplicas } from './replicas.ts';
@@ -16,9 +17,9 @@ export interface Registry {
   /** Tells it what is still to be told, within a second. */
   stop(): Promise<void>;
   /** One more request was sent to a replica that it lists. Never waits. */
-  increment(replicaId: string): void;
+  increment(replica: Registered): void;
   /** The replica does not work. Never waits. */
-  deregister(replicaId: string): void;
+  deregister(replica: Registered): void;
 }
 
 /** Static upstreams alone. */

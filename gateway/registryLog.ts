@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock/clock.ts';
+import type { Registered } from '../lib/loadbalancer/registered.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { sparingly } from './sparingly.ts';
 
@@ -31,12 +32,27 @@ export function registryLog(logger: Logger, clock: Clock) {
       });
     },
 
+    /** What the registry knows a replica by whose breaker has opened, as the original says it. */
+    extracted({ host }: Registered): void {
+      logger.warn(`🔍 Extracted replica ID: ${host}`);
+    },
+
     deregistering(url: string): void {
       logger.warn(`🗑️  Sending deregister request: ${url}`);
     },
 
-    deregistered(replicaId: string): void {
-      logger.warn(`🗑️ Deregistered replica ${replicaId}`);
+    /** It would take replicas away that work. */
+    shared({ host, port }: Registered, url: string): void {
+      logger.warn(
+        `The replica at ${host}:${port} stays registered: ${url} would take away others that the registry knows by ` +
+          'the same name. SERVICE_DISCOVERY_DEREGISTER can hold {id} or {port} as well',
+      );
+    },
+
+    /** Both lines are the original's: its log example has the one, its walk-through the other. */
+    deregistered({ host }: Registered): void {
+      logger.warn(`✅ Successfully deregistered replica: ${host}`);
+      logger.warn(`🗑️ Deregistered replica ${host}`);
     },
   };
 }

@@ -20,6 +20,7 @@ import type { BreakerSubject } from './breakerLog.ts';
 
 /** A replica whose counts and breaker several threads share. */
 export interface SharedReplica extends Listed {
+  readonly id: string;
   readonly counts: Share;
   readonly breaker: Share;
   /** Whether a registry lists it, or only the settings do. */
@@ -68,19 +69,20 @@ export class ServiceReplicas {
     this.#threads = threads;
     this.#onBreakerEvent = options.onBreakerEvent;
     this.#onDeparted = options.onDeparted;
-    this.#breakers = new CircuitBreakers((id) => {
-      const onEvent = (event: BreakerEvent) => this.#breakerChanged(id, event);
-      const onAdmits = (admits: boolean) => this.pool.suspend(id, !admits);
-      const mayOpen = (failure: FailureKind) => this.#mayOpen(id, failure);
+    this.#breakers = new CircuitBreakers((key) => {
+      const onEvent = (event: BreakerEvent) => this.#breakerChanged(key, event);
+      const onAdmits = (admits: boolean) => this.pool.suspend(key, !admits);
+      const mayOpen = (failure: FailureKind) => this.#mayOpen(key, failure);
       const rules = { threshold, ratio, windowMs, cooldownMs };
-      return this.#newBreaker(id, { ...rules, clock, mayOpen, onEvent, onAdmits });
+      return this.#newBreaker(key, { ...rules, clock, mayOpen, onEvent, onAdmits });
     });
-    for (const { id, breaker } of threads?.replicas ?? []) this.#breakerShares.set(id, breaker);
+    for (const { key, breaker } of threads?.replicas ?? []) this.#breakerShares.set(key, breaker);
+    const taken = new Set<string>();
     this.pool = new ReplicaPool({
       service: service.path,
       ...(threads
         ? sharedReplicas(service, threads, random)
-        : { replicas: service.upstreams.map((origin) => Replica.at(origin)) }),
+        : { replicas: service.upstreams.map((origin) => Replica.at(origin, taken)) }),
       slowStartMs,
       clock,
       random,
@@ -92,10 +94,10 @@ export class ServiceReplicas {
   /** For other threads: everyone listed, with what is to be shared. */
   get shared(): readonly SharedReplica[] {
     return this.pool.replicas.map((replica) => {
-      const { id, url, healthy, requestCount, counts, listed } = replica as ThreadsReplica;
-      this.breakerOf(id);
-      const breaker = this.#breakerShares.get(id) as Share;
-      return { id, url, healthy, requestCount, counts, listed, breaker };
+      const { key, id, url, registered, healthy, requestCount, counts, listed } = replica as ThreadsReplica;
+      this.breakerOf(key);
+      const breaker = this.#breakerShares.get(key) as Share;
+      return { key, id, url, registered, healthy, requestCount, counts, listed, breaker };
     });
   }
 
@@ -105,23 +107,23 @@ export class ServiceReplicas {
   }
 
   /** The breaker of a replica. One that is asked after its replica has left is used for what is still under way. */
-  breakerOf(replicaId: string): Breaker {
-    return this.#breakers.for(replicaId);
+  breakerOf(key: string): Breaker {
+    return this.#breakers.for(key);
   }
 
   /** Whether the replica's breaker stands in nobody's way. */
-  isClosed(replicaId: string): boolean {
-    return this.breakerState(replicaId) === 'closed';
+  isClosed(key: string): boolean {
+    return this.breakerState(key) === 'closed';
   }
 
   /** How the replica's breaker is; one that was never needed is closed. */
-  breakerState(replicaId: string): BreakerState {
-    return this.#usedBreaker(replicaId)?.state ?? 'closed';
+  breakerState(key: string): BreakerState {
+    return this.#usedBreaker(key)?.state ?? 'closed';
   }
 
   /** Whether any of them has given another caller a good response of late; who is another is told in `Breaker`. */
   hasServedAnother(caller: string, address: string): boolean {
-    return this.pool.replicas.some(({ id }) => this.breakerOf(id).hasServedAnother(caller, address));
+    return this.pool.replicas.some(({ key }) => this.breakerOf(key).hasServedAnother(caller, address));
   }
 
   /** Which of these replicas is tried first again, and when. */
@@ -129,9 +131,9 @@ export class ServiceReplicas {
     replica: Replica;
     retryAfterMs: number;
   } {
-    let next = { replica: first, retryAfterMs: this.breakerOf(first.id).retryAfterMs };
+    let next = { replica: first, retryAfterMs: this.breakerOf(first.key).retryAfterMs };
     for (const replica of others) {
-      const { retryAfterMs } = this.breakerOf(replica.id);
+      const { retryAfterMs } = this.breakerOf(replica.key);
       if (retryAfterMs < next.retryAfterMs) next = { replica, retryAfterMs };
     }
     return next;
@@ -139,18 +141,18 @@ export class ServiceReplicas {
 
   /** Takes over what the registry lists of this service, or what another thread says that it does. */
   update(listed: readonly (Listed & Partial<SharedReplica>)[]): void {
-    const arriving = listed.filter(({ id, url }) => this.pool.get(id)?.url.origin !== url.origin);
+    const arriving = listed.filter(({ key }) => !this.pool.get(key));
     this.pool.update(listed);
-    for (const { id, breaker } of arriving) {
-      const known = this.#breakers.get(id) && this.#breakerShares.get(id);
+    for (const { key, breaker } of arriving) {
+      const known = this.#breakers.get(key) && this.#breakerShares.get(key);
       if (!breaker || known?.cells.isSameAs(breaker.cells)) continue;
-      this.#breakers.forget(id);
-      this.#breakerShares.set(id, breaker);
+      this.#breakers.forget(key);
+      this.#breakerShares.set(key, breaker);
     }
     // Who was tripped, left, and comes back before its cooldown is over, is still tripped.
-    for (const { id } of listed) this.#breakers.get(id)?.tellAdmits();
+    for (const { key } of listed) this.#breakers.get(key)?.tellAdmits();
     // Whose cooldown another thread has ended.
-    for (const id of this.#breakers.ids) if (!this.pool.get(id)) this.#forgetUnlessOpen(id);
+    for (const key of this.#breakers.keys) if (!this.pool.get(key)) this.#forgetUnlessOpen(key);
   }
 
   /** Takes back what a thread that has ended had under way, and takes over what it was to do. */
@@ -166,12 +168,11 @@ export class ServiceReplicas {
     this.#breakers.forgetAll();
   }
 
-  #newBreaker(replicaId: string, options: Readonly<BreakerOptions>): Breaker {
+  #newBreaker(key: string, options: Readonly<BreakerOptions>): Breaker {
     if (!this.#threads) return new CircuitBreaker(options);
     const share =
-      this.#breakerShares.get(replicaId) ??
-      this.#threads.newShare(SharedCircuitBreaker.sizeFor(options.threshold));
-    this.#breakerShares.set(replicaId, share);
+      this.#breakerShares.get(key) ?? this.#threads.newShare(SharedCircuitBreaker.sizeFor(options.threshold));
+    this.#breakerShares.set(key, share);
     return new SharedCircuitBreaker({ ...options, share });
   }
 
@@ -179,37 +180,39 @@ export class ServiceReplicas {
    * At most half of several replicas are open for `bad` at a time: one that answers some requests is better than none,
    * and requests may be what is bad. Who is absent answers none, however many that are.
    */
-  #mayOpen(replicaId: string, failure: FailureKind): boolean {
+  #mayOpen(key: string, failure: FailureKind): boolean {
     const { replicas } = this.pool;
     if (failure === 'absent' || replicas.length <= 1) return true;
-    const others = replicas.filter(({ id }) => id !== replicaId && this.#usedBreaker(id)?.failure === 'bad');
+    const others = replicas.filter(
+      (other) => other.key !== key && this.#usedBreaker(other.key)?.failure === 'bad',
+    );
     return others.length + 1 <= Math.floor(replicas.length / 2);
   }
 
   /** The replica's breaker, if it was ever used: another thread may have opened one that was never needed here. */
-  #usedBreaker(replicaId: string): Breaker | undefined {
-    return this.#breakerShares.has(replicaId) ? this.breakerOf(replicaId) : this.#breakers.get(replicaId);
+  #usedBreaker(key: string): Breaker | undefined {
+    return this.#breakerShares.has(key) ? this.breakerOf(key) : this.#breakers.get(key);
   }
 
-  #breakerChanged(replicaId: string, event: BreakerEvent): void {
-    const replica = this.pool.get(replicaId);
+  #breakerChanged(key: string, event: BreakerEvent): void {
+    const replica = this.pool.get(key);
     if (!replica) {
-      this.#forgetUnlessOpen(replicaId);
+      this.#forgetUnlessOpen(key);
       return;
     }
-    this.#onBreakerEvent(event, { service: this.#service.path, replicaId, origin: replica.url.origin });
+    this.#onBreakerEvent(event, { service: this.#service.path, replica });
   }
 
   #departed(replica: Replica): void {
-    this.#forgetUnlessOpen(replica.id);
+    this.#forgetUnlessOpen(replica.key);
     this.#onDeparted(replica);
   }
 
   /** An open breaker outlives its replica until its cooldown is over. */
-  #forgetUnlessOpen(replicaId: string): void {
-    if (this.breakerState(replicaId) === 'open') return;
-    this.#breakers.forget(replicaId);
-    this.#breakerShares.delete(replicaId);
+  #forgetUnlessOpen(key: string): void {
+    if (this.breakerState(key) === 'open') return;
+    this.#breakers.forget(key);
+    this.#breakerShares.delete(key);
   }
 }
 
@@ -219,11 +222,12 @@ function sharedReplicas(
   { seats, newShare, replicas }: ReplicaThreads,
   random: () => number,
 ): Pick<ReplicaPoolOptions, 'replicas' | 'newReplica' | 'candidates'> {
+  const taken = new Set<string>();
   const newCounts = () => newShare(ThreadsReplica.sizeFor(seats));
   return {
     replicas:
-      replicas?.map((replica) => new ThreadsReplica(replica, replica.counts, replica)) ??
-      upstreams.map((origin) => ThreadsReplica.at(origin, newCounts())),
+      replicas?.map((replica) => new ThreadsReplica(replica, replica.counts)) ??
+      upstreams.map((origin) => ThreadsReplica.at(origin, newCounts(), taken)),
     newReplica: (listed) => new ThreadsReplica(listed, listed.counts ?? newCounts()),
     candidates: new LoadScan(random),
   };

@@ -25,7 +25,7 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
     if (settings.breakerShared) breakerNews.publish(event, subject);
     // Once for a trip: who hears of it from another gateway, or fails its trial, has been reported already.
     const tripped = event.kind === 'transition' && event.from === 'closed' && event.to === 'open';
-    if (tripped && !event.hinted) registry.deregister(subject.replicaId);
+    if (tripped && !event.hinted) registry.deregister(subject.replica.registered);
   }
 
   return (service) =>

@@ -199,10 +199,11 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   return balanceLoad({
     pool: replicas.pool,
     admits: settings.breaker
-      ? ({ id }, req, res) => replicas.isClosed(id) || replicas.breakerOf(id).admitsCaller(caller(req, res))
+      ? ({ key }, req, res) =>
+          replicas.isClosed(key) || replicas.breakerOf(key).admitsCaller(caller(req, res))
       : undefined,
     allSuspended: (suspended, req, res) => {
-      for (const { id } of suspended) replicas.breakerOf(id).turnedAway(caller(req, res));
+      for (const { key } of suspended) replicas.breakerOf(key).turnedAway(caller(req, res));
       const { replica, retryAfterMs } = replicas.nextTrial(suspended);
       logger.warn(`⚡ Circuit breaker OPEN for ${replica.url.origin} - request rejected (fail-fast)`);
       metrics.breakerRejected.count(settings.path);
@@ -211,7 +212,7 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
     onSelected: (replica, attempt, res) => {
       spans?.attempt(attempt, res);
       metrics.lbRequests.count(settings.path, replica.id);
-      if (replica.listed) registry.increment(replica.id);
+      if (replica.listed) registry.increment(replica.registered);
     },
     judgeAbsence: (attempt, res) => {
       const who = caller(res.req, res);
@@ -229,7 +230,7 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
 export const breaker: Stage = ({ parts: { metrics, trustsPeer }, service: { settings, replicas } }) => {
   if (!settings.breaker) return undefined;
   return circuitBreaker({
-    breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.id ?? settings.name),
+    breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.key ?? settings.name),
     callerOf: callerOf(trustsPeer),
     addressOf: addressOf(trustsPeer),
     onRejected: () => metrics.breakerRejected.count(settings.path),

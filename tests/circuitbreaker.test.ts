@@ -133,7 +133,7 @@ describe('circuitBreaker alone', () => {
 });
 
 describe('circuitBreaker with an attempt', () => {
-  const TARGET = { id: 'replica', url: new URL('http://replica') };
+  const TARGET = { key: 'replica', id: 'replica', url: new URL('http://replica') };
   const balances: RequestHandler = (_req, res, next) => {
     exchangeOf(res).attempt = new Attempt(TARGET);
     next();

@@ -162,7 +162,7 @@ describe('values', () => {
     {
       name: 'SERVICE_DISCOVERY_DEREGISTER',
       in: '/x',
-      out: 'expected a path starting with / and holding {id}',
+      out: 'expected a path starting with / and holding {id} or {host}',
     },
     { name: 'LOG_LEVEL', in: 'loud', out: 'expected error or warn or info or debug' },
     {

@@ -161,7 +161,7 @@ describe('an exchange', () => {
 });
 
 describe('an attempt', () => {
-  const target = { id: 'a', url: new URL('http://a') };
+  const target = { key: 'a', id: 'a', url: new URL('http://a') };
 
   it('tells every listener how it went', () => {
     const attempt = new Attempt(target);

@@ -7,6 +7,7 @@ import { Replicas } from '../playground/registry/replicas.ts';
 import { BrokenListener } from './support/brokenListener.ts';
 import { eventually } from './support/eventually.ts';
 import { ManualClock } from './support/manualClock.ts';
+import { registered } from './support/registered.ts';
 import {
   hangs,
   refusedUrl,
@@ -77,7 +78,7 @@ describe('RegistryCalls', () => {
     it('makes one call for each request', async () => {
       await using registry = await startUpstream();
       const calls = callsTo(registry.url);
-      for (const id of ['a', 'b', 'a']) calls.increment(id);
+      for (const id of ['a', 'b', 'a']) calls.increment(registered(id));
       await eventually('three are told', () => told(registry).length === 3);
       await calls.flush(DEADLINE_MS);
       expect(told(registry).sort()).toEqual(['PUT /increment a', 'PUT /increment a', 'PUT /increment b']);
@@ -88,9 +89,9 @@ describe('RegistryCalls', () => {
       const held: (() => void)[] = [];
       await using registry = await startUpstream((_req, res) => void held.push(() => res.end()));
       const calls = callsTo(registry.url, { maxWaiting: AT_ONCE });
-      for (const id of ['1', '2', '3', '4']) calls.increment(id);
+      for (const id of ['1', '2', '3', '4']) calls.increment(registered(id));
       await eventually('four are under way', () => held.length === AT_ONCE);
-      for (const id of ['5', '6', '7', '8', '9', 'A']) calls.increment(id);
+      for (const id of ['5', '6', '7', '8', '9', 'A']) calls.increment(registered(id));
       expect(dropped).toEqual([1, 1]);
       expect(calls.dropped).toBe(2);
       for (let answered = 0; answered < 8; answered += 1) {
@@ -113,13 +114,13 @@ describe('RegistryCalls', () => {
       replicas.register({ ...at, host: 'b', url: 'http://127.0.0.1:2' });
       await using registry = await startUpstream(registryApp(replicas));
       const calls = await countingCallsTo(registry.url);
-      for (let sent = 0; sent < 1000; sent += 1) calls.increment('a');
-      calls.increment('b');
+      for (let sent = 0; sent < 1000; sent += 1) calls.increment(registered('a'));
+      calls.increment(registered('b'));
       clock.advance(GATHER_MS - 1);
       expect(told(registry)).toEqual([]);
       clock.advance(1);
       await eventually('both are told', () => told(registry).length === 2);
-      calls.increment('a');
+      calls.increment(registered('a'));
       clock.advance(GATHER_MS);
       await eventually('the next round is told', () => told(registry).length === 3);
       await calls.flush(DEADLINE_MS);
@@ -139,11 +140,11 @@ describe('RegistryCalls', () => {
         else held.push(() => res.end());
       });
       const calls = await countingCallsTo(registry.url);
-      for (const id of ['1', '2', '3', '4', '5']) calls.increment(id);
+      for (const id of ['1', '2', '3', '4', '5']) calls.increment(registered(id));
       clock.advance(GATHER_MS);
       await eventually('four are under way, one waits', () => held.length === AT_ONCE);
       for (let round = 0; round < 4; round += 1) {
-        calls.increment('5');
+        calls.increment(registered('5'));
         clock.advance(GATHER_MS);
       }
       for (const answer of held.splice(0)) answer();
@@ -159,7 +160,7 @@ describe('RegistryCalls', () => {
     it('drops the counts it has had longest when there are too many replicas', async () => {
       await using registry = await startUpstream((_req, res) => listsNobody(res));
       const calls = await countingCallsTo(registry.url, { maxWaiting: 2 });
-      for (const id of ['a', 'a', 'a', 'b', 'c', 'b']) calls.increment(id);
+      for (const id of ['a', 'a', 'a', 'b', 'c', 'b']) calls.increment(registered(id));
       expect(dropped).toEqual([3]);
       await calls.flush(DEADLINE_MS);
       expect(told(registry).toSorted()).toEqual(['PUT /increment b&count=2', 'PUT /increment c']);
@@ -168,8 +169,8 @@ describe('RegistryCalls', () => {
     it('does not count for a replica that it deregisters', async () => {
       await using registry = await startUpstream((_req, res) => listsNobody(res));
       const calls = await countingCallsTo(registry.url);
-      calls.increment('a');
-      calls.deregister('a');
+      calls.increment(registered('a'));
+      calls.deregister(registered('a'));
       await calls.flush(DEADLINE_MS);
       expect(told(registry)).toEqual(['DELETE /deregister a']);
     });
@@ -183,9 +184,9 @@ describe('RegistryCalls', () => {
         else res.end();
       });
       const calls = callsTo(registry.url);
-      for (let sent = 0; sent < 100; sent += 1) calls.increment('a');
+      for (let sent = 0; sent < 100; sent += 1) calls.increment(registered('a'));
       await eventually('the increments are stuck', () => held.length === AT_ONCE);
-      calls.deregister('a');
+      calls.deregister(registered('a'));
       await eventually('it is told', () => told(registry).includes('DELETE /deregister a'));
       expect(told(registry)).toHaveLength(AT_ONCE + 1);
     });
@@ -194,14 +195,14 @@ describe('RegistryCalls', () => {
       const held: ServerResponse[] = [];
       await using registry = await startUpstream((_req, res) => void held.push(res));
       const calls = callsTo(registry.url);
-      calls.deregister('a');
-      calls.deregister('a');
-      calls.deregister('b');
+      calls.deregister(registered('a'));
+      calls.deregister(registered('a'));
+      calls.deregister(registered('b'));
       await eventually('they are told', () => held.length === 2);
-      calls.deregister('a');
+      calls.deregister(registered('a'));
       for (const res of held.splice(0)) res.end();
       await eventually('the next trip is told', () => {
-        calls.deregister('a');
+        calls.deregister(registered('a'));
         return held.length === 1;
       });
       for (const res of held) res.end();
@@ -218,8 +219,8 @@ describe('RegistryCalls', () => {
     it('reports, counts and does not repeat them', async () => {
       await using registry = await startUpstream(registryApp(new Replicas()));
       const calls = callsTo(registry.url);
-      calls.increment('nobody');
-      calls.deregister('nobody');
+      calls.increment(registered('nobody'));
+      calls.deregister(registered('nobody'));
       await eventually('both have failed', () => calls.failed === 2);
       expect(errors.toSorted()).toEqual([
         `registry: DELETE ${registry.url.origin}/deregister?service_id=nobody failed: it answered 404`,
@@ -234,9 +235,9 @@ describe('RegistryCalls', () => {
     it('tries a registry that is away four times a second, however many requests there are', async () => {
       await using registry = await startRawUpstream(resets);
       const calls = callsTo(registry.url, { maxWaiting: 10 });
-      for (let sent = 0; sent < 1000; sent += 1) calls.increment('a');
+      for (let sent = 0; sent < 1000; sent += 1) calls.increment(registered('a'));
       await eventually('all turns rest', () => calls.failed === AT_ONCE && clock.pending === AT_ONCE);
-      for (let sent = 0; sent < 1000; sent += 1) calls.increment('a');
+      for (let sent = 0; sent < 1000; sent += 1) calls.increment(registered('a'));
       clock.advance(REST_MS - 1);
       expect(clock.pending).toBe(AT_ONCE);
       clock.advance(1);
@@ -248,7 +249,7 @@ describe('RegistryCalls', () => {
     it('frees its turn when the registry does not answer in time', async () => {
       await using registry = await startRawUpstream(hangs);
       const calls = callsTo(registry.url);
-      calls.increment('a');
+      calls.increment(registered('a'));
       await eventually('it is asked', () => told(registry).length === 1);
       clock.advance(TIMEOUT_MS);
       await eventually('it is given up', () => calls.failed === 1);
@@ -260,7 +261,7 @@ describe('RegistryCalls', () => {
       await using registry = await startUpstream((_req, res) => sendJson(res, {}, 400));
       const { listen } = broken;
       const calls = callsTo(registry.url, { maxWaiting: 5, onError: listen, onDropped: listen });
-      for (let sent = 0; sent < 10; sent += 1) calls.increment('a');
+      for (let sent = 0; sent < 10; sent += 1) calls.increment(registered('a'));
       await calls.flush(DEADLINE_MS);
       expect([calls.failed, calls.dropped]).toEqual([5, 5]);
     });
@@ -274,14 +275,14 @@ describe('RegistryCalls', () => {
         else held.push(res);
       });
       const calls = await countingCallsTo(registry.url);
-      calls.deregister('gone');
-      for (let sent = 0; sent < 7; sent += 1) calls.increment('a');
+      calls.deregister(registered('gone'));
+      for (let sent = 0; sent < 7; sent += 1) calls.increment(registered('a'));
       let over = false;
       const flushed = calls.flush(DEADLINE_MS).then(() => {
         over = true;
       });
-      calls.increment('late');
-      calls.deregister('late');
+      calls.increment(registered('late'));
+      calls.deregister(registered('late'));
       await eventually('both are told', () => held.length === 2);
       expect(over).toBe(false);
       for (const res of held) res.end();
@@ -301,18 +302,18 @@ describe('RegistryCalls', () => {
       await using registry = await startUpstream();
       const calls = callsTo(registry.url);
       await calls.flush(DEADLINE_MS);
-      calls.increment('late');
-      calls.deregister('late');
+      calls.increment(registered('late'));
+      calls.deregister(registered('late'));
       // Two calls in a row: what was begun before them is there by then.
-      await client.increment('first');
-      await client.increment('second');
+      await client.increment(registered('first'));
+      await client.increment(registered('second'));
       expect(told(registry)).toEqual(['PUT /increment first', 'PUT /increment second']);
     });
 
     it('ends at its deadline, and drops what has not begun', async () => {
       await using registry = await startRawUpstream(hangs);
       const calls = callsTo(registry.url);
-      for (let sent = 0; sent < 10; sent += 1) calls.increment('a');
+      for (let sent = 0; sent < 10; sent += 1) calls.increment(registered('a'));
       await eventually('four are under way', () => told(registry).length === AT_ONCE);
       const flushed = calls.flush(TIMEOUT_MS - 1);
       clock.advance(TIMEOUT_MS - 1);
@@ -326,7 +327,7 @@ describe('RegistryCalls', () => {
 
     it('does not rest', async () => {
       const calls = callsTo(refusedUrl());
-      for (let sent = 0; sent < 20; sent += 1) calls.increment('a');
+      for (let sent = 0; sent < 20; sent += 1) calls.increment(registered('a'));
       await eventually('all turns rest', () => clock.pending === AT_ONCE);
       await calls.flush(DEADLINE_MS);
       expect(calls.failed).toBe(20);

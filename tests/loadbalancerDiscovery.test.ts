@@ -65,7 +65,7 @@ describe('Discovery', () => {
   }
 
   function idsOf(listed: readonly ListedReplica[]): string[] {
-    return listed.map(({ id }) => id);
+    return listed.map(({ registered }) => String(registered.id));
   }
 
   it('looks at once and then at intervals, and sees replicas come, go and go all at once', async () => {

@@ -11,7 +11,7 @@ const ENTRY = {
   status: 'healthy',
   request_count: 15,
 };
-const GOOD = { ...ENTRY, id: 'good' };
+const GOOD = { ...ENTRY, id: 'good', host: 'good' };
 
 /** The only replica in a listing of `entry`. */
 function only(entry: object) {
@@ -24,7 +24,7 @@ function only(entry: object) {
 /** Why `entry` is skipped beside a good one. */
 function reasonFor(entry: unknown): string {
   const { listed, skipped } = parseListing([GOOD, entry]);
-  expect(listed.map(({ id }) => id)).toEqual(['good']);
+  expect(listed.map(({ registered }) => registered.id)).toEqual(['good']);
   expect(skipped).toHaveLength(1);
   return skipped[0] ?? '';
 }
@@ -32,7 +32,8 @@ function reasonFor(entry: unknown): string {
 describe('parseListing', () => {
   it("reads the stack's registry", () => {
     expect(only(ENTRY)).toEqual({
-      id: ID,
+      key: `${ID}:8087`,
+      registered: { id: ID, host: ID, port: 8087, tag: `${ID}:8087 ${ID}` },
       name: 'budgeting',
       url: new URL(`http://${ID}:8087`),
       healthy: true,
@@ -46,7 +47,9 @@ describe('parseListing', () => {
 
   it.each([
     ['[]', []],
+    ['null', null],
     ['{"services": []}', { services: [] }],
+    ['{"services": null}', { services: null }],
   ])('reads %s as nobody', (_shown, body) => {
     expect(parseListing(body)).toEqual({ listed: [], skipped: [] });
   });
@@ -55,9 +58,25 @@ describe('parseListing', () => {
     ['id', { id: 'a', service_id: 'b', host: 'c' }, 'a'],
     ['service_id', { service_id: 'b', host: 'c' }, 'b'],
     ['service_id beside a null', { id: null, service_id: 'b', host: 'c' }, 'b'],
-    ['host', { host: 'c' }, 'c'],
+    ['host alone', { host: 'c' }, undefined],
   ])('knows a replica by its %s', (_field, fields, id) => {
-    expect(only({ name: 'budgeting', port: 1, ...fields })?.id).toBe(id);
+    expect(only({ name: 'budgeting', port: 1, ...fields })?.registered).toMatchObject({ id, host: 'c' });
+  });
+
+  it.each([
+    ['its host and port', { host: 'Budgeting', port: 8087 }, 'budgeting:8087', 'Budgeting', 8087],
+    ['an IPv6 address', { host: '::1', port: 8087 }, '[::1]:8087', '::1', 8087],
+    ['a URL alone', { url: 'http://budgeting:8087' }, 'budgeting:8087', 'budgeting', 8087],
+    ['a URL without a port', { url: 'http://budgeting' }, 'budgeting', 'budgeting', 80],
+    [
+      'a host that nobody resolves, and a URL',
+      { host: 'padstack.1', port: 8087, url: 'http://10.0.0.1:8087' },
+      'padstack.1@10.0.0.1:8087',
+      'padstack.1',
+      8087,
+    ],
+  ])('tells a replica from others by %s', (_what, fields, key, host, port) => {
+    expect(only({ name: 'budgeting', ...fields })).toMatchObject({ key, registered: { host, port } });
   });
 
   it.each([
@@ -99,9 +118,9 @@ describe('parseListing', () => {
     ['no such status', { ...ENTRY, status: 'UP' }, 'status: Invalid option: expected one of "healthy"'],
     ['a count below 0', { ...ENTRY, request_count: -1 }, 'request_count: Too small'],
     [
-      'neither id nor host',
+      'neither host nor url',
       { name: 'budgeting', port: 1 },
-      'entry 1 ("budgeting"): it has neither id nor host',
+      'entry 1 ("budgeting"): it has neither url nor host and port',
     ],
     ['host without port', { ...ENTRY, port: undefined }, 'it has neither url nor host and port'],
     ['a second fault', { ...ENTRY, port: 0, name: '' }, '; port: Too small'],
@@ -120,13 +139,26 @@ describe('parseListing', () => {
     expect(reasonFor(entry)).toContain(reason);
   });
 
-  it('takes the last of several entries with the same id, and says so', () => {
-    const { listed, skipped } = parseListing([ENTRY, GOOD, { ...ENTRY, request_count: 99 }]);
-    expect(listed.map(({ id, requestCount }) => [id, requestCount])).toEqual([
-      [ID, 99],
+  it('takes the last of several entries at the same host and port with the highest count, and says so', () => {
+    const { listed, skipped } = parseListing([ENTRY, GOOD, { ...ENTRY, id: 'newer', request_count: 2 }]);
+    expect(listed.map(({ registered, requestCount }) => [registered.id, requestCount])).toEqual([
+      ['newer', 15],
       ['good', 15],
     ]);
-    expect(skipped).toEqual([`entry 2 ("${ID}"): takes the place of an earlier entry with the same id`]);
+    expect(skipped).toEqual([
+      'entry 2 ("newer"): takes the place of an earlier entry at the same host and port',
+    ]);
+  });
+
+  it.each([
+    ['two ports of one host, without ids', [{ port: 1 }, { port: 2 }]],
+    ['two services at one host and port', [{}, { name: 'sharing' }]],
+    ['one id at two hosts', [{ id: 'budgeting' }, { id: 'budgeting', host: 'elsewhere' }]],
+    ['one id at two ports', [{ id: 'budgeting' }, { id: 'budgeting', port: 2 }]],
+  ])('takes %s for two replicas', (_what, entries) => {
+    const { listed, skipped } = parseListing(entries.map((entry) => ({ ...ENTRY, id: undefined, ...entry })));
+    expect(listed).toHaveLength(2);
+    expect(skipped).toEqual([]);
   });
 
   it.each([
@@ -134,7 +166,6 @@ describe('parseListing', () => {
     ['text', 'upstream connect error', 'got text "upstream connect error"'],
     ['a long text', 'x'.repeat(1000), `got text "${'x'.repeat(60)}..."`],
     ['an empty body', '', 'got nothing'],
-    ['null', null, 'got null'],
     ['a number', 7, 'got 7'],
     ['another object', { error: 'no', status: 500 }, 'got an object with the fields "error, status"'],
     ['services that are none', { services: 7 }, 'got 7'],
@@ -153,6 +184,8 @@ describe('parseListing', () => {
     const ids = Array.from({ length: 10_000 }, (_, index) => `budgeting.${index}.task`);
     const { listed, skipped } = parseListing(ids.map((id) => ({ ...ENTRY, id, host: id })));
     expect(skipped).toEqual([]);
-    expect(listed.map(({ id, url }) => [id, url.hostname])).toEqual(ids.map((id) => [id, id]));
+    expect(listed.map(({ registered, url }) => [registered.id, url.hostname])).toEqual(
+      ids.map((id) => [id, id]),
+    );
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ReplicaPool, type ReplicaPoolOptions } from '../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
 import { ManualClock } from './support/manualClock.ts';
+import { registered } from './support/registered.ts';
 
 function newPool(count: number, options: Partial<ReplicaPoolOptions> = {}): ReplicaPool {
   const replicas = Array.from({ length: count }, (_, i) => Replica.at(`http://r${i}`));
@@ -9,7 +10,8 @@ function newPool(count: number, options: Partial<ReplicaPoolOptions> = {}): Repl
 }
 
 function listed(id: string, { healthy = true, requestCount = 0, port = 80 } = {}): Listed {
-  return { id, url: new URL(`http://${id}:${port}`), healthy, requestCount };
+  const url = new URL(`http://${id}:${port}`);
+  return { key: url.host, url, registered: registered(id, port), healthy, requestCount };
 }
 
 function take(pool: ReplicaPool, except?: Replica): Replica {
@@ -101,9 +103,11 @@ describe('the pick', () => {
     expect(take(pool)).toBe(first);
   });
 
-  it('calls a replica that is listed by address by its host and port', () => {
-    expect(Replica.at('http://budgeting:8087')).toMatchObject({ id: 'budgeting:8087', healthy: true });
-    expect(Replica.at('http://[::1]:8087').id).toBe('[::1]:8087');
+  it('calls a replica that is listed by address after its host, with its port where that is taken', () => {
+    const taken = new Set<string>();
+    expect(Replica.at('http://budgeting:8087', taken)).toMatchObject({ id: 'budgeting', healthy: true });
+    expect(Replica.at('http://budgeting:8088', taken).id).toBe('budgeting:8088');
+    expect(Replica.at('http://[::1]:8087', taken).id).toBe('[::1]');
   });
 });
 
@@ -174,7 +178,42 @@ describe('a listing', () => {
     expect(busy.inFlight).toBe(0);
   });
 
-  it('with a known id at another address means another replica', () => {
+  it('calls who comes after its host, with its port where that is taken, and never changes that', () => {
+    const pool = newPool(0);
+    const [first, second] = [listed('a', { port: 1000 }), listed('a', { port: 2000 })];
+    const names = () => pool.replicas.map(({ key, id }) => [key, id]);
+    pool.update([first, second]);
+    expect(names()).toEqual([
+      ['a:1000', 'a'],
+      ['a:2000', 'a:2000'],
+    ]);
+    pool.update([second]);
+    expect(names()).toEqual([['a:2000', 'a:2000']]);
+    pool.update([first, second]);
+    expect(names()).toEqual([
+      ['a:2000', 'a:2000'],
+      ['a:1000', 'a'],
+    ]);
+  });
+
+  it('under another id means the replica that is known, with what is under way and counted', () => {
+    const pool = newPool(0);
+    pool.update([{ ...listed('a', { requestCount: 7 }), registered: registered('id-1') }]);
+    const before = take(pool);
+    pool.update([{ ...listed('a'), registered: registered('id-2') }]);
+    expect(pool.replicas).toEqual([before]);
+    expect(before).toMatchObject({ inFlight: 1, requestCount: 8, registered: { id: 'id-2' } });
+  });
+
+  it('makes a replica of the settings a listed one where it names the same host and port', () => {
+    const pool = newPool(1);
+    const [before] = pool.replicas;
+    pool.update([listed('r0')]);
+    expect(pool.replicas).toEqual([before]);
+    expect(before?.listed).toBe(true);
+  });
+
+  it('with a known host at another port means another replica', () => {
     const idle: string[] = [];
     const pool = newPool(0, { onIdle: ({ url }) => void idle.push(url.origin) });
     pool.update([listed('a', { port: 1000 })]);

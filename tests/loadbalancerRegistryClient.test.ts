@@ -5,6 +5,7 @@ import { registryApp } from '../playground/registry/app.ts';
 import { Replicas } from '../playground/registry/replicas.ts';
 import { eventually } from './support/eventually.ts';
 import { ManualClock } from './support/manualClock.ts';
+import { registered } from './support/registered.ts';
 import {
   hangs,
   refusedUrl,
@@ -77,14 +78,21 @@ describe('RegistryClient', () => {
     await using registry = await startUpstream(registryApp(replicas));
     const client = clientOf(registry.url);
 
-    const replica = { id: host, name: 'budgeting', url: new URL(url), healthy: true, requestCount: 0 };
+    const replica = {
+      key: `${host}@127.0.0.1:4000`,
+      registered: registered(host, 4000),
+      name: 'budgeting',
+      url: new URL(url),
+      healthy: true,
+      requestCount: 0,
+    };
     expect(await client.list()).toEqual({ listed: [replica], skipped: [], countsIncrements: true });
     expect(client.countsIncrements).toBe(true);
-    await client.increment(host);
-    await client.increment(host, 41);
+    await client.increment(registered(host));
+    await client.increment(registered(host), 41);
     replicas.setStatus(host, 'unhealthy');
     expect((await client.list()).listed).toEqual([{ ...replica, healthy: false, requestCount: 42 }]);
-    await client.deregister(host);
+    await client.deregister(registered(host));
     expect((await client.list()).listed).toEqual([]);
     expect(registry.requests.map(({ method, target }) => `${method} ${target}`)).toEqual([
       'GET /services',
@@ -103,9 +111,9 @@ describe('RegistryClient', () => {
       incrementTemplate: '/services/{id}/increment',
       deregisterTemplate: '/services/{id}',
     });
-    await client.increment('a/b?c&d#é%');
-    await client.increment('::1', 2);
-    await client.deregister('broken \ud800');
+    await client.increment(registered('a/b?c&d#é%'));
+    await client.increment(registered('::1'), 2);
+    await client.deregister(registered('broken \ud800'));
     expect(registry.requests.map(({ target }) => target)).toEqual([
       '/registry/v1/services/a%2Fb%3Fc%26d%23%C3%A9%25/increment',
       '/registry/v1/services/%3A%3A1/increment?count=2',
@@ -126,7 +134,7 @@ describe('RegistryClient', () => {
   });
 
   it('reads 10,000 replicas', async () => {
-    const entries = Array.from({ length: 10_000 }, (_, index) => ({ ...ENTRY, id: `budgeting.${index}` }));
+    const entries = Array.from({ length: 10_000 }, (_, index) => ({ ...ENTRY, port: 1 + index }));
     await using registry = await startUpstream((_req, res) => sendJson(res, entries));
     expect((await clientOf(registry.url).list()).listed).toHaveLength(10_000);
   });
@@ -196,8 +204,8 @@ describe('RegistryClient', () => {
 
   it.each([
     ['list', (client: RegistryClient) => client.list()],
-    ['increment', (client: RegistryClient) => client.increment('budgeting.1')],
-    ['deregister', (client: RegistryClient) => client.deregister('budgeting.1')],
+    ['increment', (client: RegistryClient) => client.increment(registered('budgeting.1'))],
+    ['deregister', (client: RegistryClient) => client.deregister(registered('budgeting.1'))],
   ])('gives up %s after its timeout, and the connection too', async (_name, call) => {
     const clock = new ManualClock();
     await using registry = await startRawUpstream(hangs);
@@ -269,18 +277,20 @@ describe('RegistryClient', () => {
     const clock = new ManualClock();
     await using registry = await startRawUpstream(hangs);
     const client = clientOf(registry.url, { clock });
-    const failures = [errorOf(client.list()), errorOf(client.increment('budgeting.1'))];
+    const failures = [errorOf(client.list()), errorOf(client.increment(registered('budgeting.1')))];
     await eventually('both are asked', () => registry.requests.length === 2);
     client.close();
     for (const failure of failures) expect((await failure).message).toContain('the client is closed');
     await eventually('the connections are closed', () => registry.open === 0);
-    expect((await errorOf(client.deregister('budgeting.1'))).message).toContain('the client is closed');
+    expect((await errorOf(client.deregister(registered('budgeting.1')))).message).toContain(
+      'the client is closed',
+    );
     expect(registry.requests).toHaveLength(2);
     expect(clock.pending).toBe(0);
   });
 
   it.each(['increment/{id}', '/increment'])('refuses the template %s', (incrementTemplate) => {
     const build = () => clientOf(new URL('http://registry'), { incrementTemplate });
-    expect(build).toThrow(`must start with / and hold {id}, got "${incrementTemplate}"`);
+    expect(build).toThrow(`must start with / and hold {id} or {host}, got "${incrementTemplate}"`);
   });
 });

@@ -32,8 +32,8 @@ it('what a replica of several threads is told in one of them, the others see', (
 });
 
 describe.each(KINDS)('a replica of %s', (_of, make) => {
-  it('is named by its host and port where no registry names it', () => {
-    expect(make()).toMatchObject({ id: 'a:1', listed: false });
+  it('is told apart by its host and port, and called after its host', () => {
+    expect(make()).toMatchObject({ key: 'a:1', id: 'a', listed: false });
     expect(make().url.origin).toBe('http://a:1');
   });
 

@@ -24,8 +24,8 @@ function consul(url: string, token?: string): ConsulSource {
   return new ConsulSource({ url, service: 'budgeting', timeoutMs: TIMEOUT_MS, token });
 }
 
-async function idsOf(source: DnsSource | ConsulSource): Promise<string[]> {
-  return (await source.list()).listed.map(({ id }) => id).toSorted();
+async function keysOf(source: DnsSource | ConsulSource): Promise<string[]> {
+  return (await source.list()).listed.map(({ key }) => key).toSorted();
 }
 
 describe('DnsSource', () => {
@@ -38,7 +38,7 @@ describe('DnsSource', () => {
       ]);
       const { listed, skipped } = await dns(server.address).list();
       expect(skipped).toEqual([]);
-      expect(listed.map(({ id }) => id).toSorted()).toEqual([
+      expect(listed.map(({ key }) => key).toSorted()).toEqual([
         '127.0.0.2:8087',
         '127.0.0.3:8087',
         '[::1]:8087',
@@ -58,7 +58,7 @@ describe('DnsSource', () => {
       '--srv-host=_http._tcp.budgeting.test,one.test,9003,2',
     ]);
     const source = dns(server.address, { pattern: '_http._tcp.{name}.test' });
-    expect(await idsOf(source)).toEqual(['127.0.0.2:9001', '127.0.0.3:9002']);
+    expect(await keysOf(source)).toEqual(['127.0.0.2:9001', '127.0.0.3:9002']);
   });
 
   it('lists nobody of a name that is not there', async () => {
@@ -68,7 +68,7 @@ describe('DnsSource', () => {
 
   it('is content with one family when the other is refused', async () => {
     await using server = await startDnsServer(['--host-record=alone,127.0.0.4']);
-    expect(await idsOf(dns(server.address, { pattern: 'alone' }))).toEqual(['127.0.0.4:8087']);
+    expect(await keysOf(dns(server.address, { pattern: 'alone' }))).toEqual(['127.0.0.4:8087']);
   });
 
   it('says so when no question is answered', async () => {
@@ -89,7 +89,7 @@ describe('ConsulSource', () => {
       consulEntry('budgeting', 'b4', 8090, []),
     ]);
     const { listed } = await consul(server.url).list();
-    expect(listed.map(({ id, healthy }) => [id, healthy])).toEqual([
+    expect(listed.map(({ registered, healthy }) => [registered.id, healthy])).toEqual([
       ['b1', true],
       ['b2', false],
       ['b3', true],
@@ -108,11 +108,11 @@ describe('ConsulSource', () => {
   it('answers at once the first time, and from then on when something changes', async () => {
     await using server = await startConsul();
     const source = consul(server.url);
-    expect(await idsOf(source)).toEqual([]);
-    const next = idsOf(source);
+    expect(await keysOf(source)).toEqual([]);
+    const next = keysOf(source);
     await eventually('it waits', () => server.blocked === 1);
     server.set('budgeting', [consulEntry('budgeting', 'b1', 8087)]);
-    expect(await next).toEqual(['b1']);
+    expect(await next).toEqual(['127.0.0.1:8087']);
   });
 
   it('begins anew when the index goes back: Consul was restarted', async () => {
@@ -121,11 +121,11 @@ describe('ConsulSource', () => {
     server.set('budgeting', [], { indexFrom: 1000 });
     await source.list();
     server.set('budgeting', [consulEntry('budgeting', 'b1', 8087)], { indexFrom: 5 });
-    const waits = idsOf(source);
+    const waits = keysOf(source);
     await eventually('it waits for 1001', () => server.blocked === 1);
-    server.set('budgeting', [consulEntry('budgeting', 'b2', 8087)], { indexFrom: 6 });
-    expect(await waits).toEqual(['b2']);
-    expect(await idsOf(source)).toEqual(['b2']);
+    server.set('budgeting', [consulEntry('budgeting', 'b2', 8088)], { indexFrom: 6 });
+    expect(await waits).toEqual(['127.0.0.1:8088']);
+    expect(await keysOf(source)).toEqual(['127.0.0.1:8088']);
   });
 
   it('sends its token, which no error shows', async () => {
@@ -154,7 +154,7 @@ describe('ConsulSource', () => {
       sendJson(res, [{ Node: {} }, consulEntry('budgeting', 'b1', 8087)]),
     );
     const { listed, skipped } = await consul(server.url.origin).list();
-    expect(listed.map(({ id }) => id)).toEqual(['b1']);
+    expect(listed.map(({ key }) => key)).toEqual(['127.0.0.1:8087']);
     expect(skipped).toEqual([expect.stringContaining('entry 0 of budgeting')]);
   });
 

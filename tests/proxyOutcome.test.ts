@@ -14,7 +14,7 @@ import { asProxyError, failureKindOf } from '../lib/proxy/outcome.ts';
 import { diedWhileKept } from '../lib/proxy/transport.ts';
 import { RequestTimeoutError } from '../lib/timeout/errors.ts';
 
-const attempt = new Attempt({ id: 'replica', url: new URL('http://replica:80') });
+const attempt = new Attempt({ key: 'replica', id: 'replica', url: new URL('http://replica:80') });
 const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
 
 const refused = Object.assign(new Error('connect ECONNREFUSED'), {

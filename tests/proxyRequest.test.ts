@@ -325,7 +325,7 @@ describe('forward', () => {
   it('sends to its target when no balancer has chosen a replica', async () => {
     await using upstream = await startUpstream();
     const transport = new Transport({ connectTimeoutMs: 1_000 });
-    const target = { id: 'only', url: upstream.url };
+    const target = { key: 'only', id: 'only', url: upstream.url };
     await using app = await bareApp(forward({ transport, target, silenceMs: 1_000 }));
     expect((await call(app.url)).status).toBe(200);
     expect(app.exchanges[0]?.attempt?.target.id).toBe('only');
@@ -359,7 +359,7 @@ describe('forward', () => {
     await using upstream = await startUpstream();
     const transport = new Transport({ connectTimeoutMs: 1_000 });
     await using app = await bareApp(
-      forward({ transport, target: { id: 'a', url: upstream.url }, silenceMs: 1_000 }),
+      forward({ transport, target: { key: 'a', id: 'a', url: upstream.url }, silenceMs: 1_000 }),
     );
     await call(app.url);
     expect(upstream.open).toBe(1);

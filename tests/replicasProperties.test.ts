@@ -7,6 +7,7 @@ import type { Replica } from '../lib/loadbalancer/replica.ts';
 import type { Share } from '../lib/threads/cells.ts';
 import { SharedCells } from '../lib/threads/sharedCells.ts';
 import { ManualClock } from './support/manualClock.ts';
+import { registered } from './support/registered.ts';
 
 const COOLDOWN_MS = 30_000;
 const CALLERS = ['ann', 'ben', 'eve'] as const;
@@ -100,12 +101,12 @@ class World {
       threads,
       clock: this.clock,
       random: () => 0.5,
-      onBreakerEvent: (event, { replicaId }) => {
+      onBreakerEvent: (event, { replica: { key } }) => {
         if (event.kind !== 'transition') return;
-        const sinceMs = this.openedAtMs.get(replicaId) ?? Number.NaN;
+        const sinceMs = this.openedAtMs.get(key) ?? Number.NaN;
         if (event.from === 'open' && this.#waits) this.cooldownsMs.push(this.clock.ticks() - sinceMs);
         if (event.from === 'closed' && event.failure === 'bad') this.#checkHalf();
-        if (event.to === 'open') this.openedAtMs.set(replicaId, this.clock.ticks());
+        if (event.to === 'open') this.openedAtMs.set(key, this.clock.ticks());
       },
       onDeparted: () => {},
       onIdle: ({ inFlightHere }) => void this.inFlightWhenIdle.push(inFlightHere),
@@ -144,7 +145,7 @@ class World {
   /** Of several replicas at most half are open for their responses. */
   #checkHalf(): void {
     const { replicas } = this.keeper.pool;
-    const bad = replicas.filter(({ id }) => this.keeper.breakerOf(id).failure === 'bad');
+    const bad = replicas.filter(({ key }) => this.keeper.breakerOf(key).failure === 'bad');
     expect(bad.length).toBeLessThanOrEqual(Math.max(1, Math.floor(replicas.length / 2)));
   }
 
@@ -159,7 +160,7 @@ class World {
     if (!replica) return;
     expect(possible).toContain(replica);
     expect({ load: replica.load - 1, share: replica.share - 1 }).toEqual(least);
-    const breaker = member.breakerOf(replica.id);
+    const breaker = member.breakerOf(replica.key);
     const isAdmitted = breaker.admitsCaller(caller);
     const permit = breaker.tryAcquire(caller);
     expect(permit !== undefined).toBe(isAdmitted);
@@ -171,8 +172,8 @@ class World {
     this.underWay.push({ member, replica, permit });
   }
 
-  #mayBeAsked({ id, healthy }: Replica): boolean {
-    return healthy && this.keeper.breakerOf(id).admits;
+  #mayBeAsked({ key, healthy }: Replica): boolean {
+    return healthy && this.keeper.breakerOf(key).admits;
   }
 
   #end(which: number, how: string): void {
@@ -190,8 +191,7 @@ class World {
     const port = moved ? 81 : 80;
     this.keeper.update(
       ids.map((id) => ({
-        id,
-        url: new URL(`http://${id}:${port}`),
+        ...placeOf(id, port),
         healthy: !unhealthy.includes(id),
         requestCount,
       })),
@@ -203,8 +203,9 @@ class World {
 
   #news({ id, verdict }: Extract<Step, { kind: 'news' }>): void {
     const member = this.#nextMember();
-    if (!member.pool.get(id)) return;
-    const breaker = member.breakerOf(id);
+    const replica = member.pool.replicas.find((one) => one.id === id);
+    if (!replica) return;
+    const breaker = member.breakerOf(replica.key);
     if (verdict === 'recovered') breaker.hintRecovered();
     else breaker.hintFailing(verdict);
   }
@@ -217,14 +218,19 @@ class World {
     for (const replica of pool.replicas) {
       const mine = this.underWay.filter(
         (request) =>
-          request.member.pool.get(replica.id) === request.replica && request.replica.id === replica.id,
+          request.member.pool.get(replica.key) === request.replica && request.replica.key === replica.key,
       );
       expect(replica.inFlight).toBe(mine.length);
       expect(replica.requestCount).toBeGreaterThanOrEqual(0);
       expect(replica.handicap).toBeGreaterThanOrEqual(0);
-      expect(replica.suspended).toBe(!this.keeper.breakerOf(replica.id).admits);
+      expect(replica.suspended).toBe(!this.keeper.breakerOf(replica.key).admits);
     }
   }
+}
+
+function placeOf(host: string, port: number): Pick<Replica, 'key' | 'url' | 'registered'> {
+  const url = new URL(`http://${host}:${port}`);
+  return { key: url.host, url, registered: registered(host, port) };
 }
 
 /** What a thread of this seat makes for others. */

@@ -1,4 +1,5 @@
 import { RegistryCalls } from '../../lib/loadbalancer/callbacks.ts';
+import type { Registered } from '../../lib/loadbalancer/registered.ts';
 import { RegistryClient } from '../../lib/loadbalancer/registryClient.ts';
 import type { Registry, RegistryOptions } from '../registry.ts';
 import { registryLog } from '../registryLog.ts';
@@ -31,6 +32,15 @@ export function httpRegistry(
     },
   });
   const intervalMs = settings.serviceRefreshIntervalMs;
+
+  /** Whether the registry would take it for others as well: several may listen on one host. */
+  function namesSeveral(replica: Registered): boolean {
+    const url = client.deregisterUrl(replica);
+    const known = services.flatMap(({ replicas }) => replicas.pool.replicas);
+    const named = known.filter(({ registered }) => client.deregisterUrl(registered) === url);
+    return named.length > 1 || client.namesAnother(replica);
+  }
+
   const discovery = discover({ source: client, intervalMs, services, metrics, log, clock });
   return {
     takesCalls: true,
@@ -43,10 +53,16 @@ export function httpRegistry(
       await calls.flush(FLUSH_MS);
       client.close();
     },
-    increment: (id) => calls.increment(id),
-    deregister(id) {
-      log.deregistering(client.deregisterUrl(id));
-      calls.deregister(id);
+    increment: (replica) => calls.increment(replica),
+    deregister(replica) {
+      const url = client.deregisterUrl(replica);
+      log.extracted(replica);
+      if (namesSeveral(replica)) {
+        log.shared(replica, url);
+        return;
+      }
+      log.deregistering(url);
+      calls.deregister(replica);
     },
   };
 }

@@ -264,11 +264,11 @@ export class MainGateway {
 
   #told(told: FromWorker, worker: WorkerThread): void {
     if (told.kind === 'increments') {
-      for (const [id, count] of told.counts) {
-        for (let i = 0; i < count; i += 1) this.#registry.increment(id);
+      for (const { replica, count } of told.counts) {
+        for (let i = 0; i < count; i += 1) this.#registry.increment(replica);
       }
     } else if (told.kind === 'deregister') {
-      this.#registry.deregister(told.replicaId);
+      this.#registry.deregister(told.replica);
     } else if (told.kind === 'response') {
       this.#passOn(told.change, worker);
     } else if (told.kind === 'ending') {

@@ -1,4 +1,6 @@
 import type { Settings } from '../../config/config.ts';
+import type { Registered } from '../../lib/loadbalancer/registered.ts';
+import type { Counted } from '../../lib/loadbalancer/tally.ts';
 import type { LogFormat, LogLevel } from '../../lib/logging/logger.ts';
 import type { Snapshot } from '../../lib/metrics/snapshots.ts';
 import type { ResponseChange, Swap } from '../../lib/store/threadsMemory.ts';
@@ -56,8 +58,8 @@ export type FromWorker =
   /** Its metrics as they are at its end. */
   | { readonly kind: 'last'; readonly metrics: Snapshot }
   /** Requests were sent to replicas, so many to each. */
-  | { readonly kind: 'increments'; readonly counts: ReadonlyMap<string, number> }
-  | { readonly kind: 'deregister'; readonly replicaId: string }
+  | { readonly kind: 'increments'; readonly counts: readonly Counted[] }
+  | { readonly kind: 'deregister'; readonly replica: Registered }
   | { readonly kind: 'response'; readonly change: ResponseChange };
 
 /** What a worker asks the main thread. */

@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '../../lib/clock/clock.ts';
+import { Tally } from '../../lib/loadbalancer/tally.ts';
 import type { Registry } from '../registry.ts';
 import type { FromWorker } from './messages.ts';
 
@@ -14,15 +15,14 @@ export interface RegistryThroughOptions {
 
 /** The registry client of the main thread, for a worker. */
 export function registryThrough({ takesCalls, tell, isAsked, clock }: RegistryThroughOptions): Registry {
-  let counts = new Map<string, number>();
+  const counts = new Tally(Number.POSITIVE_INFINITY);
   let cancel: Cancel | undefined;
 
   function flush(): void {
     cancel?.();
     cancel = undefined;
-    if (counts.size === 0) return;
-    tell({ kind: 'increments', counts });
-    counts = new Map();
+    const told = counts.take();
+    if (told.length > 0) tell({ kind: 'increments', counts: told });
   }
 
   return {
@@ -34,15 +34,15 @@ export function registryThrough({ takesCalls, tell, isAsked, clock }: RegistryTh
     async stop() {
       flush();
     },
-    increment(id) {
+    increment(replica) {
       if (!takesCalls) return;
-      counts.set(id, (counts.get(id) ?? 0) + 1);
+      counts.add(replica);
       cancel ??= clock.after(TELL_EVERY_MS, flush);
     },
-    deregister(replicaId) {
+    deregister(replica) {
       // In order: the requests that led to it come first.
       flush();
-      tell({ kind: 'deregister', replicaId });
+      tell({ kind: 'deregister', replica });
     },
   };
 }

@@ -2,43 +2,43 @@ import type { Breaker } from './contract.ts';
 
 /** One breaker for each replica of a service, made on first use. */
 export class CircuitBreakers<One extends Breaker = Breaker> {
-  readonly #create: (replicaId: string) => One;
-  readonly #byReplica = new Map<string, One>();
+  readonly #create: (key: string) => One;
+  readonly #byKey = new Map<string, One>();
 
-  constructor(create: (replicaId: string) => One) {
+  constructor(create: (key: string) => One) {
     this.#create = create;
   }
 
   /** Every breaker there is. */
   get all(): readonly One[] {
-    return [...this.#byReplica.values()];
+    return [...this.#byKey.values()];
   }
 
   /** Of whom there is a breaker. */
-  get ids(): readonly string[] {
-    return [...this.#byReplica.keys()];
+  get keys(): readonly string[] {
+    return [...this.#byKey.keys()];
   }
 
-  for(replicaId: string): One {
-    const known = this.#byReplica.get(replicaId);
+  for(key: string): One {
+    const known = this.#byKey.get(key);
     if (known) return known;
-    const breaker = this.#create(replicaId);
-    this.#byReplica.set(replicaId, breaker);
+    const breaker = this.#create(key);
+    this.#byKey.set(key, breaker);
     return breaker;
   }
 
   /** The replica's breaker, if it was ever used. */
-  get(replicaId: string): One | undefined {
-    return this.#byReplica.get(replicaId);
+  get(key: string): One | undefined {
+    return this.#byKey.get(key);
   }
 
   /** Drops the breaker of a replica that has left. */
-  forget(replicaId: string): void {
-    this.#byReplica.get(replicaId)?.dispose();
-    this.#byReplica.delete(replicaId);
+  forget(key: string): void {
+    this.#byKey.get(key)?.dispose();
+    this.#byKey.delete(key);
   }
 
   forgetAll(): void {
-    for (const replicaId of this.ids) this.forget(replicaId);
+    for (const key of this.keys) this.forget(key);
   }
 }

@@ -1,8 +1,11 @@
 import type { Response } from 'express';
 import type { TraceContext } from '../tracing/traceContext.ts';
 
-/** Where one replica listens and how it is called in logs, metrics and the registry. */
+/** Where one replica listens and how it is called. */
 export interface Target {
+  /** What tells it from the other replicas of its service: its host and port. */
+  readonly key: string;
+  /** What logs and metrics call it. */
   readonly id: string;
   /** Scheme, host and port. */
   readonly url: URL;

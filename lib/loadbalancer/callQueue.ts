@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { Clock } from '../clock/clock.ts';
+import type { Registered } from './registered.ts';
 import type { Counted } from './tally.ts';
 
 const AT_ONCE = 4;
@@ -40,8 +41,8 @@ export class CallQueue {
   }
 
   /** Whether a call for the replica waits or is under way. */
-  has(id: string): boolean {
-    return [...this.#waiting, ...this.#underWay].some((call) => call.id === id);
+  has({ tag }: Registered): boolean {
+    return [...this.#waiting, ...this.#underWay].some(({ replica }) => replica.tag === tag);
   }
 
   add(call: Counted): void {

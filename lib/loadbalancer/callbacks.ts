@@ -1,6 +1,7 @@
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import { CallQueue } from './callQueue.ts';
+import type { Registered } from './registered.ts';
 import type { RegistryClient } from './registryClient.ts';
 import { RegistryError } from './registryError.ts';
 import { type Counted, Tally } from './tally.ts';
@@ -16,7 +17,7 @@ export interface RegistryCallsOptions {
   /** Called for each call that failed: it is not made again. */
   readonly onError?: (error: Error) => void;
   /** Called when the registry has dropped a replica. */
-  readonly onDeregistered?: (id: string) => void;
+  readonly onDeregistered?: (replica: Registered) => void;
   /** Called when calls are dropped, with the number of requests or trips that the registry will not hear of. */
   readonly onDropped?: (count: number) => void;
 }
@@ -50,11 +51,11 @@ export class RegistryCalls {
     this.#gathered = new Tally(maxWaiting);
     this.#onError = listener(options.onError);
     this.#onDropped = listener(options.onDropped);
-    this.#increments = this.#queue(({ id, count }) => client.increment(id, count));
+    this.#increments = this.#queue(({ replica, count }) => client.increment(replica, count));
     const onDeregistered = listener(options.onDeregistered);
-    this.#deregistrations = this.#queue(async ({ id }) => {
-      await client.deregister(id);
-      onDeregistered(id);
+    this.#deregistrations = this.#queue(async ({ replica }) => {
+      await client.deregister(replica);
+      onDeregistered(replica);
     });
   }
 
@@ -69,17 +70,17 @@ export class RegistryCalls {
   }
 
   /** A request was sent to the replica. */
-  increment(id: string): void {
+  increment(replica: Registered): void {
     if (this.#closed) return;
-    if (this.#client.countsIncrements) this.#gather(id);
-    else this.#increments.add({ id, count: 1 });
+    if (this.#client.countsIncrements) this.#gather(replica);
+    else this.#increments.add({ replica, count: 1 });
   }
 
   /** The replica's breaker has opened. Does nothing while an earlier such call for it is not over. */
-  deregister(id: string): void {
-    if (this.#closed || this.#deregistrations.has(id)) return;
-    this.#gathered.forget(id);
-    this.#deregistrations.add({ id, count: 1 });
+  deregister(replica: Registered): void {
+    if (this.#closed || this.#deregistrations.has(replica)) return;
+    this.#gathered.forget(replica);
+    this.#deregistrations.add({ replica, count: 1 });
   }
 
   /**
@@ -101,8 +102,8 @@ export class RegistryCalls {
     this.#increments.discard();
   }
 
-  #gather(id: string): void {
-    const pushedOut = this.#gathered.add(id);
+  #gather(replica: Registered): void {
+    const pushedOut = this.#gathered.add(replica);
     if (pushedOut) this.#drop([pushedOut]);
     this.#cancelRound ??= this.#clock.after(GATHER_MS, () => this.#endRound());
   }

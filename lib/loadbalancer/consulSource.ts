@@ -1,6 +1,8 @@
 import axios, { type AxiosInstance } from 'axios';
 import { z } from 'zod';
+import { replicaKey } from './instance.ts';
 import type { ListedReplica, Listing } from './listing.ts';
+import { bracketed, registeredAs } from './registered.ts';
 import { RegistryError } from './registryError.ts';
 
 /** How long Consul may hold an answer back until something changes. It adds up to a sixteenth of that. */
@@ -71,6 +73,7 @@ export class ConsulSource {
   }
 
   #listing(body: unknown): Listing {
+    if (body === null) return { listed: [], skipped: [] };
     if (!Array.isArray(body)) throw new TypeError('expected an array');
     const listed: ListedReplica[] = [];
     const skipped: string[] = [];
@@ -90,12 +93,14 @@ function nextIndex(known: number, field: unknown): number {
 }
 
 function replicaFrom(name: string, { Node, Service, Checks }: z.output<typeof ENTRY>): ListedReplica {
-  const address = Service.Address || Node.Address;
-  const host = address.includes(':') ? `[${address}]` : address;
+  const host = Service.Address || Node.Address;
+  const url = new URL(`http://${bracketed(host)}:${Service.Port}`);
   return {
-    id: Service.ID,
+    // Service ids are unique on one node only: by default all replicas have the same one.
+    key: replicaKey(host, url),
+    registered: registeredAs({ id: Service.ID, host, port: Service.Port }),
     name,
-    url: new URL(`http://${host}:${Service.Port}`),
+    url,
     // `warning` still works: Consul's own DNS hands such replicas out, too.
     healthy: Checks.every(({ Status }) => Status === 'passing' || Status === 'warning'),
     requestCount: 0,

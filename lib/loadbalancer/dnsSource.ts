@@ -1,6 +1,6 @@
 import { Resolver } from 'node:dns/promises';
-import { isIPv6 } from 'node:net';
 import type { ListedReplica, Listing } from './listing.ts';
+import { bracketed, registeredAt } from './registered.ts';
 
 /** What an answer that there is nothing looks like: no error, but no replicas either. */
 const NOTHING: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA']);
@@ -96,9 +96,8 @@ export class DnsSource {
 }
 
 function replicaAt(name: string, address: string, port: number): ListedReplica {
-  const host = isIPv6(address) ? `[${address}]` : address;
-  const id = `${host}:${port}`;
-  return { id, name, url: new URL(`http://${id}`), healthy: true, requestCount: 0 };
+  const url = new URL(`http://${bracketed(address)}:${port}`);
+  return { key: url.host, registered: registeredAt(url), name, url, healthy: true, requestCount: 0 };
 }
 
 async function orNothing<T>(answer: Promise<T[]>): Promise<T[]> {

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { replicaKey } from './instance.ts';
+import { bracketed, portOf, type Registered, registeredAs } from './registered.ts';
 
 const MAX_ENTRIES = 20_000;
 const SHOWN_CHARACTERS = 60;
@@ -20,8 +22,10 @@ type Entry = z.infer<typeof ENTRY>;
 
 /** A replica as the registry lists it. */
 export interface ListedReplica {
-  /** What the registry knows it by: its `id`, `service_id` or, failing both, `host`. */
-  readonly id: string;
+  /** What tells it from the others of its service: its host and port. */
+  readonly key: string;
+  /** What the registry knows it by: its `id` or `service_id`, if it has one, and where it says that it listens. */
+  readonly registered: Registered;
   /** Of its service. */
   readonly name: string;
   /** Scheme, host and port: its `url` or, without one, `http://host:port`. */
@@ -36,7 +40,10 @@ export interface ListedReplica {
 }
 
 export interface Listing {
-  /** No two with the same id: of several, the last one counts, being the latest to register. */
+  /**
+   * No two of a service at the same host and port: of several, the last one counts, being the latest to register, with
+   * the highest request count of all.
+   */
   readonly listed: readonly ListedReplica[];
   /** Why entries were left out: one line each, which names the entry. */
   readonly skipped: readonly string[];
@@ -48,13 +55,14 @@ export class ListingError extends Error {
 }
 
 /**
- * Reads what a registry answers to `GET /services`: an array of entries, or `{"services": [...]}` around one.
+ * Reads what a registry answers to `GET /services`: an array of entries, or `{"services": [...]}` around one. A list
+ * that is `null` is an empty one.
  * Entries that do not parse are skipped. Throws `ListingError` when there is no such array, when it has more than
  * 20,000 entries, and when it has some of which none can be read: then the registry means something else.
  */
 export function parseListing(body: unknown): Listing {
   const entries = entriesOf(body);
-  const byId = new Map<string, ListedReplica>();
+  const found = new Map<string, ListedReplica>();
   const skipped: string[] = [];
   for (const [index, entry] of entries.entries()) {
     const replica = replicaFrom(entry);
@@ -62,19 +70,27 @@ export function parseListing(body: unknown): Listing {
       skipped.push(`${labelOf(entry, index)}: ${replica}`);
       continue;
     }
-    if (byId.has(replica.id)) {
-      skipped.push(`${labelOf(entry, index)}: takes the place of an earlier entry with the same id`);
+    const place = `${replica.key} ${replica.name}`;
+    const earlier = found.get(place);
+    if (earlier) {
+      skipped.push(`${labelOf(entry, index)}: takes the place of an earlier entry at the same host and port`);
     }
-    byId.set(replica.id, replica);
+    found.set(place, latest(replica, earlier));
   }
-  if (entries.length > 0 && byId.size === 0) {
+  if (entries.length > 0 && found.size === 0) {
     throw new ListingError(`none of the ${entries.length} entries can be read, such as ${skipped[0]}`);
   }
-  return { listed: [...byId.values()], skipped };
+  return { listed: [...found.values()], skipped };
+}
+
+function latest(replica: ListedReplica, earlier: ListedReplica | undefined): ListedReplica {
+  if (!earlier) return replica;
+  return { ...replica, requestCount: Math.max(replica.requestCount, earlier.requestCount) };
 }
 
 function entriesOf(body: unknown): readonly unknown[] {
-  const entries = isObject(body) && 'services' in body ? body.services : body;
+  // How some registries write an empty list.
+  const entries = (isObject(body) && 'services' in body ? body.services : body) ?? [];
   if (!Array.isArray(entries)) {
     throw new ListingError(`expected an array or {"services": [...]}, got ${describe(entries)}`);
   }
@@ -88,14 +104,20 @@ function entriesOf(body: unknown): readonly unknown[] {
 function replicaFrom(entry: unknown): ListedReplica | string {
   const { data, error } = ENTRY.safeParse(entry);
   if (error) return error.issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');
-  const id = data.id ?? data.service_id ?? data.host;
-  if (!id) return 'it has neither id nor host';
+  const id = data.id ?? data.service_id ?? undefined;
   // However it is encoded, a URL takes it for a way up: the registry would be told of something else.
-  if (id === '.' || id === '..') return 'id: no URL can hold it';
+  if (isWayUp(id)) return 'id: no URL can hold it';
+  if (isWayUp(data.host)) return 'host: no URL can hold it';
   const url = originFrom(data);
   if (typeof url === 'string') return url;
-  const { name, status, request_count } = data;
-  return { id, name, url, healthy: status !== 'unhealthy', requestCount: request_count ?? 0 };
+  const { name, status, request_count, host = null, port } = data;
+  const registered = registeredAs({ id, host: host ?? url.hostname, port: port ?? portOf(url) });
+  const key = replicaKey(registered.host, url);
+  return { key, registered, name, url, healthy: status !== 'unhealthy', requestCount: request_count ?? 0 };
+}
+
+function isWayUp(name: string | null | undefined): boolean {
+  return name === '.' || name === '..';
 }
 
 function originFrom({ url, host, port }: Entry): URL | string {
@@ -110,11 +132,6 @@ function parseOrigin(address: string): URL | undefined {
   const url = URL.parse(address);
   // Equal only without user, path, query and fragment, also those that a host such as `a/b` would smuggle in.
   return url?.protocol === 'http:' && url.href === `${url.origin}/` ? url : undefined;
-}
-
-/** RFC 3986 section 3.2.2: an IPv6 address stands in brackets. */
-function bracketed(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
 function labelOf(entry: unknown, index: number): string {

@@ -1,8 +1,9 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import type { Candidates } from './candidates.ts';
+import { instanceName } from './instance.ts';
 import { LoadHeap } from './loadHeap.ts';
-import { type Listed, Replica } from './replica.ts';
+import { type Known, type Listed, Replica } from './replica.ts';
 import { slowStart } from './slowStart.ts';
 
 export interface ReplicaPoolOptions {
@@ -13,7 +14,7 @@ export interface ReplicaPoolOptions {
   /** How long a newcomer takes to get its full part of the load; 0 (the default) is at once. */
   readonly slowStartMs?: number;
   /** Makes a replica that comes, for several threads. Default: this thread is alone. */
-  readonly newReplica?: (listed: Listed) => Replica;
+  readonly newReplica?: (listed: Listed & Known) => Replica;
   /** Who is next among the replicas. Default: for a thread that is alone. */
   readonly candidates?: Candidates;
   readonly clock?: Clock;
@@ -27,9 +28,11 @@ export interface ReplicaPoolOptions {
 /** The replicas of one service and who of them gets the next request. */
 export class ReplicaPool {
   readonly service: string;
-  readonly #byId = new Map<string, Replica>();
+  readonly #byKey = new Map<string, Replica>();
+  /** What the replicas are called. */
+  readonly #names = new Set<string>();
   readonly #candidates: Candidates;
-  readonly #newReplica: (listed: Listed) => Replica;
+  readonly #newReplica: (listed: Listed & Known) => Replica;
   readonly #newcomer: (replica: Replica, handicap: number) => void;
   readonly #onDeparted: (replica: Replica) => void;
   readonly #onIdle: (replica: Replica) => void;
@@ -48,16 +51,16 @@ export class ReplicaPool {
 
   /** Everyone listed, available or not. */
   get replicas(): readonly Replica[] {
-    return [...this.#byId.values()];
+    return [...this.#byKey.values()];
   }
 
   /** How many are listed, available or not. */
   get size(): number {
-    return this.#byId.size;
+    return this.#byKey.size;
   }
 
-  get(id: string): Replica | undefined {
-    return this.#byId.get(id);
+  get(key: string): Replica | undefined {
+    return this.#byKey.get(key);
   }
 
   /** Whether a replica other than `except` would be taken now. */
@@ -67,7 +70,7 @@ export class ReplicaPool {
 
   /** Whether another replica than `except` has responded to somebody since. */
   hasResponded(sinceMs: number, except: Replica): boolean {
-    for (const replica of this.#byId.values()) {
+    for (const replica of this.#byKey.values()) {
       if (replica !== except && replica.heardAtMs > sinceMs) return true;
     }
     return false;
@@ -87,12 +90,12 @@ export class ReplicaPool {
   release(replica: Replica): void {
     replica.end();
     this.#candidates.changed(replica);
-    if (replica.inFlightHere === 0 && this.get(replica.id) !== replica) this.#onIdle(replica);
+    if (replica.inFlightHere === 0 && this.get(replica.key) !== replica) this.#onIdle(replica);
   }
 
   /** Keeps new requests from a replica, or lets them through again. What is under way goes on. */
-  suspend(id: string, suspended: boolean): void {
-    const replica = this.get(id);
+  suspend(key: string, suspended: boolean): void {
+    const replica = this.get(key);
     if (!replica) return;
     this.#change(replica, () => {
       replica.suspended = suspended;
@@ -108,32 +111,34 @@ export class ReplicaPool {
   }
 
   /**
-   * Takes over what a registry lists. Who is known keeps what is under way and the larger request count; a known id
-   * at another address is another replica. An empty list changes nothing: no answer can be given by nobody.
+   * Takes over what a registry lists. Who is known by host and port keeps its name, what is under way and the larger
+   * request count, whatever id it has now. An empty list changes nothing: no answer can be given by nobody.
    */
   update(listed: readonly Listed[]): void {
     if (listed.length === 0) return;
-    const ids = new Set(listed.map(({ id }) => id));
-    for (const replica of this.replicas) if (!ids.has(replica.id)) this.#leave(replica);
+    const keys = new Set(listed.map(({ key }) => key));
+    for (const replica of this.replicas) if (!keys.has(replica.key)) this.#leave(replica);
     for (const entry of listed) this.#merge(entry);
     this.#listed = true;
   }
 
   #merge(listed: Listed): void {
-    const known = this.get(listed.id);
-    if (known?.url.origin !== listed.url.origin) {
-      if (known) this.#leave(known);
+    const known = this.get(listed.key);
+    if (!known) {
       this.#join(listed);
-    } else if (!listed.counts) {
-      this.#change(known, () => {
-        known.healthy = listed.healthy;
-        known.raiseRequestCount(listed.requestCount);
-      });
+      return;
     }
+    known.registered = listed.registered;
+    known.listed = listed.listed ?? true;
+    if (listed.counts) return;
+    this.#change(known, () => {
+      known.healthy = listed.healthy;
+      known.raiseRequestCount(listed.requestCount);
+    });
   }
 
   #join(listed: Listed): void {
-    const replica = this.#newReplica(listed);
+    const replica = this.#newReplica({ ...listed, id: listed.id ?? instanceName(listed, this.#names) });
     if (!listed.counts) this.#begin(replica, listed);
     this.#enlist(replica);
   }
@@ -148,12 +153,14 @@ export class ReplicaPool {
   }
 
   #enlist(replica: Replica): void {
-    this.#byId.set(replica.id, replica);
+    this.#byKey.set(replica.key, replica);
+    this.#names.add(replica.id);
     this.#candidates.add(replica);
   }
 
   #leave(replica: Replica): void {
-    this.#byId.delete(replica.id);
+    this.#byKey.delete(replica.key);
+    this.#names.delete(replica.id);
     this.#candidates.remove(replica);
     this.#onDeparted(replica);
     if (replica.inFlightHere === 0) this.#onIdle(replica);

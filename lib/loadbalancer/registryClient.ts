@@ -3,7 +3,8 @@ import { Agent as TlsAgent } from 'node:https';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { http } from '../exchange/nodeHttp.ts';
-import { type Listing, parseListing } from './listing.ts';
+import { type ListedReplica, type Listing, parseListing } from './listing.ts';
+import type { Registered } from './registered.ts';
 import { RegistryError } from './registryError.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -14,7 +15,10 @@ export interface RegistryClientOptions {
   readonly url: string;
   /** For a whole call, from the connection to the last byte of the answer. */
   readonly timeoutMs: number;
-  /** A path below `url`; `{id}` in it is the replica. Called with PUT. */
+  /**
+   * A path below `url`, called with PUT; `{id}`, `{host}` and `{port}` in it are the replica's. It must hold one of the
+   * first two. Where the registry has given no id, `{id}` is the host, as it was for the original.
+   */
   readonly incrementTemplate: string;
   /** The same, called with DELETE. */
   readonly deregisterTemplate: string;
@@ -34,6 +38,7 @@ export class RegistryClient {
   readonly #agent: Agent;
   readonly #http: AxiosInstance;
   readonly #underWay = new Set<AbortController>();
+  #listed: readonly ListedReplica[] = [];
   #countsIncrements = false;
   #closed = false;
 
@@ -65,25 +70,35 @@ export class RegistryClient {
     const features = String(headers['x-registry-features'] ?? '').split(',');
     this.#countsIncrements = features.some((feature) => feature.trim() === COUNTING);
     try {
-      return { ...parseListing(data), countsIncrements: this.#countsIncrements };
+      const listing = parseListing(data);
+      this.#listed = listing.listed;
+      return { ...listing, countsIncrements: this.#countsIncrements };
     } catch (error) {
       throw new RegistryError(`GET ${this.#address}/services`, error);
     }
   }
 
   /** Says that `count` more requests were sent to the replica. */
-  async increment(id: string, count = 1): Promise<void> {
-    const path = fill(this.#options.incrementTemplate, id);
+  async increment(replica: Registered, count = 1): Promise<void> {
+    const path = fill(this.#options.incrementTemplate, replica);
     await this.#call('PUT', count === 1 ? path : `${path}${path.includes('?') ? '&' : '?'}count=${count}`);
   }
 
-  async deregister(id: string): Promise<void> {
-    await this.#call('DELETE', this.#deregisterPath(id));
+  async deregister(replica: Registered): Promise<void> {
+    await this.#call('DELETE', this.#deregisterPath(replica));
   }
 
   /** What `deregister` calls, for logs. */
-  deregisterUrl(id: string): string {
-    return this.#address + this.#deregisterPath(id);
+  deregisterUrl(replica: Registered): string {
+    return this.#address + this.#deregisterPath(replica);
+  }
+
+  /** Whether `deregister` would name another one of its latest listing, of whatever service, as well. */
+  namesAnother(replica: Registered): boolean {
+    const path = this.#deregisterPath(replica);
+    return this.#listed.some(
+      ({ registered }) => registered.tag !== replica.tag && this.#deregisterPath(registered) === path,
+    );
   }
 
   /** Ends the calls under way and refuses new ones. */
@@ -93,8 +108,8 @@ export class RegistryClient {
     this.#agent.destroy();
   }
 
-  #deregisterPath(id: string): string {
-    return fill(this.#options.deregisterTemplate, id);
+  #deregisterPath(replica: Registered): string {
+    return fill(this.#options.deregisterTemplate, replica);
   }
 
   async #call(method: string, path: string): Promise<AxiosResponse<unknown>> {
@@ -118,12 +133,17 @@ export class RegistryClient {
 }
 
 function assertTemplate(template: string): void {
-  if (template.startsWith('/') && template.includes('{id}')) return;
-  throw new TypeError(`RegistryClient: a template must start with / and hold {id}, got "${template}"`);
+  if (template.startsWith('/') && /\{(id|host)\}/.test(template)) return;
+  throw new TypeError(
+    `RegistryClient: a template must start with / and hold {id} or {host}, got "${template}"`,
+  );
 }
 
-function fill(template: string, id: string): string {
-  return template.replaceAll('{id}', encodeURIComponent(id.toWellFormed()));
+function fill(template: string, { id, host, port }: Registered): string {
+  const values = { '{id}': id ?? host, '{host}': host, '{port}': String(port) };
+  return template.replaceAll(/\{(?:id|host|port)\}/g, (name) =>
+    encodeURIComponent(values[name as keyof typeof values].toWellFormed()),
+  );
 }
 
 function credentialsIn(url: string) {

@@ -1,23 +1,31 @@
 import type { Target } from '../exchange/attempt.ts';
 import type { Share } from '../threads/cells.ts';
+import { instanceName } from './instance.ts';
 import type { ListedReplica } from './listing.ts';
+import { type Registered, registeredAt } from './registered.ts';
 
 /** What a registry says of a replica of the service in question. */
 export interface Listed extends Omit<ListedReplica, 'name'> {
+  /** What another thread calls it already. */
+  readonly id?: string;
   /** What another thread counts of it already, and is taken over as it is. */
   readonly counts?: Share;
-}
-
-export interface ReplicaOptions {
-  /** Whether a registry lists it, or only the settings do. Default true. */
+  /** False when only the settings list it. Default true. */
   readonly listed?: boolean;
 }
 
+/** Who a replica is. */
+export type Known = Pick<Listed, 'key' | 'url' | 'registered' | 'listed'> & { readonly id: string };
+
 /** One running copy of a service, as this gateway sees it. Only its pool changes it. */
 export class Replica implements Target {
+  readonly key: string;
   readonly id: string;
   readonly url: URL;
-  readonly listed: boolean;
+  /** What a registry knows it by. Its host is what it is called after, if nobody else is. */
+  registered: Registered;
+  /** Whether a registry lists it, or only the settings do. */
+  listed: boolean;
   /** Requests of this gateway under way there. */
   inFlight = 0;
   /** Requests it has ever had. */
@@ -41,15 +49,17 @@ export class Replica implements Target {
   /** Whose tries they were: a number for one caller, NaN for several. */
   silentCaller = 0;
 
-  constructor({ id, url }: Pick<Listed, 'id' | 'url'>, { listed = true }: ReplicaOptions = {}) {
+  constructor({ key, id, url, registered, listed = true }: Known) {
+    this.key = key;
     this.id = id;
     this.url = url;
+    this.registered = registered;
     this.listed = listed;
   }
 
-  /** A replica listed by address only: its host and port are its name. */
-  static at(origin: string): Replica {
-    return new Replica(namedByAddress(origin), { listed: false });
+  /** A replica that only the settings list; `taken`: what others of its service are called. */
+  static at(origin: string, taken = new Set<string>()): Replica {
+    return new Replica(namedByAddress(origin, taken));
   }
 
   /** Those of this thread. */
@@ -93,8 +103,11 @@ export class Replica implements Target {
   leave(_seat: number): void {}
 }
 
-/** What is known of a replica that only an address is known of. */
-export function namedByAddress(origin: string): Pick<Listed, 'id' | 'url'> {
+/** What is known of a replica that only the settings list. Its name is added to those taken. */
+export function namedByAddress(origin: string, taken: Set<string>): Known {
   const url = new URL(origin);
-  return { id: url.host, url };
+  const known = { key: url.host, url, registered: registeredAt(url), listed: false };
+  const id = instanceName(known, taken);
+  taken.add(id);
+  return { ...known, id };
 }

@@ -1,43 +1,45 @@
+import type { Registered } from './registered.ts';
+
 /** How many requests a replica was sent. */
 export interface Counted {
-  readonly id: string;
+  readonly replica: Registered;
   readonly count: number;
 }
 
 /** Counts by replica, of at most `maxReplicas`. */
 export class Tally {
   readonly #maxReplicas: number;
-  readonly #byId = new Map<string, { id: string; count: number }>();
+  readonly #byTag = new Map<string, { replica: Registered; count: number }>();
 
   constructor(maxReplicas: number) {
     this.#maxReplicas = maxReplicas;
   }
 
   /** One more; what had to leave to make room for the replica, the one counted longest. */
-  add(id: string): Counted | undefined {
-    const known = this.#byId.get(id);
+  add(replica: Registered): Counted | undefined {
+    const known = this.#byTag.get(replica.tag);
     if (known) {
       known.count += 1;
       return undefined;
     }
-    this.#byId.set(id, { id, count: 1 });
-    return this.#byId.size > this.#maxReplicas ? this.#takeOldest() : undefined;
+    this.#byTag.set(replica.tag, { replica, count: 1 });
+    return this.#byTag.size > this.#maxReplicas ? this.#takeOldest() : undefined;
   }
 
-  forget(id: string): void {
-    this.#byId.delete(id);
+  forget({ tag }: Registered): void {
+    this.#byTag.delete(tag);
   }
 
   /** All counts; the tally begins anew. */
   take(): readonly Counted[] {
-    const counts = [...this.#byId.values()];
-    this.#byId.clear();
+    const counts = [...this.#byTag.values()];
+    this.#byTag.clear();
     return counts;
   }
 
   #takeOldest(): Counted | undefined {
-    const [oldest] = this.#byId.values();
-    if (oldest) this.#byId.delete(oldest.id);
+    const [oldest] = this.#byTag.values();
+    if (oldest) this.#byTag.delete(oldest.replica.tag);
     return oldest;
   }
 }

@@ -1,4 +1,5 @@
-import { type Listed, namedByAddress, type Replica, type ReplicaOptions } from '../loadbalancer/replica.ts';
+import type { Registered } from '../loadbalancer/registered.ts';
+import { type Known, namedByAddress, type Replica } from '../loadbalancer/replica.ts';
 import type { CellsSize, Share } from './cells.ts';
 
 const IN_FLIGHT = 0;
@@ -22,26 +23,26 @@ const MOST_OF_LATE = 2 ** 30;
 
 /** A replica that several threads see: `Replica`, with its numbers in cells. */
 export class ThreadsReplica implements Replica {
+  readonly key: string;
   readonly id: string;
   readonly url: URL;
-  readonly listed: boolean;
+  registered: Registered;
+  listed: boolean;
   /** This thread's part in the numbers, of `ThreadsReplica.sizeFor`. */
   readonly counts: Share;
 
-  constructor(
-    { id, url }: Pick<Listed, 'id' | 'url'>,
-    counts: Share,
-    { listed = true }: Readonly<ReplicaOptions> = {},
-  ) {
+  constructor({ key, id, url, registered, listed = true }: Known, counts: Share) {
+    this.key = key;
     this.id = id;
     this.url = url;
+    this.registered = registered;
     this.listed = listed;
     this.counts = counts;
   }
 
-  /** A replica listed by address only: its host and port are its name. */
-  static at(origin: string, counts: Share): ThreadsReplica {
-    return new ThreadsReplica(namedByAddress(origin), counts, { listed: false });
+  /** A replica that only the settings list; `taken`: what others of its service are called. */
+  static at(origin: string, counts: Share, taken = new Set<string>()): ThreadsReplica {
+    return new ThreadsReplica(namedByAddress(origin, taken), counts);
   }
 
   static sizeFor(seats: number): CellsSize {

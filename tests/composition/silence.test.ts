@@ -44,7 +44,7 @@ async function startStages(replicas: readonly Upstream[]) {
   const looks: RequestHandler = (_req, res, next) => {
     const { attempt } = exchangeOf(res);
     attempt?.watch({
-      ended: (outcome) => void ended.push({ replica: attempt.target.id, how: howOf(outcome) }),
+      ended: (outcome) => void ended.push({ replica: attempt.target.key, how: howOf(outcome) }),
     });
     next();
   };

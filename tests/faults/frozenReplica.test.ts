@@ -28,7 +28,7 @@ describe.each(PORTS)(
             GET_CACHE_TTL: '0',
           },
         });
-        const instance = { service: '/budgeting', instance: frozen.url.host };
+        const instance = { service: '/budgeting', instance: frozen.url.hostname };
         const isOpen = async () => (await gateway.metric('gateway_circuit_breaker_state', instance)) === 1;
         await using load = new Load({
           origin: gateway[port],
@@ -80,7 +80,7 @@ describe.each(PORTS)('on the %s port of a gateway of three threads', (port) => {
       });
       await load.more(500);
       frozen.freeze();
-      const open = `gateway_circuit_breaker_state{service="/budgeting",instance="${frozen.url.host}"} 1`;
+      const open = `gateway_circuit_breaker_state{service="/budgeting",instance="${frozen.url.hostname}"} 1`;
       await eventually('its breaker is open in all threads', async () => {
         const metrics = await fetch(`${gateway.internal}/metrics`);
         return (await metrics.text()).includes(open);
@@ -106,7 +106,7 @@ describe.each(PORTS)(
           services: { '/budgeting': { upstreams: replicas, concurrency: 1000 } },
           env: { REQUEST_TIMEOUT: '1s', CIRCUIT_BREAKER_COOLDOWN: '500ms', LOG_LEVEL: 'warn' },
         });
-        const instance = { service: '/budgeting', instance: frozen.url.host };
+        const instance = { service: '/budgeting', instance: frozen.url.hostname };
         const failures = () => gateway.metric('gateway_circuit_breaker_failures_total', instance);
         await using load = new Load({
           origin: gateway[port],

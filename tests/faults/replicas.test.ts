@@ -29,7 +29,8 @@ function load(gateway: TestGateway, port: Port, method: 'GET' | 'POST' = 'GET'):
   return new Load({ origin: gateway[port], target: (n) => `${prefix}/x?id=${n}`, method, headers });
 }
 
-const instance = ({ url }: ReplicaProcess) => ({ service: '/budgeting', instance: url.host });
+/** Of the first replica: it is called after its host alone. */
+const instance = ({ url }: ReplicaProcess) => ({ service: '/budgeting', instance: url.hostname });
 const isOpen = async (gateway: TestGateway, replica: ReplicaProcess) =>
   (await gateway.metric('gateway_circuit_breaker_state', instance(replica))) === 1;
 

@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { bearer, NOBODY, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { instanceOf } from '../support/instance.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { underWay } from '../support/nothingHeld.ts';
 import { expectProblem } from '../support/problem.ts';
@@ -32,7 +33,7 @@ async function startFailing() {
   const clock = new ManualClock();
   const gateway = stack.use(await startGateway({ services: { '/budgeting': [upstream] }, clock }));
   const dispose = () => stack.disposeAsync();
-  return { gateway, upstream, clock, service, id: upstream.url.host, [Symbol.asyncDispose]: dispose };
+  return { gateway, upstream, clock, service, id: upstream.url.hostname, [Symbol.asyncDispose]: dispose };
 }
 
 const recovered: RequestListener = (_req, res) => void res.end('ok');
@@ -57,11 +58,11 @@ describe('a circuit breaker', () => {
     const lines = messages(world.gateway);
     for (const count of [1, 2, 3]) {
       expect(lines).toContain(
-        `🔔 Circuit Breaker: Service http://${world.id} failure ${count}/3 (window: 10.50 seconds)`,
+        `🔔 Circuit Breaker: Service ${world.upstream.url.origin} failure ${count}/3 (window: 10.50 seconds)`,
       );
     }
     expect(
-      lines.filter((line) => line.includes(`CIRCUIT BREAKER TRIPPED for http://${world.id}`)),
+      lines.filter((line) => line.includes(`CIRCUIT BREAKER TRIPPED for ${world.upstream.url.origin}`)),
     ).toHaveLength(1);
     expect(lines.filter((line) => line.includes('Circuit breaker OPEN'))).toHaveLength(1);
     expect(lines.filter((line) => line.includes('Load balancer selected'))).toHaveLength(3);
@@ -251,8 +252,11 @@ describe('the balancer', () => {
 
   const loads = async (gateway: TestGateway, replicas: readonly { url: URL }[]) =>
     Promise.all(
-      replicas.map(({ url }) =>
-        gateway.metric('gateway_lb_instance_load', { service: '/budgeting', instance: url.host }),
+      replicas.map((replica) =>
+        gateway.metric('gateway_lb_instance_load', {
+          service: '/budgeting',
+          instance: instanceOf(replica, replicas),
+        }),
       ),
     );
 
@@ -290,13 +294,13 @@ describe('the balancer', () => {
     await using gateway = await startGateway({ services: { '/budgeting': [bad, good] }, clock });
     for (let n = 0; n < 10; n += 1) await ask(gateway);
     expect(bad.requests).toHaveLength(3);
-    expect(await state(gateway, bad.url.host)).toBe(1);
+    expect(await state(gateway, bad.url.hostname)).toBe(1);
     expect(await state(gateway, good.url.host)).toBe(0);
     for (let n = 0; n < 10; n += 1) expect((await ask(gateway)).status).toBe(200);
     broken = false;
     clock.advance(COOLDOWN_MS);
     for (let n = 0; n < 4; n += 1) expect((await ask(gateway)).status).toBe(200);
-    expect(await state(gateway, bad.url.host)).toBe(0);
+    expect(await state(gateway, bad.url.hostname)).toBe(0);
   });
 
   it('has nobody to ask for a service without replicas', async () => {

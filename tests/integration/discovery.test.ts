@@ -4,7 +4,7 @@ import { consulEntry, startConsul } from '../support/consul.ts';
 import { startDnsServer } from '../support/dnsServer.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { refusedUrl, startUpstream } from '../support/upstream.ts';
+import { refusedUrl, startUpstream, type Upstream } from '../support/upstream.ts';
 
 async function ask(gateway: TestGateway): Promise<number> {
   return (await fetch(`${gateway.internal}/internal/budgeting/x`)).status;
@@ -29,8 +29,7 @@ describe('SERVICE_DISCOVERY_URL=dns://...', () => {
       });
       await eventually('ready', async () => (await missing(gateway)).length === 0);
       expect(await ask(gateway)).toBe(200);
-      const instance = `127.0.0.1:${upstream.url.port}`;
-      expect(await gateway.metric('gateway_lb_requests_total', { instance })).toBe(1);
+      expect(await gateway.metric('gateway_lb_requests_total', { instance: '127.0.0.1' })).toBe(1);
     },
     INSTALLS_WITHIN_MS,
   );
@@ -55,6 +54,27 @@ describe('SERVICE_DISCOVERY_URL=consul://...', () => {
       'the second is asked',
       async () => (await ask(gateway)) === 200 && second.requests.length > 0,
     );
+  });
+
+  it('uses three nodes that give the service the same id, which is what Consul does by default', async () => {
+    await using stack = new AsyncDisposableStack();
+    await using consul = await startConsul();
+    const nodes: Upstream[] = [];
+    for (const host of ['127.0.0.1', '127.0.0.2', '127.0.0.3']) {
+      nodes.push(stack.use(await startUpstream(undefined, { host })));
+    }
+    const entries = nodes.map(({ url }, n) => ({
+      ...consulEntry('budgeting', 'budgeting', Number(url.port)),
+      Node: { Node: `n${n}`, Address: url.hostname },
+    }));
+    consul.set('budgeting', entries);
+    await using gateway = await startGateway({
+      services: { '/budgeting': { upstreams: [] } },
+      env: { SERVICE_DISCOVERY_URL: consul.url.replace('http', 'consul') },
+    });
+    await eventually('ready', async () => (await missing(gateway)).length === 0);
+    for (let n = 0; n < 10; n += 1) expect(await ask(gateway)).toBe(200);
+    expect(nodes.map(({ requests }) => requests.length).toSorted()).toEqual([3, 3, 4]);
   });
 
   it('starts without Consul and finds it later', async () => {

@@ -43,7 +43,9 @@ it.each(PORTS)('the %s port shows the metrics', async (port) => {
   expect(text).toContain(
     'gateway_requests_total{service="/budgeting",method="GET",status="200",port="external",origin="upstream"} 1',
   );
-  expect(text).toContain(`gateway_lb_instance_load{service="/budgeting",instance="${upstream.url.host}"} 1`);
+  expect(text).toContain(
+    `gateway_lb_instance_load{service="/budgeting",instance="${upstream.url.hostname}"} 1`,
+  );
   for (const name of [
     'gateway_request_duration_seconds_bucket',
     'gateway_request_timeouts_total',

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { PORTS, type Port } from '../support/gatewayProcess.ts';
+import { instanceOf } from '../support/instance.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { expectNothingHeld, underWay } from '../support/nothingHeld.ts';
 import { type RawAnswer, RawClient } from '../support/rawClient.ts';
@@ -53,11 +54,13 @@ interface World extends AsyncDisposable {
   begin(request?: Partial<Record<'method' | 'fields' | 'content', string>>): Promise<Begun>;
 }
 
+type Asked = Waiter & { readonly instance: string };
+
 interface Begun {
   readonly client: RawClient;
   readonly response: () => Promise<RawAnswer>;
-  readonly first: Waiter;
-  readonly second: Waiter;
+  readonly first: Asked;
+  readonly second: Asked;
 }
 
 /** Two replicas that have responded fast so far, and wait from here on. */
@@ -66,6 +69,10 @@ async function startWorld(port: Port): Promise<World> {
   const clock = new ManualClock();
   const a = stack.use(await startReplica('a'));
   const b = stack.use(await startReplica('b'));
+  const named = {
+    a: Object.assign(a, { instance: instanceOf(a, [a, b]) }),
+    b: Object.assign(b, { instance: instanceOf(b, [a, b]) }),
+  };
   const gateway = await startGateway({ services: { '/x': [a, b] }, clock, env: { LOG_LEVEL: 'debug' } });
   stack.use(gateway);
   const send = async (method: string, fields: string, content = '') => {
@@ -91,8 +98,8 @@ async function startWorld(port: Port): Promise<World> {
       const before = [a.waiting(), b.waiting()];
       const client = await send(method, fields, content);
       const [first, second] = await eventually('a replica has it', () => {
-        if (a.waiting() > (before[0] ?? 0)) return [a, b] as const;
-        return b.waiting() > (before[1] ?? 0) ? ([b, a] as const) : undefined;
+        if (a.waiting() > (before[0] ?? 0)) return [named.a, named.b] as const;
+        return b.waiting() > (before[1] ?? 0) ? ([named.b, named.a] as const) : undefined;
       });
       return { client, response: () => client.answer(method), first, second };
     },
@@ -139,7 +146,7 @@ describe.each(PORTS)('on the %s port, a request whose replica is silent', (port)
     expect(await failuresOf(world)).toBe(0);
     expect(await world.gateway.metric('gateway_failovers_total')).toBe(0);
     expect(await accessLine(world, begun.client)).toMatchObject({
-      replica: begun.second.url.host,
+      replica: begun.second.instance,
       status: 200,
     });
     expect(
@@ -158,7 +165,7 @@ describe.each(PORTS)('on the %s port, a request whose replica is silent', (port)
     await eventually('the second is let go', () => begun.second.waiting() === 0);
     expect(await hedges(world)).toEqual({ sent: 1, won: 0 });
     expect(await failuresOf(world)).toBe(0);
-    expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun.first.url.host });
+    expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun.first.instance });
   });
 
   it('is given one response, although both come in the same turn', async () => {
@@ -223,7 +230,7 @@ describe.each(PORTS)('on the %s port, a request whose replica is silent', (port)
     await eventually('the failure is counted', async () => (await failuresOf(world)) === 1);
     begun.second.say();
     expect((await begun.response()).field('x-from')).toBe(begun.second.name);
-    expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun.second.url.host });
+    expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun.second.instance });
   });
 
   it('waits for the first when the second fails meanwhile', async () => {
@@ -234,7 +241,7 @@ describe.each(PORTS)('on the %s port, a request whose replica is silent', (port)
     await eventually('the failure is counted', async () => (await failuresOf(world)) === 1);
     begun.first.say();
     expect((await begun.response()).field('x-from')).toBe(begun.first.name);
-    expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun.first.url.host });
+    expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun.first.instance });
   });
 
   it.each(['first', 'second'] as const)(
@@ -248,7 +255,7 @@ describe.each(PORTS)('on the %s port, a request whose replica is silent', (port)
       begun[broken].say('nonsense\r\n\r\n');
       const response = await begun.response();
       expect([response.status, JSON.parse(response.body).code]).toEqual([502, 'upstream_bad_response']);
-      expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun[broken].url.host });
+      expect(await accessLine(world, begun.client)).toMatchObject({ replica: begun[broken].instance });
     },
   );
 
@@ -269,11 +276,11 @@ describe.each(PORTS)('on the %s port, a request whose replica is silent', (port)
     world.clock.advance(DEADLINE_MS / 2);
     expect((await begun.response()).status).toBe(504);
     await eventually('both are let go', () => begun.first.waiting() + begun.second.waiting() === 0);
-    const instance = { service: '/x', instance: begun.first.url.host };
+    const instance = { service: '/x', instance: begun.first.instance };
     expect(await world.gateway.metric('gateway_circuit_breaker_failures_total', instance)).toBe(1);
     expect(await failuresOf(world)).toBe(1);
     expect(await accessLine(world, begun.client)).toMatchObject({
-      replica: begun.first.url.host,
+      replica: begun.first.instance,
       status: 504,
     });
   });

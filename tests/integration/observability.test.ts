@@ -44,7 +44,7 @@ describe('the request id', () => {
     );
     expect(answer.field('X-Request-Id')).toBe(id);
     expect(fieldValue(upstream.requests.at(-1)?.fields ?? [], 'x-request-id')).toBe(id);
-    expect(await line(id)).toMatchObject({ status: 200, port: 'internal', replica: upstream.url.host });
+    expect(await line(id)).toMatchObject({ status: 200, port: 'internal', replica: upstream.url.hostname });
   });
 
   it.each(['', 'x'.repeat(129), 'a b', 'a"b', 'a\x80', '<script>', 'a,b', '{}'])(
@@ -98,7 +98,7 @@ describe('the access line', () => {
       method: 'GET',
       status: 200,
       seconds: expect.any(Number),
-      replica: upstream.url.host,
+      replica: upstream.url.hostname,
       subject: 'ann',
       cache: 'miss',
       permitMs: expect.any(Number),
@@ -198,7 +198,7 @@ it('tells answers of services from those of the gateway', async () => {
 it('shows what may come at 0, so that a rate sees the first of it', async () => {
   await using own = await startGateway({ services: { '/budgeting': [upstream] } });
   const text = await (await fetch(`${own.internal}/metrics`)).text();
-  const instance = upstream.url.host;
+  const instance = upstream.url.hostname;
   for (const series of [
     'gateway_requests_total{service="/budgeting",method="GET",status="503",port="external",origin="gateway"}',
     'gateway_request_timeouts_total{service="/budgeting",port="internal"}',

@@ -72,7 +72,7 @@ describe.each(PORTS)('on the %s port', (port) => {
       service: '/up',
       method: 'GET',
       status: 200,
-      replica: upstream.url.host,
+      replica: upstream.url.hostname,
       seconds: expect.any(Number),
       ...(port === 'external' ? { cache: 'miss', subject: 'ann' } : {}),
     });
@@ -105,7 +105,7 @@ describe.each(PORTS)('on the %s port', (port) => {
     await eventually('the service is called', () => hanging.requests.length > seen);
     client.reset();
     const line = await accessLine(fieldValues(hanging.requests.at(-1)?.fields ?? [], 'x-request-id')[0]);
-    expect(line).toMatchObject({ status: 0, service: '/hanging', replica: hanging.url.host });
+    expect(line).toMatchObject({ status: 0, service: '/hanging', replica: hanging.url.hostname });
     expect(line.message).toContain(`/hanging/${port} client gone in `);
     expect(line.code).toBeUndefined();
   });

@@ -243,7 +243,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     });
     await once(socket, 'open');
     const line = await eventually('the line', () => gateway.logLines().find(({ status }) => status === 101));
-    expect(line).toMatchObject({ port, service: '/chat', replica: echo.url.host });
+    expect(line).toMatchObject({ port, service: '/chat', replica: echo.url.hostname });
     socket.terminate();
     await underWay(gateway, 0);
     expect(gateway.logLines().filter(({ requestId }) => requestId)).toHaveLength(1);

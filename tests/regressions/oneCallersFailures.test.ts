@@ -4,6 +4,7 @@ import { registryApp } from '../../playground/registry/app.ts';
 import { Replicas } from '../../playground/registry/replicas.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';
+import { instanceOf } from '../support/instance.ts';
 import { ManualClock } from '../support/manualClock.ts';
 import { RawClient, request } from '../support/rawClient.ts';
 import {
@@ -38,8 +39,11 @@ function startBroken(): Promise<Upstream> {
 const ask = async ({ external }: TestGateway, path: string, headers: Record<string, string>) =>
   (await fetch(`${external}${SERVICE}${path}`, { headers })).status;
 
-const state = (gateway: TestGateway, { url }: { readonly url: URL }) =>
-  gateway.metric('gateway_circuit_breaker_state', { service: SERVICE, instance: url.host });
+const state = (gateway: TestGateway, replica: Upstream, among = [replica]) =>
+  gateway.metric('gateway_circuit_breaker_state', {
+    service: SERVICE,
+    instance: instanceOf(replica, among),
+  });
 
 describe("one user's failing requests", () => {
   it('three among three hundred good ones take the only replica from nobody', async () => {
@@ -79,7 +83,7 @@ describe("one user's failing requests", () => {
       clock.advance(65_000 / 19);
     }
     for (const gateway of [here, there]) {
-      for (const replica of replicas) expect(await state(gateway, replica)).toBe(CLOSED);
+      for (const replica of replicas) expect(await state(gateway, replica, replicas)).toBe(CLOSED);
     }
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
     expect(registry.requests.filter(({ method }) => method === 'DELETE')).toEqual([]);
@@ -222,7 +226,7 @@ describe('replicas that all respond badly', () => {
       clock: new ManualClock(),
     });
     for (let n = 0; n < 30; n += 1) expect(await ask(gateway, '/x', n % 2 === 0 ? ANN : BEN)).toBe(500);
-    const states = await Promise.all(replicas.map((replica) => state(gateway, replica)));
+    const states = await Promise.all(replicas.map((replica) => state(gateway, replica, replicas)));
     expect(states.toSorted()).toEqual([CLOSED, CLOSED, OPEN]);
     expect(await gateway.metric('gateway_circuit_breaker_held_total')).toBeGreaterThan(2);
     const held = gateway

@@ -24,7 +24,7 @@ export async function forwardApp(url: URL, options: ForwardAppOptions = {}): Pro
   const transport = new Transport({ connectTimeoutMs: 5_000 });
   const outcomes: Outcome[] = [];
   const watches: RequestHandler = (req, res, next) => {
-    const attempt = new Attempt({ id: 'replica', url }, { repeatable: isRepeatable(req) });
+    const attempt = new Attempt({ key: 'replica', id: 'replica', url }, { repeatable: isRepeatable(req) });
     attempt.watch({ ended: (outcome) => void outcomes.push(outcome) });
     exchangeOf(res).attempt = attempt;
     next();

@@ -1,0 +1,29 @@
+/** What a registry may be told a replica by. It is made anew when the registry lists the replica differently. */
+export interface Registered {
+  /** What the registry itself calls it, if it calls it anything. It may have another one at any listing. */
+  readonly id: string | undefined;
+  /** As the registry writes it: an IPv6 address without brackets, for instance. */
+  readonly host: string;
+  readonly port: number;
+  /** All of these as one text: equal for those that cannot be told apart. */
+  readonly tag: string;
+}
+
+export function registeredAs({ id, host, port }: Omit<Registered, 'tag'>): Registered {
+  // No host holds a blank, so that nothing else reads the same.
+  return { id, host, port, tag: `${host}:${port} ${id ?? ''}` };
+}
+
+/** What is known of a replica that only an address is known of. */
+export function registeredAt(url: URL): Registered {
+  return registeredAs({ id: undefined, host: url.hostname, port: portOf(url) });
+}
+
+export function portOf({ port, protocol }: URL): number {
+  return Number(port) || (protocol === 'https:' ? 443 : 80);
+}
+
+/** RFC 3986 section 3.2.2: an IPv6 address stands in brackets. */
+export function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}
