@@ -205,6 +205,12 @@ describe('a listing', () => {
     expect(before).toMatchObject({ inFlight: 1, requestCount: 8, registered: { id: 'id-2' } });
   });
 
+  it('takes two entries at one host and port for one replica, with the larger count', () => {
+    const pool = newPool(0);
+    pool.update([listed('a', { requestCount: 7 }), listed('a', { requestCount: 3, healthy: false })]);
+    expect(pool.replicas).toMatchObject([{ healthy: false, requestCount: 7 }]);
+  });
+
   it('makes a replica of the settings a listed one where it names the same host and port', () => {
     const pool = newPool(1);
     const [before] = pool.replicas;

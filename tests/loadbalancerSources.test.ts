@@ -158,6 +158,22 @@ describe('ConsulSource', () => {
     expect(skipped).toEqual([expect.stringContaining('entry 0 of budgeting')]);
   });
 
+  it('reads null as nobody', async () => {
+    await using server = await startUpstream((_req, res) => sendJson(res, null));
+    expect(await consul(server.url.origin).list()).toEqual({ listed: [], skipped: [] });
+  });
+
+  it('tells replicas apart by their addresses, whatever their nodes call the service', async () => {
+    await using server = await startConsul();
+    const entry = consulEntry('budgeting', 'budgeting', 8087);
+    server.set('budgeting', [entry, { ...entry, Node: { Node: 'n2', Address: '127.0.0.2' } }]);
+    const { listed } = await consul(server.url).list();
+    expect(listed.map(({ key, registered }) => [key, registered.host, registered.id])).toEqual([
+      ['127.0.0.1:8087', '127.0.0.1', 'budgeting'],
+      ['127.0.0.2:8087', '127.0.0.2', 'budgeting'],
+    ]);
+  });
+
   it('ends the query under way when it is closed', async () => {
     await using server = await startConsul();
     const source = consul(server.url);

@@ -6,8 +6,8 @@ import { bracketed, portOf, type Registered } from './registered.ts';
  */
 export function replicaKey(host: string, url: URL): string {
   const listed = bracketed(host);
-  if (listed.toLowerCase() === url.hostname) return url.host;
-  return `${listed}@${url.host}`;
+  const isThere = listed === url.hostname || URL.parse(`http://${listed}`)?.hostname === url.hostname;
+  return isThere ? url.host : `${listed}@${url.host}`;
 }
 
 /**

@@ -70,7 +70,7 @@ export function parseListing(body: unknown): Listing {
       skipped.push(`${labelOf(entry, index)}: ${replica}`);
       continue;
     }
-    const place = `${replica.key} ${replica.name}`;
+    const place = JSON.stringify([replica.name, replica.key]);
     const earlier = found.get(place);
     if (earlier) {
       skipped.push(`${labelOf(entry, index)}: takes the place of an earlier entry at the same host and port`);

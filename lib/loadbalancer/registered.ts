@@ -10,8 +10,7 @@ export interface Registered {
 }
 
 export function registeredAs({ id, host, port }: Omit<Registered, 'tag'>): Registered {
-  // No host holds a blank, so that nothing else reads the same.
-  return { id, host, port, tag: `${host}:${port} ${id ?? ''}` };
+  return { id, host, port, tag: JSON.stringify([host, port, id]) };
 }
 
 /** What is known of a replica that only an address is known of. */

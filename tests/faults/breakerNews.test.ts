@@ -182,6 +182,18 @@ describe('news of breakers', () => {
     );
   });
 
+  it('is of the same replica where gateways call it differently', async () => {
+    await using shaky = await startShaky();
+    await using other = await startShaky();
+    const start = (replicas: Shaky[]) =>
+      startGateway({ services: { [SERVICE]: replicas }, store: 'redis', clock: new ManualClock() });
+    await using here = await start([shaky, other]);
+    await using there = await start([other, shaky]);
+    await trip(here, shaky);
+    await hears(there, shaky, OPEN);
+    expect(await state(there, other)).toBe(CLOSED);
+  });
+
   it('does nothing when it is forged, but for one line', async () => {
     await using w = await world({}, {});
     const before = messages(w.there.gateway).length;

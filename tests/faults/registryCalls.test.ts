@@ -50,7 +50,7 @@ describe('a registry that takes one call for each request, and dies', () => {
   it('costs no request; what it is not told is counted', async () => {
     await using upstream = await startUpstream();
     const listing: RequestListener = (_req, res) =>
-      sendJson(res, [{ id: 'a', name: 'budgeting', url: upstream.url.origin, status: 'healthy' }]);
+      sendJson(res, [{ id: 'a', host: 'a', name: 'budgeting', url: upstream.url.origin, status: 'healthy' }]);
     await using registry = await startRegistry();
     const answered: string[] = [];
     registry.answers((req, res) => {
@@ -102,7 +102,7 @@ describe('a registry that lists 10,000 replicas of one service', () => {
       await load.more(100);
       const { origin } = upstream.url;
       const body = JSON.stringify(
-        Array.from({ length: 10_000 }, (_, n) => ({ id: `r${n}`, name: 'budgeting', url: origin })),
+        Array.from({ length: 10_000 }, (_, n) => ({ host: `r${n}`, name: 'budgeting', url: origin })),
       );
       const looks = () => registry.requests.filter(({ method }) => method === 'GET').length;
       const heard = async () => {

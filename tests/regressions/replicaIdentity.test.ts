@@ -99,6 +99,19 @@ describe('a replica whose breaker is open', () => {
   });
 });
 
+describe('an open breaker', () => {
+  it('outlives the departure of its replica, whatever id that comes back with', async () => {
+    await using dead = await startUpstream(broken);
+    await using good = await startUpstream();
+    await using w = await world([entry(dead, { id: 'old' })]);
+    await trip(w.gateway);
+    await w.lists([entry(good)]);
+    await w.lists([entry(dead, { id: 'new' }), entry(good)]);
+    for (let n = 0; n < 10; n += 1) expect(await ask(w.gateway)).toBe(200);
+    expect(dead.requests).toHaveLength(3);
+  });
+});
+
 describe('a registry whose ids are its own affair', () => {
   it('is told of requests and trips by host, with the lines of the original', async () => {
     await using dead = await startUpstream(broken);
