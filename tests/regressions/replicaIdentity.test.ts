@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { sendJson, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const CIRCUIT_OPEN = 503;
@@ -43,7 +44,7 @@ function entry({ url }: Upstream, fields: object = {}) {
   return { name: 'budgeting', host: url.hostname, port: Number(url.port), status: 'healthy', ...fields };
 }
 
-async function ask({ internal }: TestGateway, service = 'budgeting'): Promise<number> {
+async function ask({ internal }: Pick<TestGateway, 'internal'>, service = 'budgeting'): Promise<number> {
   return (await fetch(`${internal}/internal/${service}/x`, { method: 'POST' })).status;
 }
 
@@ -52,7 +53,7 @@ async function trip(gateway: TestGateway): Promise<void> {
   expect(await ask(gateway)).toBe(CIRCUIT_OPEN);
 }
 
-async function instances({ internal }: TestGateway): Promise<string[]> {
+async function instances({ internal }: Pick<TestGateway, 'internal'>): Promise<string[]> {
   const text = await (await fetch(`${internal}/metrics`)).text();
   const found = text.matchAll(/^gateway_lb_instance_health\{service="\/budgeting",instance="([^"]+)"/gm);
   return [...found].map(([, instance]) => String(instance));
@@ -178,5 +179,44 @@ describe('a registry that lists nobody', () => {
     await w.lists(body);
     expect(await ask(w.gateway)).toBe(200);
     expect(await w.gateway.metric('gateway_registry_errors_total', { call: 'list' })).toBe(0);
+  });
+});
+
+describe('worker threads', () => {
+  it('call replicas what the main thread calls them, and tell the registry by their latest ids', async () => {
+    await using good = await startUpstream();
+    await using dead = await startUpstream(broken);
+    const listing = { body: [entry(good, { id: 'good-1' }), entry(dead, { id: 'dead-1' })] };
+    await using registry = await startUpstream((req, res) =>
+      sendJson(res, req.method === 'GET' ? listing.body : {}),
+    );
+    const told = (method: string) =>
+      registry.requests.filter((request) => request.method === method).map(({ target }) => target);
+    await using gateway = await startGatewayProcess({
+      services: { '/budgeting': { upstreams: [] } },
+      env: {
+        WORKERS: '2',
+        SERVICE_DISCOVERY_URL: registry.url.origin,
+        SERVICE_REFRESH_INTERVAL: '50ms',
+        SERVICE_DISCOVERY_INCREMENT: '/increment/{id}',
+        SERVICE_DISCOVERY_DEREGISTER: '/deregister/{id}/{port}',
+      },
+    });
+    await eventually('the replicas are known', async () => (await instances(gateway)).length === 2);
+    listing.body = [entry(dead, { id: 'dead-2' }), entry(good, { id: 'good-2' })];
+    await eventually('the latest id is told', async () => {
+      await ask(gateway);
+      return told('PUT').includes('/increment/good-2');
+    });
+    await eventually('it trips', async () => {
+      await ask(gateway);
+      return told('DELETE').length > 0;
+    });
+    expect(told('DELETE')).toEqual([`/deregister/dead-2/${dead.url.port}`]);
+    expect((await instances(gateway)).toSorted()).toEqual(['127.0.0.1', dead.url.host]);
+    const trips = `gateway_circuit_breaker_trips_total{service="/budgeting",instance="${dead.url.host}"} 1`;
+    await eventually('the trip is counted', async () => {
+      return (await (await fetch(`${gateway.internal}/metrics`)).text()).includes(trips);
+    });
   });
 });
