@@ -64,7 +64,7 @@ describe('createVerifier', () => {
       token,
       digest: createHash('sha256').update(token).digest('hex'),
       subject: 'alice',
-      key: '[null,"sub","alice"]',
+      key: 'nobody sub string:alice',
       names: ['alice'],
       claims: expect.any(String),
       jti: undefined,

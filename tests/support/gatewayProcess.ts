@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GATEWAY_MODULE, LIFELINE_ARGV } from '../../playground/gateway.ts';
 import { bearer, gatewayEnvironment, type TestGatewayOptions, tokenFor } from './gateway.ts';
+import { memoryOf } from './memoryOf.ts';
 
 /** Written to a process's `clear_refs`, this makes its peak memory what it has now. */
 const RESET_PEAK = '5';
@@ -118,10 +119,4 @@ function portsOf(child: ChildProcess): Promise<Listening> {
   }
   child.once('exit', (code) => reject(new Error(`the gateway ended with ${code}:\n${lastLines.join('\n')}`)));
   return promise;
-}
-
-/** Linux tells it in kB, by which it means KiB. */
-function memoryOf(pid: number, name: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
 }

@@ -27,6 +27,7 @@ import { MemoryStore } from '../../../lib/store/memory.ts';
 import { Sightings } from '../../../lib/store/sightings.ts';
 import { SqliteStore } from '../../../lib/store/sqlite.ts';
 import type { ResponseStore } from '../../../lib/store/store.ts';
+import { memoryOf } from '../memoryOf.ts';
 
 const MIB = 2 ** 20;
 const LONG = 'x'.repeat(8_192);
@@ -237,8 +238,7 @@ if (!made) {
   const { fill, close } = typeof made === 'function' ? { fill: made, close: () => {} } : made;
   const manyBytes = await grownBytes(fill, 200_000, short);
   const longBytes = await grownBytes(fill, 30_000, long);
-  const { maxRSS } = process.resourceUsage();
   close();
-  const grown = { manyBytes, longBytes, peakRssBytes: maxRSS * 1_024 };
+  const grown = { manyBytes, longBytes, peakRssBytes: memoryOf(process.pid, 'VmHWM') };
   process.stdout.write(JSON.stringify(grown), () => process.exit());
 }
