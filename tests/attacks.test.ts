@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { attacks } from './attacks/attacks.ts';
-import { FlagError, parseFlags } from './attacks/flags.ts';
+import { parseFlags } from './attacks/flags.ts';
 import type { Trial } from './attacks/trial.ts';
 import { judge } from './attacks/verdict.ts';
+import { FlagError } from './support/flags.ts';
 
 const MIB = 1024 ** 2;
 

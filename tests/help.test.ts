@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { FlagError, parseFlags } from './fuzz/flags.ts';
+import { parseFlags } from './fuzz/flags.ts';
+import { FlagError } from './support/flags.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const WITHIN_MS = 60_000;

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { FlagError, numberFlag } from '../support/flags.ts';
 import { attacks } from './attacks.ts';
 
 export const HELP = `Lets one token attack a gateway while another user works, and compares what that user gets with what an equal rate
@@ -26,11 +27,6 @@ export interface Flags {
   readonly names: readonly string[];
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
-}
-
-/** A flag that cannot be understood; the message says what is accepted. */
-export class FlagError extends Error {
-  override readonly name = 'FlagError';
 }
 
 /** Throws `FlagError`. */
@@ -68,10 +64,4 @@ function readArgs(args: readonly string[]) {
   } catch (error) {
     throw new FlagError(`${Error.isError(error) ? error.message : error}. See --help.`);
   }
-}
-
-function numberFlag(name: string, given: string, min: number, max: number): number {
-  const value = Number(given);
-  if (given.trim() !== '' && value >= min && value <= max) return value;
-  throw new FlagError(`--${name} is "${given}": expected a number from ${min} to ${max}`);
 }

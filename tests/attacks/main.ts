@@ -1,8 +1,9 @@
 // One token attacks, another user works: npm run attacks -- --help
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { FlagError } from '../support/flags.ts';
 import { attacks } from './attacks.ts';
-import { FlagError, type Flags, HELP, parseFlags } from './flags.ts';
+import { type Flags, HELP, parseFlags } from './flags.ts';
 import { runTrial } from './trial.ts';
 import { judge, type Pair, type Verdict } from './verdict.ts';
 

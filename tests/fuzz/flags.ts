@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { FlagError, numberFlag } from '../support/flags.ts';
 import type { Kind } from './fuzz.ts';
 
 export const HELP = `Sends the gateway odd requests, gives it odd answers, and looks whether it stays what it is.
@@ -23,11 +24,6 @@ export interface Flags {
   readonly seed: number | undefined;
   readonly kind: Kind | undefined;
   readonly cases: number | undefined;
-}
-
-/** A flag that cannot be understood; the message says what is accepted. */
-export class FlagError extends Error {
-  override readonly name = 'FlagError';
 }
 
 /** Throws `FlagError`. */
@@ -68,10 +64,4 @@ function wholeFlag(name: string, given: string, min: number, max: number): numbe
   const value = numberFlag(name, given, min, max);
   if (Number.isInteger(value)) return value;
   throw new FlagError(`--${name} is "${given}": expected a whole number from ${min} to ${max}`);
-}
-
-function numberFlag(name: string, given: string, min: number, max: number): number {
-  const value = Number(given);
-  if (given.trim() !== '' && value >= min && value <= max) return value;
-  throw new FlagError(`--${name} is "${given}": expected a number from ${min} to ${max}`);
 }

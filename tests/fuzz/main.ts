@@ -1,5 +1,6 @@
 // npm run fuzz -- --help
-import { FlagError, HELP, parseFlags } from './flags.ts';
+import { FlagError } from '../support/flags.ts';
+import { HELP, parseFlags } from './flags.ts';
 import { fuzz } from './fuzz.ts';
 
 const EXIT_FOUND = 1;

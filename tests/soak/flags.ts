@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { FlagError, numberFlag } from '../support/flags.ts';
 
 export const HELP = `Sends a gateway good, bad and broken-off traffic for a while, and fails when anything in it grows.
 
@@ -30,11 +31,6 @@ export interface Flags {
   readonly json: string | undefined;
 }
 
-/** A flag that cannot be understood; the message says what is accepted. */
-export class FlagError extends Error {
-  override readonly name = 'FlagError';
-}
-
 /** Throws `FlagError`. */
 export function parseFlags(args: readonly string[]): Flags {
   const values = readArgs(args);
@@ -64,10 +60,4 @@ function readArgs(args: readonly string[]) {
   } catch (error) {
     throw new FlagError(`${Error.isError(error) ? error.message : error}. See --help.`);
   }
-}
-
-function numberFlag(name: string, given: string, min: number, max: number): number {
-  const value = Number(given);
-  if (given.trim() !== '' && value >= min && value <= max) return value;
-  throw new FlagError(`--${name} is "${given}": expected a number from ${min} to ${max}`);
 }
