@@ -1,29 +1,60 @@
-/** How many of something each caller holds. Who holds none takes no memory. */
+/** How much one caller holds of something. */
+export interface Holding {
+  readonly caller: string;
+  count: number;
+}
+
+/** Callers that hold nothing and are remembered all the same, beside as many as hold something. */
+const SPARE = 64;
+
+/**
+ * How many of something each caller holds.
+ *
+ * Who comes back finds its holding again: a `Map` whose members come and go with each request leaves outgrown tables
+ * behind, and each keeps the next alive (`Roster` says more). Those who hold nothing are forgotten together.
+ */
 export class Holdings {
   readonly #most: number;
-  readonly #counts = new Map<string, number>();
+  #byCaller = new Map<string, Holding>();
+  /** How many callers hold something. */
+  #holding = 0;
 
   /** @param most how many one caller may hold while others ask */
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** How many callers hold something. */
+  /** Callers that are remembered: at most 64 more than twice those who hold something. */
   get callers(): number {
-    return this.#counts.size;
+    return this.#byCaller.size;
   }
 
-  hasShare(caller: string): boolean {
-    return (this.#counts.get(caller) ?? 0) >= this.#most;
+  /** Good until another caller is asked for, or for as long as something is held by it. */
+  of(caller: string): Holding {
+    const known = this.#byCaller.get(caller);
+    if (known) return known;
+    if (this.#byCaller.size >= 2 * this.#holding + SPARE) this.#forget();
+    const holding = { caller, count: 0 };
+    this.#byCaller.set(caller, holding);
+    return holding;
   }
 
-  add(caller: string): void {
-    this.#counts.set(caller, (this.#counts.get(caller) ?? 0) + 1);
+  hasShare({ count }: Holding): boolean {
+    return count >= this.#most;
   }
 
-  remove(caller: string): void {
-    const left = (this.#counts.get(caller) ?? 0) - 1;
-    if (left > 0) this.#counts.set(caller, left);
-    else this.#counts.delete(caller);
+  add(holding: Holding): void {
+    if (holding.count === 0) this.#holding += 1;
+    holding.count += 1;
+  }
+
+  remove(holding: Holding): void {
+    holding.count -= 1;
+    if (holding.count === 0) this.#holding -= 1;
+  }
+
+  #forget(): void {
+    const held = [...this.#byCaller.values()].filter(({ count }) => count > 0);
+    this.#byCaller = new Map(held.map((holding) => [holding.caller, holding]));
   }
 }

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Askers } from './askers.ts';
 import { HeldPermit, type PermitSource } from './heldPermit.ts';
-import { Holdings } from './holdings.ts';
+import { type Holding, Holdings } from './holdings.ts';
 import {
   assertPermitsOptions,
   isPermit,
@@ -17,6 +17,7 @@ export interface SemaphoreOptions extends PermitsOptions {
 }
 
 interface Waiter {
+  readonly place: Holding;
   readonly caller: string;
   readonly asker: string;
   readonly grant: (permit: Permit) => void;
@@ -63,24 +64,28 @@ export class Semaphore implements Permits {
 
   tryAcquire(caller = '', asker = caller): Permit | Refusal {
     if (this.#isFair) this.#askers.note(asker, this.#clock.ticks());
-    if (this.#isAboveShare(this.#permits, caller, asker)) return 'share';
-    return this.#held < this.limit ? this.#grant(caller, asker) : 'full';
+    const holding = this.#holdingOf(this.#permits, caller);
+    if (this.#isAboveShare(this.#permits, holding, asker)) return 'share';
+    return this.#held < this.limit ? this.#grant(holding, asker) : 'full';
   }
 
   async acquire(signal: AbortSignal, caller = '', asker = caller): Promise<Permit | Refusal> {
     signal.throwIfAborted();
     const given = this.tryAcquire(caller, asker);
     if (isPermit(given) || this.#waiting.size >= this.#queueLimit) return given;
-    return this.#isAboveShare(this.#places, caller, asker) ? 'share' : this.#wait(signal, caller, asker);
+    const place = this.#holdingOf(this.#places, caller);
+    if (this.#isAboveShare(this.#places, place, asker)) return 'share';
+    return this.#wait(signal, place, caller, asker);
   }
 
-  #wait(signal: AbortSignal, caller: string, asker: string): Promise<Permit> {
+  #wait(signal: AbortSignal, place: Holding, caller: string, asker: string): Promise<Permit> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#dequeue(waiter);
         reject(signal.reason);
       };
       const waiter: Waiter = {
+        place,
         caller,
         asker,
         grant: (permit) => {
@@ -89,30 +94,31 @@ export class Semaphore implements Permits {
         },
       };
       this.#waiting.add(waiter);
-      if (this.#isFair) this.#places.add(caller);
+      this.#places.add(place);
       signal.addEventListener('abort', leave, { once: true });
     });
   }
 
   #dequeue(waiter: Waiter): void {
     this.#waiting.delete(waiter);
-    if (this.#isFair) this.#places.remove(waiter.caller);
+    this.#places.remove(waiter.place);
   }
 
-  #grant(caller: string, asker: string): Permit {
+  #grant(holding: Holding, asker: string): Permit {
     this.#held += 1;
-    if (this.#isFair) this.#permits.add(caller);
-    return new HeldPermit(this.#source, caller, asker);
+    this.#permits.add(holding);
+    return new HeldPermit(this.#source, holding, asker);
   }
 
-  readonly #source: PermitSource<string> = {
-    giveBack: (caller) => {
+  readonly #source: PermitSource<Holding> = {
+    giveBack: (holding) => {
       this.#held -= 1;
-      if (this.#isFair) this.#permits.remove(caller);
+      this.#permits.remove(holding);
       this.#serve();
     },
-    move: (from, to, asker) => {
-      if (!this.#isFair || from === to) return to;
+    move: (from, caller, asker) => {
+      if (!this.#isFair || from.caller === caller) return from;
+      const to = this.#permits.of(caller);
       if (this.#isAboveShare(this.#permits, to, asker)) return undefined;
       this.#permits.remove(from);
       this.#permits.add(to);
@@ -126,14 +132,20 @@ export class Semaphore implements Permits {
     for (const waiter of this.#waiting) {
       if (this.#held >= this.limit) return;
       const { caller, asker } = waiter;
-      if (this.#isAboveShare(this.#permits, caller, asker)) continue;
+      const holding = this.#holdingOf(this.#permits, caller);
+      if (this.#isAboveShare(this.#permits, holding, asker)) continue;
       this.#dequeue(waiter);
-      waiter.grant(this.#grant(caller, asker));
+      waiter.grant(this.#grant(holding, asker));
     }
   }
 
-  #isAboveShare(holdings: Holdings, caller: string, asker: string): boolean {
-    if (!this.#isFair || !holdings.hasShare(caller)) return false;
+  /** Callers that are not told apart are one. */
+  #holdingOf(holdings: Holdings, caller: string): Holding {
+    return holdings.of(this.#isFair ? caller : '');
+  }
+
+  #isAboveShare(holdings: Holdings, holding: Holding, asker: string): boolean {
+    if (!this.#isFair || !holdings.hasShare(holding)) return false;
     return this.#keepsRoom || !this.#askers.isAlone(asker, this.#clock.ticks());
   }
 }
