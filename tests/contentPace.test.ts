@@ -11,6 +11,7 @@ import { RawClient, request } from './support/rawClient.ts';
 
 const clock = new ManualClock();
 let receivedBytes = 0;
+let pieces = 0;
 let refused: Socket | undefined;
 let hash = createHash('sha256');
 const server = createServer((req, res) => {
@@ -21,9 +22,11 @@ const server = createServer((req, res) => {
     return;
   }
   receivedBytes = 0;
+  pieces = 0;
   hash = createHash('sha256');
   req.on('data', (chunk: Buffer) => {
     receivedBytes += chunk.length;
+    pieces += 1;
     hash.update(chunk);
   });
   req.on('end', () => res.end('ok'));
@@ -97,6 +100,22 @@ describe('content', () => {
     using client = await RawClient.to(url);
     client.send(`${POST}${content}0\r\n\r\n`);
     expect((await client.answer()).status).toBe(200);
+  });
+
+  it('in 2,000 chunks of one byte goes on in few pieces', async () => {
+    using client = await RawClient.to(url);
+    client.send(`${POST}${chunks(2_000, 1)}0\r\n\r\n`);
+    expect((await client.answer()).status).toBe(200);
+    expect({ receivedBytes, isFew: pieces < 20 }).toEqual({ receivedBytes: 2_000, isFew: true });
+  });
+
+  it('keeps its order where small and large chunks take turns', async () => {
+    using client = await RawClient.to(url);
+    const parts = [1, 1, 1, 5_000, 1, 1, 300, 1, 1].map((bytes, n) => `${n}`.repeat(bytes));
+    const content = parts.map((part) => `${part.length.toString(16)}\r\n${part}\r\n`).join('');
+    client.send(`${POST}${content}0\r\n\r\n`);
+    expect((await client.answer()).status).toBe(200);
+    expect(hash.digest('hex')).toBe(createHash('sha256').update(parts.join('')).digest('hex'));
   });
 
   it('leaves no timer behind', async () => {
