@@ -5,6 +5,7 @@ import { Channels } from '../lib/store/channels.ts';
 import { MemoryStore } from '../lib/store/memory.ts';
 import { openRedisStore } from '../lib/store/redis.ts';
 import type { ResponseStore } from '../lib/store/store.ts';
+import { type ResponseChange, SwapPlace, ThreadsMemoryStore } from '../lib/store/threadsMemory.ts';
 import { eventually } from './support/eventually.ts';
 import { type RedisServer, startRedis } from './support/redis.ts';
 
@@ -28,6 +29,27 @@ const STORES = {
     store: new MemoryStore({ maxBytes: MAX_BYTES, channels: new Channels(() => {}), clock: systemClock }),
     async [Symbol.asyncDispose]() {},
   }),
+  // What one of several threads sees, in the order in which the main thread is told.
+  'memory of several threads': async () => {
+    const memory = () =>
+      new MemoryStore({ maxBytes: MAX_BYTES, channels: new Channels(() => {}), clock: systemClock });
+    const place = new SwapPlace(memory());
+    let hear: (change: ResponseChange) => void = () => {};
+    const store = new ThreadsMemoryStore(memory(), {
+      tell: (change) => {
+        if (change.kind === 'delete') void place.delete(change.key);
+      },
+      swap: async (swap) => {
+        const swapped = await place.swap(swap);
+        hear({ kind: 'set', key: swap.key, ...swapped });
+        return swapped;
+      },
+      listen: (listener) => {
+        hear = listener;
+      },
+    });
+    return { store, async [Symbol.asyncDispose]() {} };
+  },
   redis: async () => {
     const client = await createClient({ url: redis.url }).connect();
     await client.flushAll();

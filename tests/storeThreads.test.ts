@@ -62,7 +62,8 @@ class Threads {
       tell: (change) => this.#underWay.push({ from, change }),
       swap: async (swap) => {
         const swapped = await this.place.swap(swap);
-        const change = { kind: 'set', key: swap.key, value: swapped.value, ttlMs: swapped.ttlMs } as const;
+        const { value, ttlMs, owner } = swapped;
+        const change = { kind: 'set', key: swap.key, value, ttlMs, owner } as const;
         if (swapped.isNew) this.#underWay.push({ from: undefined, change });
         return swapped;
       },

@@ -287,11 +287,11 @@ export class MainGateway {
   }
 
   async #swap(swap: Swap): Promise<Swapped> {
-    const { value, ttlMs, isNew } = await this.#swaps.swap(swap);
+    const { value, ttlMs, owner, isNew } = await this.#swaps.swap(swap);
     if (isNew) {
-      this.#team.tellAll({ kind: 'response', change: { kind: 'set', key: swap.key, value, ttlMs } });
+      this.#team.tellAll({ kind: 'response', change: { kind: 'set', key: swap.key, value, ttlMs, owner } });
     }
-    return { value, ttlMs };
+    return { value, ttlMs, owner };
   }
 
   async #answer(asked: MainQuestion): Promise<unknown> {

@@ -33,6 +33,12 @@ interface Entry extends Remembered<Buffer | Live> {
   used: boolean;
 }
 
+export interface Kept {
+  readonly ttlMs: number;
+  /** `NOBODY`, or whose it is. */
+  readonly owner: string;
+}
+
 /** An account, when it is the only entry of its owner. */
 const OWNER_BYTES = 150;
 /** So many of the least recently used are looked at for one that makes room; a value that finds none is not kept. */
@@ -103,12 +109,19 @@ export class MemoryStore implements ResponseStore {
     this.#put(key, ownBytes(RENEWED + word), ttlMs);
   }
 
-  async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
+  /** @param owner on whose account the new value is kept; default: nobody's */
+  async swap(
+    key: string,
+    expected: Buffer | undefined,
+    value: string,
+    ttlMs: number,
+    owner?: string,
+  ): Promise<Buffer> {
     assertTtl(ttlMs);
     const present = this.#bytes(key);
     if (present && !(expected && present.equals(expected))) return present;
     const added = ownBytes(value);
-    this.#put(key, added, ttlMs);
+    this.#put(key, added, ttlMs, owner);
     return added;
   }
 
@@ -129,17 +142,17 @@ export class MemoryStore implements ResponseStore {
     return async () => leave();
   }
 
-  /** How long the value is kept; `undefined` when there is none. */
-  leftMs(key: string): number | undefined {
+  /** How long the value is kept, and on whose account; `undefined` when there is none. */
+  kept(key: string): Kept | undefined {
     const entry = this.#entries.peek(key);
-    return entry && leftMs(entry, this.#clock);
+    return entry && { ttlMs: leftMs(entry, this.#clock), owner: entry.owner };
   }
 
   /** Everything that is kept. */
-  *all(): Iterable<{ readonly key: string; readonly value: Buffer; readonly ttlMs: number }> {
+  *all(): Iterable<Kept & { readonly key: string; readonly value: Buffer }> {
     for (const [key, entry] of this.#entries.entries()) {
       const ttlMs = leftMs(entry, this.#clock);
-      if (ttlMs > 0) yield { key, value: bytesOf(entry.value), ttlMs };
+      if (ttlMs > 0) yield { key, value: bytesOf(entry.value), ttlMs, owner: entry.owner };
     }
   }
 

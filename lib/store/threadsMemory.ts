@@ -30,12 +30,16 @@ export interface Swap {
   readonly expected: Uint8Array | 'anything' | undefined;
   readonly value: string;
   readonly ttlMs: number;
+  /** On whose account the new value is kept. Default: nobody's. */
+  readonly owner?: string | undefined;
 }
 
 /** The value in force after a swap. */
 export interface Swapped {
   readonly value: Uint8Array;
   readonly ttlMs: number;
+  /** Whose it is; undefined: nobody's. */
+  readonly owner?: string | undefined;
 }
 
 /** The way to the other threads. What is told there arrives in one order everywhere. */
@@ -76,16 +80,16 @@ export class ThreadsMemoryStore implements ResponseStore {
     { owner, under, gone }: SetOptions = {},
   ): Promise<void> {
     assertTtl(ttlMs);
-    if (!under || (await this.#isInForce(under))) await this.#setForAll(key, value, ttlMs, owner);
+    if (!under || (await this.#isInForce(under, owner))) await this.#setForAll(key, value, ttlMs, owner);
     if (gone !== undefined) await this.delete(gone);
   }
 
   async renew(key: string, word: string, ttlMs: number): Promise<void> {
-    await this.#swap(key, 'anything', RENEWED + word, ttlMs);
+    await this.#swap({ key, expected: 'anything', value: RENEWED + word, ttlMs });
   }
 
   swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
-    return this.#swap(key, expected, value, ttlMs);
+    return this.#swap({ key, expected, value, ttlMs });
   }
 
   async #setForAll(
@@ -100,20 +104,20 @@ export class ThreadsMemoryStore implements ResponseStore {
   }
 
   /** All threads agree on words in one place. */
-  async #isInForce({ key, value, ttlMs, mayBegin }: Under): Promise<boolean> {
+  async #isInForce({ key, value, ttlMs, mayBegin }: Under, owner: string | undefined): Promise<boolean> {
     const present = (await this.#own.get(key))?.toString('latin1');
     if (present === value) return true;
     const renewed = RENEWED + value;
     if (present !== renewed && (present !== undefined || !mayBegin)) return false;
     const expected = present === undefined ? undefined : Buffer.from(renewed);
-    return (await this.#swap(key, expected, value, ttlMs)).toString('latin1') === value;
+    return (await this.#swap({ key, expected, value, ttlMs, owner })).toString('latin1') === value;
   }
 
-  async #swap(key: string, expected: Swap['expected'], value: string, ttlMs: number): Promise<Buffer> {
-    assertTtl(ttlMs);
-    const inForce = await this.#link.swap({ key, expected, value, ttlMs });
-    const bytes = asBuffer(inForce.value);
-    await this.#own.set(key, bytes, inForce.ttlMs);
+  async #swap(swap: Swap): Promise<Buffer> {
+    assertTtl(swap.ttlMs);
+    const { value, ttlMs, owner } = await this.#link.swap(swap);
+    const bytes = asBuffer(value);
+    await this.#own.set(swap.key, bytes, ttlMs, { owner });
     return bytes;
   }
 
@@ -149,14 +153,16 @@ export class SwapPlace {
   }
 
   /** `isNew`: it is the value that was to be put there, and everybody is to be told. */
-  async swap({ key, expected, value, ttlMs }: Swap): Promise<Swapped & { readonly isNew: boolean }> {
+  async swap({ key, expected, value, ttlMs, owner }: Swap): Promise<Swapped & { readonly isNew: boolean }> {
     if (expected === 'anything') {
       await this.#swapped.set(key, value, ttlMs);
       return { value: Buffer.from(value), ttlMs, isNew: true };
     }
-    const inForce = await this.#swapped.swap(key, expected && asBuffer(expected), value, ttlMs);
+    const inForce = await this.#swapped.swap(key, expected && asBuffer(expected), value, ttlMs, owner);
     const isNew = inForce.equals(Buffer.from(value));
-    return { value: inForce, ttlMs: this.#swapped.leftMs(key) ?? ttlMs, isNew };
+    // What found no room here holds all the same for those who asked.
+    const kept = this.#swapped.kept(key) ?? { ttlMs, owner };
+    return { value: inForce, ...kept, isNew };
   }
 
   delete(key: string): Promise<void> {
