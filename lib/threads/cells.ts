@@ -13,7 +13,11 @@ export interface Cells {
   replace(index: number, expected: number, value: number): boolean;
   /** Fractions and times. Other threads see what is written within `exclusively`. */
   readonly fractions: Float64Array;
-  /** Runs `action` while no other thread runs one for these cells. It must be short and must not ask for this again. */
+  /**
+   * Runs `action` while no other thread runs one for these cells. It must be short and must not ask for this again. After
+   * a thread that has ended within it, the others go on: at once when they are told by `leave`, else after a second or
+   * so, and with the numbers as that thread left them.
+   */
   exclusively<T>(action: () => T): T;
   /** Wakes the threads that wait for the number at `index` to change. */
   wake(index: number): void;

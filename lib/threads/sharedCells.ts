@@ -7,12 +7,20 @@ const WHOLE = 2;
 /** A buffer is another object in each thread: this tells which is which. */
 const NAME = 3;
 const MOST_NAMES = 2 ** 31 - 1;
+/** How often the lock was taken: tells one taking from the next. */
+const TAKEN = 4;
 /** Whole numbers in front of those that callers see; even, so that the fractions are aligned. */
-const HEAD = 4;
+const HEAD = 6;
 /** Looks at a lock before its thread sleeps: what it guards takes less than a microsecond. */
 const SPINS = 200;
 /** A sleeper looks again after so long, should nobody wake it. */
 const SLEEP_MS = 1;
+/**
+ * After so many sleeps in a row, more than a second, nobody is left who would give the lock back: its thread has ended
+ * within, of memory that is used up or of `terminate`, which no `finally` sees. Counted in sleeps and not in time: while
+ * the whole process is stopped, nobody loses patience.
+ */
+const PATIENCE = 1_000;
 const FREE = 0;
 
 /** Cells in memory that several worker threads see. */
@@ -88,18 +96,36 @@ export class SharedCells implements Cells {
   }
 
   #lock(): void {
-    for (let spins = 0; ; spins += 1) {
-      const owner = Atomics.compareExchange(this.#whole, LOCK, FREE, this.#owner);
-      if (owner === FREE) return;
-      if (spins < SPINS) continue;
+    for (let spins = 0; spins < SPINS; spins += 1) {
+      if (this.#take(FREE) === FREE) return;
+    }
+    this.#sleepUntilTaken();
+  }
+
+  #sleepUntilTaken(): void {
+    let taken = Atomics.load(this.#whole, TAKEN);
+    let sleeps = 0;
+    for (let owner = this.#take(FREE); owner !== FREE; owner = this.#take(FREE)) {
+      if (sleeps >= PATIENCE && this.#take(owner) === owner) return;
       Atomics.add(this.#whole, SLEEPERS, 1);
       Atomics.wait(this.#whole, LOCK, owner, SLEEP_MS);
       Atomics.sub(this.#whole, SLEEPERS, 1);
+      const before = taken;
+      taken = Atomics.load(this.#whole, TAKEN);
+      sleeps = taken === before ? sleeps + 1 : 0;
     }
   }
 
+  /** Takes the lock from `from`; whose it was. */
+  #take(from: number): number {
+    const owner = Atomics.compareExchange(this.#whole, LOCK, from, this.#owner);
+    if (owner === from) Atomics.add(this.#whole, TAKEN, 1);
+    return owner;
+  }
+
   #unlock(): void {
-    Atomics.store(this.#whole, LOCK, FREE);
+    // Not when somebody has lost patience with this thread.
+    if (Atomics.compareExchange(this.#whole, LOCK, this.#owner, FREE) !== this.#owner) return;
     if (Atomics.load(this.#whole, SLEEPERS) > 0) Atomics.notify(this.#whole, LOCK, 1);
   }
 }
