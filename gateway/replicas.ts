@@ -13,7 +13,7 @@ import type { FailureKind } from '../lib/exchange/attempt.ts';
 import { LoadScan } from '../lib/loadbalancer/loadScan.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
-import type { CellsSize, Share } from '../lib/threads/cells.ts';
+import type { CellsSize, Share, ShareOf } from '../lib/threads/cells.ts';
 import { SharedCircuitBreaker } from '../lib/threads/sharedCircuitBreaker.ts';
 import { ThreadsReplica } from '../lib/threads/threadsReplica.ts';
 import type { BreakerSubject } from './breakerLog.ts';
@@ -32,8 +32,15 @@ export interface ReplicaThreads {
   readonly seats: number;
   /** Makes what threads can share. */
   readonly newShare: (size: CellsSize) => Share;
+  /** The same for all threads: by its lock the service's breakers open one after the other. */
+  readonly openings: Share;
   /** What another thread has begun already, in place of the settings' upstreams. */
   readonly replicas?: readonly SharedReplica[];
+}
+
+/** `ReplicaThreads.openings` of a service, as one of the threads sees them. */
+export function openingsOf(path: string, shareOf: ShareOf): Share {
+  return shareOf(`openings ${path}`, () => ({ whole: 0 }));
 }
 
 export interface ServiceReplicasOptions extends BreakerRules {
@@ -157,6 +164,7 @@ export class ServiceReplicas {
 
   /** Takes back what a thread that has ended had under way, and takes over what it was to do. */
   leave(seat: number): void {
+    this.#threads?.openings.cells.leave(seat);
     this.pool.leave(seat);
     for (const breaker of this.#breakers.all) {
       if (breaker instanceof SharedCircuitBreaker) breaker.leave(seat);
@@ -173,7 +181,7 @@ export class ServiceReplicas {
     const share =
       this.#breakerShares.get(key) ?? this.#threads.newShare(SharedCircuitBreaker.sizeFor(options.threshold));
     this.#breakerShares.set(key, share);
-    return new SharedCircuitBreaker({ ...options, share });
+    return new SharedCircuitBreaker({ ...options, share, openings: this.#threads.openings.cells });
   }
 
   /**

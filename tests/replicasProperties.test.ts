@@ -4,7 +4,7 @@ import { completeService } from '../config/services.ts';
 import { type ReplicaThreads, ServiceReplicas, type SharedReplica } from '../gateway/replicas.ts';
 import type { Permit } from '../lib/circuitbreaker/contract.ts';
 import type { Replica } from '../lib/loadbalancer/replica.ts';
-import type { Share } from '../lib/threads/cells.ts';
+import type { CellsSize, Share } from '../lib/threads/cells.ts';
 import { SharedCells } from '../lib/threads/sharedCells.ts';
 import { ManualClock } from './support/manualClock.ts';
 import { registered } from './support/registered.ts';
@@ -235,10 +235,12 @@ function placeOf(host: string, port: number): Pick<Replica, 'key' | 'url' | 'reg
 
 /** What a thread of this seat makes for others. */
 function seatedAt(seat: number, seats: number): ReplicaThreads {
-  return {
+  const newShare = (size: CellsSize) => ({
+    cells: new SharedCells(SharedCells.allocate(size), seat),
+    seat,
     seats,
-    newShare: (size) => ({ cells: new SharedCells(SharedCells.allocate(size), seat), seat, seats }),
-  };
+  });
+  return { seats, newShare, openings: newShare({ whole: 0 }) };
 }
 
 /** What one thread shares, as another one gets it by message. */

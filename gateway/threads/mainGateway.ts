@@ -17,7 +17,7 @@ import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../li
 import { readings } from '../parts.ts';
 import { createRateLimits, type RateLimits } from '../rateLimits.ts';
 import { createRegistry, type Registry } from '../registry.ts';
-import { ServiceReplicas } from '../replicas.ts';
+import { openingsOf, ServiceReplicas } from '../replicas.ts';
 import { breakerRules } from '../serviceReplicas.ts';
 import { exposeCollector } from '../spentBuffers.ts';
 import { VERSION } from '../version.ts';
@@ -195,7 +195,11 @@ export class MainGateway {
       slowStartMs: this.#settings.slowStartMs,
       clock: threadsClock,
       random: Math.random,
-      threads: { seats: this.#shares.seats, newShare: this.#shares.allocate },
+      threads: {
+        seats: this.#shares.seats,
+        newShare: this.#shares.allocate,
+        openings: openingsOf(service.path, this.#shares.of),
+      },
       // Only what it takes over from workers that have ended.
       onBreakerEvent: (event, subject) => this.#logBreaker(event, subject),
       onDeparted: ({ id }) => this.#forgetReplica(service.path, id),

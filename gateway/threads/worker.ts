@@ -8,6 +8,7 @@ import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
 import { CHANGES } from '../../lib/store/sqlite.ts';
 import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/threadsMemory.ts';
 import { Gateway } from '../gateway.ts';
+import { openingsOf } from '../replicas.ts';
 import { exposedYoungCollection, spentBuffers } from '../spentBuffers.ts';
 import { Line } from './line.ts';
 import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
@@ -96,6 +97,7 @@ class WorkerGateway {
       replicasOf: (path) => ({
         seats,
         newShare: this.#shares.allocate,
+        openings: openingsOf(path, this.#shares.of),
         replicas: received(this.#replicas.get(path) ?? [], this.#shares),
       }),
       registry: () =>

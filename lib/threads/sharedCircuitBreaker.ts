@@ -23,13 +23,19 @@ import {
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import type { FailureKind } from '../exchange/attempt.ts';
 import { listener } from '../exchange/listener.ts';
-import type { CellsSize, Share } from './cells.ts';
+import type { Cells, CellsSize, Share } from './cells.ts';
 import { hash32 } from './hash32.ts';
+import { OwnCells } from './ownCells.ts';
 import { type HashedCaller, SharedCallRecord } from './sharedCallRecord.ts';
 
 export interface SharedBreakerOptions extends BreakerOptions {
   /** This thread's part, of `SharedCircuitBreaker.sizeFor`. */
   readonly share: Share;
+  /**
+   * Under the lock of these, `mayOpen` is asked and the breaker opened, so that two breakers that may not both be open
+   * do not open in two threads at the same time. Never those of `share`. Default: `mayOpen` looks at no other breaker.
+   */
+  readonly openings?: Cells | undefined;
 }
 
 const STATES = ['closed', 'open', 'half-open'] as const;
@@ -68,6 +74,7 @@ export class SharedCircuitBreaker implements Breaker {
   readonly #cooldownMs: number;
   readonly #clock: Clock;
   readonly #mayOpen: (failure: FailureKind) => boolean;
+  readonly #openings: Cells;
   readonly #onEvent: (event: BreakerEvent) => void;
   readonly #onAdmits: (admits: boolean) => void;
   #cancelCooldown: Cancel = () => {};
@@ -81,6 +88,7 @@ export class SharedCircuitBreaker implements Breaker {
     this.#cooldownMs = options.cooldownMs;
     this.#clock = options.clock ?? systemClock;
     this.#mayOpen = options.mayOpen ?? (() => true);
+    this.#openings = options.openings ?? new OwnCells({ whole: 0 });
     this.#onEvent = listener(options.onEvent);
     this.#onAdmits = listener(options.onAdmits);
   }
@@ -142,8 +150,9 @@ export class SharedCircuitBreaker implements Breaker {
     this.#change((tell) => {
       if (!this.#isClosed) return;
       if (failure === 'bad' && this.#record.hasServed(this.#clock.ticks())) return;
-      if (this.#mayOpen(failure))
-        this.#become({ kind: 'open', failure, failedCaller: undefined }, tell, true);
+      this.#decideOpening(failure, (mayOpen) => {
+        if (mayOpen) this.#become({ kind: 'open', failure, failedCaller: undefined }, tell, true);
+      });
     });
   }
 
@@ -220,16 +229,30 @@ export class SharedCircuitBreaker implements Breaker {
     if (responded) this.#record.responded();
     if (permit.countedIn !== undefined) this.#record.takeBackGood(permit.countedIn, nowMs);
     const { count, opensFor, held } = this.#record.failed(failure, hashed(permit), nowMs);
-    const opens = opensFor !== undefined && this.#mayOpen(opensFor);
-    tell({ kind: 'failure', failure, count, held: opensFor && !opens ? HELD_BY_OPTION : held });
-    if (opens) this.#become({ kind: 'open', failure: opensFor, failedCaller: undefined }, tell);
+    if (opensFor === undefined) {
+      tell({ kind: 'failure', failure, count, held });
+      return;
+    }
+    this.#decideOpening(opensFor, (mayOpen) => {
+      tell({ kind: 'failure', failure, count, held: mayOpen ? held : HELD_BY_OPTION });
+      if (mayOpen) this.#become({ kind: 'open', failure: opensFor, failedCaller: undefined }, tell);
+    });
   }
 
   #trialFailed(state: HalfOpen<number>, caller: string, failure: FailureKind, tell: Tell): void {
+    const settle = (mayOpen: boolean) => {
+      const held = mayOpen ? undefined : HELD_BY_OPTION;
+      tell({ kind: 'failure', failure, count: this.threshold, held });
+      this.#become(mayOpen ? afterFailedTrial(state, hash32(caller), failure) : CLOSED_STATE, tell);
+    };
     // Opening for another reason than before is a decision of its own.
-    const isHeld = failure !== state.failure && !this.#mayOpen(failure);
-    tell({ kind: 'failure', failure, count: this.threshold, held: isHeld ? HELD_BY_OPTION : undefined });
-    this.#become(isHeld ? CLOSED_STATE : afterFailedTrial(state, hash32(caller), failure), tell);
+    if (failure === state.failure) settle(true);
+    else this.#decideOpening(failure, settle);
+  }
+
+  /** Whether it may open, and what follows from that, while no other breaker of these openings decides. */
+  #decideOpening(failure: FailureKind, settle: (mayOpen: boolean) => void): void {
+    this.#openings.exclusively(() => settle(this.#mayOpen(failure)));
   }
 
   #read(): State {

@@ -1,0 +1,57 @@
+import { workerData } from 'node:worker_threads';
+import { completeService } from '../../../config/services.ts';
+import { ServiceReplicas } from '../../../gateway/replicas.ts';
+import { received } from '../../../gateway/threads/sent.ts';
+import { Shares } from '../../../gateway/threads/shares.ts';
+import { threadsClock } from '../../../lib/clock/threadsClock.ts';
+import { answerWith } from './place.ts';
+
+/** Fails one replica so many times at the very moment at which the others fail theirs. */
+export interface TripOrder {
+  readonly replica: string;
+  readonly rounds: number;
+  readonly trippers: number;
+}
+
+const { seat, seats, buffers, sent, rules } = workerData;
+const barrier: Int32Array = workerData.barrier;
+const shares = new Shares(seat, seats, buffers);
+const service = new ServiceReplicas({
+  service: completeService(rules.service, rules.defaults),
+  ...rules.breaker,
+  clock: threadsClock,
+  random: Math.random,
+  threads: {
+    seats,
+    newShare: shares.allocate,
+    openings: shares.of('openings', () => ({ whole: 0 })),
+    replicas: received(sent, shares),
+  },
+  onBreakerEvent: () => {},
+  onDeparted: () => {},
+  onIdle: () => {},
+});
+
+/** Goes on when all have come. */
+function meet(trippers: number): void {
+  const turn = Math.floor(Atomics.add(barrier, 0, 1) / trippers);
+  while (Atomics.load(barrier, 0) < (turn + 1) * trippers);
+}
+
+/** How many replicas were open at most, as this thread saw it between two rounds. */
+answerWith(({ replica, rounds, trippers }: TripOrder): number => {
+  const breaker = service.breakerOf(replica);
+  let most = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    const permit = breaker.tryAcquire('ann');
+    meet(trippers);
+    permit?.fail('bad');
+    meet(trippers);
+    const open = service.pool.replicas.filter(({ key }) => service.breakerState(key) === 'open');
+    most = Math.max(most, open.length);
+    meet(trippers);
+    breaker.hintRecovered();
+    breaker.tryAcquire('ann')?.succeed();
+  }
+  return most;
+});
