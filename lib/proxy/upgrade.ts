@@ -23,7 +23,7 @@ const NOTHING = Buffer.alloc(0);
 export type UpgradingProxy = RequestHandler<Request, Response>;
 
 export interface UpgradeOptions {
-  /** Longest pause in the answer of a service that refuses. */
+  /** Longest pause in the response of a service that refuses, and on a connection of which one side has ended. */
   readonly silenceMs: number;
   readonly clock: Clock;
   readonly responseFields: ResponseFields;
@@ -99,7 +99,7 @@ function report(proxyReq: ClientRequest, req: Request, options: Readonly<Upgrade
     signal.removeEventListener('abort', onAbort);
     // httpxy, whose listener comes later, writes the head from here.
     answer.headers = switchingFields(req, answer, options);
-    leaveHttp(req, upstream);
+    leaveHttp(req, upstream, options);
   });
   proxyReq.once('response', (answer) => passRefusal(req, answer, options));
   process.nextTick(() => {
@@ -194,7 +194,7 @@ function markUpgraded(answer: IncomingMessage, upgrade: boolean): void {
 }
 
 /** The service agreed: from here on the socket carries no HTTP, and the exchange is over. */
-function leaveHttp(req: Request, upstream: Socket): void {
+function leaveHttp(req: Request, upstream: Socket, options: Readonly<UpgradeOptions>): void {
   const res = req.res as Response;
   const exchange = exchangeOf(res);
   const webSocket = new OpenWebSocket(req.socket, upstream);
@@ -210,8 +210,26 @@ function leaveHttp(req: Request, upstream: Socket): void {
   });
   // httpxy passes on an end, but not a cut: the service would keep its side for ever.
   req.socket.once('close', () => upstream.destroySoon());
+  endWithSilence(req.socket, upstream, options);
   res.statusCode = 101;
   detach(res, req.socket);
+}
+
+/** A side that has ended waits for the other one to end only as long as that one still says something. */
+function endWithSilence(
+  client: Socket,
+  service: Socket,
+  { clock, silenceMs }: Readonly<UpgradeOptions>,
+): void {
+  const silence = new Silence(clock, silenceMs, () => service.destroy());
+  const heard = () => silence.heard();
+  const listen = () => {
+    for (const side of [client, service]) side.off('data', heard).on('data', heard);
+    silence.start();
+  };
+  // It has ended, or is gone while the service reads nothing of what is left for it.
+  client.once('end', listen).once('close', listen);
+  service.once('end', listen).once('close', () => silence.stop());
 }
 
 function detach(res: ServerResponse, socket: Socket): void {

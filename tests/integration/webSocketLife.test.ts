@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import WebSocket from 'ws';
 import { eventually } from '../support/eventually.ts';
@@ -259,6 +260,31 @@ describe('an open WebSocket', () => {
     await eventually('101', () => client.received.startsWith('HTTP/1.1 101'));
     client.socket.end();
     await eventually('the last word', () => client.received.endsWith('\x81\x03bye'));
+  });
+
+  it('whose client has ended lasts only as long as the service says something', async () => {
+    let served: Socket | undefined;
+    const clock = new ManualClock();
+    const behaviour: RawBehaviour = (socket) => {
+      served = socket;
+      socket.write(SWITCHES);
+    };
+    await using service = await startRawUpstream(behaviour, { allowHalfOpen: true });
+    const env = { UPSTREAM_TIMEOUT: '10s' };
+    await using test = await startGateway({ services: { '/chat': [service] }, clock, env });
+    using client = await RawClient.to(test.external);
+    client.send(handshake(authorization));
+    await eventually('101', () => client.received.startsWith('HTTP/1.1 101'));
+    client.socket.end();
+    await eventually('the service has been told', () => served?.readableEnded);
+    clock.advance(9_000);
+    served?.write('\x81\x02hi', 'latin1');
+    await eventually('it is passed on', () => client.received.endsWith('hi'));
+    clock.advance(9_000);
+    const { upgrades } = test.gateway.parts.limits;
+    expect(upgrades.held).toBe(1);
+    clock.advance(1_000);
+    await eventually('its permit is given back', () => upgrades.held === 0);
   });
 
   it('is one of hundreds', async () => {

@@ -53,10 +53,18 @@ export async function startUpstream(
 /** What a raw upstream does with the head of a request. */
 export type RawBehaviour = (socket: Socket, head: string) => void;
 
+export interface RawUpstreamOptions {
+  /** Whether it goes on when its peer has ended. Default: it ends, too. */
+  readonly allowHalfOpen?: boolean;
+}
+
 /** A service that speaks bytes, for what node:http refuses to say. It does not look at a request's content. */
-export async function startRawUpstream(behaviour: RawBehaviour): Promise<Upstream> {
+export async function startRawUpstream(
+  behaviour: RawBehaviour,
+  { allowHalfOpen = false }: RawUpstreamOptions = {},
+): Promise<Upstream> {
   const requests: Received[] = [];
-  const server = createRawServer((socket) => {
+  const server = createRawServer({ allowHalfOpen }, (socket) => {
     let unread = '';
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
