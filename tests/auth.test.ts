@@ -265,6 +265,11 @@ describe('auth, logging out', () => {
     { method: 'POST', path: `${LOGOUT}%00`, means: true },
     { method: 'POST', path: '/userManagement/auth/log%20out', means: false },
     { method: 'POST', path: `/?${LOGOUT}`, means: false },
+    // As Rails, Laravel and others let a query name the method.
+    { method: 'GET', path: `${LOGOUT}?_method=POST`, means: true },
+    { method: 'GET', path: `${LOGOUT}?_method=get&_method=delete`, means: true },
+    { method: 'GET', path: `${LOGOUT}?_method=get`, means: false },
+    { method: 'GET', path: `${LOGOUT}?my_method=POST`, means: false },
   ])('is what $method $path means: $means', async ({ method, path, means }) => {
     const parts = authParts();
     const headers = bearer(sign(parts.clock));

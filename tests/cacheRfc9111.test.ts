@@ -24,6 +24,7 @@ type Outcome =
 
 interface Ask {
   readonly method?: string;
+  readonly path?: string;
   readonly headers?: Fields;
   readonly subject?: string;
   readonly body?: string;
@@ -840,6 +841,24 @@ const SELECTING: readonly Case[] = [
       outcome: 'forwarded',
     },
   ]),
+  ...['/x?_method=DELETE', '/x?a=b&_method=DELETE'].map(
+    (path): Case => ({
+      section: '2',
+      says: `another method in the query of ${path}, whose response answers nobody`,
+      answer: { 'Cache-Control': 'public, max-age=60' },
+      first: { path },
+      second: { path },
+      outcome: 'forwarded',
+    }),
+  ),
+  {
+    section: '2',
+    says: 'what only ends like another method in the query',
+    answer: { 'Cache-Control': 'public, max-age=60' },
+    first: { path: '/_method=DELETE?my_method=DELETE' },
+    second: { path: '/_method=DELETE?my_method=DELETE' },
+    outcome: 'reused',
+  },
   {
     section: '4.1',
     says: 'one of two lines of a field that Node joins to none differs',
@@ -1843,8 +1862,8 @@ async function startWorld({ answer = {}, status = 200, later, third = later, opt
   return { app: await bareApp([identifies, handler]), clock, seen };
 }
 
-function ask(url: URL, { method = 'GET', headers = {}, subject, body }: Ask = {}): Promise<Answer> {
-  return call(url, { method, body, headers: { ...headers, ...(subject && { 'X-Subject': subject }) } });
+function ask(url: URL, { method = 'GET', path, headers = {}, subject, body }: Ask = {}): Promise<Answer> {
+  return call(url, { method, path, body, headers: { ...headers, ...(subject && { 'X-Subject': subject }) } });
 }
 
 /** An answer that breaks off is none. */

@@ -1,11 +1,9 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { overridesMethod } from '../exchange/methodOverride.ts';
 import { pathOf } from '../exchange/path.ts';
 
 /** Methods that ask for nothing to be done (RFC 9110 section 9.2.1). */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-
-/** Fields by which some frameworks let a request have another method than it says. */
-const OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'] as const;
 
 const PERCENT = 0x25;
 
@@ -16,7 +14,7 @@ export type IsRevoking = (req: IncomingMessage, target: string) => boolean;
  * Recognises requests that revoke their token, by method and path.
  *
  * It fails closed: whatever some service or other might take for one of `paths` counts as one, because revoking once
- * too often does no harm. So every method counts that is not safe, or that a field overrides; and a path is read
+ * too often does no harm. So every method counts that is not safe, or that a field or the query overrides; and a path is read
  * leniently: any letter case and compatible characters of Unicode, percent-encoding once or twice, what cannot be
  * decoded left out, slashes of both kinds and in any number, dot segments, `;` parameters, trailing dots and blanks, and
  * something like `.json` behind the last segment. The work is in proportion to the path's length.
@@ -25,7 +23,7 @@ export function revokingRequests(paths: readonly string[] = []): IsRevoking {
   const revoking = new Set(paths.map(folded));
   return (req, target) => {
     if (revoking.size === 0) return false;
-    if (SAFE_METHODS.has(req.method ?? '') && !isOverridden(req.headers)) return false;
+    if (SAFE_METHODS.has(req.method ?? '') && !overridesMethod(req, target, isUnsafe)) return false;
     const path = pathOf(target);
     if (isPlain(path)) return revoking.has(path.toLowerCase());
     const read = folded(path);
@@ -33,13 +31,8 @@ export function revokingRequests(paths: readonly string[] = []): IsRevoking {
   };
 }
 
-function isOverridden(headers: IncomingHttpHeaders): boolean {
-  for (const name of OVERRIDES) if (headers[name] !== undefined && isUnsafe(headers[name])) return true;
-  return false;
-}
-
-function isUnsafe(method: string | readonly string[]): boolean {
-  return !SAFE_METHODS.has(String(method).trim().toUpperCase());
+function isUnsafe(method: string): boolean {
+  return !SAFE_METHODS.has(method.trim().toUpperCase());
 }
 
 /** Whether everybody reads the path in the same way, letter case apart: `/`, letters, digits, `_` and `-`, no `//`. */

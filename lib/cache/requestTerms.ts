@@ -1,5 +1,6 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { hasContent } from '../exchange/content.ts';
+import { overridesMethod } from '../exchange/methodOverride.ts';
 import { type Directives, parseDirectives, secondsOf } from './directives.ts';
 
 /** What a cache may do with a request. */
@@ -32,24 +33,17 @@ const INDIFFERENT: RequestTerms = {
   isPicky: false,
 };
 
-/** By these a few services take a GET for another method: what they answer is no response to a GET. */
-const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'] as const;
-
 /** @param isForNobody whether no stored response may be given to the sender, nor theirs be stored */
 export function handlingOf(req: IncomingMessage, isForNobody: boolean): Handling {
   const { method, headers } = req;
   if (method === 'OPTIONS' || method === 'TRACE') return 'method';
   if (method !== 'GET' && method !== 'HEAD') return 'unsafe';
-  if (isForNobody || overridesMethod(headers)) return 'bypass';
+  // A few services take it for another method then: what they answer is no response to a GET.
+  if (isForNobody || overridesMethod(req, req.url ?? '')) return 'bypass';
   const depends = hasContent(req) || headers.upgrade !== undefined;
   // These two are for the origin to judge (RFC 9111 section 4.3.2).
   const isGuarded = headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined;
   return depends || isGuarded || saysNoStore(headers['cache-control']) ? 'bypass' : 'lookup';
-}
-
-function overridesMethod(headers: IncomingHttpHeaders): boolean {
-  for (const name of METHOD_OVERRIDES) if (headers[name] !== undefined) return true;
-  return false;
 }
 
 /** `Pragma` counts only without `Cache-Control` (RFC 9111 section 5.4). */
