@@ -1,4 +1,4 @@
-// `node config/document.ts` writes .env.example and the table of README.md anew.
+// What `npm run docs` writes of the settings: .env.example and the table of README.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listVariables, type Variable } from './variables.ts';
@@ -39,7 +39,8 @@ function defaultOf(variable: Variable): string {
   return variable.default === '' ? 'none' : `\`${variable.default}\``;
 }
 
-if (import.meta.main) {
+/** Writes both anew. */
+export function writeSettings(): void {
   const path = join(ROOT, 'README.md');
   writeFileSync(path, settingsDocument(readFileSync(path, 'utf8')));
   writeFileSync(join(ROOT, '.env.example'), envExample());

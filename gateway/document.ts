@@ -1,4 +1,4 @@
-// `node gateway/document.ts` writes the table of errors in README.md anew.
+// What `npm run docs` writes of the errors: their table in README.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REPLIES } from './errors.ts';
@@ -15,4 +15,7 @@ export function errorsDocument(current: string): string {
   return current.replace(TABLE, () => head + rows.join(''));
 }
 
-if (import.meta.main) writeFileSync(README, errorsDocument(readFileSync(README, 'utf8')));
+/** Writes it anew. */
+export function writeErrors(): void {
+  writeFileSync(README, errorsDocument(readFileSync(README, 'utf8')));
+}

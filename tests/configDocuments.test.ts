@@ -27,7 +27,7 @@ describe('.env.example', () => {
     expect(loadSettings(dotenv)).toEqual(loadSettings({ JWT_SECRET: dotenv.JWT_SECRET }));
   });
 
-  test('is up to date: if not, run node config/document.ts', () => {
+  test('is up to date: if not, run npm run docs', () => {
     expect(readFileSync(join(ROOT, '.env.example'), 'utf8')).toBe(envExample());
   });
 });
@@ -35,7 +35,7 @@ describe('.env.example', () => {
 describe('README.md', () => {
   const document = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
-  test('is up to date: if not, run node config/document.ts', () => {
+  test('is up to date: if not, run npm run docs', () => {
     expect(document).toBe(settingsDocument(document));
   });
 

@@ -52,7 +52,7 @@ describe.each(modules())('%s', (module) => {
 
 it('the list above holds the commands that people know', () => {
   expect(modules()).toEqual(
-    expect.arrayContaining(['gateway/main.ts', 'tests/fuzz/main.ts', 'bench/main.ts']),
+    expect.arrayContaining(['gateway/main.ts', 'monitoring/docs.ts', 'tests/fuzz/main.ts', 'bench/main.ts']),
   );
 });
 

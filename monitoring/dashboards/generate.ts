@@ -17,7 +17,7 @@ export function dashboardDocument(dashboard: Dashboard): string {
   return `${JSON.stringify(dashboard, null, 2)}\n`;
 }
 
-if (import.meta.main) {
+export function writeDashboards(): void {
   for (const [path, dashboard] of Object.entries(DASHBOARDS)) {
     writeFileSync(path, dashboardDocument(dashboard));
   }

@@ -1,0 +1,33 @@
+// `npm run docs` writes anew what is made of the source: tables of README.md, .env.example and the dashboards.
+import { parseArgs } from 'node:util';
+import { writeSettings } from '../config/document.ts';
+import { writeErrors } from '../gateway/document.ts';
+import { writeDashboards } from './dashboards/generate.ts';
+
+const USAGE = `Usage: npm run docs
+
+Writes anew what is made of the source: the tables of settings and errors in README.md, .env.example, and both
+dashboards. A test fails where one of them is out of date.
+
+  -h, --help  print this and stop
+`;
+
+/** Runs the command; gives its exit code. */
+function main(args: string[]): number {
+  try {
+    const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } });
+    if (values.help) {
+      process.stdout.write(USAGE);
+      return 0;
+    }
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+    return 1;
+  }
+  writeSettings();
+  writeErrors();
+  writeDashboards();
+  return 0;
+}
+
+process.exitCode = main(process.argv.slice(2));
