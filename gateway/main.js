@@ -6,7 +6,8 @@ import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 // By default the one ends the process without a word and the other opens Node's inspector, through which secrets can be
-// read. Before this line `node --disable-sigusr1` keeps it shut, which every start of ours says. `signals.ts` logs them.
+// read. `signals.ts` logs them. Before this line `node --disable-sigusr1`, which every start of ours says, keeps it shut:
+// that blocks SIGUSR1, so that nothing hears it and nothing is logged.
 for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {});
 
 // Whoever may write there may change the code as well; a directory for all, such as /tmp, is no place for code.

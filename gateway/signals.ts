@@ -25,6 +25,7 @@ export interface SignalsOptions {
  * What each signal does. SIGTERM and SIGINT drain; a second one, a second later or more, ends the process at once with
  * 128 and the signal's number. SIGUSR2 switches the log's level. SIGHUP and SIGUSR1 do nothing but say so: the one would
  * end the process without a drain, the other would open Node's inspector, through which every secret can be read.
+ * `node --disable-sigusr1`, which every start of ours says, keeps SIGUSR1 from coming here at all: then nothing is said.
  * Node itself ignores SIGPIPE; all others do what the system has them do.
  */
 export function listenToSignals({ process, logger, clock, onStop, onSwitchLevel }: SignalsOptions): void {
