@@ -1,5 +1,6 @@
 import type { Settings } from '../config/config.ts';
 import type { Clock } from '../lib/clock/clock.ts';
+import { Collections } from '../lib/concurrency/collections.ts';
 import type { Permits, PermitsOptions } from '../lib/concurrency/permits.ts';
 import { Semaphore } from '../lib/concurrency/semaphore.ts';
 import type { ShareOf } from '../lib/threads/cells.ts';
@@ -28,6 +29,8 @@ export interface Limits {
   readonly logouts: Permits;
   /** Requests whose content is collected before they ask for a permit. */
   readonly content: Permits;
+  /** What is on its way under `content`, in this thread. */
+  readonly collections: Collections;
   /** By path prefix. */
   readonly services: ReadonlyMap<string, ServiceLimits>;
   /** Open connections of a port; undefined: there is no limit. */
@@ -82,6 +85,7 @@ function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
     revocations: reachable('revocations', settings.logoutConcurrency),
     logouts: reachable('logouts', settings.logoutConcurrency),
     content: reachable('content', MAX_COLLECTED),
+    collections: new Collections(),
     services: new Map(
       settings.services.map(({ path, concurrency, streams }) => [
         path,

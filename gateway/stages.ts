@@ -41,6 +41,7 @@ function collecting({ parts, service }: StageContext) {
   const { limits, settings } = parts;
   return {
     permits: limits.content,
+    underWay: limits.collections,
     maxBytes: Math.min(MAX_COLLECTED_BYTES, settings.maxBodyBytes || MAX_COLLECTED_BYTES),
     timeoutMs: service.settings.requestTimeoutMs,
     ...admitting(parts, service),

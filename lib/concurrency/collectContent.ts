@@ -8,8 +8,9 @@ import { BodyTooLargeError } from '../proxy/errors.ts';
 import { assertWhole } from '../timeout/assertWhole.ts';
 import { Deadlines } from '../timeout/deadlines.ts';
 import { UploadStalledError } from '../timeout/errors.ts';
+import { Collections } from './collections.ts';
 import { refusalsOf } from './errors.ts';
-import { isPermit, type Permits } from './permits.ts';
+import { isPermit, type Permit, type Permits, type Refusal } from './permits.ts';
 
 /** What is collected grows from here, as it doubles: a piece may be a view into 64 KiB that were read from a socket. */
 const FIRST_BYTES = 1024;
@@ -19,6 +20,8 @@ export interface CollectContentOptions {
   readonly appliesTo?: (req: Request) => boolean;
   /** How many requests may have content here at a time: together at most `maxBytes` times as much. */
   readonly permits: Permits;
+  /** What is on its way under these permits. Default: nothing but what comes through this middleware. */
+  readonly underWay?: Collections;
   /** Largest content in bytes, 1..2147483647; a request with more gets `BodyTooLargeError`. */
   readonly maxBytes: number;
   /** Time in which all of it must have arrived, in milliseconds, 1..2147483647; past it `UploadStalledError`. */
@@ -33,20 +36,31 @@ export interface CollectContentOptions {
 /**
  * Waits until a request's content has arrived before anything else happens to the request, so that a client that sends it
  * slowly holds no permit of a service meanwhile. The content is in `exchange.content` then, and is forwarded from there.
+ *
+ * Where a caller has its share of `permits`, its content that has been on its way for longest makes room for the next, and
+ * gets the refusal: several users may be one caller by their address, and honest content comes at once.
  */
 export function collectContent(options: Readonly<CollectContentOptions>): RequestHandler {
   const { appliesTo = () => true, permits, maxBytes, timeoutMs, callerOf = () => '' } = options;
-  const { clock = systemClock } = options;
+  const { underWay = new Collections(), clock = systemClock } = options;
   const onLimitReached = listener(options.onLimitReached);
   assertWhole('collectContent: maxBytes', maxBytes);
   assertWhole('collectContent: timeoutMs', timeoutMs);
   const deadlines = new Deadlines(timeoutMs, clock);
   const refusals = refusalsOf('content', permits);
 
+  function enter(caller: string): Permit | Refusal {
+    const given = permits.tryAcquire(caller);
+    if (given !== 'share' || !underWay.endOldest(caller, refusals.share)) return given;
+    onLimitReached();
+    return permits.tryAcquire(caller);
+  }
+
   return function collectContentMiddleware(req, res, next) {
     if (!appliesTo(req) || !hasContent(req)) return next();
     if (Number(req.headers['content-length']) > maxBytes) return next(new BodyTooLargeError(maxBytes));
-    const permit = permits.tryAcquire(callerOf(req, res));
+    const caller = callerOf(req, res);
+    const permit = enter(caller);
     if (!isPermit(permit)) {
       onLimitReached();
       return next(refusals[permit]);
@@ -57,13 +71,20 @@ export function collectContent(options: Readonly<CollectContentOptions>): Reques
       permit.release();
       exchange.content = undefined;
     });
-    const collection = new Collection(req, exchange, { maxBytes, onSettled: nextWhileDue(res, next) });
-    collection.endWith(deadlines.enter(() => collection.fail(new UploadStalledError(timeoutMs))));
+    const onSettled = nextWhileDue(res, next);
+    const collection = new Collection(req, exchange, { maxBytes, permit, onSettled });
+    const leave = underWay.add(caller, collection);
+    const cancel = deadlines.enter(() => collection.fail(new UploadStalledError(timeoutMs)));
+    collection.endWith(() => {
+      leave();
+      cancel();
+    });
   };
 }
 
 interface CollectionOptions {
   readonly maxBytes: number;
+  readonly permit: Permit;
   /** Called once: the content is there, or an error says why it is not. */
   readonly onSettled: (error?: unknown) => void;
 }
@@ -89,6 +110,11 @@ class Collection {
   /** Sets what is to be called at the end. */
   endWith(cancel: () => void): void {
     this.#cancel = cancel;
+  }
+
+  makeRoom(error: Error): void {
+    this.#options.permit.release();
+    this.fail(error);
   }
 
   readonly fail = (error: Error): void => {

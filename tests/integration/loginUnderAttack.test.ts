@@ -72,6 +72,20 @@ describe('login', () => {
     expect(await world.look(token)).toBe(401);
   });
 
+  it('works for others at the same address: what has been on its way for longest makes room', async () => {
+    await using world = await startWorld();
+    const slow: RawClient[] = [];
+    for (let n = 0; n < 300; n += 1) slow.push(await world.dribble(LOGIN));
+    await collecting(world, 204);
+    const refused = (clients: readonly RawClient[]) =>
+      clients.filter(({ received }) => received.startsWith('HTTP/1.1 429')).length;
+    await eventually('the first of them are refused', () => refused(slow) === 96);
+    expect(refused(slow.slice(0, 96))).toBe(96);
+    for (let n = 0; n < 10; n += 1) expect((await world.login()).status).toBe(200);
+    slow.at(-1)?.send('d\r\nrname":"ann"}\r\n0\r\n\r\n');
+    expect((await slow.at(-1)?.answer())?.status).toBe(200);
+  });
+
   it('is forwarded whole and with its length, however it came', async () => {
     await using world = await startWorld();
     const client = await world.dribble(LOGIN);
