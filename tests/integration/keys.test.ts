@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, jest } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { exportJWK, SignJWT } from 'jose';
 import { eventually } from '../support/eventually.ts';
 import { bearer, keepSecret, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
@@ -61,4 +61,53 @@ it('takes one public key from a file, and says so when no algorithm goes with it
   expect((await refused.exited).exitCode).toBe(1);
   expect(refused.stderr()).toMatch(/^The public key goes with EdDSA, Ed25519, .* set JWT_ALGORITHMS to what/);
   rmSync(directory, { recursive: true });
+});
+
+describe('of two RSA keys of an issuer', () => {
+  const keys = [1, 2].map(() => generateKeyPairSync('rsa', { modulusLength: 2048 }));
+
+  /** A token of each key, and a gateway that knows both keys by these names. */
+  async function startWorld(kids: readonly (string | undefined)[]) {
+    const stack = new AsyncDisposableStack();
+    const jwks = await Promise.all(
+      keys.map(async (key, n) => ({ ...(await exportJWK(key.publicKey)), alg: 'RS256', kid: kids[n] })),
+    );
+    const issuer = stack.use(await startUpstream((_req, res) => sendJson(res, { keys: jwks })));
+    const service = stack.use(await startUpstream());
+    const gateway = stack.use(
+      await startGateway({
+        services: { '/budgeting': [service] },
+        env: { ...NO_SECRET, JWKS_URL: issuer.url.href, JWT_ALGORITHMS: 'RS256' },
+      }),
+    );
+    return { gateway, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  }
+
+  const tokenOf = async (key: (typeof keys)[number], head: object = {}, claims: object = {}) =>
+    keepSecret(
+      await new SignJWT({ sub: 'ann', ...claims })
+        .setProtectedHeader({ alg: 'RS256', ...head })
+        .setExpirationTime('1h')
+        .sign(key.privateKey),
+    );
+  const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 });
+
+  it.each([
+    { what: 'a token that names none', kids: ['a', 'b'], head: {} },
+    { what: 'a token whose name both have', kids: ['a', 'a'], head: { kid: 'a' } },
+  ])('either may have signed $what', async ({ kids, head }) => {
+    await using world = await startWorld(kids);
+    for (const key of keys) expect((await get(world.gateway, await tokenOf(key, head))).status).toBe(200);
+    await expectProblem(await get(world.gateway, await tokenOf(stranger, head)), 'token_invalid');
+  });
+
+  it('a token counts although it begins a moment ahead of this clock', async () => {
+    await using world = await startWorld(['a', 'b']);
+    const ahead = (seconds: number) => ({ nbf: Math.ceil(Date.now() / 1000) + seconds });
+    const [key] = keys as [(typeof keys)[number]];
+    const statusOf = async (seconds: number) =>
+      (await get(world.gateway, await tokenOf(key, { kid: 'a' }, ahead(seconds)))).status;
+    expect(await statusOf(2)).toBe(200);
+    expect(await statusOf(60)).toBe(401);
+  });
 });
