@@ -1,5 +1,5 @@
 import type { ReplicaSource } from '../../lib/loadbalancer/discovery.ts';
-import type { Registry, RegistryOptions } from '../registry.ts';
+import { NO_UNKNOWN_NAMES, type Registry, type RegistryOptions } from '../registry.ts';
 import { registryLog } from '../registryLog.ts';
 import { discover } from './discover.ts';
 
@@ -13,13 +13,16 @@ export interface ListOnlyOptions extends RegistryOptions {
 
 /** Whoever lists replicas but finds out by itself how they are. */
 export function listOnly(options: Readonly<ListOnlyOptions>): Registry {
-  const { sources, intervalMs, retryMs, services, metrics, logger, clock } = options;
+  const { sources, intervalMs, retryMs, settings, services, metrics, logger, clock } = options;
   const log = registryLog(logger, clock);
+  // Who is looked up by name is listed by the service's own.
+  const find = (name: string) => settings.services.find((service) => service.name === name);
   const discoveries = sources.map((source) =>
-    discover({ source, intervalMs, retryMs, services, metrics, log, clock }),
+    discover({ source, intervalMs, retryMs, find, services, metrics, log, clock }),
   );
   return {
     takesCalls: false,
+    unknownNames: NO_UNKNOWN_NAMES,
     get asked() {
       return discoveries.every(({ firstRoundOver }) => firstRoundOver);
     },
