@@ -1,27 +1,21 @@
-import { Discovery, type ReplicaSource } from '../../lib/loadbalancer/discovery.ts';
+import { Discovery, type DiscoveryOptions } from '../../lib/loadbalancer/discovery.ts';
 import type { RegistryOptions } from '../registry.ts';
-import { type FillPoolsOptions, fillPools } from './fillPools.ts';
+import type { RegistryLog } from '../registryLog.ts';
 
-export interface DiscoverOptions extends Pick<RegistryOptions, 'metrics' | 'clock'>, FillPoolsOptions {
-  readonly source: ReplicaSource;
-  /** From the end of one look to the beginning of the next. */
-  readonly intervalMs: number;
-  /** The same after a look that failed. */
-  readonly retryMs?: number;
+export interface DiscoverOptions<Entry>
+  extends Pick<DiscoveryOptions<Entry>, 'source' | 'intervalMs' | 'retryMs' | 'onListing'>,
+    Pick<RegistryOptions, 'metrics' | 'clock'> {
+  readonly log: RegistryLog;
 }
 
-/** Fills the pools from what a source lists, look by look. */
-export function discover({
-  find,
-  services,
-  onUnknown,
+/** Looks at a source again and again; what goes wrong is counted and logged. */
+export function discover<Entry>({
   metrics,
   log,
-  ...timing
-}: Readonly<DiscoverOptions>): Discovery {
+  ...looking
+}: Readonly<DiscoverOptions<Entry>>): Discovery<Entry> {
   return new Discovery({
-    ...timing,
-    onListing: fillPools({ find, services, onUnknown, log }),
+    ...looking,
     onSkipped: log.skipped,
     onError: (error) => {
       metrics.registryErrors.count('list');

@@ -4,6 +4,7 @@ import { RegistryClient } from '../../lib/loadbalancer/registryClient.ts';
 import type { Registry, RegistryOptions } from '../registry.ts';
 import { registryLog } from '../registryLog.ts';
 import { discover } from './discover.ts';
+import { fillPools } from './fillPools.ts';
 import { nearestName, serviceNames } from './namesOf.ts';
 import { unknownNames } from './unknownNames.ts';
 
@@ -45,16 +46,13 @@ export function httpRegistry(
 
   const names = serviceNames(settings);
   const unknown = unknownNames((fresh) => log.unknown(fresh, (name) => nearestName(name, settings)));
-  const discovery = discover({
-    source: client,
-    intervalMs,
+  const onListing = fillPools({
     find: (name) => names.find(name),
     services,
-    onUnknown: unknown.listed,
-    metrics,
     log,
-    clock,
+    onUnknown: unknown.listed,
   });
+  const discovery = discover({ source: client, intervalMs, onListing, metrics, log, clock });
   return {
     takesCalls: true,
     get asked() {
