@@ -1,6 +1,9 @@
 // What Swarm puts behind a service's name: slot or, of a global service, node, and the task's id.
 const TASK = /^(.+?)\.(?:\d{1,9}(?:\.[a-z0-9]{1,25})?|[a-z0-9]{25}\.[a-z0-9]{25})$/;
 
+// What is longer is nobody's name, and not taken apart.
+const MAX_CHARACTERS = 255;
+
 export interface ServiceNamesOptions<T> {
   /** Each service with its name and aliases. Of two services that share a name, the first has it. */
   readonly services: Iterable<readonly [service: T, names: readonly string[]]>;
@@ -14,24 +17,37 @@ export interface ServiceNamesOptions<T> {
  * hyphens or underscores. Nothing else is ignored: `budgeting-service-v2` is not `budgeting-service`.
  */
 export class ServiceNames<T> {
-  readonly #byName = new Map<string, T>();
+  readonly #exact = new Map<string, T>();
+  readonly #folded = new Map<string, T>();
   readonly #stack: string | undefined;
 
   constructor({ services, stack }: Readonly<ServiceNamesOptions<T>>) {
     this.#stack = stack;
     for (const [service, names] of services) {
-      for (const name of names.map(foldName)) if (!this.#byName.has(name)) this.#byName.set(name, service);
+      for (const name of names) {
+        add(this.#exact, name, service);
+        add(this.#folded, foldName(name), service);
+      }
     }
   }
 
-  /** The service of this name; undefined: none. A whole name counts before one that a stack's name precedes. */
+  /**
+   * The service of this name; undefined: none. A whole name counts before one that a stack's name precedes: where `stack`
+   * says which stack that is, only if it is spelled exactly so.
+   */
   find(name: string): T | undefined {
+    const exact = this.#exact.get(name) ?? this.#exact.get(withoutTask(name));
+    if (exact !== undefined) return exact;
     for (const spelling of nameSpellings(name, this.#stack)) {
-      const service = this.#byName.get(foldName(spelling));
+      const service = this.#folded.get(foldName(spelling));
       if (service !== undefined) return service;
     }
     return undefined;
   }
+}
+
+function add<T>(services: Map<string, T>, name: string, service: T): void {
+  if (!services.has(name)) services.set(name, service);
 }
 
 /** Equal for names that count as one. */
@@ -49,6 +65,7 @@ export function withoutTask(name: string): string {
  * hold as well: so the text behind each underscore is one, unless `stack` says which stack it is.
  */
 export function* nameSpellings(name: string, stack?: string): Generator<string> {
+  if (name.length > MAX_CHARACTERS) return;
   const base = withoutTask(name);
   const isOfStack = stack !== undefined && base.toLowerCase().startsWith(`${stack.toLowerCase()}_`);
   if (isOfStack) yield base.slice(stack.length + 1);

@@ -173,6 +173,14 @@ describe('SERVICE_DISCOVERY_STACK', () => {
     expect(await w.gateway.metric('gateway_registry_unknown_names', { name: 'test_orders' })).toBe(1);
   });
 
+  it('takes nothing off a name that is exactly the alias of a service', async () => {
+    await using upstream = await startUpstream();
+    const both = { '/orders': { upstreams: [] }, '/other': { upstreams: [], aliases: ['my_orders'] } };
+    const list = [entry(upstream, `my_orders.${TASK}`)];
+    await using w = await world(list, { services: both, env: { SERVICE_DISCOVERY_STACK: 'my' } });
+    expect([await ask(w.gateway, '/orders'), await ask(w.gateway, '/other')]).toEqual([NO_REPLICA, 200]);
+  });
+
   it('says which of two services is meant, where without it the whole name counts', async () => {
     await using upstream = await startUpstream();
     await using w = await world([entry(upstream, 'my_orders')], { services });
