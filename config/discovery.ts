@@ -23,6 +23,11 @@ export const discoveryAddress: Kind<DiscoveryAddress> = kind(
   (given) => parseDns(given) ?? parseConsul(given) ?? parseHttp(given),
 );
 
+/** Of a Swarm stack, without the underscore that Swarm puts behind it. */
+export const stackName: Kind<string> = kind('the name of a Swarm stack, such as padstack', (given) =>
+  /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/i.test(given) ? given : undefined,
+);
+
 function parseDns(given: string): DiscoveryAddress | undefined {
   const [, pattern, digits, server] = DNS.exec(given) ?? [];
   const port = digits === undefined ? undefined : Number(digits);

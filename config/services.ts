@@ -33,18 +33,21 @@ export type ServiceDefaults = Pick<Service, 'concurrency' | 'streams' | 'request
 /** First segments that the gateway answers itself. */
 export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal', 'admin'];
 
-/** The ten services of FAF CAB. */
+/**
+ * The ten services of FAF CAB. The third is what it is called in the stack's compose files, where its static upstream
+ * is. `lost-found` is called `lostFound-service` in some of them.
+ */
 export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [
-  builtIn('user-management', '/userManagement', 8080),
-  builtIn('notification', '/notification', 8081),
-  builtIn('tea-management', '/teaManagement', 8082),
-  builtIn('communication', '/communication', 8083),
-  builtIn('cab-booking', '/booking', 8084),
-  builtIn('checkin', '/checkin', 8085),
-  builtIn('lost-found', '/lostFound', 8086),
-  builtIn('budgeting', '/budgeting', 8087),
-  builtIn('fund-raising', '/fundRaising', 8088),
-  builtIn('sharing', '/sharing', 8089),
+  builtIn('user-management', '/userManagement', 'user-management:8080'),
+  builtIn('notification', '/notification', 'notification-service:8081'),
+  builtIn('tea-management', '/teaManagement', 'tm-service:8082'),
+  builtIn('communication', '/communication', 'c-service:8083'),
+  builtIn('cab-booking', '/booking', 'cab-booking-service:8084'),
+  builtIn('checkin', '/checkin', 'checkin-service:8085'),
+  builtIn('lost-found', '/lostFound', 'lost-found-service:8086', 'lostFound-service'),
+  builtIn('budgeting', '/budgeting', 'budgeting-service:8087'),
+  builtIn('fund-raising', '/fundRaising', 'fr-service:8088'),
+  builtIn('sharing', '/sharing', 's-service:8089'),
 ];
 
 /** A definition with everything it leaves out filled in. */
@@ -64,9 +67,9 @@ export function completeService(definition: ServiceDefinition, defaults: Service
   };
 }
 
-function builtIn(name: string, path: string, port: number): ServiceDefinition {
-  const host = `${name}-service`;
-  const segment = path.slice(1);
-  const aliases = segment === name ? [host] : [host, segment];
-  return { name, path, upstreams: [`http://${host}:${port}`], aliases };
+function builtIn(name: string, path: string, address: string, ...others: string[]): ServiceDefinition {
+  const [host = ''] = address.split(':');
+  const aliases = new Set([host, `${name}-service`, path.slice(1), ...others]);
+  aliases.delete(name);
+  return { name, path, upstreams: [`http://${address}`], aliases: [...aliases] };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { foldName } from '../lib/loadbalancer/serviceNames.ts';
 import { origin } from './addresses.ts';
 import { describeIssue } from './json.ts';
 import { duration, durationOrZero, type Kind, kind, MAX_COUNT } from './kinds.ts';
@@ -63,19 +64,23 @@ export function readServicesFile(path: string, readFile: ReadFile): ServicesRead
   return { definitions, problems: problems.map((problem) => `${path}: ${problem}`) };
 }
 
-/** A problem for each path, name and alias that leads to two services; a wrong service leaves a gap. */
+/**
+ * A problem for each path, name and alias that leads to two services; a wrong service leaves a gap. Names that a
+ * registry's are compared with as equal, whatever their letter case, lead to two as well.
+ */
 export function clashes(services: readonly (ServiceDefinition | undefined)[]): string[] {
-  const owners = new Map<string, number>();
+  const owners = new Map<string, { readonly index: number; readonly value: string }>();
   const problems: string[] = [];
   for (const [index, service] of services.entries()) {
     for (const [key, value] of service ? claims(service) : []) {
-      const owner = owners.get(value) ?? index;
-      owners.set(value, owner);
-      if (owner !== index) {
-        problems.push(
-          `services[${index}].${key} is ${quote(value)}: expected another, services[${owner}] has it`,
-        );
-      }
+      const claimed = key === 'path' ? value : foldName(value);
+      const owner = owners.get(claimed) ?? { index, value };
+      owners.set(claimed, owner);
+      if (owner.index === index) continue;
+      problems.push(
+        `services[${index}].${key} is ${quote(value)}: expected another for ${service?.name}, since ` +
+          `${services[owner.index]?.name} (services[${owner.index}]) has ${quote(owner.value)}`,
+      );
     }
   }
   return problems;

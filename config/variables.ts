@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../lib/auth/algorithms.ts';
 import { addressList, host, hostList, httpUrl, redisAddress } from './addresses.ts';
-import { discoveryAddress } from './discovery.ts';
+import { discoveryAddress, stackName } from './discovery.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
 import { maskAll, maskCredentials } from './problems.ts';
@@ -580,6 +580,13 @@ export const variables = {
     kind: filePath,
     unset: 'none',
     description: 'A file holding the token instead, such as a Docker secret.',
+  },
+  serviceDiscoveryStack: {
+    name: 'SERVICE_DISCOVERY_STACK',
+    kind: stackName,
+    unset: 'any stack',
+    description:
+      'The Swarm stack whose prefix (`padstack_`) may stand before a name in the registry. Set it when one registry lists several stacks: then the names of the others are unknown ones.',
   },
   serviceRefreshIntervalMs: {
     name: 'SERVICE_REFRESH_INTERVAL',

@@ -56,6 +56,11 @@ const IDLE: readonly Idle[] = [
     why: 'SERVICE_DISCOVERY_URL is not set',
   },
   {
+    names: ['SERVICE_DISCOVERY_STACK'],
+    when: ({ serviceDiscovery }) => serviceDiscovery === undefined || serviceDiscovery.kind === 'dns',
+    why: 'only names that a registry lists can have the prefix of a stack',
+  },
+  {
     names: ['SERVICE_DISCOVERY_TOKEN', 'SERVICE_DISCOVERY_TOKEN_FILE'],
     when: ({ serviceDiscovery }) => serviceDiscovery !== undefined && serviceDiscovery.kind !== 'consul',
     why: 'only Consul is asked with it',

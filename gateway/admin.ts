@@ -1,18 +1,23 @@
 import { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
+import type { Settings } from '../config/config.ts';
 import { AdminGuessesError, AdminTokenError } from '../lib/admin/errors.ts';
 import { adminGuard } from '../lib/admin/guard.ts';
 import { revocationRoutes } from '../lib/auth/revocationRoutes.ts';
-import { cacheAdmin } from '../lib/cache/admin.ts';
+import { cacheAdmin, type ServiceOf } from '../lib/cache/admin.ts';
 import { CautiousTime } from '../lib/clock/cautiousTime.ts';
 import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { BadTargetError } from './errors.ts';
 import type { Parts } from './parts.ts';
+import { nearestName, serviceNames } from './registries/namesOf.ts';
 import { sparingly } from './sparingly.ts';
 
 /** First segment of what operators may do, on the internal port. */
 export const ADMIN_PATH = '/admin';
+
+/** Of a name that is said back. */
+const SHOWN_CHARACTERS = 60;
 
 /** Everything under `/admin`, behind the admin token; nothing at all when there is none. Each use is logged. */
 export function adminRoutes(parts: Parts): RequestHandler {
@@ -47,9 +52,22 @@ export function adminRoutes(parts: Parts): RequestHandler {
       now: () => time.latestMs(),
     }),
   );
-  routes.use('/cache', cacheAdmin({ store: stores.responses, clock }));
+  routes.use('/cache', cacheAdmin({ store: stores.responses, serviceOf: serviceNamed(settings), clock }));
   routes.use(refusals(parts));
   return Router({ caseSensitive: true }).use(ADMIN_PATH, routes);
+}
+
+/** Finds a service by its path or by any name that a registry may use for it. */
+function serviceNamed(settings: Settings): ServiceOf {
+  const names = serviceNames(settings);
+  return (named) => {
+    const service = settings.services.find(({ path }) => path === named) ?? names.find(named);
+    if (service) return service;
+    const meant = nearestName(named, settings);
+    const hint =
+      meant === undefined ? 'expected a path, such as /budgeting, or a name' : `did you mean ${meant}?`;
+    return `no service is called ${JSON.stringify(named.slice(0, SHOWN_CHARACTERS))}: ${hint}`;
+  };
 }
 
 /** Counts and logs who was turned away. Guesses that are not looked at come without end: one line in ten seconds. */

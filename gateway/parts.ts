@@ -126,6 +126,7 @@ export async function createParts({
       storeMayEvict: stores.eviction && (async () => (await stores.eviction?.()) !== undefined),
       globalStreamLimit: () => limits.streams.limit,
       cache: () => stores.responses.usage(),
+      unknownNames: () => registry.unknownNames,
       certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
     },
     known: knownLabels(settings.services),

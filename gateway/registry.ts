@@ -12,6 +12,8 @@ export interface Registry {
   readonly takesCalls: boolean;
   /** Whether it has been asked once, with whatever result. Requests can then be taken. */
   readonly asked: boolean;
+  /** Names of its latest listing that no service has, each with the number of its entries. */
+  readonly unknownNames: ReadonlyMap<string, number>;
   /** Resolves when it has been asked once; never rejects. */
   start(): Promise<void>;
   /** Tells it what is still to be told, within a second. */
@@ -22,10 +24,14 @@ export interface Registry {
   deregister(replica: Registered): void;
 }
 
+/** Of whoever lists nothing but what it is asked for. */
+export const NO_UNKNOWN_NAMES: ReadonlyMap<string, number> = new Map();
+
 /** Static upstreams alone. */
 const NO_REGISTRY: Registry = {
   takesCalls: false,
   asked: true,
+  unknownNames: NO_UNKNOWN_NAMES,
   async start() {},
   async stop() {},
   increment() {},

@@ -20,6 +20,15 @@ export function registryLog(logger: Logger, clock: Clock) {
       logger.warn(`The registry lists what cannot be used: ${first}`, { others: others.length });
     }),
 
+    /** These names no service has, and the listing before did not have them. `nearest`: which one is meant, perhaps. */
+    unknown(names: readonly string[], nearest: (name: string) => string | undefined): void {
+      const shown = names.slice(0, SHOWN).map((name) => namedWith(name, nearest(name)));
+      const more = names.length > SHOWN ? [`and ${names.length - SHOWN} more`] : [];
+      logger.warn(
+        `The registry lists what no service is called, and it gets no requests: ${[...shown, ...more].join(', ')}`,
+      );
+    },
+
     /** Says who has come and who has gone, if anybody. */
     listed(service: string, before: readonly Named[], after: readonly Named[]): void {
       const joined = idsMissing(after, before);
@@ -58,6 +67,14 @@ export function registryLog(logger: Logger, clock: Clock) {
 }
 
 const SHOWN = 10;
+const SHOWN_CHARACTERS = 60;
+
+function namedWith(name: string, nearest: string | undefined): string {
+  const text = JSON.stringify(
+    name.length > SHOWN_CHARACTERS ? `${name.slice(0, SHOWN_CHARACTERS)}...` : name,
+  );
+  return nearest === undefined ? text : `${text} (did you mean ${nearest}?)`;
+}
 
 function shortened(ids: readonly string[]): string {
   const more = ids.length > SHOWN ? [`and ${ids.length - SHOWN} more`] : [];

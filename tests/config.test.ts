@@ -75,6 +75,7 @@ describe('defaults', () => {
       circuitBreakerCooldownMs: 30_000,
       serviceDiscovery: undefined,
       serviceDiscoveryToken: undefined,
+      serviceDiscoveryStack: undefined,
       serviceRefreshIntervalMs: 30_000,
       serviceDiscoveryIncrement: '/increment?service_id={host}',
       serviceDiscoveryDeregister: '/deregister?service_id={host}',

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../config/config.ts';
 import { BUILT_IN_SERVICES, type Service } from '../config/services.ts';
@@ -29,16 +31,16 @@ describe('the built-in services', () => {
 
   test('are the ten of FAF CAB', () => {
     expect(services.map(({ path, upstreams }) => `${path} ${upstreams}`)).toEqual([
-      '/userManagement http://user-management-service:8080',
+      '/userManagement http://user-management:8080',
       '/notification http://notification-service:8081',
-      '/teaManagement http://tea-management-service:8082',
-      '/communication http://communication-service:8083',
+      '/teaManagement http://tm-service:8082',
+      '/communication http://c-service:8083',
       '/booking http://cab-booking-service:8084',
       '/checkin http://checkin-service:8085',
       '/lostFound http://lost-found-service:8086',
       '/budgeting http://budgeting-service:8087',
-      '/fundRaising http://fund-raising-service:8088',
-      '/sharing http://sharing-service:8089',
+      '/fundRaising http://fr-service:8088',
+      '/sharing http://s-service:8089',
     ]);
   });
 
@@ -60,6 +62,19 @@ describe('the built-in services', () => {
 
   test('keep their names apart', () => {
     expect(clashes(BUILT_IN_SERVICES)).toEqual([]);
+  });
+
+  test('have the names that docs/settings.md lists, and the static upstream in bold', () => {
+    const page = readFileSync(join(import.meta.dirname, '../docs/settings.md'), 'utf8');
+    const listed = page.split('| service | names |')[1]?.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm) ?? [];
+    const rows = Array.from(listed, ([, path, cell = '']) => {
+      const host = /\*\*`([^`]+)`/.exec(cell)?.[1];
+      return { path, host, names: Array.from(cell.matchAll(/`([^`]+)`/g), ([, name]) => name) };
+    });
+    const known = services.map(({ name, path, aliases, upstreams }) => {
+      return { path, host: new URL(upstreams[0] ?? '').hostname, names: [name, ...aliases] };
+    });
+    expect(rows).toEqual(known);
   });
 
   test('include the one that issues tokens', () => {
@@ -205,10 +220,46 @@ describe('SERVICES_FILE', () => {
       { name: 'd', path: '/d', aliases: ['d-service', 'b'] },
     ];
     expect(problemsOf({ services }).slice(1)).toEqual([
-      'services.json: services[1].path is "/a": expected another, services[0] has it',
-      'services.json: services[1].name is "b": expected another, services[0] has it',
-      'services.json: services[3].aliases[1] is "b": expected another, services[0] has it',
+      'services.json: services[1].path is "/a": expected another for b, since a (services[0]) has "/a"',
+      'services.json: services[1].name is "b": expected another for b, since a (services[0]) has "b"',
+      'services.json: services[3].aliases[1] is "b": expected another for d, since a (services[0]) has "b"',
     ]);
+  });
+
+  test.each([
+    { names: 'Orders, orders', out: ['services[1].name is "orders"', '"Orders"'] },
+    { names: 'lost-found, Lost_Found', out: ['services[1].name is "Lost_Found"', '"lost-found"'] },
+  ])('refuses two services that a registry could not tell apart: $names', ({ names, out: [what, other] }) => {
+    const services = names.split(', ').map((name, index) => ({ name, path: `/${index}` }));
+    const [first, second] = names.split(', ');
+    expect(problemsOf({ services })).toEqual([
+      `services.json: ${what}: expected another for ${second}, since ${first} (services[0]) has ${other}`,
+    ]);
+  });
+
+  test.each([
+    ['budgeting', 'budgeting-service-v2', 'budgeting.2', 'my_budgeting'],
+    ['lost-found', 'found', 'lost'],
+  ])('takes names of which one is part of another: %s, %s, %s', (...names) => {
+    const services = names.map((name, index) => ({ name, path: `/${index}` }));
+    expect(servicesOf({ services }).map(({ name }) => name)).toEqual(names);
+  });
+
+  test('tells paths apart by letter case', () => {
+    const services = [
+      { name: 'a', path: '/orders' },
+      { name: 'b', path: '/Orders' },
+    ];
+    expect(problemsOf({ services })).toEqual([]);
+  });
+
+  test('takes upstreams by the names that Swarm makes', () => {
+    const upstreams = [
+      'http://padstack_budgeting-service:8087',
+      'http://padstack_budgeting-service.1.k7oqrdzi84fqlnd59vy81zums:8087',
+      'http://tasks.test-stack_budgeting-service:8087',
+    ];
+    expect(servicesOf({ services: [{ name: 'a', path: '/a', upstreams }] })[0]?.upstreams).toEqual(upstreams);
   });
 });
 

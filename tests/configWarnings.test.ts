@@ -67,6 +67,7 @@ test.each<[NodeJS.ProcessEnv, string]>([
     { SERVICE_REFRESH_INTERVAL: '5s' },
     'SERVICE_REFRESH_INTERVAL is set and does nothing: SERVICE_DISCOVERY_URL',
   ],
+  [{ SERVICE_DISCOVERY_STACK: 'padstack' }, 'SERVICE_DISCOVERY_STACK is set and does nothing: only names'],
   [
     { SERVICE_DISCOVERY_URL: 'http://registry', SERVICE_DISCOVERY_TOKEN: 'hunter2' },
     'SERVICE_DISCOVERY_TOKEN is set and does nothing: only Consul',

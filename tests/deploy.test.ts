@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadSettings } from '../config/config.ts';
-import { BUILT_IN_SERVICES } from '../config/services.ts';
+import { BUILT_IN_SERVICES, type ServiceDefinition } from '../config/services.ts';
 import { listVariables } from '../config/variables.ts';
 import { CATALOGUE, registryNameOf } from '../playground/catalogue.ts';
 import { type ComposeService, networksOf, readCompose, schemaErrors } from './support/compose.ts';
@@ -16,6 +16,8 @@ const MANIFESTS = ['deploy/kubernetes/gateway.yaml', 'deploy/kubernetes/monitori
 
 const compose = readCompose('docker-compose.yaml');
 const serviceNamed = (name: string) => compose.services[name] as ComposeService;
+const builtInAt = (path: string) =>
+  BUILT_IN_SERVICES.find((service) => service.path === path) as ServiceDefinition;
 const monitoring = (path: string) => parse(readFileSync(join(ROOT, 'monitoring', path), 'utf8'));
 
 /** The settings that a deployment's variables make, or an error that lists what is wrong. */
@@ -175,13 +177,17 @@ describe('docker-compose.yaml', () => {
   });
 
   it.each(CATALOGUE.map(({ name }) => name))('runs %s where the gateway looks for it', (name) => {
-    const host = `${registryNameOf(name)}-service`;
+    const { name: registryName, upstreams = [] } = builtInAt(`/${name}`);
+    const { hostname: host, port: wanted } = new URL(upstreams[0] ?? '');
     const { command = [], healthcheck } = serviceNamed(host);
     const port = command[command.indexOf('--port') + 1];
     expect(command.slice(0, 3)).toEqual(['playground/serve.ts', '--service', name]);
     expect(existsSync(join(ROOT, command[0] ?? ''))).toBe(true);
-    const [upstream] = BUILT_IN_SERVICES.find(({ path }) => path === `/${name}`)?.upstreams ?? [];
-    expect(upstream).toBe(`http://${host}:${port}`);
+    expect({ port, upstreams, registryName }).toEqual({
+      port: wanted,
+      upstreams: [`http://${host}:${port}`],
+      registryName: registryNameOf(name),
+    });
     expect(healthcheck?.test?.at(-1)).toContain(`127.0.0.1:${port}/health`);
     expect(command.at(-1)).toBe(serviceNamed('api-gateway').environment?.SERVICE_DISCOVERY_URL);
     // `--scale` gives containers names of its own.

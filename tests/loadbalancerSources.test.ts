@@ -71,6 +71,26 @@ describe('DnsSource', () => {
     expect(await keysOf(dns(server.address, { pattern: 'alone' }))).toEqual(['127.0.0.4:8087']);
   });
 
+  it('lists a service by the first of its names that is there, and goes on with that', async () => {
+    const services = [{ name: 'tea', names: ['tea', 'tm', 'tea-service'], port: 8082 }];
+    const records = (...names: string[]) =>
+      names.map((name, n) => `--host-record=${name}.test,127.0.0.${n + 2}`);
+    const addresses = async (source: DnsSource) =>
+      (await source.list()).listed.map(({ url }) => url.hostname);
+    await using both = await startDnsServer(records('tm', 'tea-service'));
+    const source = dns(both.address, { pattern: '{name}.test', services });
+    expect(await addresses(source)).toEqual(['127.0.0.2']);
+    expect(await addresses(source)).toEqual(['127.0.0.2']);
+    expect((await source.list()).listed[0]?.name).toBe('tea');
+  });
+
+  it('finds a service by another name although its own is not answered for', async () => {
+    await using server = await startDnsServer(['--host-record=tm.test,127.0.0.2']);
+    const services = [{ name: 'nobody.else', names: ['nobody.else', 'tm.test'], port: 8082 }];
+    const source = dns(server.address, { pattern: '{name}', services });
+    expect(await keysOf(source)).toEqual(['127.0.0.2:8082']);
+  });
+
   it('says so when no question is answered', async () => {
     const source = dns(`127.0.0.1:${await freeUdpPort()}`, { timeoutMs: 200 });
     await expect(source.list()).rejects.toThrow(

@@ -206,6 +206,7 @@ describe('Metrics', () => {
       'gauge gateway_global_stream_limit',
       'gauge gateway_store_up',
       'gauge gateway_store_may_evict',
+      'gauge gateway_registry_unknown_names',
       'gauge gateway_build_info',
     ]);
   });

@@ -356,6 +356,7 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     storeUp: async () => true,
     cache: async () => [{ tier: 'store', entries: 1, bytes: 1 }],
     certificateExpiresAtMs: () => 0,
+    unknownNames: () => new Map([['a', 1]]),
   };
   const one = ['one'];
   const known = {

@@ -1,22 +1,71 @@
+import type { Service } from '../../config/services.ts';
+import { ConsulCatalog } from '../../lib/loadbalancer/consulCatalog.ts';
 import { ConsulSource } from '../../lib/loadbalancer/consulSource.ts';
 import type { Registry, RegistryOptions } from '../registry.ts';
-import { listOnly } from './listOnly.ts';
+import { registryLog } from '../registryLog.ts';
+import { ConsulService } from './consulService.ts';
+import { discover } from './discover.ts';
+import { fillPools } from './fillPools.ts';
+import { nearestName, serviceNames } from './namesOf.ts';
+import { unknownNames } from './unknownNames.ts';
 
 /** Between two blocking queries: a service that changes all the time is not asked after all the time. */
 const PAUSE_MS = 100;
 const RETRY_MS = 1000;
 
-/** Replicas by Consul's health API: changes are known at once. */
+/** Replicas by Consul's health API: changes are known at once. Its catalog tells by which names it knows a service. */
 export function consulRegistry(url: string, options: RegistryOptions): Registry {
-  const { settings } = options;
-  const sources = settings.services.map(
-    ({ name }) =>
-      new ConsulSource({
-        url,
-        service: name,
-        timeoutMs: settings.requestTimeoutMs,
-        token: settings.serviceDiscoveryToken,
-      }),
-  );
-  return listOnly({ ...options, sources, intervalMs: PAUSE_MS, retryMs: RETRY_MS });
+  const { settings, services: pools, metrics, logger, clock } = options;
+  const consul = { url, timeoutMs: settings.requestTimeoutMs, token: settings.serviceDiscoveryToken };
+  const log = registryLog(logger, clock);
+  const looking = { intervalMs: PAUSE_MS, retryMs: RETRY_MS, metrics, log, clock };
+  const services = settings.services.map((service) => {
+    return new ConsulService({
+      service,
+      sourceOf: (consulName) => new ConsulSource({ ...consul, service: service.name, consulName }),
+      discover: (source, onListing) => discover({ ...looking, source, onListing }),
+      onListing: fillPools({ find: () => service, services: pools, log }),
+    });
+  });
+  const names = serviceNames(settings);
+  const nearest = (name: string) => nearestName(name, settings);
+  const unknown = unknownNames((fresh) => log.unknown(fresh, nearest));
+  let likely = new Map<string, boolean>();
+
+  /** Consul lists everybody's services: only what looks like one of ours is worth a word. Each is judged once. */
+  function likeOurs(listed: readonly string[]): string[] {
+    likely = new Map(listed.map((name) => [name, likely.get(name) ?? nearest(name) !== undefined]));
+    return listed.filter((name) => likely.get(name));
+  }
+
+  function follow(listed: readonly string[]): void {
+    const byService = Map.groupBy<Service | undefined, string>(listed, (name) => names.find(name));
+    for (const [at, service] of settings.services.entries()) {
+      void services[at]?.follow(byService.get(service) ?? []);
+    }
+    unknown.listed(likeOurs(byService.get(undefined) ?? []));
+  }
+
+  const source = new ConsulCatalog(consul);
+  const catalog = discover({ ...looking, source, onListing: follow });
+  return {
+    takesCalls: false,
+    get asked() {
+      return catalog.firstRoundOver && services.every(({ asked }) => asked);
+    },
+    get unknownNames() {
+      return unknown.entries;
+    },
+    async start() {
+      // The catalog is for further names: a service is found by its own without it.
+      await Promise.all([catalog.start(), ...services.map((service) => service.follow([]))]);
+    },
+    async stop() {
+      catalog.stop();
+      source.close();
+      for (const service of services) service.stop();
+    },
+    increment() {},
+    deregister() {},
+  };
 }

@@ -1,22 +1,21 @@
-import { Discovery, type ReplicaSource } from '../../lib/loadbalancer/discovery.ts';
+import { Discovery, type DiscoveryOptions } from '../../lib/loadbalancer/discovery.ts';
 import type { RegistryOptions } from '../registry.ts';
 import type { RegistryLog } from '../registryLog.ts';
-import { fillPools } from './fillPools.ts';
 
-export interface DiscoverOptions extends Pick<RegistryOptions, 'services' | 'metrics' | 'clock'> {
-  readonly source: ReplicaSource;
-  /** From the end of one look to the beginning of the next. */
-  readonly intervalMs: number;
-  /** The same after a look that failed. */
-  readonly retryMs?: number;
+export interface DiscoverOptions<Entry>
+  extends Pick<DiscoveryOptions<Entry>, 'source' | 'intervalMs' | 'retryMs' | 'onListing'>,
+    Pick<RegistryOptions, 'metrics' | 'clock'> {
   readonly log: RegistryLog;
 }
 
-/** Fills the pools from what a source lists, look by look. */
-export function discover({ services, metrics, log, ...timing }: Readonly<DiscoverOptions>): Discovery {
+/** Looks at a source again and again; what goes wrong is counted and logged. */
+export function discover<Entry>({
+  metrics,
+  log,
+  ...looking
+}: Readonly<DiscoverOptions<Entry>>): Discovery<Entry> {
   return new Discovery({
-    ...timing,
-    onListing: fillPools(services, log),
+    ...looking,
     onSkipped: log.skipped,
     onError: (error) => {
       metrics.registryErrors.count('list');

@@ -1,7 +1,10 @@
 import type { Service } from '../../config/services.ts';
 import { DnsSource } from '../../lib/loadbalancer/dnsSource.ts';
-import type { Registry, RegistryOptions } from '../registry.ts';
-import { listOnly } from './listOnly.ts';
+import { NO_UNKNOWN_NAMES, type Registry, type RegistryOptions } from '../registry.ts';
+import { registryLog } from '../registryLog.ts';
+import { discover } from './discover.ts';
+import { fillPools } from './fillPools.ts';
+import { namesOf } from './namesOf.ts';
 
 const HTTP_PORT = 80;
 
@@ -14,14 +17,35 @@ export interface DnsAddress {
 
 /** Replicas by the engine's own DNS, asked every `SERVICE_REFRESH_INTERVAL`. */
 export function dnsRegistry({ pattern, port, server }: DnsAddress, options: RegistryOptions): Registry {
-  const { settings } = options;
+  const { settings, services, metrics, logger, clock } = options;
+  const log = registryLog(logger, clock);
   const source = new DnsSource({
     pattern,
     server,
-    services: settings.services.map((service) => ({ name: service.name, port: port ?? portOf(service) })),
+    services: settings.services.map((service) => {
+      return { name: service.name, names: namesOf(service), port: port ?? portOf(service) };
+    }),
     timeoutMs: settings.requestTimeoutMs,
   });
-  return listOnly({ ...options, sources: [source], intervalMs: settings.serviceRefreshIntervalMs });
+  const intervalMs = settings.serviceRefreshIntervalMs;
+  // Whoever is looked up by a name is listed by the service's own.
+  const find = (name: string) => settings.services.find((service) => service.name === name);
+  const onListing = fillPools({ find, services, log });
+  const discovery = discover({ source, intervalMs, onListing, metrics, log, clock });
+  return {
+    takesCalls: false,
+    unknownNames: NO_UNKNOWN_NAMES,
+    get asked() {
+      return discovery.firstRoundOver;
+    },
+    start: () => discovery.start(),
+    async stop() {
+      discovery.stop();
+      source.close();
+    },
+    increment() {},
+    deregister() {},
+  };
 }
 
 /** Where the service's static upstreams listen its other replicas do too. */

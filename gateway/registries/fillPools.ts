@@ -1,33 +1,46 @@
+import type { Service } from '../../config/services.ts';
 import type { ListedReplica } from '../../lib/loadbalancer/listing.ts';
 import type { ListedService } from '../registry.ts';
 import type { RegistryLog } from '../registryLog.ts';
 
-/** Hands each service what is listed under its name or one of its aliases. Other entries are somebody else's. */
-export function fillPools(services: readonly ListedService[], log: RegistryLog) {
+export interface FillPoolsOptions {
+  /** The service that the registry means by this name. */
+  readonly find: (name: string) => Service | undefined;
+  /** Those that have pools by now. */
+  readonly services: readonly ListedService[];
+  readonly log: RegistryLog;
+  /** Told what no service has, with every listing: a name for each entry. */
+  readonly onUnknown?: ((names: readonly string[]) => void) | undefined;
+}
+
+/** Hands each service what is listed under one of its names. Other entries are somebody else's. */
+export function fillPools({ find, services, log, onUnknown = () => {} }: FillPoolsOptions) {
   return (listed: readonly ListedReplica[]): void => {
-    for (const [{ settings, replicas }, ofService] of byService(services, listed)) {
-      const before = replicas.pool.replicas;
-      replicas.update(ofService);
-      log.listed(settings.path, before, replicas.pool.replicas);
+    const unknown: string[] = [];
+    for (const [service, ofService] of byService(listed, find)) {
+      const found = service && services.find(({ settings }) => settings === service);
+      if (found) update(found, ofService, log);
+      else for (const { name } of ofService) unknown.push(name);
     }
+    onUnknown(unknown);
   };
 }
 
-function byService(
-  services: readonly ListedService[],
+function update(
+  { settings, replicas }: ListedService,
   listed: readonly ListedReplica[],
-): Map<ListedService, ListedReplica[]> {
-  const byName = new Map<string, ListedService>();
-  for (const service of services) {
-    for (const name of [service.settings.name, ...service.settings.aliases]) byName.set(name, service);
-  }
-  const found = new Map<ListedService, ListedReplica[]>();
-  for (const replica of listed) {
-    const service = byName.get(replica.name);
-    if (!service) continue;
-    const replicas = found.get(service);
-    if (replicas) replicas.push(replica);
-    else found.set(service, [replica]);
-  }
-  return found;
+  log: RegistryLog,
+): void {
+  const before = replicas.pool.replicas;
+  replicas.update(listed);
+  log.listed(settings.path, before, replicas.pool.replicas);
+}
+
+/** Each name is looked up once for a listing, however many entries it has. */
+function byService(listed: readonly ListedReplica[], find: FillPoolsOptions['find']) {
+  const found = new Map<string, Service | undefined>();
+  return Map.groupBy(listed, ({ name }) => {
+    if (!found.has(name)) found.set(name, find(name));
+    return found.get(name);
+  });
 }

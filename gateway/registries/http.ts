@@ -4,6 +4,9 @@ import { RegistryClient } from '../../lib/loadbalancer/registryClient.ts';
 import type { Registry, RegistryOptions } from '../registry.ts';
 import { registryLog } from '../registryLog.ts';
 import { discover } from './discover.ts';
+import { fillPools } from './fillPools.ts';
+import { nearestName, serviceNames } from './namesOf.ts';
+import { unknownNames } from './unknownNames.ts';
 
 /** At the end, what is still to be told may take so long. */
 const FLUSH_MS = 1000;
@@ -41,11 +44,22 @@ export function httpRegistry(
     return named.length > 1 || client.namesAnother(replica);
   }
 
-  const discovery = discover({ source: client, intervalMs, services, metrics, log, clock });
+  const names = serviceNames(settings);
+  const unknown = unknownNames((fresh) => log.unknown(fresh, (name) => nearestName(name, settings)));
+  const onListing = fillPools({
+    find: (name) => names.find(name),
+    services,
+    log,
+    onUnknown: unknown.listed,
+  });
+  const discovery = discover({ source: client, intervalMs, onListing, metrics, log, clock });
   return {
     takesCalls: true,
     get asked() {
       return discovery.firstRoundOver;
+    },
+    get unknownNames() {
+      return unknown.entries;
     },
     start: () => discovery.start(),
     async stop() {

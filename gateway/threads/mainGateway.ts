@@ -101,6 +101,7 @@ export class MainGateway {
         ...readings(this.#services),
         globalLimit: () => this.#limits.gateway.limit,
         globalStreamLimit: () => this.#limits.streams.limit,
+        unknownNames: () => this.#registry.unknownNames,
         // The workers know.
         storeUp: async () => true,
       },

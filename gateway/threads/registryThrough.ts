@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../lib/clock/clock.ts';
 import { Tally } from '../../lib/loadbalancer/tally.ts';
-import type { Registry } from '../registry.ts';
+import { NO_UNKNOWN_NAMES, type Registry } from '../registry.ts';
 import type { FromWorker } from './messages.ts';
 
 /** Requests are told to the main thread together, so often. */
@@ -30,6 +30,8 @@ export function registryThrough({ takesCalls, tell, isAsked, clock }: RegistryTh
     get asked() {
       return isAsked();
     },
+    // The main thread shows them.
+    unknownNames: NO_UNKNOWN_NAMES,
     async start() {},
     async stop() {
       flush();

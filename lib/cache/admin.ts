@@ -8,18 +8,26 @@ const KINDS = ['url', 'prefix', 'service', 'tag'];
 
 export interface CacheAdminOptions {
   readonly store: ResponseStore;
+  /** The service that this name or path stands for, or what is wrong with it. Default: a path stands for itself. */
+  readonly serviceOf?: ServiceOf;
   readonly clock?: Clock;
 }
+
+export type ServiceOf = (named: string) => { readonly path: string } | string;
 
 /**
  * `POST /purge` with one of `{"url"}`, `{"prefix"}`, `{"service"}` or `{"tag"}` as JSON: 204 once it is in the store.
  * It asks nobody who they are: put a guard in front of it.
  */
-export function cacheAdmin({ store, clock = systemClock }: Readonly<CacheAdminOptions>): Router {
+export function cacheAdmin({
+  store,
+  serviceOf = pathAlone,
+  clock = systemClock,
+}: Readonly<CacheAdminOptions>): Router {
   const purges = new Purges({ store, now: () => clock.now() });
   const router = Router();
   router.post('/purge', textContent(), async (req: Request, res: Response) => {
-    const target = targetOf(req.body);
+    const target = targetOf(req.body, serviceOf);
     if (typeof target === 'string') {
       refuse(res, target);
       return;
@@ -43,7 +51,7 @@ function textContent(): RequestHandler {
 }
 
 /** What is to be purged, or what is wrong with the request. */
-function targetOf(body: unknown): PurgeTarget | string {
+function targetOf(body: unknown, serviceOf: ServiceOf): PurgeTarget | string {
   const expected = `expected a JSON object with one of ${KINDS.join(', ')}`;
   const json = typeof body === 'string' ? parsed(body) : undefined;
   if (typeof json !== 'object' || json === null) return expected;
@@ -51,11 +59,18 @@ function targetOf(body: unknown): PurgeTarget | string {
   if (kind === undefined || !KINDS.includes(kind) || more.length > 0) return expected;
   if (typeof value !== 'string' || value === '') return `${kind}: expected a text`;
   if (kind === 'tag') return { tag: value };
+  if (kind === 'service') {
+    // One that matches nothing would pass for done.
+    const service = serviceOf(value);
+    return typeof service === 'string' ? `service: ${service}` : { service: service.path };
+  }
   const path = kind === 'url' ? originForm(value) : value;
   if (!path?.startsWith('/')) return `${kind}: expected a path as clients call it, such as /budgeting/api/x`;
-  // One that matches nothing would pass for done.
-  if (kind === 'service' && !/^\/[^/?]+$/.test(path)) return 'service: expected its path, such as /budgeting';
   return { [kind]: path } as unknown as PurgeTarget;
+}
+
+function pathAlone(named: string): { readonly path: string } | string {
+  return /^\/[^/?]+$/.test(named) ? { path: named } : 'expected its path, such as /budgeting';
 }
 
 /** Path and query of a URL with or without an origin. */

@@ -1,13 +1,8 @@
-import axios, { type AxiosInstance } from 'axios';
 import { z } from 'zod';
+import { type ConsulOptions, ConsulQuery } from './consulQuery.ts';
 import { replicaKey } from './instance.ts';
 import type { ListedReplica, Listing } from './listing.ts';
 import { bracketed, registeredAs } from './registered.ts';
-import { RegistryError } from './registryError.ts';
-
-/** How long Consul may hold an answer back until something changes. It adds up to a sixteenth of that. */
-const WAIT_MS = 60_000;
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 const ENTRY = z.object({
   Node: z.object({ Address: z.string() }),
@@ -15,15 +10,11 @@ const ENTRY = z.object({
   Checks: z.array(z.object({ Status: z.string() })),
 });
 
-export interface ConsulSourceOptions {
-  /** `http://consul:8500`. */
-  readonly url: string;
-  /** The service's name in Consul, and here. */
+export interface ConsulSourceOptions extends ConsulOptions {
+  /** The service's name here. */
   readonly service: string;
-  /** For an answer that Consul need not hold back. */
-  readonly timeoutMs: number;
-  /** An ACL token. */
-  readonly token?: string;
+  /** Its name in Consul. Default: the same. */
+  readonly consulName?: string;
 }
 
 /**
@@ -32,44 +23,21 @@ export interface ConsulSourceOptions {
  */
 export class ConsulSource {
   readonly #service: string;
-  readonly #timeoutMs: number;
-  readonly #http: AxiosInstance;
-  readonly #path: string;
-  readonly #closing = new AbortController();
-  #index = 0;
+  readonly #query: ConsulQuery;
 
-  constructor({ url, service, timeoutMs, token }: Readonly<ConsulSourceOptions>) {
+  constructor({ service, consulName = service, ...options }: Readonly<ConsulSourceOptions>) {
     this.#service = service;
-    this.#timeoutMs = timeoutMs;
-    this.#path = `${url}/v1/health/service/${encodeURIComponent(service)}`;
-    this.#http = axios.create({
-      headers: token === undefined ? {} : { 'X-Consul-Token': token },
-      proxy: false,
-      maxRedirects: 0,
-      maxContentLength: MAX_ANSWER_BYTES,
-      signal: this.#closing.signal,
-    });
+    this.#query = new ConsulQuery(`/v1/health/service/${encodeURIComponent(consulName)}`, options);
   }
 
   /** Rejects with `RegistryError`. */
-  async list(): Promise<Listing> {
-    const waits = this.#index > 0;
-    const params = waits ? { index: this.#index, wait: `${WAIT_MS}ms` } : {};
-    const timeout = waits ? WAIT_MS * (17 / 16) + this.#timeoutMs : this.#timeoutMs;
-    try {
-      const { data, headers } = await this.#http.get<unknown>(this.#path, { params, timeout });
-      this.#index = nextIndex(this.#index, headers['x-consul-index']);
-      return this.#listing(data);
-    } catch (error) {
-      // Whatever happened there meanwhile: ask for all of it.
-      this.#index = 0;
-      throw new RegistryError(`GET ${this.#path}`, error);
-    }
+  list(): Promise<Listing> {
+    return this.#query.next((body) => this.#listing(body));
   }
 
   /** Ends the query under way. */
   close(): void {
-    this.#closing.abort();
+    this.#query.close();
   }
 
   #listing(body: unknown): Listing {
@@ -84,12 +52,6 @@ export class ConsulSource {
     }
     return { listed, skipped };
   }
-}
-
-/** Consul's rules for clients: an index that went back, or is none, means to begin anew. */
-function nextIndex(known: number, field: unknown): number {
-  const index = Number(field);
-  return Number.isSafeInteger(index) && index > 0 && index >= known ? index : 0;
 }
 
 function replicaFrom(name: string, { Node, Service, Checks }: z.output<typeof ENTRY>): ListedReplica {

@@ -2,21 +2,23 @@ import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import type { ListedReplica, Listing } from './listing.ts';
 
-/** Something that knows which replicas run. */
-export interface ReplicaSource {
-  /** Who runs now. It may take its time to answer, until something has changed. */
-  list(): Promise<Listing>;
+/** Something that knows which replicas run, or what else there is to find. */
+export interface Source<Entry> {
+  /** Who is there now. It may take its time to answer, until something has changed. */
+  list(): Promise<Listing<Entry>>;
 }
 
-export interface DiscoveryOptions {
-  readonly source: ReplicaSource;
+export type ReplicaSource = Source<ListedReplica>;
+
+export interface DiscoveryOptions<Entry = ListedReplica> {
+  readonly source: Source<Entry>;
   /** From the end of one look to the beginning of the next. */
   readonly intervalMs: number;
   /** The same after a look that failed. Default: `intervalMs`. */
   readonly retryMs?: number;
   readonly clock?: Clock;
   /** Called with every good list, an empty one too. */
-  readonly onListing: (listed: readonly ListedReplica[]) => void;
+  readonly onListing: (listed: readonly Entry[]) => void;
   /** Called after a look that found entries it could not read, with a line for each. */
   readonly onSkipped?: (skipped: readonly string[]) => void;
   /** Called after a look that failed: whoever keeps the last good list goes on with it. */
@@ -24,12 +26,12 @@ export interface DiscoveryOptions {
 }
 
 /** Looks at the registry again and again, one look at a time. It keeps nothing of what it sees. */
-export class Discovery {
-  readonly #source: ReplicaSource;
+export class Discovery<Entry = ListedReplica> {
+  readonly #source: Source<Entry>;
   readonly #intervalMs: number;
   readonly #retryMs: number;
   readonly #clock: Clock;
-  readonly #onListing: (listed: readonly ListedReplica[]) => void;
+  readonly #onListing: (listed: readonly Entry[]) => void;
   readonly #onSkipped: (skipped: readonly string[]) => void;
   readonly #onError: (error: Error) => void;
   #state: 'new' | 'running' | 'stopped' = 'new';
@@ -43,7 +45,7 @@ export class Discovery {
     retryMs = intervalMs,
     clock = systemClock,
     ...callbacks
-  }: Readonly<DiscoveryOptions>) {
+  }: Readonly<DiscoveryOptions<Entry>>) {
     if (!(intervalMs > 0)) throw new RangeError(`Discovery: intervalMs must be above 0, got ${intervalMs}`);
     this.#source = source;
     this.#intervalMs = intervalMs;
@@ -87,7 +89,7 @@ export class Discovery {
     this.#cancelNext = this.#clock.after(waitMs, () => void this.#look());
   }
 
-  #report({ listed, skipped }: Listing): void {
+  #report({ listed, skipped }: Listing<Entry>): void {
     if (this.#state !== 'running') return;
     if (skipped.length > 0) this.#onSkipped(skipped);
     this.#onListing(listed);

@@ -8,12 +8,17 @@ const NOTHING: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA']);
 /** A service whose replicas have addresses under one DNS name. */
 export interface DnsService {
   readonly name: string;
+  /** All that `{name}` may be, the likeliest first. Default: the name alone. */
+  readonly names?: readonly string[];
   /** Where its replicas listen. SRV records say so themselves. */
   readonly port: number;
 }
 
 export interface DnsSourceOptions {
-  /** The name to look up; `{name}` in it is the service's. One that begins with `_` is looked up as SRV (RFC 2782). */
+  /**
+   * The name to look up; `{name}` in it is the service's or, where that has no addresses, each of its other names. A
+   * pattern that begins with `_` is looked up as SRV (RFC 2782).
+   */
   readonly pattern: string;
   readonly services: readonly DnsService[];
   /** `address` or `address:port` of the server to ask. Default: the system's. */
@@ -35,6 +40,8 @@ export class DnsSource {
   readonly #pattern: string;
   readonly #services: readonly DnsService[];
   readonly #resolver: Resolver;
+  /** By which of its names each service was found last. */
+  readonly #found = new Map<string, string>();
 
   constructor({ pattern, services, server, timeoutMs }: Readonly<DnsSourceOptions>) {
     this.#pattern = pattern;
@@ -48,7 +55,9 @@ export class DnsSource {
     const results = await Promise.allSettled(this.#services.map((service) => this.#replicasOf(service)));
     const listed = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
     const skipped = results.flatMap((result, i) =>
-      result.status === 'rejected' ? [`${this.#nameFor(this.#services[i])}: ${reasonOf(result.reason)}`] : [],
+      result.status === 'rejected'
+        ? [`${this.#hostFor(this.#services[i]?.name)}: ${reasonOf(result.reason)}`]
+        : [],
     );
     if (skipped.length > 0 && skipped.length === results.length) throw new DnsError(`dns: ${skipped[0]}`);
     return { listed, skipped };
@@ -59,8 +68,27 @@ export class DnsSource {
     this.#resolver.cancel();
   }
 
+  /** Those of the first of its names that has any. Rejects when the likeliest failed, and no other has. */
   async #replicasOf(service: DnsService): Promise<ListedReplica[]> {
-    const host = this.#nameFor(service);
+    const { name, names = [name] } = service;
+    const likeliest = this.#found.get(name) ?? names[0] ?? name;
+    const [first] = await Promise.allSettled([this.#replicasAt(likeliest, service)]);
+    if (first.status === 'fulfilled' && first.value.length > 0) return first.value;
+    // Only now: for what its engine does not know, a DNS server may ask another one, and wait for it.
+    const others = names.filter((other) => other !== likeliest);
+    const results = await Promise.allSettled(others.map((other) => this.#replicasAt(other, service)));
+    for (const [at, result] of results.entries()) {
+      if (result.status === 'rejected' || result.value.length === 0) continue;
+      this.#found.set(name, others[at] ?? name);
+      return result.value;
+    }
+    if (first.status === 'rejected') throw first.reason;
+    return [];
+  }
+
+  /** Whoever is found by this name of the service. */
+  async #replicasAt(name: string, service: DnsService): Promise<ListedReplica[]> {
+    const host = this.#hostFor(name);
     const places = host.startsWith('_') ? await this.#srvPlaces(host) : [{ host, port: service.port }];
     const replicas = await Promise.all(
       places.map(async (place) => {
@@ -90,8 +118,8 @@ export class DnsSource {
     return addresses;
   }
 
-  #nameFor(service: DnsService | undefined): string {
-    return this.#pattern.replaceAll('{name}', service?.name ?? '');
+  #hostFor(name = ''): string {
+    return this.#pattern.replaceAll('{name}', () => name);
   }
 }
 

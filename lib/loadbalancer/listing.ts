@@ -39,12 +39,12 @@ export interface ListedReplica {
   readonly requestCount: number;
 }
 
-export interface Listing {
+export interface Listing<Entry = ListedReplica> {
   /**
-   * No two of a service at the same host and port: of several, the last one counts, being the latest to register, with
+   * Of replicas: no two of a service at the same host and port: of several, the last one counts, being the latest to register, with
    * the highest request count of all.
    */
-  readonly listed: readonly ListedReplica[];
+  readonly listed: readonly Entry[];
   /** Why entries were left out: one line each, which names the entry. */
   readonly skipped: readonly string[];
 }

@@ -92,6 +92,8 @@ export interface Readings {
   readonly storeMayEvict?: (() => Promise<boolean>) | undefined;
   /** Rejects while nobody can tell. */
   cache?(): Promise<Iterable<CacheReading>>;
+  /** Names that the registry lists and no service has, each with the number of its entries. Default: none. */
+  unknownNames?(): ReadonlyMap<string, number>;
   /** In milliseconds since the epoch. Without TLS there is no such gauge. */
   readonly certificateExpiresAtMs?: (() => number) | undefined;
 }
@@ -285,6 +287,12 @@ export class Metrics extends CappedMetrics {
       help: 'Whether the store, when it is full, may drop revocations (1) or not (0).',
       labels: [],
       read: async () => [[Number((await readings.storeMayEvict?.()) ?? false)]],
+    });
+    this.gauge({
+      name: 'gateway_registry_unknown_names',
+      help: 'Entries that the registry lists under a name that no service has.',
+      labels: ['name'],
+      read: () => Array.from(readings.unknownNames?.() ?? [], ([name, entries]): Reading => [entries, name]),
     });
     this.gauge({
       name: 'gateway_build_info',

@@ -320,6 +320,13 @@ const GATEWAY: Row = {
       ],
     }),
     graph({
+      title: 'Unknown Names in the Registry',
+      description:
+        'Entries of the registry whose name no service has: they get no requests. The log says which name may be meant.',
+      unit: 'short',
+      queries: [{ expr: 'max by (name) (gateway_registry_unknown_names) or vector(0)', legend: '{{name}}' }],
+    }),
+    graph({
       title: 'Refused at a Rate Limit',
       description:
         '429 per second, by RATE_LIMIT_PER_IDENTITY and RATE_LIMIT_PER_ADDRESS. Alone: Redis was away, so each gateway counted for itself.',

@@ -355,6 +355,34 @@ describe.each(STORES)('purging the cache with the %s store', (store) => {
     expect(await verdict()).toBe('MISS');
   });
 
+  it.each(['budgeting-service', 'padstack_Budgeting_Service', 'budgeting'])(
+    'takes %s for its service',
+    async (service) => {
+      const services = { '/budgeting': { upstreams: [upstream], aliases: ['budgeting-service'] } };
+      await using gateway = await startGateway({ services, store, env });
+      const token = tokenFor('ann');
+      const verdict = async () => (await get(gateway, token)).headers.get('X-Cache');
+      await eventually('it is cached', async () => (await verdict()) === 'HIT');
+      expect((await admin(gateway, 'POST', '/admin/cache/purge', { service })).status).toBe(204);
+      expect(await verdict()).toBe('MISS');
+    },
+  );
+
+  it.each([
+    ['budgetting', 'did you mean budgeting?'],
+    ['/budgetting', 'did you mean budgeting?'],
+    ['/orders', 'expected a path, such as /budgeting, or a name'],
+    ['_'.repeat(30_000), 'expected a path, such as /budgeting, or a name'],
+  ])('does not pass for purged what is no service (%#)', async (service, hint) => {
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store, env });
+    const answer = await admin(gateway, 'POST', '/admin/cache/purge', { service });
+    const { detail } = (await answer.json()) as { detail: string };
+    expect({ status: answer.status, detail }).toEqual({
+      status: 400,
+      detail: `service: no service is called ${JSON.stringify(service.slice(0, 60))}: ${hint}`,
+    });
+  });
+
   it('says what is wrong with what it was asked', async () => {
     await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store, env });
     const answer = await admin(gateway, 'POST', '/admin/cache/purge', { everything: true });

@@ -1,6 +1,8 @@
 import type { RequestListener } from 'node:http';
 import { startUpstream } from './upstream.ts';
 
+const CATALOG = '/v1/catalog/services';
+
 /** One entry of Consul's health API, as `GET /v1/health/service/:service` documents it, less what nobody reads. */
 export interface ConsulEntry {
   readonly Node: { readonly Node: string; readonly Address: string };
@@ -13,8 +15,8 @@ export interface ConsulEntry {
   readonly Checks: readonly { readonly CheckID: string; readonly Status: string }[];
 }
 
-/** Consul's health API with blocking queries, as documented: Debian has no package of Consul itself. */
-export async function startConsul() {
+/** Consul's health API and catalog with blocking queries, as documented: Debian has no package of Consul itself. */
+export async function startConsul({ showsCatalog = true } = {}) {
   const entries = new Map<string, readonly ConsulEntry[]>();
   const waiting = new Set<() => void>();
   const tokens: (string | undefined)[] = [];
@@ -26,8 +28,11 @@ export async function startConsul() {
     const reply = () => {
       res.setHeader('X-Consul-Index', String(index));
       res.setHeader('Content-Type', 'application/json');
-      res.end(JSON.stringify(entries.get(service) ?? []));
+      const listed = [...entries].filter(([, ofService]) => ofService.length > 0);
+      const catalog = Object.fromEntries(listed.map(([name]) => [name, []]));
+      res.end(JSON.stringify(url.pathname === CATALOG ? catalog : (entries.get(service) ?? [])));
     };
+    if (url.pathname === CATALOG && !showsCatalog) return void res.writeHead(403).end();
     tokens.push(req.headers['x-consul-token']?.toString());
     if (Number(url.searchParams.get('index') ?? 0) < index) return reply();
     waiting.add(reply);

@@ -1,0 +1,76 @@
+import type { Service } from '../../config/services.ts';
+import type { ConsulSource } from '../../lib/loadbalancer/consulSource.ts';
+import type { Discovery } from '../../lib/loadbalancer/discovery.ts';
+import type { ListedReplica } from '../../lib/loadbalancer/listing.ts';
+
+export interface ConsulServiceOptions {
+  readonly service: Service;
+  /** Asks Consul for what it knows by this name. */
+  readonly sourceOf: (consulName: string) => ConsulSource;
+  readonly discover: (
+    source: ConsulSource,
+    onListing: (listed: readonly ListedReplica[]) => void,
+  ) => Discovery;
+  /** Told who is listed, under whatever name. */
+  readonly onListing: (listed: readonly ListedReplica[]) => void;
+}
+
+interface Look {
+  readonly source: ConsulSource;
+  readonly discovery: Discovery;
+  listed: readonly ListedReplica[];
+}
+
+/** The replicas of one service under all the names that Consul has for it: its own always, others while they are there. */
+export class ConsulService {
+  readonly #options: ConsulServiceOptions;
+  readonly #looks = new Map<string, Look>();
+
+  constructor(options: Readonly<ConsulServiceOptions>) {
+    this.#options = options;
+  }
+
+  /** Whether Consul has been asked once for every name. */
+  get asked(): boolean {
+    return this.#looks.values().every(({ discovery }) => discovery.firstRoundOver);
+  }
+
+  /** Resolves when Consul has been asked once for every name that is new; never rejects. */
+  async follow(names: Iterable<string>): Promise<void> {
+    const wanted = new Set([this.#options.service.name, ...names]);
+    const gone = [...this.#looks].filter(([name]) => !wanted.has(name));
+    for (const [name, look] of gone) {
+      end(look);
+      this.#looks.delete(name);
+    }
+    // Consul forgets a name with its last replica, which whoever waits for that name may not have been told yet.
+    if (gone.length > 0) this.#report();
+    await Promise.all(Array.from(wanted, (name) => this.#lookAt(name).discovery.start()));
+  }
+
+  stop(): void {
+    for (const look of this.#looks.values()) end(look);
+  }
+
+  #lookAt(name: string): Look {
+    const known = this.#looks.get(name);
+    if (known) return known;
+    const source = this.#options.sourceOf(name);
+    const discovery = this.#options.discover(source, (listed) => {
+      look.listed = listed;
+      this.#report();
+    });
+    const look: Look = { source, discovery, listed: [] };
+    this.#looks.set(name, look);
+    return look;
+  }
+
+  #report(): void {
+    this.#options.onListing([...this.#looks.values()].flatMap(({ listed }) => listed));
+  }
+}
+
+function end({ source, discovery }: Look): void {
+  discovery.stop();
+  source.close();
+}

@@ -1,0 +1,33 @@
+import type { Settings } from '../../config/config.ts';
+import type { Service } from '../../config/services.ts';
+import { suggest } from '../../config/suggest.ts';
+import { nameSpellings, ServiceNames } from '../../lib/loadbalancer/serviceNames.ts';
+
+/** Every name of a service, its own first. */
+export function namesOf({ name, aliases }: Pick<Service, 'name' | 'aliases'>): readonly string[] {
+  return [name, ...aliases];
+}
+
+/** Finds a service by what a registry calls it. */
+export function serviceNames({
+  services,
+  serviceDiscoveryStack: stack,
+}: Pick<Settings, 'services' | 'serviceDiscoveryStack'>): ServiceNames<Service> {
+  return new ServiceNames({
+    services: services.map((service) => [service, namesOf(service)] as const),
+    stack,
+  });
+}
+
+/** The name of a service that this one, which no service has, is probably a misspelling of; undefined: none. */
+export function nearestName(
+  name: string,
+  { services, serviceDiscoveryStack }: Pick<Settings, 'services' | 'serviceDiscoveryStack'>,
+): string | undefined {
+  const known = services.flatMap(namesOf);
+  for (const spelling of nameSpellings(name, serviceDiscoveryStack)) {
+    const nearest = suggest(spelling, known);
+    if (nearest !== undefined) return nearest;
+  }
+  return undefined;
+}
