@@ -7,7 +7,6 @@ import { listener } from '../exchange/listener.ts';
 import type { Hedging } from './hedging.ts';
 import type { ReplicaPool } from './pool.ts';
 import { Race, type RaceTerms } from './race.ts';
-import type { Replica } from './replica.ts';
 import type { RetryBudget } from './retryBudget.ts';
 
 export interface FailoverOptions {
@@ -44,7 +43,7 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
     const exchange = exchangeOf(res);
     const failed = exchange.attempt;
     if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return false;
-    if (!pool.hasAnother(failed.target as Replica) || !budget.spend()) return false;
+    if (!pool.another((replica) => !exchange.hasTried(replica)) || !budget.spend()) return false;
     onFailover(failed, error as Error);
     attempt(req, res, next);
     return true;

@@ -11,6 +11,7 @@ import {
   type Tell,
 } from '../circuitbreaker/contract.ts';
 import {
+  admissionOf,
   afterAbandonedTrial,
   afterFailedTrial,
   type HalfOpen,
@@ -21,7 +22,7 @@ import {
   withTrialOf,
 } from '../circuitbreaker/states.ts';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import type { FailureKind } from '../exchange/attempt.ts';
+import type { Admission, FailureKind } from '../exchange/attempt.ts';
 import { listener } from '../exchange/listener.ts';
 import type { CellsSize, Share } from './cells.ts';
 import { hash32 } from './hash32.ts';
@@ -69,7 +70,7 @@ export class SharedCircuitBreaker implements Breaker {
   readonly #clock: Clock;
   readonly #mayOpen: (failure: FailureKind) => boolean;
   readonly #onEvent: (event: BreakerEvent) => void;
-  readonly #onAdmits: (admits: boolean) => void;
+  readonly #onAdmission: (admission: Admission) => void;
   #cancelCooldown: Cancel = () => {};
   #disposed = false;
 
@@ -82,7 +83,7 @@ export class SharedCircuitBreaker implements Breaker {
     this.#clock = options.clock ?? systemClock;
     this.#mayOpen = options.mayOpen ?? (() => true);
     this.#onEvent = listener(options.onEvent);
-    this.#onAdmits = listener(options.onAdmits);
+    this.#onAdmission = listener(options.onAdmission);
   }
 
   static sizeFor(threshold: number): CellsSize {
@@ -96,6 +97,10 @@ export class SharedCircuitBreaker implements Breaker {
 
   get failure(): FailureKind | undefined {
     return this.#isClosed ? undefined : FAILURES[this.#get(FAILURE)];
+  }
+
+  get admission(): Admission {
+    return admissionOf(this.#read());
   }
 
   get admits(): boolean {
@@ -154,8 +159,8 @@ export class SharedCircuitBreaker implements Breaker {
     });
   }
 
-  tellAdmits(): void {
-    this.#change(() => this.#onAdmits(this.admits));
+  tellAdmission(): void {
+    this.#change(() => this.#onAdmission(this.admission));
   }
 
   dispose(): void {
@@ -251,7 +256,7 @@ export class SharedCircuitBreaker implements Breaker {
     this.#write(next);
     this.#share.cells.add(GENERATION, 1);
     if (next.kind === 'open') this.#waitForCooldown();
-    if (isAdmitting(before) !== this.admits) this.#onAdmits(this.admits);
+    if (admissionOf(before) !== this.admission) this.#onAdmission(this.admission);
     if (before.kind === next.kind) return;
     tell({ kind: 'transition', from: before.kind, to: next.kind, failure: this.failure, hinted });
   }
