@@ -558,7 +558,7 @@ export const variables = {
     kind: kinds.durationOrZero,
     default: '5s',
     description:
-      'Time in which a replica that joins or comes back under load gets up to its full part of it. 0: at once.',
+      'Time in which a replica that joins or comes back under load gets up to its full part of it, from a tenth. 0: at once.',
   },
   serviceDiscovery: {
     name: 'SERVICE_DISCOVERY_URL',

@@ -9,7 +9,7 @@ import type {
   BreakerState,
 } from '../lib/circuitbreaker/contract.ts';
 import type { Clock } from '../lib/clock/clock.ts';
-import type { FailureKind } from '../lib/exchange/attempt.ts';
+import type { Admission, FailureKind } from '../lib/exchange/attempt.ts';
 import { LoadScan } from '../lib/loadbalancer/loadScan.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../lib/loadbalancer/replica.ts';
@@ -78,10 +78,10 @@ export class ServiceReplicas {
     this.#onDeparted = options.onDeparted;
     this.#breakers = new CircuitBreakers((key) => {
       const onEvent = (event: BreakerEvent) => this.#breakerChanged(key, event);
-      const onAdmits = (admits: boolean) => this.pool.suspend(key, !admits);
+      const onAdmission = (admission: Admission) => this.pool.admit(key, admission);
       const mayOpen = (failure: FailureKind) => this.#mayOpen(key, failure);
       const rules = { threshold, ratio, windowMs, cooldownMs };
-      return this.#newBreaker(key, { ...rules, clock, mayOpen, onEvent, onAdmits });
+      return this.#newBreaker(key, { ...rules, clock, mayOpen, onEvent, onAdmission });
     });
     for (const { key, breaker } of threads?.replicas ?? []) this.#breakerShares.set(key, breaker);
     const taken = new Set<string>();
@@ -157,7 +157,7 @@ export class ServiceReplicas {
       this.#breakerShares.set(key, breaker);
     }
     // Who was tripped, left, and comes back before its cooldown is over, is still tripped.
-    for (const { key } of listed) this.#breakers.get(key)?.tellAdmits();
+    for (const { key } of listed) this.#breakers.get(key)?.tellAdmission();
     // Whose cooldown another thread has ended.
     for (const key of this.#breakers.keys) if (!this.pool.get(key)) this.#forgetUnlessOpen(key);
   }

@@ -175,6 +175,7 @@ export const failover: Stage = ({ parts: { metrics, logger, clock }, service, re
     budget: service.retryBudget,
     attempt: rest,
     isUnanswered: (error) => error instanceof UpstreamUnreachableError,
+    isRefused: (error) => error instanceof CircuitOpenError && error.afterChoice,
     onFailover: ({ target }, error) => {
       metrics.failovers.count(path, target.id);
       logger.debug(`Failover: trying another replica than ${target.url.origin}`, { error });
@@ -228,13 +229,12 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   });
 };
 
-export const breaker: Stage = ({ parts: { metrics, trustsPeer }, service: { settings, replicas } }) => {
+export const breaker: Stage = ({ parts: { trustsPeer }, service: { settings, replicas } }) => {
   if (!settings.breaker) return undefined;
   return circuitBreaker({
     breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.key ?? settings.name),
     callerOf: callerOf(trustsPeer),
     addressOf: addressOf(trustsPeer),
-    onRejected: () => metrics.breakerRejected.count(settings.path),
   });
 };
 

@@ -347,11 +347,11 @@ describe.each(Object.entries(KINDS))('a breaker %s', (_kind, create) => {
     });
   });
 
-  describe('whether it admits', () => {
+  describe('what it admits', () => {
     it('is told at each change, before the events that go with it', () => {
       const told: unknown[] = [];
       const breaker = newBreaker({
-        onAdmits: (admits) => void told.push(admits),
+        onAdmission: (admission) => void told.push(admission),
         onEvent: ({ kind }) => void told.push(kind),
       });
       fail(breaker, THRESHOLD);
@@ -360,10 +360,10 @@ describe.each(Object.entries(KINDS))('a breaker %s', (_kind, create) => {
       trial.abandon();
       begin(breaker).succeed();
       expect(told).toEqual([
-        ...['failure', 'failure', false, 'failure', 'transition'],
-        ...[true, 'transition'],
-        ...[false, true, false],
-        ...[true, 'transition'],
+        ...['failure', 'failure', 'none', 'failure', 'transition'],
+        ...['trial', 'transition'],
+        ...['none', 'trial', 'none'],
+        ...['all', 'transition'],
       ]);
     });
   });

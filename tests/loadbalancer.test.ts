@@ -16,7 +16,7 @@ function newPool(count: number): ReplicaPool {
   return new ReplicaPool({ service: '/budgeting', replicas });
 }
 
-function poolOf(...states: Partial<Pick<Replica, 'healthy' | 'suspended'>>[]): ReplicaPool {
+function poolOf(...states: Partial<Pick<Replica, 'healthy' | 'admission'>>[]): ReplicaPool {
   const replicas = states.map((state, i) => Object.assign(Replica.at(`http://r${i}`), state));
   return new ReplicaPool({ service: '/budgeting', replicas });
 }
@@ -65,7 +65,7 @@ describe('balance', () => {
   const nobody = [
     { name: 'there is no replica', pool: newPool(0) },
     { name: 'none is healthy', pool: poolOf({ healthy: false }) },
-    { name: 'all are suspended', pool: poolOf({ suspended: true }) },
+    { name: 'all are suspended', pool: poolOf({ admission: 'none' }) },
   ];
 
   it.each(nobody)('answers NoHealthyReplicaError when $name', async ({ pool }) => {
@@ -76,7 +76,7 @@ describe('balance', () => {
   });
 
   it('lets its user name the error when all healthy replicas are suspended', async () => {
-    const pool = poolOf({ healthy: false }, { suspended: true }, { suspended: true });
+    const pool = poolOf({ healthy: false }, { admission: 'none' }, { admission: 'none' });
     let among: readonly Replica[] = [];
     const allSuspended = (suspended: readonly Replica[]) => {
       among = suspended;

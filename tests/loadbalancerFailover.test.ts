@@ -11,6 +11,10 @@ import { bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';
 import { call } from './support/client.ts';
 
+class RefusedError extends Error {
+  readonly status = 500;
+}
+
 class NoAnswerError extends Error {
   readonly status = 502;
 }
@@ -24,7 +28,7 @@ interface Trial {
   readonly budget?: RetryBudget;
   readonly onFailover?: () => void;
   /** What the tries come to; the last one is repeated. */
-  readonly tries: readonly ('answers' | 'unreachable' | 'silent' | 'broken' | 'aborted')[];
+  readonly tries: readonly ('answers' | 'unreachable' | 'silent' | 'broken' | 'aborted' | 'refused')[];
 }
 
 /** The status a client gets and the replicas that were tried. */
@@ -49,6 +53,10 @@ async function outcome({
     const result = tries[tried.length] ?? tries.at(-1) ?? 'answers';
     tried.push(attempt.target.id);
     if (result === 'answers') return void res.end('ok');
+    if (result === 'refused') {
+      attempt.end({ kind: 'abandoned' });
+      return next(new RefusedError('its breaker has opened just now'));
+    }
     attempt.sent = result !== 'unreachable';
     if (result === 'aborted') exchange.abort(new Error('too late'), 'settled');
     const error =
@@ -59,8 +67,11 @@ async function outcome({
   const attempt: RequestHandler = (req, res, next) =>
     balance({ pool })(req, res, (error?: unknown) => (error ? next(error) : forward(req, res, next)));
   const isUnanswered = (error: unknown) => error instanceof NoAnswerError;
+  const isRefused = (error: unknown) => error instanceof RefusedError;
   const hedging = hedges ? new Hedging({ pool, deadlineMs: 3000 }) : undefined;
-  await using app = await bareApp([failover({ pool, budget, attempt, isUnanswered, onFailover, hedging })]);
+  await using app = await bareApp([
+    failover({ pool, budget, attempt, isUnanswered, isRefused, onFailover, hedging }),
+  ]);
   const headers = body === undefined ? undefined : { 'Content-Length': String(body.length) };
   const { status } = await call(app.url, { method, body, headers });
   return { status, tried, inFlight: pool.replicas.map((replica) => replica.inFlight) };
@@ -84,6 +95,17 @@ describe('failover', () => {
     },
     { name: 'sends no content twice', body: 'content', tries: ['silent'], status: 502, asked: 1 },
     { name: 'accepts a broken answer as the answer', tries: ['broken'], status: 502, asked: 1 },
+    {
+      name: 'chooses anew when the chosen one refuses, whatever the budget',
+      method: 'POST',
+      budget: new RetryBudget({ perRequest: 0, reserve: 0 }),
+      tries: ['refused', 'refused', 'answers'],
+      status: 200,
+      asked: 3,
+    },
+    { name: 'may try twice beside', tries: ['refused', 'silent', 'answers'], status: 200, asked: 3 },
+    { name: 'chooses anew for a second try', tries: ['silent', 'refused', 'answers'], status: 200, asked: 3 },
+    { name: 'asks nobody twice who refuses', tries: ['refused'], status: 503, asked: 3 },
     { name: 'stops when the request is over', tries: ['aborted'], status: 502, asked: 1 },
   ];
 

@@ -70,7 +70,7 @@ describe('Hedging', () => {
 
     it('not to one that is as silent, but looks again', () => {
       responses(10);
-      pool.take(a);
+      pool.take((replica) => replica === b);
       expect(hedging.delayMs(waiting(1500), 1500)).toBe(AGAIN_MS);
       b.heardAtMs = clock.ticks() - 1;
       expect(hedging.delayMs(waiting(1500), 1500)).toBe(0);
@@ -87,9 +87,9 @@ describe('Hedging', () => {
 
     it('not when there is no other, and does not pay for that', () => {
       responses(10);
-      pool.suspend('b', true);
+      pool.admit('b', 'none');
       for (let i = 0; i < 5; i += 1) expect(hedging.delayMs(waiting(1500), 1500)).toBe(AGAIN_MS);
-      pool.suspend('b', false);
+      pool.admit('b', 'all');
       expect(hedging.delayMs(waiting(1500), 1500)).toBe(0);
     });
 

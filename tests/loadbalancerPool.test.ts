@@ -15,7 +15,7 @@ function listed(id: string, { healthy = true, requestCount = 0, port = 80 } = {}
 }
 
 function take(pool: ReplicaPool, except?: Replica): Replica {
-  const replica = pool.take(except);
+  const replica = pool.take((one) => one !== except);
   if (!replica) throw new Error('nobody can be taken');
   return replica;
 }
@@ -54,11 +54,44 @@ describe('the pick', () => {
     expect(inFlight(pool)).toEqual([10, 10, 10, 10]);
   });
 
-  it('goes by requests in flight before request counts', () => {
+  it('goes by requests in flight first', () => {
     const pool = newPool(0);
     pool.update([listed('old', { requestCount: 1_000_000 }), listed('young')]);
     expect(take(pool).id).toBe('young');
     expect(take(pool).id).toBe('old');
+  });
+
+  it('goes by whose latest request began longest ago among equals, however many they have had', () => {
+    const pool = newPool(0);
+    pool.update([listed('a', { requestCount: 15 }), listed('b', { requestCount: 12 }), listed('c')]);
+    const order = Array.from({ length: 9 }, () => {
+      const replica = take(pool);
+      pool.release(replica);
+      return replica.id;
+    });
+    // To begin with they are asked in the order of their counts, as the original does.
+    expect(order.join('')).toBe('cbacbacba');
+  });
+
+  it('falls first on one that waits for a trial, however busy or idle the others are', () => {
+    const pool = newPool(3);
+    const [first] = pool.replicas as [Replica];
+    take(pool, undefined);
+    while (first.inFlight < 2) take(pool);
+    pool.admit(first.key, 'trial');
+    expect(take(pool)).toBe(first);
+  });
+
+  it('falls on one that waits for a trial only for want of another, when a request has come to nothing once', () => {
+    const pool = newPool(2);
+    const [first, second] = pool.replicas as [Replica, Replica];
+    pool.admit(first.key, 'trial');
+    for (let i = 0; i < 3; i += 1) {
+      expect(pool.another(() => true)).toBe(second);
+      expect(pool.takeAnother(() => true)).toBe(second);
+    }
+    expect(pool.another((replica) => replica !== second)).toBe(first);
+    expect(pool.takeAnother((replica) => replica !== second)).toBe(first);
   });
 
   it('falls on each of equals equally often', () => {
@@ -79,27 +112,27 @@ describe('the pick', () => {
     pool.release(third);
     pool.release(third);
     expect(take(pool, third)).toBe(first);
-    expect(pool.hasAnother(second)).toBe(true);
+    expect(pool.another((one) => one !== second)).toBeDefined();
     expect(newPool(1).take()).toBeDefined();
   });
 
   it('takes nobody rather than the one to avoid', () => {
     const pool = newPool(1);
     const [only] = pool.replicas as [Replica];
-    expect(pool.take(only)).toBeUndefined();
-    expect(pool.hasAnother(only)).toBe(false);
+    expect(pool.take((one) => one !== only)).toBeUndefined();
+    expect(pool.another((one) => one !== only)).toBeUndefined();
     expect(only).toMatchObject({ inFlight: 0, requestCount: 0 });
   });
 
-  it('never falls on a suspended one, whose requests under way go on', () => {
+  it('never falls on one that admits nobody, whose requests under way go on', () => {
     const pool = newPool(2);
     const [first, second] = pool.replicas as [Replica, Replica];
     take(pool, second);
-    pool.suspend(first.id, true);
+    pool.admit(first.id, 'none');
     expect([take(pool), take(pool)]).toEqual([second, second]);
     expect(first.inFlight).toBe(1);
     pool.release(first);
-    pool.suspend(first.id, false);
+    pool.admit(first.id, 'all');
     expect(take(pool)).toBe(first);
   });
 
@@ -151,10 +184,10 @@ describe('a listing', () => {
     expect(take(pool)).toBe(a);
   });
 
-  it('keeps a suspended replica suspended', () => {
+  it('lets nobody in whose breaker is open', () => {
     const pool = newPool(0);
     pool.update([listed('a')]);
-    pool.suspend('a', true);
+    pool.admit('a', 'none');
     pool.update([listed('a'), listed('b')]);
     expect([take(pool).id, take(pool).id]).toEqual(['b', 'b']);
   });
@@ -232,15 +265,64 @@ describe('a listing', () => {
     expect(now.inFlight).toBe(1);
   });
 
-  it('does not let a newcomer make up for all the requests it missed', () => {
+  it.each([
+    { traffic: 'one by one', underWay: 1 },
+    { traffic: 'thirty at a time', underWay: 30 },
+  ])(
+    'lets who joins or is back neither make up for what it missed nor get nothing: $traffic',
+    ({ underWay }) => {
+      const pool = newPool(0, { slowStartMs: 10_000, clock: new ManualClock() });
+      pool.update([listed('a', { requestCount: 9_000 }), listed('b')]);
+      const requests = queueOf(pool, underWay);
+      requests.more(1000);
+      pool.update([listed('a', { requestCount: 9_000 }), listed('b'), listed('new', { requestCount: 400 })]);
+      const [a, b, joined] = pool.replicas as [Replica, Replica, Replica];
+      const partOf = (replica: Replica, count: number) => {
+        const before = replica.requestCount;
+        requests.more(count);
+        return (replica.requestCount - before) / count;
+      };
+      const least = underWay === 1 ? 0.3 : 0.02;
+      for (const replica of [joined, b]) {
+        const part = partOf(replica, 300);
+        expect(part).toBeGreaterThan(least);
+        expect(part).toBeLessThan(0.5);
+      }
+      pool.admit(a.key, 'none');
+      requests.more(1000);
+      pool.admit(a.key, 'all');
+      const part = partOf(a, 300);
+      expect(part).toBeGreaterThan(least);
+      expect(part).toBeLessThan(0.5);
+    },
+  );
+
+  it('gives none of three more than 40 % after a restart of the gateway, whatever they have had before', () => {
     const pool = newPool(0);
-    pool.update([listed('a'), listed('b')]);
-    takeAndRelease(pool, 1000);
-    pool.update([listed('a'), listed('b'), listed('new')]);
-    takeAndRelease(pool, 30);
-    expect(get(pool, 'new').requestCount).toBe(10);
+    pool.update([
+      listed('old', { requestCount: 9_000 }),
+      listed('new-1'),
+      listed('new-2', { requestCount: 1 }),
+    ]);
+    const before = counts(pool);
+    takeAndRelease(pool, 440);
+    const had = counts(pool).map((count, i) => count - (before[i] as number));
+    expect(had.toSorted()).toEqual([146, 147, 147]);
   });
 });
+
+/** Requests that are under way until as many others have begun. */
+function queueOf(pool: ReplicaPool, underWay: number) {
+  const begun: Replica[] = [];
+  return {
+    more(count: number): void {
+      for (let i = 0; i < count; i += 1) {
+        if (begun.length === underWay) pool.release(begun.shift() as Replica);
+        begun.push(take(pool));
+      }
+    },
+  };
+}
 
 describe('slow start', () => {
   const SLOW_START_MS = 10_000;
@@ -252,11 +334,11 @@ describe('slow start', () => {
     return pool;
   }
 
-  it('sends a newcomer its part of what comes, not all of it', () => {
+  it('gives a newcomer a tenth of what the others have under way, to begin with', () => {
     const pool = busyPool(new ManualClock());
     pool.update([listed('a'), listed('b'), listed('new')]);
     for (let i = 0; i < 9; i += 1) take(pool);
-    expect(inFlight(pool)).toEqual([23, 23, 3]);
+    expect(get(pool, 'new').inFlight).toBe(3);
   });
 
   it('lets it catch up as time goes by', () => {
@@ -264,22 +346,30 @@ describe('slow start', () => {
     const pool = busyPool(clock);
     pool.update([listed('a'), listed('b'), listed('new')]);
     clock.advance(SLOW_START_MS / 2);
-    for (let i = 0; i < 10; i += 1) take(pool);
-    expect(inFlight(pool)).toEqual([20, 20, 10]);
+    for (let i = 0; i < 12; i += 1) take(pool);
+    expect(get(pool, 'new').inFlight).toBe(12);
     clock.advance(SLOW_START_MS);
-    for (let i = 0; i < 10; i += 1) take(pool);
+    for (let i = 0; i < 8; i += 1) take(pool);
     expect(inFlight(pool)).toEqual([20, 20, 20]);
     expect(clock.pending).toBe(0);
+  });
+
+  it('keeps nothing from it once nobody is busy any more', () => {
+    const pool = busyPool(new ManualClock());
+    pool.update([listed('a'), listed('b'), listed('new')]);
+    for (const replica of pool.replicas) while (replica.inFlight > 0) pool.release(replica);
+    takeAndRelease(pool, 30);
+    expect(get(pool, 'new').requestCount).toBe(10);
   });
 
   it('is for those that come back, too', () => {
     const pool = busyPool(new ManualClock());
     const b = get(pool, 'b');
-    pool.suspend('b', true);
+    pool.admit('b', 'none');
     while (b.inFlight > 0) pool.release(b);
-    pool.suspend('b', false);
+    pool.admit('b', 'all');
     for (let i = 0; i < 4; i += 1) take(pool);
-    expect(inFlight(pool)).toEqual([22, 2]);
+    expect(inFlight(pool)).toEqual([21, 3]);
   });
 
   it('begins anew for one that comes back before it has caught up', () => {
@@ -287,20 +377,30 @@ describe('slow start', () => {
     const pool = busyPool(clock);
     const b = get(pool, 'b');
     const comeBack = () => {
-      pool.suspend('b', true);
-      while (b.inFlight > 0) pool.release(b);
-      pool.suspend('b', false);
+      pool.admit('b', 'none');
+      pool.admit('b', 'all');
     };
     comeBack();
     clock.advance(SLOW_START_MS * 0.15);
-    for (let i = 0; i < 15; i += 1) pool.release(get(pool, 'a'));
+    expect(b.startStepsLeft).toBe(8);
     comeBack();
-    expect(b.handicap).toBe(5);
-    // Here the next step of the first handicap would fall.
+    expect(b.startStepsLeft).toBe(9);
+    // Here the next step of the first start would fall.
     clock.advance(SLOW_START_MS * 0.05);
-    expect(b.handicap).toBe(5);
+    expect(b.startStepsLeft).toBe(9);
     clock.advance(SLOW_START_MS * 0.05);
-    expect(b.handicap).toBe(4);
+    expect(b.startStepsLeft).toBe(8);
+  });
+
+  it('is no affair of a trial, and begins when that went well', () => {
+    const pool = busyPool(new ManualClock());
+    const b = get(pool, 'b');
+    pool.admit('b', 'none');
+    pool.admit('b', 'trial');
+    expect(b.startStepsLeft).toBe(0);
+    pool.admit('b', 'none');
+    pool.admit('b', 'all');
+    expect(b.startStepsLeft).toBe(9);
   });
 
   it('can be turned off', () => {

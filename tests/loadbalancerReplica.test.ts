@@ -25,10 +25,16 @@ it('what a replica of several threads is told in one of them, the others see', (
   const [here, there] = [0, 1].map((seat) =>
     ThreadsReplica.at('http://a:1', { cells: new SharedCells(buffer, seat), seat, seats: 2 }),
   ) as [ThreadsReplica, ThreadsReplica];
-  here.begin(0);
-  const told = { heardAtMs: 1.5, silentFromMs: 2.5, silentUntilMs: 3.5, silentCaller: 7, suspended: true };
+  here.begin(0, 5);
+  const told = {
+    heardAtMs: 1.5,
+    silentFromMs: 2.5,
+    silentUntilMs: 3.5,
+    silentCaller: 7,
+    admission: 'none' as const,
+  };
   Object.assign(here, told);
-  expect(there).toMatchObject({ ...told, inFlight: 1, inFlightHere: 0, requestCount: 1 });
+  expect(there).toMatchObject({ ...told, inFlight: 1, inFlightHere: 0, requestCount: 1, turn: 5 });
 });
 
 describe.each(KINDS)('a replica of %s', (_of, make) => {
@@ -42,47 +48,60 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
       inFlight: 0,
       inFlightHere: 0,
       requestCount: 0,
-      credit: 0,
-      handicap: 0,
+      turn: 0,
+      startStepsLeft: 0,
       healthy: true,
-      suspended: false,
+      admission: 'all',
       load: 0,
-      share: 0,
       available: true,
     });
   });
 
   it('counts what is begun and ended', () => {
     const replica = make();
-    expect([replica.begin(0), replica.begin(1)]).toEqual([true, true]);
+    expect([replica.begin(0, 3), replica.begin(1, 8)]).toEqual([true, true]);
     replica.end();
-    expect(replica).toMatchObject({ inFlight: 1, inFlightHere: 1, requestCount: 2 });
+    expect(replica).toMatchObject({ inFlight: 1, inFlightHere: 1, requestCount: 2, turn: 8 });
   });
 
   it('begins nothing from an outdated look', () => {
     const replica = make();
-    expect(replica.begin(1)).toBe(false);
-    expect(replica).toMatchObject({ inFlight: 0, requestCount: 0 });
+    expect(replica.begin(1, 3)).toBe(false);
+    expect(replica).toMatchObject({ inFlight: 0, requestCount: 0, turn: 0 });
   });
 
-  it('has its load and its share from what it is treated as having besides', () => {
+  it('counts each request for several while it starts slowly, and is idle all the same when it is', () => {
     const replica = make();
-    replica.begin(0);
-    replica.handicap = 4;
-    replica.credit = 90.5;
-    expect(replica).toMatchObject({ load: 5, share: 91.5 });
+    replica.startStepsLeft = 9;
+    expect(replica.load).toBe(0);
+    replica.begin(0, 1);
+    expect(replica.load).toBe(10);
+    replica.startStepsLeft = 5;
+    expect(replica.load).toBe(2);
+    expect(replica.loadWith(3)).toBe(6);
+    replica.startStepsLeft = 0;
+    expect(replica.load).toBe(1);
+  });
+
+  it('comes before any other while it waits for a trial', () => {
+    const replica = make();
+    replica.begin(0, 1);
+    replica.startStepsLeft = 9;
+    replica.admission = 'trial';
+    expect(replica.load).toBeLessThan(0);
   });
 
   it.each([
-    [false, false, false],
-    [false, true, false],
-    [true, true, false],
-    [true, false, true],
-  ])('healthy %s and suspended %s: available %s', (healthy, suspended, available) => {
+    [false, 'all', false],
+    [false, 'none', false],
+    [true, 'none', false],
+    [true, 'trial', true],
+    [true, 'all', true],
+  ] as const)('healthy %s and admitting %s: available %s', (healthy, admission, available) => {
     const replica = make();
     replica.healthy = healthy;
-    replica.suspended = suspended;
-    expect(replica).toMatchObject({ healthy, suspended, available });
+    replica.admission = admission;
+    expect(replica).toMatchObject({ healthy, admission, available });
   });
 
   it('has its request count raised, never lowered', () => {
@@ -114,7 +133,7 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
   it('counts on past what a whole number of 32 bits holds', () => {
     const replica = make();
     replica.raiseRequestCount(5_000_000_000);
-    replica.begin(0);
+    replica.begin(0, 1);
     expect(replica.requestCount).toBe(5_000_000_001);
   });
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { completeService } from '../config/services.ts';
 import { type ReplicaThreads, ServiceReplicas, type SharedReplica } from '../gateway/replicas.ts';
 import type { Permit } from '../lib/circuitbreaker/contract.ts';
+import { compare, type Rank } from '../lib/loadbalancer/candidates.ts';
 import type { Replica } from '../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share } from '../lib/threads/cells.ts';
 import { SharedCells } from '../lib/threads/sharedCells.ts';
@@ -125,8 +126,12 @@ class World {
   finish(): void {
     while (this.underWay.length > 0) this.#end(0, 'abandon');
     this.clock.advance(10 * COOLDOWN_MS);
-    for (const { inFlight, suspended } of this.keeper.pool.replicas) {
-      expect({ inFlight, suspended }).toEqual({ inFlight: 0, suspended: false });
+    for (const { inFlight, available, healthy, startStepsLeft } of this.keeper.pool.replicas) {
+      expect({ inFlight, available, startStepsLeft }).toEqual({
+        inFlight: 0,
+        available: healthy,
+        startStepsLeft: 0,
+      });
     }
     for (const replicas of [this.keeper, ...this.members]) replicas.dispose();
   }
@@ -154,12 +159,14 @@ class World {
     const { pool } = member;
     const avoided = avoid === 0 ? undefined : pool.replicas[avoid - 1];
     const possible = pool.replicas.filter((replica) => replica !== avoided && this.#mayBeAsked(replica));
-    const [least] = possible.map(({ load, share }) => ({ load, share })).toSorted(byLoad);
-    const replica = pool.take(avoided);
+    const ranks = new Map(possible.map((one) => [one, rankOf(one)]));
+    const [first] = [...ranks.values()].toSorted(compare);
+    const replica = pool.take((one) => one !== avoided);
     expect(replica === undefined).toBe(possible.length === 0);
     if (!replica) return;
     expect(possible).toContain(replica);
-    expect({ load: replica.load - 1, share: replica.share - 1 }).toEqual(least);
+    expect(ranks.get(replica)).toEqual(first);
+    for (const { turn } of ranks.values()) expect(replica.turn).toBeGreaterThan(turn);
     const breaker = member.breakerOf(replica.key);
     const isAdmitted = breaker.admitsCaller(caller);
     const permit = breaker.tryAcquire(caller);
@@ -222,8 +229,8 @@ class World {
       );
       expect(replica.inFlight).toBe(mine.length);
       expect(replica.requestCount).toBeGreaterThanOrEqual(0);
-      expect(replica.handicap).toBeGreaterThanOrEqual(0);
-      expect(replica.suspended).toBe(!this.keeper.breakerOf(replica.key).admits);
+      expect(replica.startStepsLeft).toBeGreaterThanOrEqual(0);
+      expect(replica.admission).toBe(this.keeper.breakerOf(replica.key).admission);
     }
   }
 }
@@ -253,8 +260,8 @@ function seenFrom(seat: number, replicas: readonly SharedReplica[]): SharedRepli
   });
 }
 
-function byLoad(a: Pick<Replica, 'load' | 'share'>, b: Pick<Replica, 'load' | 'share'>): number {
-  return a.load - b.load || a.share - b.share;
+function rankOf({ load, turn, requestCount }: Replica): Rank {
+  return { load, turn, requestCount };
 }
 
 describe('replicas, whatever happens in whatever order', () => {

@@ -1,5 +1,5 @@
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import type { FailureKind } from '../exchange/attempt.ts';
+import type { Admission, FailureKind } from '../exchange/attempt.ts';
 import { listener } from '../exchange/listener.ts';
 import { CallPermit, type PermitIssuer } from './callPermit.ts';
 import { CallRecord } from './callRecord.ts';
@@ -15,6 +15,7 @@ import {
   type Tell,
 } from './contract.ts';
 import {
+  admissionOf,
   afterAbandonedTrial,
   afterFailedTrial,
   type HalfOpen,
@@ -39,7 +40,7 @@ export class CircuitBreaker implements Breaker {
   readonly #clock: Clock;
   readonly #mayOpen: (failure: FailureKind) => boolean;
   readonly #onEvent: (event: BreakerEvent) => void;
-  readonly #onAdmits: (admits: boolean) => void;
+  readonly #onAdmission: (admission: Admission) => void;
   #state: State;
   #generation = 0;
 
@@ -51,7 +52,7 @@ export class CircuitBreaker implements Breaker {
     this.#clock = options.clock ?? systemClock;
     this.#mayOpen = options.mayOpen ?? (() => true);
     this.#onEvent = listener(options.onEvent);
-    this.#onAdmits = listener(options.onAdmits);
+    this.#onAdmission = listener(options.onAdmission);
     this.#state = { kind: 'closed', record: new CallRecord(this.#rules) };
   }
 
@@ -61,6 +62,10 @@ export class CircuitBreaker implements Breaker {
 
   get failure(): FailureKind | undefined {
     return this.#state.kind === 'closed' ? undefined : this.#state.failure;
+  }
+
+  get admission(): Admission {
+    return admissionOf(this.#state);
   }
 
   get admits(): boolean {
@@ -115,8 +120,8 @@ export class CircuitBreaker implements Breaker {
     });
   }
 
-  tellAdmits(): void {
-    this.#onAdmits(this.admits);
+  tellAdmission(): void {
+    this.#onAdmission(this.admission);
   }
 
   dispose(): void {
@@ -177,7 +182,7 @@ export class CircuitBreaker implements Breaker {
     if (before.kind === 'open') before.cancel();
     this.#state = this.#begun(next);
     this.#generation += 1;
-    if (isAdmitting(before) !== this.admits) this.#onAdmits(this.admits);
+    if (admissionOf(before) !== this.admission) this.#onAdmission(this.admission);
     if (before.kind === next.kind) return;
     tell({ kind: 'transition', from: before.kind, to: next.kind, failure: this.failure, hinted });
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.ts';
-import type { FailureKind } from '../exchange/attempt.ts';
+import type { Admission, FailureKind } from '../exchange/attempt.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
@@ -25,8 +25,8 @@ export interface BreakerOptions extends BreakerRules {
   readonly mayOpen?: (failure: FailureKind) => boolean;
   /** Called in the thread that has changed the state, or seen the failure. */
   readonly onEvent?: (event: BreakerEvent) => void;
-  /** Called there whenever `admits` has changed, before the events that go with it. It must not ask the breaker. */
-  readonly onAdmits?: (admits: boolean) => void;
+  /** Called there whenever `admission` has changed, before the events that go with it. It must not ask the breaker. */
+  readonly onAdmission?: (admission: Admission) => void;
 }
 
 /** Why a breaker stays closed that has its threshold of failures. */
@@ -98,6 +98,8 @@ export interface Breaker {
   readonly state: BreakerState;
   /** What opened it; undefined while it is closed. */
   readonly failure: FailureKind | undefined;
+  /** What `tryAcquire` would hand out permits for now. */
+  readonly admission: Admission;
   /** Whether `tryAcquire` would hand out a permit now, to some caller at least. */
   readonly admits: boolean;
   /** Milliseconds until a call may be let through; 0 means now. */
@@ -122,8 +124,8 @@ export interface Breaker {
   hintFailing(failure: FailureKind): void;
   /** Somebody else's trial went well: an open breaker makes its own now. */
   hintRecovered(): void;
-  /** Calls `onAdmits` with what holds now, for somebody who may have missed it. */
-  tellAdmits(): void;
+  /** Calls `onAdmission` with what holds now, for somebody who may have missed it. */
+  tellAdmission(): void;
   /** Ends its timer in this thread and drops late reports: the replica has left. */
   dispose(): void;
 }

@@ -5,9 +5,12 @@ export class CircuitOpenError extends Error {
   readonly status = 503;
   /** Until the next trial. */
   readonly retryAfterMs: number;
+  /** Whether the replica had been chosen for the request by then: another one may be chosen. */
+  readonly afterChoice: boolean;
 
-  constructor(retryAfterMs: number) {
+  constructor(retryAfterMs: number, afterChoice = false) {
     super('Circuit breaker is open');
     this.retryAfterMs = retryAfterMs;
+    this.afterChoice = afterChoice;
   }
 }

@@ -39,7 +39,7 @@ export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): Reques
     if (!permit) {
       attempt?.end({ kind: 'abandoned' });
       onRejected(breaker);
-      return next(new CircuitOpenError(breaker.retryAfterMs));
+      return next(new CircuitOpenError(breaker.retryAfterMs, attempt !== undefined));
     }
     if (attempt) reportAttempt(attempt, permit, upgradeHead !== undefined);
     else reportResponse(res, permit);

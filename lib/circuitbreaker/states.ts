@@ -1,4 +1,4 @@
-import type { FailureKind } from '../exchange/attempt.ts';
+import type { Admission, FailureKind } from '../exchange/attempt.ts';
 
 export interface Open<Caller> {
   readonly kind: 'open';
@@ -31,6 +31,11 @@ export function halfOpen(failure: FailureKind): HalfOpen<never> {
 export function isAdmitting(state: { readonly kind: 'closed' } | Open<unknown> | HalfOpen<unknown>): boolean {
   if (state.kind === 'open') return state.failedCaller !== undefined;
   return state.kind === 'closed' || state.trialOf === undefined;
+}
+
+export function admissionOf(state: Parameters<typeof isAdmitting>[0]): Admission {
+  if (state.kind === 'closed') return 'all';
+  return isAdmitting(state) ? 'trial' : 'none';
 }
 
 /** The place is taken. The state must admit the caller. */

@@ -18,6 +18,9 @@ export interface Target {
  */
 export type FailureKind = 'absent' | 'bad';
 
+/** What a replica's breaker lets through now: every call, one call that is its trial, or none. */
+export type Admission = 'all' | 'trial' | 'none';
+
 /** How a try at a replica ended. */
 export type Outcome =
   /** The answer arrived whole. */
@@ -46,6 +49,8 @@ export interface AttemptOptions {
   readonly startedAtMs?: number;
   /** Default: no replica is absent. */
   readonly judgeAbsence?: JudgeAbsence;
+  /** The try of the same request that was begun before this one. */
+  readonly previous?: Attempt | undefined;
 }
 
 /** One try at one replica. It ends once; what is reported after that is dropped. */
@@ -55,6 +60,8 @@ export class Attempt {
   readonly repeatable: boolean;
   /** When it began, by the clock's `ticks`. */
   readonly startedAtMs: number;
+  /** The try of the same request that was begun before this one. */
+  readonly previous: Attempt | undefined;
   /** Whether any byte of the request may have reached the replica. */
   sent = false;
   /**
@@ -76,12 +83,13 @@ export class Attempt {
 
   constructor(
     target: Target,
-    { repeatable = false, startedAtMs = 0, judgeAbsence = nobodyIsAbsent }: AttemptOptions = {},
+    { repeatable = false, startedAtMs = 0, judgeAbsence = nobodyIsAbsent, previous }: AttemptOptions = {},
   ) {
     this.target = target;
     this.repeatable = repeatable;
     this.startedAtMs = startedAtMs;
     this.#judgeAbsence = judgeAbsence;
+    this.previous = previous;
   }
 
   /** Sets who decides what happens when the replica gave no answer: reply with the error, or try another. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NextFunction, Response } from 'express';
 import type { TraceContext } from '../tracing/traceContext.ts';
-import type { Attempt } from './attempt.ts';
+import type { Attempt, Target } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
 import type { Laps } from './laps.ts';
 
@@ -55,6 +55,8 @@ export class Exchange {
   cacheVerdict: string | undefined;
   /** The try that the response is from, or else the one that is under way or was the last. Written by balance, failover. */
   attempt: Attempt | undefined;
+  /** The try that was begun last, behind which the earlier ones stand. Written by balance. */
+  latestAttempt: Attempt | undefined;
   /** A second try that is under way beside `attempt`. Written by failover. */
   hedge: Attempt | undefined;
   /** The `code` of the error that the gateway replied with, or that cut the answer short. Written by both. */
@@ -149,6 +151,14 @@ export class Exchange {
     if (!this.maySend) return false;
     this.#sends += 1;
     return true;
+  }
+
+  /** Whether a try was begun at this replica, whatever became of it. */
+  hasTried(target: Target): boolean {
+    for (let attempt = this.latestAttempt; attempt; attempt = attempt.previous) {
+      if (attempt.target === target) return true;
+    }
+    return false;
   }
 
   /** Breaks the other try off, if two are under way. To be called before anything of the response is written. */

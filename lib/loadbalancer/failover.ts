@@ -7,7 +7,6 @@ import { listener } from '../exchange/listener.ts';
 import type { Hedging } from './hedging.ts';
 import type { ReplicaPool } from './pool.ts';
 import { Race, type RaceTerms } from './race.ts';
-import type { Replica } from './replica.ts';
 import type { RetryBudget } from './retryBudget.ts';
 
 export interface FailoverOptions {
@@ -17,6 +16,11 @@ export interface FailoverOptions {
   readonly attempt: RequestHandler;
   /** Whether the error says that this replica gave no answer. Others concern the request itself. */
   readonly isUnanswered: (error: unknown) => boolean;
+  /**
+   * Whether the error says that the replica which was chosen does not take the request after all. Then another one is
+   * chosen, which costs nothing. Default: none does.
+   */
+  readonly isRefused?: (error: unknown) => boolean;
   /** Called before the second try, with what went wrong in the first. */
   readonly onFailover?: (failed: Attempt, error: Error) => void;
   /** Sends what waits for a silent replica to a second one as well. Default: nothing is. */
@@ -33,20 +37,31 @@ export interface FailoverOptions {
  * request was sent, or it is a GET or HEAD without content (RFC 9110 section 9.2.2) that got no answer. At most once
  * for each request, within the budget.
  *
+ * A replica that refuses the request between the choice and the call, because another thread has opened its breaker or
+ * makes its trial just then, has not been sent anything: choosing another one is no second try.
+ *
  * With `hedging`, such a GET or HEAD that waits for a silent replica is sent to another one as well, and the first
  * response is given. That is its second try.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
-  const { pool, budget, attempt, isUnanswered, hedging, clock = systemClock } = options;
+  const { pool, budget, isUnanswered, isRefused = () => false, hedging, clock = systemClock } = options;
   const onFailover = listener(options.onFailover);
+
+  /** Ends, since nobody is chosen twice for a request. */
+  const attempt: RequestHandler = (req, res, next) =>
+    options.attempt(req, res, (error?: unknown) => {
+      if (isRefused(error)) attempt(req, res, next);
+      else next(error);
+    });
 
   function failOver(req: Request, res: Response, next: NextFunction, error: unknown): boolean {
     const exchange = exchangeOf(res);
     const failed = exchange.attempt;
     if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return false;
-    if (!pool.hasAnother(failed.target as Replica) || !budget.spend()) return false;
+    if (!pool.another((replica) => !exchange.hasTried(replica)) || !budget.spend()) return false;
     onFailover(failed, error as Error);
-    attempt(req, res, next);
+    // Where nobody takes it after all, there has been one try.
+    attempt(req, res, (second?: unknown) => next(exchange.attempt === failed ? error : second));
     return true;
   }
 

@@ -82,7 +82,7 @@ export class Hedging {
     const silentMs = this.#clock.ticks() - Math.max(startedAtMs, replica.heardAtMs);
     const patienceMs = Math.max(this.#patienceMs, this.#latency.quantile(0.95) ?? 0);
     if (silentMs < patienceMs) return patienceMs - silentMs;
-    const other = this.#pool.another(replica);
+    const other = this.#pool.another((one) => one !== replica);
     const isBetter = other !== undefined && isBetterOff(other, startedAtMs, leftMs);
     return isBetter && this.#budget.spend() ? 0 : this.#againMs;
   }

@@ -1,4 +1,4 @@
-import type { Candidates } from './candidates.ts';
+import { type Accepts, acceptsAll, type Candidates, compare } from './candidates.ts';
 import type { Replica } from './replica.ts';
 
 interface Entry {
@@ -7,27 +7,29 @@ interface Entry {
   place: number;
   /** Of the replica, when it last changed. */
   load: number;
-  share: number;
+  turn: number;
+  requestCount: number;
   lot: number;
 }
 
 const OUTSIDE = -1;
 
 /**
- * Candidates in a binary heap, the least loaded on top. Each change is O(log n), so the pick stays cheap with thousands
- * of replicas. Only for what this thread alone changes.
+ * Candidates in a binary heap, the first on top. Each change is O(log n), so the pick stays cheap with thousands of
+ * replicas. Only for what this thread alone changes.
  */
 export class LoadHeap implements Candidates {
   readonly #heap: Entry[] = [];
   readonly #entries = new Map<Replica, Entry>();
   readonly #random: () => number;
+  #latestTurn = 0;
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
   add(replica: Replica): void {
-    this.#entries.set(replica, { replica, place: OUTSIDE, load: 0, share: 0, lot: 0 });
+    this.#entries.set(replica, { replica, place: OUTSIDE, load: 0, turn: 0, requestCount: 0, lot: 0 });
     this.changed(replica);
   }
 
@@ -43,25 +45,35 @@ export class LoadHeap implements Candidates {
     const entry = this.#entries.get(replica);
     if (!entry) return;
     entry.load = replica.load;
-    entry.share = replica.share;
+    entry.turn = replica.turn;
+    entry.requestCount = replica.requestCount;
     entry.lot = this.#random();
     if (!replica.available) this.#takeOut(entry);
     else this.#settle(entry);
   }
 
-  take(except?: Replica): Replica | undefined {
-    const replica = this.least(except);
+  take(accepts?: Accepts): Replica | undefined {
+    const replica = this.least(accepts);
     if (!replica) return undefined;
-    replica.begin(replica.inFlight);
+    this.#latestTurn += 1;
+    replica.begin(replica.inFlight, this.#latestTurn);
     this.changed(replica);
     return replica;
   }
 
-  least(except?: Replica): Replica | undefined {
-    const [top, left, right] = this.#heap;
-    if (top?.replica !== except) return top?.replica;
-    if (left && right && isBefore(right, left)) return right.replica;
-    return left?.replica;
+  least(accepts: Accepts = acceptsAll): Replica | undefined {
+    const [top] = this.#heap;
+    if (!top || accepts(top.replica)) return top?.replica;
+    return this.#leastBelow(accepts)?.replica;
+  }
+
+  /** Seldom needed, so it looks at all of them. */
+  #leastBelow(accepts: Accepts): Entry | undefined {
+    let least: Entry | undefined;
+    for (const entry of this.#heap) {
+      if ((!least || isBefore(entry, least)) && accepts(entry.replica)) least = entry;
+    }
+    return least;
   }
 
   #takeOut(entry: Entry): void {
@@ -120,5 +132,5 @@ export class LoadHeap implements Candidates {
 }
 
 function isBefore(a: Entry, b: Entry): boolean {
-  return (a.load - b.load || a.share - b.share || a.lot - b.lot) < 0;
+  return (compare(a, b) || a.lot - b.lot) < 0;
 }

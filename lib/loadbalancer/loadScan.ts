@@ -1,11 +1,13 @@
-import type { Candidates } from './candidates.ts';
+import { type Accepts, acceptsAll, type Candidates, compare } from './candidates.ts';
 import type { Replica } from './replica.ts';
 
-interface Least {
+interface Looked {
   readonly replica: Replica;
   /** As it was when it was looked at. */
   readonly inFlight: number;
   readonly load: number;
+  readonly turn: number;
+  readonly requestCount: number;
 }
 
 /**
@@ -15,6 +17,8 @@ interface Least {
 export class LoadScan implements Candidates {
   readonly #replicas = new Set<Replica>();
   readonly #random: () => number;
+  /** Of all at the last look. Two threads may give the one behind it to two replicas, which makes a tie. */
+  #latestTurn = 0;
 
   constructor(random: () => number) {
     this.#random = random;
@@ -30,34 +34,31 @@ export class LoadScan implements Candidates {
 
   changed(): void {}
 
-  least(except?: Replica): Replica | undefined {
-    return this.#look(except)?.replica;
+  least(accepts: Accepts = acceptsAll): Replica | undefined {
+    return this.#look(accepts)?.replica;
   }
 
-  take(except?: Replica): Replica | undefined {
-    for (let least = this.#look(except); least; least = this.#look(except)) {
-      if (least.replica.begin(least.inFlight)) return least.replica;
+  take(accepts: Accepts = acceptsAll): Replica | undefined {
+    for (let least = this.#look(accepts); least; least = this.#look(accepts)) {
+      if (least.replica.begin(least.inFlight, this.#latestTurn + 1)) return least.replica;
     }
     return undefined;
   }
 
-  #look(except: Replica | undefined): Least | undefined {
-    let least: Least | undefined;
+  #look(accepts: Accepts): Looked | undefined {
+    let least: Looked | undefined;
     let equals = 1;
     for (const replica of this.#replicas) {
-      if (replica === except || !replica.available) continue;
-      const { inFlight } = replica;
-      const looked = { replica, inFlight, load: inFlight + replica.handicap };
+      const { inFlight, turn, requestCount } = replica;
+      this.#latestTurn = Math.max(this.#latestTurn, turn);
+      if (!replica.available) continue;
+      const looked = { replica, inFlight, load: replica.loadWith(inFlight), turn, requestCount };
       const difference = least ? compare(looked, least) : -1;
-      if (difference > 0) continue;
+      if (difference > 0 || !accepts(replica)) continue;
       equals = difference === 0 ? equals + 1 : 1;
       // Of so many equals each is kept equally often.
       if (equals === 1 || this.#random() * equals < 1) least = looked;
     }
     return least;
   }
-}
-
-function compare(one: Least, another: Least): number {
-  return one.load - another.load || one.replica.share - another.replica.share;
 }

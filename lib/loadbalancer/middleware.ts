@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Attempt, type JudgeAbsence } from '../exchange/attempt.ts';
 import { isRepeatable } from '../exchange/content.ts';
-import { exchangeOf } from '../exchange/exchange.ts';
+import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { NoHealthyReplicaError } from './errors.ts';
 import type { ReplicaPool } from './pool.ts';
@@ -27,7 +27,7 @@ export interface BalanceOptions {
 
 /**
  * Chooses the replica a request goes to and keeps count of what is under way there. Run again for the same request,
- * it chooses another one than before.
+ * it chooses one that has not been tried.
  */
 export function balance(options: Readonly<BalanceOptions>): RequestHandler {
   const { pool, admits = () => true, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
@@ -39,24 +39,19 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     return first ? allSuspended([first, ...others], req, res) : new NoHealthyReplicaError(pool.service);
   }
 
-  /** The choice looks at no caller. If it falls on a replica that refuses this one, there is one more. */
-  function choose(req: Request, res: Response): Replica | undefined {
-    const before = exchangeOf(res).attempt?.target as Replica | undefined;
-    const first = pool.take(before);
-    if (!first || admits(first, req, res)) return first;
-    pool.release(first);
-    const second = before ? undefined : pool.take(first);
-    if (!second || admits(second, req, res)) return second;
-    pool.release(second);
-    return undefined;
+  function choose(exchange: Exchange, req: Request, res: Response): Replica | undefined {
+    if (!exchange.latestAttempt) return pool.take((replica) => admits(replica, req, res));
+    return pool.takeAnother((replica) => !exchange.hasTried(replica) && admits(replica, req, res));
   }
 
   return function balanceMiddleware(req, res, next) {
     const exchange = exchangeOf(res);
-    const replica = choose(req, res);
+    const replica = choose(exchange, req, res);
     if (!replica) return next(refusal(req, res));
     const startedAtMs = clock.ticks();
-    const attempt = new Attempt(replica, { repeatable: isRepeatable(req), startedAtMs, judgeAbsence });
+    const { latestAttempt: previous } = exchange;
+    const repeatable = isRepeatable(req);
+    const attempt = new Attempt(replica, { repeatable, startedAtMs, judgeAbsence, previous });
     attempt.watch({
       answered: () => {
         replica.heardAtMs = clock.ticks();
@@ -69,6 +64,7 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
       },
     });
     exchange.attempt = attempt;
+    exchange.latestAttempt = attempt;
     // Whatever becomes of the request further on, the replica is free once the exchange is over; an upgraded
     // connection keeps it busy for longer.
     exchange.onClose(() => {

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
+import type { Admission } from '../exchange/attempt.ts';
 import { listener } from '../exchange/listener.ts';
-import type { Candidates } from './candidates.ts';
+import type { Accepts, Candidates } from './candidates.ts';
 import { instanceName } from './instance.ts';
 import { LoadHeap } from './loadHeap.ts';
 import { type Known, type Listed, Replica } from './replica.ts';
@@ -33,7 +34,7 @@ export class ReplicaPool {
   readonly #names = new Set<string>();
   readonly #candidates: Candidates;
   readonly #newReplica: (listed: Listed & Known) => Replica;
-  readonly #newcomer: (replica: Replica, handicap: number) => void;
+  readonly #startSlowly: (replica: Replica, stepsLeft?: number) => void;
   readonly #onDeparted: (replica: Replica) => void;
   readonly #onIdle: (replica: Replica) => void;
   #listed = false;
@@ -43,7 +44,7 @@ export class ReplicaPool {
     this.service = service;
     this.#newReplica = options.newReplica ?? ((listed) => new Replica(listed));
     this.#candidates = options.candidates ?? new LoadHeap(random);
-    this.#newcomer = slowStart(slowStartMs, clock, (replica) => this.#candidates.changed(replica));
+    this.#startSlowly = slowStart(slowStartMs, clock, (replica) => this.#candidates.changed(replica));
     this.#onDeparted = listener(options.onDeparted);
     this.#onIdle = listener(options.onIdle);
     for (const replica of replicas) this.#enlist(replica);
@@ -63,11 +64,6 @@ export class ReplicaPool {
     return this.#byKey.get(key);
   }
 
-  /** Whether a replica other than `except` would be taken now. */
-  hasAnother(except: Replica): boolean {
-    return this.another(except) !== undefined;
-  }
-
   /** Whether another replica than `except` has responded to somebody since. */
   hasResponded(sinceMs: number, except: Replica): boolean {
     for (const replica of this.#byKey.values()) {
@@ -76,14 +72,19 @@ export class ReplicaPool {
     return false;
   }
 
-  /** Whom `take` would give now. */
-  another(except: Replica): Replica | undefined {
-    return this.#candidates.least(except);
+  /** Who gets the next request, counted as taken; `undefined` if no available replica `accepts` it. Default: any does. */
+  take(accepts?: Accepts): Replica | undefined {
+    return this.#candidates.take(accepts);
   }
 
-  /** The least loaded available replica that is not `except`, counted as taken; `undefined` if there is none. */
-  take(except?: Replica): Replica | undefined {
-    return this.#candidates.take(except);
+  /** The same for a request that has come to nothing once: it is no trial while there is anybody else. */
+  takeAnother(accepts: Accepts): Replica | undefined {
+    return this.#candidates.take(untried(accepts)) ?? this.#candidates.take(accepts);
+  }
+
+  /** Whom `takeAnother` would give now. */
+  another(accepts: Accepts): Replica | undefined {
+    return this.#candidates.least(untried(accepts)) ?? this.#candidates.least(accepts);
   }
 
   /** Ends what `take` began. To be called once for each replica taken. */
@@ -93,12 +94,12 @@ export class ReplicaPool {
     if (replica.inFlightHere === 0 && this.get(replica.key) !== replica) this.#onIdle(replica);
   }
 
-  /** Keeps new requests from a replica, or lets them through again. What is under way goes on. */
-  suspend(key: string, suspended: boolean): void {
+  /** Lets all new requests through to a replica, one as a trial, or none. What is under way goes on. */
+  admit(key: string, admission: Admission): void {
     const replica = this.get(key);
     if (!replica) return;
     this.#change(replica, () => {
-      replica.suspended = suspended;
+      replica.admission = admission;
     });
   }
 
@@ -106,7 +107,7 @@ export class ReplicaPool {
   leave(seat: number): void {
     for (const replica of this.replicas) {
       replica.leave(seat);
-      if (replica.handicap > 0) this.#newcomer(replica, replica.handicap);
+      if (replica.startStepsLeft > 0) this.#startSlowly(replica, replica.startStepsLeft);
     }
   }
 
@@ -144,12 +145,10 @@ export class ReplicaPool {
   }
 
   #begin(replica: Replica, { healthy, requestCount }: Listed): void {
-    const least = this.#candidates.least();
     replica.healthy = healthy;
     replica.raiseRequestCount(requestCount);
     // Those that the first listing names have worked before, for all we know.
-    if (this.#listed && least) replica.credit = Math.max(0, least.share - requestCount);
-    if (replica.available) this.#welcome(replica);
+    if (this.#listed && isInService(replica)) this.#startSlowly(replica);
   }
 
   #enlist(replica: Replica): void {
@@ -168,15 +167,18 @@ export class ReplicaPool {
 
   /** The one place where a replica that is listed becomes available or ceases to be. */
   #change(replica: Replica, apply: () => void): void {
-    const { available } = replica;
+    const wasInService = isInService(replica);
     apply();
-    if (replica.available && !available) this.#welcome(replica);
+    if (isInService(replica) && !wasInService) this.#startSlowly(replica);
     this.#candidates.changed(replica);
   }
+}
 
-  /** Lets a replica that becomes available begin as loaded as the others are. */
-  #welcome(replica: Replica): void {
-    const least = this.#candidates.least(replica);
-    this.#newcomer(replica, Math.max(0, (least?.load ?? 0) - replica.inFlight));
-  }
+function isInService({ healthy, admission }: Replica): boolean {
+  return healthy && admission === 'all';
+}
+
+/** Those that wait for no trial. */
+function untried(accepts: Accepts): Accepts {
+  return (replica) => replica.admission !== 'trial' && accepts(replica);
 }

@@ -109,7 +109,7 @@ export class Race implements Hedgeable, AttemptListener {
       this.#firstError = error;
       exchange.attempt = exchange.hedge;
       exchange.hedge = undefined;
-    } else if (this.#secondError !== undefined) {
+    } else if (this.#second?.sent) {
       this.#fail(error, this.#secondError);
     } else if (!this.#terms.failOver(this.#req, this.#res, this.#next, error)) {
       this.#next(error);
@@ -118,8 +118,9 @@ export class Race implements Hedgeable, AttemptListener {
 
   #secondFailed(error: unknown): void {
     this.#exchange.hedge = undefined;
-    if (this.#isFirstOver) this.#fail(this.#firstError, error);
-    else this.#secondError = error;
+    if (!this.#isFirstOver) this.#secondError = error;
+    else if (!this.#terms.failOver(this.#req, this.#res, this.#next, error))
+      this.#fail(this.#firstError, error);
   }
 
   /** Neither replica responded. A broken response says more than none. */

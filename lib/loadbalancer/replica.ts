@@ -1,7 +1,8 @@
-import type { Target } from '../exchange/attempt.ts';
+import type { Admission, Target } from '../exchange/attempt.ts';
 import type { Share } from '../threads/cells.ts';
 import { instanceName } from './instance.ts';
 import type { ListedReplica } from './listing.ts';
+import { loadOf } from './load.ts';
 import { type Registered, registeredAt } from './registered.ts';
 
 /** What a registry says of a replica of the service in question. */
@@ -30,14 +31,14 @@ export class Replica implements Target {
   inFlight = 0;
   /** Requests it has ever had. */
   requestCount = 0;
-  /** Requests it is treated as having had before it came, so that it is not sent all of them until it has caught up. */
-  credit = 0;
-  /** Requests it is treated as having under way besides, while it is new. */
-  handicap = 0;
+  /** When its latest request began, counted in requests of the service; 0: it has had none here. */
+  turn = 0;
+  /** Steps until its slow start is over; 0: it gets its full part. */
+  startStepsLeft = 0;
   /** What the registry said of it last. */
   healthy = true;
-  /** Kept from new requests for now, by its breaker for instance. */
-  suspended = false;
+  /** What its breaker lets through. */
+  admission: Admission = 'all';
   /** When it last responded to anybody, by the clock's `ticks`; 0: never. */
   heardAtMs = 0;
   /** How long it took for that response. */
@@ -69,23 +70,25 @@ export class Replica implements Target {
 
   /** What the choice goes by first. */
   get load(): number {
-    return this.inFlight + this.handicap;
+    return this.loadWith(this.inFlight);
   }
 
-  /** What the choice goes by among equally loaded ones. */
-  get share(): number {
-    return this.requestCount + this.credit;
+  /** What `load` is with so many requests under way. */
+  loadWith(inFlight: number): number {
+    return loadOf(inFlight, this.startStepsLeft, this.admission);
   }
 
+  /** Whether new requests may go there. */
   get available(): boolean {
-    return this.healthy && !this.suspended;
+    return this.healthy && this.admission !== 'none';
   }
 
   /** Counts a request as under way, unless `inFlight` has changed since it was read as this; whether it did. */
-  begin(inFlight: number): boolean {
+  begin(inFlight: number, turn: number): boolean {
     if (inFlight !== this.inFlight) return false;
     this.inFlight += 1;
     this.requestCount += 1;
+    this.turn = turn;
     return true;
   }
 

@@ -1,29 +1,26 @@
 import type { Cancel, Clock } from '../clock/clock.ts';
+import { START_STEPS } from './load.ts';
 import type { Replica } from './replica.ts';
 
-/** In so many steps a newcomer loses its handicap. */
-const STEPS = 10;
-
-/**
- * Lets newcomers, and those that come back, begin as loaded as the others are: `handicap` requests more than they
- * have, which melt away over `slowStartMs`. With nobody waiting there is no handicap and so no slow start.
- */
+/** Begins the slow start of a replica, or goes on with one that has so many steps left. */
 export function slowStart(slowStartMs: number, clock: Clock, onChange: (replica: Replica) => void) {
-  const melting = new WeakMap<Replica, Cancel>();
+  const starting = new WeakMap<Replica, Cancel>();
 
-  return (replica: Replica, handicap: number): void => {
-    // Who comes back before its handicap has melted begins anew.
-    melting.get(replica)?.();
-    replica.handicap = slowStartMs === 0 ? 0 : handicap;
-    if (replica.handicap > 0) melt(STEPS - 1);
+  return (replica: Replica, stepsLeft = START_STEPS - 1): void => {
+    // Who comes back before its start is over begins anew.
+    starting.get(replica)?.();
+    replica.startStepsLeft = slowStartMs === 0 ? 0 : stepsLeft;
+    if (replica.startStepsLeft > 0) waitForStep(stepsLeft);
 
-    function melt(stepsLeft: number): void {
+    function waitForStep(left: number): void {
       const step = () => {
-        replica.handicap = Math.floor((handicap * stepsLeft) / STEPS);
+        // Another thread has begun it anew, or goes on with it.
+        if (replica.startStepsLeft !== left) return;
+        replica.startStepsLeft = left - 1;
         onChange(replica);
-        if (replica.handicap > 0) melt(stepsLeft - 1);
+        if (left > 1) waitForStep(left - 1);
       };
-      melting.set(replica, clock.after(slowStartMs / STEPS, step));
+      starting.set(replica, clock.after(slowStartMs / START_STEPS, step));
     }
   };
 }

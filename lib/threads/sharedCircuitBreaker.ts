@@ -11,6 +11,7 @@ import {
   type Tell,
 } from '../circuitbreaker/contract.ts';
 import {
+  admissionOf,
   afterAbandonedTrial,
   afterFailedTrial,
   type HalfOpen,
@@ -21,7 +22,7 @@ import {
   withTrialOf,
 } from '../circuitbreaker/states.ts';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import type { FailureKind } from '../exchange/attempt.ts';
+import type { Admission, FailureKind } from '../exchange/attempt.ts';
 import { listener } from '../exchange/listener.ts';
 import type { Cells, CellsSize, Share } from './cells.ts';
 import { hash32 } from './hash32.ts';
@@ -76,7 +77,7 @@ export class SharedCircuitBreaker implements Breaker {
   readonly #mayOpen: (failure: FailureKind) => boolean;
   readonly #openings: Cells;
   readonly #onEvent: (event: BreakerEvent) => void;
-  readonly #onAdmits: (admits: boolean) => void;
+  readonly #onAdmission: (admission: Admission) => void;
   #cancelCooldown: Cancel = () => {};
   #disposed = false;
 
@@ -90,7 +91,7 @@ export class SharedCircuitBreaker implements Breaker {
     this.#mayOpen = options.mayOpen ?? (() => true);
     this.#openings = options.openings ?? new OwnCells({ whole: 0 });
     this.#onEvent = listener(options.onEvent);
-    this.#onAdmits = listener(options.onAdmits);
+    this.#onAdmission = listener(options.onAdmission);
   }
 
   static sizeFor(threshold: number): CellsSize {
@@ -104,6 +105,10 @@ export class SharedCircuitBreaker implements Breaker {
 
   get failure(): FailureKind | undefined {
     return this.#isClosed ? undefined : FAILURES[this.#get(FAILURE)];
+  }
+
+  get admission(): Admission {
+    return admissionOf(this.#read());
   }
 
   get admits(): boolean {
@@ -163,8 +168,8 @@ export class SharedCircuitBreaker implements Breaker {
     });
   }
 
-  tellAdmits(): void {
-    this.#change(() => this.#onAdmits(this.admits));
+  tellAdmission(): void {
+    this.#change(() => this.#onAdmission(this.admission));
   }
 
   dispose(): void {
@@ -274,7 +279,7 @@ export class SharedCircuitBreaker implements Breaker {
     this.#write(next);
     this.#share.cells.add(GENERATION, 1);
     if (next.kind === 'open') this.#waitForCooldown();
-    if (isAdmitting(before) !== this.admits) this.#onAdmits(this.admits);
+    if (admissionOf(before) !== this.admission) this.#onAdmission(this.admission);
     if (before.kind === next.kind) return;
     tell({ kind: 'transition', from: before.kind, to: next.kind, failure: this.failure, hinted });
   }

@@ -1,3 +1,5 @@
+import type { Admission } from '../exchange/attempt.ts';
+import { loadOf } from '../loadbalancer/load.ts';
 import type { Registered } from '../loadbalancer/registered.ts';
 import { type Known, namedByAddress, type Replica } from '../loadbalancer/replica.ts';
 import type { CellsSize, Share } from './cells.ts';
@@ -5,14 +7,14 @@ import type { CellsSize, Share } from './cells.ts';
 const IN_FLIGHT = 0;
 /** Those of late; what a registry says and what does not fit is in a fraction. */
 const REQUESTS = 1;
-const HANDICAP = 2;
-const SUSPENDED = 3;
+const START_STEPS_LEFT = 2;
+const ADMISSION = 3;
 const UNHEALTHY = 4;
 /** From here on what each seat has under way. */
 const FIRST_SEAT = 5;
 
 const EARLIER_REQUESTS = 0;
-const CREDIT = 1;
+const TURN = 1;
 const HEARD_AT = 2;
 const SILENT_FROM = 3;
 const SILENT_UNTIL = 4;
@@ -20,6 +22,9 @@ const SILENT_CALLER = 5;
 const TOOK = 6;
 
 const MOST_OF_LATE = 2 ** 30;
+
+const ADMISSIONS = ['all', 'trial', 'none'] as const;
+const NONE = ADMISSIONS.indexOf('none');
 
 /** A replica that several threads see: `Replica`, with its numbers in cells. */
 export class ThreadsReplica implements Replica {
@@ -61,20 +66,16 @@ export class ThreadsReplica implements Replica {
     return this.counts.cells.glance(REQUESTS) + this.#fraction(EARLIER_REQUESTS);
   }
 
-  get credit(): number {
-    return this.#fraction(CREDIT);
+  get turn(): number {
+    return this.#fraction(TURN);
   }
 
-  set credit(credit: number) {
-    this.counts.cells.fractions[CREDIT] = credit;
+  get startStepsLeft(): number {
+    return this.counts.cells.glance(START_STEPS_LEFT);
   }
 
-  get handicap(): number {
-    return this.counts.cells.glance(HANDICAP);
-  }
-
-  set handicap(handicap: number) {
-    this.counts.cells.set(HANDICAP, handicap);
+  set startStepsLeft(steps: number) {
+    this.counts.cells.set(START_STEPS_LEFT, steps);
   }
 
   get healthy(): boolean {
@@ -85,12 +86,12 @@ export class ThreadsReplica implements Replica {
     this.counts.cells.set(UNHEALTHY, Number(!healthy));
   }
 
-  get suspended(): boolean {
-    return this.counts.cells.glance(SUSPENDED) === 1;
+  get admission(): Admission {
+    return ADMISSIONS[this.counts.cells.glance(ADMISSION)] as Admission;
   }
 
-  set suspended(suspended: boolean) {
-    this.counts.cells.set(SUSPENDED, Number(suspended));
+  set admission(admission: Admission) {
+    this.counts.cells.set(ADMISSION, ADMISSIONS.indexOf(admission));
   }
 
   get heardAtMs(): number {
@@ -134,20 +135,21 @@ export class ThreadsReplica implements Replica {
   }
 
   get load(): number {
-    return this.inFlight + this.handicap;
+    return this.loadWith(this.inFlight);
   }
 
-  get share(): number {
-    return this.requestCount + this.credit;
+  loadWith(inFlight: number): number {
+    return loadOf(inFlight, this.startStepsLeft, this.admission);
   }
 
   get available(): boolean {
-    return this.healthy && !this.suspended;
+    return this.healthy && this.counts.cells.glance(ADMISSION) !== NONE;
   }
 
-  begin(inFlight: number): boolean {
+  begin(inFlight: number, turn: number): boolean {
     const { cells, seat } = this.counts;
     if (!cells.replace(IN_FLIGHT, inFlight, inFlight + 1)) return false;
+    cells.fractions[TURN] = turn;
     cells.add(FIRST_SEAT + seat, 1);
     if (cells.add(REQUESTS, 1) === MOST_OF_LATE) this.#makeRoom();
     return true;

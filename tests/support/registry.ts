@@ -13,6 +13,8 @@ export async function startRegistry({ port }: { readonly port?: number } = {}) {
     url: server.url.origin,
     requests: server.requests as readonly Received[],
     replicas,
+    /** Its own answers. */
+    app: app as RequestListener,
     /** Lists a replica of `/budgeting` as healthy. */
     list(id: string, { url }: { readonly url: URL }) {
       const port = Number(url.port);

@@ -23,12 +23,13 @@ export interface ReplicaProcess extends AsyncDisposable {
   thaw(): void;
 }
 
-export async function startReplicaProcess(): Promise<ReplicaProcess> {
+/** @param port where it listens; 0, the default: any that is free */
+export async function startReplicaProcess(port = 0): Promise<ReplicaProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-replica-'));
   const record = join(directory, 'ids');
-  const child = fork(PROGRAM, [record], { execArgv: [] });
+  const child = fork(PROGRAM, [record, String(port)], { execArgv: [] });
   const exited = once(child, 'exit');
-  const [port] = await once(child, 'message');
+  const [listeningOn] = await once(child, 'message');
 
   async function end(signal: NodeJS.Signals): Promise<void> {
     child.kill(signal);
@@ -37,7 +38,7 @@ export async function startReplicaProcess(): Promise<ReplicaProcess> {
   const kill = () => end('SIGKILL');
 
   return {
-    url: new URL(`http://127.0.0.1:${port}`),
+    url: new URL(`http://127.0.0.1:${listeningOn}`),
     get ids() {
       return readFileSync(record, 'utf8').split('\n').filter(Boolean);
     },
@@ -55,7 +56,7 @@ export async function startReplicaProcess(): Promise<ReplicaProcess> {
 /** That many of them, ended together. */
 export async function startReplicaProcesses(count: number) {
   const stack = new AsyncDisposableStack();
-  const replicas = await Promise.all(Array.from({ length: count }, startReplicaProcess));
+  const replicas = await Promise.all(Array.from({ length: count }, () => startReplicaProcess()));
   for (const replica of replicas) stack.use(replica);
   return { replicas, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }

@@ -2,8 +2,11 @@ import { openSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** One replica of a service, to be stopped, killed and frozen: `node replica.ts <file>`. Tells its parent its port. */
-const [, , recordPath = ''] = process.argv;
+/**
+ * One replica of a service, to be stopped, killed and frozen: `node replica.ts <file> [port]`. Tells its parent its port,
+ * by default any that is free.
+ */
+const [, , recordPath = '', port = '0'] = process.argv;
 const record = openSync(recordPath, 'a');
 
 const server = createServer((req, res) => {
@@ -17,7 +20,7 @@ const server = createServer((req, res) => {
   });
 });
 server.keepAliveTimeout = 60_000;
-server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));
+server.listen(Number(port), '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));
 // As a service should: what is under way is finished, and no connection outlives its answer.
 process.once('SIGTERM', () => server.close(() => process.exit()));
 process.once('disconnect', () => process.exit());

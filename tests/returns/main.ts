@@ -1,0 +1,107 @@
+// Has a replica die and come back, again and again: node tests/returns/main.ts --help
+import { parseArgs } from 'node:util';
+import { FlagError, numberFlag } from '../support/flags.ts';
+import { startRedis } from '../support/redis.ts';
+import { COURSES, FAIR, gatewayRestarts, ONE_BY_ONE, replicaReturns, type Setup } from './experiment.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_BAD_FLAGS = 2;
+const RESTARTED = { counts: [9_000, 0, 300], count: 440, most: 176 } as const;
+
+const HELP = `Has one replica of three die under load and come back, and sees what part it gets of what comes one by one.
+
+Usage: node tests/returns/main.ts [flags]
+
+  --times 20       how often with each gateway, 1 to 1000
+  --only NAME      only with this gateway: threads=1, threads=2 or redis
+  --help           this text
+
+Exit code 1 when a part is not from ${FAIR.least} to ${FAIR.most} of ${ONE_BY_ONE}, a request under load fails, or a replica
+gets more than ${RESTARTED.most} of ${RESTARTED.count} after a restart of the gateway; 2 when a flag is wrong.`;
+
+const GATEWAYS = {
+  'threads=1': { workers: 1, redis: false },
+  'threads=2': { workers: 2, redis: false },
+  redis: { workers: 1, redis: true },
+} as const;
+
+type Name = keyof typeof GATEWAYS;
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Throws `FlagError`. */
+function parseFlags(args: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      times: { type: 'string', default: '20' },
+      only: { type: 'string' },
+    },
+  });
+  const names = Object.keys(GATEWAYS) as Name[];
+  const wanted = names.filter((name) => values.only === undefined || name === values.only);
+  if (wanted.length === 0)
+    throw new FlagError(`--only is "${values.only}": expected one of ${names.join(', ')}`);
+  return {
+    help: values.help,
+    times: Math.round(numberFlag('times', values.times, 1, 1_000)),
+    wanted,
+  };
+}
+
+/** Whether everything was as it should be. */
+async function experiment(name: Name, setup: Setup, times: number): Promise<boolean> {
+  const parts: number[] = [];
+  const failed: string[] = [];
+  for (let n = 0; n < times; n += 1) {
+    const { part, failed: lines } = await replicaReturns(
+      setup,
+      COURSES[n % COURSES.length] as (typeof COURSES)[0],
+    );
+    parts.push(part);
+    failed.push(...lines);
+  }
+  const restarts: number[][] = [];
+  for (const connections of [1, 50]) {
+    restarts.push(await gatewayRestarts(setup, RESTARTED.counts, { count: RESTARTED.count, connections }));
+  }
+  print(`${name}: of ${ONE_BY_ONE} requests the replica that was back got ${parts.join(' ')}`);
+  print(
+    `  after a restart of the gateway the three got ${restarts.join(' and ')}; ${failed.length} under load failed`,
+  );
+  for (const line of failed) print(`  ${line}`);
+  const areFair = parts.every((part) => part >= FAIR.least && part <= FAIR.most);
+  return areFair && failed.length === 0 && Math.max(...restarts.flat()) <= RESTARTED.most;
+}
+
+async function main(): Promise<number> {
+  const { help, times, wanted } = parseFlags(process.argv.slice(2));
+  if (help) {
+    print(HELP);
+    return 0;
+  }
+  const redis = wanted.includes('redis') ? await startRedis() : undefined;
+  let isGood = true;
+  try {
+    for (const name of wanted) {
+      const { workers, redis: withRedis } = GATEWAYS[name];
+      const redisUrl = withRedis ? redis?.url : undefined;
+      isGood = (await experiment(name, { workers, redisUrl }, times)) && isGood;
+    }
+  } finally {
+    await redis?.stop();
+  }
+  return isGood ? 0 : EXIT_FAILED;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const isFlag =
+    error instanceof FlagError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`${isFlag ? (error as Error).message : (error as Error).stack}\n`);
+  process.exitCode = isFlag ? EXIT_BAD_FLAGS : EXIT_FAILED;
+}
