@@ -262,7 +262,7 @@ describe('starting without Redis', () => {
   });
 
   test('fails too when something accepts the connection and stays silent', async () => {
-    const silent = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+    const silent = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     opened.push(async () => void silent.close());
     const { port } = silent.address() as { port: number };
