@@ -216,6 +216,13 @@ export const variables = {
     description:
       "Paths that revoke the caller's token before they are forwarded, for every method but `GET`, `HEAD`, `OPTIONS` and `TRACE`: logout.",
   },
+  authQueryTokenPaths: {
+    name: 'AUTH_QUERY_TOKEN_PATHS',
+    kind: kinds.pathPrefixes,
+    default: '/communication',
+    description:
+      'Paths, with all below them, where the token of a WebSocket handshake or event stream may be the `access_token` of the query, as browsers send it with SignalR. There it is removed from every request before anybody else sees it. `none`: nowhere.',
+  },
   authCacheTtlMs: {
     name: 'AUTH_CACHE_TTL',
     kind: kinds.duration,

@@ -28,6 +28,7 @@ describe('defaults', () => {
       jwtMaxLifetimeMs: undefined,
       authIssuePaths: ['/userManagement/auth/login', '/userManagement/auth/register'],
       authRevokePaths: ['/userManagement/auth/logout'],
+      authQueryTokenPaths: ['/communication'],
       authCacheTtlMs: 60_000,
       authRequireActiveToken: false,
       authStoreFailure: 'refuse',
