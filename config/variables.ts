@@ -205,9 +205,9 @@ export const variables = {
   authIssuePaths: {
     name: 'AUTH_ISSUE_PATHS',
     kind: kinds.paths,
-    default: '/userManagement/auth/login,/userManagement/auth/register',
+    default: '/userManagement/auth/login,/userManagement/auth/register,/userManagement/auth/refresh',
     description:
-      'The only paths of users that need no token, for `POST` and byte for byte: login and registration. Their answers are watched for a token.',
+      'The only paths of users that need no token, for `POST` and byte for byte: login, registration, and what refreshes a token by a cookie. Their responses are watched for an access token.',
   },
   authRevokePaths: {
     name: 'AUTH_REVOKE_PATHS',

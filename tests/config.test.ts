@@ -26,7 +26,11 @@ describe('defaults', () => {
       jwtRequireExpiry: true,
       jwtClockToleranceMs: 5_000,
       jwtMaxLifetimeMs: undefined,
-      authIssuePaths: ['/userManagement/auth/login', '/userManagement/auth/register'],
+      authIssuePaths: [
+        '/userManagement/auth/login',
+        '/userManagement/auth/register',
+        '/userManagement/auth/refresh',
+      ],
       authRevokePaths: ['/userManagement/auth/logout'],
       authQueryTokenPaths: ['/communication'],
       authCacheTtlMs: 60_000,
