@@ -84,6 +84,16 @@ export const paths: Kind<readonly string[]> = kind(
   },
 );
 
+/** The same of paths that stand for all that is below them, too: one segment or more. `none` is an empty list. */
+export const pathPrefixes: Kind<readonly string[]> = kind(
+  'none or a comma-separated list of paths such as /communication/hubs, without a slash at the end',
+  (given) => {
+    if (given.toLowerCase() === 'none') return [];
+    const items = splitList(given);
+    return items.every((item) => /^(\/[a-z0-9_~-][a-z0-9._~-]*)+$/i.test(item)) ? items : undefined;
+  },
+);
+
 /** A whole number in a range, both ends included. */
 export function wholeNumber(min: number, max: number): Kind<number> {
   return kind(`a whole number from ${min} to ${max}`, (given) => digits(given, min, max));

@@ -1,9 +1,11 @@
 import { quote } from './problems.ts';
-import type { ServiceDefinition } from './services.ts';
+import { leadsTo, type ServiceDefinition } from './services.ts';
 import type { Field, Values } from './variables.ts';
 import { variables } from './variables.ts';
 
+/** Without these nobody gets in, or out. */
 const AUTH_PATHS = ['authIssuePaths', 'authRevokePaths'] as const satisfies readonly Field[];
+const ALL_PATHS = [...AUTH_PATHS, 'authQueryTokenPaths'] as const satisfies readonly Field[];
 
 /** What is wrong between services that are each right by themselves and the settings. */
 export function serviceProblems(
@@ -11,7 +13,7 @@ export function serviceProblems(
   values: Values,
   env: NodeJS.ProcessEnv,
 ): string[] {
-  const paths = AUTH_PATHS.filter((field) => isSet(field, env)).flatMap((field) =>
+  const paths = ALL_PATHS.filter((field) => isSet(field, env)).flatMap((field) =>
     strayPaths(services, values[field]).map(
       (path) =>
         `${variables[field].name} holds ${quote(path)}: expected a path of a service, ${listed(services)}`,
@@ -48,7 +50,7 @@ function withoutReplicas(services: readonly ServiceDefinition[], { serviceDiscov
 }
 
 function strayPaths(services: readonly ServiceDefinition[], paths: readonly string[]): string[] {
-  return paths.filter((path) => !services.some((service) => path.startsWith(`${service.path}/`)));
+  return paths.filter((path) => !services.some((service) => leadsTo(service, path)));
 }
 
 function listed(services: readonly ServiceDefinition[]): string {

@@ -50,6 +50,11 @@ export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [
   builtIn('sharing', '/sharing', 's-service:8089'),
 ];
 
+/** Whether requests to `path`, without a query, are the service's. */
+export function leadsTo({ path: own }: Pick<Service, 'path'>, path: string): boolean {
+  return path === own || path.startsWith(`${own}/`);
+}
+
 /** A definition with everything it leaves out filled in. */
 export function completeService(definition: ServiceDefinition, defaults: ServiceDefaults): Service {
   return {

@@ -205,9 +205,9 @@ export const variables = {
   authIssuePaths: {
     name: 'AUTH_ISSUE_PATHS',
     kind: kinds.paths,
-    default: '/userManagement/auth/login,/userManagement/auth/register',
+    default: '/userManagement/auth/login,/userManagement/auth/register,/userManagement/auth/refresh',
     description:
-      'The only paths of users that need no token, for `POST` and byte for byte: login and registration. Their answers are watched for a token.',
+      'The only paths of users that need no token, for `POST` and byte for byte: login, registration, and what refreshes a token by a cookie. Their responses are watched for an access token.',
   },
   authRevokePaths: {
     name: 'AUTH_REVOKE_PATHS',
@@ -215,6 +215,13 @@ export const variables = {
     default: '/userManagement/auth/logout',
     description:
       "Paths that revoke the caller's token before they are forwarded, for every method but `GET`, `HEAD`, `OPTIONS` and `TRACE`: logout.",
+  },
+  authQueryTokenPaths: {
+    name: 'AUTH_QUERY_TOKEN_PATHS',
+    kind: kinds.pathPrefixes,
+    default: '/communication',
+    description:
+      'Paths, with all below them, where the token of a WebSocket handshake or event stream may be the `access_token` of the query, as browsers send it with SignalR. There it is removed from every request before anybody else sees it. `none`: nowhere.',
   },
   authCacheTtlMs: {
     name: 'AUTH_CACHE_TTL',

@@ -29,11 +29,13 @@ import {
   limitIdentity,
   type Stage,
   type StageContext,
+  takeQueryToken,
 } from './stages.ts';
 import { wellKnown } from './wellKnown.ts';
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
 export const externalChain: readonly Stage[] = [
+  takeQueryToken, // before all that looks at the target: what stands there is in cache keys, and goes to services
   collectLogin, // before deadline and admit: a login that dribbles in holds no permit, and its service has all its time
   deadline, // before admit: who waits for a permit waits no longer than for an answer
   limitAddress, // before authenticate: it guards the login too

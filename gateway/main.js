@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 // that blocks SIGUSR1, so that nothing hears it and nothing is logged.
 for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {});
 
+// Libraries, Express among them, print whole targets then, and with them the tokens and passwords of queries.
+delete process.env.DEBUG;
+
 // Whoever may write there may change the code as well; a directory for all, such as /tmp, is no place for code.
 const DIRECTORY = new URL('../node_modules/.cache/gateway', import.meta.url);
 

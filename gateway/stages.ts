@@ -1,6 +1,8 @@
 import type { RequestHandler } from 'express';
+import { leadsTo } from '../config/services.ts';
 import { issuingRequests } from '../lib/auth/issuePaths.ts';
 import { auth } from '../lib/auth/middleware.ts';
+import { takeQueryToken as takeTokenFromQuery } from '../lib/auth/queryToken.ts';
 import { revokingRequests } from '../lib/auth/revokePaths.ts';
 import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
 import { outcomeOf } from '../lib/cache/status.ts';
@@ -50,6 +52,11 @@ function collecting({ parts, service }: StageContext) {
 
 /** No handler where the settings ask for none: such a stage costs nothing. */
 export type Stage = (context: StageContext) => RequestHandler | undefined;
+
+export const takeQueryToken: Stage = ({ parts, service }) => {
+  const paths = parts.settings.authQueryTokenPaths.filter((path) => leadsTo(service.settings, path));
+  return paths.length > 0 ? takeTokenFromQuery(paths) : undefined;
+};
 
 export const collectLogin: Stage = (context) =>
   collectContent({

@@ -161,11 +161,26 @@ describe('a token', () => {
     ['token_type', '"token_type":"refresh"', false],
     ['typ', '"typ":"Refresh"', false],
     ['access', '"type":"access","token_type":"bearer","typ":"Bearer"', true],
-    ['a type that is no text', '"type":["refresh"]', true],
+    ['two words', '"type":"refresh_token"', false],
+    ['two words run together', '"token_type":"RefreshToken"', false],
+    ['blanks around it', '"type":" refresh\\t"', false],
+    ['escapes of JSON', '"type":"\\u0072efresh"', false],
+    ['an array', '"type":["refresh"]', false],
+    ['an array with others', '"type":["access","Refresh-Token",1]', false],
+    ['token_use', '"token_use":"refresh"', false],
+    ['tokenType', '"tokenType":"Refresh"', false],
     ['another word', '"type":"refreshed"', true],
+    ['nothing', '"type":""', true],
+    ['an empty array', '"type":[]', true],
+    ['an array within an array', '"type":[["refresh"]]', true],
+    ['a number', '"type":1', true],
+    ['null', '"type":null', true],
+    ['true', '"type":true', true],
+    ['an object', '"type":{"refresh":true}', true],
+    ['a name in capitals', '"Type":"refresh"', true],
   ])('that says what kind it is by %s', (_how, members, accepted) => {
     const out = verdict(withMembers(`"sub":"ann",${members}`));
-    expect(out).toMatch(accepted ? /^nobody sub / : /^token_invalid: \w+ is "\w+": a refresh token/);
+    expect(out).toMatch(accepted ? /^nobody sub / : /^token_invalid: \w+ is .+: a refresh token/);
   });
 
   it.each(['refresh+jwt', 'application/refresh+jwt', 'RT+JWT', 'refresh', 'logout+jwt', 'dpop+jwt'])(

@@ -298,4 +298,14 @@ describe('services and the settings', () => {
       `${name} holds "/ordersx/in": expected a path of a service, such as /userManagement/...`,
     ]);
   });
+
+  test('AUTH_QUERY_TOKEN_PATHS may be a whole service, and must be of one where it is set', () => {
+    const name = 'AUTH_QUERY_TOKEN_PATHS';
+    expect(problems([orders], { [name]: '/orders' })).toEqual([]);
+    expect(problems([orders], { [name]: 'none' })).toEqual([]);
+    expect(problems([orders])).toEqual([]);
+    expect(problems([orders], { [name]: '/orders/hub,/order' })).toEqual([
+      `${name} holds "/order": expected a path of a service, /orders/...`,
+    ]);
+  });
 });

@@ -44,6 +44,13 @@ describe('values', () => {
       field: 'authIssuePaths',
       out: ['/booking/login', '/sharing/v1.0/in'],
     },
+    {
+      name: 'AUTH_QUERY_TOKEN_PATHS',
+      in: '/communication/hubs, /sharing',
+      field: 'authQueryTokenPaths',
+      out: ['/communication/hubs', '/sharing'],
+    },
+    { name: 'AUTH_QUERY_TOKEN_PATHS', in: 'None', field: 'authQueryTokenPaths', out: [] },
     { name: 'AUTH_STORE_FAILURE', in: 'allow', field: 'authStoreFailure', out: 'allow' },
     { name: 'LOG_LEVEL', in: 'DEBUG', field: 'logLevel', out: 'debug' },
     { name: 'NODE_ENV', in: 'staging', field: 'environment', out: 'staging' },
@@ -100,6 +107,8 @@ describe('values', () => {
   const PROXIES = 'expected a comma-separated list of IP addresses and ranges such as 10.0.0.0/8 or fd00::/8';
   const DISCOVERY =
     'expected http://..., https://..., consul://host:port, consul+https://host:port or dns://tasks.{name}-service[:port][?server=address]';
+  const PREFIXES =
+    'expected none or a comma-separated list of paths such as /communication/hubs, without a slash at the end';
   const PATHS =
     'expected a comma-separated list of paths such as /userManagement/auth/login, without a slash at the end';
   const ALGORITHMS =
@@ -149,6 +158,10 @@ describe('values', () => {
     { name: 'JWT_MAX_LIFETIME', in: '3651d', out: DURATION.replace('24d', '3650d') },
     { name: 'AUTH_ISSUE_PATHS', in: '/userManagement/auth/login/', out: PATHS },
     { name: 'AUTH_ISSUE_PATHS', in: '/login', out: PATHS },
+    { name: 'AUTH_QUERY_TOKEN_PATHS', in: '/communication/', out: PREFIXES },
+    { name: 'AUTH_QUERY_TOKEN_PATHS', in: '/', out: PREFIXES },
+    { name: 'AUTH_QUERY_TOKEN_PATHS', in: '/communication/%68ubs', out: PREFIXES },
+    { name: 'AUTH_QUERY_TOKEN_PATHS', in: '/communication,none', out: PREFIXES },
     { name: 'AUTH_REVOKE_PATHS', in: 'userManagement/auth/logout', out: PATHS },
     { name: 'AUTH_REVOKE_PATHS', in: '/userManagement/../logout', out: PATHS },
     { name: 'AUTH_REVOKE_PATHS', in: '/userManagement/auth/%6cogout', out: PATHS },

@@ -42,7 +42,7 @@ test('what a file .env says to nobody is named, what the environment holds for o
 test('the default paths of login and logout, where no service has them', () => {
   const warnings = warningsOf({ SERVICES_FILE: 'services.json' });
   expect(warnings).toEqual([
-    'AUTH_ISSUE_PATHS is not set, and no service has the paths of its default (/userManagement/auth/login, /userManagement/auth/register): no path is open to users without a token',
+    'AUTH_ISSUE_PATHS is not set, and no service has the paths of its default (/userManagement/auth/login, /userManagement/auth/register, /userManagement/auth/refresh): no path is open to users without a token',
     'AUTH_REVOKE_PATHS is not set, and no service has the paths of its default (/userManagement/auth/logout): no path revokes a token',
   ]);
   const set = { AUTH_ISSUE_PATHS: '/orders/in', AUTH_REVOKE_PATHS: '/orders/out' };

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it, jest } from '@jest/globals';
 import { isAmbiguous, originForm } from '../gateway/target.ts';
+import { readToken } from '../lib/auth/bearer.ts';
+import { takeTokens } from '../lib/auth/queryToken.ts';
 import { revokingRequests } from '../lib/auth/revokePaths.ts';
 import { isNotModified, isSameRepresentation } from '../lib/cache/conditional.ts';
 import { isStructured, parseDirectives } from '../lib/cache/directives.ts';
@@ -56,6 +58,7 @@ const FILLS = [
   '/',
   '//',
   '%2e',
+  '&',
   '/.',
   ':',
   '::',
@@ -116,6 +119,9 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
     selectingKey(['cookie'], { rawHeaders: ['Cookie', value], identity: undefined }),
   Connection: connectionOptions,
   'Sec-WebSocket-Protocol': subprotocols,
+  'tokens in a query': (value) => takeTokens(`?${value}`, 0),
+  'Accept beside a token in the query': (value) =>
+    readToken(request('Accept', value), { queryTokens: ['a'], upgradeHead: undefined }),
   traceparent: (value) => readTrace(value, ''),
   tracestate: (value) => readTrace('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', value),
   'a field that is passed on': forwarded('X-Own'),

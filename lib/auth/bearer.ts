@@ -1,14 +1,66 @@
 import type { IncomingMessage } from 'node:http';
+import type { Exchange } from '../exchange/exchange.ts';
 import { subprotocols } from '../exchange/subprotocol.ts';
 import { type TokenError, tokenError } from './errors.ts';
 
 const SCHEME = 'bearer ';
+
+/** The weight of what is not acceptable (RFC 9110 section 12.4.2). */
+const REFUSED = /^\s*q\s*=\s*0(?:\.0{0,3})?\s*$/i;
 
 // Made once: a flood of requests without a token must not cost an error each.
 const NO_FIELD = tokenError('token_missing', 'no Authorization field');
 const SEVERAL_FIELDS = tokenError('token_invalid', 'more than one Authorization field');
 const OTHER_SCHEME = tokenError('token_missing', 'the Authorization field is not of the Bearer scheme');
 const EMPTY = tokenError('token_missing', 'the Bearer token is empty');
+const NOT_FROM_QUERY = tokenError(
+  'token_missing',
+  'no Authorization field, and an access_token in the query counts for WebSocket handshakes and event streams only',
+);
+const SEVERAL_IN_QUERY = tokenError('token_invalid', 'more than one access_token in the query');
+const EMPTY_IN_QUERY = tokenError('token_missing', 'the access_token in the query is empty');
+
+/** What a request may say of who is calling, beside its fields. */
+type BesideFields = Pick<Exchange, 'queryTokens' | 'upgradeHead'>;
+
+/**
+ * The token of a request: from its fields, see `readBearer`, or else from its query (RFC 6750 section 2.3), where
+ * `takeQueryToken` has found one. That counts only for what a page in a browser can set no field on: a WebSocket
+ * handshake, and a GET that accepts `text/event-stream`. A token in a field always wins, whatever the query says.
+ */
+export function readToken(req: IncomingMessage, beside: BesideFields): string | TokenError {
+  const token = readBearer(req);
+  return token === NO_FIELD && beside.queryTokens ? queryToken(req, beside) : token;
+}
+
+function queryToken(
+  req: IncomingMessage,
+  { queryTokens = [], upgradeHead }: BesideFields,
+): string | TokenError {
+  if (!upgradeHead && !acceptsEventStream(req)) return NOT_FROM_QUERY;
+  if (queryTokens.length > 1) return SEVERAL_IN_QUERY;
+  return decoded(queryTokens[0] ?? '') || EMPTY_IN_QUERY;
+}
+
+/** A token holds nothing that must be encoded; what cannot be decoded is none. */
+function decoded(value: string): string {
+  if (!value.includes('%')) return value;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+/** Named outright, as `EventSource` does: a browser accepts any type for a link or an image. */
+function acceptsEventStream({ method, headers: { accept } }: IncomingMessage): boolean {
+  if (method !== 'GET' || accept === undefined) return false;
+  return accept.split(',').some((range) => {
+    const [type = '', ...parameters] = range.split(';');
+    const isRefused = parameters.some((parameter) => REFUSED.test(parameter));
+    return type.trim().toLowerCase() === 'text/event-stream' && !isRefused;
+  });
+}
 
 /**
  * The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.

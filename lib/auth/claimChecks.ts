@@ -5,7 +5,7 @@ import { tokenError } from './errors.ts';
 export const END_OF_TIME_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /** Claims in which issuers say what kind of token it is. */
-const KIND_CLAIMS = ['type', 'token_type', 'typ'] as const;
+const KIND_CLAIMS = ['type', 'token_type', 'tokenType', 'token_use', 'typ'] as const;
 
 export interface ClaimRules {
   /** The `iss` that tokens must have. Default: any or none. */
@@ -67,14 +67,24 @@ export function checkParties(claims: Claims, { issuer, audience }: ClaimRules): 
   throw invalid(`${shown(claims, 'aud')}; expected ${expected}`);
 }
 
-/** Throws `TokenError` for a token that only serves to get another one. */
+/** How issuers call a token that only serves to get another one, without marks and letter case. */
+const REFRESH_KINDS: ReadonlySet<string> = new Set(['refresh', 'refreshtoken']);
+
+/**
+ * Throws `TokenError` for a token that only serves to get another one: by a word in any letter case and with any marks
+ * (`Refresh`, `refresh_token`), alone or among others in an array. Anything else, of whatever type, says nothing that is
+ * understood here, and decides nothing.
+ */
 export function checkKind(claims: Claims): void {
   for (const name of KIND_CLAIMS) {
     const kind = claims.value(name);
-    if (typeof kind === 'string' && kind.toLowerCase() === 'refresh') {
-      throw invalid(`${shown(claims, name)}: a refresh token is not an access token`);
-    }
+    const isRefresh = Array.isArray(kind) ? kind.some(namesRefresh) : namesRefresh(kind);
+    if (isRefresh) throw invalid(`${shown(claims, name)}: a refresh token is not an access token`);
   }
+}
+
+function namesRefresh(kind: unknown): boolean {
+  return typeof kind === 'string' && REFRESH_KINDS.has(kind.toLowerCase().replace(/[^a-z]/g, ''));
 }
 
 /** A NumericDate (RFC 7519 section 2) in milliseconds; undefined when the token has no such claim. */

@@ -4,7 +4,7 @@ import { systemClock } from '../clock/clock.ts';
 import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import type { Authenticator } from './authenticator.ts';
-import { readBearer } from './bearer.ts';
+import { readToken } from './bearer.ts';
 import { TokenError } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
 import { issuingRequests } from './issuePaths.ts';
@@ -31,7 +31,8 @@ export interface AuthOptions extends IssuanceOptions {
 }
 
 /**
- * Lets requests with an accepted bearer token through, with who is calling in `exchange.identity`.
+ * Lets requests with an accepted bearer token through, with who is calling in `exchange.identity`. Behind
+ * `takeQueryToken` the token may have been in the query, see `readToken`.
  *
  * Fails closed: no token, a token that cannot be checked, and a store that cannot say whether a token was
  * revoked all end the request. Issue paths are compared byte for byte with the request target's path, so no
@@ -89,7 +90,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
       next();
       return;
     }
-    const token = readBearer(req);
+    const token = readToken(req, exchangeOf(res));
     if (typeof token !== 'string') {
       reject(token, res, next);
       return;

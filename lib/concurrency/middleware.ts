@@ -41,8 +41,8 @@ export interface ConcurrencyOptions {
  * or the client has gone, whichever comes first; those of a stream return when it becomes one.
  *
  * A request is counted for its address here, and for its identity once `countIdentity` has run. Several users behind
- * one address are told apart as askers by what they send as `Authorization`, which is not verified yet: a made-up one
- * can only make somebody's share smaller than the whole.
+ * one address are told apart as askers by the token that they send, in whatever place, which is not verified yet: a
+ * made-up one can only make somebody's share smaller than the whole.
  */
 export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandler {
   const { service, gateway, streams, callerOf = () => '', clock = systemClock } = options;
@@ -75,7 +75,7 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
 
   return function concurrencyMiddleware(req, res, next) {
     const caller = callerOf(req, res);
-    const asker = askerOf(req, caller);
+    const asker = askerOf(req, res, caller);
     const given = limits.enterNow(caller, asker);
     if (!(given instanceof ConcurrencyLimitError)) {
       enter(given, caller, res, next);
@@ -106,8 +106,10 @@ export function countIdentity(): RequestHandler {
 }
 
 /** Who asks, as exactly as can be told before anything is verified. */
-function askerOf({ headers }: IncomingMessage, caller: string): string {
-  return headers.authorization ?? caller;
+function askerOf({ headers }: IncomingMessage, res: Response, caller: string): string {
+  return (
+    headers.authorization ?? exchangeOf(res).queryTokens?.[0] ?? headers['sec-websocket-protocol'] ?? caller
+  );
 }
 
 /** A response that has not begun, or finds no room among the streams, is looked at again. Returns what ends the watch. */

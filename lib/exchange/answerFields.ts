@@ -4,9 +4,12 @@ import { isNamed } from '../http1/grammar.ts';
 /** What is added to the answer on a response, and what writes its head otherwise. */
 const ADDED = Symbol('added fields');
 
+/** Makes a field's value for an answer of this status; undefined: the answer gets no such field. */
+type MakeValue = (status: number) => string | undefined;
+
 interface AddedField {
   readonly name: string;
-  readonly makeValue: () => string;
+  readonly makeValue: MakeValue;
   /** Whether no other field of that name goes with it. */
   readonly replaces: boolean;
 }
@@ -31,7 +34,7 @@ type Adding = ServerResponse & { [ADDED]: Added };
 export function addAnswerField(
   res: ServerResponse & { [ADDED]?: Added },
   name: string,
-  makeValue: () => string,
+  makeValue: MakeValue,
   { replaces = false } = {},
 ): void {
   const { [ADDED]: added, writeHead } = res;
@@ -57,21 +60,23 @@ function writeHeadWithFields(
   given?: unknown,
 ): ServerResponse {
   const { fields, writeHead } = this[ADDED];
-  if (Array.isArray(given)) return writeHead.call(this, status, reason, withAdded(given, fields));
-  if (Array.isArray(reason)) return writeHead.call(this, status, withAdded(reason, fields));
+  if (Array.isArray(given)) return writeHead.call(this, status, reason, withAdded(given, status, fields));
+  if (Array.isArray(reason)) return writeHead.call(this, status, withAdded(reason, status, fields));
   for (const { name, makeValue, replaces } of fields) {
-    if (replaces) this.setHeader(name, makeValue());
-    else this.appendHeader(name, makeValue());
+    if (replaces) this.removeHeader(name);
+    const value = makeValue(status);
+    if (value !== undefined) this.appendHeader(name, value);
   }
   return writeHead.call(this, status, reason, given);
 }
 
 /** A copy: what was given may be given again, for another answer. */
-function withAdded(given: readonly string[], fields: readonly AddedField[]): string[] {
+function withAdded(given: readonly string[], status: number, fields: readonly AddedField[]): string[] {
   let all = given.slice();
   for (const { name, makeValue, replaces } of fields) {
     if (replaces) all = without(all, name.toLowerCase());
-    all.push(name, makeValue());
+    const value = makeValue(status);
+    if (value !== undefined) all.push(name, value);
   }
   return all;
 }

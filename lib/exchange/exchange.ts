@@ -39,6 +39,11 @@ export class Exchange {
   prefix = '';
   /** Path and query as the service gets them, byte for byte. Written by resolve; '' means req.url. */
   upstreamTarget = '';
+  /**
+   * Each `access_token` that was in the query, as it was written: the target does not hold them any more. Undefined where
+   * there was none. Written by takeQueryToken.
+   */
+  queryTokens: readonly string[] | undefined;
   /** Written by authenticate. */
   identity: Identity | undefined;
   /** Whom the request is counted for before it is authenticated. Written by `callerOf`, which everybody asks. */

@@ -29,6 +29,7 @@ beforeAll(async () => {
         '/communication': [communication],
         '/staged': [staged],
       },
+      env: { AUTH_QUERY_TOKEN_PATHS: '/communication,/staged' },
     }),
   );
 }, INSTALLS_WITHIN_MS);
@@ -193,4 +194,33 @@ it('a WebSocket sends text and bytes and gets them back', async () => {
     `${gateway.internal.replace('http', 'ws')}/internal/communication/ws`,
   );
   expect(echoed).toEqual({ text: 'tea?', bytes: 100_000, code: 4000, wasClean: true });
+});
+
+it('on the external port a WebSocket and an EventSource are let in by a token in the query', async () => {
+  const page = await browser.open(`${gateway.external}/healthz`);
+  const token = (credentials('external') as Record<string, string>).Authorization?.slice('Bearer '.length);
+  const query = `?id=1&access_token=${token}`;
+  const url = `${gateway.external.replace('http', 'ws')}/communication/ws${query}`;
+  const echoed = await page.evaluate(async (url) => {
+    const socket = new WebSocket(url);
+    const next = (name: 'open' | 'message') =>
+      new Promise<Event>((resolve) => socket.addEventListener(name, resolve, { once: true }));
+    await next('open');
+    socket.send('tea?');
+    return ((await next('message')) as MessageEvent).data;
+  }, url);
+  expect(echoed).toBe('tea?');
+
+  const { req, res, started } = await arrivalOf(() =>
+    page.evaluateHandle((url) => {
+      const source = new EventSource(url);
+      const told = new Promise((resolve) => source.addEventListener('message', ({ data }) => resolve(data)));
+      return { source, told };
+    }, `/staged/events${query}`),
+  );
+  expect(req.url).toBe('/events?id=1');
+  res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: one\n\n');
+  const events = await started;
+  expect(await events.evaluate(({ told }) => told)).toBe('one');
+  await events.evaluate(({ source }) => source.close());
 });

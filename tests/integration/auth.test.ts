@@ -26,7 +26,7 @@ const digest = (token: string) => createHash('sha256').update(token).digest('hex
 /** The service that issues tokens: what login, registration and logout answer. */
 function startUserManagement(answerLogin = { access_token: tokenFor('ann') } as object): Promise<Upstream> {
   return startUpstream((req, res) => {
-    if (req.url === '/auth/login' || req.url === '/auth/register') sendJson(res, answerLogin);
+    if (/^\/auth\/(?:login|register|refresh)$/.test(req.url ?? '')) sendJson(res, answerLogin);
     else res.end('ok');
   });
 }
@@ -70,7 +70,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     expect(await probe.leftMs(`token:${token}`)).toBeLessThanOrEqual(25_000);
   });
 
-  it.each(['/userManagement/auth/login', '/userManagement/auth/register'])(
+  it.each(['login', 'register', 'refresh'].map((end) => `/userManagement/auth/${end}`))(
     'needs no token for POST %s',
     async (path) => {
       // Issued by the time of the request, however long the start takes.

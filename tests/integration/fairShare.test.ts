@@ -4,6 +4,8 @@ import { eventually } from '../support/eventually.ts';
 import { type GatedUpstream, startGated } from '../support/gated.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
+import { expectProblem } from '../support/problem.ts';
+import { request, sendRaw } from '../support/rawClient.ts';
 
 const env = { REQUEST_TIMEOUT: '60s', GET_CACHE_TTL: '0' };
 
@@ -39,6 +41,16 @@ async function startWorld(more: Record<string, string> = {}): Promise<World> {
 
 const atService = ({ service }: World, count: number) =>
   eventually(`${count} requests at the service`, () => service.waiting.length === count);
+
+const refusals = ({ gateway }: World) => gateway.metric('gateway_concurrency_limit_reached_total');
+const isFull = ({ service }: World) => service.waiting.length === 10;
+
+const HANDSHAKE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+];
 
 async function codeOf(answer: Promise<Answer>): Promise<string> {
   const { status, body, headers } = await answer;
@@ -88,6 +100,35 @@ describe('FAIR_SHARE', () => {
     expect(await codeOf(world.ask('other', localAddress))).toBe('service_busy');
     while (world.service.waiting.length > 0) world.service.answerOne();
     for (const answer of others) expect((await answer).status).toBe(200);
+  });
+
+  it.each([
+    {
+      place: 'the query',
+      line: (token: string) => `GET /budgeting/x?access_token=${token}`,
+      fields: () => [],
+    },
+    {
+      place: 'a subprotocol',
+      line: () => 'GET /budgeting/x',
+      fields: (token: string) => [`Sec-WebSocket-Protocol: bearer, ${token}`],
+    },
+  ])('tells users of one address apart who send their tokens in $place', async ({ line, fields }) => {
+    await using world = await startWorld({ AUTH_QUERY_TOKEN_PATHS: '/budgeting' });
+    const shake = (token: string) =>
+      sendRaw(world.gateway.external, request(line(token), ...HANDSHAKE, ...fields(token)));
+    const greedy = tokenFor('greedy');
+    const answers = Array.from({ length: 10 }, () => shake(greedy));
+    await atService(world, 10);
+    await expectProblem(await shake(tokenFor('other')), 'service_busy');
+    world.service.answerOne();
+    await atService(world, 9);
+    // Without the other one it would wait at the service.
+    const refused = shake(greedy);
+    await eventually('it is decided', async () => (await refusals(world)) === 2 || isFull(world));
+    while (world.service.waiting.length > 0) world.service.answerOne();
+    await expectProblem(await refused, 'fair_share_used');
+    for (const answer of answers) expect((await answer).status).toBe(200);
   });
 
   it('counts nobody but those who have asked within ten seconds', async () => {

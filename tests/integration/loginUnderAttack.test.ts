@@ -10,6 +10,7 @@ import { RawClient, request } from '../support/rawClient.ts';
 import { refusedUrl, sendJson, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const LOGIN = '/userManagement/auth/login';
+const REFRESH = '/userManagement/auth/refresh';
 const LOGOUT = '/userManagement/auth/logout';
 const CREDENTIALS = JSON.stringify({ username: 'ann', password: 'secret' });
 
@@ -59,9 +60,9 @@ const collecting = ({ gateway }: World, count: number) =>
   eventually(`${count} uploads`, () => gateway.gateway.parts.limits.content.held === count);
 
 describe('login', () => {
-  it('and logout work for others while slow uploads go on', async () => {
+  it.each([LOGIN, REFRESH])('and logout work for others while slow uploads to %s go on', async (path) => {
     await using world = await startWorld();
-    for (let n = 0; n < 30; n += 1) await world.dribble(LOGIN);
+    for (let n = 0; n < 30; n += 1) await world.dribble(path);
     await collecting(world, 30);
     expect(await world.gateway.metric('gateway_concurrent_requests')).toBe(0);
     const login = await world.login();

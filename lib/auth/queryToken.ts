@@ -1,0 +1,123 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { addAnswerField } from '../exchange/answerFields.ts';
+import { exchangeOf } from '../exchange/exchange.ts';
+import { pathOf } from '../exchange/path.ts';
+
+/** The query parameter that carries a token (RFC 6750 section 2.3). */
+const NAME = 'access_token';
+
+/** The name with each of its characters percent-encoded. */
+const LONGEST_NAME = NAME.length * 3;
+
+const SLASH = 0x2f;
+const QUESTION_MARK = 0x3f;
+const PERCENT_ENCODED = /%([0-9a-f]{2})/gi;
+
+/** What was found in a query. */
+export interface TakenTokens {
+  /** The value of each `access_token`, as it was written. At least one. */
+  readonly tokens: readonly string[];
+  /** The query without them, byte for byte, from its question mark on; '' when nothing is left. */
+  readonly rest: string;
+}
+
+/**
+ * Takes every `access_token` out of the query that begins with the question mark at `queryAt`; undefined when there is
+ * none. A parameter counts as one whose name any service might read so: with percent-encoded characters, in any letter
+ * case (as ASP.NET reads names), and behind `;` as well as `&`. The work is in proportion to the query's length.
+ */
+export function takeTokens(target: string, queryAt: number): TakenTokens | undefined {
+  const tokens: string[] = [];
+  let rest = '';
+  /** From here on nothing is in `rest` yet: the separator in front of a parameter. */
+  let keptFrom = queryAt;
+  for (let mark = queryAt; mark < target.length; ) {
+    const end = parameterEnd(target, mark + 1);
+    const value = tokenIn(target, mark + 1, end);
+    if (value !== undefined) {
+      tokens.push(value);
+      rest += target.slice(keptFrom, mark);
+      keptFrom = end;
+    }
+    mark = end;
+  }
+  if (tokens.length === 0) return undefined;
+  rest += target.slice(keptFrom);
+  return { tokens, rest: rest && `?${rest.slice(1)}` };
+}
+
+/**
+ * Takes tokens out of the queries of requests to `paths` and all that is below them, compared byte for byte, and leaves
+ * them in `exchange.queryTokens` for whoever authenticates. It comes before everything that looks at the target: no
+ * service, cache key or log gets to see them. Responses say `private` (RFC 6750 section 2.3) and `no-store`: a cache
+ * between here and the client knows the URL, and not that it is a secret. Requests elsewhere, or without a query, are left
+ * alone.
+ */
+export function takeQueryToken(paths: readonly string[]): RequestHandler {
+  return function takeQueryTokenMiddleware(req, res, next) {
+    const queryAt = req.originalUrl.indexOf('?');
+    if (queryAt === -1 || !paths.some((path) => isBelow(req.originalUrl, path))) return next();
+    const taken = takeTokens(req.originalUrl, queryAt);
+    if (!taken) return next();
+    const exchange = exchangeOf(res);
+    exchange.queryTokens = taken.tokens;
+    // A path that has nothing behind the service's name is given a slash there.
+    if (exchange.upstreamTarget) exchange.upstreamTarget = pathOf(exchange.upstreamTarget) + taken.rest;
+    setTarget(req, req.originalUrl.slice(0, queryAt) + taken.rest);
+    keepPrivate(res);
+    next();
+  };
+}
+
+function keepPrivate(res: Response): void {
+  addAnswerField(res, 'Cache-Control', cacheControl, { replaces: true });
+  // It would have the last word (RFC 9213).
+  addAnswerField(res, 'CDN-Cache-Control', () => undefined, { replaces: true });
+}
+
+function cacheControl(status: number): string {
+  return status < 300 ? 'private, no-store' : 'no-store';
+}
+
+function setTarget(req: Request, target: string): void {
+  req.originalUrl = target;
+  req.url = target;
+}
+
+/** Whether the target's path is `path` or below it. */
+function isBelow(target: string, path: string): boolean {
+  if (!target.startsWith(path)) return false;
+  const next = target.charCodeAt(path.length);
+  return next === SLASH || next === QUESTION_MARK;
+}
+
+/** Where the parameter that begins at `start` ends: at a separator, or at the end of the query. */
+function parameterEnd(target: string, start: number): number {
+  for (let i = start; i < target.length; i += 1) {
+    const character = target[i];
+    if (character === '&' || character === ';') return i;
+  }
+  return target.length;
+}
+
+/** The value of the parameter from `start` to `end`, if it is an `access_token`. */
+function tokenIn(target: string, start: number, end: number): string | undefined {
+  if (end - start < NAME.length) return undefined;
+  const nameEnd = nameEndIn(target, start, end);
+  if (nameEnd - start > LONGEST_NAME || !isTokenName(target.slice(start, nameEnd))) return undefined;
+  return target.slice(Math.min(nameEnd + 1, end), end);
+}
+
+/** Looks no further than it takes to see that a name is too long. */
+function nameEndIn(target: string, start: number, end: number): number {
+  const last = Math.min(end, start + LONGEST_NAME + 1);
+  for (let i = start; i < last; i += 1) if (target[i] === '=') return i;
+  return last;
+}
+
+function isTokenName(name: string): boolean {
+  const read = name.includes('%')
+    ? name.replace(PERCENT_ENCODED, (_encoded, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    : name;
+  return read.length === NAME.length && read.toLowerCase() === NAME;
+}
