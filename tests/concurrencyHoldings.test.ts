@@ -26,6 +26,9 @@ describe('Holdings', () => {
     ]);
     holdings.remove('a');
     expect(holdings.hasShare('a')).toBe(false);
+    holdings.remove('b');
+    holdings.add('a');
+    expect(holdings.hasShare('a')).toBe(true);
   });
 });
 
