@@ -15,3 +15,15 @@ it('lists who is here, the first to come first, whoever leaves in between', () =
   roster.enter('zoe');
   expect([...roster]).toEqual(['zoe']);
 });
+
+it('goes on with its list while somebody who was named leaves', () => {
+  const roster = new Roster<string>();
+  const places = new Map(['ann', 'bob', 'eve'].map((who) => [who, roster.enter(who)]));
+  const named: string[] = [];
+  for (const who of roster) {
+    named.push(who);
+    if (who === 'bob') places.get('ann')?.leave();
+  }
+  expect(named).toEqual(['ann', 'bob', 'eve']);
+  expect([...roster]).toEqual(['bob', 'eve']);
+});

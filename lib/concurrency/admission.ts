@@ -1,3 +1,4 @@
+import type { Cancel } from '../clock/clock.ts';
 import type { Admission } from '../exchange/exchange.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import type { LimitPair, PermitPair } from './limitPair.ts';
@@ -18,6 +19,8 @@ export class RequestAdmission implements Admission {
   #caller: string;
   #isStream = false;
   #isOver = false;
+  /** Ends what looks after it for as long as it holds something. Written by whoever does. */
+  endWatch: Cancel | undefined;
 
   /** @param streams the limits of open streams; without them a stream stays a request */
   constructor(
@@ -61,6 +64,7 @@ export class RequestAdmission implements Admission {
   /** Gives everything back. Safe to call twice. */
   release(): void {
     this.#isOver = true;
+    this.endWatch?.();
     this.#permits.release();
   }
 }

@@ -63,9 +63,8 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
     const exchange = exchangeOf(res);
     const admission = new RequestAdmission(permits, caller, streamLimits, admissionListener);
     exchange.admission = admission;
-    const cancel = longResponses && watch(longResponses, admission, res);
+    if (longResponses) watch(longResponses, admission, res);
     exchange.onClose(() => {
-      cancel?.();
       admission.release();
       tellHeld();
     });
@@ -112,11 +111,9 @@ function askerOf({ headers }: IncomingMessage, res: Response, caller: string): s
   );
 }
 
-/** A response that has not begun, or finds no room among the streams, is looked at again. Returns what ends the watch. */
-function watch(deadlines: Deadlines, admission: RequestAdmission, res: Response): () => void {
-  let cancel = deadlines.enter(look);
-  function look(): void {
-    if (!res.headersSent || admission.tryStream()) cancel = deadlines.enter(look);
-  }
-  return () => cancel();
+/** A response that has not begun, or finds no room among the streams, is looked at again. */
+function watch(deadlines: Deadlines, admission: RequestAdmission, res: Response): void {
+  admission.endWatch = deadlines.enter(() => {
+    if (!res.headersSent || admission.tryStream()) watch(deadlines, admission, res);
+  });
 }

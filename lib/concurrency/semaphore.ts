@@ -129,6 +129,7 @@ export class Semaphore implements Permits {
 
   /** Gives free permits to those who wait. Who has its share already is passed over, and keeps its place. */
   #serve(): void {
+    if (this.#waiting.size === 0) return;
     for (const waiter of this.#waiting) {
       if (this.#held >= this.limit) return;
       const { caller, asker } = waiter;

@@ -11,46 +11,47 @@ export interface Place {
  * outgrown with all who were in it: whole requests that way, which each collection of young objects then copies.
  */
 export class Roster<T> implements Iterable<T> {
-  #first: Listed<T> | undefined;
-  #last: Listed<T> | undefined;
+  /** Stands before the first and behind the last. */
+  readonly #ends = new Listed<T>();
 
   get oldest(): T | undefined {
-    return this.#first?.who;
+    return this.#ends.after?.who;
   }
 
   enter(who: T): Place {
-    const listed: Listed<T> = {
-      who,
-      before: this.#last,
-      after: undefined,
-      leave: () => this.#strike(listed),
-    };
-    if (this.#last) this.#last.after = listed;
-    else this.#first = listed;
-    this.#last = listed;
-    return listed;
+    return new Listed(who, this.#ends);
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (let listed = this.#first; listed; listed = listed.after) yield listed.who as T;
-  }
-
-  /** It keeps nobody alive, even where it is old itself. */
-  #strike(listed: Listed<T>): void {
-    const { who, before, after } = listed;
-    if (who === undefined) return;
-    if (before) before.after = after;
-    else this.#first = after;
-    if (after) after.before = before;
-    else this.#last = before;
-    listed.who = undefined;
-    listed.before = undefined;
-    listed.after = undefined;
+    for (let listed = this.#ends.after; listed && listed !== this.#ends; listed = listed.after) {
+      yield listed.who as T;
+    }
   }
 }
 
-interface Listed<T> extends Place {
+/** One of a ring. */
+class Listed<T> implements Place {
   who: T | undefined;
   before: Listed<T> | undefined;
   after: Listed<T> | undefined;
+
+  /** Behind all others of the ring that `ends` closes; without it the ring begins here. */
+  constructor(who?: T, ends?: Listed<T>) {
+    this.who = who;
+    this.before = ends?.before ?? this;
+    this.after = ends ?? this;
+    this.before.after = this;
+    this.after.before = this;
+  }
+
+  /** It keeps nobody alive, even where it is old itself. */
+  leave(): void {
+    const { before, after } = this;
+    if (!before || !after) return;
+    before.after = after;
+    after.before = before;
+    this.who = undefined;
+    this.before = undefined;
+    this.after = undefined;
+  }
 }
