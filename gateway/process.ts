@@ -5,7 +5,6 @@ import { systemClock } from '../lib/clock/clock.ts';
 import { levelSwitch } from '../lib/logging/levelSwitch.ts';
 import { createLogger, type Logger, type LogLevel } from '../lib/logging/logger.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
-import { prepareUpgrades } from '../lib/proxy/upgrade.ts';
 import { printedInstead } from './commandLine.ts';
 import { Gateway } from './gateway.ts';
 import { listenToSignals } from './signals.ts';
@@ -80,7 +79,7 @@ async function create(settings: Settings, logger: Logger): Promise<Running> {
   const gateway = await Gateway.create({ settings, logger, onContent: spentBuffers() });
   return {
     metrics: gateway.parts.metrics,
-    start: () => gateway.start().then(prepareUpgrades),
+    start: () => gateway.start(),
     stop: () => gateway.stop(),
     // Its logger is this one.
     setLogLevel() {},

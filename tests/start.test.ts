@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { eventually } from './support/eventually.ts';
 import { startGatewayProcess } from './support/gatewayProcess.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -41,6 +40,7 @@ test('what nobody has asked for is not loaded', async () => {
     '@opentelemetry/sdk-trace',
     'jose/dist/webapi/jwt',
     'rate-limiter-flexible',
+    'http-proxy-middleware',
   ];
   expect(await loaded([...optional, 'express'], {})).toEqual(['express']);
   const registry = { SERVICE_DISCOVERY_URL: 'http://127.0.0.1:9' };
@@ -49,20 +49,6 @@ test('what nobody has asked for is not loaded', async () => {
   expect(await loaded(optional, limited)).toEqual(['rate-limiter-flexible']);
   const keys = { JWKS_URL: 'http://127.0.0.1:9/keys', JWT_ALGORITHMS: 'RS256' };
   expect(await loaded(optional, keys)).toEqual(['jose/dist/webapi/jwt']);
-}, 60_000);
-
-test('what upgrades need is loaded before the first one, which would hold others up', async () => {
-  const file = join(directory, 'loaded');
-  const hook = `import { registerHooks } from 'node:module'; import { writeFileSync } from 'node:fs';
-    registerHooks({ load: (url, context, next) => {
-      if (url.includes('/node_modules/http-proxy-middleware/')) writeFileSync(${JSON.stringify(file)}, url);
-      return next(url, context);
-    } });`;
-  await using _gateway = await startGatewayProcess({
-    services: { '/budgeting': { upstreams: ['http://127.0.0.1:9'] } },
-    execArgv: ['--import', `data:text/javascript,${encodeURIComponent(hook)}`],
-  });
-  await eventually('it is loaded', () => existsSync(file));
 }, 60_000);
 
 test('Node 26 comes with the packages that the gateway needs, not only with those of its developers', () => {

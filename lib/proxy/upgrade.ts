@@ -31,14 +31,6 @@ export interface UpgradeOptions {
   readonly ownsIdentity: boolean;
 }
 
-/**
- * Loads http-proxy-middleware, which holds the event loop for some 50 ms: best done before others are served, or soon
- * after. Left out, the first upgrade does it. A failure is that upgrade's, too.
- */
-export function prepareUpgrades(): void {
-  import('http-proxy-middleware').catch(() => {});
-}
-
 /** Hands a request to upgrade its connection to http-proxy-middleware, with the fields a service may see. */
 export function upgrade(
   proxy: Promise<UpgradingProxy>,
