@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 import { Audiences } from '../lib/cache/audiences.ts';
 import { ANONYMOUS, audienceOf, EVERYONE } from '../lib/cache/key.ts';
 
-const request = (headers: Record<string, string> = {}) => ({ headers }) as unknown as IncomingMessage;
+const request = (headers: IncomingMessage['headers'] = {}) => ({ headers }) as unknown as IncomingMessage;
 const identityOf = (key: string) => ({ subject: 'ann', key, claims: '' });
 
 it('are the own of each identity and what everybody may have, however often it asks', () => {
