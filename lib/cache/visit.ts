@@ -4,10 +4,11 @@ import type { Clock } from '../clock/clock.ts';
 import { addAnswerField } from '../exchange/answerFields.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { answerWith } from './answer.ts';
+import type { Audiences } from './audiences.ts';
 import { isNotModified } from './conditional.ts';
 import type { Quest } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
-import { ANONYMOUS, type Audience, audienceOf, audienceText, EVERYONE, Keys } from './key.ts';
+import { type Audience, audienceText, EVERYONE, Keys } from './key.ts';
 import { type RequestTerms, requestTerms } from './requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
 
@@ -24,7 +25,7 @@ export class Visit {
   readonly quest: Quest;
   readonly #onVerdict: (verdict: Verdict) => void;
 
-  constructor(req: Request, res: Response, next: NextFunction, { sharing, onVerdict }: VisitOptions) {
+  constructor(req: Request, res: Response, next: NextFunction, { audiences: all, onVerdict }: VisitOptions) {
     this.req = req;
     this.res = res;
     this.next = nextWhileDue(res, next);
@@ -33,7 +34,7 @@ export class Visit {
     this.#onVerdict = onVerdict;
     const { service, identity } = this.exchange;
     const resource = { service, authority: authorityOf(req), target: req.originalUrl };
-    const audiences = audiencesOf(req, this.exchange, sharing);
+    const audiences = all.of(req, identity);
     this.quest = {
       resource,
       audiences,
@@ -92,20 +93,8 @@ export class Visit {
 }
 
 export interface VisitOptions {
-  /** Whether answers may be shared that say so. */
-  readonly sharing: boolean;
+  readonly audiences: Audiences;
   readonly onVerdict: (verdict: Verdict) => void;
-}
-
-/**
- * Without a verified identity nobody can say whose `Authorization` or `Cookie` it is: such a request gets and stores
- * only what everybody may have (RFC 9111 section 3.5).
- */
-function audiencesOf({ headers }: Request, { identity }: Exchange, sharing: boolean): readonly Audience[] {
-  const isStranger = !identity && (headers.authorization !== undefined || headers.cookie !== undefined);
-  if (isStranger) return sharing ? [EVERYONE] : [];
-  const own: Audience = identity ? audienceOf(identity.key) : ANONYMOUS;
-  return sharing ? [own, EVERYONE] : [own];
 }
 
 /** Who answers for what is stored: the identity, and where there is none the address. */

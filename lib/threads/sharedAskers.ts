@@ -27,8 +27,10 @@ export class SharedAskers {
 
   note(asker: string, nowMs: number): void {
     const now = asCell(nowMs);
-    if (this.#age(LAST_AT, now) < FRESH_MS && this.#age(OTHERS_AT, now) < FRESH_MS) return;
+    const isFresh = this.#age(LAST_AT, now) < FRESH_MS;
+    if (isFresh && this.#age(OTHERS_AT, now) < FRESH_MS) return;
     const who = this.#nameOf(asker);
+    if (isFresh && this.#cells.get(this.#first + LAST) === who) return;
     this.#cells.exclusively(() => {
       const cells = this.#cells;
       if (cells.get(this.#first + LAST) !== who) {
