@@ -80,7 +80,7 @@ async function open(options: Partial<ShardedStoresOptions> = {}, count = 3): Pro
   const nodes = NAMES.slice(0, count).map((name) => ({ name, url: redisAt(name).url }));
   const stores = await openShardedStore({
     nodes,
-    timeoutMs: 500,
+    timeoutMs: 2_000,
     heartbeatMs: 50,
     onStateChange: (change) => changes.push(change),
     ...options,
