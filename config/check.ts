@@ -53,10 +53,16 @@ export function reportSettings({ env, dotenv, readFile = readTextFile }: ReportS
   });
   return [
     align([SETTING_COLUMNS, ...rows]),
-    `Shared state: ${settings.redisUrl ? maskCredentials(settings.redisUrl) : `embedded, in ${settings.dataDir}`}\n`,
+    `Shared state: ${storePlace(settings)}\n`,
     align([SERVICE_COLUMNS, ...settings.services.map(serviceRow)]),
     ...settingsWarnings({ env, dotenv, settings }).map((warning) => `Warning: ${warning}\n`),
   ].join('\n');
+}
+
+function storePlace({ redisUrl, redisNodes, dataDir }: Settings): string {
+  if (redisUrl !== undefined) return maskCredentials(redisUrl);
+  if (redisNodes.length === 0) return `embedded, in ${dataDir}`;
+  return redisNodes.map(({ name, url }) => `${name} at ${maskCredentials(url)}`).join(', ');
 }
 
 function serviceRow(service: Service): string[] {

@@ -3,7 +3,7 @@ import { MAX_DURATION_MS } from './durations.ts';
 import { deepFreeze } from './freeze.ts';
 import { misspeltNames } from './names.ts';
 import { SettingsError } from './problems.ts';
-import { redisUrlOf } from './redis.ts';
+import { type RedisNode, redisNodesOf, redisUrlOf } from './redis.ts';
 import { brokenRules } from './rules.ts';
 import { serviceProblems } from './serviceRules.ts';
 import { BUILT_IN_SERVICES, completeService, type Service } from './services.ts';
@@ -25,6 +25,8 @@ type Ingredient =
   | 'jwtSecretFile'
   | 'jwtPublicKeyFile'
   | 'adminTokenFile'
+  | 'useRedisSharding'
+  | 'redisNodes'
   | 'redisHost'
   | 'redisPort'
   | 'redisDb'
@@ -41,8 +43,10 @@ type Ingredient =
 export interface Settings extends Omit<Values, Ingredient> {
   /** At least one; each has a secret or public keys to be checked with. */
   readonly jwtAlgorithms: readonly Algorithm[];
-  /** `redis://user:password@host:6379/0`; undefined: the embedded store. */
+  /** `redis://user:password@host:6379/0`; undefined: several nodes, or the embedded store. */
   readonly redisUrl: string | undefined;
+  /** What keys are spread over; empty: `redisUrl`, or the embedded store. */
+  readonly redisNodes: readonly RedisNode[];
   /** 1 or more. Default: 3.5 times `requestTimeoutMs`. */
   readonly circuitBreakerWindowMs: number;
   /** 0 or more. Default: 6,000 with `reusePort`, else 0. */
@@ -89,6 +93,8 @@ function assemble(values: Values, services: readonly Service[]): Settings {
     jwtSecretFile,
     jwtPublicKeyFile,
     adminTokenFile,
+    useRedisSharding,
+    redisNodes,
     redisHost,
     redisPort,
     redisDb,
@@ -107,6 +113,7 @@ function assemble(values: Values, services: readonly Service[]): Settings {
     ...direct,
     jwtAlgorithms: values.jwtAlgorithms ?? defaultAlgorithms(values),
     redisUrl: redisUrlOf(values),
+    redisNodes: redisNodesOf(values),
     circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
     drainGraceMs: direct.drainGraceMs ?? (direct.reusePort ? SHARED_PORT_GRACE_MS : 0),
     services,

@@ -27,6 +27,8 @@ const rules: readonly Rule[] = [
   { about: ['adminToken', 'environment'], problem: weakAdminToken },
   { about: ['externalHost', 'externalPort', 'internalHost', 'internalPort'], problem: samePort },
   { about: ['redisHost', 'redisUrl'], problem: twoRedises },
+  { about: ['useRedisSharding', 'redisNodes'], problem: shardingWithoutNodes },
+  { about: ['useRedisSharding', 'redisUrl'], problem: shardingBesideUrl },
   { about: ['redisUsername', 'redisPassword', 'redisDb', 'redisUrl'], problem: twiceInUrl },
   { about: ['cacheMaxEntryBytes', 'cacheMaxBytes'], problem: entryBeyondCache },
 ];
@@ -95,6 +97,17 @@ function samePort({ externalHost, externalPort, internalHost, internalPort }: Va
 function twoRedises({ redisHost, redisUrl }: Values): string | undefined {
   if (redisHost === undefined || redisUrl === undefined) return undefined;
   return 'REDIS_HOST and REDIS_URL are both set: expected only one of them';
+}
+
+/** Which node has which revocation must not be guessed. */
+function shardingWithoutNodes({ useRedisSharding, redisNodes }: Values): string | undefined {
+  if (!useRedisSharding || redisNodes !== undefined) return undefined;
+  return 'USE_REDIS_SHARDING is true and REDIS_NODES is not set: expected the nodes, as name:host:port,...';
+}
+
+function shardingBesideUrl({ useRedisSharding, redisUrl }: Values): string | undefined {
+  if (!useRedisSharding || redisUrl === undefined) return undefined;
+  return 'USE_REDIS_SHARDING is true and REDIS_URL is set: expected only one of them';
 }
 
 function twiceInUrl({ redisUrl, redisUsername, redisPassword, redisDb }: Values): string | undefined {

@@ -7,6 +7,7 @@ import * as kinds from './kinds.ts';
 import { maskAll, maskCredentials } from './problems.ts';
 import { publicKey } from './publicKey.ts';
 import { rate } from './rates.ts';
+import { redisNodes } from './redisNodes.ts';
 
 /** One setting. Adding a row below is all it takes: the type, the errors and the documents follow. */
 export interface Variable {
@@ -271,13 +272,27 @@ export const variables = {
     kind: host,
     unset: 'none',
     description:
-      'Host of the Redis that gateways share. Neither this nor `REDIS_URL` set: the embedded store.',
+      'Host of the Redis that gateways share. Neither this, `REDIS_URL` nor `USE_REDIS_SHARDING` set: the embedded store.',
   },
   redisPort: {
     name: 'REDIS_PORT',
     kind: kinds.port(1),
     default: '6379',
     description: 'Port on `REDIS_HOST`.',
+  },
+  useRedisSharding: {
+    name: 'USE_REDIS_SHARDING',
+    kind: kinds.flag,
+    default: 'false',
+    description:
+      'Spreads keys over the nodes in `REDIS_NODES`, instead of `REDIS_HOST`: cached responses and counts are on one of them, tokens and revocations on each. Three nodes or more, of which one may be away.',
+  },
+  redisNodes: {
+    name: 'REDIS_NODES',
+    kind: redisNodes,
+    unset: 'none',
+    description:
+      'The nodes, the same on every gateway in any order. Which keys a node has goes by its name. `REDIS_USERNAME`, `REDIS_PASSWORD` and `REDIS_DB` hold for all of them.',
   },
   redisDb: {
     name: 'REDIS_DB',
@@ -310,7 +325,7 @@ export const variables = {
     kind: kinds.flag,
     default: 'true',
     description:
-      'Whether a configured Redis must answer at the start. `false` starts without it and waits: `/readyz` says 503 until it is there.',
+      'Whether a configured Redis (of several nodes, all but one) must answer at the start. `false` starts without it and waits: `/readyz` says 503 until it is there.',
   },
   storeTimeoutMs: {
     name: 'STORE_TIMEOUT',

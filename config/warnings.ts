@@ -1,9 +1,8 @@
 import { isHmac } from '../lib/auth/algorithms.ts';
 import type { Settings } from './config.ts';
 import { formatDuration } from './durations.ts';
-import { misspeltNames } from './names.ts';
 import { authWarnings } from './serviceRules.ts';
-import { listVariables } from './variables.ts';
+import { strangersIn } from './strangers.ts';
 
 export interface WarningSources {
   /** Of the process, without what `.env` adds. */
@@ -29,6 +28,16 @@ interface Idle {
 
 const IDLE: readonly Idle[] = [
   {
+    names: ['REDIS_NODES'],
+    when: ({ redisNodes }) => redisNodes.length === 0,
+    why: 'USE_REDIS_SHARDING is not true',
+  },
+  {
+    names: ['REDIS_HOST', 'REDIS_PORT'],
+    when: ({ redisNodes }) => redisNodes.length > 0,
+    why: 'USE_REDIS_SHARDING is true, so REDIS_NODES says where Redis is',
+  },
+  {
     names: [
       'REDIS_PORT',
       'REDIS_DB',
@@ -37,12 +46,12 @@ const IDLE: readonly Idle[] = [
       'REDIS_PASSWORD_FILE',
       'REDIS_REQUIRED',
     ],
-    when: ({ redisUrl }) => redisUrl === undefined,
+    when: isEmbedded,
     why: 'neither REDIS_URL nor REDIS_HOST is set, so the embedded store is used',
   },
   {
     names: ['BREAKER_SHARED'],
-    when: ({ redisUrl }) => redisUrl === undefined,
+    when: isEmbedded,
     why: 'gateways tell each other of breakers by way of Redis, and none is set',
   },
   {
@@ -91,19 +100,15 @@ export function settingsWarnings({ env, dotenv, settings }: WarningSources): str
   const isSet = (name: string) => Boolean(merged[name]?.trim());
   const question = { settings, isSet };
   return [
-    ...strangersIn(dotenv),
+    ...strangersIn({ env, dotenv }),
     ...authWarnings(settings.services, settings, merged),
     ...idle(question),
     ...contradictions(question),
   ];
 }
 
-/** What misspells a setting is refused before; the rest of `.env` nobody but the gateway reads. */
-function strangersIn(dotenv: NodeJS.Dict<string>): string[] {
-  const known = new Set(listVariables().map(([, { name }]) => name));
-  return Object.keys(dotenv)
-    .filter((name) => !known.has(name) && misspeltNames({ [name]: '' }).length === 0)
-    .map((name) => `${name} in .env is not a setting of the gateway: it does nothing`);
+function isEmbedded({ redisUrl, redisNodes }: Settings): boolean {
+  return redisUrl === undefined && redisNodes.length === 0;
 }
 
 function idle({ settings, isSet }: Question): string[] {
@@ -115,7 +120,7 @@ function idle({ settings, isSet }: Question): string[] {
 function contradictions({ settings, isSet }: Question): string[] {
   const { drainTimeoutMs, drainGraceMs, globalConcurrency, services } = settings;
   const longestMs = Math.max(...services.map(({ requestTimeoutMs }) => requestTimeoutMs));
-  const warnings: string[] = [];
+  const warnings: string[] = [...fewNodes(settings)];
   // 0 says outright that nobody is waited for.
   if (drainTimeoutMs > 0 && drainTimeoutMs < longestMs) {
     warnings.push(
@@ -136,4 +141,13 @@ function contradictions({ settings, isSet }: Question): string[] {
     );
   }
   return warnings;
+}
+
+function fewNodes({ redisNodes }: Settings): string[] {
+  if (redisNodes.length === 1) return ['REDIS_NODES names one node: there is nothing to spread keys over'];
+  if (redisNodes.length !== 2) return [];
+  return [
+    'REDIS_NODES names two nodes: while one of them is away logouts get 503, because they would be on one node only; ' +
+      'of three or more, one may be away',
+  ];
 }

@@ -105,6 +105,7 @@ export async function createParts({
   const certificate = await openCertificate(settings, logger, clock);
   const stores = await openStores({
     redisUrl: settings.redisUrl,
+    redisNodes: settings.redisNodes,
     required: settings.redisRequired,
     timeoutMs: settings.storeTimeoutMs,
     dataDir: settings.dataDir,
@@ -124,6 +125,7 @@ export async function createParts({
       globalLimit: () => limits.gateway.limit,
       storeUp: async () => (await stores.trouble()) === undefined,
       storeMayEvict: stores.eviction && (async () => (await stores.eviction?.()) !== undefined),
+      redisNodes: stores.nodes,
       globalStreamLimit: () => limits.streams.limit,
       cache: () => stores.responses.usage(),
       unknownNames: () => registry.unknownNames,

@@ -9,6 +9,8 @@ export interface ReadinessState {
   readonly missing: readonly Missing[];
   /** Why, in words, where the name alone does not say it. Without addresses: users may read this. */
   readonly reasons?: { readonly store: string };
+  /** What is wrong although it does not stand in the way, in words, without addresses. */
+  readonly degraded?: { readonly store: string };
 }
 
 /** Whether this gateway should be sent requests: in one of several threads, whether all of them take some. */
@@ -55,7 +57,8 @@ export class Readiness {
     if (!this.#registry.asked) missing.push('discovery');
     const trouble = await this.#stores.trouble();
     this.#onStoreTrouble(trouble);
-    if (trouble === undefined) return { missing };
-    return { missing: [...missing, 'store'], reasons: { store: trouble } };
+    if (trouble !== undefined) return { missing: [...missing, 'store'], reasons: { store: trouble } };
+    const degraded = await this.#stores.degraded?.();
+    return degraded === undefined ? { missing } : { missing, degraded: { store: degraded } };
   }
 }

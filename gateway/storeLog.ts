@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Eviction } from '../lib/store/eviction.ts';
-import type { StoreStateChange } from '../lib/store/redis.ts';
+import type { StoreStateChange } from '../lib/store/redisNode.ts';
 import { sparingly } from './sparingly.ts';
 
 /** Logs store errors, at most one in ten seconds. */
@@ -11,17 +11,18 @@ export function storeErrorLog(logger: Logger, clock: Clock): (error: Error) => v
 
 /** Says when Redis is lost and when it is back: between the two every use of it fails at once. */
 export function storeStateLog(logger: Logger): (change: StoreStateChange) => void {
-  return ({ store, ready, cause }) => {
-    if (ready) logger.info(`Redis answers (${store})`);
-    else logger.warn(`Redis is away (${store})`, { error: cause });
+  return ({ store, ready, cause, node }) => {
+    const redis = redisNamed(node);
+    if (ready) logger.info(`${redis} answers (${store})`);
+    else logger.warn(`${redis} is away (${store})`, { error: cause });
   };
 }
 
 /** Says that a full Redis would drop revocations, and what to set. */
 export function evictionLog(logger: Logger): (eviction: Eviction) => void {
-  return ({ policy, maxMemoryBytes }) =>
+  return ({ policy, maxMemoryBytes, node }) =>
     logger.warn(
-      `Redis may evict revocations: maxmemory-policy is ${policy} with maxmemory ${maxMemoryBytes}. ` +
+      `${redisNamed(node)} may evict revocations: maxmemory-policy is ${policy} with maxmemory ${maxMemoryBytes}. ` +
         'Whoever has logged out could be let in again; set maxmemory-policy to noeviction',
     );
 }
@@ -35,4 +36,8 @@ export function storeTroubleLog(logger: Logger): (trouble: string | undefined) =
     if (trouble === undefined) logger.info('Ready again: the store answers and takes writes');
     else logger.warn(`Not ready: logouts cannot be stored (${trouble})`);
   };
+}
+
+function redisNamed(node: string | undefined): string {
+  return node === undefined ? 'Redis' : `Redis node ${node}`;
 }

@@ -26,8 +26,14 @@ export interface GatewaySettings {
 }
 
 /** Which Redis, if any: the flag alone decides. What goes with it may come from the environment. */
-const CHOICE_OF_REDIS = ['REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'] as const;
-const REDIS = /^REDIS_/;
+const CHOICE_OF_REDIS = [
+  'REDIS_URL',
+  'REDIS_HOST',
+  'REDIS_PORT',
+  'USE_REDIS_SHARDING',
+  'REDIS_NODES',
+] as const;
+const REDIS = /^(USE_)?REDIS_/;
 
 /**
  * The gateway's environment: what the playground settles, on top of `env`. It runs in a directory of its own, so paths

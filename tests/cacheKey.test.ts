@@ -39,7 +39,7 @@ describe('the key of a stored answer', () => {
       fc.property(parts, (of) => {
         const key = entryKey(of).replace(/^cache:entry:/, '');
         expect(JSON.stringify(JSON.parse(key))).toBe(key);
-        expect(JSON.parse(key)).toHaveLength(6);
+        expect(JSON.parse(key)).toHaveLength(7);
         const { service, target } = of.resource;
         expect(JSON.parse(epochKey(service, target).replace(/^cache:epoch:/, ''))).toHaveLength(2);
       }),

@@ -38,6 +38,7 @@ describe('defaults', () => {
       authStoreFailure: 'refuse',
       adminToken: undefined,
       redisUrl: undefined,
+      redisNodes: [],
       redisRequired: true,
       slowStartMs: 5000,
       storeTimeoutMs: 50,

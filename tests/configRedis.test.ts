@@ -54,4 +54,50 @@ describe('Redis', () => {
   ])('URL %s is refused', (url) =>
     expect(problemsOf({ REDIS_URL: url })).toEqual([expect.stringMatching(/^REDIS_URL .*: expected redis:/)]),
   );
+
+  test.each(['true', '1', 'TRUE'])('USE_REDIS_SHARDING=%s: keys go over the nodes in REDIS_NODES', (use) => {
+    const { redisUrl, redisNodes } = load({
+      USE_REDIS_SHARDING: use,
+      REDIS_NODES: ' redis-1:redis-node-1:6379, redis-2:10.0.0.2:6380,v6:[fd00::1]:6379,redis-node-4:6379,',
+      REDIS_HOST: 'redis',
+      REDIS_PASSWORD: 'a/b',
+      REDIS_DB: '2',
+    });
+    expect(redisUrl).toBeUndefined();
+    expect(redisNodes).toEqual([
+      { name: 'redis-1', url: 'redis://:a%2Fb@redis-node-1:6379/2' },
+      { name: 'redis-2', url: 'redis://:a%2Fb@10.0.0.2:6380/2' },
+      { name: 'v6', url: 'redis://:a%2Fb@[fd00::1]:6379/2' },
+      { name: 'redis-node-4:6379', url: 'redis://:a%2Fb@redis-node-4:6379/2' },
+    ]);
+  });
+
+  test('without USE_REDIS_SHARDING the nodes are not used', () => {
+    for (const USE_REDIS_SHARDING of ['', 'false', '0']) {
+      const { redisUrl, redisNodes } = load({
+        USE_REDIS_SHARDING,
+        REDIS_NODES: 'a:b:1',
+        REDIS_HOST: 'redis',
+      });
+      expect({ redisUrl, redisNodes }).toEqual({ redisUrl: 'redis://redis:6379/0', redisNodes: [] });
+    }
+  });
+
+  test.each([
+    [{}, 'USE_REDIS_SHARDING is true and REDIS_NODES is not set: expected the nodes, as name:host:port,...'],
+    [{ REDIS_NODES: 'a:b:1', REDIS_URL: 'redis://r' }, 'USE_REDIS_SHARDING is true and REDIS_URL is set'],
+    [{ REDIS_NODES: 'a' }, 'REDIS_NODES is "a": expected a comma-separated list of nodes as name:host:port'],
+    [{ REDIS_NODES: 'a:b:0' }, 'REDIS_NODES is "a:b:0": expected'],
+    [{ REDIS_NODES: 'a:b:65536' }, 'REDIS_NODES is "a:b:65536": expected'],
+    [{ REDIS_NODES: 'a:b:c:1' }, 'REDIS_NODES is "a:b:c:1": expected'],
+    [{ REDIS_NODES: 'a:fd00::1:1' }, 'REDIS_NODES is "a:fd00::1:1": expected'],
+    [{ REDIS_NODES: ',' }, 'REDIS_NODES is ",": expected'],
+    [{ REDIS_NODES: 'a:b:1,a:c:1' }, 'expected each name and each address once: a is there twice'],
+    [{ REDIS_NODES: 'a:b:1,c:b:1' }, 'expected each name and each address once: b:1 is there twice'],
+    [{ REDIS_NODES: 'redis://:hunter2@r:1' }, 'REDIS_NODES is "redis://***@r:1": expected'],
+  ])('sharding with %j is refused', (env, problem) => {
+    const problems = problemsOf({ USE_REDIS_SHARDING: 'true', ...env });
+    expect(problems).toContainEqual(expect.stringContaining(problem));
+    expect(problems.join()).not.toContain('hunter2');
+  });
 });

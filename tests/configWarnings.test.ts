@@ -33,10 +33,63 @@ test('there are none for the defaults, nor for what the original is started with
 });
 
 test('what a file .env says to nobody is named, what the environment holds for others is not', () => {
-  expect(warningsOf({ USE_SHARDS: '1' }, { REDIS_NODES: 'a:1', LOG_LEVEL: 'warn', FOO: '' })).toEqual([
-    'REDIS_NODES in .env is not a setting of the gateway: it does nothing',
+  expect(warningsOf({ PGDATA: '/data' }, { REDIS_MODE: 'x', LOG_LEVEL: 'warn', FOO: '' })).toEqual([
+    'REDIS_MODE in .env is not a setting of the gateway: it does nothing; the nearest is REDIS_NODES',
     'FOO in .env is not a setting of the gateway: it does nothing',
   ]);
+});
+
+test.each([
+  ['REDIS_CLUSTER_NODES', 'REDIS_NODES'],
+  ['JWT_EXPIRES_IN', 'JWT_SECRET'],
+  ['USE_REDIS_CLUSTER', 'USE_REDIS_SHARDING'],
+  ['GATEWAY_EXTERNAL_PORT_NUMBER', 'EXTERNAL_PORT'],
+  ['CACHE_TTL_SECONDS', expect.anything()],
+  // Values that a container engine would have put there differ.
+  ['REDIS_NAME', expect.anything()],
+  ['GATEWAY_PORT', expect.anything()],
+])('%s of the environment is named, once, with the nearest setting', (name, nearest) => {
+  for (const dotenv of [{}, { [name]: 'hunter2' }]) {
+    const warnings = warningsOf({ [name]: 'hunter2' }, dotenv);
+    expect(warnings).toHaveLength(1);
+    const words =
+      /^(\w+)(?: in \.env)? is not a setting of the gateway: it does nothing; the nearest is (\w+)$/;
+    expect(words.exec(warnings[0] ?? '')?.slice(1)).toEqual([name, nearest]);
+  }
+});
+
+/** Docker's links, Kubernetes's services named after parts of the stack, images and tools. */
+const OTHERS = {
+  REDIS_NAME: '/api-gateway/redis',
+  REDIS_PORT_6379_TCP: 'tcp://172.17.0.2:6379',
+  REDIS_PORT_6379_TCP_ADDR: '172.17.0.2',
+  REDIS_PORT_6379_TCP_PORT: '6379',
+  REDIS_PORT_6379_TCP_PROTO: 'tcp',
+  REDIS_PORT_6379_TCP_START: 'tcp://172.17.0.2:6379',
+  REDIS_PORT_6379_TCP_PORT_END: '6390',
+  REDIS_PORT_53_UDP_ADDR: '172.17.0.2',
+  REDIS_ENV_REDIS_VERSION: '8.0.0',
+  REDIS_VERSION: '8.0.0',
+  REDIS_DOWNLOAD_SHA: 'abc',
+  REDIS_SERVICE_HOST: '10.0.0.1',
+  REDIS_SERVICE_PORT: '6379',
+  REDIS_SERVICE_PORT_REDIS_TLS: '6380',
+  GATEWAY_PORT: 'tcp://10.0.0.2:8000',
+  GATEWAY_PORT_8000_TCP: 'tcp://10.0.0.2:8000',
+  GATEWAY_SERVICE_HOST: '10.0.0.2',
+  SERVICE_DISCOVERY_PORT: 'tcp://10.0.0.3:9000',
+  SERVICE_DISCOVERY_SERVICE_HOST: '10.0.0.3',
+  AUTH_PORT: 'sctp://10.0.0.4:1',
+  NODE_OPTIONS: '--max-old-space-size=512',
+  NODE_VERSION: '26',
+  NODE_EXTRA_CA_CERTS: '/ca.pem',
+  OTEL_SERVICE_NAME: 'gateway',
+  npm_config_cache: '/tmp',
+  PATH: '/bin',
+  TLS: '1',
+};
+test('what containers, images and tools put into the environment is not named', () => {
+  expect(warningsOf(OTHERS)).toEqual([]);
 });
 
 test('the default paths of login and logout, where no service has them', () => {
@@ -49,6 +102,8 @@ test('the default paths of login and logout, where no service has them', () => {
   expect(warningsOf({ SERVICES_FILE: 'services.json', ...set })).toEqual([]);
 });
 
+const NODES = 'a:redis-a:6379,b:redis-b:6379,c:redis-c:6379';
+const SHARDED = { USE_REDIS_SHARDING: 'true', REDIS_NODES: NODES };
 const SHARED = { REDIS_URL: 'redis://redis' };
 const PUBLIC = { JWKS_URL: 'https://issuer/keys' };
 test.each<[NodeJS.ProcessEnv, string]>([
@@ -57,6 +112,13 @@ test.each<[NodeJS.ProcessEnv, string]>([
     'REDIS_PASSWORD is set and does nothing: neither REDIS_URL nor REDIS_HOST is set',
   ],
   [{ REDIS_PASSWORD_FILE: 'secret' }, 'REDIS_PASSWORD_FILE is set and does nothing'],
+  [{ REDIS_NODES: NODES }, 'REDIS_NODES is set and does nothing: USE_REDIS_SHARDING is not true'],
+  [{ ...SHARDED, REDIS_HOST: 'redis' }, 'REDIS_HOST is set and does nothing: USE_REDIS_SHARDING is true'],
+  [{ ...SHARDED, REDIS_NODES: 'a:redis:1' }, 'REDIS_NODES names one node'],
+  [
+    { ...SHARDED, REDIS_NODES: 'a:redis:1,b:redis:2' },
+    'REDIS_NODES names two nodes: while one of them is away',
+  ],
   [{ REDIS_REQUIRED: 'true' }, 'REDIS_REQUIRED is set and does nothing'],
   [{ BREAKER_SHARED: 'true' }, 'BREAKER_SHARED is set and does nothing'],
   [
@@ -92,6 +154,9 @@ test.each<[NodeJS.ProcessEnv, string]>([
 
 test('what has a use is not named', () => {
   expect(warningsOf({ ...SHARED, REDIS_PASSWORD: 'x', REDIS_DB: '3', BREAKER_SHARED: 'false' })).toEqual([]);
+  expect(
+    warningsOf({ ...SHARDED, REDIS_PASSWORD: 'x', REDIS_REQUIRED: 'true', BREAKER_SHARED: 'true' }),
+  ).toEqual([]);
   expect(warningsOf({ SERVICE_DISCOVERY_URL: 'consul://consul', SERVICE_DISCOVERY_TOKEN: 'x' })).toEqual([]);
   expect(warningsOf({ ...PUBLIC, JWT_SECRET: 'x' })).toEqual([]);
   expect(warningsOf({ DRAIN_TIMEOUT: '0', DRAIN_GRACE: '0' })).toEqual([]);

@@ -261,13 +261,14 @@ describe('what the gateway is given', () => {
       REDIS_URL: 'redis://mine',
       REDIS_HOST: 'mine',
       REDIS_PORT: '1',
+      USE_REDIS_SHARDING: 'true',
       REDIS_PASSWORD: 'x',
       REDIS_REQUIRED: 'false',
     };
     const without = gatewayEnvironment(settings, env);
-    expect(Object.entries(without).filter(([name, value]) => name.startsWith('REDIS') && value)).toEqual([]);
+    expect(Object.entries(without).filter(([name, value]) => name.includes('REDIS') && value)).toEqual([]);
     expect(notPassedOn({ redisUrl: undefined }, env)).toEqual([
-      'REDIS_URL and REDIS_HOST and REDIS_PORT of the environment: not used; --redis=redis://host:port chooses a Redis.',
+      'REDIS_URL and REDIS_HOST and REDIS_PORT and USE_REDIS_SHARDING of the environment: not used; --redis=redis://host:port chooses a Redis.',
     ]);
     const redisUrl = 'redis://127.0.0.1:6379';
     const withFlag = gatewayEnvironment({ ...settings, redisUrl }, env);
@@ -276,6 +277,7 @@ describe('what the gateway is given', () => {
       REDIS_PASSWORD: 'x',
       REDIS_HOST: undefined,
       REDIS_PORT: undefined,
+      USE_REDIS_SHARDING: undefined,
     });
     expect(notPassedOn({ redisUrl }, env)).toEqual([]);
   });

@@ -2,13 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { CautiousTime } from '../clock/cautiousTime.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { LASTING_GROUP as GROUP } from '../store/lasting.ts';
 import { type Group, StoreUnavailableError, type TokenStore } from '../store/store.ts';
 import { END_OF_TIME_MS } from './claimChecks.ts';
 import { TooManyRevocationsError } from './errors.ts';
 import type { VerifiedToken } from './verifier.ts';
 
-/** Name of the group in the store: with Redis, a hash. */
-const GROUP = 'revocations';
 const MAX_REVOCATIONS = 10_000;
 /** The embedded store waits for the disk each time. */
 const CLEARED_AT_A_TIME = 100;
@@ -104,7 +103,8 @@ export class Revocations {
     // A clock that has jumped must not clear away what will be needed once it is right again.
     const nowMs = this.#time.earliestMs();
     const expired = all.filter(({ expiresAtMs }) => expiresAtMs <= nowMs).slice(0, CLEARED_AT_A_TIME);
-    await Promise.all(expired.map(({ id }) => this.#store.removeFromGroup(GROUP, id)));
+    // One that cannot be cleared away now is in nobody's way.
+    await Promise.allSettled(expired.map(({ id }) => this.#store.removeFromGroup(GROUP, id)));
     return all
       .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
       .sort((a, b) => b.createdAtMs - a.createdAtMs || a.id.localeCompare(b.id));

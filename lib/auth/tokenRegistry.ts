@@ -1,5 +1,6 @@
 import { CautiousTime } from '../clock/cautiousTime.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
+import { LASTING_PREFIX } from '../store/lasting.ts';
 import type { TokenStore } from '../store/store.ts';
 import { END_OF_TIME_MS } from './claimChecks.ts';
 import { CLOCK_ERROR_MS, type CoveredBy, type Revocations } from './revocations.ts';
@@ -61,7 +62,7 @@ export class TokenRegistry {
     const leftMs = this.#mostLeftMs(Math.min(acceptedUntilMs, END_OF_TIME_MS));
     const ttlMs = Math.max(1, leftMs) + CLOCK_ERROR_MS;
     // The mark first: without it nothing is refused for good, and a logout that failed can be made again.
-    await this.#store.set(revokedKey(digest), '1', ttlMs);
+    await this.#store.set(revokedKey(digest), '1', ttlMs, { lasts: true });
     await this.#store.delete(activeKey(token));
   }
 
@@ -95,5 +96,5 @@ function activeKey(token: string): string {
 }
 
 function revokedKey(digest: string): string {
-  return `blacklist:${digest}`;
+  return LASTING_PREFIX + digest;
 }

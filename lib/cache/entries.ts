@@ -86,13 +86,14 @@ export class Entries {
     this.#staleIfErrorMs = staleIfErrorMs;
     this.#onError = onError;
     this.#purges = new Purges({ store, now });
-    this.#invalidations = new Invalidations({ store, purges: this.#purges, epochs: this.#epochs });
+    this.#invalidations = new Invalidations({ store, purges: this.#purges, epochs: this.#epochs, now });
     this.#peek = (key) => store.peek?.(key);
   }
 
   /** What `find` would give, or undefined when the store must be asked. */
   findNow(quest: Quest): Found | undefined {
-    if (!this.#invalidations.areSettled) return undefined;
+    const { service, target } = quest.resource;
+    if (!this.#invalidations.isSettled(service, pathOf(target))) return undefined;
     try {
       return this.#search(quest, this.#peek);
     } catch {
@@ -103,7 +104,8 @@ export class Entries {
 
   /** Rejects when the store does not answer. */
   async find(quest: Quest): Promise<Found> {
-    await this.#invalidations.settle();
+    const { service, target } = quest.resource;
+    await this.#invalidations.settle(service, pathOf(target));
     const asked = new Map<string, Remembered<Buffer | undefined>>();
     for (;;) {
       const missing: string[] = [];

@@ -1,3 +1,4 @@
+import { pathOf } from '../exchange/path.ts';
 import { shortened } from '../exchange/shortened.ts';
 
 /** Who a stored answer is for. No key can be made without it, so no answer can be found by anybody else. */
@@ -33,7 +34,8 @@ export interface EntryKeyParts {
 
 /**
  * A JSON array, so that no value can pass for the end of one part and the beginning of the next. No part is longer than
- * 256 characters: a longer one is named by its digest.
+ * 256 characters: a longer one is named by its digest. Service and path come first, as in `epochKey`: a store that is spread
+ * over several servers keeps what begins alike in one place.
  */
 export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
   return entryKeyAt(placeOf(resource), audience, epoch, variant);
@@ -74,21 +76,30 @@ export function epochKey(service: string, path: string): string {
 /** What all keys of a resource have in common. */
 interface Place {
   readonly service: string;
+  readonly path: string;
   readonly authority: string;
-  readonly target: string;
+  /** With its question mark; '' when there is none. */
+  readonly query: string;
 }
 
 function placeOf({ service, authority, target }: Resource): Place {
-  return { service: shortened(service), authority: shortened(authority), target: shortened(target) };
+  const path = pathOf(target);
+  const query = path.length === target.length ? '' : target.slice(path.length);
+  return {
+    service: shortened(service),
+    path: shortened(path),
+    authority: shortened(authority),
+    query: shortened(query),
+  };
 }
 
 function entryKeyAt(
-  { service, authority, target }: Place,
+  { service, path, authority, query }: Place,
   audience: Audience,
   epoch: string,
   variant: string,
 ): string {
-  return `cache:entry:["${service}","${audienceText(audience)}","${shortened(epoch)}","${variant}","${authority}","${target}"]`;
+  return `cache:entry:["${service}","${path}","${audienceText(audience)}","${shortened(epoch)}","${variant}","${authority}","${query}"]`;
 }
 
 /** The audience of one identity, whose key may be of any length. */

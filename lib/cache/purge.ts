@@ -1,4 +1,5 @@
-import type { ResponseStore } from '../store/store.ts';
+import { pathOf } from '../exchange/path.ts';
+import { EVERYWHERE_KEY, type ResponseStore } from '../store/store.ts';
 import type { Entry } from './entry.ts';
 import { CHANGED_MS, newWord } from './epochs.ts';
 import { epochKey } from './key.ts';
@@ -17,7 +18,7 @@ export type PurgeTarget =
 /** One purge that every gateway must mind. Versions only ever grow. */
 interface PurgeRecord {
   readonly version: number;
-  readonly kind: 'prefix' | 'service' | 'tag';
+  readonly kind: 'url' | 'prefix' | 'service' | 'tag';
   readonly value: string;
 }
 
@@ -28,11 +29,13 @@ export interface PurgeLog {
   readonly records: readonly PurgeRecord[];
 }
 
-export const PURGE_LOG_KEY = 'cache:purges';
+export const PURGE_LOG_KEY = EVERYWHERE_KEY;
 /** Older purges are merged into one of everything: a log that grows for ever would slow every look-up. */
 const MOST_RECORDS = 1_000;
 /** Longer than any answer is kept. */
 const LOG_TTL_MS = 7 * 24 * 60 * 60 * 1000;
+/** The version stands in front of the JSON in so many digits, so that a newer log is greater byte by byte. */
+const VERSION_DIGITS = 16;
 const NOTHING_PURGED: PurgeLog = { version: 0, floor: 0, records: [] };
 
 export interface PurgesOptions {
@@ -59,7 +62,7 @@ export class Purges {
   logIn(bytes: Buffer | undefined): PurgeLog {
     if (!bytes) return NOTHING_PURGED;
     if (this.#latest?.bytes !== bytes)
-      this.#latest = { bytes, log: JSON.parse(bytes.toString()) as PurgeLog };
+      this.#latest = { bytes, log: JSON.parse(bytes.toString('utf8', VERSION_DIGITS)) as PurgeLog };
     return this.#latest.log;
   }
 
@@ -70,17 +73,21 @@ export class Purges {
     return this.#append(kind as PurgeRecord['kind'], value);
   }
 
-  /** One path with every query, for every reader. */
+  /** One path with every query, for every reader. Where the part of the store that has it is away, the log says so. */
   async purgePath(url: string): Promise<void> {
-    const path = url.replace(/\?.*$/s, '');
-    await this.#store.renew(epochKey(serviceOf(path), path), newWord(), CHANGED_MS);
+    const path = pathOf(url);
+    try {
+      await this.#store.renew(epochKey(serviceOf(path), path), newWord(), CHANGED_MS);
+    } catch {
+      await this.#append('url', path);
+    }
   }
 
   async #append(kind: PurgeRecord['kind'], value: string): Promise<void> {
     let present = await this.#store.get(PURGE_LOG_KEY);
     for (;;) {
       const log = withRecord(this.logIn(present), { kind, value }, this.#now());
-      const next = Buffer.from(JSON.stringify(log));
+      const next = Buffer.from(textOf(log));
       const inForce = await this.#store.swap(PURGE_LOG_KEY, present, next.toString(), LOG_TTL_MS);
       if (inForce.equals(next)) return;
       present = inForce;
@@ -100,8 +107,13 @@ export function isPurged(
   return log.records.some(({ version, kind, value }) => {
     if (version <= entry.purgeVersion) return false;
     if (kind === 'service') return value === service;
+    if (kind === 'url') return pathOf(target) === value;
     return kind === 'prefix' ? target.startsWith(value) : tags.has(value);
   });
+}
+
+function textOf(log: PurgeLog): string {
+  return String(log.version).padStart(VERSION_DIGITS, '0') + JSON.stringify(log);
 }
 
 /** By the clock, so that a log that was lost is not taken for an older one, and never backwards. */

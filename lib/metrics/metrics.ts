@@ -79,6 +79,12 @@ export interface CacheReading {
   readonly bytes: number;
 }
 
+/** One of several servers that the store is spread over. */
+export interface NodeReading {
+  readonly name: string;
+  readonly isUp: boolean;
+}
+
 /** Where gauges read the present state when somebody scrapes, so that requests need not keep them up to date. */
 export interface Readings {
   replicas(): Iterable<ReplicaReading>;
@@ -90,6 +96,8 @@ export interface Readings {
   storeUp(): Promise<boolean>;
   /** Whether a full store may drop revocations. Default: never. */
   readonly storeMayEvict?: (() => Promise<boolean>) | undefined;
+  /** The servers that the store is spread over. Without them there is no such gauge. */
+  readonly redisNodes?: (() => Iterable<NodeReading>) | undefined;
   /** Rejects while nobody can tell. */
   cache?(): Promise<Iterable<CacheReading>>;
   /** Names that the registry lists and no service has, each with the number of its entries. Default: none. */
@@ -288,6 +296,15 @@ export class Metrics extends CappedMetrics {
       labels: [],
       read: async () => [[Number((await readings.storeMayEvict?.()) ?? false)]],
     });
+    const { redisNodes } = readings;
+    if (redisNodes)
+      this.gauge({
+        name: 'gateway_redis_node_up',
+        help: 'Whether a node of Redis that keys are spread over can be used (1) or not (0).',
+        labels: ['node'],
+        aggregator: 'min',
+        read: () => Array.from(redisNodes(), ({ name, isUp }): Reading => [Number(isUp), name]),
+      });
     this.gauge({
       name: 'gateway_registry_unknown_names',
       help: 'Entries that the registry lists under a name that no service has.',

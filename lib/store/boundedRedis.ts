@@ -161,6 +161,11 @@ export class BoundedRedis implements ResponseStore {
     this.#maxBytes = maxBytes;
   }
 
+  /** Why Redis is away; undefined when it is not. */
+  get awayBecause(): Error | undefined {
+    return this.#store.awayBecause;
+  }
+
   get(key: string): Promise<Buffer | undefined> {
     return this.#store.get(key);
   }

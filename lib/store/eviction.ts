@@ -4,6 +4,8 @@ export interface Eviction {
   readonly policy: string;
   /** `maxmemory`, in bytes. */
   readonly maxMemoryBytes: number;
+  /** Which of several servers. */
+  readonly node?: string | undefined;
 }
 
 /** Nothing is evicted without a bound, nor with `noeviction`; logouts have a time to live, so `volatile-*` takes them, too. */

@@ -38,18 +38,24 @@ export interface Remembered<V> {
 /** A few values that are always read together, each under an id of its own. */
 export type Group = readonly Buffer[];
 
+export interface SetTokenOptions {
+  /** Rejects unless the value outlives the loss of any one server of those that the store is spread over. Default false. */
+  readonly lasts?: boolean;
+}
+
 /**
  * A store that also answers at once, from this process's memory: what was read before and has not changed since,
  * on any gateway. Nothing is answered from memory while the store is known to be away.
  */
 export interface TokenStore extends Store {
+  set(key: string, value: Buffer | string, ttlMs: number, options?: SetTokenOptions): Promise<void>;
   /** What `get` would give, if that is known without asking. Never throws. */
   peek(key: string): Remembered<Buffer | undefined> | undefined;
   /** Every value of the group; the same array until the group changes. */
   getGroup(name: string): Promise<Group>;
   /** What `getGroup` would give, if that is known without asking. Never throws. */
   peekGroup(name: string): Remembered<Group> | undefined;
-  /** Puts a value into the group, in place of the one with this id. It stays until it is removed. */
+  /** Puts a value into the group, in place of the one with this id. It stays until it is removed, and `lasts`. */
   putInGroup(name: string, id: string, value: string): Promise<void>;
   /** Resolves to whether there was one. */
   removeFromGroup(name: string, id: string): Promise<boolean>;
@@ -94,6 +100,12 @@ export interface SetOptions {
   /** Deleted right behind it, whether it was set or not. When `set` rejects neither may have been done. */
   readonly gone?: string | undefined;
 }
+
+/**
+ * The one key of responses that a store has on each of its servers, since all others are read along with it. Its values must
+ * grow, compared byte by byte.
+ */
+export const EVERYWHERE_KEY = 'cache:purges';
 
 /** Marks a word that `renew` has put there, until something is set under it. It is no part of the word. */
 export const RENEWED = '~';
@@ -142,6 +154,12 @@ export type Evaluate = (
   args: readonly (string | Buffer)[],
 ) => Promise<unknown>;
 
+/** One of the servers that a store is spread over. */
+export interface NodeState {
+  readonly name: string;
+  readonly isUp: boolean;
+}
+
 /** The two kinds of shared state. With Redis both are the same server. */
 export interface Stores {
   /** Tokens and revocations: outlive a restart of the gateway. */
@@ -155,6 +173,13 @@ export interface Stores {
    * and takes writes. Never rejects.
    */
   trouble(): Promise<string | undefined>;
+  /**
+   * What is wrong although the tokens can be relied on, in words for people: one of several servers is away. Default: nothing
+   * ever is. Never rejects.
+   */
+  degraded?(): Promise<string | undefined>;
+  /** The servers that the store is spread over. Default: it is not. */
+  nodes?(): readonly NodeState[];
   /**
    * How the store may drop revocations when it is full; undefined when it does not, or does not tell. Default: it does
    * not. Never rejects.

@@ -98,7 +98,7 @@ it(
     await using run = runGateway({
       services: { '/up': [] },
       env: { REDIS_PASSWORD: 'hunter2' },
-      files: { '.env': 'USE_REDIS_SHARDING=true\n' },
+      files: { '.env': 'USE_REDIS_CLUSTER=true\n' },
     });
     await run.listening();
     const warnings = run
@@ -107,7 +107,7 @@ it(
       .filter((line) => line.includes('"level":"warn"'))
       .map((line) => JSON.parse(line).message);
     expect(warnings).toEqual([
-      'USE_REDIS_SHARDING in .env is not a setting of the gateway: it does nothing',
+      'USE_REDIS_CLUSTER in .env is not a setting of the gateway: it does nothing; the nearest is USE_REDIS_SHARDING',
       expect.stringMatching(/^AUTH_ISSUE_PATHS is not set, and no service has the paths/),
       expect.stringMatching(/^AUTH_REVOKE_PATHS is not set, and no service has the paths/),
       expect.stringMatching(/^REDIS_PASSWORD is set and does nothing/),

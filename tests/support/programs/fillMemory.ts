@@ -73,7 +73,7 @@ const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close():
   'owed invalidations'() {
     const store = { renew: away } as unknown as ResponseStore;
     const purges = new Purges({ store, now: Date.now });
-    const invalidations = new Invalidations({ store, purges, epochs: new Epochs() });
+    const invalidations = new Invalidations({ store, purges, epochs: new Epochs(), now: Date.now });
     return (n, name) => {
       invalidations.add('/a', name(n)).catch(() => {});
       return invalidations;

@@ -1,0 +1,113 @@
+import { listener } from '../exchange/listener.ts';
+import { enoughToAsk, enoughToLast } from './copies.ts';
+import { completeOptions, type RedisOptions } from './redis.ts';
+import { RedisNode, type StoreStateChange } from './redisNode.ts';
+import { assertUrl, startFailure } from './redisStart.ts';
+import { HashRing } from './ring.ts';
+import { ShardedResponses } from './shardedResponses.ts';
+import { ShardedTokens } from './shardedTokens.ts';
+import type { NodeState, Stores } from './store.ts';
+import { StoreRepair } from './storeRepair.ts';
+
+export interface ShardedStoresOptions extends RedisOptions {
+  /** One or more servers. The name decides which keys are on one: the same on all gateways, and each once. */
+  readonly nodes: readonly { readonly name: string; readonly url: string }[];
+}
+
+/**
+ * Shared state spread over several servers of Redis that know nothing of each other. What decides who is let in is on each of
+ * them, so one may be lost; responses and counts are on one each, by consistent hashing, and are lost with it. Memory bounds
+ * hold for all of them together.
+ *
+ * Rejects with `StoreUnavailableError` when `required` and more than one does not answer within `connectTimeoutMs`.
+ */
+export async function openShardedStore(options: Readonly<ShardedStoresOptions>): Promise<Stores> {
+  for (const { url } of options.nodes) assertUrl(url);
+  const complete = completeOptions(options);
+  const told = { ...complete, onStateChange: listener(complete.onStateChange, complete.onError) };
+  const nodes: RedisNode[] = [];
+  const repair = new StoreRepair({ nodes, onError: complete.onError });
+  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, repair));
+  const close = async () => {
+    repair.end();
+    await Promise.all(nodes.map((node) => node.close()));
+  };
+  const failure = complete.required ? await startFailureOf(nodes, told) : undefined;
+  if (failure) {
+    await close();
+    throw failure;
+  }
+  const ring = new HashRing(options.nodes.map(({ name }) => name));
+  return {
+    tokens: new ShardedTokens(nodes.map(({ tokens }) => tokens)),
+    responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
+    evaluate: async (script, keys, args) =>
+      (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
+    ...healthOf(nodes),
+    async eviction() {
+      const evictions = await Promise.all(nodes.map((node) => node.eviction()));
+      return evictions.find((eviction) => eviction !== undefined);
+    },
+    close,
+  };
+}
+
+type Told = ReturnType<typeof completeOptions> & {
+  readonly onStateChange: (change: StoreStateChange) => void;
+};
+
+/** One of `count` nodes, with its share of the memory. */
+function openNode(
+  { name, url }: ShardedStoresOptions['nodes'][number],
+  count: number,
+  told: Told,
+  repair: StoreRepair,
+): RedisNode {
+  const share = (bytes: number) => Math.max(1, Math.floor(bytes / count));
+  const node: RedisNode = new RedisNode({
+    ...told,
+    name,
+    url,
+    localBytes: share(told.localBytes),
+    maxResponseBytes: share(told.maxResponseBytes),
+    onStateChange: (change) => {
+      told.onStateChange(change);
+      if (change.ready && change.store === 'tokens') repair.begin(node);
+    },
+  });
+  return node;
+}
+
+/** Why a start is of no use; undefined when enough nodes are there. Those that are not are told of as lost. */
+async function startFailureOf(nodes: readonly RedisNode[], told: Told): Promise<Error | undefined> {
+  const starts = await Promise.all(
+    nodes.map(async (node) => ({ node: node.name, cause: await startFailure(node, told) })),
+  );
+  const failed = starts.filter(({ cause }) => cause !== undefined);
+  if (nodes.length - failed.length < enoughToAsk(nodes.length)) return failed[0]?.cause;
+  for (const each of failed) told.onStateChange({ store: 'tokens', ready: false, ...each });
+  return undefined;
+}
+
+/** What the nodes together come to. One may be away, as long as what is to last can still be stored on enough others. */
+function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' | 'degraded' | 'nodes'>> {
+  const tolerated = nodes.length - enoughToLast(nodes.length);
+  const look = async () => {
+    const troubles = await Promise.all(nodes.map(({ tokens }) => tokens.trouble()));
+    const known = troubles.filter((trouble) => trouble !== undefined);
+    const words = `${known.length} of ${nodes.length} nodes cannot be used: ${known[0]}`;
+    return { isTrouble: known.length > tolerated, words: known.length === 0 ? undefined : words };
+  };
+  return {
+    async trouble() {
+      const { isTrouble, words } = await look();
+      return isTrouble ? words : undefined;
+    },
+    async degraded() {
+      const { isTrouble, words } = await look();
+      return isTrouble ? undefined : words;
+    },
+    nodes: () =>
+      nodes.map(({ name = '', tokens }): NodeState => ({ name, isUp: tokens.awayBecause === undefined })),
+  };
+}
