@@ -62,13 +62,16 @@ async function experiment(name: Name, setup: Setup, times: number): Promise<bool
       COURSES[n % COURSES.length] as (typeof COURSES)[0],
     );
     parts.push(part);
+    print(`${name}, time ${n + 1}: ${part} of ${ONE_BY_ONE}${lines.length > 0 ? ', with failures' : ''}`);
     failed.push(...lines);
   }
   const restarts: number[][] = [];
   for (const connections of [1, 50]) {
     restarts.push(await gatewayRestarts(setup, RESTARTED.counts, { count: RESTARTED.count, connections }));
   }
-  print(`${name}: of ${ONE_BY_ONE} requests the replica that was back got ${parts.join(' ')}`);
+  print(
+    `${name}: ${Math.min(...parts)} to ${Math.max(...parts)} of ${ONE_BY_ONE} for the replica that was back`,
+  );
   print(
     `  after a restart of the gateway the three got ${restarts.join(' and ')}; ${failed.length} under load failed`,
   );
