@@ -619,16 +619,16 @@ export const variables = {
   serviceDiscoveryIncrement: {
     name: 'SERVICE_DISCOVERY_INCREMENT',
     kind: kinds.template,
-    default: '/increment?service_id={host}',
+    unset: 'found out: `/increment?service_id={host}` or `/services/increment?id={id}`',
     description:
-      "Path that is called with PUT for each forwarded request; `{id}`, `{host}` and `{port}` are the replica's.",
+      "Path that is called with PUT for each forwarded request; `{id}`, `{host}` and `{port}` are the replica's. Not set: whichever of the two the registry accepts.",
   },
   serviceDiscoveryDeregister: {
     name: 'SERVICE_DISCOVERY_DEREGISTER',
     kind: kinds.template,
-    default: '/deregister?service_id={host}',
+    unset: 'found out: `/deregister?service_id={host}` or `/deregister?id={host}`',
     description:
-      "Path that is called with DELETE when a replica's breaker opens. It is not called when it names others as well.",
+      "Path that is called with DELETE when a replica's breaker opens. It is not called when it names others as well. Not set: whichever of the two goes with the registry's increments.",
   },
   servicesFile: {
     name: 'SERVICES_FILE',

@@ -16,6 +16,7 @@ import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { Absence } from '../lib/loadbalancer/absence.ts';
 import { failover as tryAgain } from '../lib/loadbalancer/failover.ts';
 import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
+import { isNegotiated } from '../lib/loadbalancer/negotiated.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
 import { rateLimit } from '../lib/ratelimit/middleware.ts';
@@ -218,6 +219,8 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
       metrics.breakerRejected.count(settings.path);
       return new CircuitOpenError(retryAfterMs);
     },
+    stickyTo: (req, res) =>
+      isNegotiated(req, exchangeOf(res).upgradeHead !== undefined) ? caller(req, res) : undefined,
     onSelected: (replica, attempt, res) => {
       spans?.attempt(attempt, res);
       metrics.lbRequests.count(settings.path, replica.id);

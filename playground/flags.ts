@@ -1,6 +1,13 @@
 import { parseArgs } from 'node:util';
 import { suggest } from '../config/suggest.ts';
 import { isServiceName, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
+import {
+  DEFAULT_REGISTRY_FORM,
+  isRegistryForm,
+  REGISTRY_FORMS,
+  REGISTRY_FORMS_HELP,
+  type RegistryForm,
+} from './registry/forms.ts';
 
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const MAX_PORT = 65_535;
@@ -20,13 +27,15 @@ Usage: npm run playground -- [flags]      or      node playground/main.ts [flags
   --external-port 8000     the gateway's port for users
   --internal-port 8001     the gateway's port for services
   --registry-port ${DEFAULT_REGISTRY_PORT}     the service registry's port
+  --registry-form ${DEFAULT_REGISTRY_FORM}    which release of the stack's registry it is, ${REGISTRY_FORMS.join(' or ')}; the gateway finds out.
+${indented(REGISTRY_FORMS_HELP)}
   --base-port 8080         the first service's port; the other nine have the following ones
   --no-gateway             services and registry only
   --help                   this text
 
 Port 0 is any free port; --base-port 0 gives every replica one.
-Environment variables reach the gateway: REQUEST_TIMEOUT=1s npm run playground. A file .env and a Redis of the
-environment (REDIS_URL, REDIS_HOST) do not.
+Environment variables reach the gateway: REQUEST_TIMEOUT=1s npm run playground. A file .env does not reach anything
+here, nor does what the environment says of a Redis (REDIS_URL, REDIS_HOST, REDIS_NODES) or of a registry.
 JWT_SECRET and DATA_DIR are made up for each run unless they are set.
 
 Services: ${SERVICE_NAMES.join(' ')}`;
@@ -38,6 +47,7 @@ export interface Flags {
   readonly externalPort: number;
   readonly internalPort: number;
   readonly registryPort: number;
+  readonly registryForm: RegistryForm;
   readonly basePort: number;
   /** Replicas of each service: 0 where `--only` leaves it out, else 1 where the flags say nothing. */
   readonly replicas: Readonly<Record<ServiceName, number>>;
@@ -59,6 +69,7 @@ export function parseFlags(args: readonly string[]): Flags {
     externalPort: portFlag('external-port', values['external-port']),
     internalPort: portFlag('internal-port', values['internal-port']),
     registryPort: portFlag('registry-port', values['registry-port']),
+    registryForm: registryFormFlag(values['registry-form']),
     basePort: portFlag('base-port', values['base-port'], MAX_PORT - SERVICE_NAMES.length + 1),
     replicas: replicaCounts(values.only, values.replicas),
     ...(values.redis !== undefined && { redisUrl: redisFlag(values.redis) }),
@@ -76,6 +87,7 @@ function readArgs(args: readonly string[]) {
         'external-port': { type: 'string', default: '8000' },
         'internal-port': { type: 'string', default: '8001' },
         'registry-port': { type: 'string', default: String(DEFAULT_REGISTRY_PORT) },
+        'registry-form': { type: 'string', default: DEFAULT_REGISTRY_FORM },
         'base-port': { type: 'string', default: '8080' },
         only: { type: 'string', multiple: true, default: [] },
         replicas: { type: 'string', multiple: true, default: [] },
@@ -94,6 +106,12 @@ export function portFlag(name: string, value: string, maximum = MAX_PORT): numbe
   throw new FlagError(
     `--${name} must be a port from 0 (any free one) to ${maximum}, got ${JSON.stringify(value)}`,
   );
+}
+
+/** Also used by the registry alone. */
+export function registryFormFlag(value: string): RegistryForm {
+  if (isRegistryForm(value)) return value;
+  throw new FlagError(`--registry-form must be ${REGISTRY_FORMS.join(' or ')}, got ${JSON.stringify(value)}`);
 }
 
 function redisFlag(value: string): string {
@@ -118,6 +136,11 @@ function replicaCounts(only: readonly string[], replicas: readonly string[]): Re
     counts[name] = Number(count);
   }
   return counts;
+}
+
+/** Below the flag that it belongs to. */
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, ' '.repeat(27));
 }
 
 /** What a repeatable flag lists, whichever way. */

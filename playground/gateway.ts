@@ -34,6 +34,8 @@ const CHOICE_OF_REDIS = [
   'REDIS_NODES',
 ] as const;
 const REDIS = /^(USE_)?REDIS_/;
+/** How another registry than the playground's is asked and told. */
+const REGISTRY = /^SERVICE_DISCOVERY_/;
 
 /**
  * The gateway's environment: what the playground settles, on top of `env`. It runs in a directory of its own, so paths
@@ -41,8 +43,8 @@ const REDIS = /^(USE_)?REDIS_/;
  */
 export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { redisUrl } = settings;
-  const withoutRedis = Object.keys(env).filter((name) =>
-    redisUrl ? isChoiceOfRedis(name) : REDIS.test(name),
+  const leftOut = Object.keys(env).filter(
+    (name) => REGISTRY.test(name) || (redisUrl ? isChoiceOfRedis(name) : REDIS.test(name)),
   );
   return {
     DATA_DIR: settings.dataDir,
@@ -52,7 +54,7 @@ export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.Proces
     EXTERNAL_METRICS: 'true',
     ...env,
     ...absolutePaths(env),
-    ...Object.fromEntries(withoutRedis.map((name) => [name, undefined])),
+    ...Object.fromEntries(leftOut.map((name) => [name, undefined])),
     EXTERNAL_HOST: LOOPBACK,
     EXTERNAL_PORT: String(settings.externalPort),
     INTERNAL_HOST: LOOPBACK,
@@ -73,6 +75,9 @@ export function notPassedOn(
   const lines: string[] = [];
   if (existsSync('.env'))
     lines.push('The file .env is not read: the settings of a playground come from the environment.');
+  const registry = Object.keys(env).filter((name) => REGISTRY.test(name) && env[name]);
+  if (registry.length > 0)
+    lines.push(`${registry.join(' and ')} of the environment: not used; the playground has a registry.`);
   const chosen = CHOICE_OF_REDIS.filter((name) => env[name]);
   if (redisUrl === undefined && chosen.length > 0) {
     lines.push(

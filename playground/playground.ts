@@ -51,9 +51,9 @@ export class Playground {
   readonly #stopping = new AbortController();
   readonly #replicas: ReplicaSet;
   readonly #oneCommand = pLimit(1);
+  readonly #files: RunFiles = createRunFiles();
   #urls: Partial<Omit<PlaygroundUrls, 'services'>> = {};
   #control: Server | undefined;
-  #files: RunFiles | undefined;
 
   constructor({ flags, env, print }: PlaygroundOptions) {
     this.#flags = flags;
@@ -100,7 +100,7 @@ export class Playground {
     await gateway?.stop(GATEWAY_GRACE_MS);
     await Promise.all(services.map((child) => child.stop(SERVICE_GRACE_MS)));
     await registry?.stop(SERVICE_GRACE_MS);
-    await this.#files?.remove();
+    await this.#files.remove();
   }
 
   /** Ends every child at once. */
@@ -109,8 +109,14 @@ export class Playground {
   }
 
   async #startRegistry(): Promise<string> {
-    const args = ['--port', String(this.#flags.registryPort)];
-    return this.#startListening({ name: REGISTRY, module: REGISTRY_MODULE, args, env: this.#env });
+    const { registryPort, registryForm } = this.#flags;
+    const args = ['--port', String(registryPort), '--registry-form', registryForm];
+    return this.#startListening({
+      name: REGISTRY,
+      module: REGISTRY_MODULE,
+      args,
+      env: this.#childEnvironment(),
+    });
   }
 
   async #startServices(planned: readonly PlannedReplica[]) {
@@ -144,15 +150,20 @@ export class Playground {
         '--registry',
         this.#urls.registry ?? '',
       ],
-      env: { ...this.#env, JWT_SECRET: service === 'userManagement' ? this.#jwtSecret : undefined },
+      env: this.#childEnvironment(service === 'userManagement' ? this.#jwtSecret : undefined),
     });
   }
 
+  /** Of registry and services: they listen on loopback, and only who signs tokens knows the secret. */
+  #childEnvironment(jwtSecret?: string): NodeJS.ProcessEnv {
+    return { ...this.#env, LISTEN_HOST: undefined, JWT_SECRET: jwtSecret, JWT_SECRET_FILE: undefined };
+  }
+
   async #startGateway(registryUrl: string, services: PlaygroundUrls['services']) {
-    this.#files = await createRunFiles(services);
+    const servicesFile = await this.#files.writeServices(services);
     const externalPort = await settlePort(this.#flags.externalPort);
     const internalPort = await settlePort(this.#flags.internalPort);
-    const { directory, servicesFile, dataDir } = this.#files;
+    const { dataDir } = this.#files;
     const { redisUrl } = this.#flags;
     const jwtSecret = this.#jwtSecret;
     const settings = { externalPort, internalPort, registryUrl, servicesFile, dataDir, jwtSecret, redisUrl };
@@ -162,7 +173,6 @@ export class Playground {
       module: GATEWAY_MODULE,
       execArgv: GATEWAY_EXEC_ARGV,
       env: gatewayEnvironment(settings, this.#env),
-      cwd: directory,
     });
     const external = `http://${LOOPBACK}:${externalPort}`;
     await Promise.race([gatewayReady(external, this.#print, this.#stopping.signal), gateway.died()]);
@@ -183,7 +193,7 @@ export class Playground {
     const { name } = options;
     // The gateway's lines are what people came to see: they stay as they are.
     const onLine = (line: string) => this.#print(name === GATEWAY ? line : childLine(name, line));
-    const child = new Child({ ...options, onLine });
+    const child = new Child({ ...options, cwd: this.#files.directory, onLine });
     this.#children.set(name, child);
     void this.#reportDeath(child);
     return child;

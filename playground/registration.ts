@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 
 /** The heartbeat: a replica that was deregistered is back within this time, and in use if it is well. */
 const CHECK_EVERY_MS = 3000;
 const CALL_TIMEOUT_MS = 2000;
+
+/** What is looked at of those that the registry lists: nobody may be `null`. */
+const LISTED = z.array(z.object({ host: z.string() })).nullable();
 
 /** What a service tells the registry about itself. */
 export interface RegistrationEntry {
@@ -13,24 +17,21 @@ export interface RegistrationEntry {
   readonly port: number;
   readonly url: string;
   readonly health_check: string;
-  /** How many requests it has had, for the registry to go on from when it does not know the replica. */
-  readonly request_count?: number;
 }
 
 export interface RegistrationOptions {
   readonly registryUrl: string;
-  /** Asked for at each registration. */
-  readonly entry: () => RegistrationEntry;
+  readonly entry: RegistrationEntry;
   /** Takes a line for people whenever something changes. */
   readonly print: (line: string) => void;
   /** How long it trusts to be listed still, in milliseconds. Default: 3000. */
   readonly checkEveryMs?: number;
 }
 
-/** A replica's place in the registry: registering is repeatable, so being listed is checked by doing it again. */
+/** A replica's place in the registry. Registering anew gives another id and count: it is done only where that is lost. */
 export class Registration {
   readonly #registryUrl: string;
-  readonly #entry: () => RegistrationEntry;
+  readonly #entry: RegistrationEntry;
   readonly #print: (line: string) => void;
   readonly #checkEveryMs: number;
   #state: 'new' | 'listed' | 'unreachable' = 'new';
@@ -45,10 +46,11 @@ export class Registration {
   /** Registers, unless that is done; a registry that cannot be reached is reported, once, and not thrown. */
   async ensure(): Promise<void> {
     try {
-      const status = await this.#call('POST', '/register', JSON.stringify(this.#entry()));
-      if (status >= 400) throw new Error(`the registry answers ${status}`);
-      if (this.#state !== 'new' && status === 201)
-        this.#print('was missing in the registry, registered again');
+      const isNew = this.#state === 'new';
+      if (isNew || !(await this.#isListed())) {
+        await this.#call('POST', '/register', JSON.stringify(this.#entry));
+        if (!isNew) this.#print('was missing in the registry, registered again');
+      }
       this.#state = 'listed';
     } catch (error) {
       if (this.#state !== 'unreachable') this.#print(`cannot register, trying again: ${reasonOf(error)}`);
@@ -59,20 +61,27 @@ export class Registration {
   /** Keeps the place until `stopping` is aborted, then gives it up. */
   async keep(stopping: AbortSignal): Promise<void> {
     while (await sleptUnless(stopping, this.#checkEveryMs)) await this.ensure();
-    await this.#call('DELETE', `/deregister?service_id=${encodeURIComponent(this.#entry().host)}`).catch(
-      () => {},
-    );
+    const host = encodeURIComponent(this.#entry.host);
+    // Each release of the registry reads its own of the two.
+    await this.#call('DELETE', `/deregister?id=${host}&service_id=${host}`).catch(() => {});
   }
 
-  async #call(method: string, path: string, body?: string): Promise<number> {
+  async #isListed(): Promise<boolean> {
+    const { name, host } = this.#entry;
+    const listed = LISTED.parse(await this.#call('GET', `/services?name=${encodeURIComponent(name)}`));
+    return listed?.some((replica) => replica.host === host) ?? false;
+  }
+
+  async #call(method: string, path: string, body?: string): Promise<unknown> {
     const answer = await fetch(this.#registryUrl + path, {
       method,
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
       ...(body !== undefined && { body, headers: { 'Content-Type': 'application/json' } }),
     });
     // Read to its end, or the connection would not be free for the next call.
-    await answer.text();
-    return answer.status;
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`the registry answers ${answer.status}`);
+    return JSON.parse(text);
   }
 }
 

@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import { SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 import type { Child } from './child.ts';
 import type { PlaygroundUrls } from './messages.ts';
-import { READY_MADE_USER } from './services/readyMadeUser.ts';
+import { READY_MADE_PASSWORD, READY_MADE_USERS } from './services/users.ts';
 
 type Format = Parameters<typeof styleText>[0];
 
@@ -70,7 +70,8 @@ export function curlLines(urls: PlaygroundUrls): string {
   const service = exampleService(urls);
   const path = service === 'budgeting' ? '/api/transactions' : '/health';
   const forUsers = (name: ServiceName) => (external ? `${external}/${name}` : services[name][0]);
-  const { username, password } = READY_MADE_USER;
+  const [{ username }] = READY_MADE_USERS;
+  const password = READY_MADE_PASSWORD;
   const withToken = [
     `TOKEN=$(curl -s -X POST ${forUsers('userManagement')}/auth/login -H "Content-Type: application/json" \\`,
     `  -d '${JSON.stringify({ username, password })}' | jq -r .access_token)`,

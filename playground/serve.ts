@@ -55,12 +55,12 @@ async function serve({ service, port: wantedPort, number, registryUrl }: ServeFl
   const stop = stopOnSignal();
   const leave = new AbortController();
   const traffic = new Traffic();
-  const replica = { service, id: replicaIdOf(service, number) };
+  const replica = { service, id: replicaIdOf(service, number), requestsCount: () => traffic.total };
   const before = [traffic.middleware, misbehave(obeyParent(leave))];
   const server = await serverFor(replica, process.env, stop.signal, before);
   const port = await listen(server, wantedPort);
   const url = `http://${await ownAddress()}:${port}`;
-  const registration = registryUrl && registrationOf(replica, url, registryUrl, traffic);
+  const registration = registryUrl && registrationOf(replica, url, registryUrl);
   if (registration) await registration.ensure();
   announce(replica.id, port);
   const going = AbortSignal.any([stop.signal, leave.signal]);
@@ -89,10 +89,10 @@ async function finish(traffic: Traffic, stopping: AbortSignal): Promise<void> {
   await traffic.quiet(LEAVES_AFTER_QUIET_MS, stopping);
 }
 
-function registrationOf({ service, id }: Replica, url: string, registryUrl: string, traffic: Traffic) {
+function registrationOf({ service, id }: Replica, url: string, registryUrl: string) {
   const port = Number(new URL(url).port);
   const entry = { name: registryNameOf(service), host: id, port, url, health_check: HEALTH_PATH };
-  return new Registration({ registryUrl, entry: () => ({ ...entry, request_count: traffic.total }), print });
+  return new Registration({ registryUrl, entry, print });
 }
 
 await endOnFault(USAGE, async () => {

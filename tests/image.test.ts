@@ -155,8 +155,8 @@ describe('the image', () => {
       ],
     });
     const [listed] = await eventually('it is listed', async () => {
-      const list = (await (await fetch(`${registryUrl}/services`)).json()) as Listed[];
-      return list[0]?.status === 'healthy' && list;
+      const list = (await (await fetch(`${registryUrl}/services`)).json()) as Listed[] | null;
+      return list?.[0]?.status === 'healthy' ? list : undefined;
     });
     expect(listed).toMatchObject({ name: 'communication' });
     // Loopback would be the registry's own container.

@@ -42,8 +42,7 @@ describe('RegistryCalls', () => {
     client = new RegistryClient({
       url: url.href,
       timeoutMs: TIMEOUT_MS,
-      incrementTemplate: '/increment?service_id={id}',
-      deregisterTemplate: '/deregister?service_id={id}',
+      forms: [{ increment: '/increment?service_id={id}', deregister: '/deregister?service_id={id}' }],
       clock,
     });
     return new RegistryCalls({
@@ -112,7 +111,9 @@ describe('RegistryCalls', () => {
       const at = { name: 'budgeting', port: 1, url: 'http://127.0.0.1:1', health_check: '/' };
       replicas.register({ ...at, host: 'a' });
       replicas.register({ ...at, host: 'b', url: 'http://127.0.0.1:2' });
-      await using registry = await startUpstream(registryApp(replicas));
+      await using registry = await startUpstream(
+        registryApp(replicas, { form: 'document', countsIncrements: true }),
+      );
       const calls = await countingCallsTo(registry.url);
       for (let sent = 0; sent < 1000; sent += 1) calls.increment(registered('a'));
       calls.increment(registered('b'));
@@ -217,7 +218,9 @@ describe('RegistryCalls', () => {
 
   describe('when calls fail', () => {
     it('reports, counts and does not repeat them', async () => {
-      await using registry = await startUpstream(registryApp(new Replicas()));
+      await using registry = await startUpstream(
+        registryApp(new Replicas(), { form: 'document', countsIncrements: true }),
+      );
       const calls = callsTo(registry.url);
       calls.increment(registered('nobody'));
       calls.deregister(registered('nobody'));

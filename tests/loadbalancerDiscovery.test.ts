@@ -44,8 +44,7 @@ describe('Discovery', () => {
     const client = new RegistryClient({
       url: url.href,
       timeoutMs: TIMEOUT_MS,
-      incrementTemplate: '/{id}',
-      deregisterTemplate: '/{id}',
+      forms: [{ increment: '/{id}', deregister: '/{id}' }],
       clock,
     });
     const discovery = new Discovery({
@@ -65,12 +64,14 @@ describe('Discovery', () => {
   }
 
   function idsOf(listed: readonly ListedReplica[]): string[] {
-    return listed.map(({ registered }) => String(registered.id));
+    return listed.map(({ registered }) => registered.host);
   }
 
   it('looks at once and then at intervals, and sees replicas come, go and go all at once', async () => {
     const replicas = new Replicas();
-    await using registry = await startUpstream(registryApp(replicas));
+    await using registry = await startUpstream(
+      registryApp(replicas, { form: 'document', countsIncrements: true }),
+    );
     replicas.register(budgeting(1));
     const discovery = discover(registry.url);
     expect(discovery.firstRoundOver).toBe(false);
@@ -98,7 +99,7 @@ describe('Discovery', () => {
     await discovery.start();
     expect(discovery.firstRoundOver).toBe(true);
     expect(errors).toEqual([expect.stringContaining(`GET ${registry.url.origin}/services failed`)]);
-    answers = (res) => sendJson(res, [{ id: 'b', name: 'budgeting', url: 'http://127.0.0.1:1' }]);
+    answers = (res) => sendJson(res, [{ host: 'b', name: 'budgeting', url: 'http://127.0.0.1:1' }]);
     clock.advance(EVERY_MS);
     await eventually('it is found', () => seen.length === 1);
     expect(seen).toEqual([['b']]);
@@ -122,7 +123,7 @@ describe('Discovery', () => {
   });
 
   it('reports what it could not read, and only then', async () => {
-    const good = { id: 'a', name: 'budgeting', url: 'http://127.0.0.1:1' };
+    const good = { id: 'a', host: 'a', name: 'budgeting', url: 'http://127.0.0.1:1' };
     const bodies = [[good], [good, { id: 'b' }]];
     await using registry = await startUpstream((_req, res) => sendJson(res, bodies.shift()));
     await discover(registry.url).start();

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { registeredAs } from '../lib/loadbalancer/registered.ts';
 import { RegistryClient, type RegistryClientOptions } from '../lib/loadbalancer/registryClient.ts';
 import type { RegistryError } from '../lib/loadbalancer/registryError.ts';
+import { registryForms } from '../lib/loadbalancer/registryForms.ts';
 import { registryApp } from '../playground/registry/app.ts';
 import { Replicas } from '../playground/registry/replicas.ts';
 import { eventually } from './support/eventually.ts';
@@ -38,8 +40,7 @@ function clientOf(url: URL, options: Partial<RegistryClientOptions> = {}): Regis
   const client = new RegistryClient({
     url: url.href,
     timeoutMs: 3000,
-    incrementTemplate: '/increment?service_id={id}',
-    deregisterTemplate: '/deregister?service_id={id}',
+    forms: [{ increment: '/increment?service_id={host}', deregister: '/deregister?service_id={host}' }],
     clock: new ManualClock(),
     ...options,
   });
@@ -75,12 +76,14 @@ describe('RegistryClient', () => {
     const host = 'padstack_budgeting-service.1.abc';
     const url = 'http://127.0.0.1:4000';
     replicas.register({ name: 'budgeting', host, port: 4000, url, health_check: '/health' });
-    await using registry = await startUpstream(registryApp(replicas));
+    await using registry = await startUpstream(
+      registryApp(replicas, { form: 'document', countsIncrements: true }),
+    );
     const client = clientOf(registry.url);
 
     const replica = {
       key: `${host}@127.0.0.1:4000`,
-      registered: registered(host, 4000),
+      registered: registeredAs({ id: replicas.list()[0]?.id, host, port: 4000 }),
       name: 'budgeting',
       url: new URL(url),
       healthy: true,
@@ -108,8 +111,7 @@ describe('RegistryClient', () => {
   it('takes paths below its url, templates without a query, and any id', async () => {
     await using registry = await startUpstream();
     const client = clientOf(new URL('/registry/v1/', registry.url), {
-      incrementTemplate: '/services/{id}/increment',
-      deregisterTemplate: '/services/{id}',
+      forms: [{ increment: '/services/{id}/increment', deregister: '/services/{id}' }],
     });
     await client.increment(registered('a/b?c&d#é%'));
     await client.increment(registered('::1'), 2);
@@ -119,6 +121,89 @@ describe('RegistryClient', () => {
       '/registry/v1/services/%3A%3A1/increment?count=2',
       '/registry/v1/services/broken%20%EF%BF%BD',
     ]);
+  });
+
+  describe('of a registry whose form nobody has told it', () => {
+    const FORMS = registryForms({});
+    const at = registeredAs({ id: 'uuid', host: 'a', port: 1 });
+
+    /** A registry that accepts the targets that hold `accepted`, and what it was asked. */
+    async function startPicky(accepted: string) {
+      const picky = { accepted };
+      const registry = await startUpstream((req, res) =>
+        sendJson(res, {}, req.url?.includes(picky.accepted) ? 200 : 404),
+      );
+      const asked = () => registry.requests.map(({ method, target }) => `${method} ${target}`);
+      return Object.assign(picky, registry, { asked });
+    }
+
+    it.each([
+      [
+        '?id=',
+        [
+          'PUT /increment?service_id=a',
+          'PUT /services/increment?id=uuid',
+          'PUT /services/increment?id=uuid',
+          'DELETE /deregister?id=a',
+        ],
+      ],
+      [
+        'service_id=',
+        ['PUT /increment?service_id=a', 'PUT /increment?service_id=a', 'DELETE /deregister?service_id=a'],
+      ],
+    ])('uses the one with %s, which it accepts', async (accepted, calls) => {
+      await using registry = await startPicky(accepted);
+      const client = clientOf(registry.url, { forms: FORMS });
+      for (let n = 0; n < 2; n += 1) await client.increment(at);
+      await client.deregister(at);
+      expect(registry.asked()).toEqual(calls);
+    });
+
+    it('follows a registry that is replaced by the other release', async () => {
+      await using registry = await startPicky('?id=');
+      const client = clientOf(registry.url, { forms: FORMS });
+      await client.increment(at);
+      registry.accepted = 'service_id=';
+      await client.increment(at);
+      expect(client.deregisterUrl(at)).toBe(`${registry.url.origin}/deregister?service_id=a`);
+    });
+
+    it('rejects with what the registry says to the form that it knows', async () => {
+      await using registry = await startPicky('?id=uuid');
+      const client = clientOf(registry.url, { forms: FORMS });
+      await client.increment(at);
+      const { message } = await errorOf(client.increment(registeredAs({ id: 'gone', host: 'b', port: 1 })));
+      expect(message).toContain(`PUT ${registry.url.origin}/services/increment?id=gone failed`);
+      expect(registry.asked().slice(2)).toEqual([
+        'PUT /services/increment?id=gone',
+        'PUT /increment?service_id=b',
+      ]);
+    });
+
+    it('asks a registry that is away once', async () => {
+      await using registry = await startUpstream((_req, res) => sendJson(res, {}, 500));
+      expect(await errorOf(clientOf(registry.url, { forms: FORMS }).deregister(at))).toMatchObject({
+        isAway: true,
+      });
+      expect(registry.requests).toHaveLength(1);
+    });
+
+    it('asks once where a template is given, and makes the other call in both forms', async () => {
+      await using registry = await startPicky('?id=');
+      const forms = registryForms({ deregister: '/forget/{host}' });
+      const client = clientOf(registry.url, { forms });
+      await errorOf(client.deregister(at));
+      await client.increment(at);
+      expect(registry.asked()).toEqual([
+        'DELETE /forget/a',
+        'PUT /increment?service_id=a',
+        'PUT /services/increment?id=uuid',
+      ]);
+    });
+
+    it('must be one at least', () => {
+      expect(() => clientOf(new URL('http://registry'), { forms: [] })).toThrow('forms must hold one');
+    });
   });
 
   it.each([
@@ -244,8 +329,7 @@ describe('RegistryClient', () => {
     const client = new RegistryClient({
       url: registry.url.href,
       timeoutMs: 20,
-      incrementTemplate: '/{id}',
-      deregisterTemplate: '/{id}',
+      forms: [{ increment: '/{id}', deregister: '/{id}' }],
     });
     expect((await errorOf(client.list())).message).toContain('no whole answer within 20 ms');
   });
@@ -289,8 +373,9 @@ describe('RegistryClient', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it.each(['increment/{id}', '/increment'])('refuses the template %s', (incrementTemplate) => {
-    const build = () => clientOf(new URL('http://registry'), { incrementTemplate });
-    expect(build).toThrow(`must start with / and hold {id} or {host}, got "${incrementTemplate}"`);
+  it.each(['increment/{id}', '/increment'])('refuses the template %s', (increment) => {
+    const forms = [{ increment, deregister: '/{id}' }];
+    const build = () => clientOf(new URL('http://registry'), { forms });
+    expect(build).toThrow(`must start with / and hold {id} or {host}, got "${increment}"`);
   });
 });

@@ -25,6 +25,7 @@ describe('playground command', () => {
       '--replicas',
       '--redis',
       '--external-port',
+      '--registry-form',
       '--base-port',
       '--no-gateway',
     ]) {
@@ -214,7 +215,7 @@ interface Registered {
 
 async function registered({ urls }: TestPlayground): Promise<Registered[]> {
   const answer = await fetch(`${urls.registry}/services`);
-  return (await answer.json()) as Registered[];
+  return ((await answer.json()) as Registered[] | null) ?? [];
 }
 
 describe('what the gateway is given', () => {
@@ -264,11 +265,12 @@ describe('what the gateway is given', () => {
       USE_REDIS_SHARDING: 'true',
       REDIS_PASSWORD: 'x',
       REDIS_REQUIRED: 'false',
+      REDIS_NODES: 'a:mine:1',
     };
     const without = gatewayEnvironment(settings, env);
     expect(Object.entries(without).filter(([name, value]) => name.includes('REDIS') && value)).toEqual([]);
     expect(notPassedOn({ redisUrl: undefined }, env)).toEqual([
-      'REDIS_URL and REDIS_HOST and REDIS_PORT and USE_REDIS_SHARDING of the environment: not used; --redis=redis://host:port chooses a Redis.',
+      'REDIS_URL and REDIS_HOST and REDIS_PORT and USE_REDIS_SHARDING and REDIS_NODES of the environment: not used; --redis=redis://host:port chooses a Redis.',
     ]);
     const redisUrl = 'redis://127.0.0.1:6379';
     const withFlag = gatewayEnvironment({ ...settings, redisUrl }, env);
@@ -277,17 +279,30 @@ describe('what the gateway is given', () => {
       REDIS_PASSWORD: 'x',
       REDIS_HOST: undefined,
       REDIS_PORT: undefined,
+      REDIS_NODES: undefined,
       USE_REDIS_SHARDING: undefined,
     });
     expect(notPassedOn({ redisUrl }, env)).toEqual([]);
+  });
+
+  it("speaks to the playground's registry as that wants it, whatever the environment says of another", () => {
+    const env = { SERVICE_DISCOVERY_INCREMENT: '/mine/{id}', SERVICE_DISCOVERY_TOKEN: 'x' };
+    expect(gatewayEnvironment(settings, env)).toMatchObject({
+      SERVICE_DISCOVERY_URL: 'http://127.0.0.1:9000',
+      SERVICE_DISCOVERY_INCREMENT: undefined,
+      SERVICE_DISCOVERY_TOKEN: undefined,
+    });
+    expect(notPassedOn({ redisUrl: undefined }, env)).toEqual([
+      'SERVICE_DISCOVERY_INCREMENT and SERVICE_DISCOVERY_TOKEN of the environment: not used; the playground has a registry.',
+    ]);
   });
 
   it('is the built-in services with upstreams on this machine', async () => {
     const upstreams = Object.fromEntries(
       SERVICE_NAMES.map((name) => [name, [`http://127.0.0.1/${name}`]]),
     ) as Record<ServiceName, string[]>;
-    const files = await createRunFiles(upstreams);
-    const { services } = JSON.parse(await readFile(files.servicesFile, 'utf8'));
+    const files = createRunFiles();
+    const { services } = JSON.parse(await readFile(await files.writeServices(upstreams), 'utf8'));
     await files.remove();
     expect(services).toEqual(
       BUILT_IN_SERVICES.map((service) => ({ ...service, upstreams: [`http://127.0.0.1${service.path}`] })),
@@ -297,11 +312,12 @@ describe('what the gateway is given', () => {
 
   it('leaves out the services that do not run', async () => {
     const upstreams = Object.fromEntries(SERVICE_NAMES.map((name) => [name, [] as string[]]));
-    const files = await createRunFiles({
+    const files = createRunFiles();
+    const servicesFile = await files.writeServices({
       ...(upstreams as Record<ServiceName, string[]>),
       sharing: ['http://127.0.0.1:8089'],
     });
-    const { services } = JSON.parse(await readFile(files.servicesFile, 'utf8'));
+    const { services } = JSON.parse(await readFile(servicesFile, 'utf8'));
     await files.remove();
     expect(services).toMatchObject([{ path: '/sharing', upstreams: ['http://127.0.0.1:8089'] }]);
   });

@@ -88,7 +88,7 @@ describe('control of a running playground', () => {
 
   async function registered(url: string): Promise<Registered[]> {
     const answer = await fetch(`${playground.urls.registry}/services`);
-    return ((await answer.json()) as Registered[]).filter((one) => url.startsWith(one.url));
+    return (((await answer.json()) as Registered[] | null) ?? []).filter((one) => url.startsWith(one.url));
   }
 
   it('lists what runs, as a table, with or without the word', async () => {
@@ -153,16 +153,19 @@ describe('control of a running playground', () => {
     expect((await fetch(url)).status).toBe(200);
   });
 
-  it('has a replica back that the gateway deregistered, with the requests it has had', async () => {
+  it('has a replica back that the gateway deregistered, under a new id and with no requests', async () => {
     const url = await urlOf('sharing.1', '/loans');
     for (let n = 0; n < 3; n++) await fetch(url);
-    const [{ id = '' } = {}] = await registered(url);
-    await fetch(`${playground.urls.registry}/deregister?service_id=${id}`, { method: 'DELETE' });
+    const [{ id = '', host = '' } = {}] = await registered(url);
+    await fetch(`${playground.urls.registry}/deregister?id=${host}`, { method: 'DELETE' });
     expect(await registered(url)).toEqual([]);
     const back = await eventually('it is back, and checked', async () =>
       (await registered(url)).find(({ status }) => status !== 'unknown'),
     );
-    expect(back).toMatchObject({ id, status: 'healthy', request_count: 3 });
+    expect(back).toMatchObject({ host, status: 'healthy', request_count: 0 });
+    expect(back.id).not.toBe(id);
+    const health = (await (await fetch(await urlOf('sharing.1', '/health'))).json()) as object;
+    expect(health).toMatchObject({ message: 'Service is healthy', requestsCount: 3 });
   });
 
   it('kills a replica, which is no failure, and starts it again on its port', async () => {
@@ -182,7 +185,7 @@ describe('control of a running playground', () => {
     // In the place of the one that died without a word.
     const listed = await registered(url);
     expect(listed).toMatchObject([{ status: 'healthy', request_count: 0 }]);
-    expect(listed[0]?.id).not.toBe(before?.id);
+    expect(listed[0]?.host).not.toBe(before?.host);
     expect(playground.output()).not.toContain('✘');
   });
 
@@ -204,7 +207,7 @@ describe('control of a running playground', () => {
       expect(added).toMatchObject({ name, state: 'running' });
       const [listed] = await registered(added?.url ?? '');
       expect(listed).toMatchObject({ name: 'budgeting', status: 'healthy', request_count: 0 });
-      expect(listed?.id).toContain(`padstack_${name.replace('.', '-service.')}.`);
+      expect(listed?.host).toContain(`padstack_${name.replace('.', '-service.')}.`);
     }
   });
 
@@ -302,7 +305,8 @@ describe('several playgrounds', () => {
     expect(await processState(playground.pids['sharing.1'])).toBe(HALTED);
     expect(await playground.stop()).toBe(0);
     expect(Object.values(playground.pids).filter(isAlive)).toEqual([]);
-    const left = await readdir(join(directory, (await readdir(directory))[0] ?? ''));
+    const control = (await readdir(directory)).find((name) => name.startsWith('playground-control-'));
+    const left = await readdir(join(directory, control ?? ''));
     expect(left).toEqual([`${registryPort(1)}.sock`]);
   });
 
@@ -357,6 +361,7 @@ describe('playground:ctl command', () => {
 
 interface Registered {
   readonly id: string;
+  readonly host: string;
   readonly name: string;
   readonly url: string;
   readonly status: string;

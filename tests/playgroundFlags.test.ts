@@ -10,6 +10,7 @@ describe('parseFlags', () => {
       externalPort: 8000,
       internalPort: 8001,
       registryPort: 9000,
+      registryForm: 'stack',
       basePort: 8080,
       replicas: Object.fromEntries(SERVICE_NAMES.map((name) => [name, 1])),
     });
@@ -21,6 +22,7 @@ describe('parseFlags', () => {
     { args: ['--external-port', '0'], expected: { externalPort: 0 } },
     { args: ['--internal-port=65535'], expected: { internalPort: 65_535 } },
     { args: ['--base-port=0', '--base-port=9080'], expected: { basePort: 9080 } },
+    { args: ['--registry-form=document'], expected: { registryForm: 'document' } },
     { args: ['--redis'], expected: { redisUrl: 'redis://127.0.0.1:6379' } },
     { args: ['--redis=rediss://r:1/2'], expected: { redisUrl: 'rediss://r:1/2' } },
     { args: ['--replicas', 'budgeting=3'], expected: { replicas: { budgeting: 3, sharing: 1 } } },
@@ -47,6 +49,7 @@ describe('parseFlags', () => {
     { args: ['--registry-port='], message: 'got ""' },
     // Nine more have to fit above it.
     { args: ['--base-port=65527'], message: 'to 65526, got "65527"' },
+    { args: ['--registry-form=v2'], message: '--registry-form must be stack or document, got "v2"' },
     { args: ['--redis=localhost'], message: '--redis must be a URL such as redis://127.0.0.1:6379' },
     { args: ['--replicas=budget=2'], message: 'no service "budget"; the services are userManagement, ' },
     { args: ['--replicas=budgeting'], message: '--replicas must look like budgeting=3' },

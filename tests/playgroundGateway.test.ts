@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -94,9 +94,26 @@ describe('playground with the gateway', () => {
       expect((await fetch(`${playground.urls.external}/readyz`)).status).toBe(200);
       expect(playground.output()).toContain('The file .env is not read');
       expect(playground.output()).toContain('REDIS_URL of the environment: not used');
+      for (const [name, pid] of Object.entries(playground.pids))
+        expect([name, await readlink(`/proc/${pid}/cwd`)]).not.toEqual([name, directory]);
       expect(await playground.stop()).toBe(0);
       expect(await readdir(directory)).toEqual(['.env']);
       await rm(directory, { recursive: true });
+    },
+    STARTS_WITHIN_MS,
+  );
+
+  it(
+    'listens on loopback alone, whatever the environment says',
+    async () => {
+      const playground = await startPlayground([...FLAGS, '--no-gateway'], { LISTEN_HOST: '0.0.0.0' });
+      const { registry, services } = playground.urls;
+      for (const url of [registry, ...services.budgeting]) {
+        const elsewhere = new URL(url);
+        elsewhere.hostname = '127.0.0.2';
+        await expect(fetch(elsewhere)).rejects.toThrow();
+      }
+      expect(await playground.stop()).toBe(0);
     },
     STARTS_WITHIN_MS,
   );

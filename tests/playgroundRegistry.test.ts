@@ -1,14 +1,21 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ListedReplica } from '../lib/loadbalancer/listing.ts';
+import { RegistryClient } from '../lib/loadbalancer/registryClient.ts';
+import { registryForms } from '../lib/loadbalancer/registryForms.ts';
 import { portOf } from '../playground/ports.ts';
 import { Registration } from '../playground/registration.ts';
 import { registryApp } from '../playground/registry/app.ts';
+import { REGISTRY_FORMS, type RegistryForm } from '../playground/registry/forms.ts';
 import { check, keepChecking } from '../playground/registry/healthChecks.ts';
 import { Replicas } from '../playground/registry/replicas.ts';
 import { eventually } from './support/eventually.ts';
 
 const SOON_MS = 1;
+const WELL = { message: 'Service is healthy', requestsCount: 3 };
+const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/;
+const TIME = /^\d{4}-\d\d-\d\dT/;
 
 async function listen(server: Server): Promise<string> {
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -16,14 +23,14 @@ async function listen(server: Server): Promise<string> {
 }
 
 describe('registry', () => {
-  const upstream = { status: 200, body: { status: 'healthy' } as unknown };
+  const upstream = { status: 200, body: WELL as unknown };
   let servers: Server[];
   let registry: string;
   let replicas: Replicas;
   let replica: { name: string; host: string; port: number; url: string; health_check: string };
 
   beforeEach(async () => {
-    Object.assign(upstream, { status: 200, body: { status: 'healthy' } });
+    Object.assign(upstream, { status: 200, body: WELL });
     replicas = new Replicas();
     const service = createServer((_req, res) =>
       res.writeHead(upstream.status).end(JSON.stringify(upstream.body)),
@@ -54,99 +61,153 @@ describe('registry', () => {
     return (await call('GET', '/services')).json();
   }
 
-  it('lists nobody at first, and says that it takes counts', async () => {
+  async function register(fields: object = {}): Promise<string> {
+    const answer = await call('POST', '/register', { ...replica, ...fields });
+    expect(answer.status).toBe(201);
+    return ((await answer.json()) as { id: string }).id;
+  }
+
+  it('lists nobody as null, and announces nothing that the real one does not know', async () => {
     const answer = await call('GET', '/services');
-    expect(answer.headers.get('X-Registry-Features')).toBe('increment-count');
-    expect(await answer.json()).toEqual([]);
+    expect(answer.headers.get('X-Registry-Features')).toBeNull();
+    expect(await answer.json()).toBeNull();
   });
 
-  it('lists a replica in the wire format, checked, as soon as it has registered', async () => {
-    expect((await call('POST', '/register', replica)).status).toBe(201);
-    expect(await listed()).toEqual([{ id: replica.host, ...replica, status: 'healthy', request_count: 0 }]);
+  it('answers a registration with a UUID, and lists the replica, checked, in the wire format', async () => {
+    const answer = await call('POST', '/register', replica);
+    expect(answer.status).toBe(201);
+    const registered = (await answer.json()) as { id: string };
+    const times = { registered_at: expect.stringMatching(TIME) };
+    expect(registered).toEqual({
+      ...{ ...replica, ...times, id: expect.stringMatching(UUID), status: 'healthy' },
+    });
+    const last_check = expect.stringMatching(TIME);
+    const found = { ...replica, ...times, id: registered.id, status: 'healthy', last_check };
+    expect(await listed()).toEqual([{ ...found, request_count: 0, message: 'Service is healthy' }]);
   });
 
-  it('knows a replica that registers again, and keeps its count', async () => {
-    await call('POST', '/register', replica);
-    await call('PUT', `/increment?service_id=${replica.host}`);
-    expect((await call('POST', '/register', replica)).status).toBe(200);
-    expect(await listed()).toMatchObject([{ status: 'healthy', request_count: 1 }]);
+  it('lists one service, also as the gateway route does', async () => {
+    const id = await register();
+    await register({ name: 'sharing', host: 'other', url: 'http://127.0.0.1:1' });
+    expect(await (await call('GET', '/services?name=budgeting')).json()).toMatchObject([{ id }]);
+    expect(await (await call('GET', '/services?name=nobody')).json()).toBeNull();
+    const answer = await call('GET', '/gateway/services?name=budgeting');
+    expect(await answer.json()).toEqual({
+      name: 'budgeting',
+      instances: [{ id, host: replica.host, port: 1, status: 'healthy', request_count: 0 }],
+      total: 1,
+      healthy: 1,
+    });
   });
 
-  it('checks a replica that registers again, unless it is healthy already', async () => {
+  it('gives a replica that registers anew another id, and begins to count again', async () => {
+    const id = await register();
+    await call('PUT', `/services/increment?id=${id}`);
+    expect(await register()).not.toBe(id);
+    expect(await listed()).toMatchObject([{ host: replica.host, request_count: 0 }]);
+  });
+
+  it('checks a replica that registers, with or without a slash before its path or a url', async () => {
     upstream.status = 500;
-    await call('POST', '/register', replica);
-    expect(await listed()).toMatchObject([{ status: 'unhealthy' }]);
+    await register({ health_check: 'health' });
+    expect(await listed()).toMatchObject([{ status: 'unhealthy', message: '' }]);
     upstream.status = 200;
-    await call('POST', '/register', replica);
+    await register({ health_check: 'health' });
     expect(await listed()).toMatchObject([{ status: 'healthy' }]);
-  });
-
-  it('takes the count of a replica that it does not know, or has forgotten', async () => {
-    await call('POST', '/register', { ...replica, request_count: 7 });
-    await call('POST', '/register', { ...replica, request_count: 9 });
-    expect(await listed()).toMatchObject([{ request_count: 7 }]);
-    await call('DELETE', `/deregister?service_id=${replica.host}`);
-    await call('POST', '/register', { ...replica, request_count: 9 });
-    expect(await listed()).toMatchObject([{ request_count: 9 }]);
+    await call('DELETE', `/deregister?id=${replica.host}`);
+    await register({ host: '127.0.0.1', port: Number(new URL(replica.url).port), url: undefined });
+    expect(await listed()).toMatchObject([{ host: '127.0.0.1', status: 'healthy' }]);
   });
 
   it('gives the place of a replica that died without a word to the one at its address now', async () => {
-    await call('POST', '/register', replica);
-    await call('PUT', `/increment?service_id=${replica.host}`);
-    await call('POST', '/register', { ...replica, host: 'padstack_budgeting-service.1.def' });
-    expect(await listed()).toMatchObject([{ id: 'padstack_budgeting-service.1.def', request_count: 0 }]);
+    await register();
+    await register({ host: 'padstack_budgeting-service.1.def' });
+    expect(await listed()).toMatchObject([{ host: 'padstack_budgeting-service.1.def', request_count: 0 }]);
   });
 
-  it('counts requests one by one and many at once', async () => {
-    await call('POST', '/register', replica);
-    await call('PUT', `/increment?service_id=${replica.host}`);
-    const answer = await call('PUT', `/increment?service_id=${replica.host}&count=41`);
-    expect(await answer.json()).toEqual({ id: replica.host, request_count: 42 });
+  describe.each(REGISTRY_FORMS)('of the form %s', (form) => {
+    beforeEach(async () => {
+      const server = createServer(registryApp(replicas, { form }));
+      servers.push(server);
+      registry = await listen(server);
+    });
+
+    const [path, name] = (
+      { stack: ['/services/increment', 'id'], document: ['/increment', 'service_id'] } as const
+    )[form];
+
+    it('counts requests one by one, and forgets by host', async () => {
+      const id = await register();
+      const key = form === 'stack' ? id : replica.host;
+      for (let n = 0; n < 2; n += 1)
+        expect((await call('PUT', `${path}?${name}=${key}&count=9`)).status).toBe(200);
+      expect(await listed()).toMatchObject([{ request_count: 2 }]);
+      expect((await call('DELETE', `/deregister?${name}=${id}`)).status).toBe(404);
+      expect((await call('DELETE', `/deregister?${name}=${replica.host}`)).status).toBe(200);
+      expect(await listed()).toBeNull();
+    });
+
+    it.each([
+      ['PUT', `${path}?${name}=nobody`, 404, 'no replica nobody'],
+      ['DELETE', `/deregister?${name}=nobody`, 404, 'no replica nobody'],
+      ['PUT', path, 400, `${name} is missing`],
+      ['DELETE', `/deregister?${name}=`, 400, `${name} is missing`],
+      ['DELETE', `/deregister?other=${'padstack_budgeting-service.1.abc'}`, 400, `${name} is missing`],
+      ['POST', '/register', 400, 'name: '],
+    ])('%s %s is answered with %i', async (method, target, status, error) => {
+      await register();
+      const answer = await call(method, target);
+      expect(answer.status).toBe(status);
+      expect(await answer.json()).toEqual({ error: expect.stringContaining(error) });
+    });
+
+    it('does not know the calls of the other', async () => {
+      const id = await register();
+      const other =
+        form === 'stack' ? `/increment?service_id=${replica.host}` : `/services/increment?id=${id}`;
+      expect((await call('PUT', other)).status).toBe(404);
+    });
+
+    it('is told by a gateway that knows neither', async () => {
+      await register();
+      const client = new RegistryClient({ url: registry, timeoutMs: 5000, forms: registryForms({}) });
+      const [found] = (await client.list()).listed;
+      for (let n = 0; n < 3; n += 1) await client.increment((found as ListedReplica).registered);
+      expect(await listed()).toMatchObject([{ request_count: 3 }]);
+      await client.deregister((found as ListedReplica).registered);
+      expect(await listed()).toBeNull();
+      client.close();
+    });
   });
 
-  it('forgets a replica that is deregistered', async () => {
-    await call('POST', '/register', replica);
-    expect((await call('DELETE', `/deregister?service_id=${replica.host}`)).status).toBe(200);
-    expect(await listed()).toEqual([]);
-  });
-
-  it('knows a replica by the address of its static upstream too', async () => {
-    await call('POST', '/register', replica);
-    expect((await call('DELETE', `/deregister?service_id=${new URL(replica.url).host}`)).status).toBe(200);
-    expect(await listed()).toEqual([]);
-  });
-
-  it.each([
-    ['PUT', '/increment?service_id=nobody', 404, 'no replica nobody'],
-    ['DELETE', '/deregister?service_id=nobody', 404, 'no replica nobody'],
-    ['PUT', '/increment', 400, 'service_id is missing'],
-    ['DELETE', '/deregister?service_id=', 400, 'service_id is missing'],
-    ['PUT', '/increment?service_id=x&count=0', 400, 'count must be a whole number from 1'],
-    ['PUT', '/increment?service_id=x&count=many', 400, 'got "many"'],
-    ['POST', '/register', 400, 'name: '],
-  ])('%s %s is answered with %i', async (method, path, status, error) => {
-    const answer = await call(method, path);
-    expect(answer.status).toBe(status);
-    expect(await answer.json()).toEqual({ error: expect.stringContaining(error) });
+  it('counts many at once where it is made to', async () => {
+    const server = createServer(registryApp(replicas, { form: 'document', countsIncrements: true }));
+    servers.push(server);
+    registry = await listen(server);
+    await register();
+    expect((await call('GET', '/services')).headers.get('X-Registry-Features')).toBe('increment-count');
+    await call('PUT', `/increment?service_id=${replica.host}&count=41`);
+    expect((await call('PUT', `/increment?service_id=${replica.host}&count=0`)).status).toBe(400);
+    expect(await listed()).toMatchObject([{ request_count: 41 }]);
   });
 
   it.each([
     ['answers 500', { status: 500 }],
-    ['says that it is not well', { body: { status: 'starting' } }],
+    ['says that it is not well', { body: { message: 'Service is starting' } }],
     ['answers something else', { body: 'healthy' }],
   ])('finds a replica unhealthy that %s', async (_what, sick) => {
-    replicas.register(replica);
+    const registered = replicas.register(replica);
     expect(replicas.list()).toMatchObject([{ status: 'unknown' }]);
     Object.assign(upstream, sick);
-    await check(replicas, replica);
+    await check(replicas, registered);
     expect(replicas.list()).toMatchObject([{ status: 'unhealthy' }]);
   });
 
   it('finds a replica unhealthy that cannot be reached, and healthy again when it can', async () => {
-    replicas.register(replica);
-    await check(replicas, { ...replica, url: 'http://127.0.0.1:1' });
+    const registered = replicas.register(replica);
+    await check(replicas, { ...registered, url: 'http://127.0.0.1:1' });
     expect(replicas.list()).toMatchObject([{ status: 'unhealthy' }]);
-    await check(replicas, replica);
+    await check(replicas, registered);
     expect(replicas.list()).toMatchObject([{ status: 'healthy' }]);
   });
 
@@ -165,36 +226,47 @@ describe('registry', () => {
   });
 
   it('does not bring back a replica that left while it was checked', async () => {
-    await check(replicas, replica);
+    const registered = replicas.register(replica);
+    replicas.deregister(replica.host);
+    await check(replicas, registered);
     expect(replicas.list()).toEqual([]);
   });
 
   describe('registration', () => {
-    const stopping = new AbortController();
+    let stopping: AbortController;
     let printed: string[];
 
     beforeEach(() => {
+      stopping = new AbortController();
       printed = [];
     });
 
     function registration(registryUrl: string): Registration {
       const print = (line: string) => void printed.push(line);
-      return new Registration({ registryUrl, entry: () => replica, print, checkEveryMs: SOON_MS });
+      return new Registration({ registryUrl, entry: replica, print, checkEveryMs: SOON_MS });
     }
 
-    it('is repeated when the registry has lost it, and given up at the end', async () => {
-      const registered = registration(registry);
-      await registered.ensure();
-      expect(await listed()).toMatchObject([{ id: replica.host, status: 'healthy' }]);
-      const kept = registered.keep(stopping.signal);
-      await call('DELETE', `/deregister?service_id=${replica.host}`);
-      await eventually('it is reported', () => printed.length > 0);
-      expect(printed).toEqual(['was missing in the registry, registered again']);
-      expect(await listed()).toMatchObject([{ id: replica.host, status: 'healthy' }]);
-      stopping.abort();
-      await kept;
-      expect(await listed()).toEqual([]);
-    });
+    it.each(REGISTRY_FORMS)(
+      'is made anew when the registry, form %s, has lost it, and given up at the end',
+      async (form: RegistryForm) => {
+        const server = createServer(registryApp(replicas, { form }));
+        servers.push(server);
+        const registered = registration(await listen(server));
+        await registered.ensure();
+        const [{ id } = { id: '' }] = replicas.list();
+        await registered.ensure();
+        expect(replicas.list()).toMatchObject([{ id, status: 'healthy' }]);
+        const kept = registered.keep(stopping.signal);
+        replicas.deregister(replica.host);
+        await eventually('it is reported', () => printed.length > 0);
+        expect(printed).toEqual(['was missing in the registry, registered again']);
+        expect(replicas.list()).toMatchObject([{ host: replica.host, status: 'healthy' }]);
+        expect(replicas.list()[0]?.id).not.toBe(id);
+        stopping.abort();
+        await kept;
+        expect(replicas.list()).toEqual([]);
+      },
+    );
 
     it('reports a registry that cannot be reached, once', async () => {
       const registered = registration('http://127.0.0.1:1');

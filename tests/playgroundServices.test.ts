@@ -41,6 +41,7 @@ function get(service: ServiceName, path: string, headers: Record<string, string>
 
 /** What these tests look at in answers, where it is there. */
 interface Answered {
+  readonly user: { readonly uuid: string };
   readonly id: string;
   readonly access_token: string;
   readonly error: string;
@@ -66,7 +67,9 @@ describe.each(SERVICE_NAMES)('%s', (service) => {
     const answer = await get(service, '/health');
     const replica = answer.headers.get('X-Replica');
     expect(replica).toMatch(/^padstack_[a-z-]+-service\.1\.[a-z0-9]{25}$/);
-    expect(await answer.json()).toEqual({ status: 'healthy', service, replica });
+    expect(await answer.json()).toEqual({
+      ...{ status: 'healthy', message: 'Service is healthy', requestsCount: 0, service, replica },
+    });
     const missing = await get(service, '/nothing/here');
     expect(missing.status).toBe(404);
     expect(missing.headers.get('X-Replica')).toBe(replica);
@@ -203,14 +206,42 @@ describe('userManagement', () => {
   it('logs in the ready-made user with a token that the gateway can verify', async () => {
     const { status, body } = await send('userManagement', 'POST', '/auth/login', readyMade);
     expect(status).toBe(200);
-    expect(body).toEqual({ access_token: expect.any(String), token_type: 'bearer' });
+    expect(body).toEqual({ access_token: expect.any(String), token_type: 'bearer', expires_in: 3600 });
     const claims = jwt.verify(body.access_token, JWT_SECRET, { algorithms: ['HS256'] }) as jwt.JwtPayload;
+    // What the stack's user management puts in, and nothing else: no sub, no jti.
     expect(claims).toEqual({
-      sub: '123',
-      jti: expect.any(String),
+      user_id: 123,
+      uuid: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      email: 'test@example.com',
+      username: 'test@example.com',
+      role: 'student',
       iat: expect.any(Number),
       exp: (claims.iat ?? 0) + 3600,
+      type: 'access',
     });
+  });
+
+  it("logs in the other user of the original's examples too", async () => {
+    const user = { username: 'user@example.com', password: 'password' };
+    expect((await send('userManagement', 'POST', '/auth/login', user)).status).toBe(200);
+  });
+
+  it('gives the refresh token in a cookie alone, and another pair for it', async () => {
+    const post = (path: string, init: RequestInit) =>
+      fetch(urlOf('userManagement', path), { method: 'POST', ...init });
+    const headers = { 'Content-Type': 'application/json' };
+    const login = await post('/auth/login', { headers, body: JSON.stringify(readyMade) });
+    const { access_token } = (await login.json()) as Answered;
+    const [cookie = ''] = login.headers.getSetCookie();
+    expect(cookie).toMatch(/^refresh_token=[\w.-]+; Path=\/; HttpOnly; SameSite=Lax$/);
+    const [pair = ''] = cookie.split(';');
+    expect(jwt.decode(pair.split('=')[1] ?? '')).toMatchObject({ user_id: 123, type: 'refresh' });
+    const refreshed = await post('/auth/refresh', { headers: { Cookie: `theme=dark; ${pair}` } });
+    expect(refreshed.status).toBe(200);
+    expect(((await refreshed.json()) as Answered).access_token).not.toBe(access_token);
+    expect(refreshed.headers.getSetCookie()).toHaveLength(1);
+    const bad = ['', 'refresh_token=x', `refresh_token=${access_token}`];
+    for (const Cookie of bad) expect((await post('/auth/refresh', { headers: { Cookie } })).status).toBe(401);
   });
 
   it('does not start without the secret that it signs with', async () => {
@@ -228,9 +259,10 @@ describe('userManagement', () => {
     const user = { username: `${randomUUID()}@example.com`, password: 'p' };
     const registered = await send('userManagement', 'POST', '/auth/register', user);
     expect(registered.status).toBe(201);
-    expect(registered.body).toMatchObject({ username: user.username, token_type: 'bearer' });
+    const expected = { username: user.username, id: 125 };
+    expect(registered.body).toMatchObject({ user: expected, token_type: 'bearer' });
     const { body } = await send('userManagement', 'POST', '/auth/login', user);
-    expect((jwt.decode(body.access_token) as jwt.JwtPayload).sub).toBe(registered.body.id);
+    expect((jwt.decode(body.access_token) as jwt.JwtPayload).uuid).toBe(registered.body.user.uuid);
   });
 
   it('registers a name once, even when it is asked twice at the same time', async () => {

@@ -1,6 +1,7 @@
 import { RegistryCalls } from '../../lib/loadbalancer/callbacks.ts';
 import type { Registered } from '../../lib/loadbalancer/registered.ts';
 import { RegistryClient } from '../../lib/loadbalancer/registryClient.ts';
+import { registryForms } from '../../lib/loadbalancer/registryForms.ts';
 import type { Registry, RegistryOptions } from '../registry.ts';
 import { registryLog } from '../registryLog.ts';
 import { discover } from './discover.ts';
@@ -20,8 +21,10 @@ export function httpRegistry(
   const client = new RegistryClient({
     url,
     timeoutMs: settings.requestTimeoutMs,
-    incrementTemplate: settings.serviceDiscoveryIncrement,
-    deregisterTemplate: settings.serviceDiscoveryDeregister,
+    forms: registryForms({
+      increment: settings.serviceDiscoveryIncrement,
+      deregister: settings.serviceDiscoveryDeregister,
+    }),
     clock,
   });
   const calls = new RegistryCalls({

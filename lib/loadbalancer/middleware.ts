@@ -5,6 +5,7 @@ import { isRepeatable } from '../exchange/content.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { NoHealthyReplicaError } from './errors.ts';
+import { replicaFor } from './negotiated.ts';
 import type { ReplicaPool } from './pool.ts';
 import type { Replica } from './replica.ts';
 
@@ -14,6 +15,8 @@ export interface BalanceOptions {
   readonly admits?: ((replica: Replica, req: Request, res: Response) => boolean) | undefined;
   /** The error when healthy replicas exist but all of them are suspended. Default: `NoHealthyReplicaError`. */
   readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]], req: Request, res: Response) => Error;
+  /** For requests of which all must go to the same replica: whose they are. Default: there are none. */
+  readonly stickyTo?: ((req: Request, res: Response) => string | undefined) | undefined;
   readonly onSelected?: (replica: Replica, attempt: Attempt, res: Response) => void;
   /** Judges whether a replica that leaves a try without a response is absent. Default: none is. */
   readonly judgeAbsence?: JudgeAbsence;
@@ -31,6 +34,7 @@ export interface BalanceOptions {
  */
 export function balance(options: Readonly<BalanceOptions>): RequestHandler {
   const { pool, admits = () => true, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
+  const { stickyTo = () => undefined } = options;
   const { allSuspended = () => new NoHealthyReplicaError(pool.service) } = options;
   const onSelected = listener(options.onSelected);
 
@@ -39,8 +43,21 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     return first ? allSuspended([first, ...others], req, res) : new NoHealthyReplicaError(pool.service);
   }
 
+  /** Of a request that must go where the caller's others go. */
+  function keep(req: Request, res: Response): Replica | undefined {
+    const caller = stickyTo(req, res);
+    if (caller === undefined) return undefined;
+    const kept = replicaFor(
+      caller,
+      pool.replicas.filter((replica) => admits(replica, req, res)),
+    );
+    return kept && pool.take((replica) => replica === kept);
+  }
+
   function choose(exchange: Exchange, req: Request, res: Response): Replica | undefined {
-    if (!exchange.latestAttempt) return pool.take((replica) => admits(replica, req, res));
+    if (!exchange.latestAttempt) {
+      return keep(req, res) ?? pool.take((replica) => admits(replica, req, res));
+    }
     return pool.takeAnother((replica) => !exchange.hasTried(replica) && admits(replica, req, res));
   }
 

@@ -6,6 +6,7 @@ import { http } from '../exchange/nodeHttp.ts';
 import { type ListedReplica, type Listing, parseListing } from './listing.ts';
 import type { Registered } from './registered.ts';
 import { RegistryError } from './registryError.ts';
+import type { RegistryForm } from './registryForms.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 const COUNTING = 'increment-count';
@@ -16,12 +17,11 @@ export interface RegistryClientOptions {
   /** For a whole call, from the connection to the last byte of the answer. */
   readonly timeoutMs: number;
   /**
-   * A path below `url`, called with PUT; `{id}`, `{host}` and `{port}` in it are the replica's. It must hold one of the
-   * first two. Where the registry has given no id, `{id}` is the host, as it was for the original.
+   * At least one; each template must hold `{id}` or `{host}`. Where the registry has given no id, `{id}` is the host, as
+   * it was for the original. Of several, the one that the registry accepted last is used: a call that it refuses is made
+   * in the others' form too.
    */
-  readonly incrementTemplate: string;
-  /** The same, called with DELETE. */
-  readonly deregisterTemplate: string;
+  readonly forms: readonly RegistryForm[];
   readonly clock?: Clock;
 }
 
@@ -40,12 +40,16 @@ export class RegistryClient {
   readonly #underWay = new Set<AbortController>();
   #listed: readonly ListedReplica[] = [];
   #countsIncrements = false;
+  /** The one that the registry accepted last comes first. */
+  #forms: readonly RegistryForm[];
   #closed = false;
 
   constructor(options: Readonly<RegistryClientOptions>) {
     const { protocol, origin, pathname } = new URL(options.url);
-    for (const template of [options.incrementTemplate, options.deregisterTemplate]) assertTemplate(template);
+    if (options.forms.length === 0) throw new TypeError('RegistryClient: forms must hold one at least');
+    for (const { increment, deregister } of options.forms) [increment, deregister].forEach(assertTemplate);
     this.#options = options;
+    this.#forms = options.forms;
     this.#address = origin + pathname.replace(/\/+$/, '');
     this.#clock = options.clock ?? systemClock;
     this.#agent = new (protocol === 'https:' ? TlsAgent : http.Agent)({ keepAlive: true });
@@ -80,12 +84,14 @@ export class RegistryClient {
 
   /** Says that `count` more requests were sent to the replica. */
   async increment(replica: Registered, count = 1): Promise<void> {
-    const path = fill(this.#options.incrementTemplate, replica);
-    await this.#call('PUT', count === 1 ? path : `${path}${path.includes('?') ? '&' : '?'}count=${count}`);
+    await this.#tell('PUT', ({ increment }) => {
+      const path = fill(increment, replica);
+      return count === 1 ? path : `${path}${path.includes('?') ? '&' : '?'}count=${count}`;
+    });
   }
 
   async deregister(replica: Registered): Promise<void> {
-    await this.#call('DELETE', this.#deregisterPath(replica));
+    await this.#tell('DELETE', ({ deregister }) => fill(deregister, replica));
   }
 
   /** What `deregister` calls, for logs. */
@@ -109,7 +115,39 @@ export class RegistryClient {
   }
 
   #deregisterPath(replica: Registered): string {
-    return fill(this.#options.deregisterTemplate, replica);
+    return fill((this.#forms[0] as RegistryForm).deregister, replica);
+  }
+
+  /** Rejects with what the registry said to the form that it should know best. */
+  async #tell(method: string, pathIn: (form: RegistryForm) => string): Promise<void> {
+    const refusals = new Map<string, RegistryError>();
+    for (const form of this.#forms) {
+      const path = pathIn(form);
+      if (refusals.has(path)) continue;
+      const refusal = await this.#refusalOf(method, path);
+      if (!refusal) {
+        this.#prefer(form);
+        return;
+      }
+      refusals.set(path, refusal);
+    }
+    for (const refusal of refusals.values()) throw refusal;
+  }
+
+  /** Why the registry does not want this call, if it is there to say so. */
+  async #refusalOf(method: string, path: string): Promise<RegistryError | undefined> {
+    try {
+      await this.#call(method, path);
+      return undefined;
+    } catch (error) {
+      if (error instanceof RegistryError && !error.isAway) return error;
+      throw error;
+    }
+  }
+
+  #prefer(form: RegistryForm): void {
+    if (this.#forms[0] === form) return;
+    this.#forms = [form, ...this.#forms.filter((other) => other !== form)];
   }
 
   async #call(method: string, path: string): Promise<AxiosResponse<unknown>> {

@@ -22,5 +22,5 @@ Flags:
 
 slow and fail spare health checks (GET /health) and WebSockets: the replica stays healthy in the registry,
 so that it is for the gateway's breaker to find out. A frozen or killed replica is unhealthy in the registry
-within 7 s. Every replica registers anew each 3 s: one that the gateway deregistered is back in that time,
-and one that thaws as well.`;
+within 7 s. Every replica looks each 3 s whether it is registered still: one that the gateway deregistered is
+back in that time, under a new id and with a count of 0. One that thaws is healthy again within 5 s.`;

@@ -1,4 +1,5 @@
 import { setInterval as every } from 'node:timers/promises';
+import { HEALTHY_MESSAGE } from '../services/common.ts';
 import type { RegisteredReplica, Replicas } from './replicas.ts';
 
 const CHECK_EVERY_MS = 5000;
@@ -22,14 +23,16 @@ export async function keepChecking(
 /** Asks one replica how it is, and notes the answer. */
 export async function check(
   replicas: Replicas,
-  { host, url, health_check }: RegisteredReplica,
+  { id, host, port, url = `http://${host}:${port}`, health_check }: RegisteredReplica,
 ): Promise<void> {
-  const healthy = await fetch(url + health_check, { signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) })
+  const address = `${url}/${health_check.replace(/^\//, '')}`;
+  const healthy = await fetch(address, { signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) })
     .then(async (answer) => answer.ok && isHealthy(await answer.json()))
     .catch(() => false);
-  replicas.setStatus(host, healthy ? 'healthy' : 'unhealthy');
+  replicas.setStatus(id, healthy ? 'healthy' : 'unhealthy');
 }
 
+/** What the stack's services say when they are well. */
 function isHealthy(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'status' in body && body.status === 'healthy';
+  return typeof body === 'object' && body !== null && 'message' in body && body.message === HEALTHY_MESSAGE;
 }

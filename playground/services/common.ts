@@ -7,15 +7,18 @@ import { goneSignal } from './gone.ts';
 
 /** Where the registry asks how a replica is. */
 export const HEALTH_PATH = '/health';
+/** What a service says there that is well. */
+export const HEALTHY_MESSAGE = 'Service is healthy';
 
 const SLEEP_MS = { name: 'ms', minimum: 0, maximum: 60 * 60 * 1000, fallback: 1000 };
 const FINAL_STATUS = { name: 'the status', minimum: 200, maximum: 599 };
 
 /** The endpoints every service has for seeing what reaches it, and for misbehaving on request. */
-export function common({ service, id }: Replica): Router {
+export function common({ service, id, requestsCount = () => 0 }: Replica): Router {
   const router = Router();
   router.get(HEALTH_PATH, (_req, res) => {
-    res.json({ status: 'healthy', service, replica: id });
+    const message = HEALTHY_MESSAGE;
+    res.json({ status: 'healthy', message, requestsCount: requestsCount(), service, replica: id });
   });
   router.use('/echo', async (req, res) => {
     const { method, originalUrl: url } = req;

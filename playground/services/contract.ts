@@ -7,6 +7,8 @@ export interface Replica {
   readonly service: ServiceName;
   /** As Docker Swarm would call it: `padstack_budgeting-service.1.k7oqrdzi84fqlnd59vy81zums`. */
   readonly id: string;
+  /** How many requests it has had, which its health check tells. Default: 0. */
+  readonly requestsCount?: () => number;
 }
 
 /** What tells one service from another; everything else they share. */

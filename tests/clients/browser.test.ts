@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
+import { READY_MADE_USERS } from '../../playground/services/users.ts';
 import { type Browser, startBrowser } from '../support/browser.ts';
 import { INSTALLS_WITHIN_MS } from '../support/command.ts';
 import { type Deferred, deferred } from '../support/deferred.ts';
@@ -66,7 +67,7 @@ it(
       };
     });
     expect(seen.statuses).toEqual([200, 200, 200, 401]);
-    expect(seen.known).toMatchObject({ subject: '123' });
+    expect(seen.known).toMatchObject({ subject: READY_MADE_USERS[0].uuid });
     expect(seen.refused).toMatchObject({ code: 'token_revoked' });
   },
   TEST_TAKES_AT_MOST_MS,

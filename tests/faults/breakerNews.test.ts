@@ -165,7 +165,10 @@ describe('BREAKER_SHARED=false', () => {
 describe('news of breakers', () => {
   it('deregisters a replica once, however many gateways hear of it', async () => {
     const replicas = new Replicas();
-    await using registry = await startUpstream(registryApp(replicas), { readsBody: false });
+    await using registry = await startUpstream(
+      registryApp(replicas, { form: 'document', countsIncrements: true }),
+      { readsBody: false },
+    );
     const discovery = {
       SERVICE_DISCOVERY_URL: registry.url.origin,
       SERVICE_DISCOVERY_DEREGISTER: '/deregister?service_id={host}:{port}',

@@ -166,7 +166,9 @@ describe('what the registry is told', () => {
     await using w = await world();
     await askMany(w.gateway, 31);
     await w.gateway.stop();
-    const counts = w.registry.replicas.list().map(({ id, request_count }) => [id, request_count] as const);
+    const counts = w.registry.replicas
+      .list()
+      .map(({ host, request_count }) => [host, request_count] as const);
     expect(counts.reduce((sum, [, count]) => sum + count, 0)).toBe(31);
     for (const [, count] of counts) expect(count).toBeGreaterThanOrEqual(15);
   });

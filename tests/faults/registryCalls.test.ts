@@ -36,7 +36,7 @@ describe.each(PORTS)('a gateway process that is stopped under load on the %s por
       const outcomes = await load.stop();
       await gateway.stop();
       expect(statuses(outcomes)).toEqual({ 200: outcomes.length });
-      const told = registry.replicas.list().map(({ id, request_count }) => [id, request_count]);
+      const told = registry.replicas.list().map(({ host, request_count }) => [host, request_count]);
       expect(Object.fromEntries(told)).toEqual({ a: callsOf(a), b: callsOf(b) });
       expect(callsOf(a) + callsOf(b)).toBe(outcomes.length);
       const calls = registry.requests.filter(({ method }) => method === 'PUT').length;

@@ -337,7 +337,7 @@ describe('workers', () => {
     expect(byStatus(await callAll(40, gateway.url('internal', '/budgeting/x')))).toEqual({ 200: 40 });
     await eventually(
       'all are told',
-      () => registry.replicas.list().find(({ id }) => id === 'b1')?.request_count === 40,
+      () => registry.replicas.list().find(({ host }) => host === 'b1')?.request_count === 40,
     );
     expect(registry.count('GET', '/services')).toBe(1);
   });

@@ -64,7 +64,10 @@ describe("one user's failing requests", () => {
   it('nineteen in 65 s over three replicas fail nobody else, here or at a second gateway', async () => {
     const clock = new ManualClock();
     const known = new Replicas();
-    await using registry = await startUpstream(registryApp(known), { readsBody: false });
+    await using registry = await startUpstream(
+      registryApp(known, { form: 'document', countsIncrements: true }),
+      { readsBody: false },
+    );
     await using stack = new AsyncDisposableStack();
     const replicas: Upstream[] = [];
     for (let n = 0; n < 3; n += 1) replicas.push(stack.use(await startMixed()));

@@ -88,7 +88,7 @@ export async function gatewayRestarts(
   for (const [i, name] of NAMES.entries()) {
     const replica = stack.use(replicas[i] as ReplicaProcess);
     registry.list(name, replica);
-    registry.replicas.increment(name, lifetimeCounts[i] as number);
+    registry.replicas.incrementByHost(name, lifetimeCounts[i] as number);
   }
   const gateway = stack.use(await startGatewayWith(registry, setup));
   await eventually('it is ready', async () => (await fetch(`${gateway.internal}/readyz`)).ok);

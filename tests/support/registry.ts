@@ -3,10 +3,13 @@ import { registryApp } from '../../playground/registry/app.ts';
 import { Replicas } from '../../playground/registry/replicas.ts';
 import { type Received, startUpstream } from './upstream.ts';
 
-/** A registry whose list the test writes. It is the playground's, and answers otherwise on request. */
+/**
+ * A registry whose list the test writes. It is the playground's of the form `document`, which also takes counts, and
+ * answers otherwise on request.
+ */
 export async function startRegistry({ port }: { readonly port?: number } = {}) {
   const replicas = new Replicas();
-  const app = registryApp(replicas);
+  const app = registryApp(replicas, { form: 'document', countsIncrements: true });
   const behaviour = { answer: app as RequestListener };
   const server = await startUpstream((req, res) => behaviour.answer(req, res), { readsBody: false, port });
   return {
