@@ -28,6 +28,14 @@ export interface Admission {
   release(): void;
 }
 
+/** Other replicas for a request that has come to nothing at one. */
+export interface Elsewhere {
+  /** Whether one of them would take it now. */
+  isThere(): boolean;
+  /** Begins a try at one of them, in place of the try that is over. */
+  go(): void;
+}
+
 /**
  * One request and its answer on the way through the chain: the only state that middlewares share.
  * Each field names the one middleware that writes it; everybody may read it.
@@ -64,6 +72,8 @@ export class Exchange {
   latestAttempt: Attempt | undefined;
   /** A second try that is under way beside `attempt`. Written by failover. */
   hedge: Attempt | undefined;
+  /** Where the request may go instead when its kept connection was lost. Written by failover. */
+  elsewhere: Elsewhere | undefined;
   /** The `code` of the error that the gateway replied with, or that cut the answer short. Written by both. */
   errorCode: string | undefined;
   /** What went wrong, for the log: its message may name hosts. Written along with `errorCode`. */

@@ -41,7 +41,8 @@ export interface FailoverOptions {
  * makes its trial just then, has not been sent anything: choosing another one is no second try.
  *
  * With `hedging`, such a GET or HEAD that waits for a silent replica is sent to another one as well, and the first
- * response is given. That is its second try.
+ * response is given. That is its second try. One whose kept connection was lost goes to another replica as well, which
+ * costs no budget.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   const { pool, budget, isUnanswered, isRefused = () => false, hedging, clock = systemClock } = options;
@@ -54,11 +55,15 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
       else next(error);
     });
 
+  function hasAnother(exchange: Exchange): boolean {
+    return pool.another((replica) => !exchange.hasTried(replica)) !== undefined;
+  }
+
   function failOver(req: Request, res: Response, next: NextFunction, error: unknown): boolean {
     const exchange = exchangeOf(res);
     const failed = exchange.attempt;
     if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return false;
-    if (!pool.another((replica) => !exchange.hasTried(replica)) || !budget.spend()) return false;
+    if (!hasAnother(exchange) || !budget.spend()) return false;
     onFailover(failed, error as Error);
     // Where nobody takes it after all, there has been one try.
     attempt(req, res, (second?: unknown) => next(exchange.attempt === failed ? error : second));
@@ -71,6 +76,7 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
     hedging,
     attempt,
     isUnanswered,
+    hasAnother,
     failOver,
     onHedged,
     onHedgeWon,

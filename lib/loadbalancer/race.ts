@@ -1,7 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Attempt, AttemptListener } from '../exchange/attempt.ts';
-import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
+import { type Elsewhere, type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import type { Place } from '../exchange/roster.ts';
 import type { Hedgeable, Hedging } from './hedging.ts';
 
@@ -11,6 +11,8 @@ export interface RaceTerms {
   readonly attempt: RequestHandler;
   /** Whether the error says that the replica gave no response. */
   readonly isUnanswered: (error: unknown) => boolean;
+  /** Whether a replica that was not tried would take the request now. */
+  readonly hasAnother: (exchange: Exchange) => boolean;
   /** Makes a second try in place of `failed`, where that is allowed; whether it did. */
   readonly failOver: (req: Request, res: Response, next: NextFunction, error: unknown) => boolean;
   readonly onHedged: (first: Attempt, second: Attempt) => void;
@@ -23,7 +25,7 @@ export interface RaceTerms {
  * One request that is sent to a second replica as well when the first is silent. The first response wins; who gives it
  * (`exchange.respondedBy`) breaks the other try off. An error counts once no try is left.
  */
-export class Race implements Hedgeable, AttemptListener {
+export class Race implements Hedgeable, AttemptListener, Elsewhere {
   readonly #terms: RaceTerms;
   readonly #req: Request;
   readonly #res: Response;
@@ -51,6 +53,7 @@ export class Race implements Hedgeable, AttemptListener {
 
   begin(): void {
     const { attempt, hedging } = this.#terms;
+    this.#exchange.elsewhere = this;
     attempt(this.#req, this.#res, (error?: unknown) => this.#firstFailed(error));
     const first = this.#exchange.attempt;
     if (this.#isFirstOver || !first) return;
@@ -69,6 +72,16 @@ export class Race implements Hedgeable, AttemptListener {
   /** The first try is over. */
   ended(): void {
     this.#stopLooking();
+  }
+
+  isThere(): boolean {
+    return !this.#isFirstOver && !this.#exchange.hedge && this.#terms.hasAnother(this.#exchange);
+  }
+
+  /** The first try has lost its connection, which is nobody's fault: the second costs no budget. */
+  go(): void {
+    this.#isFirstOver = true;
+    this.#terms.attempt(this.#req, this.#res, this.#next);
   }
 
   look(): void {

@@ -143,11 +143,21 @@ export class UpstreamCall implements Handler {
   }
 
   onResponseError(_controller: Controller | undefined, error: Error): void {
-    if (!this.#over && this.#lostToKeepAlive(error)) {
-      this.#sentAfresh = true;
-      this.#options.sendAfresh();
+    if (this.#over || !this.#lostToKeepAlive(error)) this.#fail(error);
+    else this.#sendAgain();
+  }
+
+  /** To another replica, if there is one: this one may be ending, and its listener the last of it to go. */
+  #sendAgain(): void {
+    const { exchange, attempt, sendAfresh } = this.#options;
+    const { elsewhere } = exchange;
+    if (elsewhere?.isThere()) {
+      this.#close();
+      attempt.end(ABANDONED);
+      elsewhere.go();
     } else {
-      this.#fail(error);
+      this.#sentAfresh = true;
+      sendAfresh();
     }
   }
 

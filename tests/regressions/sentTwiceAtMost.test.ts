@@ -54,6 +54,20 @@ describe.each(PORTS)('on the %s port', (port) => {
     },
   );
 
+  it.each(DEATHS)(
+    'a GET is sent to another replica when its own %s the kept connection, and would a new one',
+    async (_how, dies) => {
+      await using a = await startMortal();
+      await using b = await startMortal();
+      await using gateway = await startGateway({ services: { '/x': [a, b] } });
+      for (const id of ['1', '2', '3', '4']) expect(await ask(gateway, port, id)).toBe(200);
+      a.die(dies);
+      const statuses: number[] = [];
+      for (const id of ['5', '6', '7', '8']) statuses.push(await ask(gateway, port, id));
+      expect(statuses).toEqual([200, 200, 200, 200]);
+    },
+  );
+
   it.each([
     { method: 'GET', times: 2 },
     { method: 'POST', times: 1 },
