@@ -216,6 +216,7 @@ function endWithSilence(
   const silence = new Silence(clock, silenceMs, () => service.destroy());
   const heard = () => silence.heard();
   const listen = () => {
+    if (service.destroyed) return;
     for (const side of [client, service]) side.off('data', heard).on('data', heard);
     silence.start();
   };
