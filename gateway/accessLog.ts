@@ -3,7 +3,7 @@ import type { Settings } from '../config/config.ts';
 import { TokenError } from '../lib/auth/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 import { pathOf } from '../lib/exchange/path.ts';
-import { type Logger, SAID } from '../lib/logging/logger.ts';
+import { isLogged, type Logger, SAID } from '../lib/logging/logger.ts';
 import { requestLines } from '../lib/logging/requestLines.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../lib/metrics/middleware.ts';
@@ -69,7 +69,7 @@ export function accessLog({
         seconds,
         traceId: sampledTrace(exchange),
       });
-      if (!logger.isInfoEnabled() || !isWritten(completed)) return;
+      if (!isLogged(logger, 'info') || !isWritten(completed)) return;
       writeLine(accessLine(completed), accessDetails(completed, port));
     },
   };

@@ -17,6 +17,7 @@ import { Absence } from '../lib/loadbalancer/absence.ts';
 import { failover as tryAgain } from '../lib/loadbalancer/failover.ts';
 import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
 import { isNegotiated } from '../lib/loadbalancer/negotiated.ts';
+import { isLogged } from '../lib/logging/logger.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
 import { rateLimit } from '../lib/ratelimit/middleware.ts';
@@ -59,11 +60,12 @@ export const takeQueryToken: Stage = ({ parts, service }) => {
   return paths.length > 0 ? takeTokenFromQuery(paths) : undefined;
 };
 
-export const collectLogin: Stage = (context) =>
-  collectContent({
-    ...collecting(context),
-    appliesTo: issuingRequests(context.parts.settings.authIssuePaths),
-  });
+export const collectLogin: Stage = (context) => {
+  const { authIssuePaths } = context.parts.settings;
+  const prefix = `${context.service.settings.path}/`.toLowerCase();
+  if (!authIssuePaths.some((path) => path.toLowerCase().startsWith(prefix))) return undefined;
+  return collectContent({ ...collecting(context), appliesTo: issuingRequests(authIssuePaths) });
+};
 
 export const admit: Stage = ({ parts, service }) => {
   const { limits, settings } = parts;
@@ -140,7 +142,7 @@ export const authenticate: Stage = ({
     onRejected: ({ code, message }, res) => {
       metrics.jwtRejected.count(code);
       // The access line says so, too, where ACCESS_LOG_SAMPLE lets there be one.
-      if (!logger.isDebugEnabled()) return;
+      if (!isLogged(logger, 'debug')) return;
       logger.debug(`JWT refused: ${code}`, { requestId: exchangeOf(res).requestId, tokenProblem: message });
     },
     onIssued: () => metrics.jwtGenerated.count(),

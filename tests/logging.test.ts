@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from '@jest/globals';
-import { createLogger, type Logger, type LoggerOptions, SAID } from '../lib/logging/logger.ts';
+import { createLogger, isLogged, type Logger, type LoggerOptions, SAID } from '../lib/logging/logger.ts';
 
 /** What a logger writes when `log` has run. */
 async function written(
@@ -174,6 +174,6 @@ describe('a logger', () => {
     { level: 'debug', enabled: true },
   ] as const)('at level $level says whether info is worth preparing: $enabled', ({ level, enabled }) => {
     const logger = createLogger({ level, format: 'json', stream: new PassThrough() });
-    expect(logger.isInfoEnabled()).toBe(enabled);
+    expect([isLogged(logger, 'info'), logger.isInfoEnabled()]).toEqual([enabled, enabled]);
   });
 });

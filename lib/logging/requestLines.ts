@@ -12,7 +12,7 @@ export type WriteLine = (message: string, details: PlainDetails) => void;
  * Writes lines of level `info` about requests. There is one for each request: where lines are JSON they go straight
  * to the transport, because the way through winston's streams and formats takes ten times as long.
  *
- * The caller asks `logger.isInfoEnabled()` first, before it makes the line, and passes strings, numbers, booleans
+ * The caller asks `isLogged` first, before it makes the line, and passes strings, numbers, booleans
  * and `undefined` only.
  */
 export function requestLines(logger: Logger): WriteLine {
