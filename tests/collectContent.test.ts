@@ -104,6 +104,8 @@ describe('collectContent', () => {
     slow.destroy();
     await call(app.url, { method: 'POST', body: 'x' });
     await eventually('nothing is held', () => permits.held === 0);
+    clock.advance(LIMITS.timeoutMs);
+    expect(app.errors).toHaveLength(1);
     expect(clock.pending).toBe(0);
   });
 

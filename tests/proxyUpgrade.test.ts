@@ -136,8 +136,8 @@ describe('forward, a WebSocket', () => {
     await test.upgraded();
     await eventually('the report', () => test.completed.length === 1);
     expect(test.completed[0]?.status).toBe(101);
-    expect(clock.pending).toBe(0);
     clock.advance(1_000_000);
+    expect(clock.pending).toBe(0);
     test.client.send('still here');
     await eventually('the echo', () => test.client.received.endsWith('still here'));
     expect(test.app.exchanges[0]?.signal.aborted).toBe(false);

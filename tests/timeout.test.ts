@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
+import { ClientGoneError } from '../lib/exchange/errors.ts';
 import { RequestTimeoutError, UploadStalledError } from '../lib/timeout/errors.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { answers, type BareApp, bareApp } from './support/bareApp.ts';
@@ -254,7 +255,10 @@ describe('timeout leaves nothing behind', () => {
     const clock = new ManualClock();
     await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), answers()]);
     await call(app.url);
-    await eventually('no timer', () => clock.pending === 0);
+    await eventually('its end', () => app.responses[0]?.closed);
+    clock.advance(TIMEOUT_MS);
+    expect(app.exchanges[0]?.abortReason).toBeUndefined();
+    expect(clock.pending).toBe(0);
   });
 
   it('when the client leaves', async () => {
@@ -267,7 +271,9 @@ describe('timeout leaves nothing behind', () => {
     await requestArrives(app);
     expect(clock.pending).toBe(1);
     req.destroy();
-    await eventually('no timer', () => clock.pending === 0);
+    await eventually('its end', () => app.responses[0]?.closed);
+    clock.advance(TIMEOUT_MS);
+    expect(clock.pending).toBe(0);
     expect(app.errors).toHaveLength(0);
   });
 
@@ -280,7 +286,10 @@ describe('timeout leaves nothing behind', () => {
     clock.advance(TIMEOUT_MS);
     expect(clock.pending).toBe(1);
     upload.req.destroy();
-    await eventually('no timer', () => clock.pending === 0);
+    await eventually('its end', () => app.responses[0]?.closed);
+    clock.advance(TIMEOUT_MS);
+    expect(app.exchanges[0]?.abortReason).toBeInstanceOf(ClientGoneError);
+    expect(clock.pending).toBe(0);
   });
 });
 

@@ -3,7 +3,8 @@ import { type Place, Roster } from '../exchange/roster.ts';
 
 /**
  * Calls back once `delayMs` have passed for whoever entered. All wait equally long, so the oldest is the next, and one
- * timer does for all: setting and clearing one for each request takes longer than everything else about a deadline.
+ * timer does for all: setting and clearing one for each request takes longer than everything else about a deadline. So a
+ * timer that nobody waits for any more is left to run out.
  */
 export class Deadlines {
   /** How long each of them waits. */
@@ -22,15 +23,9 @@ export class Deadlines {
     const deadline: Deadline = { atMs: this.#clock.ticks() + this.delayMs, onOver, place: undefined };
     deadline.place = this.#waiting.enter(deadline);
     if (!this.#cancelTimer) this.#wait(this.delayMs);
-    return () => this.#leave(deadline);
+    return () => deadline.place?.leave();
   }
 
-  #leave({ place }: Deadline): void {
-    place?.leave();
-    if (this.#waiting.oldest) return;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-  }
 
   #wait(ms: number): void {
     this.#cancelTimer = this.#clock.after(ms, this.#look);
