@@ -26,7 +26,6 @@ export class Deadlines {
     return () => deadline.place?.leave();
   }
 
-
   #wait(ms: number): void {
     this.#cancelTimer = this.#clock.after(ms, this.#look);
   }
