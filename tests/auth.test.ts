@@ -321,7 +321,8 @@ describe('auth, logging out', () => {
       const [short, long] = [4_000, 40_000].map((length) => part.repeat(length / part.length));
       costOf(short as string);
       // Quadratic work would take a hundred times as long.
-      expect([part, costOf(long as string) / costOf(short as string) < 50]).toEqual([part, true]);
+      const ratios = [1, 2, 3].map(() => costOf(long as string) / costOf(short as string));
+      expect([part, Math.min(...ratios) < 50]).toEqual([part, true]);
     }
   });
 

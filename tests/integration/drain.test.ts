@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import WebSocket, { WebSocketServer } from 'ws';
 import { eventually } from '../support/eventually.ts';
 import { bearer, STORES, startGateway, tokenFor } from '../support/gateway.ts';
-import { ManualClock } from '../support/manualClock.ts';
+import { expectNoMoreTimers, ManualClock } from '../support/manualClock.ts';
 import { underWay } from '../support/nothingHeld.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request } from '../support/rawClient.ts';
@@ -49,8 +49,7 @@ describe.each(STORES)('stopping with the %s store', (store) => {
     }
     await stopping;
     await eventually('the line', () => gateway.logLines().some(({ message }) => message === 'Drained'));
-    // Nothing is left that could wake the process.
-    expect(world.clock.pending).toBe(0);
+    expectNoMoreTimers(world.clock);
   });
 });
 
@@ -127,7 +126,7 @@ describe('stopping', () => {
     await stopping;
     await eventually('the service sees its caller leave', () => upstream.open === 0);
     expect(await gateway.metric('gateway_circuit_breaker_failures_total')).toBe(0);
-    expect(clock.pending).toBe(0);
+    expectNoMoreTimers(clock);
   });
 
   it('cuts an answer that has begun when DRAIN_TIMEOUT is over', async () => {

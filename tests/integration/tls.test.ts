@@ -8,7 +8,7 @@ import WebSocket from 'ws';
 import { CertificateFiles, makeCertificate, type TestCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
-import { ManualClock } from '../support/manualClock.ts';
+import { expectNoMoreTimers, ManualClock } from '../support/manualClock.ts';
 import { expectProblem } from '../support/problem.ts';
 import { sendRaw } from '../support/rawClient.ts';
 import { problemsOf } from '../support/settings.ts';
@@ -147,7 +147,7 @@ describe('the external port over TLS', () => {
     const res = await answer;
     expect([res.statusCode, res.headers.connection, await text(res)]).toEqual([200, 'close', 'finished']);
     await stopping;
-    expect(clock.pending).toBe(0);
+    expectNoMoreTimers(clock);
   });
 });
 

@@ -5,6 +5,14 @@ interface Scheduled {
   readonly callback: () => void;
 }
 
+const A_DAY_MS = 86_400_000;
+
+/** Timers that were set run out, and none of them sets another: nothing goes on. */
+export function expectNoMoreTimers(clock: ManualClock): void {
+  clock.advance(A_DAY_MS);
+  if (clock.pending > 0) throw new Error(`${clock.pending} timers go on`);
+}
+
 /** A clock that stands still until a test moves it. */
 export class ManualClock implements Clock {
   #nowMs: number;
