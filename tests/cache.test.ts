@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { Entries } from '../lib/cache/entries.ts';
-import { ANONYMOUS } from '../lib/cache/key.ts';
+import { ANONYMOUS, Keys } from '../lib/cache/key.ts';
 import { type CacheOptions, cache } from '../lib/cache/middleware.ts';
 import { cacheStatus, type Verdict } from '../lib/cache/status.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
@@ -439,8 +439,10 @@ describe('a change that the store could not be told of', () => {
     const entries = new Entries({ store, now: () => clock.now(), staleIfErrorMs: 0, onError: () => {} });
     for (let n = 0; n <= 1_000; n += 1) await entries.invalidate('none', `/${n}`).catch(() => {});
     store.failing = false;
+    const resource = { service: 'none', authority: `http://${app.url.host}`, target: '/never-changed' };
     const quest = {
-      resource: { service: 'none', authority: `http://${app.url.host}`, target: '/never-changed' },
+      resource,
+      keys: new Keys(resource),
       audiences: [ANONYMOUS],
       selecting: { rawHeaders: [], identity: undefined },
     };

@@ -2,10 +2,19 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseDirectives } from '../lib/cache/directives.ts';
 import { decodeStored, encodeEntry } from '../lib/cache/entry.ts';
-import { ANONYMOUS, type Audience, audienceOf, EVERYONE, entryKey, epochKey } from '../lib/cache/key.ts';
+import {
+  ANONYMOUS,
+  type Audience,
+  audienceOf,
+  EVERYONE,
+  entryKey,
+  epochKey,
+  Speller,
+} from '../lib/cache/key.ts';
 import type { RequestTerms } from '../lib/cache/requestTerms.ts';
 import { reuse } from '../lib/cache/reuse.ts';
 import { selectingKey } from '../lib/cache/vary.ts';
+import { pathOf } from '../lib/exchange/path.ts';
 import { shortened } from '../lib/exchange/shortened.ts';
 
 const odd = fc.oneof(
@@ -50,6 +59,20 @@ describe('the key of a stored answer', () => {
     fc.assert(
       fc.property(parts, parts, (a, b) => {
         expect(entryKey(a) === entryKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+      }),
+    );
+  });
+
+  it('is the same whichever requests came before', () => {
+    fc.assert(
+      fc.property(fc.array(parts, { minLength: 2 }), (all) => {
+        const speller = new Speller();
+        for (const { resource, audience: of, epoch, variant } of all) {
+          const keys = speller.keysOf(resource);
+          const key = entryKey({ resource, audience: of, epoch, variant });
+          expect([keys.variant(of, epoch, variant), keys.variant(of, epoch, variant)]).toEqual([key, key]);
+          expect(keys.epoch).toBe(epochKey(resource.service, pathOf(resource.target)));
+        }
       }),
     );
   });

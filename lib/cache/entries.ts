@@ -5,15 +5,7 @@ import { type Live, RENEWED, type Remembered, type ResponseStore } from '../stor
 import { decodeStored, type Entry, encodeMarker, LiveEntry, type Stored } from './entry.ts';
 import { EPOCH_TTL_MS, type Epoch, Epochs, under } from './epochs.ts';
 import { Invalidations } from './invalidations.ts';
-import {
-  type Audience,
-  audienceText,
-  EVERYONE,
-  entryKey,
-  epochKey,
-  type Keys,
-  type Resource,
-} from './key.ts';
+import { type Audience, audienceText, EVERYONE, type Keys, type Resource } from './key.ts';
 import { isPurged, PURGE_LOG_KEY, type PurgeLog, Purges } from './purge.ts';
 import type { Recording } from './recorder.ts';
 import { type Selecting, selectingKey, varyNames } from './vary.ts';
@@ -33,8 +25,8 @@ export interface Quest {
   /** Audiences whose answers the sender may have, their own first. */
   readonly audiences: readonly Audience[];
   readonly selecting: Selecting;
-  /** Of the resource. Default: they are spelt anew each time. */
-  readonly keys?: Keys;
+  /** Of the resource. */
+  readonly keys: Keys;
   /** On whose account responses are kept that the sender causes to be stored. Default: nobody's. */
   readonly owner?: string;
 }
@@ -126,11 +118,11 @@ export class Entries {
   }
 
   /** The epoch to ask the service in: to be known before it is asked. */
-  epochFor({ service, target }: Resource, found: Found): Epoch {
+  epochFor({ keys }: Quest, found: Found): Epoch {
     if (found.epoch !== undefined) {
       return { word: found.epoch, proposedAtMs: undefined, hasBegun: !found.isRenewed };
     }
-    return this.#epochs.proposed(epochKey(service, pathOf(target)), this.#now());
+    return this.#epochs.proposed(keys.epoch, this.#now());
   }
 
   /** Makes everything void that is stored under a path, whatever the query and whoever it is for. */
@@ -147,14 +139,14 @@ export class Entries {
     if (audience === EVERYONE) this.#sharesNothing = false;
     const ttlMs = this.#keptForMs(entry);
     const names = varyNamesOf(entry);
-    const key = keyOf(quest, audience, epoch.word, selectingKey(names, quest.selecting));
+    const { keys, selecting } = quest;
+    const key = keys.variant(audience, epoch.word, selectingKey(names, selecting));
     // It is of no use any more, and neither is what it takes the place of.
     if (ttlMs < 1) return this.#deleteAll(lease === undefined ? [key] : [key, lease]);
-    const { service, target } = quest.resource;
-    const along = { owner: quest.owner, under: under(epochKey(service, pathOf(target)), epoch, this.#now()) };
+    const along = { owner: quest.owner, under: under(keys.epoch, epoch, this.#now()) };
     if (names.length === 0) return this.#store.set(key, entry, ttlMs, { ...along, gone: lease });
     const stored = this.#store.set(key, entry, ttlMs, along);
-    const plain = keyOf(quest, audience, epoch.word, '');
+    const plain = keys.plain(audience, epoch.word);
     const marker = encodeMarker({ vary: names });
     const marked = this.#store.set(plain, marker, EPOCH_TTL_MS, { ...along, gone: lease });
     return Promise.all([marked, stored]).then(() => {});
@@ -180,9 +172,9 @@ export class Entries {
 
   /** Undefined while `read` does not know all it takes to tell. */
   #search(quest: Quest, read: Read): Found | undefined {
-    const { resource, audiences } = quest;
+    const { audiences, keys } = quest;
     const purges = read(PURGE_LOG_KEY);
-    const begun = read(epochKey(resource.service, pathOf(resource.target)));
+    const begun = read(keys.epoch);
     if (!purges || !begun) return undefined;
     const log = this.#purges.logIn(asBytes(purges.value));
     const inForce = asBytes(begun.value)?.toString('latin1');
@@ -202,12 +194,12 @@ export class Entries {
   }
 
   #findFor(audience: Audience, { quest, epoch, log, read }: Sought): Find | undefined {
-    const first = read(keyOf(quest, audience, epoch, ''));
+    const first = read(quest.keys.plain(audience, epoch));
     if (!first) return undefined;
     let stored = this.#decoded(first.value);
     const vary = stored !== undefined && 'vary' in stored ? stored.vary : NO_NAMES;
     if (vary.length > 0) {
-      const variant = read(keyOf(quest, audience, epoch, selectingKey(vary, quest.selecting)));
+      const variant = read(quest.keys.variant(audience, epoch, selectingKey(vary, quest.selecting)));
       if (!variant) return undefined;
       stored = this.#decoded(variant.value);
     }
@@ -251,11 +243,6 @@ interface Sought {
   readonly epoch: string;
   readonly log: PurgeLog;
   readonly read: Read;
-}
-
-export function keyOf({ resource, keys }: Quest, audience: Audience, epoch: string, variant: string): string {
-  if (keys) return variant === '' ? keys.plain(audience, epoch) : keys.variant(audience, epoch, variant);
-  return entryKey({ resource, audience, epoch, variant });
 }
 
 function foundOf(

@@ -35,8 +35,7 @@ async function learn(visit: Visit, asked: Found, head: HeadAnswer): Promise<void
     return;
   const audience = visit.quest.audiences.find((one) => audienceText(one) === entry.audience);
   const learnt = audience && afterHead(entry, audience, asked.purgeVersion, head);
-  if (learnt)
-    await entries.store(learnt, audience, entries.epochFor(visit.quest.resource, found), visit.quest);
+  if (learnt) await entries.store(learnt, audience, entries.epochFor(visit.quest, found), visit.quest);
 }
 
 /** The entry as it is to be stored from now on; undefined when the answer tells nothing about it. */

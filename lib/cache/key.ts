@@ -1,5 +1,5 @@
 import { pathOf } from '../exchange/path.ts';
-import { shortened } from '../exchange/shortened.ts';
+import { LastShortened, shortened } from '../exchange/shortened.ts';
 
 /** Who a stored answer is for. No key can be made without it, so no answer can be found by anybody else. */
 export type Audience =
@@ -38,17 +38,37 @@ export interface EntryKeyParts {
  * over several servers keeps what begins alike in one place.
  */
 export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts): string {
-  return entryKeyAt(placeOf(resource), audience, epoch, variant);
+  return new Keys(resource).variant(audience, epoch, variant);
+}
+
+/** Spells the keys of one request after another. Service, host and epoch are mostly those of the request before. */
+export class Speller {
+  readonly service = new LastShortened();
+  readonly authority = new LastShortened();
+  readonly epoch = new LastShortened();
+
+  keysOf(resource: Resource): Keys {
+    return new Keys(resource, this);
+  }
 }
 
 /** The keys of one request's resource, spelt once: it looks there, is waited for under them, and stores there. */
 export class Keys {
   readonly #resource: Resource;
+  readonly #speller: Speller;
   #place: Place | undefined;
+  #epoch: string | undefined;
   readonly #spelt: { readonly audience: Audience; readonly epoch: string; readonly key: string }[] = [];
 
-  constructor(resource: Resource) {
+  constructor(resource: Resource, speller = new Speller()) {
     this.#resource = resource;
+    this.#speller = speller;
+  }
+
+  /** `epochKey` of its path. */
+  get epoch(): string {
+    this.#epoch ??= epochKeyAt(this.#placed().path);
+    return this.#epoch;
   }
 
   /** The key of a response that does not vary. */
@@ -56,50 +76,52 @@ export class Keys {
     for (const spelt of this.#spelt) {
       if (spelt.audience === audience && spelt.epoch === epoch) return spelt.key;
     }
-    const key = this.variant(audience, epoch, '');
+    const key = this.#entry(audience, epoch, '');
     this.#spelt.push({ audience, epoch, key });
     return key;
   }
 
-  /** The key of a variant. */
+  /** The key of a variant: `selectingKey`, '' for a response that does not vary. */
   variant(audience: Audience, epoch: string, variant: string): string {
-    this.#place ??= placeOf(this.#resource);
-    return entryKeyAt(this.#place, audience, epoch, variant);
+    return variant === '' ? this.plain(audience, epoch) : this.#entry(audience, epoch, variant);
+  }
+
+  #entry(audience: Audience, epoch: string, variant: string): string {
+    const { path, rest } = this.#placed();
+    const word = this.#speller.epoch.of(epoch);
+    return `cache:entry:[${path},"${audienceText(audience)}","${word}","${variant}",${rest}]`;
+  }
+
+  #placed(): Place {
+    this.#place ??= placeOf(this.#resource, this.#speller);
+    return this.#place;
   }
 }
 
 /** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
 export function epochKey(service: string, path: string): string {
-  return `cache:epoch:["${shortened(service)}","${shortened(path)}"]`;
+  return epochKeyAt(`"${shortened(service)}","${shortened(path)}"`);
 }
 
 /** What all keys of a resource have in common. */
 interface Place {
-  readonly service: string;
+  /** Service and path. */
   readonly path: string;
-  readonly authority: string;
-  /** With its question mark; '' when there is none. */
-  readonly query: string;
+  /** Names of the gateway, and the query with its question mark; '' when there is none. */
+  readonly rest: string;
 }
 
-function placeOf({ service, authority, target }: Resource): Place {
+function placeOf({ service, authority, target }: Resource, speller: Speller): Place {
   const path = pathOf(target);
   const query = path.length === target.length ? '' : target.slice(path.length);
   return {
-    service: shortened(service),
-    path: shortened(path),
-    authority: shortened(authority),
-    query: shortened(query),
+    path: `"${speller.service.of(service)}","${shortened(path)}"`,
+    rest: `"${speller.authority.of(authority)}","${shortened(query)}"`,
   };
 }
 
-function entryKeyAt(
-  { service, path, authority, query }: Place,
-  audience: Audience,
-  epoch: string,
-  variant: string,
-): string {
-  return `cache:entry:["${service}","${path}","${audienceText(audience)}","${shortened(epoch)}","${variant}","${authority}","${query}"]`;
+function epochKeyAt(path: string): string {
+  return `cache:epoch:[${path}]`;
 }
 
 /** The audience of one identity, whose key may be of any length. */

@@ -5,6 +5,7 @@ import { listener } from '../exchange/listener.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Audiences } from './audiences.ts';
 import { invalidateAfter } from './invalidation.ts';
+import { Speller } from './key.ts';
 import { handlingOf } from './requestTerms.ts';
 import { ResponseCache } from './responseCache.ts';
 import type { Verdict } from './status.ts';
@@ -44,11 +45,11 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
   const onError = listener(options.onError);
   const onDeclined = listener(options.onDeclined);
   const responses = new ResponseCache({ staleIfErrorMs: 0, ...options, onError, onDeclined, clock });
-  const audiences = new Audiences(sharing);
+  const visiting = { audiences: new Audiences(sharing), speller: new Speller(), onVerdict };
   const isOff = defaultTtlMs === 0;
 
   return function cacheMiddleware(req: Request, res: Response, next) {
-    const visit = new Visit(req, res, next, { audiences, onVerdict });
+    const visit = new Visit(req, res, next, visiting);
     const isForNobody = visit.quest.audiences.length === 0;
     const handling = isOff ? 'bypass' : handlingOf(req, isForNobody);
     if (handling === 'lookup') {

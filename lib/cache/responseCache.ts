@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.ts';
 import { tapAnswer } from '../exchange/tap.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Detacher } from './detached.ts';
-import { Entries, entryOf, type Found, keyOf, varyNamesOf } from './entries.ts';
+import { Entries, entryOf, type Found, varyNamesOf } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import type { Epoch } from './epochs.ts';
 import { NotCachedError } from './errors.ts';
@@ -126,7 +126,7 @@ export class ResponseCache {
     if (isHead && found.entry) learnFromHead(visit, found, this.#context);
     const isForOne = isHead || visit.req.headers.range !== undefined;
     if (isForOne || !this.#isWorthStoring(visit, found)) this.#pass(visit, reason);
-    else this.#askIn(this.#entries.epochFor(visit.quest.resource, found), visit, found, reason);
+    else this.#askIn(this.#entries.epochFor(visit.quest, found), visit, found, reason);
   }
 
   #askIn(epoch: Epoch, visit: Visit, found: Found, reason: Forward): void {
@@ -197,7 +197,7 @@ export class ResponseCache {
   #refresh(visit: Visit, found: Found): void {
     const audience = this.#habits.audienceOf(visit);
     if (!audience || this.#refreshes >= MOST_REFRESHES) return;
-    const epoch = this.#entries.epochFor(visit.quest.resource, found);
+    const epoch = this.#entries.epochFor(visit.quest, found);
     const key = flightKey(visit, found, audience, epoch);
     if (this.#flights.get(key)?.purgeVersion === found.purgeVersion) return;
     this.#refreshes += 1;
@@ -271,11 +271,11 @@ interface Slip {
 
 /** Requests with the same key would be given the same answer, as far as can be known before it is there. */
 function flightKey({ quest }: Visit, { vary }: Found, audience: Audience, { word }: Epoch): string {
-  return keyOf(quest, audience, word, selectingKey(vary, quest.selecting));
+  return quest.keys.variant(audience, word, selectingKey(vary, quest.selecting));
 }
 
 /** The same for all gateways: an epoch that is made up is known to one only. */
 function leaseKey({ quest }: Visit, { epoch = '', vary, purgeVersion }: Found, audience: Audience): string {
   const variant = selectingKey(vary, quest.selecting);
-  return `cache:lease:${purgeVersion} ${keyOf(quest, audience, epoch, variant)}`;
+  return `cache:lease:${purgeVersion} ${quest.keys.variant(audience, epoch, variant)}`;
 }

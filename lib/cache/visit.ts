@@ -8,7 +8,7 @@ import type { Audiences } from './audiences.ts';
 import { isNotModified } from './conditional.ts';
 import type { Quest } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
-import { type Audience, audienceText, EVERYONE, Keys } from './key.ts';
+import { type Audience, audienceText, EVERYONE, type Speller } from './key.ts';
 import { type RequestTerms, requestTerms } from './requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from './status.ts';
 
@@ -25,7 +25,8 @@ export class Visit {
   readonly quest: Quest;
   readonly #onVerdict: (verdict: Verdict) => void;
 
-  constructor(req: Request, res: Response, next: NextFunction, { audiences: all, onVerdict }: VisitOptions) {
+  constructor(req: Request, res: Response, next: NextFunction, options: VisitOptions) {
+    const { audiences: all, onVerdict, speller } = options;
     this.req = req;
     this.res = res;
     this.next = nextWhileDue(res, next);
@@ -40,7 +41,7 @@ export class Visit {
       audiences,
       owner: ownerOf(req, this.exchange, audiences),
       selecting: { rawHeaders: req.rawHeaders, identity },
-      keys: new Keys(resource),
+      keys: speller.keysOf(resource),
     };
   }
 
@@ -94,6 +95,7 @@ export class Visit {
 
 export interface VisitOptions {
   readonly audiences: Audiences;
+  readonly speller: Speller;
   readonly onVerdict: (verdict: Verdict) => void;
 }
 

@@ -20,6 +20,19 @@ export function shortened(text: string): string {
   return PRINTABLE.test(written) ? written : digestOf(text);
 }
 
+/** `shortened` for texts that mostly are what the last one was. */
+export class LastShortened {
+  #text = '';
+  #outcome = '';
+
+  of(text: string): string {
+    if (text === this.#text) return this.#outcome;
+    this.#text = text;
+    this.#outcome = shortened(text);
+    return this.#outcome;
+  }
+}
+
 /** Of the JSON: what is no Unicode (half of a surrogate pair) has no bytes of its own. */
 function digestOf(text: string): string {
   return DIGEST_MARK + hash('sha256', JSON.stringify(text), 'base64url');

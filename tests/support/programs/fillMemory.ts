@@ -13,7 +13,7 @@ import { Epochs } from '../../../lib/cache/epochs.ts';
 import { Habits } from '../../../lib/cache/habits.ts';
 import { Heads } from '../../../lib/cache/heads.ts';
 import { Invalidations } from '../../../lib/cache/invalidations.ts';
-import { ANONYMOUS } from '../../../lib/cache/key.ts';
+import { ANONYMOUS, Keys } from '../../../lib/cache/key.ts';
 import { Policy } from '../../../lib/cache/policy.ts';
 import { PURGE_LOG_KEY, Purges } from '../../../lib/cache/purge.ts';
 import type { Visit } from '../../../lib/cache/visit.ts';
@@ -92,7 +92,10 @@ const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close():
       if (n > 20_000) return entries;
       const resource = { service: '/a', authority: 'a', target: name(n) };
       const selecting = { rawHeaders: [], identity: undefined };
-      return [entries, entries.findNow({ resource, audiences: [ANONYMOUS], selecting })?.missing];
+      return [
+        entries,
+        entries.findNow({ resource, keys: new Keys(resource), audiences: [ANONYMOUS], selecting })?.missing,
+      ];
     };
   },
   'the head before'() {
