@@ -108,7 +108,7 @@ describe('Hedging', () => {
       return count;
     };
     expect(hedged()).toBe(10);
-    for (let i = 0; i < 101; i += 1) hedging.enter({ sinceMs: 0, look() {} }).leave();
+    for (let i = 0; i < 101; i += 1) hedging.enter({ sinceMs: 0, onOver() {} }).leave();
     expect(hedged()).toBe(5);
   });
 
@@ -118,7 +118,7 @@ describe('Hedging', () => {
       const enter = (name: string) => {
         const place = hedging.enter({
           sinceMs: clock.ticks(),
-          look() {
+          onOver() {
             told.push(`${name} ${clock.ticks() - startedMs}`);
             place.leave();
           },
@@ -135,7 +135,7 @@ describe('Hedging', () => {
     });
 
     it('is one for all, and gone once nobody waits', () => {
-      const places = Array.from({ length: 1000 }, () => hedging.enter({ sinceMs: clock.ticks(), look() {} }));
+      const places = Array.from({ length: 1000 }, () => hedging.enter({ sinceMs: clock.ticks(), onOver() {} }));
       expect(clock.pending).toBe(1);
       for (const place of places) place.leave();
       clock.advance(1500);
@@ -143,7 +143,7 @@ describe('Hedging', () => {
     });
 
     it('is gone after dispose', () => {
-      hedging.enter({ sinceMs: clock.ticks(), look() {} });
+      hedging.enter({ sinceMs: clock.ticks(), onOver() {} });
       hedging.dispose();
       expect(clock.pending).toBe(0);
     });

@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import type { Place } from '../lib/exchange/roster.ts';
 import { Deadlines } from '../lib/timeout/deadlines.ts';
 import { ManualClock } from './support/manualClock.ts';
 
@@ -9,7 +10,7 @@ function site() {
   const clock = new ManualClock(0);
   const deadlines = new Deadlines(DELAY_MS, clock);
   const called: string[] = [];
-  const enter = (who: string) => deadlines.enter(() => called.push(`${who} at ${clock.now()}`));
+  const enter = (who: string) => deadlines.enterNow(() => called.push(`${who} at ${clock.now()}`));
   return { clock, deadlines, called, enter };
 }
 
@@ -34,14 +35,14 @@ it('does not call who has left, nor delays who stays, and sets no timer for nobo
   const leaves = enter('ann');
   clock.advance(30);
   const staysNot = enter('bob');
-  leaves();
-  leaves();
+  leaves.leave();
+  leaves.leave();
   clock.advance(DELAY_MS - 1);
   expect(called).toEqual([]);
   clock.advance(1);
   expect(called).toEqual(['bob at 130']);
-  staysNot();
-  enter('eve')();
+  staysNot.leave();
+  enter('eve').leave();
   // The one that was set is left to run out: to clear it and set it anew takes longer than all else about a deadline.
   clock.advance(DELAY_MS);
   expect(called).toEqual(['bob at 130']);
@@ -50,12 +51,12 @@ it('does not call who has left, nor delays who stays, and sets no timer for nobo
 
 it('takes who enters, and lets go who leaves, while others are called', () => {
   const { clock, called, deadlines, enter } = site();
-  let leaveEve = () => {};
-  deadlines.enter(() => {
-    leaveEve();
+  let eve: Place | undefined;
+  deadlines.enterNow(() => {
+    eve?.leave();
     enter('zoe');
   });
-  leaveEve = enter('eve');
+  eve = enter('eve');
   clock.advance(2 * DELAY_MS);
   expect(called).toEqual(['zoe at 200']);
   expect(clock.pending).toBe(0);

@@ -1,5 +1,7 @@
-import type { Cancel } from '../clock/clock.ts';
+import type { ServerResponse } from 'node:http';
 import type { Admission } from '../exchange/exchange.ts';
+import type { Place } from '../exchange/roster.ts';
+import type { Deadlines, Waiting } from '../timeout/deadlines.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import type { LimitPair, PermitPair } from './limitPair.ts';
 
@@ -11,28 +13,52 @@ export interface AdmissionListener {
   onBecameStream(): void;
 }
 
+/** The limits of open streams, and who tells when a response becomes one. */
+export interface StreamTerms {
+  readonly limits: LimitPair;
+  readonly longResponses: Deadlines;
+}
+
+export interface AdmissionTerms {
+  /** Without them a stream stays a request. */
+  readonly streams: StreamTerms | undefined;
+  readonly listener: AdmissionListener;
+}
+
 /** What a request that was admitted holds: permits for requests, or for streams once its response is one. */
-export class RequestAdmission implements Admission {
-  readonly #streams: LimitPair | undefined;
+export class RequestAdmission implements Admission, Waiting {
+  readonly #res: ServerResponse;
+  readonly #streams: StreamTerms | undefined;
   readonly #listener: AdmissionListener;
   #permits: PermitPair;
   #caller: string;
   #isStream = false;
   #isOver = false;
-  /** Ends what looks after it for as long as it holds something. Written by whoever does. */
-  endWatch: Cancel | undefined;
+  #place: Place | undefined;
+  sinceMs = 0;
 
-  /** @param streams the limits of open streams; without them a stream stays a request */
   constructor(
     permits: PermitPair,
     caller: string,
-    streams: LimitPair | undefined,
-    listener: AdmissionListener,
+    res: ServerResponse,
+    { streams, listener }: AdmissionTerms,
   ) {
     this.#permits = permits;
     this.#caller = caller;
+    this.#res = res;
     this.#streams = streams;
     this.#listener = listener;
+  }
+
+  /** Sees to it that a long response becomes a stream. */
+  watch(nowMs: number): void {
+    this.sinceMs = nowMs;
+    this.#place = this.#streams?.longResponses.enter(this);
+  }
+
+  /** A response that has not begun, or finds no room among the streams, is looked at again. */
+  onOver(nowMs: number): void {
+    if (!this.#res.headersSent || this.#tryStream()) this.watch(nowMs);
   }
 
   countFor(caller: string): ConcurrencyLimitError | undefined {
@@ -44,15 +70,15 @@ export class RequestAdmission implements Admission {
   }
 
   becomeStream(): ConcurrencyLimitError | undefined {
-    const refusal = this.tryStream();
+    const refusal = this.#tryStream();
     if (refusal) this.#listener.onLimitReached();
     return refusal;
   }
 
   /** The same for a response that goes on as a request where there is no room: nothing was refused to its client. */
-  tryStream(): ConcurrencyLimitError | undefined {
+  #tryStream(): ConcurrencyLimitError | undefined {
     if (this.#isStream || this.#isOver || !this.#streams) return undefined;
-    const given = this.#streams.enterNow(this.#caller, this.#caller);
+    const given = this.#streams.limits.enterNow(this.#caller, this.#caller);
     if (given instanceof ConcurrencyLimitError) return given;
     this.#isStream = true;
     this.#permits.release();
@@ -64,7 +90,7 @@ export class RequestAdmission implements Admission {
   /** Gives everything back. Safe to call twice. */
   release(): void {
     this.#isOver = true;
-    this.endWatch?.();
+    this.#place?.leave();
     this.#permits.release();
   }
 }

@@ -74,10 +74,10 @@ export function collectContent(options: Readonly<CollectContentOptions>): Reques
     const onSettled = nextWhileDue(res, next);
     const collection = new Collection(req, exchange, { maxBytes, permit, onSettled });
     const leave = underWay.add(caller, collection);
-    const cancel = deadlines.enter(() => collection.fail(new UploadStalledError(timeoutMs)));
+    const place = deadlines.enterNow(() => collection.fail(new UploadStalledError(timeoutMs)));
     collection.endWith(() => {
       leave();
-      cancel();
+      place.leave();
     });
   };
 }

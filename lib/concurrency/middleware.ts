@@ -6,7 +6,7 @@ import { exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { assertWhole } from '../timeout/assertWhole.ts';
 import { Deadlines } from '../timeout/deadlines.ts';
-import { type AdmissionListener, RequestAdmission } from './admission.ts';
+import { type AdmissionTerms, RequestAdmission } from './admission.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import { LimitPair, type PermitPair } from './limitPair.ts';
 import type { Permits } from './permits.ts';
@@ -48,12 +48,16 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
   const { service, gateway, streams, callerOf = () => '', clock = systemClock } = options;
   if (streams) assertWhole('concurrency: streams.afterMs', streams.afterMs);
   const limits = new LimitPair({ service, gateway });
-  const streamLimits = streams && new LimitPair({ ...streams, counts: 'streams' });
-  const longResponses = streams && new Deadlines(streams.afterMs, clock);
   const onChange = listener(options.onChange);
   const onLimitReached = listener(options.onLimitReached);
   const tellHeld = () => onChange(service?.held ?? 0);
-  const admissionListener: AdmissionListener = { onLimitReached, onBecameStream: tellHeld };
+  const terms: AdmissionTerms = {
+    streams: streams && {
+      limits: new LimitPair({ ...streams, counts: 'streams' }),
+      longResponses: new Deadlines(streams.afterMs, clock),
+    },
+    listener: { onLimitReached, onBecameStream: tellHeld },
+  };
 
   function enter(permits: PermitPair, caller: string, res: Response, next: NextFunction): void {
     if (res.closed) {
@@ -61,9 +65,9 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
       return;
     }
     const exchange = exchangeOf(res);
-    const admission = new RequestAdmission(permits, caller, streamLimits, admissionListener);
+    const admission = new RequestAdmission(permits, caller, res, terms);
     exchange.admission = admission;
-    if (longResponses) watch(longResponses, admission, res);
+    if (streams) admission.watch(clock.ticks());
     exchange.onClose(() => {
       admission.release();
       tellHeld();
@@ -109,11 +113,4 @@ function askerOf({ headers }: IncomingMessage, res: Response, caller: string): s
   return (
     headers.authorization ?? exchangeOf(res).queryTokens?.[0] ?? headers['sec-websocket-protocol'] ?? caller
   );
-}
-
-/** A response that has not begun, or finds no room among the streams, is looked at again. */
-function watch(deadlines: Deadlines, admission: RequestAdmission, res: Response): void {
-  admission.endWatch = deadlines.enter(() => {
-    if (!res.headersSent || admission.tryStream()) watch(deadlines, admission, res);
-  });
 }

@@ -22,6 +22,12 @@ export class Roster<T> implements Iterable<T> {
     return new Listed(who, this.#ends);
   }
 
+  /** Ends the listing of the oldest. */
+  dropOldest(): void {
+    const { after } = this.#ends;
+    if (after !== this.#ends) after?.leave();
+  }
+
   *[Symbol.iterator](): Generator<T> {
     for (let listed = this.#ends.after; listed && listed !== this.#ends; listed = listed.after) {
       yield listed.who as T;

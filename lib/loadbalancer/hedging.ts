@@ -1,6 +1,7 @@
-import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
-import { type Place, Roster } from '../exchange/roster.ts';
+import type { Place } from '../exchange/roster.ts';
+import { Deadlines, type Waiting } from '../timeout/deadlines.ts';
 import type { ReplicaPool } from './pool.ts';
 import { RecentLatency } from './recentLatency.ts';
 import type { Replica } from './replica.ts';
@@ -13,14 +14,6 @@ const LOOK_AGAIN = 0.1;
 /** Part of all requests that may be hedged, and how many besides, to begin with. */
 const PER_REQUEST = 0.05;
 const RESERVE = 10;
-
-/** A request that waits for its response, and may be sent to a second replica. */
-export interface Hedgeable {
-  /** Since when it waits, by the clock's `ticks`. */
-  readonly sinceMs: number;
-  /** It has waited for half of its deadline. It must leave. */
-  look(): void;
-}
 
 export interface HedgingOptions {
   readonly pool: ReplicaPool;
@@ -41,8 +34,7 @@ export class Hedging {
   readonly #budget: RetryBudget;
   readonly #clock: Clock;
   readonly #latency = new RecentLatency();
-  readonly #waiting = new Roster<Hedgeable>();
-  #cancelTimer: Cancel | undefined;
+  readonly #waiting: Deadlines;
 
   constructor(options: Readonly<HedgingOptions>) {
     const { pool, deadlineMs, clock = systemClock } = options;
@@ -52,12 +44,12 @@ export class Hedging {
     this.#againMs = deadlineMs * LOOK_AGAIN;
     this.#budget = budget;
     this.#clock = clock;
+    this.#waiting = new Deadlines(this.#patienceMs, clock);
   }
 
   /** A request begins to wait: `who` is told when it has waited for half of the deadline, unless it leaves before. */
-  enter(who: Hedgeable): Place {
+  enter(who: Waiting): Place {
     this.#budget.earn();
-    if (!this.#cancelTimer) this.#wait(this.#patienceMs);
     return this.#waiting.enter(who);
   }
 
@@ -89,22 +81,8 @@ export class Hedging {
 
   /** Stops looking. */
   dispose(): void {
-    this.#cancelTimer?.();
+    this.#waiting.dispose();
   }
-
-  #wait(ms: number): void {
-    this.#cancelTimer = this.#clock.after(ms, this.#look);
-  }
-
-  readonly #look = (): void => {
-    this.#cancelTimer = undefined;
-    const dueMs = this.#clock.ticks() - this.#patienceMs;
-    for (let next = this.#waiting.oldest; next && next.sinceMs <= dueMs; next = this.#waiting.oldest) {
-      next.look();
-    }
-    const next = this.#waiting.oldest;
-    if (next && !this.#cancelTimer) this.#wait(next.sinceMs - dueMs);
-  };
 }
 
 /** Whether a request that has waited since then may expect a response of this replica in the time that is left. */

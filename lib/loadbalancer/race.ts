@@ -3,7 +3,8 @@ import type { Cancel, Clock } from '../clock/clock.ts';
 import type { Attempt, AttemptListener } from '../exchange/attempt.ts';
 import { type Elsewhere, type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import type { Place } from '../exchange/roster.ts';
-import type { Hedgeable, Hedging } from './hedging.ts';
+import type { Waiting } from '../timeout/deadlines.ts';
+import type { Hedging } from './hedging.ts';
 
 export interface RaceTerms {
   readonly hedging: Hedging;
@@ -25,7 +26,7 @@ export interface RaceTerms {
  * One request that is sent to a second replica as well when the first is silent. The first response wins; who gives it
  * (`exchange.respondedBy`) breaks the other try off. An error counts once no try is left.
  */
-export class Race implements Hedgeable, AttemptListener, Elsewhere {
+export class Race implements Waiting, AttemptListener, Elsewhere {
   readonly #terms: RaceTerms;
   readonly #req: Request;
   readonly #res: Response;
@@ -84,15 +85,15 @@ export class Race implements Hedgeable, AttemptListener, Elsewhere {
     this.#terms.attempt(this.#req, this.#res, this.#next);
   }
 
-  look(): void {
-    this.#stopLooking();
+  /** It has waited for half of its deadline. */
+  onOver(): void {
     const { abortReason, maySend, deadlineAtMs = Number.POSITIVE_INFINITY } = this.#exchange;
     if (abortReason || !maySend) return;
     const { clock, hedging } = this.#terms;
     const leftMs = deadlineAtMs - clock.now();
     const delayMs = hedging.delayMs(this.#first as Attempt, leftMs);
     if (delayMs === 0) this.#hedge(this.#first as Attempt);
-    else if (delayMs < leftMs) this.#cancelLook = clock.after(delayMs, () => this.look());
+    else if (delayMs < leftMs) this.#cancelLook = clock.after(delayMs, () => this.onOver());
   }
 
   #hedge(first: Attempt): void {

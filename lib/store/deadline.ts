@@ -14,14 +14,14 @@ export function withDeadline<T>(work: Promise<T>, deadlines: Deadlines): Promise
   return new Promise((resolve, reject) => {
     // A timer that fires after a busy spell runs before the sockets are read: let an answer that is here win.
     const expire = () => setImmediate(() => reject(new DeadlineError(deadlines.delayMs)));
-    const cancel = deadlines.enter(expire);
+    const place = deadlines.enterNow(expire);
     work.then(
       (value) => {
-        cancel();
+        place.leave();
         resolve(value);
       },
       (error) => {
-        cancel();
+        place.leave();
         reject(error);
       },
     );

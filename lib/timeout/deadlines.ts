@@ -1,50 +1,62 @@
-import type { Cancel, Clock } from '../clock/clock.ts';
+import type { Clock } from '../clock/clock.ts';
 import { type Place, Roster } from '../exchange/roster.ts';
 
+/** Whoever waits for its time to be over. */
+export interface Waiting {
+  /** When it began to wait, by the clock's `ticks`: before it enters, and no earlier than those before it. */
+  readonly sinceMs: number;
+  /** Its time is over, and it has left. `nowMs` are the clock's `ticks`. */
+  onOver(nowMs: number): void;
+}
+
 /**
- * Calls back once `delayMs` have passed for whoever entered. All wait equally long, so the oldest is the next, and one
- * timer does for all: setting and clearing one for each request takes longer than everything else about a deadline. So a
- * timer that nobody waits for any more is left to run out.
+ * Tells whoever entered that `delayMs` have passed. All wait equally long, so the oldest is the next, and one timer does
+ * for all: setting and clearing one for each request takes longer than everything else about a deadline. So a timer that
+ * nobody waits for any more is left to run out.
  */
 export class Deadlines {
   /** How long each of them waits. */
   readonly delayMs: number;
   readonly #clock: Clock;
-  readonly #waiting = new Roster<Deadline>();
-  #cancelTimer: Cancel | undefined;
+  readonly #waiting = new Roster<Waiting>();
+  #isTimerSet = false;
+  #cancelTimer = () => {};
 
   constructor(delayMs: number, clock: Clock) {
     this.delayMs = delayMs;
     this.#clock = clock;
   }
 
-  /** Safe to cancel twice, and after it was called. */
-  enter(onOver: () => void): Cancel {
-    const deadline: Deadline = { atMs: this.#clock.ticks() + this.delayMs, onOver, place: undefined };
-    deadline.place = this.#waiting.enter(deadline);
-    if (!this.#cancelTimer) this.#wait(this.delayMs);
-    return () => deadline.place?.leave();
+  /** Waits until it leaves its place, or is told. */
+  enter(who: Waiting): Place {
+    if (!this.#isTimerSet) this.#wait(this.delayMs);
+    return this.#waiting.enter(who);
+  }
+
+  /** The same for whom it is enough to be called back. */
+  enterNow(onOver: () => void): Place {
+    return this.enter({ sinceMs: this.#clock.ticks(), onOver });
+  }
+
+  /** Tells nobody any more. */
+  dispose(): void {
+    this.#cancelTimer();
   }
 
   #wait(ms: number): void {
+    this.#isTimerSet = true;
     this.#cancelTimer = this.#clock.after(ms, this.#look);
   }
 
   readonly #look = (): void => {
-    this.#cancelTimer = undefined;
+    this.#isTimerSet = false;
     const nowMs = this.#clock.ticks();
-    let next = this.#waiting.oldest;
-    for (; next && next.atMs <= nowMs; next = this.#waiting.oldest) {
-      next.place?.leave();
-      next.onOver();
+    const dueMs = nowMs - this.delayMs;
+    let { oldest } = this.#waiting;
+    for (; oldest && oldest.sinceMs <= dueMs; oldest = this.#waiting.oldest) {
+      this.#waiting.dropOldest();
+      oldest.onOver(nowMs);
     }
-    if (next && !this.#cancelTimer) this.#wait(next.atMs - nowMs);
+    if (oldest && !this.#isTimerSet) this.#wait(oldest.sinceMs - dueMs);
   };
-}
-
-interface Deadline {
-  /** By the clock's `ticks`. */
-  readonly atMs: number;
-  readonly onOver: () => void;
-  place: Place | undefined;
 }

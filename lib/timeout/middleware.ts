@@ -4,8 +4,7 @@ import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import { assertWhole } from './assertWhole.ts';
 import { Deadlines } from './deadlines.ts';
-import { RequestTimeoutError, UploadStalledError } from './errors.ts';
-import { Upload } from './upload.ts';
+import { type DeadlineTerms, RequestDeadline } from './requestDeadline.ts';
 
 export interface TimeoutOptions {
   /** Time from the end of the request's content to the first byte of its answer, 1..2147483647. */
@@ -37,41 +36,24 @@ export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
   assertWhole('timeout: timeoutMs', timeoutMs);
   assertWhole('timeout: bodyTimeoutMs', bodyTimeoutMs);
   assertWhole('timeout: minUploadRate', minUploadRate, 0);
-  const deadlines = new Deadlines(timeoutMs, clock);
+
+  const terms: DeadlineTerms = {
+    timeoutMs,
+    bodyTimeoutMs,
+    minUploadRate,
+    onTimeout,
+    clock,
+    deadlines: new Deadlines(timeoutMs, clock),
+  };
 
   return function timeoutMiddleware(req, res, next) {
-    const exchange = exchangeOf(res);
     const budgetMs = acceptCallersDeadline
       ? shorterOf(timeoutMs, req.headers['x-request-timeout-ms'])
       : timeoutMs;
-    // A caller's shorter deadline also shortens the upload window.
-    const windowMs = budgetMs < timeoutMs ? budgetMs : bodyTimeoutMs;
-    const upload = Upload.of(req, minUploadRate, clock);
-    let cancel = wait(budgetMs);
-    exchange.onClose(() => cancel());
+    const deadline = new RequestDeadline(terms, req, res, { budgetMs, next });
+    exchangeOf(res).onClose(() => deadline.cancel());
+    deadline.begin();
     next();
-
-    function wait(ms: number) {
-      exchange.deadlineAtMs = clock.now() + ms;
-      return ms === timeoutMs ? deadlines.enter(look) : clock.after(ms, look);
-    }
-
-    function look(): void {
-      if (res.headersSent || exchange.upgraded) return;
-      const leftMs = upload?.leftMs(budgetMs, windowMs) ?? 0;
-      if (leftMs > 0) cancel = wait(leftMs);
-      else expire();
-    }
-
-    function expire(): void {
-      const isStalled = upload?.awaitsClient ?? false;
-      const error = isStalled
-        ? new UploadStalledError(windowMs)
-        : new RequestTimeoutError(budgetMs, budgetMs < timeoutMs);
-      if (!isStalled) onTimeout();
-      exchange.abort(error, 'settled');
-      next(error);
-    }
   };
 }
 
