@@ -135,7 +135,9 @@ describe('Hedging', () => {
     });
 
     it('is one for all, and gone once nobody waits', () => {
-      const places = Array.from({ length: 1000 }, () => hedging.enter({ sinceMs: clock.ticks(), onOver() {} }));
+      const places = Array.from({ length: 1000 }, () =>
+        hedging.enter({ sinceMs: clock.ticks(), onOver() {} }),
+      );
       expect(clock.pending).toBe(1);
       for (const place of places) place.leave();
       clock.advance(1500);
