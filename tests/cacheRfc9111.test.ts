@@ -154,15 +154,45 @@ const STORING: readonly Case[] = [
     outcome: 'reused',
     gets: { status: 204, body: '' },
   },
-  ...[206, 400, 401, 403, 416, 429, 500, 502, 503, 504].map(
-    (status): Case => ({
+  ...[299, 400, 401, 403, 429, 499, 500, 502, 503, 504, 599].flatMap((status): Case[] => [
+    {
       section: '3',
-      says: `a ${status}, whose meaning for caches is not understood`,
+      says: `a ${status}, which nobody needs to understand, with max-age`,
       status,
       answer: fresh,
+      outcome: 'reused',
+      gets: { status },
+    },
+    {
+      section: '3',
+      says: `a ${status} with Expires`,
+      status,
+      answer: { Expires: at(60) },
+      outcome: 'reused',
+      gets: { status },
+    },
+    {
+      section: '5.2.2.3',
+      says: `a ${status} that must be understood`,
+      status,
+      answer: { 'Cache-Control': 'must-understand, max-age=60' },
       outcome: 'forwarded',
-    }),
-  ),
+    },
+    {
+      section: '3',
+      says: `a ${status} that says public, and not for how long`,
+      status,
+      answer: { 'Cache-Control': 'public' },
+      outcome: 'forwarded',
+    },
+  ]),
+  {
+    section: '3',
+    says: 'a 206, whose part would have to be kept apart',
+    status: 206,
+    answer: fresh,
+    outcome: 'forwarded',
+  },
   ...[203, 301, 404, 410, 501].map(
     (status): Case => ({
       section: '4.2.2',
@@ -190,13 +220,6 @@ const STORING: readonly Case[] = [
     says: 'must-understand and a status that is understood',
     answer: { 'Cache-Control': 'must-understand, no-store, max-age=60' },
     outcome: 'reused',
-  },
-  {
-    section: '5.2.2.3',
-    says: 'must-understand and a status that is not',
-    status: 599,
-    answer: { 'Cache-Control': 'must-understand, max-age=60' },
-    outcome: 'forwarded',
   },
   {
     section: '5.2.3',
@@ -597,6 +620,27 @@ const FRESHNESS: readonly Case[] = [
     outcome: 'reused',
     gets: { fields: { age: '59' } },
   },
+  ...['7200, 0', '7200,0', '7200 , x', '99999999999'].map(
+    (age): Case => ({
+      section: '5.1',
+      says: `Age: ${age}, of which the first counts`,
+      answer: { ...fresh, Age: age },
+      outcome: 'forwarded',
+    }),
+  ),
+  {
+    section: '5.1',
+    says: 'two lines of Age, of which the first counts',
+    answer: { ...fresh, Age: ['7200', '0'] as unknown as string },
+    outcome: 'forwarded',
+  },
+  {
+    section: '5.1',
+    says: 'Age: 0, 7200',
+    answer: { ...fresh, Age: '0, 7200' },
+    seconds: 59,
+    outcome: 'reused',
+  },
   {
     section: '5.1',
     says: 'Age that is no number',
@@ -693,6 +737,36 @@ const FRESHNESS: readonly Case[] = [
     seconds: 10,
     outcome: 'forwarded',
   },
+  ...[
+    'max-age="10000"',
+    'max-age=100.5',
+    'max-age',
+    'max-age=?1',
+    'max-age=100, max-age="1"',
+    'a=(1 2)',
+    'a,',
+  ].map(
+    (targeted): Case => ({
+      section: '9213 2.1',
+      says: `CDN-Cache-Control: ${targeted} beside no-store`,
+      answer: { 'CDN-Cache-Control': targeted, 'Cache-Control': 'no-store' },
+      outcome: 'forwarded',
+    }),
+  ),
+  ...[
+    'max-age="1", s-maxage=60',
+    'max-age=1, max-age=60',
+    'max-age=60;a=b',
+    'a="b, no-store", max-age=60',
+  ].map(
+    (targeted): Case => ({
+      section: '9213 2.1',
+      says: `CDN-Cache-Control: ${targeted} beside no-store`,
+      answer: { 'CDN-Cache-Control': targeted, 'Cache-Control': 'no-store' },
+      seconds: 59,
+      outcome: 'reused',
+    }),
+  ),
   {
     section: '9213 2.1',
     says: 'an empty CDN-Cache-Control',

@@ -5,7 +5,7 @@ import { readToken } from '../lib/auth/bearer.ts';
 import { takeTokens } from '../lib/auth/queryToken.ts';
 import { revokingRequests } from '../lib/auth/revokePaths.ts';
 import { isNotModified, isSameRepresentation } from '../lib/cache/conditional.ts';
-import { isStructured, parseDirectives } from '../lib/cache/directives.ts';
+import { parseDirectives, targetedControl } from '../lib/cache/directives.ts';
 import { parseHttpDate } from '../lib/cache/httpDate.ts';
 import { EVERYONE, entryKey, epochKey } from '../lib/cache/key.ts';
 import { cache } from '../lib/cache/middleware.ts';
@@ -102,7 +102,7 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   'Cache-Control': parseDirectives,
   'Cache-Control of a request': (value) => requestTerms(request('Cache-Control', value)),
   Pragma: (value) => requestTerms(request('Pragma', value)),
-  'CDN-Cache-Control': isStructured,
+  'CDN-Cache-Control': targetedControl,
   'If-None-Match': (value) => isNotModified({ 'if-none-match': value }, { etag: '"v1"' }, NOW_MS),
   'If-None-Match of a long ETag': (value) =>
     isNotModified({ 'if-none-match': value }, { etag: value }, NOW_MS),

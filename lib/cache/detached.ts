@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Request, Response } from 'express';
+import type { FieldLines } from '../exchange/fields.ts';
 import { http } from '../exchange/nodeHttp.ts';
 import { chunkOf, headFields, isFlat } from '../exchange/tap.ts';
 import { isFieldValue } from '../http1/grammar.ts';
@@ -15,7 +16,8 @@ export interface AnswerSink {
   data(chunk: Buffer, isLast: boolean): boolean;
   /** The head is not to wait for content. */
   flush(): void;
-  hints(hints: Readonly<Record<string, string | string[]>>): void;
+  /** An interim response, its fields as name, value, name, value. */
+  interim(status: number, fields: FieldLines): void;
   /** The answer was given whole. */
   end(trailers: readonly (readonly [string, string])[]): void;
   /** It broke off. */
@@ -123,8 +125,8 @@ class DetachedResponse extends http.ServerResponse {
     this.#sink.flush();
   }
 
-  override writeEarlyHints(hints: Record<string, string | string[]>): void {
-    this.#sink.hints(hints);
+  override writeInformation(status: number, fields: unknown): void {
+    this.#sink.interim(status, fields as FieldLines);
   }
 
   override addTrailers(lines: [string, string][]): void {

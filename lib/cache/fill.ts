@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import type { Cancel } from '../clock/clock.ts';
 import { ClientGoneError } from '../exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
-import { fieldsByName } from '../exchange/fields.ts';
+import { type FieldLines, fieldsByName } from '../exchange/fields.ts';
 import { RequestTimeoutError } from '../timeout/errors.ts';
 import { validates, validators } from './conditional.ts';
 import type { AnswerSink, Detached, Detacher } from './detached.ts';
@@ -167,8 +167,8 @@ export class Fill implements AnswerSink, RecorderListener {
     this.#reader?.flush();
   }
 
-  hints(hints: Record<string, string | string[]>): void {
-    this.#reader?.hints(hints);
+  interim(status: number, fields: FieldLines): void {
+    this.#reader?.interim(status, fields);
   }
 
   end(trailers: readonly (readonly [string, string])[]): void {

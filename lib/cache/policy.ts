@@ -1,6 +1,6 @@
 import CachePolicy from 'http-cache-semantics';
 import { LRUCache } from 'lru-cache';
-import { type Directives, isStructured, parseDirectives, secondsOf } from './directives.ts';
+import { type Directives, parseDirectives, secondsOf, secondsOfText, targetedControl } from './directives.ts';
 import { parseHttpDate } from './httpDate.ts';
 import { variesOnEverything } from './vary.ts';
 
@@ -74,19 +74,21 @@ export class Policy {
 
   #ask(status: number, control: string, dates: Dates): Judgement {
     const directives = parseDirectives(control);
-    const library = asLibrarySees(status, directives, dates);
+    const hasLifetime =
+      dates.expires !== undefined || ['s-maxage', 'max-age'].some((name) => directives.has(name));
+    const library = asLibrarySees(hasLifetime ? asUnderstood(status, directives) : status, directives, dates);
     if (!library.storable()) return { terms: undefined };
-    const isExplicit =
-      dates.expires !== undefined || ['s-maxage', 'max-age', 'no-cache'].some((name) => directives.has(name));
+    const isExplicit = hasLifetime || directives.has('no-cache');
     const lifetimeMs = isExplicit ? library.maxAge() * 1000 : status === 200 ? this.#defaultTtlMs : 0;
     return { terms: { lifetimeMs: Math.min(lifetimeMs, MAX_LIFETIME_MS), ...allowances(directives) } };
   }
 }
 
-/** How old the answer was when it was sent, by its own `Age`. */
-export function ageMs(fields: Fields): number {
-  const { age } = fields;
-  return age !== undefined && /^\d{1,10}$/.test(age) ? Number(age) * 1000 : 0;
+/** How old the answer was when it was sent, by its own `Age`: of several the first counts (RFC 9111 section 5.1). */
+export function ageMs({ age }: Fields): number {
+  if (age === undefined) return 0;
+  const comma = age.indexOf(',');
+  return (secondsOfText(comma === -1 ? age : age.slice(0, comma).trim()) ?? 0) * 1000;
 }
 
 /** What an answer can be asked for again by (RFC 9111 section 4.3.1). */
@@ -105,11 +107,20 @@ interface Controls {
  * (RFC 9213 section 2.2); otherwise `Cache-Control` and `Expires`, or `Pragma` where there is neither.
  */
 function controlsOf(fields: Fields): Controls {
-  const targeted = fields['cdn-cache-control'];
-  if (isStructured(targeted)) return { control: targeted, expires: undefined };
+  const targeted = targetedControl(fields['cdn-cache-control']);
+  if (targeted !== undefined) return { control: targeted, expires: undefined };
   const pragma =
     fields['cache-control'] === undefined && fields.pragma !== undefined && /no-cache/i.test(fields.pragma);
   return { control: pragma ? 'no-cache' : (fields['cache-control'] ?? ''), expires: fields.expires };
+}
+
+/**
+ * A status that the library understands in place of one that nobody needs to understand: any final status may be stored
+ * that says for how long, but for 206 and 304, and those that must be understood (RFC 9111 section 3).
+ */
+function asUnderstood(status: number, directives: Directives): number {
+  const isFinal = status >= 200 && status <= 599;
+  return isFinal && status !== 206 && status !== 304 && !directives.has('must-understand') ? 200 : status;
 }
 
 interface Dates {

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import { endWith } from '../exchange/endWith.ts';
 import type { Exchange } from '../exchange/exchange.ts';
+import type { FieldLines } from '../exchange/fields.ts';
 import { beginAnswer } from '../proxy/answerHead.ts';
 import { notModified } from './answer.ts';
 import type { Entry } from './entry.ts';
@@ -73,9 +74,9 @@ export class Reader {
     if (!this.#owesNotModified) this.#options.visit.res.flushHeaders();
   }
 
-  hints(hints: Record<string, string | string[]>): void {
+  interim(status: number, fields: FieldLines): void {
     const { res } = this.#options.visit;
-    if (!res.headersSent) res.writeEarlyHints(hints);
+    if (!res.headersSent) res.writeInformation(status, fields);
   }
 
   end(trailers: readonly (readonly [string, string])[]): void {

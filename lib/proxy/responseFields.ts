@@ -6,8 +6,8 @@ import { connectionOptions, isHopByHop } from './hopByHop.ts';
 /** Fields of the answer that the gateway sets itself. */
 const OWNED: ReadonlySet<string> = new Set(['x-request-id']);
 
-/** Fields that would change where the message ends if they came after it (RFC 9110 section 6.5.1). */
-const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set(['content-length', 'set-cookie', 'content-type']);
+/** Fields that speak of the message's own head, or would change where it ends (RFC 9110 section 6.5.1). */
+const OF_THE_HEAD: ReadonlySet<string> = new Set(['content-length', 'set-cookie', 'content-type']);
 
 /** What is done with a replica's field: it passes, or it speaks of its connection, or the gateway sets it itself. */
 type Role = 'passed' | 'dropped' | 'connection' | 'transfer-encoding' | 'content-length';
@@ -63,12 +63,22 @@ function assertPlain(coding: string): void {
 
 /** The trailer section as Node takes it. */
 export function trailerFields(raw: FieldLines): [string, string][] {
-  const trailers: [string, string][] = [];
+  return besideHead(raw);
+}
+
+/** The fields of an interim response (RFC 9110 section 15.2), as name, value, name, value. */
+export function interimFields(raw: FieldLines): string[] {
+  return besideHead(raw).flat();
+}
+
+/** The lines that may stand elsewhere than in the head of the final response. */
+function besideHead(raw: FieldLines): [string, string][] {
+  const lines: [string, string][] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     const lower = name.toLowerCase();
-    if (isHopByHop(lower) || NEVER_IN_TRAILERS.has(lower) || OWNED.has(lower)) continue;
-    trailers.push([name, raw[i + 1] as string]);
+    if (isHopByHop(lower) || OF_THE_HEAD.has(lower) || OWNED.has(lower)) continue;
+    lines.push([name, raw[i + 1] as string]);
   }
-  return trailers;
+  return lines;
 }

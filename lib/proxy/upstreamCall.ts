@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import { endWith } from '../exchange/endWith.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { fieldValue, fieldValues } from '../exchange/fields.ts';
+import { fieldValue } from '../exchange/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
 import { beginAnswer } from './answerHead.ts';
 import {
@@ -15,7 +15,7 @@ import {
 } from './errors.ts';
 import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './outcome.ts';
 import type { RequestBody } from './requestBody.ts';
-import { type ResponseFields, trailerFields } from './responseFields.ts';
+import { interimFields, type ResponseFields, trailerFields } from './responseFields.ts';
 import { Silence } from './silence.ts';
 import { diedWhileKept } from './transport.ts';
 
@@ -194,18 +194,17 @@ export class UpstreamCall implements Handler {
     this.#seenBytes = receivedBytes;
   };
 
-  /** Early hints (103) travel on; other interim answers are of no use to the client. */
+  /** Interim responses travel on (RFC 9110 section 15.2), but for 100 and 101, which speak of one connection. */
   #inform(status: number, fields: string[]): void {
     if (status < 100) throw new UpstreamBadResponseError(`status ${status}`);
     const { res, exchange } = this.#options;
     // Whose response it will be is open.
     if (exchange.hedge) return;
-    const links = fieldValues(fields, 'link');
-    if (status !== 103 || res.req.httpVersion !== '1.1' || links.length === 0) return;
+    if (status <= 101 || res.req.httpVersion !== '1.1') return;
     try {
-      res.writeEarlyHints({ link: links });
+      res.writeInformation(status, interimFields(fields));
     } catch {
-      // Node refuses links it cannot read. They were only hints: the answer itself may be good.
+      // Node refuses fields it would not send. They were only hints: the answer itself may be good.
     }
   }
 

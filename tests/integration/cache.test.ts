@@ -172,13 +172,20 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     expect(await isCached(gateway)).toBe(false);
   });
 
-  it.each([206, 400, 403, 429, 500])('does not keep a %d', async (status) => {
+  it.each([
+    [206, { 'Cache-Control': 'max-age=60' }, false],
+    ...[400, 403, 429, 500].flatMap((status): [number, Record<string, string>, boolean][] => [
+      [status, { 'Cache-Control': 'max-age=60' }, true],
+      [status, { 'Cache-Control': 'public' }, false],
+      [status, {}, false],
+    ]),
+  ])('of a %d with %j, keeps it: %s', async (status, fields, isKept) => {
     await using upstream = await startUpstream((req, res) => {
       const own = req.headers['x-forwarded-prefix'] === '/budgeting';
-      res.writeHead(own ? status : 200, { 'Cache-Control': 'max-age=60' }).end();
+      res.writeHead(own ? status : 200, fields).end();
     });
     await using gateway = await start(upstream);
-    expect(await isCached(gateway)).toBe(false);
+    expect(await isCached(gateway)).toBe(isKept);
   });
 
   it.each([
