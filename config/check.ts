@@ -73,7 +73,7 @@ function serviceRow(service: Service): string[] {
     String(service.concurrency),
     String(service.streams),
     formatDuration(service.requestTimeoutMs),
-    formatDuration(service.cacheTtlMs),
+    service.cacheTtlMs === 'off' ? 'off' : formatDuration(service.cacheTtlMs),
     service.stripPrefix ? 'cut' : 'kept',
     service.breaker ? 'on' : 'off',
     service.aliases.join(' '),

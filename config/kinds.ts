@@ -134,6 +134,11 @@ export const longDuration = durationFrom(1, 3650);
 /** A duration in milliseconds, where zero has a meaning that the setting's description tells. */
 export const durationOrZero = durationFrom(0);
 
+/** A duration in milliseconds from zero on, or `off` for what is then not there at all. */
+export const durationOrOff: Kind<number | 'off'> = kind(`${durationOrZero.accepted}, or off`, (given) =>
+  given.toLowerCase() === 'off' ? 'off' : durationOrZero.schema.safeParse(given).data,
+);
+
 /** A size in bytes, of at least `min`. */
 export function bytes(min: 0 | 1): Kind<number> {
   return kind(`a size in bytes such as 65536, 64KiB, 1MiB or 1GiB, from ${min}`, (given) => {

@@ -16,8 +16,8 @@ export interface Service {
   readonly streams: number;
   /** From a request's arrival to the start of its answer, 1 or more. */
   readonly requestTimeoutMs: number;
-  /** How long an answer is kept that does not say so itself. 0: not kept. */
-  readonly cacheTtlMs: number;
+  /** How long a response is kept that does not say so itself; `off`: none is kept. */
+  readonly cacheTtlMs: number | 'off';
   /** Whether its replicas have circuit breakers. */
   readonly breaker: boolean;
   /** Whether answers that say `public` or `s-maxage` are shared among users. */

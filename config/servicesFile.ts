@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { foldName } from '../lib/loadbalancer/serviceNames.ts';
 import { origin } from './addresses.ts';
 import { describeIssue } from './json.ts';
-import { duration, durationOrZero, type Kind, kind, MAX_COUNT } from './kinds.ts';
+import { duration, durationOrOff, type Kind, kind, MAX_COUNT } from './kinds.ts';
 import { quote, reasonOf } from './problems.ts';
 import { RESERVED_SEGMENTS, type ServiceDefinition } from './services.ts';
 import type { ReadFile } from './values.ts';
@@ -40,7 +40,7 @@ const serviceSchema = z.strictObject(
     concurrency: z.int(CONCURRENCY).min(1, CONCURRENCY).max(MAX_COUNT, CONCURRENCY).optional(),
     streams: z.int(STREAMS).min(0, STREAMS).max(MAX_COUNT, STREAMS).optional(),
     requestTimeout: duration.schema.optional(),
-    cacheTtl: durationOrZero.schema.optional(),
+    cacheTtl: durationOrOff.schema.optional(),
     cacheShared: z.boolean({ error: 'true or false' }).optional(),
     breaker: z.union([z.boolean(), z.literal('off')], BREAKER).optional(),
   },

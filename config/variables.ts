@@ -518,9 +518,10 @@ export const variables = {
   },
   getCacheTtlMs: {
     name: 'GET_CACHE_TTL',
-    kind: kinds.durationOrZero,
+    kind: kinds.durationOrOff,
     default: '30s',
-    description: 'How long an answer to a GET is kept that does not say so itself. 0: no cache.',
+    description:
+      'How long a response to a GET is kept that does not say so itself. 0: only what says so is kept. off: no cache.',
   },
   cacheStaleIfErrorMs: {
     name: 'CACHE_STALE_IF_ERROR',

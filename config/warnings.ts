@@ -56,7 +56,7 @@ const IDLE: readonly Idle[] = [
   },
   {
     names: ['CACHE_STALE_IF_ERROR', 'CACHE_MAX_ENTRY_BYTES', 'CACHE_MAX_BYTES'],
-    when: ({ services }) => services.every(({ cacheTtlMs }) => cacheTtlMs === 0),
+    when: ({ services }) => services.every(({ cacheTtlMs }) => cacheTtlMs === 'off'),
     why: 'the cache is off for every service (GET_CACHE_TTL)',
   },
   {

@@ -182,7 +182,7 @@ describe('cache', () => {
 
   it('is off with a default of 0', async () => {
     const origin = counting(['Cache-Control', 'max-age=60']);
-    await using app = await cachingApp(origin, { defaultTtlMs: 0 });
+    await using app = await cachingApp(origin, { defaultTtlMs: 'off' });
     await call(app.url);
     expect((await call(app.url)).headers['cache-status']).toBe('gateway; fwd=bypass');
     expect(origin.calls).toBe(2);

@@ -27,7 +27,7 @@ function textOf(content: unknown): string {
 }
 
 describe('the built-in services', () => {
-  const { services } = load({ PER_SERVICE_LIMIT: '7', GET_CACHE_TTL: '0' });
+  const { services } = load({ PER_SERVICE_LIMIT: '7', GET_CACHE_TTL: 'off' });
 
   test('are the ten of FAF CAB', () => {
     expect(services.map(({ path, upstreams }) => `${path} ${upstreams}`)).toEqual([
@@ -54,7 +54,7 @@ describe('the built-in services', () => {
       concurrency: 7,
       streams: 100,
       requestTimeoutMs: 3000,
-      cacheTtlMs: 0,
+      cacheTtlMs: 'off',
       cacheShared: true,
       breaker: true,
     });
@@ -120,14 +120,14 @@ describe('SERVICES_FILE', () => {
       concurrency: 50,
       streams: 500,
       requestTimeout: '1m30s',
-      cacheTtl: '0',
+      cacheTtl: 'off',
       cacheShared: false,
       breaker: false,
     };
     const { requestTimeout, cacheTtl, ...same } = full;
     const upstreams = ['http://budgeting-service:8087', 'https://[::1]:8443'];
     expect(servicesOf({ services: [full] })).toEqual([
-      { ...same, upstreams, requestTimeoutMs: 90_000, cacheTtlMs: 0 },
+      { ...same, upstreams, requestTimeoutMs: 90_000, cacheTtlMs: 'off' },
     ]);
   });
 

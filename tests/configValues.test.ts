@@ -14,6 +14,7 @@ describe('values', () => {
     { name: 'REQUEST_TIMEOUT', in: '24d', field: 'requestTimeoutMs', out: 2_073_600_000 },
     { name: 'GET_CACHE_TTL', in: '0', field: 'getCacheTtlMs', out: 0 },
     { name: 'GET_CACHE_TTL', in: '0s', field: 'getCacheTtlMs', out: 0 },
+    { name: 'GET_CACHE_TTL', in: 'Off', field: 'getCacheTtlMs', out: 'off' },
     { name: 'MAX_BODY_BYTES', in: '65536', field: 'maxBodyBytes', out: 65_536 },
     { name: 'MAX_BODY_BYTES', in: '64KiB', field: 'maxBodyBytes', out: 65_536 },
     { name: 'CACHE_MAX_BYTES', in: '2GiB', field: 'cacheMaxBytes', out: 2 * 1024 ** 3 },
@@ -128,7 +129,7 @@ describe('values', () => {
     {
       name: 'GET_CACHE_TTL',
       in: '30',
-      out: 'expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d)',
+      out: 'expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d), or off',
     },
     { name: 'RATE_LIMIT_PER_IDENTITY', in: '100', out: RATE },
     { name: 'RATE_LIMIT_PER_IDENTITY', in: '0/1m', out: RATE },

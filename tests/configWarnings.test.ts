@@ -122,7 +122,7 @@ test.each<[NodeJS.ProcessEnv, string]>([
   [{ REDIS_REQUIRED: 'true' }, 'REDIS_REQUIRED is set and does nothing'],
   [{ BREAKER_SHARED: 'true' }, 'BREAKER_SHARED is set and does nothing'],
   [
-    { GET_CACHE_TTL: '0', CACHE_MAX_BYTES: '2MiB' },
+    { GET_CACHE_TTL: 'off', CACHE_MAX_BYTES: '2MiB' },
     'CACHE_MAX_BYTES is set and does nothing: the cache is off',
   ],
   [

@@ -93,7 +93,7 @@ class World {
     return new ServiceReplicas({
       service: completeService(
         { name: 'x', path: '/x', upstreams: ['http://a:80', 'http://b:80'] },
-        { concurrency: 10, streams: 10, requestTimeoutMs: 3000, cacheTtlMs: 0 },
+        { concurrency: 10, streams: 10, requestTimeoutMs: 3000, cacheTtlMs: 'off' },
       ),
       threshold: 3,
       windowMs: 10_500,

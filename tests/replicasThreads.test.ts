@@ -12,7 +12,7 @@ const WITHIN_MS = 60_000;
 const UPSTREAMS = ['http://a:80', 'http://b:80'];
 const RULES = {
   service: { name: 'x', path: '/x', upstreams: UPSTREAMS },
-  defaults: { concurrency: 10, streams: 10, requestTimeoutMs: 3000, cacheTtlMs: 0 },
+  defaults: { concurrency: 10, streams: 10, requestTimeoutMs: 3000, cacheTtlMs: 'off' as const },
   breaker: { threshold: 1, ratio: 0, windowMs: 60_000, cooldownMs: 3_600_000, slowStartMs: 0 },
 };
 

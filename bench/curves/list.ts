@@ -80,7 +80,7 @@ export const CURVES: readonly Curve[] = [
     title: 'valid tokens, used in turn, without the cache',
     axis: 'tokens',
     points: LARGE_DECADES,
-    gateway: () => ({ env: { AUTH_CACHE_TTL: LONG, GET_CACHE_TTL: '0' } }),
+    gateway: () => ({ env: { AUTH_CACHE_TTL: LONG, GET_CACHE_TTL: 'off' } }),
     lines: [{ name: 'external', load: tokensInTurn }],
   },
   {

@@ -18,8 +18,8 @@ export interface CacheOptions {
    * response, or, for an answer that others may wait for, a pair that does not end with the client.
    */
   readonly origin: RequestHandler;
-  /** How long a 200 that says nothing of its own is fresh; 0 turns the cache off. */
-  readonly defaultTtlMs: number;
+  /** How long a 200 that says nothing of its own is fresh; 0: not at all; `off` turns the cache off. */
+  readonly defaultTtlMs: number | 'off';
   /** A larger body is passed on but not stored. */
   readonly maxBodyBytes: number;
   /** Whether answers are shared among callers that say so (`public`, `s-maxage`). Default true. */
@@ -44,9 +44,16 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
   const onVerdict = listener(options.onVerdict);
   const onError = listener(options.onError);
   const onDeclined = listener(options.onDeclined);
-  const responses = new ResponseCache({ staleIfErrorMs: 0, ...options, onError, onDeclined, clock });
+  const isOff = defaultTtlMs === 'off';
+  const responses = new ResponseCache({
+    staleIfErrorMs: 0,
+    ...options,
+    defaultTtlMs: isOff ? 0 : defaultTtlMs,
+    onError,
+    onDeclined,
+    clock,
+  });
   const visiting = { audiences: new Audiences(sharing), speller: new Speller(), onVerdict };
-  const isOff = defaultTtlMs === 0;
 
   return function cacheMiddleware(req: Request, res: Response, next) {
     const visit = new Visit(req, res, next, visiting);

@@ -99,7 +99,7 @@ it(
     await using upstream = await startUpstream();
     await using gateway = await startGatewayProcess({
       services: { '/up': [upstream] },
-      env: { HEADERS_TIMEOUT: `${HEADERS_TIMEOUT_MS}ms`, GET_CACHE_TTL: '0' },
+      env: { HEADERS_TIMEOUT: `${HEADERS_TIMEOUT_MS}ms`, GET_CACHE_TTL: 'off' },
     });
     const rssBefore = gateway.rssBytes();
     const startedAtMs = performance.now();

@@ -36,7 +36,7 @@ beforeAll(async () => {
       services: { '/budgeting': [service] },
       // Every request goes to the service, and none is refused, however busy the machine is.
       env: {
-        GET_CACHE_TTL: '0',
+        GET_CACHE_TTL: 'off',
         GLOBAL_CONCURRENCY: '1000',
         PER_SERVICE_LIMIT: '1000',
         REQUEST_TIMEOUT: '60s',

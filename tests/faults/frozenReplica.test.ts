@@ -25,7 +25,7 @@ describe.each(PORTS)(
             REQUEST_TIMEOUT: '1s',
             CIRCUIT_BREAKER_COOLDOWN: '500ms',
             LOG_LEVEL: 'warn',
-            GET_CACHE_TTL: '0',
+            GET_CACHE_TTL: 'off',
           },
         });
         const instance = { service: '/budgeting', instance: frozen.url.hostname };
@@ -71,7 +71,7 @@ describe.each(PORTS)('on the %s port of a gateway of three threads', (port) => {
       const [frozen] = replicas as [ReplicaProcess];
       await using gateway = await startGatewayProcess({
         services: { '/budgeting': { upstreams: replicas, concurrency: 1000 } },
-        env: { WORKERS: '3', REQUEST_TIMEOUT: '2s', ACCESS_LOG_SAMPLE: '0', GET_CACHE_TTL: '0' },
+        env: { WORKERS: '3', REQUEST_TIMEOUT: '2s', ACCESS_LOG_SAMPLE: '0', GET_CACHE_TTL: 'off' },
       });
       await using load = new Load({
         origin: gateway[port],

@@ -25,7 +25,7 @@ describe.each(PORTS)('a gateway process that is stopped under load on the %s por
       registry.list('b', b);
       const gateway = await startGatewayProcess({
         services: { '/budgeting': { upstreams: [], concurrency: 1000 } },
-        env: { SERVICE_DISCOVERY_URL: registry.url, GET_CACHE_TTL: '0', ...PATIENT },
+        env: { SERVICE_DISCOVERY_URL: registry.url, GET_CACHE_TTL: 'off', ...PATIENT },
       });
       await using load = new Load({
         origin: gateway[port],

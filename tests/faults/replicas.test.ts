@@ -16,7 +16,7 @@ async function world(env: Record<string, string> = {}) {
   const gateway = stack.use(
     await startGateway({
       services: { '/budgeting': { upstreams: replicas, concurrency: 1000 } },
-      env: { LOG_LEVEL: 'warn', GET_CACHE_TTL: '0', ...env },
+      env: { LOG_LEVEL: 'warn', GET_CACHE_TTL: 'off', ...env },
     }),
   );
   const [first, second, third] = replicas as [ReplicaProcess, ReplicaProcess, ReplicaProcess];

@@ -97,7 +97,7 @@ describe('ACCESS_LOG_SAMPLE', () => {
     let drawn = 0.5;
     await using gateway = await startGateway({
       services: { '/budgeting': [upstream] },
-      env: { ACCESS_LOG_SAMPLE: '0.25', GET_CACHE_TTL: '0' },
+      env: { ACCESS_LOG_SAMPLE: '0.25', GET_CACHE_TTL: 'off' },
       random: () => drawn,
     });
     for (const [before, draw] of [0.24, 0.26, 0.9].entries()) {

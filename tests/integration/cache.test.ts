@@ -270,10 +270,19 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     }
   });
 
-  it('is off with GET_CACHE_TTL=0', async () => {
-    await using upstream = await counting({ 'Cache-Control': 'max-age=60' });
-    await using gateway = await start(upstream, { env: { GET_CACHE_TTL: '0' } });
-    for (const expected of ['answer 1', 'answer 2']) expect(await (await get(gateway)).text()).toBe(expected);
+  it.each([
+    ['off', { 'Cache-Control': 'max-age=60' }, false],
+    ['0', {}, false],
+    ['0', { 'Cache-Control': 'max-age=60' }, true],
+    ['0', { 'Cache-Control': 'public' }, false],
+  ])('with GET_CACHE_TTL=%s, of a response with %j, keeps it: %s', async (ttl, fields, isKept) => {
+    await using upstream = await counting(fields);
+    await using gateway = await start(upstream, { env: { GET_CACHE_TTL: ttl } });
+    const answers = [await get(gateway), await get(gateway)];
+    expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual([
+      'answer 1',
+      isKept ? 'answer 1' : 'answer 2',
+    ]);
   });
 
   it('does not keep an answer that is cut short', async () => {
@@ -439,7 +448,7 @@ describe('every answer of the external port says what the cache did', () => {
       services: {
         '/budgeting': [upstream],
         '/gone': [refusedUrl()],
-        '/uncached': { upstreams: [upstream], cacheTtl: '0' },
+        '/uncached': { upstreams: [upstream], cacheTtl: 'off' },
       },
     });
     expect(await said(gateway, path, { headers: bearer(ann), ...init })).toBe(status);

@@ -7,7 +7,7 @@ import { ManualClock } from '../support/manualClock.ts';
 import { expectProblem } from '../support/problem.ts';
 import { request, sendRaw } from '../support/rawClient.ts';
 
-const env = { REQUEST_TIMEOUT: '60s', GET_CACHE_TTL: '0' };
+const env = { REQUEST_TIMEOUT: '60s', GET_CACHE_TTL: 'off' };
 
 interface World extends AsyncDisposable {
   readonly gateway: TestGateway;

@@ -29,7 +29,7 @@ describe.each(['1', '2'])('with WORKERS=%s', (workers) => {
         }
       }),
     );
-    const env = { WORKERS: workers, REQUEST_TIMEOUT: '60s', GET_CACHE_TTL: '0' };
+    const env = { WORKERS: workers, REQUEST_TIMEOUT: '60s', GET_CACHE_TTL: 'off' };
     gateway = stack.use(await startGatewayProcess({ services: { '/up': [service] }, env }));
   });
 

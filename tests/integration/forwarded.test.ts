@@ -12,7 +12,7 @@ async function startBehindProxies(env: Record<string, string> = {}) {
   const gateway = stack.use(
     await startGateway({
       services: { '/up': [service] },
-      env: { TRUSTED_PROXIES: '127.0.0.1,10.0.0.0/8', GET_CACHE_TTL: '0', ...env },
+      env: { TRUSTED_PROXIES: '127.0.0.1,10.0.0.0/8', GET_CACHE_TTL: 'off', ...env },
     }),
   );
   return {

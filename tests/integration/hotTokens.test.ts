@@ -29,7 +29,7 @@ describe('two gateways on one Redis', () => {
           REDIS_URL: redis.url,
           ADMIN_TOKEN: 'admin',
           PER_SERVICE_LIMIT: '100',
-          GET_CACHE_TTL: '0',
+          GET_CACHE_TTL: 'off',
           LOG_LEVEL: 'error',
         },
       });

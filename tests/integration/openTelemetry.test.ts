@@ -46,7 +46,7 @@ async function recorded(
   await using collector = await startUpstream((_req, res) => void res.end('{}'));
   const gateway = await startGateway({
     services,
-    env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin, GET_CACHE_TTL: '0' },
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin, GET_CACHE_TTL: 'off' },
   });
   await use(gateway);
   await gateway.stop();

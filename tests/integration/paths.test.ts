@@ -33,7 +33,7 @@ let test: TestGateway;
 beforeAll(async () => {
   [up, other, users] = await Promise.all([startUpstream(), startUpstream(), startUpstream()]);
   const services = { '/up': [up], '/other': [other], '/userManagement': [users] };
-  test = await startGateway({ services, env: { GET_CACHE_TTL: '0' } });
+  test = await startGateway({ services, env: { GET_CACHE_TTL: 'off' } });
 });
 let before = 0;
 beforeEach(() => {

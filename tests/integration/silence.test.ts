@@ -16,7 +16,7 @@ it.each([1, 2])(
     const replicas = await Promise.all(Array.from({ length: count }, serve));
     for (const replica of replicas) stack.use(replica);
     const clock = new ManualClock();
-    const env = { REQUEST_TIMEOUT: `${DEADLINE_MS}ms`, GET_CACHE_TTL: '0' };
+    const env = { REQUEST_TIMEOUT: `${DEADLINE_MS}ms`, GET_CACHE_TTL: 'off' };
     await using gateway = await startGateway({ services: { '/up': replicas }, clock, env });
     const [ann, bob] = [tokenFor('ann'), tokenFor('bob')];
     const ask = async (token: string, path: string) =>

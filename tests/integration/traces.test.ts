@@ -15,8 +15,8 @@ let behindProxy: TestGateway;
 beforeAll(async () => {
   upstream = await startUpstream();
   const services = { '/budgeting': [upstream] };
-  const env = { GET_CACHE_TTL: '0', SERVER_TIMING: 'true' };
-  gateway = await startGateway({ services, env: { GET_CACHE_TTL: '0' } });
+  const env = { GET_CACHE_TTL: 'off', SERVER_TIMING: 'true' };
+  gateway = await startGateway({ services, env: { GET_CACHE_TTL: 'off' } });
   behindProxy = await startGateway({ services, env: { ...env, TRUSTED_PROXIES: '127.0.0.1' } });
 });
 afterAll(async () => {

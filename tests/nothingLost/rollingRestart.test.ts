@@ -15,7 +15,7 @@ const WITHIN_MS = 120_000 + RESTARTS * 60_000;
 const SETTINGS = {
   GLOBAL_CONCURRENCY: '1000',
   PER_SERVICE_LIMIT: '1000',
-  GET_CACHE_TTL: '0',
+  GET_CACHE_TTL: 'off',
   // Nobody is to run out of time because the machine is busy.
   REQUEST_TIMEOUT: '30s',
   DRAIN_TIMEOUT: '30s',

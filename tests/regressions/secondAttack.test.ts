@@ -15,7 +15,7 @@ describe.each(['external', 'internal'] as const)('on the %s port', (port) => {
 
   beforeAll(async () => {
     upstream = await startUpstream();
-    test = await startGateway({ services: { '/up': [upstream] }, env: { GET_CACHE_TTL: '0' } });
+    test = await startGateway({ services: { '/up': [upstream] }, env: { GET_CACHE_TTL: 'off' } });
   });
   beforeEach(() => {
     before = upstream.requests.length;

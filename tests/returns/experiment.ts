@@ -105,7 +105,7 @@ function startGatewayWith({ url }: TestRegistry, { workers, redisUrl }: Setup): 
     services: { [PATH]: { upstreams: [], concurrency: 1000 } },
     env: {
       LOG_LEVEL: 'info',
-      GET_CACHE_TTL: '0',
+      GET_CACHE_TTL: 'off',
       GLOBAL_CONCURRENCY: '1000',
       WORKERS: String(workers),
       SERVICE_DISCOVERY_URL: url,
