@@ -1,11 +1,12 @@
 import type { Settings } from '../config/config.ts';
 import { Authenticator } from '../lib/auth/authenticator.ts';
+import type { FindKeys } from '../lib/auth/findKeys.ts';
 import type { JwksOptions } from '../lib/auth/jwks.ts';
 import { pemKey } from '../lib/auth/pemKey.ts';
 import { Revocations } from '../lib/auth/revocations.ts';
 import { TokenRegistry } from '../lib/auth/tokenRegistry.ts';
 import { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
-import { createVerifier, type FindKeys } from '../lib/auth/verifier.ts';
+import { createVerifier } from '../lib/auth/verifier.ts';
 import type { Parts } from './parts.ts';
 
 type AuthParts = Pick<Parts, 'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'stopKeys'>;

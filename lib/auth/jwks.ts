@@ -3,7 +3,7 @@ import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import { excerpt, invalid } from './claims.ts';
 import { KeysUnavailableError } from './errors.ts';
-import { type FindKeys, type KeyHints, MAX_KEYS_TRIED } from './verifier.ts';
+import { type FindKeys, type KeyHints, MAX_KEYS_TRIED } from './findKeys.ts';
 
 const REFRESH_MS = 5 * 60_000;
 const FIRST_RETRY_MS = 1_000;

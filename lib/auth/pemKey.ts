@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { PUBLIC_KEY_ALGORITHMS, type PublicKeyAlgorithm } from './algorithms.ts';
 import { invalid } from './claims.ts';
-import type { FindKeys } from './verifier.ts';
+import type { FindKeys } from './findKeys.ts';
 
 const EC_ALGORITHMS: Readonly<Record<string, PublicKeyAlgorithm>> = {
   prime256v1: 'ES256',

@@ -7,14 +7,12 @@ import type { Identity } from '../exchange/exchange.ts';
 import { type Algorithm, type HmacAlgorithm, isHmac, type PublicKeyAlgorithm } from './algorithms.ts';
 import { type ClaimRules, checkDates, checkKind, checkParties, type Dates } from './claimChecks.ts';
 import { excerpt, invalid, readClaims } from './claims.ts';
+import { type FindKeys, type KeyHints, MAX_KEYS_TRIED } from './findKeys.ts';
 import { isPublicKey } from './pemKey.ts';
 import { tokenIdOf, whoIs } from './who.ts';
 
 /** Longest token that is looked at, in characters. */
 export const MAX_TOKEN_LENGTH = 64 * 1024;
-
-/** Keys that one token is tried with at the most, where it names none: each costs the check of a signature. */
-export const MAX_KEYS_TRIED = 10;
 
 /** Which claims say who is calling. */
 const DEFAULT_SUBJECT_CLAIMS = ['sub'] as const;
@@ -29,18 +27,6 @@ export interface VerifiedToken extends Identity, Dates {
   /** Every value by which a revocation by subject covers it: that of each claim that could identify somebody. */
   readonly names: readonly string[];
 }
-
-/** What a token's header says of its key. */
-export interface KeyHints {
-  readonly alg: string;
-  readonly kid?: string;
-}
-
-/**
- * Finds the public keys that a token may be signed with, by its header: one where that names it, otherwise each that
- * fits. Rejects with `TokenError` when there is none, or with `KeysUnavailableError`.
- */
-export type FindKeys = (hints: KeyHints) => Promise<readonly (CryptoKey | KeyObject)[]>;
 
 export interface VerifierOptions extends ClaimRules {
   /** For the HS algorithms, and for no other. */

@@ -9,7 +9,6 @@ import type { AnswerSink, Detached, Detacher } from './detached.ts';
 import { type Entries, entryOf, type Found } from './entries.ts';
 import { type Entry, namedFields } from './entry.ts';
 import type { Epoch } from './epochs.ts';
-import type { Flight } from './flight.ts';
 import { audienceText, EVERYONE } from './key.ts';
 import type { Landing } from './landing.ts';
 import { Reader } from './reader.ts';
@@ -46,6 +45,17 @@ export interface FillOptions {
   readonly inBackground: boolean;
 }
 
+/** Whom a fill works for. */
+export interface FillOwner {
+  /** Whether anybody waits beside the one it was begun for. */
+  readonly isAwaited: boolean;
+  /** Takes what it comes to. */
+  land(landing: Landing): void;
+  /** The key of the lease, if it is held: whoever takes it gives it back. */
+  handOverLease(): string | undefined;
+  giveBack(leaseKey: string | undefined): void;
+}
+
 /**
  * One answer on its way from the service to the store, and past it to the one it was begun for. It belongs to no
  * connection: it goes on for as long as anybody waits for it.
@@ -53,7 +63,7 @@ export interface FillOptions {
 export class Fill implements AnswerSink, RecorderListener {
   readonly #context: FillContext;
   readonly #options: FillOptions;
-  readonly #flight: Flight;
+  readonly #flight: FillOwner;
   readonly #requestedAtMs: number;
   readonly #recorder: Recorder;
   readonly #stale: Entry | undefined;
@@ -65,7 +75,7 @@ export class Fill implements AnswerSink, RecorderListener {
   #cancelDeadline = NOT_PLANNED;
   #cancelWait = NOT_PLANNED;
 
-  constructor(context: FillContext, options: FillOptions, flight: Flight) {
+  constructor(context: FillContext, options: FillOptions, flight: FillOwner) {
     const { visit, found, reason, inBackground } = options;
     const { clock } = context;
     this.#context = context;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ClientGoneError } from '../exchange/errors.ts';
 import type { ResponseStore } from '../store/store.ts';
 import type { Found } from './entries.ts';
-import { Fill, type FillContext, type FillOptions } from './fill.ts';
+import { Fill, type FillContext, type FillOptions, type FillOwner } from './fill.ts';
 import type { Landing } from './landing.ts';
 import { reuse } from './reuse.ts';
 import type { Visit } from './visit.ts';
@@ -24,7 +24,7 @@ export interface FlightOptions extends FillOptions {
  * from every other that shares the store. The followers wait for its end and are given what was stored; what was
  * not stored is for the first alone, and they ask for themselves.
  */
-export class Flight {
+export class Flight implements FillOwner {
   readonly #context: FillContext;
   readonly #options: FlightOptions;
   /** Told what it comes to. */
@@ -142,7 +142,6 @@ export class Flight {
     this.giveBack(this.handOverLease());
   }
 
-  /** The key of the lease, if it is held here: whoever takes it gives it back. */
   handOverLease(): string | undefined {
     const isHeld = this.#lease !== undefined;
     this.#lease = undefined;
@@ -154,7 +153,6 @@ export class Flight {
     if (leaseKey !== undefined) this.#options.store.delete(leaseKey).catch(this.#context.onError);
   }
 
-  /** Whether anybody waits beside the one it was begun for. */
   get isAwaited(): boolean {
     return this.#followers > 0;
   }
