@@ -1,5 +1,4 @@
-import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
-import type { CryptoKey } from 'jose';
+import { createHash, createSecretKey } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose/decode/protected_header';
 import jwt, { type Algorithm as JsonWebTokenAlgorithm } from 'jsonwebtoken';
 import { type Clock, systemClock } from '../clock/clock.ts';
