@@ -325,7 +325,7 @@ export const variables = {
     kind: kinds.flag,
     default: 'true',
     description:
-      'Whether a configured Redis (of several nodes, all but one) must answer at the start. `false` starts without it and waits: `/readyz` says 503 until it is there.',
+      'Whether a configured Redis (of several nodes, all but one) must answer within 5 s of the start. `false` starts without it: services reach each other, and users get 503 until it is there.',
   },
   storeTimeoutMs: {
     name: 'STORE_TIMEOUT',

@@ -29,6 +29,7 @@ import { createRegistry, type Registry } from './registry.ts';
 import type { ServiceReplicas } from './replicas.ts';
 import { serviceReplicas } from './serviceReplicas.ts';
 import { createSpans } from './spans.ts';
+import { StoreHealth } from './storeHealth.ts';
 import { evictionLog, storeErrorLog, storeStateLog, storeTroubleLog } from './storeLog.ts';
 import type { Threads } from './threads/threads.ts';
 import { openCertificate } from './tls.ts';
@@ -106,7 +107,8 @@ export async function createParts({
   const stores = await openStores({
     redisUrl: settings.redisUrl,
     redisNodes: settings.redisNodes,
-    required: settings.redisRequired,
+    // Who takes the place of a worker must not fail for what the gateway can do without.
+    required: settings.redisRequired && !threads?.isReplacement,
     timeoutMs: settings.storeTimeoutMs,
     dataDir: settings.dataDir,
     maxResponseBytes: settings.cacheMaxBytes,
@@ -163,6 +165,11 @@ export async function createParts({
       limits: limits.services.get(service.path) as ServiceLimits,
     });
   }
+  const store = new StoreHealth({
+    stores,
+    settled: threads?.isReplacement ? undefined : stores.settled,
+    onTrouble: storeTroubleLog(logger),
+  });
   return {
     settings,
     clock,
@@ -171,7 +178,7 @@ export async function createParts({
     metrics,
     stores,
     certificate,
-    readiness: new Readiness(stores, registry, threads, storeTroubleLog(logger)),
+    readiness: new Readiness({ store, registry, threads }),
     ...(await createAuth({ settings, stores, clock, logger, logStoreError })),
     services,
     registry,

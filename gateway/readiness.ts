@@ -1,38 +1,42 @@
-import type { Stores } from '../lib/store/store.ts';
+import type { Port } from './port.ts';
 import type { Registry } from './registry.ts';
+import type { StoreHealth, StoreState } from './storeHealth.ts';
 import type { Threads } from './threads/threads.ts';
 
-/** What a gateway that is ready has. `draining` stands for not doing so. */
+/** What a port that is ready has. `draining` stands for not doing so. */
 export type Missing = 'listening' | 'draining' | 'discovery' | 'store';
 
 export interface ReadinessState {
   readonly missing: readonly Missing[];
   /** Why, in words, where the name alone does not say it. Without addresses: users may read this. */
   readonly reasons?: { readonly store: string };
-  /** What is wrong although it does not stand in the way, in words, without addresses. */
-  readonly degraded?: { readonly store: string };
+  /** What is wrong although it does not stand in the way of this port, in words, without addresses. */
+  readonly degraded?: { readonly store?: string; readonly workers?: string };
 }
 
-/** Whether this gateway should be sent requests: in one of several threads, whether all of them take some. */
+export interface ReadinessOptions {
+  readonly store: StoreHealth;
+  readonly registry: Pick<Registry, 'asked'>;
+  /** When the gateway is one of several threads. */
+  readonly threads?: Pick<Threads, 'serving' | 'serves'> | undefined;
+}
+
+/**
+ * Whether a port of this gateway should be sent requests. Users' requests need the store, which knows who has logged out;
+ * services call each other without it. In one of several threads: at first whether all of them listen, and from then on
+ * whether this one does.
+ */
 export class Readiness {
-  readonly #stores: Stores;
-  readonly #registry: Pick<Registry, 'asked'>;
-  readonly #threads: Pick<Threads, 'allServe' | 'serves'> | undefined;
-  readonly #onStoreTrouble: (trouble: string | undefined) => void;
+  readonly #store: StoreHealth;
+  readonly #registry: ReadinessOptions['registry'];
+  readonly #threads: ReadinessOptions['threads'];
   #listening = false;
   #draining = false;
 
-  constructor(
-    stores: Stores,
-    registry: Pick<Registry, 'asked'>,
-    threads?: Pick<Threads, 'allServe' | 'serves'>,
-    /** Told each time somebody asks what the store says. */
-    onStoreTrouble: (trouble: string | undefined) => void = () => {},
-  ) {
-    this.#stores = stores;
+  constructor({ store, registry, threads }: ReadinessOptions) {
+    this.#store = store;
     this.#registry = registry;
     this.#threads = threads;
-    this.#onStoreTrouble = onStoreTrouble;
   }
 
   get draining(): boolean {
@@ -49,16 +53,33 @@ export class Readiness {
     this.#threads?.serves(false);
   }
 
-  /** What stands in the way; nothing is missing when ready. */
-  async state(): Promise<ReadinessState> {
+  /** What stands in the way of requests to this port; nothing is missing when it is ready. */
+  async state(port: Port): Promise<ReadinessState> {
+    const missing = this.#missing();
+    // At the start the internal port waits, too: a pod is in both Services with its first 200, and users come at once.
+    const needsStore = port === 'external' || !this.#store.isSettled;
+    const store = await (needsStore ? this.#store.ask() : this.#store.glance());
+    if (!needsStore || store.trouble === undefined) return { missing, ...this.#degraded(store) };
+    return { missing: [...missing, 'store'], reasons: { store: store.trouble }, ...this.#degraded({}) };
+  }
+
+  #missing(): Missing[] {
     const missing: Missing[] = [];
-    if (!this.#listening || this.#threads?.allServe() === false) missing.push('listening');
+    if (!this.#listening || this.#threads?.serving().begun === false) missing.push('listening');
     if (this.#draining) missing.push('draining');
     if (!this.#registry.asked) missing.push('discovery');
-    const trouble = await this.#stores.trouble();
-    this.#onStoreTrouble(trouble);
-    if (trouble !== undefined) return { missing: [...missing, 'store'], reasons: { store: trouble } };
-    const degraded = await this.#stores.degraded?.();
-    return degraded === undefined ? { missing } : { missing, degraded: { store: degraded } };
+    return missing;
+  }
+
+  #degraded({ trouble, degraded = trouble }: StoreState): Pick<ReadinessState, 'degraded'> {
+    const { begun = false, count = 0, wanted = 0 } = this.#threads?.serving() ?? {};
+    const workers = begun && count < wanted ? `${count} of ${wanted} workers take requests` : undefined;
+    if (degraded === undefined && workers === undefined) return {};
+    return {
+      degraded: {
+        ...(degraded === undefined ? {} : { store: degraded }),
+        ...(workers === undefined ? {} : { workers }),
+      },
+    };
   }
 }

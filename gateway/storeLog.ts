@@ -33,8 +33,8 @@ export function storeTroubleLog(logger: Logger): (trouble: string | undefined) =
   return (trouble) => {
     if (trouble === known) return;
     known = trouble;
-    if (trouble === undefined) logger.info('Ready again: the store answers and takes writes');
-    else logger.warn(`Not ready: logouts cannot be stored (${trouble})`);
+    if (trouble === undefined) logger.info('Ready for users again: the store answers and takes writes');
+    else logger.warn(`Not ready for users: logouts cannot be stored (${trouble})`);
   };
 }
 

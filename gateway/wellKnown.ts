@@ -10,7 +10,7 @@ import type { Port } from './port.ts';
 export const METRICS_EVERY_MS = 1_000;
 
 /**
- * `/healthz` (the process lives) and `/readyz` (send it requests) on both ports, not counted; `/metrics` on the internal
+ * `/healthz` (the process lives) and `/readyz` (send this port requests) on both ports, not counted; `/metrics` on the internal
  * one, and on the external one if `EXTERNAL_METRICS` says so.
  */
 export function wellKnown(
@@ -27,7 +27,7 @@ export function wellKnown(
     [
       '/readyz',
       async (res) => {
-        const state = await readiness.state();
+        const state = await readiness.state(port);
         const isReady = state.missing.length === 0;
         res.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'not ready', ...state });
       },

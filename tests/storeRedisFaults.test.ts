@@ -288,8 +288,44 @@ describe('starting without Redis', () => {
     await stores.tokens.subscribe('news', (message) => heard.push(message));
     await redis.restart();
     await eventually('the store is ready', async () => (await stores.trouble()) === undefined);
+    // It is there within the time of the start.
+    await stores.settled;
     await stores.tokens.publish('news', 'here');
     await eventually('the message arrives', () => heard.length === 1);
+  });
+
+  test('when it is not required is over after the time of a start, and says that it is away', async () => {
+    const clock = new ManualClock();
+    const changes: StoreStateChange[] = [];
+    const url = `redis://127.0.0.1:${await freePort()}`;
+    const onStateChange = (change: StoreStateChange) => changes.push(change);
+    const stores = await openedStore({ url, required: false, clock, onStateChange });
+    let isSettled = false;
+    stores.settled?.then(() => {
+      isSettled = true;
+    });
+    await eventually('it has tried', async () => (await stores.trouble())?.includes('ECONNREFUSED') === true);
+    clock.advance(4_999);
+    await new Promise(setImmediate);
+    expect({ isSettled, changes }).toEqual({ isSettled: false, changes: [] });
+    clock.advance(1);
+    await stores.settled;
+    const message = expect.stringMatching(
+      /within 5000 ms: nothing listens there \(ECONNREFUSED\)\. Start it or correct REDIS_HOST\/REDIS_URL$/,
+    );
+    expect(changes).toEqual([
+      { store: 'tokens', ready: false, cause: expect.objectContaining({ message }) as unknown },
+    ]);
+  });
+
+  test('when it is not required ends with the store, and then says nothing', async () => {
+    const changes: StoreStateChange[] = [];
+    const url = `redis://127.0.0.1:${await freePort()}`;
+    const onStateChange = (change: StoreStateChange) => changes.push(change);
+    const stores = await openRedisStore({ url, required: false, clock: new ManualClock(), onStateChange });
+    await stores.close();
+    await stores.settled;
+    expect(changes).toEqual([]);
   });
 
   test.each([

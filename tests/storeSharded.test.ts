@@ -386,6 +386,10 @@ describe('a start', () => {
       `Redis node b at ${redisAt('b').url} could not be used within 5000 ms: nothing listens there (ECONNREFUSED). ` +
         'Start it, correct REDIS_NODES, or set REDIS_REQUIRED=false to start without it',
     );
+    const unrequired = await open({ required: false, connectTimeoutMs: 500 });
+    await unrequired.settled;
+    const lost = unrequired.changes.filter(({ ready }) => !ready).map(({ node }) => node);
+    expect(lost.sort()).toEqual(['b', 'c']);
     const [, ...away] = await Promise.all([redisAt('b').restart(), redisAt('c').restart()]);
     expect(away).toHaveLength(1);
     await eventually('it is whole again', async () => (await stores.degraded?.()) === undefined);

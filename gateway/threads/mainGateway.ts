@@ -258,6 +258,7 @@ export class MainGateway {
       worker: this.#hired,
       seat,
       seats: this.#shares.seats,
+      isReplacement: this.#begun,
       buffers: this.#shares.buffers,
       replicas: new Map(replicas),
       discovered: this.#discovered,

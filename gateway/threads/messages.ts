@@ -17,6 +17,8 @@ export interface WorkerStart {
   readonly worker: number;
   readonly seat: number;
   readonly seats: number;
+  /** Whether it takes the place of another: the start of the gateway is over. */
+  readonly isReplacement: boolean;
   readonly buffers: Buffers;
   /** By path prefix of the service. */
   readonly replicas: ReadonlyMap<string, readonly SentReplica[]>;

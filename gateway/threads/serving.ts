@@ -1,6 +1,15 @@
 import type { Cells } from '../../lib/threads/cells.ts';
 import type { Shares } from './shares.ts';
 
+export interface ServingState {
+  /** How many threads take requests. */
+  readonly count: number;
+  /** How many are to. */
+  readonly wanted: number;
+  /** Whether there have been as many as that at some time: the start is over. */
+  readonly begun: boolean;
+}
+
 /** Which threads take requests, as all of them see it. */
 export class Serving {
   readonly #cells: Cells;
@@ -10,26 +19,32 @@ export class Serving {
 
   /** @param wanted how many are to take requests */
   constructor(shares: Shares, wanted: number) {
-    const { cells, seat, seats } = shares.of('serving', (count) => ({ whole: count }));
+    // One for each seat, and one for whether the start is over.
+    const { cells, seat, seats } = shares.of('serving', (count) => ({ whole: count + 1 }));
     this.#cells = cells;
     this.#seat = seat;
     this.#seats = seats;
     this.#wanted = wanted;
   }
 
-  get allServe(): boolean {
-    let serving = 0;
-    for (let seat = 0; seat < this.#seats; seat += 1) serving += this.#cells.get(seat);
-    return serving >= this.#wanted;
+  get state(): ServingState {
+    return { count: this.#count(), wanted: this.#wanted, begun: this.#cells.get(this.#seats) === 1 };
   }
 
   /** This thread does from now on, or does not any more. */
   set(serves: boolean): void {
     this.#cells.set(this.#seat, Number(serves));
+    if (this.#count() >= this.#wanted) this.#cells.set(this.#seats, 1);
   }
 
   /** Another thread has ended. */
   leave(seat: number): void {
     this.#cells.set(seat, 0);
+  }
+
+  #count(): number {
+    let serving = 0;
+    for (let seat = 0; seat < this.#seats; seat += 1) serving += this.#cells.get(seat);
+    return serving;
   }
 }

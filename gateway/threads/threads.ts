@@ -3,6 +3,7 @@ import type { ShareOf } from '../../lib/threads/cells.ts';
 import type { CountRate } from '../rateLimits.ts';
 import type { ListedService, Registry } from '../registry.ts';
 import type { ReplicaThreads } from '../replicas.ts';
+import type { ServingState } from './serving.ts';
 
 /** What a gateway needs of its other threads when it is one of several. */
 export interface Threads {
@@ -16,8 +17,10 @@ export interface Threads {
   readonly store: StoreThreads;
   /** The metrics of all threads. */
   scrape(): Promise<string>;
-  /** Whether as many threads take requests as the settings ask for. */
-  allServe(): boolean;
+  /** Whether this one takes the place of another: the start of the gateway is over. */
+  readonly isReplacement: boolean;
+  /** How many threads take requests. */
+  serving(): ServingState;
   /** This one does from now on, or does not any more. */
   serves(serving: boolean): void;
   /** What all threads are called in news for other gateways. */

@@ -89,7 +89,7 @@ class WorkerGateway {
 
   #threads(): Threads {
     const serving = new Serving(this.#shares, this.#start.settings.workers);
-    const { takesRegistryCalls: takesCalls, gatewayId, seats } = this.#start;
+    const { takesRegistryCalls: takesCalls, gatewayId, seats, isReplacement } = this.#start;
     return {
       shareOf: this.#shares.of,
       replicasOf: (path) => ({
@@ -111,7 +111,8 @@ class WorkerGateway {
         responses: this.#responses(),
       },
       scrape: () => this.#line.ask<string>({ kind: 'scrape' }),
-      allServe: () => serving.allServe,
+      isReplacement,
+      serving: () => serving.state,
       serves: (serves) => serving.set(serves),
       gatewayId,
     };

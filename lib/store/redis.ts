@@ -70,18 +70,28 @@ export async function openRedisStore({ url, ...options }: Readonly<RedisStoresOp
   assertUrl(url);
   const complete = completeOptions(options);
   const node = new RedisNode({ ...complete, url });
-  const failure = complete.required ? await startFailure(node, complete) : undefined;
+  const start = startFailure(node, complete);
+  const failure = complete.required ? await start : undefined;
   if (failure) {
     await node.close();
     throw failure;
   }
+  const tell = listener(complete.onStateChange, complete.onError);
+  let isOpen = true;
+  const settled = start.then((cause) => {
+    if (cause && isOpen) tell({ store: 'tokens', ready: false, cause });
+  });
   const { tokens, responses } = node;
   return {
     tokens,
     responses,
     evaluate: (script, keys, args) => tokens.evaluate(script, keys, args),
+    settled: complete.required ? undefined : settled,
     trouble: () => tokens.trouble(),
     eviction: () => node.eviction(),
-    close: () => node.close(),
+    close() {
+      isOpen = false;
+      return node.close();
+    },
   };
 }

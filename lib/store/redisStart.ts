@@ -6,15 +6,20 @@ import { StoreUnavailableError } from './store.ts';
 const FOREVER_MS = 2 ** 31 - 1;
 
 export interface RedisStart {
+  /** Whether a start fails without it. One that goes on does not wait for a Redis that loads its data, either. */
+  readonly required: boolean;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
 }
 
-/** Why the server cannot be used; undefined once both its stores have connected. While it loads its data it is waited for. */
+/**
+ * Why the server cannot be used; undefined once both its stores have connected. Where it is required it is waited for while
+ * it loads its data.
+ */
 export async function startFailure(
   node: RedisNode,
-  { connectTimeoutMs, clock, onError }: RedisStart,
+  { required, connectTimeoutMs, clock, onError }: RedisStart,
 ): Promise<Error | undefined> {
   const { stores } = node;
   // The clock's timers let the process end, which it would between two attempts.
@@ -24,7 +29,9 @@ export async function startFailure(
   function wait(): void {
     cancel = clock.after(connectTimeoutMs, () => {
       const cause = stores.find(({ awayBecause }) => awayBecause)?.awayBecause;
-      if (!cause || !isLoading(cause)) return tooLate.resolve(notThereError(node, connectTimeoutMs, cause));
+      if (!required || !cause || !isLoading(cause)) {
+        return tooLate.resolve(notThereError(node, { required, connectTimeoutMs, cause }));
+      }
       onError(new StoreUnavailableError(`${placeOf(node)}: ${redisReason(cause)}`, { cause }));
       wait();
     });
@@ -49,12 +56,21 @@ function refusedError({ url, name }: RedisNode, cause: Error): StoreUnavailableE
   });
 }
 
-function notThereError(node: RedisNode, waitedMs: number, cause: Error | undefined): StoreUnavailableError {
+interface Absence extends Pick<RedisStart, 'required' | 'connectTimeoutMs'> {
+  readonly cause: Error | undefined;
+}
+
+function notThereError(
+  node: RedisNode,
+  { required, connectTimeoutMs, cause }: Absence,
+): StoreUnavailableError {
   const reason = cause ? redisReason(cause) : 'no reason known';
   const settings = node.name === undefined ? 'REDIS_HOST/REDIS_URL' : 'REDIS_NODES';
   return new StoreUnavailableError(
-    `${placeOf(node)} could not be used within ${waitedMs} ms: ${reason}. ` +
-      `Start it, correct ${settings}, or set REDIS_REQUIRED=false to start without it`,
+    `${placeOf(node)} could not be used within ${connectTimeoutMs} ms: ${reason}. Start it` +
+      (required
+        ? `, correct ${settings}, or set REDIS_REQUIRED=false to start without it`
+        : ` or correct ${settings}`),
     { cause },
   );
 }

@@ -53,7 +53,7 @@ export class RedisStore implements TokenStore {
     this.#connect();
   }
 
-  /** Resolves when Redis has answered for the first time; rejects when it was refused for good before that. */
+  /** Resolves when Redis has answered for the first time; rejects when it was refused for good, or closed, before that. */
   get firstReady(): Promise<void> {
     return this.#firstReady.promise;
   }
@@ -152,6 +152,8 @@ export class RedisStore implements TokenStore {
 
   async close(): Promise<void> {
     this.#enter({ kind: 'closed' });
+    // Nobody waits any longer for a start that has been given up.
+    this.#firstReady.reject(closedError());
     await this.#latest?.close();
   }
 

@@ -28,21 +28,29 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   const nodes: RedisNode[] = [];
   const repair = new StoreRepair({ nodes, onError: complete.onError });
   for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, repair));
+  let isOpen = true;
   const close = async () => {
+    isOpen = false;
     repair.end();
     await Promise.all(nodes.map((node) => node.close()));
   };
-  const failure = complete.required ? await startFailureOf(nodes, told) : undefined;
-  if (failure) {
+  const start = failuresOf(nodes, told);
+  const failed = complete.required ? await start : [];
+  if (nodes.length - failed.length < enoughToAsk(nodes.length)) {
     await close();
-    throw failure;
+    throw failed[0]?.cause;
   }
+  // Told of as lost.
+  const settled = start.then((failures) => {
+    for (const each of isOpen ? failures : []) told.onStateChange({ store: 'tokens', ready: false, ...each });
+  });
   const ring = new HashRing(options.nodes.map(({ name }) => name));
   return {
     tokens: new ShardedTokens(nodes.map(({ tokens }) => tokens)),
     responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
     evaluate: async (script, keys, args) =>
       (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
+    settled: complete.required ? undefined : settled,
     ...healthOf(nodes),
     async eviction() {
       const evictions = await Promise.all(nodes.map((node) => node.eviction()));
@@ -78,15 +86,12 @@ function openNode(
   return node;
 }
 
-/** Why a start is of no use; undefined when enough nodes are there. Those that are not are told of as lost. */
-async function startFailureOf(nodes: readonly RedisNode[], told: Told): Promise<Error | undefined> {
+/** The nodes that a start cannot use, each with the reason. */
+async function failuresOf(nodes: readonly RedisNode[], told: Told) {
   const starts = await Promise.all(
     nodes.map(async (node) => ({ node: node.name, cause: await startFailure(node, told) })),
   );
-  const failed = starts.filter(({ cause }) => cause !== undefined);
-  if (nodes.length - failed.length < enoughToAsk(nodes.length)) return failed[0]?.cause;
-  for (const each of failed) told.onStateChange({ store: 'tokens', ready: false, ...each });
-  return undefined;
+  return starts.filter(({ cause }) => cause !== undefined);
 }
 
 /** What the nodes together come to. One may be away, as long as what is to last can still be stored on enough others. */

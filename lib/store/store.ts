@@ -169,6 +169,11 @@ export interface Stores {
   /** For what only Redis can do in one step for all gateways; undefined for an embedded store. */
   readonly evaluate?: Evaluate;
   /**
+   * Resolves when the store has answered for the first time, has refused for good, or has not answered within the time that
+   * a start gives it. Default: a start waits for it. Never rejects.
+   */
+  readonly settled?: Promise<void> | undefined;
+  /**
    * Why the tokens cannot be relied on at this moment, in words for people; undefined when they can: the store answers,
    * and takes writes. Never rejects.
    */

@@ -267,7 +267,7 @@ describe('news of breakers', () => {
     for (const gateway of [here, there]) {
       await eventually(
         'Redis is back',
-        async () => (await fetch(`${gateway.internal}/readyz`)).status === 200,
+        async () => (await fetch(`${gateway.external}/readyz`)).status === 200,
       );
     }
     await trip(here, shaky);
