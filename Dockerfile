@@ -40,6 +40,6 @@ RUN install --directory --owner=1000 --group=1000 /data
 # By number: Kubernetes cannot tell from a name that it is not root.
 USER 1000:1000
 EXPOSE 8000 8001
-HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 CMD ["node", "gateway/healthcheck.ts"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 CMD ["bash", "gateway/healthcheck.sh"]
 # No signal opens the inspector, through which secrets can be read.
 ENTRYPOINT ["node", "--disable-sigusr1", "gateway/main.ts"]
