@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { bearer, tokenFor } from '../support/gateway.ts';
-import { type GatewayProcess, startGatewayProcess } from '../support/gatewayProcess.ts';
+import { type GatewayProcess, type Port, startGatewayProcess } from '../support/gatewayProcess.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 // Real processes on a machine that may be busy.
@@ -33,8 +33,8 @@ const use = async ({ external }: GatewayProcess, token: string) =>
   (await fetch(`${external}/budgeting/x`, { headers: bearer(token) })).status;
 const logout = async ({ external }: GatewayProcess, token: string) =>
   (await fetch(`${external}/userManagement/auth/logout`, { method: 'POST', headers: bearer(token) })).status;
-async function readyz({ external }: GatewayProcess) {
-  const answer = await fetch(`${external}/readyz`);
+async function readyz(gateway: GatewayProcess, port: Port = 'external') {
+  const answer = await fetch(`${gateway[port]}/readyz`);
   return { http: answer.status, ...((await answer.json()) as object) };
 }
 
@@ -52,6 +52,12 @@ describe('a gateway with the embedded store', () => {
       status: 'not ready',
       missing: ['store'],
       reasons: { store: 'SQLite: tokens.db was deleted while it is open' },
+    });
+    expect(await readyz(gateway, 'internal')).toEqual({
+      http: 200,
+      status: 'ready',
+      missing: [],
+      degraded: { store: 'SQLite: tokens.db was deleted while it is open' },
     });
     expect([await use(gateway, left), await use(gateway, staying)]).toEqual([401, 200]);
   });
@@ -74,6 +80,7 @@ describe('a gateway with the embedded store', () => {
         missing: ['store'],
         reasons: { store: 'SQLite: database or disk is full' },
       });
+      expect(await readyz(gateway, 'internal')).toMatchObject({ http: 200, missing: [] });
       expect(await use(gateway, leaving)).toBe(200);
       unlinkSync(filler);
       await eventually('it is ready', async () => (await readyz(gateway)).http === 200);
