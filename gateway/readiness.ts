@@ -65,8 +65,9 @@ export class Readiness {
 
   #missing(): Missing[] {
     const missing: Missing[] = [];
-    if (!this.#listening || this.#threads?.serving().begun === false) missing.push('listening');
-    if (this.#draining) missing.push('draining');
+    const threads = this.#threads?.serving();
+    if (!this.#listening || threads?.begun === false) missing.push('listening');
+    if (this.#draining || threads?.stopping) missing.push('draining');
     if (!this.#registry.asked) missing.push('discovery');
     return missing;
   }

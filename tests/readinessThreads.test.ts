@@ -42,6 +42,14 @@ describe.each(PORTS)('the readiness of two workers, on the %s port', (port) => {
     expect(await one.state(port)).toEqual({ missing: [] });
   });
 
+  it('ends for both when the gateway is told to end, before they are', async () => {
+    const { serving, workers } = newWorkers(1, 2);
+    const [one, other] = workers;
+    for (const worker of [one, other]) worker.listening();
+    serving.stop();
+    for (const worker of [one, other]) expect(await worker.state(port)).toEqual({ missing: ['draining'] });
+  });
+
   it('ends for one that drains, and the other says that it is alone', async () => {
     const { workers } = newWorkers(1, 2);
     const [one, other] = workers;

@@ -160,6 +160,7 @@ export class MainGateway {
   async #drain(): Promise<void> {
     const { drainTimeoutMs } = this.#settings;
     this.#logger.info(`Draining for at most ${drainTimeoutMs} ms`);
+    this.#serving.stop();
     await this.#team.stop(drainTimeoutMs + GRACE_MS);
     await this.#registry.stop();
     for (const { replicas } of this.#services) replicas.dispose();

@@ -8,6 +8,8 @@ export interface ServingState {
   readonly wanted: number;
   /** Whether there have been as many as that at some time: the start is over. */
   readonly begun: boolean;
+  /** Whether all of them are to end. */
+  readonly stopping: boolean;
 }
 
 /** Which threads take requests, as all of them see it. */
@@ -19,8 +21,8 @@ export class Serving {
 
   /** @param wanted how many are to take requests */
   constructor(shares: Shares, wanted: number) {
-    // One for each seat, and one for whether the start is over.
-    const { cells, seat, seats } = shares.of('serving', (count) => ({ whole: count + 1 }));
+    // One for each seat, one for whether the start is over, and one for whether the end has begun.
+    const { cells, seat, seats } = shares.of('serving', (count) => ({ whole: count + 2 }));
     this.#cells = cells;
     this.#seat = seat;
     this.#seats = seats;
@@ -28,13 +30,23 @@ export class Serving {
   }
 
   get state(): ServingState {
-    return { count: this.#count(), wanted: this.#wanted, begun: this.#cells.get(this.#seats) === 1 };
+    return {
+      count: this.#count(),
+      wanted: this.#wanted,
+      begun: this.#cells.get(this.#seats) === 1,
+      stopping: this.#cells.get(this.#seats + 1) === 1,
+    };
   }
 
   /** This thread does from now on, or does not any more. */
   set(serves: boolean): void {
     this.#cells.set(this.#seat, Number(serves));
     if (this.#count() >= this.#wanted) this.#cells.set(this.#seats, 1);
+  }
+
+  /** All threads are to end: each says so from now on, also those that do not know yet. */
+  stop(): void {
+    this.#cells.set(this.#seats + 1, 1);
   }
 
   /** Another thread has ended. */
