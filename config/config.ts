@@ -67,7 +67,6 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
       ? { definitions: BUILT_IN_SERVICES, problems: [] }
       : readServicesFile(values.servicesFile, readFile);
   const problems = [
-    ...misspeltNames(env),
     ...wrong.values(),
     ...brokenRules(values, new Set(wrong.keys())),
     ...tlsProblems(values, readFile),
@@ -75,7 +74,8 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
     // Of services that are missing because they are wrong nothing can be said.
     ...(wrongServices.length === 0 && wrong.size === 0 ? serviceProblems(definitions, values, env) : []),
   ];
-  if (problems.length > 0) throw new SettingsError(problems);
+  // Alone they are no problem, since other programs may read them; beside one they may be its reason.
+  if (problems.length > 0) throw new SettingsError([...misspeltNames(env), ...problems]);
 
   const services = definitions.map((definition) =>
     completeService(definition, {

@@ -1,13 +1,16 @@
 import { suggest } from './suggest.ts';
 import { listVariables } from './variables.ts';
 
-/** A problem for each variable that looks like a misspelt setting: it would do nothing, unnoticed. */
-export function misspeltNames(env: NodeJS.ProcessEnv): string[] {
+/** The setting that the name of a variable, which is none, probably misspells; undefined: none. */
+export function settingMeantBy(name: string): string | undefined {
   const known = new Set(listVariables().map(([, variable]) => variable.name));
-  return Object.keys(env)
-    .filter((name) => !known.has(name))
-    .flatMap((name) => {
-      const meant = suggest(name, known);
-      return meant ? [`${name} is not a setting: did you mean ${meant}?`] : [];
-    });
+  return known.has(name) ? undefined : suggest(name, known);
+}
+
+/** A line for each variable that looks like a misspelt setting. */
+export function misspeltNames(env: NodeJS.ProcessEnv): string[] {
+  return Object.keys(env).flatMap((name) => {
+    const meant = settingMeantBy(name);
+    return meant ? [`${name} is not a setting: did you mean ${meant}?`] : [];
+  });
 }

@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein';
-import { misspeltNames } from './names.ts';
+import { settingMeantBy } from './names.ts';
 import { listVariables } from './variables.ts';
 
 /** What a name may begin with that is meant for a gateway, beside the first words of its own settings. */
@@ -15,26 +15,30 @@ export interface StrangerSources {
 
 /**
  * A sentence for each variable that is no setting and does nothing: all of `.env`, which nobody but the gateway reads, and of
- * the environment those whose names begin as settings do. What container engines put there for other containers is
- * passed over, and so is what misspells a setting: that is refused. Never a value.
+ * the environment those whose names begin as settings do, or misspell one. What container engines put there for other
+ * containers is passed over. Never a value.
  */
 export function strangersIn({ env, dotenv }: StrangerSources): string[] {
   const known = listVariables().map(([, { name }]) => name);
   const prefixes = new Set([OWN_PREFIX, ...known.map(prefixOf)].filter((word) => !OTHERS_PREFIXES.has(word)));
-  const isStrange = (name: string) => !known.includes(name) && misspeltNames({ [name]: '' }).length === 0;
-  const looksOurs = (name: string) => name.includes('_') && prefixes.has(prefixOf(name));
-  const nearest = (name: string) => (looksOurs(name) ? `; the nearest is ${nearestOf(name, known)}` : '');
+  const isStrange = (name: string) => !known.includes(name);
+  const looksOurs = (name: string) =>
+    (name.includes('_') && prefixes.has(prefixOf(name))) || settingMeantBy(name) !== undefined;
 
   const inFile = Object.keys(dotenv).filter(isStrange);
   const elsewhere = Object.keys(env).filter(
-    (name) => !inFile.includes(name) && looksOurs(name) && isStrange(name) && !isInjected(name, env[name]),
+    (name) => !inFile.includes(name) && isStrange(name) && looksOurs(name) && !isInjected(name, env[name]),
   );
+  const hint = (name: string) => (looksOurs(name) ? hintAt(name, known) : '');
   return [
-    ...inFile.map(
-      (name) => `${name} in .env is not a setting of the gateway: it does nothing${nearest(name)}`,
-    ),
-    ...elsewhere.map((name) => `${name} is not a setting of the gateway: it does nothing${nearest(name)}`),
+    ...inFile.map((name) => `${name} in .env is not a setting of the gateway: it does nothing${hint(name)}`),
+    ...elsewhere.map((name) => `${name} is not a setting of the gateway: it does nothing${hint(name)}`),
   ];
+}
+
+function hintAt(name: string, known: readonly string[]): string {
+  const meant = settingMeantBy(name);
+  return meant ? `; did you mean ${meant}?` : `; the nearest is ${nearestOf(name, known)}`;
 }
 
 function prefixOf(name: string): string {

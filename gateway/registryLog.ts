@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logging/logger.ts';
 import { sparingly } from './sparingly.ts';
 
 interface Named {
+  readonly key: string;
   readonly id: string;
 }
 
@@ -31,8 +32,8 @@ export function registryLog(logger: Logger, clock: Clock) {
 
     /** Says who has come and who has gone, if anybody. */
     listed(service: string, before: readonly Named[], after: readonly Named[]): void {
-      const joined = idsMissing(after, before);
-      const left = idsMissing(before, after);
+      const joined = namesMissing(after, before);
+      const left = namesMissing(before, after);
       if (joined.length + left.length === 0) return;
       logger.info(`Discovered ${after.length} replicas of ${service}`, {
         service,
@@ -76,13 +77,14 @@ function namedWith(name: string, nearest: string | undefined): string {
   return nearest === undefined ? text : `${text} (did you mean ${nearest}?)`;
 }
 
-function shortened(ids: readonly string[]): string {
-  const more = ids.length > SHOWN ? [`and ${ids.length - SHOWN} more`] : [];
-  return [...ids.slice(0, SHOWN), ...more].join(', ');
+function shortened(names: readonly string[]): string {
+  const more = names.length > SHOWN ? [`and ${names.length - SHOWN} more`] : [];
+  return [...names.slice(0, SHOWN), ...more].join(', ');
 }
 
-/** The ids of `here` that are not `there`. */
-function idsMissing(here: readonly Named[], there: readonly Named[]): string[] {
-  const known = new Set(there.map(({ id }) => id));
-  return here.map(({ id }) => id).filter((id) => !known.has(id));
+/** Who of `here` is not `there`; one that has moved to another port keeps its name, and is told with its port. */
+function namesMissing(here: readonly Named[], there: readonly Named[]): string[] {
+  const keys = new Set(there.map(({ key }) => key));
+  const names = new Set(there.map(({ id }) => id));
+  return here.filter(({ key }) => !keys.has(key)).map(({ key, id }) => (names.has(id) ? key : id));
 }

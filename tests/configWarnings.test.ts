@@ -58,6 +58,17 @@ test.each([
   }
 });
 
+test.each([
+  ['JWT_ALGORITHM', 'JWT_ALGORITHMS'],
+  ['REDIS_URI', 'REDIS_URL'],
+  ['REQUEST_TIMOUT', 'REQUEST_TIMEOUT'],
+  ['LogLevel', 'LOG_LEVEL'],
+])('%s, which another container of the stack may read, does not end the start', (name, meant) => {
+  const words = `is not a setting of the gateway: it does nothing; did you mean ${meant}?`;
+  expect(warningsOf({ [name]: 'x' })).toEqual([`${name} ${words}`]);
+  expect(warningsOf({}, { [name]: 'x' })).toEqual([`${name} in .env ${words}`]);
+});
+
 /** Docker's links, Kubernetes's services named after parts of the stack, images and tools. */
 const OTHERS = {
   REDIS_NAME: '/api-gateway/redis',

@@ -224,6 +224,14 @@ describe('docker-compose.yaml', () => {
     expect(networksOf(serviceNamed('budgeting-service'))).toEqual(['services']);
   });
 
+  it('has all that the gateway calls, and that calls it, on a network with it', () => {
+    const here = networksOf(serviceNamed('api-gateway'));
+    const apart = Object.entries(compose.services).filter(
+      ([, service]) => !networksOf(service).some((name) => here.includes(name)),
+    );
+    expect(apart.map(([name]) => name)).toEqual(['grafana']);
+  });
+
   it('gives Prometheus the name that it looks gateways up by', () => {
     const [job] = monitoring('prometheus.yml').scrape_configs;
     const { networks } = serviceNamed('api-gateway');

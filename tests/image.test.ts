@@ -127,6 +127,19 @@ describe('the image', () => {
     expect(await container.stop()).toBe(0);
   }, 60_000);
 
+  it('says what it makes of the settings, by the command that docs/migrate-from-go.md has', async () => {
+    const page = readFileSync(join(ROOT, 'docs/migrate-from-go.md'), 'utf8');
+    const [, program = '', file = ''] = /--entrypoint (\S+) api-gateway (\S+)/.exec(page) ?? [];
+    const check = { ...image, entrypoint: [program] };
+    const env = { JWT_SECRET: 'your-secret-key-here', REQUEST_TIMEOUT: '"3s"' };
+    await using refused = new Container(check, { command: [file], env });
+    expect(await refused.exited).toBe(1);
+    expect(refused.output).toMatch(/REQUEST_TIMEOUT is "\\"3s\\"": expected.*\n {2}JWT_SECRET is an example/);
+    await using accepted = new Container(check, { command: [file], env: await environment({}) });
+    expect(await accepted.exited).toBe(0);
+    expect(accepted.output).toMatch(/^NODE_ENV +production +environment$/m);
+  }, 60_000);
+
   it('is unhealthy where no gateway listens', async () => {
     await using container = new Container(image, { env: await environment({ JWT_SECRET: '' }) });
     expect(await container.exited).toBe(1);

@@ -14,8 +14,10 @@ import {
   readDashboard,
   readRules,
 } from './support/expressions.ts';
+import { startGateway, type TestGateway } from './support/gateway.ts';
 import { startPlayground, type TestPlayground } from './support/playground.ts';
 import { ensurePrometheus, type PrometheusServer, startPrometheus } from './support/prometheus.ts';
+import { type RedisServer, startRedis } from './support/redis.ts';
 import {
   faultyTraffic,
   ordinaryTraffic,
@@ -334,6 +336,38 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     await eventually('an alert', async () =>
       (await prometheus.alerts()).some(({ labels }) => labels.alertname === 'GatewayDown'),
     );
+  });
+});
+
+describe('a Prometheus in front of a gateway with two nodes of Redis', () => {
+  let nodes: RedisServer[];
+  let gateway: TestGateway;
+  let prometheus: PrometheusServer;
+
+  beforeAll(async () => {
+    nodes = await Promise.all(['a', 'b'].map(() => startRedis()));
+    const addresses = nodes.map(({ port }, n) => `${'ab'[n]}:127.0.0.1:${port}`);
+    gateway = await startGateway({
+      services: { '/budgeting': [] },
+      env: { USE_REDIS_SHARDING: 'true', REDIS_NODES: addresses.join(), STORE_TIMEOUT: '1s' },
+    });
+    prometheus = await startPrometheus({ targets: [new URL(gateway.internal).host] });
+  }, 90_000);
+
+  afterAll(async () => {
+    await prometheus?.stop();
+    await gateway?.[Symbol.asyncDispose]();
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+
+  it('shows the store and each node by its name', async () => {
+    const panel = panelsOf(readDashboard('overview')).find(({ title }) => title === 'Store and Redis Nodes');
+    const expr = String(panel?.targets?.[0]?.expr);
+    const shown = async () =>
+      (await prometheus.query(expr)).map(({ metric, points }) => `${metric.node} ${points[0]?.[1]}`).sort();
+    await eventually('all are up', async () => `${await shown()}` === 'a 1,b 1,store 1');
+    await nodes[1]?.kill();
+    await eventually('one is away', async () => `${await shown()}` === 'a 1,b 0,store 0', 20_000);
   });
 });
 

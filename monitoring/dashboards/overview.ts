@@ -2,7 +2,15 @@ import type { Dashboard } from '@grafana/schema';
 import { dashboard, labelVariable, type Row } from './dashboard.ts';
 import { JOB, OVERVIEW_DASHBOARD, SELECTED, SELECTED_SERVICE } from './names.ts';
 import { graph, stat, timeline } from './panels.ts';
-import { BREAKER_STATES, errorShare, HEALTH, latencyQuantile, PERCENT_STEPS, perSecond } from './shared.ts';
+import {
+  BREAKER_STATES,
+  errorShare,
+  HEALTH,
+  latencyQuantile,
+  PERCENT_STEPS,
+  perSecond,
+  STORE,
+} from './shared.ts';
 
 /** What an operator looks at first: is anything wrong, since when, and where. */
 const GOLDEN_SIGNALS: Row = {
@@ -91,7 +99,7 @@ const GOLDEN_SIGNALS: Row = {
       description: 'Redis, or the embedded store: without it no token can be checked for revocation.',
       unit: 'short',
       queries: [{ expr: 'min(gateway_store_up)', legend: 'store' }],
-      words: { 0: ['DOWN', 'red'], 1: ['up', 'green'] },
+      words: STORE,
     }),
     stat({
       title: 'Gateways',
@@ -184,6 +192,7 @@ const REPLICAS: Row = {
         },
       ],
       words: HEALTH,
+      leadsToService: true,
     }),
     timeline({
       title: 'Circuit Breaker Status',
@@ -196,6 +205,7 @@ const REPLICAS: Row = {
         },
       ],
       words: BREAKER_STATES,
+      leadsToService: true,
     }),
     graph({
       title: 'Circuit Breaker Events',
@@ -325,6 +335,19 @@ const GATEWAY: Row = {
         'Entries of the registry whose name no service has: they get no requests. The log says which name may be meant.',
       unit: 'short',
       queries: [{ expr: 'max by (name) (gateway_registry_unknown_names) or vector(0)', legend: '{{name}}' }],
+    }),
+    timeline({
+      title: 'Store and Redis Nodes',
+      description:
+        'Whether every gateway can use its store and, with USE_REDIS_SHARDING, each node of Redis. The store is up as long as the nodes that answer suffice.',
+      unit: 'short',
+      queries: [
+        {
+          expr: 'min by (node) (label_replace(gateway_store_up, "node", "store", "", "") or gateway_redis_node_up)',
+          legend: '{{node}}',
+        },
+      ],
+      words: STORE,
     }),
     graph({
       title: 'Refused at a Rate Limit',

@@ -132,10 +132,13 @@ export function stat(content: StatContent): Unplaced {
 
 export interface TimelineContent extends PanelContent {
   readonly words: Words;
+  /** Rows lead to the service that their label `service` names. */
+  readonly leadsToService?: boolean;
 }
 
 /** One row for each series, coloured by what it is at the time. */
 export function timeline(content: TimelineContent): Unplaced {
+  const { words, leadsToService = false } = content;
   const custom: stateTimelineKind.FieldConfig = { fillOpacity: 80, lineWidth: 0 };
   const options: stateTimelineKind.Options = {
     mergeValues: true,
@@ -144,7 +147,8 @@ export function timeline(content: TimelineContent): Unplaced {
     legend: { displayMode: LegendDisplayMode.List, placement: 'bottom', showLegend: true, calcs: [] },
     tooltip: { mode: TooltipDisplayMode.Single, sort: SortOrder.None },
   };
-  const more = { ...wording(content.words), custom: { ...custom }, links: [SERVICE_LINK] };
+  const links = leadsToService && { links: [SERVICE_LINK] };
+  const more = { ...wording(words), custom: { ...custom }, ...links };
   return { ...shared('state-timeline', content, more), options: { ...options } };
 }
 

@@ -171,6 +171,7 @@ const REPLICAS: Row = {
         },
       ],
       words: HEALTH,
+      leadsToService: true,
     }),
     timeline({
       title: 'Circuit Breaker Status',
@@ -183,6 +184,7 @@ const REPLICAS: Row = {
         },
       ],
       words: BREAKER_STATES,
+      leadsToService: true,
     }),
     graph({
       title: 'Failures by Replica',

@@ -26,6 +26,8 @@ export const PERCENT_STEPS: readonly Step[] = [
 
 export const HEALTH: Words = { 0: ['unhealthy', 'red'], 1: ['healthy', 'green'] };
 
+export const STORE: Words = { 0: ['DOWN', 'red'], 1: ['up', 'green'] };
+
 export const BREAKER_STATES: Words = {
   0: ['closed', 'green'],
   1: ['open', 'red'],

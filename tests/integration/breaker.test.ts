@@ -83,7 +83,9 @@ describe('a circuit breaker', () => {
     await using world = await startFailing();
     await fail(world.gateway, 3);
     world.service.answer = recovered;
-    world.clock.advance(COOLDOWN_MS);
+    world.clock.advance(COOLDOWN_MS - 1);
+    expect((await ask(world.gateway)).status).toBe(503);
+    world.clock.advance(1);
     expect((await ask(world.gateway)).status).toBe(200);
     expect(await state(world.gateway, world.id)).toBe(0);
     // Its failures are forgotten: it takes three new ones.

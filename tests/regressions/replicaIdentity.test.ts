@@ -6,6 +6,7 @@ import { startGatewayProcess } from '../support/gatewayProcess.ts';
 import { sendJson, startUpstream, type Upstream } from '../support/upstream.ts';
 
 const CIRCUIT_OPEN = 503;
+const DISCOVERED = 'Discovered 1 replicas of /budgeting';
 const broken: RequestListener = (_req, res) => void res.writeHead(500).end();
 
 /** A registry with a list that the test writes, and a gateway that looks at it all the time. */
@@ -77,6 +78,15 @@ describe('a registry without ids', () => {
     for (let n = 0; n < 4; n += 1) expect(await ask(w.gateway)).toBe(200);
     expect([a.requests.length, b.requests.length]).toEqual([2, 2]);
     expect(await instances(w.gateway)).toEqual(['127.0.0.1', b.url.host]);
+  });
+
+  it('can move a replica to another port: the log tells of both', async () => {
+    await using here = await startUpstream();
+    await using there = await startUpstream();
+    await using stack = await world([entry(here)]);
+    await stack.lists([entry(there)]);
+    const last = stack.gateway.logLines().findLast(({ message }) => message === DISCOVERED);
+    expect(last).toMatchObject({ joined: there.url.host, left: here.url.host });
   });
 });
 
