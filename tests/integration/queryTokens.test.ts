@@ -326,6 +326,34 @@ describe('nobody but the gateway', () => {
     expect(JSON.stringify(gateway.logLines())).not.toMatch(/access(_|%5F)token=/i);
   });
 
+  it.each([
+    ['behind & alone', `/communication/x&access_token=${ann}`, '/communication/x&access_token=eyJ...'],
+    ['behind ; alone', `/communication/x;access_token=${ann}?a`, '/communication/x;access_token=eyJ...'],
+    ['behind %3F', `/communication/x%3Faccess_token%3D${ann}`, '/communication/x%3Faccess_token%3DeyJ...'],
+    ['with %2E', `/communication/${ann.replaceAll('.', '%2E')}/x`, '/communication/eyJ.../x'],
+    ['in the fragment', `/communication/x#access_token=${ann}`, '/communication/x'],
+    ['for another host', `http://other.test/communication?a=b@c&access_token=${ann}`, '/'],
+    [
+      'in the fragment, for another host',
+      `http://other.test/x#access_token=${ann}`,
+      '/http%3A%2F%2Fother.test%2Fx',
+    ],
+  ])('learns one that a client has put elsewhere into the target: %s', async (_where, target, shown) => {
+    await using collector = await startUpstream((_req, res) => void res.end('{}'));
+    await using service = await startUpstream();
+    const gateway = await start(service, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin });
+    for (const fields of [[EVENTS], [`Authorization: Bearer ${ann}`], WEB_SOCKET]) {
+      await sendRaw(gateway.external, request(`GET ${target}`, ...fields));
+    }
+    // Fails when a token is in the log, or in a metric.
+    await gateway.stop();
+    const lines = gateway.logLines().filter(({ message }) => String(message).startsWith(`GET ${shown} `));
+    expect(lines).toHaveLength(3);
+    const spans = collector.requests.map(({ body }) => String(body)).join();
+    expect(spans).toContain(`"${shown}"`);
+    expect(secretsIn(spans)).toEqual([]);
+  });
+
   it('learns one from what libraries print when DEBUG asks them to', async () => {
     await using hub = await startHub();
     await using run = runGateway({
