@@ -1,15 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it, jest } from '@jest/globals';
 import { call } from '../support/client.ts';
+import { deferred } from '../support/deferred.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, keepSecret, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { runGateway } from '../support/gatewayRun.ts';
+import { ManualClock } from '../support/manualClock.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { secretsIn } from '../support/secrets.ts';
 import { connectSignalR, type Hub, startHub, TRANSPORTS } from '../support/signalR.ts';
 import { emptyTestRedis, probeTokens } from '../support/storeProbe.ts';
-import { startUpstream, type Upstream } from '../support/upstream.ts';
+import { startRawUpstream, startUpstream, type Upstream } from '../support/upstream.ts';
 
 // Real sockets and a Redis on a machine that may be busy.
 jest.setTimeout(30_000);
@@ -304,6 +306,27 @@ describe.each(STORES)('with the %s store', (store) => {
       }
     },
   );
+});
+
+it('a WebSocket whose token is revoked before the service agrees to it is cut at once', async () => {
+  const agree = deferred();
+  await using hub = await startRawUpstream(async (socket) => {
+    await agree.promise;
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  });
+  await using users = await startUpstream();
+  const services = { '/communication': [hub], '/userManagement': [users] };
+  // Time stands still: nothing looks at open connections every half a second.
+  await using gateway = await startGateway({ services, clock: new ManualClock(Date.now()) });
+  const token = tokenFor('dora');
+  using client = await RawClient.to(gateway.external);
+  client.send(request(`GET ${HUB}?id=1&access_token=${token}`, ...WEB_SOCKET));
+  await eventually('the handshake is under way', () => hub.requests.length === 1);
+  const logout = `${gateway.external}/userManagement/auth/logout`;
+  expect((await fetch(logout, { method: 'POST', headers: bearer(token) })).status).toBe(200);
+  agree.resolve();
+  await client.closed();
+  expect(client.received).toMatch(/^HTTP\/1.1 101 /);
 });
 
 describe('nobody but the gateway', () => {
