@@ -182,6 +182,20 @@ describe('a token in the query', () => {
     expect(service.requests.map(({ target }) => target)).toEqual(['/?b=1', '/x?b=1', '/y/?b=1']);
   });
 
+  it('is removed where the path goes on whole, too', async () => {
+    await using service = await startUpstream(says());
+    const services = { '/communication': { upstreams: [service], stripPrefix: false } };
+    await using gateway = await startGateway({ services });
+    for (const path of ['/communication', '/communication/x']) {
+      const line = `GET ${path}?b=1&access_token=${ann}`;
+      for (const fields of [[EVENTS], WEB_SOCKET]) {
+        expect((await sendRaw(gateway.external, request(line, ...fields))).body).toBe('hello ann');
+      }
+    }
+    const targets = service.requests.map(({ target }) => target);
+    expect(new Set(targets)).toEqual(new Set(['/communication?b=1', '/communication/x?b=1']));
+  });
+
   it('is forwarded as it is elsewhere, and on the internal port', async () => {
     await using service = await startUpstream();
     await using gateway = await start(service);
@@ -306,6 +320,30 @@ describe.each(STORES)('with the %s store', (store) => {
       }
     },
   );
+});
+
+it('with two workers a logout at one of them ends the WebSockets of both, and no process prints the token', async () => {
+  await using hub = await startHub((_req, res) => void res.end('ok'));
+  await using run = runGateway({
+    services: { '/communication': [hub], '/userManagement': [hub] },
+    env: { WORKERS: '2', LOG_LEVEL: 'debug' },
+  });
+  const { external } = await run.listening();
+  const token = tokenFor('emma');
+  const connect = () => connectSignalR(`${external}${HUB}`, token, 'webSockets');
+  const sockets = await Promise.all(Array.from({ length: 12 }, connect));
+  expect(hub.requests.map(({ target }) => target).filter((target) => /access_token/i.test(target))).toEqual(
+    [],
+  );
+  const logout = `${external}/userManagement/auth/logout`;
+  expect((await fetch(logout, { method: 'POST', headers: bearer(token) })).status).toBe(200);
+  await eventually('all are cut', () => sockets.every(({ ended }) => ended));
+  for (let n = 0; n < 12; n += 1) {
+    const line = `GET ${HUB}?id=connection-1&access_token=${token}`;
+    await expectProblem(await sendRaw(external, request(line, ...WEB_SOCKET)), 'token_revoked');
+  }
+  await run.kill('SIGTERM');
+  expect(secretsIn(run.stdout() + run.stderr())).toEqual([]);
 });
 
 it('a WebSocket whose token is revoked before the service agrees to it is cut at once', async () => {
