@@ -1,5 +1,6 @@
 import { isHmac } from '../lib/auth/algorithms.ts';
 import { isPublicKey } from '../lib/auth/pemKey.ts';
+import { revokingRequests } from '../lib/auth/revokePaths.ts';
 import { quote } from './problems.ts';
 import type { Field, Values } from './variables.ts';
 
@@ -25,6 +26,7 @@ const rules: readonly Rule[] = [
   { about: ['jwtSecret'], problem: publicJwtSecret },
   { about: ['jwtSecret', 'environment'], problem: weakJwtSecret },
   { about: ['adminToken', 'environment'], problem: weakAdminToken },
+  { about: ['authIssuePaths', 'authRevokePaths'], problem: publicLogout },
   { about: ['externalHost', 'externalPort', 'internalHost', 'internalPort'], problem: samePort },
   { about: ['redisHost', 'redisUrl'], problem: twoRedises },
   { about: ['useRedisSharding', 'redisNodes'], problem: shardingWithoutNodes },
@@ -71,6 +73,17 @@ function publicJwtSecret({ jwtSecret }: Values): string | undefined {
 
 function weakJwtSecret({ environment, jwtSecret }: Values): string | undefined {
   return environment === 'production' ? weakness('JWT_SECRET', jwtSecret) : undefined;
+}
+
+/** A path without a token has none to revoke: a logout there would get its 2xx, and the token stay good. */
+function publicLogout({ authIssuePaths, authRevokePaths }: Values): string | undefined {
+  const isRevoking = revokingRequests(authRevokePaths);
+  const both = authIssuePaths.find((path) => isRevoking({ method: 'POST', headers: {} }, path));
+  if (both === undefined) return undefined;
+  return (
+    `AUTH_ISSUE_PATHS holds ${quote(both)}, which is one of AUTH_REVOKE_PATHS: expected it in only one of them, ` +
+    'because no token is revoked where none is needed'
+  );
 }
 
 function weakAdminToken({ environment, adminToken }: Values): string | undefined {

@@ -2,7 +2,7 @@ import type { Response } from 'express';
 import type { Settings } from '../config/config.ts';
 import { TokenError } from '../lib/auth/errors.ts';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
-import { pathOf } from '../lib/exchange/path.ts';
+import { shownPath } from '../lib/exchange/path.ts';
 import { isLogged, type Logger, SAID } from '../lib/logging/logger.ts';
 import { requestLines } from '../lib/logging/requestLines.ts';
 import type { Metrics } from '../lib/metrics/metrics.ts';
@@ -107,9 +107,9 @@ function isFailed({ status, exchange }: Completed): boolean {
   return status >= 500 || (status < 400 && exchange.failure !== undefined);
 }
 
-/** Path only: a query may hold what must not be in a log. */
+/** The path alone: a query may hold what must not be in a log. */
 function accessLine({ method, target, status, seconds, exchange }: Completed): string {
-  const line = `${method} ${pathOf(target)} ${status || 'client gone'} in ${oneDecimal(seconds * 1000)} ms`;
+  const line = `${method} ${shownPath(target)} ${status || 'client gone'} in ${oneDecimal(seconds * 1000)} ms`;
   const { attempt, errorCode } = exchange;
   if (errorCode?.startsWith('token_')) return `${line} (JWT refused: ${errorCode})`;
   return attempt ? `${line} (Load balancer selected ${attempt.target.url.origin})` : line;

@@ -1,4 +1,4 @@
-import { pathOf } from '../lib/exchange/path.ts';
+import { pathOf, shownPath } from '../lib/exchange/path.ts';
 
 /** Longest request target accepted, in characters. */
 export const MAX_TARGET_LENGTH = 8192;
@@ -52,10 +52,14 @@ export function originForm(target: string, host: string | undefined): string | u
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-/** A path that names no service, for a target without an origin-form: fit for logs, so without a password. */
+/**
+ * A path that names no service, for a target without an origin-form: fit for logs, so without a password or query. An `@`
+ * behind a question mark may be part of either: then nothing is shown.
+ */
 export function noService(target: string): string {
-  const withoutUser = target.slice(target.lastIndexOf('@') + 1);
-  return `/${encodeURIComponent(pathOf(withoutUser))}`;
+  const userEnd = target.lastIndexOf('@');
+  if (userEnd > pathOf(target).length) return '/';
+  return `/${encodeURIComponent(shownPath(target.slice(userEnd + 1)))}`;
 }
 
 function segmentEnd(target: string, start: number): number {

@@ -382,6 +382,13 @@ describe('auth, a token that a service hands out', () => {
       admitted: true,
     },
     {
+      name: 'x-gzip',
+      encode: gzipSync,
+      fields: { 'Content-Encoding': 'x-gzip' },
+      body: (token) => ({ token }),
+      admitted: true,
+    },
+    {
       name: 'br',
       encode: brotliCompressSync,
       fields: { 'Content-Encoding': 'br' },

@@ -115,6 +115,15 @@ describe('who a token speaks for', () => {
     expect(verdict(signText(payload))).toBe('token_invalid: the payload is not JSON in UTF-8');
   });
 
+  it.each(['null', '5', '"a"', '[]', '{', ''])(
+    'is nobody when the payload is %j, which no message quotes',
+    (payload) => {
+      expect(verdict(signText(payload))).toMatch(
+        /^token_invalid: (?:the payload is not a JSON object|not a JWT: (?:its payload is not a JSON object|[a-z ]+))$/,
+      );
+    },
+  );
+
   it('stays who it is with claims that look like others', () => {
     const members = String.raw`"sub":"ann","a\"b":"{","c":{"sub":"bob","x":[{"sub":1}]},"d":[],"e":{},"\\":"\\\""`;
     expect(verify(withMembers(members)).subject).toBe('ann');

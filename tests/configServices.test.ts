@@ -299,6 +299,20 @@ describe('services and the settings', () => {
     ]);
   });
 
+  test.each([
+    ['/orders/in,/orders/out', '/orders/out', '/orders/out'],
+    ['/orders/OUT', '/orders/out', '/orders/OUT'],
+    ['/orders/out.json', '/orders/out', '/orders/out.json'],
+  ])(
+    'AUTH_ISSUE_PATHS=%s beside AUTH_REVOKE_PATHS=%s is refused: nothing would be revoked',
+    (issue, revoke, both) => {
+      expect(problems([orders], { AUTH_ISSUE_PATHS: issue, AUTH_REVOKE_PATHS: revoke })).toEqual([
+        `AUTH_ISSUE_PATHS holds "${both}", which is one of AUTH_REVOKE_PATHS: expected it in only one of them, because no token is revoked where none is needed`,
+      ]);
+      expect(settingsProblemsOf({ AUTH_ISSUE_PATHS: '/userManagement/auth/logout' })).toHaveLength(1);
+    },
+  );
+
   test('AUTH_QUERY_TOKEN_PATHS may be a whole service, and must be of one where it is set', () => {
     const name = 'AUTH_QUERY_TOKEN_PATHS';
     expect(problems([orders], { [name]: '/orders' })).toEqual([]);

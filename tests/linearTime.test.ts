@@ -14,6 +14,7 @@ import { requestTerms } from '../lib/cache/requestTerms.ts';
 import { selectingKey, varyNames } from '../lib/cache/vary.ts';
 import { rateLimitKey } from '../lib/exchange/clientAddress.ts';
 import { Exchange } from '../lib/exchange/exchange.ts';
+import { shownPath } from '../lib/exchange/path.ts';
 import { subprotocols } from '../lib/exchange/subprotocol.ts';
 import { withoutSpace } from '../lib/exchange/whiteSpace.ts';
 import { connectionOptions } from '../lib/proxy/hopByHop.ts';
@@ -64,6 +65,7 @@ const FILLS = [
   '::',
   '[',
   '\u00a0',
+  'eyJ',
 ];
 
 const inputs = FILLS.flatMap((fill) => {
@@ -130,6 +132,7 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   Forwarded: forwarded('Forwarded'),
   'an address': rateLimitKey,
   'a target': (value) => [isAmbiguous(value), originForm(value, 'gateway.test')],
+  'a target in the log': shownPath,
   'a target in absolute form': (value) => originForm(`http://gateway.test${value}`, 'gateway.test'),
   'the key of a target': (target) => {
     const resource = { service: '/a', authority: target, target };

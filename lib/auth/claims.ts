@@ -24,8 +24,9 @@ export function readClaims(token: string): Claims {
   try {
     json = utf8.decode(Buffer.from(encoded, 'base64url'));
     values = JSON.parse(json);
-  } catch (cause) {
-    throw invalid('the payload is not JSON in UTF-8', { cause });
+  } catch {
+    // Without the cause, whose message quotes what it was given.
+    throw invalid('the payload is not JSON in UTF-8');
   }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw invalid('the payload is not a JSON object');

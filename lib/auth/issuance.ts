@@ -14,6 +14,8 @@ const limit = { maxOutputLength: MAX_ANSWER_BYTES };
 const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   ['identity', (content) => content],
   ['gzip', (content) => gunzipSync(content, limit)],
+  // RFC 9110 section 8.4.1.3.
+  ['x-gzip', (content) => gunzipSync(content, limit)],
   ['deflate', (content) => inflateSync(content, limit)],
   ['br', (content) => brotliDecompressSync(content, limit)],
   ['zstd', (content) => zstdDecompressSync(content, limit)],

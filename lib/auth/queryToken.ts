@@ -9,6 +9,21 @@ const NAME = 'access_token';
 /** The name with each of its characters percent-encoded. */
 const LONGEST_NAME = NAME.length * 3;
 
+/**
+ * Fields in which services tell caches in front of the gateway apart from all others (RFC 9213, and the names that some
+ * caches have of their own). There each has the last word over `Cache-Control`.
+ */
+const TARGETED_FIELDS = [
+  'CDN-Cache-Control',
+  'Cloudflare-CDN-Cache-Control',
+  'Netlify-CDN-Cache-Control',
+  'Vercel-CDN-Cache-Control',
+  'Edge-Control',
+  'Surrogate-Control',
+  'X-Accel-Expires',
+  'X-LiteSpeed-Cache-Control',
+] as const;
+
 const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 const PERCENT_ENCODED = /%([0-9a-f]{2})/gi;
@@ -71,8 +86,7 @@ export function takeQueryToken(paths: readonly string[]): RequestHandler {
 
 function keepPrivate(res: Response): void {
   addAnswerField(res, 'Cache-Control', cacheControl, { replaces: true });
-  // It would have the last word (RFC 9213).
-  addAnswerField(res, 'CDN-Cache-Control', () => undefined, { replaces: true });
+  for (const name of TARGETED_FIELDS) addAnswerField(res, name, () => undefined, { replaces: true });
 }
 
 function cacheControl(status: number): string {

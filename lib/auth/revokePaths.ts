@@ -8,7 +8,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TR
 const PERCENT = 0x25;
 
 /** Whether a request asks to be logged out: the target is the client's own, path and query. */
-export type IsRevoking = (req: IncomingMessage, target: string) => boolean;
+export type IsRevoking = (req: Pick<IncomingMessage, 'method' | 'headers'>, target: string) => boolean;
 
 /**
  * Recognises requests that revoke their token, by method and path.

@@ -30,6 +30,8 @@ export class UpgradedConnections {
     this.#open.set(connection, token);
     connection.once('close', () => this.#open.delete(connection));
     this.#cancel ??= this.#lookLater();
+    // It may have been revoked since it was accepted: a service may take seconds to agree to upgrade.
+    this.#look(connection, token);
   }
 
   #lookLater(): Cancel {

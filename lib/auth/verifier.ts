@@ -101,8 +101,9 @@ function decodedHeader(token: string): Readonly<Record<string, unknown>> {
   if (token.split('.', 4).length !== 3) throw invalid('not a JWT: it does not have three parts');
   try {
     return decodeProtectedHeader(token);
-  } catch (cause) {
-    throw invalid('not a JWT: its header is not a JSON object in base64url', { cause });
+  } catch {
+    // Without the cause, whose message quotes what it was given.
+    throw invalid('not a JWT: its header is not a JSON object in base64url');
   }
 }
 
@@ -125,7 +126,7 @@ function hmacCheck(
     try {
       jwt.verify(token, key, options);
     } catch (cause) {
-      throw invalid(signatureProblem(cause), { cause });
+      throw invalid(signatureProblem(cause));
     }
   };
 }
@@ -188,7 +189,9 @@ function digestOf(token: string, algorithm: string): string {
   return createHash('sha256').update(named).digest('hex');
 }
 
+/** In the library's own words alone: where it meets what is no object, or no JSON, the message quotes the token. */
 function signatureProblem(cause: unknown): string {
+  if (!(cause instanceof jwt.JsonWebTokenError)) return 'not a JWT: its payload is not a JSON object';
   const message = messageOf(cause);
   return message === 'invalid signature' ? 'the signature does not match' : `not a JWT: ${message}`;
 }

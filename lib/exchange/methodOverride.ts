@@ -13,7 +13,7 @@ const PARAMETER = '_method=';
  * @param target path and query
  */
 export function overridesMethod(
-  { headers }: IncomingMessage,
+  { headers }: Pick<IncomingMessage, 'headers'>,
   target: string,
   matches: (method: string) => boolean = () => true,
 ): boolean {

@@ -35,7 +35,7 @@ import {
 import type { Request, Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
-import { pathOf } from '../exchange/path.ts';
+import { shownPath } from '../exchange/path.ts';
 import type { Spans } from './spans.ts';
 import type { TraceContext } from './traceContext.ts';
 
@@ -91,7 +91,7 @@ export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
         [ATTR_HTTP_REQUEST_METHOD]: method,
         [ATTR_SERVER_ADDRESS]: url.hostname,
         [ATTR_SERVER_PORT]: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
-        [ATTR_URL_FULL]: url.origin + pathOf(exchange.upstreamTarget || res.req.url),
+        [ATTR_URL_FULL]: url.origin + shownPath(exchange.upstreamTarget || res.req.url),
         'gateway.replica': attempt.target.id,
       };
       const span = tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, contextOf(exchange.trace));
@@ -149,7 +149,7 @@ function requestAttributes(req: Request) {
   return {
     [ATTR_HTTP_REQUEST_METHOD]: knownMethod(method),
     [ATTR_HTTP_REQUEST_METHOD_ORIGINAL]: METHODS.has(method) ? undefined : method,
-    [ATTR_URL_PATH]: pathOf(req.originalUrl),
+    [ATTR_URL_PATH]: shownPath(req.originalUrl),
     [ATTR_URL_SCHEME]: 'encrypted' in socket ? 'https' : 'http',
     [ATTR_SERVER_ADDRESS]: headers.host,
     [ATTR_NETWORK_PEER_ADDRESS]: socket.remoteAddress,

@@ -1,15 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it, jest } from '@jest/globals';
 import { call } from '../support/client.ts';
+import { deferred } from '../support/deferred.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, keepSecret, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { runGateway } from '../support/gatewayRun.ts';
+import { ManualClock } from '../support/manualClock.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { secretsIn } from '../support/secrets.ts';
-import { connectSignalR, type Hub, startHub, TRANSPORTS } from '../support/signalR.ts';
+import { connectSignalR, type Hub, type SignalR, startHub, TRANSPORTS } from '../support/signalR.ts';
 import { emptyTestRedis, probeTokens } from '../support/storeProbe.ts';
-import { startUpstream, type Upstream } from '../support/upstream.ts';
+import { startRawUpstream, startUpstream, type Upstream } from '../support/upstream.ts';
 
 // Real sockets and a Redis on a machine that may be busy.
 jest.setTimeout(30_000);
@@ -180,6 +182,20 @@ describe('a token in the query', () => {
     expect(service.requests.map(({ target }) => target)).toEqual(['/?b=1', '/x?b=1', '/y/?b=1']);
   });
 
+  it('is removed where the path goes on whole, too', async () => {
+    await using service = await startUpstream(says());
+    const services = { '/communication': { upstreams: [service], stripPrefix: false } };
+    await using gateway = await startGateway({ services });
+    for (const path of ['/communication', '/communication/x']) {
+      const line = `GET ${path}?b=1&access_token=${ann}`;
+      for (const fields of [[EVENTS], WEB_SOCKET]) {
+        expect((await sendRaw(gateway.external, request(line, ...fields))).body).toBe('hello ann');
+      }
+    }
+    const targets = service.requests.map(({ target }) => target);
+    expect(new Set(targets)).toEqual(new Set(['/communication?b=1', '/communication/x?b=1']));
+  });
+
   it('is forwarded as it is elsewhere, and on the internal port', async () => {
     await using service = await startUpstream();
     await using gateway = await start(service);
@@ -197,7 +213,14 @@ describe('a response to a request with a token in its query', () => {
     { said: 'nothing', fields: {}, verdicts: ['MISS', 'HIT'] },
     {
       said: 'public',
-      fields: { 'Cache-Control': 'public, max-age=60', 'CDN-Cache-Control': 'max-age=600' },
+      fields: {
+        'Cache-Control': 'public, max-age=60',
+        'CDN-Cache-Control': 'max-age=600',
+        'cloudflare-cdn-cache-control': 'max-age=600',
+        'Edge-Control': 'max-age=600',
+        'Surrogate-Control': 'max-age=600',
+        'X-Accel-Expires': '600',
+      },
       verdicts: ['MISS', 'HIT'],
     },
     { said: 'no-cache', fields: { 'Cache-Control': 'no-cache' }, verdicts: ['MISS'] },
@@ -209,7 +232,7 @@ describe('a response to a request with a token in its query', () => {
         const one = await events(gateway, secret);
         return one.field('X-Cache') === verdict && one;
       });
-      expect(answer.fields.filter(([name]) => /cache-control/i.test(name))).toEqual([
+      expect(answer.fields.filter(([name]) => /-control|expires/i.test(name))).toEqual([
         ['Cache-Control', 'private, no-store'],
       ]);
     }
@@ -299,6 +322,54 @@ describe.each(STORES)('with the %s store', (store) => {
   );
 });
 
+it('with two workers a logout at one of them ends the WebSockets of both, and no process prints the token', async () => {
+  await using hub = await startHub((_req, res) => void res.end('ok'));
+  await using run = runGateway({
+    services: { '/communication': [hub], '/userManagement': [hub] },
+    env: { WORKERS: '2', LOG_LEVEL: 'debug' },
+  });
+  const { external } = await run.listening();
+  const token = tokenFor('emma');
+  const sockets: SignalR[] = [];
+  // So many that both workers have some, and one after the other: they count for the limits of the service.
+  for (let n = 0; n < 8; n += 1) {
+    sockets.push(await connectSignalR(`${external}${HUB}`, token, 'webSockets'));
+  }
+  expect(hub.requests.map(({ target }) => target).filter((target) => /access_token/i.test(target))).toEqual(
+    [],
+  );
+  const logout = `${external}/userManagement/auth/logout`;
+  expect((await fetch(logout, { method: 'POST', headers: bearer(token) })).status).toBe(200);
+  await eventually('all are cut', () => sockets.every(({ ended }) => ended));
+  for (let n = 0; n < 8; n += 1) {
+    const line = `GET ${HUB}?id=connection-1&access_token=${token}`;
+    await expectProblem(await sendRaw(external, request(line, ...WEB_SOCKET)), 'token_revoked');
+  }
+  await run.kill('SIGTERM');
+  expect(secretsIn(run.stdout() + run.stderr())).toEqual([]);
+});
+
+it('a WebSocket whose token is revoked before the service agrees to it is cut at once', async () => {
+  const agree = deferred();
+  await using hub = await startRawUpstream(async (socket) => {
+    await agree.promise;
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  });
+  await using users = await startUpstream();
+  const services = { '/communication': [hub], '/userManagement': [users] };
+  // Time stands still: nothing looks at open connections every half a second.
+  await using gateway = await startGateway({ services, clock: new ManualClock(Date.now()) });
+  const token = tokenFor('dora');
+  using client = await RawClient.to(gateway.external);
+  client.send(request(`GET ${HUB}?id=1&access_token=${token}`, ...WEB_SOCKET));
+  await eventually('the handshake is under way', () => hub.requests.length === 1);
+  const logout = `${gateway.external}/userManagement/auth/logout`;
+  expect((await fetch(logout, { method: 'POST', headers: bearer(token) })).status).toBe(200);
+  agree.resolve();
+  await client.closed();
+  expect(client.received).toMatch(/^HTTP\/1.1 101 /);
+});
+
 describe('nobody but the gateway', () => {
   it('learns a token from traces, metrics, the log at debug or /admin, whatever becomes of the request', async () => {
     await using collector = await startUpstream((_req, res) => void res.end('{}'));
@@ -324,6 +395,34 @@ describe('nobody but the gateway', () => {
     expect(spans).toContain('"/communication/x"');
     expect(secretsIn(spans + shown.map(({ body }) => String(body)).join())).toEqual([]);
     expect(JSON.stringify(gateway.logLines())).not.toMatch(/access(_|%5F)token=/i);
+  });
+
+  it.each([
+    ['behind & alone', `/communication/x&access_token=${ann}`, '/communication/x&access_token=eyJ...'],
+    ['behind ; alone', `/communication/x;access_token=${ann}?a`, '/communication/x;access_token=eyJ...'],
+    ['behind %3F', `/communication/x%3Faccess_token%3D${ann}`, '/communication/x%3Faccess_token%3DeyJ...'],
+    ['with %2E', `/communication/${ann.replaceAll('.', '%2E')}/x`, '/communication/eyJ.../x'],
+    ['in the fragment', `/communication/x#access_token=${ann}`, '/communication/x'],
+    ['for another host', `http://other.test/communication?a=b@c&access_token=${ann}`, '/'],
+    [
+      'in the fragment, for another host',
+      `http://other.test/x#access_token=${ann}`,
+      '/http%3A%2F%2Fother.test%2Fx',
+    ],
+  ])('learns one that a client has put elsewhere into the target: %s', async (_where, target, shown) => {
+    await using collector = await startUpstream((_req, res) => void res.end('{}'));
+    await using service = await startUpstream();
+    const gateway = await start(service, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin });
+    for (const fields of [[EVENTS], [`Authorization: Bearer ${ann}`], WEB_SOCKET]) {
+      await sendRaw(gateway.external, request(`GET ${target}`, ...fields));
+    }
+    // Fails when a token is in the log, or in a metric.
+    await gateway.stop();
+    const lines = gateway.logLines().filter(({ message }) => String(message).startsWith(`GET ${shown} `));
+    expect(lines).toHaveLength(3);
+    const spans = collector.requests.map(({ body }) => String(body)).join();
+    expect(spans).toContain(`"${shown}"`);
+    expect(secretsIn(spans)).toEqual([]);
   });
 
   it('learns one from what libraries print when DEBUG asks them to', async () => {

@@ -17,6 +17,7 @@ import { ManualClock } from '../support/manualClock.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';
 import { emptyTestRedis, probeTokens } from '../support/storeProbe.ts';
+import { signText } from '../support/tokens.ts';
 import { sendJson, startUpstream, type Upstream } from '../support/upstream.ts';
 
 // Real sockets and a Redis on a machine that may be busy.
@@ -210,6 +211,32 @@ it('a token that was logged out does not come back with its signature written an
   expect((await get(gateway, respelt)).status).toBe(200);
   expect((await post(gateway, '/userManagement/auth/logout', bearer(token))).status).toBe(200);
   await expectProblem(await get(gateway, respelt), 'token_revoked');
+});
+
+describe('a token that is no JWT', () => {
+  // Short: of longer ones V8 quotes a part.
+  const part = keepSecret('part-of-a-secret');
+  const encoded = (text: string) => Buffer.from(text).toString('base64url');
+  const signed = (header: object) => signText(part, header, TEST_SECRET);
+
+  it.each([
+    ['in its header', `${encoded(part)}.${encoded('second')}.${encoded('third')}`],
+    ['in its payload', signed({ alg: 'HS256' })],
+    ['in its payload, which its header calls a JWT', signed({ alg: 'HS256', typ: 'JWT' })],
+    ['in its signature', `${encoded('{"alg":"HS256"}')}.${encoded('{}')}.${encoded(part)}`],
+  ])('leaves nothing of what it has %s in the log, sent or handed out', async (_where, token) => {
+    await using service = await startUpstream((_req, res) =>
+      sendJson(res, { access_token: keepSecret(token) }),
+    );
+    const gateway = await start(service, { env: { LOG_LEVEL: 'debug' } });
+    expect((await post(gateway, LOGIN)).status).toBe(200);
+    await expectProblem(await get(gateway, token), 'token_invalid');
+    // Fails when a secret is in the log.
+    await gateway.stop();
+    const messages = gateway.logLines().map(({ message }) => message);
+    expect(messages).toContain('JWT handed out by a service was not admitted');
+    expect(messages).toContain('JWT refused: token_invalid');
+  });
 });
 
 describe('a login answer that never ends', () => {
