@@ -1,13 +1,15 @@
-// `npm run docs` writes anew what is made of the source: tables of README.md, .env.example and the dashboards.
+// `npm run docs` writes anew what is made of the source: tables of README.md, .env.example, the dashboards and
+// the alerts for Kubernetes.
 import { parseArgs } from 'node:util';
 import { writeSettings } from '../config/document.ts';
 import { writeErrors } from '../gateway/document.ts';
 import { writeDashboards } from './dashboards/generate.ts';
+import { writeAlerts } from './prometheusRule.ts';
 
 const USAGE = `Usage: npm run docs
 
-Writes anew what is made of the source: the tables of settings and errors in README.md, .env.example, and both
-dashboards. A test fails where one of them is out of date.
+Writes anew what is made of the source: the tables of settings and errors in README.md, .env.example, both
+dashboards, and the alerts for Kubernetes. A test fails where one of them is out of date.
 
   -h, --help  print this and stop
 `;
@@ -27,6 +29,7 @@ function main(args: string[]): number {
   writeSettings();
   writeErrors();
   writeDashboards();
+  writeAlerts();
   return 0;
 }
 
