@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -240,6 +240,12 @@ afterAll(() => {
 describe('the pages', () => {
   const pages = ['README.md', 'docs/operations.md', 'docs/kubernetes.md', 'docs/troubleshooting.md'];
   const text = pages.map((path) => readFileSync(join(ROOT, path), 'utf8')).join('\n');
+
+  it('name only files and folders that there are', () => {
+    const named = [...text.matchAll(/\bdeploy\/[\w./-]*\w/g)].map(([path]) => path);
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
 
   it('name only objects that there are', () => {
     const named = [...text.matchAll(/\b(deployment)\/([\w-]+)(?:\s+([\w-]+)=)?/g)];
