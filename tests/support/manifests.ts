@@ -19,7 +19,8 @@ export interface Manifest {
 }
 
 /** The schemas of the oldest Kubernetes that docs/kubernetes.md names, or those of the newest there are. */
-export type Release = 'oldest' | 'newest';
+export const RELEASES = ['oldest', 'newest'] as const;
+export type Release = (typeof RELEASES)[number];
 
 export function readManifests(path: string): Manifest[] {
   return manifestsIn(readFileSync(join(ROOT, path), 'utf8'));
@@ -60,16 +61,14 @@ export async function invalidities(manifest: Manifest): Promise<string | undefin
  */
 export async function misspellings(
   manifests: readonly Manifest[],
-  { release = 'newest', partial = false }: { release?: Release; partial?: boolean } = {},
+  { releases = RELEASES, partial = false }: { releases?: readonly Release[]; partial?: boolean } = {},
 ): Promise<string> {
   mkdirSync(SCRATCH, { recursive: true });
   const directory = mkdtempSync(join(SCRATCH, 'manifests-'));
   const file = join(directory, 'manifests.ts');
-  const literals = manifests.map((manifest, index) => {
-    const type = partial ? `Part<Kind${index}>` : `Kind${index}`;
-    const value = JSON.stringify(manifest, null, 2);
-    return `${typeOf(manifest, `Kind${index}`, release)}\nexport const manifest${index}: ${type} = ${value};`;
-  });
+  const literals = releases.flatMap((release) =>
+    manifests.map((manifest, index) => literalOf(manifest, `${release}${index}`, release, partial)),
+  );
   writeFileSync(file, [PART, ...literals].join('\n'));
   const flags = ['--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext'];
   try {
@@ -82,7 +81,13 @@ export async function misspellings(
   }
 }
 
-function typeOf(manifest: Manifest, as: string, release: Release): string {
+function literalOf(manifest: Manifest, name: string, release: Release, partial: boolean): string {
+  const type = partial ? `Part<Kind_${name}>` : `Kind_${name}`;
+  const value = JSON.stringify(manifest, null, 2);
+  return `${importOf(manifest, `Kind_${name}`, release)}\nexport const ${name}: ${type} = ${value};`;
+}
+
+function importOf(manifest: Manifest, as: string, release: Release): string {
   const { apiVersion, kind } = manifest;
   if (release === 'newest' || isOfOperator(manifest))
     return `import type { I${kind} as ${as} } from '${newestModel(manifest)}';`;
