@@ -128,6 +128,15 @@ export function itRunsAGateway(installation: () => Installation): void {
     expect(pod().spec.terminationGracePeriodSeconds * 1000).toBeGreaterThan(drainTimeoutMs + preStopMs);
   });
 
+  it('has an image that a node need not fetch again', () => {
+    const { image, imagePullPolicy } = container();
+    // Kubernetes takes `latest` for a reason to ask the registry each time.
+    expect({ image, imagePullPolicy }).toEqual({
+      image: expect.not.stringMatching(/:latest$/),
+      imagePullPolicy: 'IfNotPresent',
+    });
+  });
+
   it('asks for the memory, CPU and disk that it may use at most', () => {
     const { requests, limits } = container().resources;
     for (const resource of ['cpu', 'memory', 'ephemeral-storage']) {
