@@ -197,7 +197,7 @@ whereBuilt.each(OVERLAYS)(`the overlay %s, built${without}`, (overlay) => {
     expect(configMapOf(changed).data).toEqual({ ...installation.settings, LOG_LEVEL: 'warn' });
     expect(podsOf(changed)).not.toEqual(podsOf(installation.objects));
     expect(podsOf(await built(overlay))).toEqual(podsOf(installation.objects));
-  });
+  }, 60_000);
 });
 
 whereBuilt(`the overlay dev${without}`, () => {
