@@ -1,13 +1,17 @@
-// `npm run docs` writes anew what is made of the source: tables of README.md, .env.example and the dashboards.
+// `npm run docs` writes anew what is made of the source: tables of README.md, .env.example, the dashboards, and what the
+// Helm chart and the manifests repeat.
 import { parseArgs } from 'node:util';
+import { writeChartSchema } from '../config/chartSchema.ts';
 import { writeSettings } from '../config/document.ts';
 import { writeErrors } from '../gateway/document.ts';
 import { writeDashboards } from './dashboards/generate.ts';
+import { writeAlerts } from './prometheusRule.ts';
 
 const USAGE = `Usage: npm run docs
 
-Writes anew what is made of the source: the tables of settings and errors in README.md, .env.example, and both
-dashboards. A test fails where one of them is out of date.
+Writes anew what is made of the source: the tables of settings and errors in README.md, .env.example, both
+dashboards, and for Kubernetes the alerts and the settings in the schema of the Helm chart. A test fails where one of
+them is out of date.
 
   -h, --help  print this and stop
 `;
@@ -27,6 +31,8 @@ function main(args: string[]): number {
   writeSettings();
   writeErrors();
   writeDashboards();
+  writeAlerts();
+  writeChartSchema();
   return 0;
 }
 

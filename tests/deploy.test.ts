@@ -2,31 +2,21 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { loadSettings } from '../config/config.ts';
 import { BUILT_IN_SERVICES, type ServiceDefinition } from '../config/services.ts';
 import { listVariables } from '../config/variables.ts';
 import { CATALOGUE, registryNameOf } from '../playground/catalogue.ts';
 import { type ComposeService, networksOf, readCompose, schemaErrors } from './support/compose.ts';
 import { readDockerfile } from './support/dockerfile.ts';
-import { invalidities, type Manifest, misspellings, readManifests } from './support/manifests.ts';
+import { settingsFrom } from './support/gatewayObjects.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const STACKS = ['docker-compose.yaml', 'docker-compose.swarm.yml'] as const;
-const MANIFESTS = ['deploy/kubernetes/gateway.yaml', 'deploy/kubernetes/monitoring.yaml'];
 
 const compose = readCompose('docker-compose.yaml');
 const serviceNamed = (name: string) => compose.services[name] as ComposeService;
 const builtInAt = (path: string) =>
   BUILT_IN_SERVICES.find((service) => service.path === path) as ServiceDefinition;
 const monitoring = (path: string) => parse(readFileSync(join(ROOT, 'monitoring', path), 'utf8'));
-
-/** The settings that a deployment's variables make, or an error that lists what is wrong. */
-function settingsFrom(env: Readonly<Record<string, string>>) {
-  return loadSettings(
-    { NODE_ENV: 'production', ...env },
-    () => 'c2VjcmV0IG9mIGEgZGVwbG95bWVudCBpbiB0aGlzIHRlc3Q=',
-  );
-}
 
 describe.each(STACKS)('%s', (path) => {
   const stack = readCompose(path);
@@ -148,17 +138,6 @@ describe('the pages', () => {
     expect(named.length).toBeGreaterThan(5);
     expect(named.filter((name) => !(name in compose.services))).toEqual([]);
   });
-
-  it('name only objects that the manifests have', () => {
-    const named = [...text.matchAll(/\b(deployment)\/([\w-]+)(?:\s+([\w-]+)=)?/g)];
-    expect(named.length).toBeGreaterThan(1);
-    const [deployment] = readManifests('deploy/kubernetes/gateway.yaml').filter(
-      ({ kind }) => kind === 'Deployment',
-    );
-    const [container] = deployment?.spec.template.spec.containers ?? [];
-    for (const [, , name, image = container.name] of named)
-      expect([name, image]).toEqual([deployment?.metadata.name, container.name]);
-  });
 });
 
 describe('docker-compose.yaml', () => {
@@ -261,107 +240,5 @@ describe('docker-compose.yaml', () => {
       expect(text.slice(0, text.indexOf('services:'))).toContain(name);
     }
     expect(readFileSync(join(ROOT, '.gitignore'), 'utf8')).toContain('/secrets/\n');
-  });
-});
-
-describe('the Kubernetes manifests', () => {
-  const manifests = MANIFESTS.flatMap(readManifests);
-  const ofKind = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
-  const one = (kind: string) => ofKind(kind)[0] as Manifest;
-  const pod = one('Deployment').spec.template;
-  const [container] = pod.spec.containers;
-
-  it.each(manifests)('$kind $metadata.name is valid', async (manifest) => {
-    expect(await invalidities(manifest)).toBeUndefined();
-  });
-
-  it('have no field that Kubernetes does not know', async () => {
-    expect(await misspellings(manifests)).toBe('');
-    const misspelt = { ...one('Service'), spec: { selektor: {} } };
-    expect(await misspellings([misspelt])).toContain('selektor');
-  }, 30_000);
-
-  it('select the pods that they mean', () => {
-    const { labels } = pod.metadata;
-    expect(one('Deployment').spec.selector.matchLabels).toEqual(labels);
-    for (const { spec } of ofKind('Service')) expect(spec.selector).toEqual(labels);
-    expect(one('PodDisruptionBudget').spec.selector.matchLabels).toEqual(labels);
-    expect(one('NetworkPolicy').spec.podSelector.matchLabels).toEqual(labels);
-    expect(one('HorizontalPodAutoscaler').spec.scaleTargetRef.name).toBe(one('Deployment').metadata.name);
-    const scraped = one('ServiceMonitor').spec.selector.matchLabels;
-    expect(
-      ofKind('Service').find(({ metadata }) => metadata.name === 'gateway-internal')?.metadata,
-    ).toMatchObject({
-      labels: scraped,
-    });
-  });
-
-  it('name ports that the container has', () => {
-    const { externalPort, internalPort } = settingsFrom({ JWT_SECRET_FILE: 'x' });
-    expect(container.ports).toEqual([
-      { name: 'http', containerPort: externalPort },
-      { name: 'internal', containerPort: internalPort },
-    ]);
-    const used = [
-      ...ofKind('Service').flatMap(({ spec }) =>
-        spec.ports.map(({ targetPort }: { targetPort: string }) => targetPort),
-      ),
-      container.livenessProbe.httpGet.port,
-      container.readinessProbe.httpGet.port,
-      ...one('NetworkPolicy').spec.ingress.flatMap(({ ports }: { ports: { port: string }[] }) =>
-        ports.map(({ port }) => port),
-      ),
-    ];
-    expect(new Set(used)).toEqual(new Set(['http', 'internal']));
-  });
-
-  it('close the internal port to all but pods that say so, and Prometheus', () => {
-    const rules = one('NetworkPolicy').spec.ingress;
-    const open = rules.filter((rule: object) => !('from' in rule));
-    expect(open.flatMap(({ ports }: { ports: { port: string }[] }) => ports.map(({ port }) => port))).toEqual(
-      ['http'],
-    );
-    const outside = ofKind('Service').find(({ metadata }) => metadata.name === 'gateway');
-    expect(outside?.spec.ports).toHaveLength(1);
-    for (const { spec } of ofKind('Service')) expect(spec.type ?? 'ClusterIP').toBe('ClusterIP');
-  });
-
-  it('keep a gateway up while nodes are emptied, and add gateways before one is full', () => {
-    const { minReplicas, maxReplicas, metrics } = one('HorizontalPodAutoscaler').spec;
-    expect(one('PodDisruptionBudget').spec.minAvailable).toBeLessThan(minReplicas);
-    expect(minReplicas).toBeLessThan(maxReplicas);
-    const [{ resource }] = metrics;
-    // In thousandths of a CPU, of which one thread can use a thousand.
-    const requested = Number.parseInt(container.resources.requests.cpu, 10);
-    expect(container.resources.requests.cpu).toBe(`${requested}m`);
-    const addedAt = (requested * resource.target.averageUtilization) / 100;
-    expect(addedAt).toBeGreaterThan(requested);
-    expect(addedAt).toBeLessThan(800);
-    expect(one('Deployment').spec).not.toHaveProperty('replicas');
-    expect(one('Deployment').spec.strategy.rollingUpdate).toMatchObject({ maxUnavailable: 0 });
-  });
-
-  it('give the gateway settings that it accepts, and time to drain', () => {
-    const env = one('ConfigMap').data;
-    const known = listVariables().map(([, variable]) => variable.name);
-    expect(Object.keys(env).filter((name) => !known.includes(name))).toEqual([]);
-    const { drainTimeoutMs } = settingsFrom(env);
-    const { preStop } = container.lifecycle;
-    expect(pod.spec.terminationGracePeriodSeconds * 1000).toBeGreaterThan(
-      drainTimeoutMs + preStop.sleep.seconds * 1000,
-    );
-    const [secrets] = container.volumeMounts;
-    for (const path of [env.JWT_SECRET_FILE, env.REDIS_PASSWORD_FILE])
-      expect(path).toContain(`${secrets.mountPath}/`);
-  });
-
-  it('call the job as alerts and dashboards do, and keep `instance` for replicas', () => {
-    const [endpoint] = one('ServiceMonitor').spec.endpoints;
-    const [job] = monitoring('prometheus.yml').scrape_configs;
-    expect(endpoint.honorLabels).toBe(job.honor_labels);
-    expect(endpoint.relabelings).toContainEqual({ targetLabel: 'job', replacement: job.job_name });
-    expect(endpoint.relabelings.map(({ targetLabel }: { targetLabel: string }) => targetLabel)).toContain(
-      job.relabel_configs[0].target_label,
-    );
   });
 });
