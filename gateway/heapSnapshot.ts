@@ -16,8 +16,8 @@ export interface HeapSnapshotOptions {
 
 /**
  * Writes what is in the memory of this thread to a new file, which only the gateway's user can read. Meanwhile, for
- * about a second for each 100 MiB, no request goes on, and the process needs about as much memory again. Where it
- * cannot be written the log says why, and the gateway goes on.
+ * seconds, no request goes on, and the process needs about as much memory again. Where it cannot be written the log
+ * says why, and the gateway goes on.
  */
 export function takeHeapSnapshot({ directory, logger, clock }: HeapSnapshotOptions): void {
   if (directory === undefined) {
