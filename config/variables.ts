@@ -506,8 +506,9 @@ export const variables = {
   drainTimeoutMs: {
     name: 'DRAIN_TIMEOUT',
     kind: kinds.durationOrZero,
-    default: '10s',
-    description: 'Time that requests in flight have to finish when the gateway is told to stop. 0: none.',
+    default: '8s',
+    description:
+      'Time that requests in flight have to finish when the gateway is told to stop. Whoever stops it must wait longer before it kills: `docker stop` waits for 10 s, unless it is told otherwise. 0: none.',
   },
   drainGraceMs: {
     name: 'DRAIN_GRACE',
@@ -674,6 +675,13 @@ export const variables = {
     kind: kinds.flag,
     default: 'false',
     description: 'Tells clients in `Server-Timing` where the time until their answer began has gone.',
+  },
+  heapSnapshotDir: {
+    name: 'HEAP_SNAPSHOT_DIR',
+    kind: kinds.text('the path of a directory'),
+    unset: 'none is taken',
+    description:
+      'Where SIGURG writes a heap snapshot: all that is in the memory of the main thread, secrets too. Only the user of the gateway can read it.',
   },
   otlpEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',

@@ -7,6 +7,7 @@ import { createLogger, type Logger, type LogLevel } from '../lib/logging/logger.
 import type { Metrics } from '../lib/metrics/metrics.ts';
 import { printedInstead } from './commandLine.ts';
 import { Gateway } from './gateway.ts';
+import { takeHeapSnapshot } from './heapSnapshot.ts';
 import { listenToSignals } from './signals.ts';
 import { spentBuffers } from './spentBuffers.ts';
 
@@ -43,6 +44,8 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
       switchLevel();
       gateway?.setLogLevel(logger.level as LogLevel);
     },
+    onHeapSnapshot: () =>
+      takeHeapSnapshot({ directory: settings.heapSnapshotDir, logger, clock: systemClock }),
   });
   let gateway: Running | undefined;
   onUncaught(logger, () => {

@@ -19,16 +19,19 @@ export interface SignalsOptions {
   readonly onStop: () => void;
   /** SIGUSR2: the log is to have its other level. */
   readonly onSwitchLevel: () => void;
+  /** SIGURG, which the system ignores where nobody listens: what is in memory is to be written down. */
+  readonly onHeapSnapshot: () => void;
 }
 
 /**
  * What each signal does. SIGTERM and SIGINT drain; a second one, a second later or more, ends the process at once with
- * 128 and the signal's number. SIGUSR2 switches the log's level. SIGHUP and SIGUSR1 do nothing but say so: the one would
+ * 128 and the signal's number. SIGUSR2 switches the log's level, SIGURG takes a heap snapshot. SIGHUP and SIGUSR1 do nothing but say so: the one would
  * end the process without a drain, the other would open Node's inspector, through which every secret can be read.
  * `node --disable-sigusr1`, which every start of ours says, keeps SIGUSR1 from coming here at all: then nothing is said.
  * Node itself ignores SIGPIPE; all others do what the system has them do.
  */
-export function listenToSignals({ process, logger, clock, onStop, onSwitchLevel }: SignalsOptions): void {
+export function listenToSignals(options: SignalsOptions): void {
+  const { process, logger, clock, onStop } = options;
   let stoppingSinceMs: number | undefined;
   const stop = (signal: 'SIGTERM' | 'SIGINT') => {
     stoppingSinceMs ??= clock.ticks();
@@ -39,7 +42,8 @@ export function listenToSignals({ process, logger, clock, onStop, onSwitchLevel 
     onStop();
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
-  process.on('SIGUSR2', onSwitchLevel);
+  process.on('SIGUSR2', options.onSwitchLevel);
+  process.on('SIGURG', options.onHeapSnapshot);
   process.on('SIGHUP', () => logger.info('SIGHUP ignored: settings are read at the start, and only there'));
   process.on('SIGUSR1', () =>
     logger.info('SIGUSR1 ignored: the inspector is opened by node --inspect alone, and not by a signal'),

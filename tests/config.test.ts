@@ -68,7 +68,7 @@ describe('defaults', () => {
       upstreamTimeoutMs: 10_000,
       upstreamKeepAliveMs: 4_000,
       upstreamConnectionAgeMs: 30_000,
-      drainTimeoutMs: 10_000,
+      drainTimeoutMs: 8_000,
       drainGraceMs: 0,
       getCacheTtlMs: 30_000,
       cacheStaleIfErrorMs: 60_000,

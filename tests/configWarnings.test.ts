@@ -152,7 +152,7 @@ test.each<[NodeJS.ProcessEnv, string]>([
   [{ ...PUBLIC, JWT_ALGORITHMS: 'ES256', JWT_SECRET: 'hunter2' }, 'JWT_SECRET is set and does nothing'],
   [{ ...PUBLIC, JWT_ALGORITHMS: 'HS256' }, 'JWKS_URL is set and does nothing'],
   [{ DRAIN_TIMEOUT: '2s' }, 'DRAIN_TIMEOUT is 2s and a request may take 3s'],
-  [{ DRAIN_GRACE: '20s' }, 'DRAIN_GRACE is 20s, longer than DRAIN_TIMEOUT, 10s'],
+  [{ DRAIN_GRACE: '20s' }, 'DRAIN_GRACE is 20s, longer than DRAIN_TIMEOUT, 8s'],
   [
     { GLOBAL_CONCURRENCY: '9' },
     'GLOBAL_CONCURRENCY is 9, below the limit of single services (/userManagement, ',

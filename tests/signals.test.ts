@@ -24,13 +24,14 @@ function listening() {
     },
   });
   const logger = createLogger({ level: 'info', format: 'json', stream });
-  const calls = { stop: 0, level: 0 };
+  const calls = { stop: 0, level: 0, snapshot: 0 };
   listenToSignals({
     process,
     logger,
     clock,
     onStop: () => void calls.stop++,
     onSwitchLevel: () => void calls.level++,
+    onHeapSnapshot: () => void calls.snapshot++,
   });
   const log = () => {
     for (const transport of logger.transports) if (transport instanceof LineTransport) transport.flush();
@@ -67,12 +68,18 @@ it.each(['SIGHUP', 'SIGUSR1'])('%s does nothing but say so', (signal) => {
   process.emit(signal);
   clock.advance(60_000);
   process.emit(signal);
-  expect({ ...calls, exits: process.exits }).toEqual({ stop: 0, level: 0, exits: [] });
+  expect({ ...calls, exits: process.exits }).toEqual({ stop: 0, level: 0, snapshot: 0, exits: [] });
   expect(log().match(new RegExp(`${signal} ignored`, 'g'))).toHaveLength(2);
 });
 
 it('SIGUSR2 switches the level', () => {
   const { process, calls } = listening();
   process.emit('SIGUSR2');
-  expect(calls).toEqual({ stop: 0, level: 1 });
+  expect(calls).toEqual({ stop: 0, level: 1, snapshot: 0 });
+});
+
+it('SIGURG takes a heap snapshot, and does not touch the level', () => {
+  const { process, calls } = listening();
+  process.emit('SIGURG');
+  expect(calls).toEqual({ stop: 0, level: 0, snapshot: 1 });
 });

@@ -106,8 +106,8 @@ describe('docker-compose.yaml', () => {
 
 describe('docker-compose.swarm.yml', () => {
   it('runs pad-gateway:latest in a Swarm, on the network of the services', () => {
-    const { services, networks } = readCompose('docker-compose.swarm.yml');
-    // The registry and the version are the operator's, and neither is set.
+    const { services, networks } = readCompose('docker-compose.swarm.yml', { VERSION: 'latest' });
+    // The registry and the version are the operator's.
     expect(services['api-gateway']?.image).toBe('pad-gateway:latest');
     expect(services['api-gateway']?.networks).toContain('microservices');
     expect(networks.microservices).toEqual({ external: true });
