@@ -46,7 +46,7 @@ LABEL org.opencontainers.image.title="FAF CAB playground" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${NODE_IMAGE}"
 
-# Starts take less than half the CPU with what is compiled here.
+# Starts take about half the CPU with what is compiled here.
 FROM base AS compiled
 COPY lib ./lib
 COPY gateway ./gateway
