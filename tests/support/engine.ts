@@ -68,7 +68,7 @@ export class Engine implements AsyncDisposable {
     );
     const archive = join(this.#directory, 'base.tar');
     execFileSync('tar', ['-C', root, '-cf', archive, '.']);
-    await this.podman('import', archive, `docker.io/library/${tag}`);
+    await this.podman('import', archive, `localhost/${tag}`);
     rmSync(root, { recursive: true });
     rmSync(archive);
   }
