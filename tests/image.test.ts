@@ -59,7 +59,7 @@ describe('the image', () => {
     if (process.getuid?.() !== 0) throw new Error('This test makes namespaces: run it as root');
     builder = new ImageBuilder();
     image = await builder.build('gateway');
-  }, 180_000);
+  }, 300_000);
 
   afterAll(() => {
     builder?.remove();
