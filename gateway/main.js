@@ -2,8 +2,7 @@
 // one is plain JavaScript because of what Node would load to make it of TypeScript. That takes 85 ms and 17 MiB, which
 // no other file needs once its compiled code is kept.
 import './nodeVersion.js';
-import module from 'node:module';
-import { fileURLToPath } from 'node:url';
+import './compiledCode.js';
 
 // By default the one ends the process without a word and the other opens Node's inspector, through which secrets can be
 // read. `signals.ts` logs them. Before this line `node --disable-sigusr1`, which every start of ours says, keeps it shut:
@@ -13,11 +12,4 @@ for (const signal of ['SIGHUP', 'SIGUSR1']) process.on(signal, () => {});
 // Libraries, Express among them, print whole targets then, and with them the tokens and passwords of queries.
 delete process.env.DEBUG;
 
-// Whoever may write there may change the code as well; a directory for all, such as /tmp, is no place for code.
-const DIRECTORY = new URL('../node_modules/.cache/gateway', import.meta.url);
-
-// Keeps what V8 and the stripping of types make of each module that is loaded from now on, for the starts to come. It
-// is written when the process ends. Where nothing can be written there, everything is compiled at each start.
-// `NODE_COMPILE_CACHE` names another directory, `NODE_DISABLE_COMPILE_CACHE=1` does without.
-module.enableCompileCache({ directory: fileURLToPath(DIRECTORY) });
 await import('./process.ts');

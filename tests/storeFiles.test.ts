@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -79,6 +80,17 @@ describe('the files of the embedded store', () => {
     expect(warnings).toEqual([
       `${dataDir} has the mode 0777: others may delete or replace the files in it. Name a directory of its own`,
     ]);
+    expect(modes()).toEqual([0o600, 0o600, 0o600]);
+  });
+
+  it('leave a directory to its owner that was given to their group alone, and stay closed themselves', async () => {
+    mkdirSync(dataDir);
+    chmodSync(dataDir, 0o770);
+    chownSync(dataDir, 1000, process.getgid?.() ?? 0);
+    const warnings: string[] = [];
+    await revoke(open({ onWarning: (message) => void warnings.push(message) }));
+    expect(warnings).toEqual([]);
+    expect(modeOf(dataDir)).toBe(0o770);
     expect(modes()).toEqual([0o600, 0o600, 0o600]);
   });
 

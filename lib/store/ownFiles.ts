@@ -5,6 +5,7 @@ const OWNER_ONLY = 0o600;
 const OWNER_ONLY_DIRECTORY = 0o700;
 const OTHERS = 0o077;
 const OTHERS_WRITE = 0o022;
+const ALL_OTHERS = 0o007;
 const STICKY = 0o1000;
 
 /**
@@ -20,9 +21,19 @@ export function keepToOwner(file: string): string[] {
   const isOurs = (name: string) => name === basename(file) || name.startsWith(`${basename(file)}-`);
   const files = names.filter(isOurs).map((name) => tightened(`${directory}/${name}`, OWNER_ONLY));
   const isOwn = names.every(isOurs);
-  return [...files, isOwn ? tightened(directory, OWNER_ONLY_DIRECTORY) : exposed(directory)].filter(
+  const closes = isOwn && !isGiven(directory);
+  return [...files, closes ? tightened(directory, OWNER_ONLY_DIRECTORY) : exposed(directory)].filter(
     (warning) => warning !== undefined,
   );
+}
+
+/**
+ * Another user's directory that only its group may enter, this process among them: platforms that make up a user for
+ * each container give them their directories so. It is not ours to close, and the files in it are.
+ */
+function isGiven(directory: string): boolean {
+  const { uid, mode } = statSync(directory);
+  return uid !== process.getuid?.() && (mode & ALL_OTHERS) === 0;
 }
 
 function create(file: string): void {
@@ -46,6 +57,7 @@ function tightened(path: string, mode: number): string | undefined {
 /** A directory with other files in it is somebody else's to close: `/tmp`, for one. */
 function exposed(directory: string): string | undefined {
   const stats = statSync(directory);
+  if (isGiven(directory)) return undefined;
   if ((stats.mode & OTHERS_WRITE) === 0 || (stats.mode & STICKY) !== 0) return undefined;
   return `${directory} has the mode ${shown(stats.mode)}: others may delete or replace the files in it. Name a directory of its own`;
 }

@@ -14,25 +14,44 @@ export interface Stage {
   readonly instructions: readonly Instruction[];
 }
 
-/** Reads as much of the language as this project's Dockerfile uses; throws at anything else. */
+/** Reads as much of the language as this project's Dockerfile uses, with arguments as by default; throws at anything else. */
 export function readDockerfile(path: string): Stage[] {
-  const text = readFileSync(path, 'utf8')
-    .replaceAll(/^\s*#.*\n/gm, '')
-    .replaceAll(/\\\n/g, ' ');
-  const stages: { name: string; from: string; instructions: Instruction[] }[] = [];
-  for (const line of text.split('\n').filter((one) => one.trim() !== '')) {
-    const instruction = parse(line);
-    const stage = stages.at(-1);
-    if (instruction.name === 'FROM') {
-      const [, from = '', name = ''] = /^(\S+) AS (\S+)$/.exec(instruction.text) ?? [];
-      stages.push({ name, from, instructions: [] });
-    } else if (stage) {
-      stage.instructions.push(instruction);
+  const stages: (Stage & { readonly instructions: Instruction[] })[] = [];
+  const everywhere = new Map<string, string>();
+  let args = everywhere;
+  for (const line of linesOf(path)) {
+    const { name, options, text } = parse(line);
+    if (name === 'FROM') {
+      const [, from = '', stage = ''] = /^(\S+) AS (\S+)$/.exec(expanded(text, everywhere)) ?? [];
+      stages.push({ name: stage, from, instructions: [] });
+      args = new Map();
+    } else if (name === 'ARG') {
+      const [arg = '', value = everywhere.get(arg) ?? ''] = text.split('=');
+      args.set(arg, value);
     } else {
-      throw new Error(`before the first FROM: ${line}`);
+      const stage = stages.at(-1);
+      if (!stage) throw new Error(`before the first FROM: ${line}`);
+      // The shell of RUN has variables of its own.
+      stage.instructions.push({ name, options, text: name === 'RUN' ? text : expanded(text, args) });
     }
   }
   return stages;
+}
+
+function linesOf(path: string): string[] {
+  const text = readFileSync(path, 'utf8')
+    .replaceAll(/^\s*#.*\n/gm, '')
+    .replaceAll(/\\\n/g, ' ');
+  return text.split('\n').filter((line) => line.trim() !== '');
+}
+
+/** `${NAME}` stands for what an ARG of the same stage says, or before the first stage one of all. */
+function expanded(text: string, args: ReadonlyMap<string, string>): string {
+  return text.replaceAll(/\$\{(\w+)\}/g, (_, name) => {
+    const value = args.get(name);
+    if (value === undefined) throw new Error(`no ARG ${name} where it is used: ${text}`);
+    return value;
+  });
 }
 
 /** `["a", "b"]` of ENTRYPOINT, CMD and HEALTHCHECK. */
