@@ -9,12 +9,14 @@ export interface RedisStart {
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
+  /** Whether to wait, again after each `connectTimeoutMs`, while the server loads its data. Default: always. */
+  readonly isNeeded?: () => boolean;
 }
 
-/** Why the server cannot be used; undefined once both its stores have connected. While it loads its data it is waited for. */
+/** Why the server cannot be used; undefined once both its stores have connected. While it loads its data it may be waited for. */
 export async function startFailure(
   node: RedisNode,
-  { connectTimeoutMs, clock, onError }: RedisStart,
+  { connectTimeoutMs, clock, onError, isNeeded = () => true }: RedisStart,
 ): Promise<Error | undefined> {
   const { stores } = node;
   // The clock's timers let the process end, which it would between two attempts.
@@ -24,7 +26,8 @@ export async function startFailure(
   function wait(): void {
     cancel = clock.after(connectTimeoutMs, () => {
       const cause = stores.find(({ awayBecause }) => awayBecause)?.awayBecause;
-      if (!cause || !isLoading(cause)) return tooLate.resolve(notThereError(node, connectTimeoutMs, cause));
+      if (!cause || !isLoading(cause) || !isNeeded())
+        return tooLate.resolve(notThereError(node, connectTimeoutMs, cause));
       onError(new StoreUnavailableError(`${placeOf(node)}: ${redisReason(cause)}`, { cause }));
       wait();
     });

@@ -26,7 +26,7 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   const complete = completeOptions(options);
   const told = { ...complete, onStateChange: listener(complete.onStateChange, complete.onError) };
   const nodes: RedisNode[] = [];
-  const repair = new StoreRepair({ nodes, onError: complete.onError });
+  const repair = new StoreRepair({ nodes, onError: complete.onError, clock: complete.clock });
   for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, repair));
   const close = async () => {
     repair.end();
@@ -39,7 +39,10 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   }
   const ring = new HashRing(options.nodes.map(({ name }) => name));
   return {
-    tokens: new ShardedTokens(nodes.map(({ tokens }) => tokens)),
+    tokens: new ShardedTokens(
+      nodes.map(({ tokens }) => tokens),
+      (index) => repair.beginLater(nodes[index] as RedisNode),
+    ),
     responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
     evaluate: async (script, keys, args) =>
       (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
@@ -80,14 +83,25 @@ function openNode(
 
 /** Why a start is of no use; undefined when enough nodes are there. Those that are not are told of as lost. */
 async function startFailureOf(nodes: readonly RedisNode[], told: Told): Promise<Error | undefined> {
+  // One that loads its data is waited for only while there are too few without it.
+  const isNeeded = () => nodes.filter(isThere).length < enoughToAsk(nodes.length);
   const starts = await Promise.all(
-    nodes.map(async (node) => ({ node: node.name, cause: await startFailure(node, told) })),
+    nodes.map(async (node) => ({
+      node: node.name,
+      cause: await startFailure(node, { ...told, isNeeded }),
+    })),
   );
   const failed = starts.filter(({ cause }) => cause !== undefined);
   if (nodes.length - failed.length < enoughToAsk(nodes.length)) return failed[0]?.cause;
   for (const each of failed) told.onStateChange({ store: 'tokens', ready: false, ...each });
   return undefined;
 }
+
+async function stateOf({ name = '', tokens }: RedisNode): Promise<NodeState> {
+  return { name, isUp: (await tokens.trouble()) === undefined };
+}
+
+const isThere = ({ stores }: RedisNode) => stores.every(({ awayBecause }) => awayBecause === undefined);
 
 /** What the nodes together come to. One may be away, as long as what is to last can still be stored on enough others. */
 function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' | 'degraded' | 'nodes'>> {
@@ -107,7 +121,6 @@ function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' 
       const { isTrouble, words } = await look();
       return isTrouble ? undefined : words;
     },
-    nodes: () =>
-      nodes.map(({ name = '', tokens }): NodeState => ({ name, isUp: tokens.awayBecause === undefined })),
+    nodes: () => Promise.all(nodes.map(stateOf)),
   };
 }
