@@ -459,6 +459,30 @@ describe('a start', () => {
     await eventually('it is whole again', async () => (await stores.degraded?.()) === undefined);
   });
 
+  test('that requires no node tells of those that are away', async () => {
+    await redisAt('c').kill();
+    const { changes } = await open({ required: false, connectTimeoutMs: 1_000 });
+    const isTold = () => changes.find(({ node, ready }) => node === 'c' && !ready);
+    const { cause } = await eventually('it is told', isTold);
+    expect(cause?.message).toContain('ECONNREFUSED');
+  });
+
+  test('warns once of two names that lead to one server', async () => {
+    const warnings: string[] = [];
+    const [a, b] = redises as [RedisServer, RedisServer];
+    const nodes = [
+      { name: 'a', url: a.url },
+      { name: 'b', url: b.url },
+      { name: 'again', url: a.url.replace('127.0.0.1', 'localhost') },
+    ];
+    const stores = await open({ nodes, onWarning: (message) => warnings.push(message) });
+    await eventually('it is told', () => warnings.length > 0);
+    await command(a, ['CLIENT', 'KILL', 'TYPE', 'normal']);
+    await eventually('both are back', () => stores.changes.filter(({ ready }) => ready).length >= 10);
+    const expected = ['REDIS_NODES: a and again are one server: what is stored on them is lost with it'];
+    expect(warnings).toEqual(expected);
+  });
+
   test('does not wait for one node that loads its data', async () => {
     const redis = redisAt('c');
     const value = 'x'.repeat(4_096);

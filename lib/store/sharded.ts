@@ -1,5 +1,6 @@
 import { listener } from '../exchange/listener.ts';
 import { enoughToAsk, enoughToLast } from './copies.ts';
+import type { Eviction } from './eviction.ts';
 import { completeOptions, type RedisOptions } from './redis.ts';
 import { RedisNode, type StoreStateChange } from './redisNode.ts';
 import { assertUrl, startFailure } from './redisStart.ts';
@@ -8,10 +9,13 @@ import { ShardedResponses } from './shardedResponses.ts';
 import { ShardedTokens } from './shardedTokens.ts';
 import type { NodeState, Stores } from './store.ts';
 import { StoreRepair } from './storeRepair.ts';
+import { Twins } from './twins.ts';
 
 export interface ShardedStoresOptions extends RedisOptions {
   /** One or more servers. The name decides which keys are on one: the same on all gateways, and each once. */
   readonly nodes: readonly { readonly name: string; readonly url: string }[];
+  /** Gets what an operator should know: that two names lead to one server. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /**
@@ -27,9 +31,18 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   const told = { ...complete, onStateChange: listener(complete.onStateChange, complete.onError) };
   const nodes: RedisNode[] = [];
   const repair = new StoreRepair({ nodes, onError: complete.onError, clock: complete.clock });
-  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, repair));
+  const twins = new Twins(nodes, listener(options.onWarning, complete.onError));
+  function onAnswers(node: RedisNode): void {
+    repair.begin(node);
+    twins.look(node);
+  }
+  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, onAnswers));
+  const cancelTelling = complete.required
+    ? () => {}
+    : complete.clock.after(complete.connectTimeoutMs, () => tellOfAway(nodes, told));
   const close = async () => {
     repair.end();
+    cancelTelling();
     await Promise.all(nodes.map((node) => node.close()));
   };
   const failure = complete.required ? await startFailureOf(nodes, told) : undefined;
@@ -47,10 +60,7 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
     evaluate: async (script, keys, args) =>
       (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
     ...healthOf(nodes),
-    async eviction() {
-      const evictions = await Promise.all(nodes.map((node) => node.eviction()));
-      return evictions.find((eviction) => eviction !== undefined);
-    },
+    eviction: () => evictionOf(nodes),
     close,
   };
 }
@@ -64,7 +74,7 @@ function openNode(
   { name, url }: ShardedStoresOptions['nodes'][number],
   count: number,
   told: Told,
-  repair: StoreRepair,
+  onAnswers: (node: RedisNode) => void,
 ): RedisNode {
   const share = (bytes: number) => Math.max(1, Math.floor(bytes / count));
   const node: RedisNode = new RedisNode({
@@ -75,7 +85,7 @@ function openNode(
     maxResponseBytes: share(told.maxResponseBytes),
     onStateChange: (change) => {
       told.onStateChange(change);
-      if (change.ready && change.store === 'tokens') repair.begin(node);
+      if (change.ready && change.store === 'tokens') onAnswers(node);
     },
   });
   return node;
@@ -95,6 +105,18 @@ async function startFailureOf(nodes: readonly RedisNode[], told: Told): Promise<
   if (nodes.length - failed.length < enoughToAsk(nodes.length)) return failed[0]?.cause;
   for (const each of failed) told.onStateChange({ store: 'tokens', ready: false, ...each });
   return undefined;
+}
+
+/** Where a start waits for nobody, nothing was lost that anybody would be told of. */
+function tellOfAway(nodes: readonly RedisNode[], { onStateChange }: Told): void {
+  for (const { name, tokens } of nodes)
+    if (tokens.awayBecause)
+      onStateChange({ store: 'tokens', ready: false, node: name, cause: tokens.awayBecause });
+}
+
+async function evictionOf(nodes: readonly RedisNode[]): Promise<Eviction | undefined> {
+  const evictions = await Promise.all(nodes.map((node) => node.eviction()));
+  return evictions.find((eviction) => eviction !== undefined);
 }
 
 async function stateOf({ name = '', tokens }: RedisNode): Promise<NodeState> {
