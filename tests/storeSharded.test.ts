@@ -225,6 +225,21 @@ describe('what is to last', () => {
     });
   });
 
+  test('is copied without that all gateways read all of it again for each revocation', async () => {
+    const stores = await open();
+    const fields = Array.from({ length: 2_000 }, (_, n) => [`id ${n}`, `revocation ${n}`]).flat();
+    await kill('a', stores);
+    for (const name of ['b', 'c']) await command(redisAt(name), ['HSET', 'revocations', ...fields]);
+    await restart('a', stores);
+    // As for each request.
+    await eventually('it has all', async () => {
+      expect(await stores.tokens.getGroup('revocations')).toHaveLength(2_000);
+      return (await command(redisAt('a'), ['HLEN', 'revocations'])) === 2_000;
+    });
+    const stats = String(await command(redisAt('a'), ['INFO', 'commandstats']));
+    expect(Number(/cmdstat_hvals:calls=(\d+)/.exec(stats)?.[1])).toBeLessThan(20);
+  });
+
   test('is copied to a node that was full, once there is room', async () => {
     const stores = await open();
     await areUp(stores, 'abc');

@@ -5,8 +5,8 @@ import type { RedisNode } from './redisNode.ts';
 import type { RedisStore } from './redisStore.ts';
 import { StoreUnavailableError } from './store.ts';
 
-/** Slots that Redis looks at in one step, so that nobody waits for long. */
-const SCANNED_AT_A_TIME = '500';
+/** Slots that Redis looks at, or what it adds, in one step, so that nobody waits for long. */
+const AT_A_TIME = 500;
 const FIRST_CURSOR = '0';
 /** How long after something could not be copied it is tried again. */
 const AGAIN_AFTER_MS = 5_000;
@@ -35,6 +35,11 @@ for i, key in ipairs(KEYS) do
   if life > 0 then redis.call('SET', key, '1', 'PX', life, 'NX') end
   if life == -1 then redis.call('SET', key, '1', 'NX') end
 end
+`;
+
+/** Not one by one: all gateways read the whole group anew after each step. */
+const ADD_FIELDS = `
+for i = 1, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
 `;
 
 export interface StoreRepairOptions {
@@ -113,7 +118,7 @@ export class StoreRepair {
 async function copyKeys(from: RedisStore, to: RedisStore): Promise<void> {
   let cursor = FIRST_CURSOR;
   do {
-    const scan = ['SCAN', cursor, 'MATCH', `${LASTING_PREFIX}*`, 'COUNT', SCANNED_AT_A_TIME];
+    const scan = ['SCAN', cursor, 'MATCH', `${LASTING_PREFIX}*`, 'COUNT', String(AT_A_TIME)];
     const [next, keys] = (await from.read(scan)) as [Buffer, Buffer[]];
     cursor = String(next);
     if (keys.length > 0) await addMissing(keys.map(String), from, to);
@@ -129,13 +134,20 @@ async function addMissing(keys: readonly string[], from: RedisStore, to: RedisSt
 }
 
 async function copyGroup(from: RedisStore, to: RedisStore): Promise<void> {
-  const [values, known] = await Promise.all([
-    from.read(['HGETALL', LASTING_GROUP]) as Promise<ReadonlyMap<unknown, Buffer> | object>,
-    to.read(['HKEYS', LASTING_GROUP]) as Promise<Buffer[]>,
-  ]);
-  const has = new Set(known.map(String));
-  const entries = values instanceof Map ? [...values] : Object.entries(values as Record<string, Buffer>);
-  for (const [id, value] of entries) {
-    if (!has.has(String(id))) await to.putInGroup(LASTING_GROUP, String(id), String(value));
-  }
+  const [ids, known] = await Promise.all([idsIn(from), idsIn(to)]);
+  const has = new Set(known);
+  const missing = ids.filter((id) => !has.has(id));
+  for (let i = 0; i < missing.length; i += AT_A_TIME)
+    await addFields(missing.slice(i, i + AT_A_TIME), from, to);
+}
+
+async function addFields(ids: readonly string[], from: RedisStore, to: RedisStore): Promise<void> {
+  const values = (await from.read(['HMGET', LASTING_GROUP, ...ids])) as (Buffer | null)[];
+  // One may have been taken back since.
+  const fields = ids.flatMap((id, i) => (values[i] ? [id, values[i]] : []));
+  await to.evaluate(ADD_FIELDS, [LASTING_GROUP], fields);
+}
+
+async function idsIn(store: RedisStore): Promise<string[]> {
+  return ((await store.read(['HKEYS', LASTING_GROUP])) as Buffer[]).map(String);
 }
