@@ -390,7 +390,7 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     cache: async () => [{ tier: 'store', entries: 1, bytes: 1 }],
     certificateExpiresAtMs: () => 0,
     unknownNames: () => new Map([['a', 1]]),
-    redisNodes: () => [{ name: 'a', isUp: true }],
+    redisNodes: async () => [{ name: 'a', isUp: true }],
   };
   const one = ['one'];
   const known = {

@@ -89,22 +89,24 @@ async function open(options: Partial<ShardedStoresOptions> = {}, count = 3): Pro
   return { ...stores, changes };
 }
 
-const upNodes = ({ nodes }: Stores) =>
-  nodes?.()
-    .filter(({ isUp }) => isUp)
+const upNodes = async ({ nodes }: Stores) =>
+  (await nodes?.())
+    ?.filter(({ isUp }) => isUp)
     .map(({ name }) => name)
     .join('');
 const areUp = (stores: Stores, names: string) =>
-  eventually(`${names} are up`, () => upNodes(stores) === names);
+  eventually(`${names} are up`, async () => (await upNodes(stores)) === names);
 
 async function kill(name: string, ...stores: Stores[]): Promise<void> {
   await redisAt(name).kill();
-  for (const each of stores) await eventually('it is noticed', () => !upNodes(each)?.includes(name));
+  for (const each of stores)
+    await eventually('it is noticed', async () => !(await upNodes(each))?.includes(name));
 }
 
 async function restart(name: string, ...stores: Stores[]): Promise<void> {
   await redisAt(name).restart();
-  for (const each of stores) await eventually('it is back', () => upNodes(each)?.includes(name));
+  for (const each of stores)
+    await eventually('it is back', async () => (await upNodes(each))?.includes(name));
 }
 
 async function known(store: TokenStore, key: string): Promise<string | undefined> {
@@ -201,6 +203,91 @@ describe('what is to last', () => {
         return keys.filter((key) => key !== 'token:trial').length === 4;
       });
     }
+  });
+
+  test('is copied for the whole of its life, also when a copy was broken off before', async () => {
+    const marked = redises.slice(1);
+    for (const redis of marked) {
+      await command(redis, ['SET', 'blacklist:x', '1', 'PX', String(10 * MINUTE_MS)]);
+      await command(redis, ['SET', 'blacklist:endless', '1']);
+      // Half of a copy is done without it.
+      await command(redis, ['ACL', 'SETUSER', 'default', '-pttl']);
+    }
+    const errors: string[] = [];
+    await open({ onError: ({ message }) => errors.push(message) });
+    await eventually('copying has failed', () => errors.length > 0);
+    expect(errors[0]).toMatch(/^Redis node a has not got all revocations of [bc]: Redis: /);
+    for (const redis of marked) await command(redis, ['ACL', 'SETUSER', 'default', '+pttl']);
+    await eventually('it has all', async () => {
+      const lives = ['blacklist:x', 'blacklist:endless'].map((key) => command(redisAt('a'), ['PTTL', key]));
+      const [left, endless] = await Promise.all(lives);
+      return Number(left) > MINUTE_MS && endless === -1;
+    });
+  });
+
+  test('is copied without that all gateways read all of it again for each revocation', async () => {
+    const stores = await open();
+    const fields = Array.from({ length: 2_000 }, (_, n) => [`id ${n}`, `revocation ${n}`]).flat();
+    await kill('a', stores);
+    for (const name of ['b', 'c']) await command(redisAt(name), ['HSET', 'revocations', ...fields]);
+    await restart('a', stores);
+    // As for each request.
+    await eventually('it has all', async () => {
+      expect(await stores.tokens.getGroup('revocations')).toHaveLength(2_000);
+      return (await command(redisAt('a'), ['HLEN', 'revocations'])) === 2_000;
+    });
+    const stats = String(await command(redisAt('a'), ['INFO', 'commandstats']));
+    expect(Number(/cmdstat_hvals:calls=(\d+)/.exec(stats)?.[1])).toBeLessThan(20);
+  });
+
+  test('is copied to a node that was full, once there is room', async () => {
+    const stores = await open();
+    await areUp(stores, 'abc');
+    await command(redisAt('a'), ['CONFIG', 'SET', 'maxmemory', '1']);
+    try {
+      await areUp(stores, 'bc');
+      expect(await stores.trouble()).toBeUndefined();
+      await stores.tokens.set('blacklist:x', '1', MINUTE_MS, LASTS);
+      await stores.tokens.putInGroup('revocations', 'id', 'revoked');
+      expect(await command(redisAt('a'), ['EXISTS', 'blacklist:x', 'revocations'])).toBe(0);
+    } finally {
+      await command(redisAt('a'), ['CONFIG', 'SET', 'maxmemory', '0']);
+    }
+    await eventually(
+      'it has all',
+      async () => (await command(redisAt('a'), ['EXISTS', 'blacklist:x', 'revocations'])) === 2,
+    );
+    await areUp(stores, 'abc');
+  });
+
+  test('is copied once for a node that comes and goes many times meanwhile', async () => {
+    const errors: unknown[] = [];
+    const stores = await open({ timeoutMs: 20_000, onError: (error) => errors.push(error) });
+    await stores.tokens.set('blacklist:x', '1', MINUTE_MS, LASTS);
+    const [flapping, slow] = redises as [RedisServer, RedisServer];
+    const scans = async () =>
+      Number(
+        /cmdstat_scan:calls=(\d+)/.exec(String(await command(slow, ['INFO', 'commandstats'])))?.[1] ?? 0,
+      );
+    await eventually('the first copies are made', async () => (await scans()) >= 2);
+    await command(slow, ['CONFIG', 'RESETSTAT']);
+    const before = stores.changes.length;
+    const returns = () =>
+      stores.changes.slice(before).filter(({ store, ready }) => store === 'tokens' && ready).length;
+    slow.freeze();
+    try {
+      for (let flaps = 1; flaps <= 10; flaps += 1) {
+        await command(flapping, ['CLIENT', 'KILL', 'TYPE', 'normal']).catch(() => {});
+        await eventually('it is back', () => returns() >= flaps);
+      }
+    } finally {
+      slow.thaw();
+    }
+    await eventually('copies are made', async () => (await scans()) > 0, 20_000);
+    await stores.close();
+    // What was under way at the start, one that had begun and one that waited; not ten.
+    expect(await scans()).toBeLessThanOrEqual(5);
+    expect(errors).toEqual([]);
   });
 
   test('is taken back from every node or not at all', async () => {
@@ -376,7 +463,7 @@ describe('a start', () => {
     expect(stores.changes).toContainEqual(expect.objectContaining({ node: 'c', ready: false }));
     expect(await stores.trouble()).toBeUndefined();
     expect(await stores.degraded?.()).toMatch(/^1 of 3 nodes cannot be used: .*nothing listens there/);
-    expect(stores.nodes?.()).toEqual([
+    expect(await stores.nodes?.()).toEqual([
       { name: 'a', isUp: true },
       { name: 'b', isUp: true },
       { name: 'c', isUp: false },
@@ -394,6 +481,55 @@ describe('a start', () => {
     const [, ...away] = await Promise.all([redisAt('b').restart(), redisAt('c').restart()]);
     expect(away).toHaveLength(1);
     await eventually('it is whole again', async () => (await stores.degraded?.()) === undefined);
+  });
+
+  test('that requires no node tells of those that are away', async () => {
+    await redisAt('c').kill();
+    const { changes } = await open({ required: false, connectTimeoutMs: 1_000 });
+    const isTold = () => changes.find(({ node, ready }) => node === 'c' && !ready);
+    const { cause } = await eventually('it is told', isTold);
+    expect(cause?.message).toContain('ECONNREFUSED');
+  });
+
+  test('warns once of two names that lead to one server', async () => {
+    const warnings: string[] = [];
+    const [a, b] = redises as [RedisServer, RedisServer];
+    const nodes = [
+      { name: 'a', url: a.url },
+      { name: 'b', url: b.url },
+      { name: 'again', url: a.url.replace('127.0.0.1', 'localhost') },
+    ];
+    const stores = await open({ nodes, onWarning: (message) => warnings.push(message) });
+    await eventually('it is told', () => warnings.length > 0);
+    await command(a, ['CLIENT', 'KILL', 'TYPE', 'normal']);
+    await eventually('both are back', () => stores.changes.filter(({ ready }) => ready).length >= 10);
+    const expected = ['REDIS_NODES: a and again are one server: what is stored on them is lost with it'];
+    expect(warnings).toEqual(expected);
+  });
+
+  test('does not wait for one node that loads its data', async () => {
+    const redis = redisAt('c');
+    const value = 'x'.repeat(4_096);
+    await command(redis, ['MSET', ...Array.from({ length: 350 }, (_, n) => [`key:${n}`, value]).flat()]);
+    await command(redis, ['BGREWRITEAOF']);
+    await eventually('its file is written', async () =>
+      String(await command(redis, ['INFO', 'persistence'])).includes('aof_rewrite_in_progress:0'),
+    );
+    await redis.kill();
+    // Nine seconds in all.
+    const slowly = ['--key-load-delay', '25000', '--loading-process-events-interval-bytes', '1024'];
+    const loading = redis.restart(slowly).catch(() => redis.restart());
+    const isLoading = () =>
+      command(redis, ['GET', 'x']).then(
+        () => false,
+        ({ message }: Error) => message.startsWith('LOADING'),
+      );
+    await eventually('it loads', isLoading);
+    const stores = await open({ connectTimeoutMs: 3_000 });
+    expect(await isLoading()).toBe(true);
+    const { cause } = stores.changes.find(({ node, ready }) => node === 'c' && !ready) ?? {};
+    expect(cause?.message).toContain('it is still loading its data (LOADING)');
+    await loading;
   });
 
   test('fails where nodes refuse the password, and prints no password', async () => {

@@ -97,7 +97,7 @@ export interface Readings {
   /** Whether a full store may drop revocations. Default: never. */
   readonly storeMayEvict?: (() => Promise<boolean>) | undefined;
   /** The servers that the store is spread over. Without them there is no such gauge. */
-  readonly redisNodes?: (() => Iterable<NodeReading>) | undefined;
+  readonly redisNodes?: (() => Promise<Iterable<NodeReading>>) | undefined;
   /** Rejects while nobody can tell. */
   cache?(): Promise<Iterable<CacheReading>>;
   /** Names that the registry lists and no service has, each with the number of its entries. Default: none. */
@@ -300,10 +300,10 @@ export class Metrics extends CappedMetrics {
     if (redisNodes)
       this.gauge({
         name: 'gateway_redis_node_up',
-        help: 'Whether a node of Redis that keys are spread over can be used (1) or not (0).',
+        help: 'Whether a node of Redis that keys are spread over answers and takes writes (1) or not (0).',
         labels: ['node'],
         aggregator: 'min',
-        read: () => Array.from(redisNodes(), ({ name, isUp }): Reading => [Number(isUp), name]),
+        read: async () => Array.from(await redisNodes(), ({ name, isUp }): Reading => [Number(isUp), name]),
       });
     this.gauge({
       name: 'gateway_registry_unknown_names',

@@ -16,6 +16,7 @@ export function evictionIn(info: string): Eviction | undefined {
   return { policy, maxMemoryBytes };
 }
 
-function fieldIn(info: string, name: string): string | undefined {
+/** A field of what INFO says. */
+export function fieldIn(info: string, name: string): string | undefined {
   return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
 }

@@ -163,7 +163,7 @@ export class RedisConnection {
     args: readonly (string | Buffer)[],
     written = 1,
   ): Promise<unknown> {
-    for (const key of keys.slice(0, written)) this.#local.forget(key);
+    for (const key of keys.slice(0, written)) this.#forget(key);
     const rest = [String(keys.length), ...keys, ...args];
     try {
       return await this.#ask(['EVALSHA', this.#digestOf(script), ...rest]);

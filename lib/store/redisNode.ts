@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.ts';
 import { listener } from '../exchange/listener.ts';
 import { BoundedRedis } from './boundedRedis.ts';
 import { Channels } from './channels.ts';
-import { type Eviction, evictionIn } from './eviction.ts';
+import { type Eviction, evictionIn, fieldIn } from './eviction.ts';
 import { RedisStore } from './redisStore.ts';
 
 /** Time for one attempt to connect; more attempts follow. One that is under way when Redis comes back delays the next. */
@@ -84,6 +84,12 @@ export class RedisNode {
     const info = await this.tokens.read(['INFO', 'memory']).catch(() => '');
     const found = evictionIn(String(info));
     return found && { ...found, node: this.name };
+  }
+
+  /** Which server it is, whatever name leads to it; undefined when it does not tell. */
+  async runId(): Promise<string | undefined> {
+    const info = await this.tokens.read(['INFO', 'server']).catch(() => '');
+    return fieldIn(String(info), 'run_id');
   }
 
   async close(): Promise<void> {

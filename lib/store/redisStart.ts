@@ -11,15 +11,17 @@ export interface RedisStart {
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
+  /** Whether to wait, again after each `connectTimeoutMs`, while the server loads its data. Default: always. */
+  readonly isNeeded?: () => boolean;
 }
 
 /**
- * Why the server cannot be used; undefined once both its stores have connected. Where it is required it is waited for while
- * it loads its data.
+ * Why the server cannot be used; undefined once both its stores have connected. Where it is required it may be waited for
+ * while it loads its data.
  */
 export async function startFailure(
   node: RedisNode,
-  { required, connectTimeoutMs, clock, onError }: RedisStart,
+  { required, connectTimeoutMs, clock, onError, isNeeded = () => true }: RedisStart,
 ): Promise<Error | undefined> {
   const { stores } = node;
   // The clock's timers let the process end, which it would between two attempts.
@@ -29,7 +31,7 @@ export async function startFailure(
   function wait(): void {
     cancel = clock.after(connectTimeoutMs, () => {
       const cause = stores.find(({ awayBecause }) => awayBecause)?.awayBecause;
-      if (!required || !cause || !isLoading(cause)) {
+      if (!required || !cause || !isLoading(cause) || !isNeeded()) {
         return tooLate.resolve(notThereError(node, { required, connectTimeoutMs, cause }));
       }
       onError(new StoreUnavailableError(`${placeOf(node)}: ${redisReason(cause)}`, { cause }));

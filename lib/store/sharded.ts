@@ -1,5 +1,6 @@
 import { listener } from '../exchange/listener.ts';
 import { enoughToAsk, enoughToLast } from './copies.ts';
+import type { Eviction } from './eviction.ts';
 import { completeOptions, type RedisOptions } from './redis.ts';
 import { RedisNode, type StoreStateChange } from './redisNode.ts';
 import { assertUrl, startFailure } from './redisStart.ts';
@@ -8,10 +9,13 @@ import { ShardedResponses } from './shardedResponses.ts';
 import { ShardedTokens } from './shardedTokens.ts';
 import type { NodeState, Stores } from './store.ts';
 import { StoreRepair } from './storeRepair.ts';
+import { Twins } from './twins.ts';
 
 export interface ShardedStoresOptions extends RedisOptions {
   /** One or more servers. The name decides which keys are on one: the same on all gateways, and each once. */
   readonly nodes: readonly { readonly name: string; readonly url: string }[];
+  /** Gets what an operator should know: that two names lead to one server. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /**
@@ -26,8 +30,13 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   const complete = completeOptions(options);
   const told = { ...complete, onStateChange: listener(complete.onStateChange, complete.onError) };
   const nodes: RedisNode[] = [];
-  const repair = new StoreRepair({ nodes, onError: complete.onError });
-  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, repair));
+  const repair = new StoreRepair({ nodes, onError: complete.onError, clock: complete.clock });
+  const twins = new Twins(nodes, listener(options.onWarning, complete.onError));
+  function onAnswers(node: RedisNode): void {
+    repair.begin(node);
+    twins.look(node);
+  }
+  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, onAnswers));
   let isOpen = true;
   const close = async () => {
     isOpen = false;
@@ -46,16 +55,16 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   });
   const ring = new HashRing(options.nodes.map(({ name }) => name));
   return {
-    tokens: new ShardedTokens(nodes.map(({ tokens }) => tokens)),
+    tokens: new ShardedTokens(
+      nodes.map(({ tokens }) => tokens),
+      (index) => repair.beginLater(nodes[index] as RedisNode),
+    ),
     responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
     evaluate: async (script, keys, args) =>
       (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
     settled: complete.required ? undefined : settled,
     ...healthOf(nodes),
-    async eviction() {
-      const evictions = await Promise.all(nodes.map((node) => node.eviction()));
-      return evictions.find((eviction) => eviction !== undefined);
-    },
+    eviction: () => evictionOf(nodes),
     close,
   };
 }
@@ -69,7 +78,7 @@ function openNode(
   { name, url }: ShardedStoresOptions['nodes'][number],
   count: number,
   told: Told,
-  repair: StoreRepair,
+  onAnswers: (node: RedisNode) => void,
 ): RedisNode {
   const share = (bytes: number) => Math.max(1, Math.floor(bytes / count));
   const node: RedisNode = new RedisNode({
@@ -80,7 +89,7 @@ function openNode(
     maxResponseBytes: share(told.maxResponseBytes),
     onStateChange: (change) => {
       told.onStateChange(change);
-      if (change.ready && change.store === 'tokens') repair.begin(node);
+      if (change.ready && change.store === 'tokens') onAnswers(node);
     },
   });
   return node;
@@ -88,11 +97,27 @@ function openNode(
 
 /** The nodes that a start cannot use, each with the reason. */
 async function failuresOf(nodes: readonly RedisNode[], told: Told) {
+  // One that loads its data is waited for only while there are too few without it.
+  const isNeeded = () => nodes.filter(isThere).length < enoughToAsk(nodes.length);
   const starts = await Promise.all(
-    nodes.map(async (node) => ({ node: node.name, cause: await startFailure(node, told) })),
+    nodes.map(async (node) => ({
+      node: node.name,
+      cause: await startFailure(node, { ...told, isNeeded }),
+    })),
   );
   return starts.filter(({ cause }) => cause !== undefined);
 }
+
+async function evictionOf(nodes: readonly RedisNode[]): Promise<Eviction | undefined> {
+  const evictions = await Promise.all(nodes.map((node) => node.eviction()));
+  return evictions.find((eviction) => eviction !== undefined);
+}
+
+async function stateOf({ name = '', tokens }: RedisNode): Promise<NodeState> {
+  return { name, isUp: (await tokens.trouble()) === undefined };
+}
+
+const isThere = ({ stores }: RedisNode) => stores.every(({ awayBecause }) => awayBecause === undefined);
 
 /** What the nodes together come to. One may be away, as long as what is to last can still be stored on enough others. */
 function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' | 'degraded' | 'nodes'>> {
@@ -112,7 +137,6 @@ function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' 
       const { isTrouble, words } = await look();
       return isTrouble ? undefined : words;
     },
-    nodes: () =>
-      nodes.map(({ name = '', tokens }): NodeState => ({ name, isUp: tokens.awayBecause === undefined })),
+    nodes: () => Promise.all(nodes.map(stateOf)),
   };
 }

@@ -16,12 +16,17 @@ export interface TokenShard extends TokenStore {
 export class ShardedTokens implements TokenStore {
   readonly #nodes: readonly TokenShard[];
   readonly #groups = new Map<string, Combined<Group, Remembered<Group>>>();
+  readonly #onMissed: (index: number) => void;
   readonly #enoughToAsk: number;
   readonly #enoughToLast: number;
 
-  /** @param nodes one or more */
-  constructor(nodes: readonly TokenShard[]) {
+  /**
+   * @param nodes one or more
+   * @param onMissed told which of them has not stored something that is to last
+   */
+  constructor(nodes: readonly TokenShard[], onMissed: (index: number) => void = () => {}) {
     this.#nodes = nodes;
+    this.#onMissed = onMissed;
     this.#enoughToAsk = enoughToAsk(nodes.length);
     this.#enoughToLast = enoughToLast(nodes.length);
   }
@@ -64,8 +69,8 @@ export class ShardedTokens implements TokenStore {
     ttlMs: number,
     { lasts = false }: SetTokenOptions = {},
   ): Promise<void> {
-    const enough = lasts ? this.#enoughToLast : 1;
-    await this.#tell((node) => node.set(key, value, ttlMs), enough);
+    const set = (node: TokenShard) => node.set(key, value, ttlMs);
+    await (lasts ? this.#keep(set) : this.#tell(set, 1));
   }
 
   async delete(key: string): Promise<void> {
@@ -89,7 +94,7 @@ export class ShardedTokens implements TokenStore {
   }
 
   async putInGroup(name: string, id: string, value: string): Promise<void> {
-    await this.#tell((node) => node.putInGroup(name, id, value), this.#enoughToLast);
+    await this.#keep((node) => node.putInGroup(name, id, value));
   }
 
   /** Rejects unless every node has removed it: one that has not would bring it back. */
@@ -104,6 +109,16 @@ export class ShardedTokens implements TokenStore {
 
   subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
     return subscribeOn(this.#nodes, channel, listener);
+  }
+
+  async #keep(what: (node: TokenShard) => Promise<void>): Promise<void> {
+    const kept = this.#nodes.map((node, index) =>
+      what(node).catch((error: unknown) => {
+        this.#onMissed(index);
+        throw error;
+      }),
+    );
+    await answersOf(kept, this.#enoughToLast);
   }
 
   #tell<T>(what: (node: TokenShard) => Promise<T>, enough: number): Promise<T[]> {

@@ -157,6 +157,7 @@ export type Evaluate = (
 /** One of the servers that a store is spread over. */
 export interface NodeState {
   readonly name: string;
+  /** Whether it answers and takes writes. */
   readonly isUp: boolean;
 }
 
@@ -183,8 +184,8 @@ export interface Stores {
    * ever is. Never rejects.
    */
   degraded?(): Promise<string | undefined>;
-  /** The servers that the store is spread over. Default: it is not. */
-  nodes?(): readonly NodeState[];
+  /** The servers that the store is spread over. Default: it is not. Never rejects. */
+  nodes?(): Promise<readonly NodeState[]>;
   /**
    * How the store may drop revocations when it is full; undefined when it does not, or does not tell. Default: it does
    * not. Never rejects.
