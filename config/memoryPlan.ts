@@ -16,7 +16,7 @@ const TLS_CONNECTION_BYTES = 64 * KIB;
 /** What is spared of the rest for each use. What is left of it is what V8 has not collected yet. */
 const SHARE = { connections: 0.4, cache: 0.25, remembered: 0.125, gathering: 0.125 } as const;
 /** The part of the limit that V8's heap should have at most, and that part with its buffers. The rest is outside of V8. */
-export const HEAP_SHARE = 0.45;
+const HEAP_SHARE = 0.45;
 const HELD_SHARE = 0.5;
 
 /** Of the default of `CACHE_MAX_BYTES`. */

@@ -1,6 +1,6 @@
 import { inMib } from '../config/bytes.ts';
 import type { Settings } from '../config/config.ts';
-import { HEAP_SHARE, type MemoryPlan } from '../config/memoryPlan.ts';
+import type { MemoryPlan } from '../config/memoryPlan.ts';
 import { type Collect, spentBuffers } from './spentBuffers.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -37,10 +37,11 @@ export function memoryLine(settings: Settings, heapLimitBytes: number): string {
 
 /** What an operator should know of V8's own limit; undefined when it fits. */
 export function heapAdvice(plan: MemoryPlan, heapLimitBytes: number): string | undefined {
-  const { limitBytes } = plan;
-  if (limitBytes === undefined || heapLimitBytes <= limitBytes * MOST_HEAP_SHARE) return undefined;
+  const { limitBytes, heapBytes } = plan;
+  if (limitBytes === undefined || heapBytes === undefined) return undefined;
+  if (heapLimitBytes <= limitBytes * MOST_HEAP_SHARE) return undefined;
   return (
     `V8 may let its heap grow to ${inMib(heapLimitBytes)}, and the memory limit is ${inMib(limitBytes)}: set ` +
-    `NODE_OPTIONS=--max-old-space-size-percentage=${100 * HEAP_SHARE}`
+    `NODE_OPTIONS=--max-old-space-size=${Math.floor(heapBytes / 2 ** 20)}`
   );
 }

@@ -125,7 +125,7 @@ describe('the log', () => {
     const { memory } = load({}, limitedTo(128));
     expect(heapAdvice(memory, 262 * MIB)).toBe(
       'V8 may let its heap grow to 262 MiB, and the memory limit is 128 MiB: set ' +
-        'NODE_OPTIONS=--max-old-space-size-percentage=45',
+        'NODE_OPTIONS=--max-old-space-size=57',
     );
     expect(heapAdvice(memory, 64 * MIB)).toBeUndefined();
     expect(heapAdvice(load({}, limitedTo(1_000_000)).memory, 4 * GIB)).toBeUndefined();
