@@ -1,13 +1,13 @@
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect, it, jest } from '@jest/globals';
+import { memoryGroup } from '../../bench/memoryGroup.ts';
 import { bearer, tokenFor } from '../support/gateway.ts';
 import {
   type GatewayProcess,
   type GatewayProcessOptions,
   startGatewayProcess,
 } from '../support/gatewayProcess.ts';
-import { memoryGroup } from '../support/memoryGroup.ts';
 import { memoryOf } from '../support/memoryOf.ts';
 import { startUpstream } from '../support/upstream.ts';
 

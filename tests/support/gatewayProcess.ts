@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { commandIn, type MemoryGroup } from '../../bench/memoryGroup.ts';
 import { GATEWAY_MODULE, LIFELINE_ARGV } from '../../playground/gateway.ts';
 import { bearer, gatewayEnvironment, type TestGatewayOptions, tokenFor } from './gateway.ts';
-import type { MemoryGroup } from './memoryGroup.ts';
 import { memoryOf } from './memoryOf.ts';
 
 /** Written to a process's `clear_refs`, this makes its peak memory what it has now. */
@@ -96,19 +96,19 @@ export function forkGateway(
       LOG_FORMAT: 'json',
       ...env,
     },
-    ...commandIn(group, [...LIFELINE_ARGV, ...execArgv]),
+    ...programIn(group, [...LIFELINE_ARGV, ...execArgv]),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
 }
 
-/** Node itself; in a group, by way of a shell that enters it first: what a process has before it enters does not count. */
-function commandIn(
+/** Node itself, or what puts it into the group. */
+function programIn(
   group: Pick<MemoryGroup, 'procsFile'> | undefined,
   execArgv: readonly string[],
 ): Pick<ForkOptions, 'execPath' | 'execArgv'> {
   if (!group) return { execArgv: [...execArgv] };
-  const enter = 'echo $$ > "$0" && exec "$@"';
-  return { execPath: '/bin/sh', execArgv: ['-c', enter, group.procsFile, process.execPath, ...execArgv] };
+  const [execPath, ...args] = commandIn(group, [process.execPath, ...execArgv]);
+  return { execPath, execArgv: args };
 }
 
 /** The field a client of this port needs: a real token, or nothing. */

@@ -1,6 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { eventually } from './eventually.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const REMOVE_ATTEMPTS = 100;
+const REMOVE_AGAIN_MS = 50;
 
 /** A control group whose processes are killed once they have taken so much memory together. */
 export interface MemoryGroup extends AsyncDisposable {
@@ -19,7 +22,7 @@ interface Place {
 /** Makes a group of that limit, below or beside the own one; undefined where that cannot be (it takes root, mostly). */
 export function memoryGroup(limitBytes: number): MemoryGroup | undefined {
   for (const { directory: parent, limit, peak } of places()) {
-    const directory = join(parent, `gateway-test-${process.pid}-${limitBytes}`);
+    const directory = join(parent, `gateway-memory-${process.pid}-${limitBytes}`);
     try {
       mkdirSync(directory);
       writeFileSync(join(directory, limit), String(limitBytes));
@@ -30,13 +33,7 @@ export function memoryGroup(limitBytes: number): MemoryGroup | undefined {
     return {
       procsFile: join(directory, 'cgroup.procs'),
       peakBytes: () => Number(readFileSync(join(directory, peak), 'utf8')),
-      // The kernel takes a moment to let go of the last process.
-      [Symbol.asyncDispose]: async () => {
-        await eventually('the group is empty', () => {
-          rmdirSync(directory);
-          return true;
-        });
-      },
+      [Symbol.asyncDispose]: () => remove(directory),
     };
   }
   return undefined;
@@ -57,4 +54,25 @@ function placesOf(line: string): Place[] {
   if (controllers !== '') return [];
   const own = join('/sys/fs/cgroup', path);
   return [own, dirname(own)].map((directory) => ({ directory, limit: 'memory.max', peak: 'memory.peak' }));
+}
+
+/** The kernel takes a moment to let go of the last process. */
+async function remove(directory: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      rmdirSync(directory);
+      return;
+    } catch (error) {
+      if (attempt === REMOVE_ATTEMPTS) throw error;
+      await sleep(REMOVE_AGAIN_MS);
+    }
+  }
+}
+
+/** A command that is run in the group: what a process has before it enters does not count. */
+export function commandIn(
+  { procsFile }: Pick<MemoryGroup, 'procsFile'>,
+  command: readonly string[],
+): string[] {
+  return ['/bin/sh', '-c', 'echo $$ > "$0" && exec "$@"', procsFile, ...command];
 }
