@@ -21,8 +21,15 @@ const STORES = [
   ['embedded', 'gateway'],
   ['Redis', 'gateway + Redis'],
 ] as const;
-/** What is measured, not what the machine is limited to. */
-const ROOMY = { CACHE_MAX_BYTES: '512MiB', MAX_CONNECTIONS: '20000', FAIR_SHARE: '1' };
+/** Nothing is turned away, on a slow machine either. */
+const ROOMY = {
+  CACHE_MAX_BYTES: '512MiB',
+  MAX_CONNECTIONS: '20000',
+  FAIR_SHARE: '1',
+  HEADERS_TIMEOUT: '10m',
+  KEEP_ALIVE_TIMEOUT: '10m',
+  REQUEST_TIMEOUT: '1m',
+};
 
 /** In the order in which they are measured. */
 export const POINTS: readonly Point[] = [
@@ -33,10 +40,9 @@ export const POINTS: readonly Point[] = [
   { ...at('active', 'Redis', 'gateway + Redis'), count: 1_000 },
   { ...at('active', 'embedded, WORKERS=2', 'gateway, 2 workers'), count: 1_000 },
   ...STORES.flatMap(([store, server]): Point[] => [
-    { ...at('cache', `1 KiB, ${store}`, server), count: 10_000 },
-    { ...at('cache', `1 KiB, ${store}`, server), count: 50_000 },
     { ...at('cache', `1 MiB, ${store}`, server), count: 16, path: MIB_PATH },
     { ...at('cache', `1 MiB, ${store}`, server), count: 64, path: MIB_PATH },
+    { ...at('cache', `1 KiB, ${store}`, server), count: 10_000 },
   ]),
 ];
 
