@@ -94,7 +94,7 @@ function got(url: string, agent: Agent, headers: Readonly<Record<string, string>
 }
 
 async function measurePoint(point: Point, site: Site, limitBytes: number): Promise<string | undefined> {
-  const group = memoryGroup(limitBytes);
+  await using group = memoryGroup(limitBytes);
   const server = await startServer(point.server, site, { env: { ...point.env }, group });
   if (!server) return undefined;
   try {
@@ -107,7 +107,6 @@ async function measurePoint(point: Point, site: Site, limitBytes: number): Promi
     return line;
   } finally {
     await server.stop();
-    await group?.[Symbol.asyncDispose]();
   }
 }
 
