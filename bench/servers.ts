@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isInstalled } from './machine.ts';
+import { commandIn, type MemoryGroup } from './memoryGroup.ts';
 import { BenchProcess, freePort, type ProcessOptions } from './processes.ts';
 import * as caddy from './proxies/caddy.ts';
 import * as haproxy from './proxies/haproxy.ts';
@@ -53,6 +54,8 @@ export interface GatewayOptions {
   /** Default: the service that answers, the one that echoes, and one that is always busy. */
   readonly services?: readonly ServiceEntry[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The control group whose limit holds for it. */
+  readonly group?: MemoryGroup | undefined;
 }
 
 /** Starts one and resolves once it listens; `undefined` where it is not installed. `options` are a gateway's. */
@@ -166,11 +169,14 @@ function commandFor(context: CommandContext): Command {
 /** As in production, but for limits that the load stays below and a service that is always busy. */
 function gatewayCommand(context: CommandContext): Command {
   const { name, site, port, internalPort, directory, options } = context;
-  const { nodeOptions = [], services = usualServices(site) } = options;
+  const { nodeOptions = [], services = usualServices(site), group } = options;
   writeFileSync(join(directory, 'services.json'), JSON.stringify({ services }));
+  const main = join(name === 'gateway before' ? (site.against ?? '') : ROOT, 'gateway/main.ts');
+  const node = [process.execPath, ...nodeOptions, main];
+  const [command = '', ...args] = group ? commandIn(group, node) : node;
   return {
-    command: process.execPath,
-    args: [...nodeOptions, join(name === 'gateway before' ? (site.against ?? '') : ROOT, 'gateway/main.ts')],
+    command,
+    args,
     env: {
       NODE_ENV: 'production',
       EXTERNAL_HOST: '127.0.0.1',

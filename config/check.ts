@@ -82,7 +82,10 @@ function serviceRow(service: Service): string[] {
 
 function show(field: Field, variable: Variable, text: string | undefined, settings: Settings): string {
   if (text) return variable.mask?.(text) ?? text;
-  // The two defaults that are worked out from another setting.
+  // The defaults that are worked out from other settings.
+  if (field === 'cacheMaxBytes' || field === 'maxConnections') return String(settings[field]);
+  if (field === 'memoryLimitBytes' && settings.memory.limitBytes !== undefined)
+    return String(settings.memory.limitBytes);
   if (field === 'circuitBreakerWindowMs' || field === 'drainGraceMs') return formatDuration(settings[field]);
   return `(${variable.unset ?? 'none'})`;
 }

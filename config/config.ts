@@ -1,6 +1,8 @@
 import type { Algorithm } from '../lib/auth/algorithms.ts';
 import { MAX_DURATION_MS } from './durations.ts';
 import { deepFreeze } from './freeze.ts';
+import { type Machine, memoryLimitOf, thisMachine } from './memoryLimit.ts';
+import { type MemoryPlan, planMemory } from './memoryPlan.ts';
 import { misspeltNames } from './names.ts';
 import { SettingsError } from './problems.ts';
 import { type RedisNode, redisNodesOf, redisUrlOf } from './redis.ts';
@@ -25,6 +27,7 @@ type Ingredient =
   | 'jwtSecretFile'
   | 'jwtPublicKeyFile'
   | 'adminTokenFile'
+  | 'memoryLimitBytes'
   | 'useRedisSharding'
   | 'redisNodes'
   | 'redisHost'
@@ -41,6 +44,12 @@ type Ingredient =
  * `variables.ts` that bears its name, and in the README; these few are made up of several variables.
  */
 export interface Settings extends Omit<Values, Ingredient> {
+  /** How the memory that there is is shared out. */
+  readonly memory: MemoryPlan;
+  /** 1 or more. Default: by `memory`. */
+  readonly cacheMaxBytes: number;
+  /** 0: no limit. Default: by `memory`. */
+  readonly maxConnections: number;
   /** At least one; each has a secret or public keys to be checked with. */
   readonly jwtAlgorithms: readonly Algorithm[];
   /** `redis://user:password@host:6379/0`; undefined: several nodes, or the embedded store. */
@@ -58,9 +67,14 @@ export interface Settings extends Omit<Values, Ingredient> {
 /**
  * Reads the settings from environment variables and the files they name.
  *
+ * @param machine the memory that there is
  * @throws {SettingsError} listing everything that is wrong
  */
-export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTextFile): Settings {
+export function loadSettings(
+  env: NodeJS.ProcessEnv,
+  readFile: ReadFile = readTextFile,
+  machine: Machine = thisMachine(),
+): Settings {
   const { values, problems: wrong } = readValues(env, readFile);
   const { definitions, problems: wrongServices } =
     values.servicesFile === undefined
@@ -85,11 +99,12 @@ export function loadSettings(env: NodeJS.ProcessEnv, readFile: ReadFile = readTe
       cacheTtlMs: values.getCacheTtlMs,
     }),
   );
-  return deepFreeze(assemble(values, services));
+  return deepFreeze(assemble(values, services, machine));
 }
 
-function assemble(values: Values, services: readonly Service[]): Settings {
+function assemble(values: Values, services: readonly Service[], machine: Machine): Settings {
   const {
+    memoryLimitBytes,
     jwtSecretFile,
     jwtPublicKeyFile,
     adminTokenFile,
@@ -109,11 +124,23 @@ function assemble(values: Values, services: readonly Service[]): Settings {
     Math.round(direct.requestTimeoutMs * BREAKER_WINDOW_TIMEOUTS),
     MAX_DURATION_MS,
   );
+  const redisUrl = redisUrlOf(values);
+  const nodes = redisNodesOf(values);
+  const memory = planMemory({
+    limitBytes: memoryLimitBytes ?? memoryLimitOf(machine),
+    workers: direct.workers,
+    hasRedis: redisUrl !== undefined || nodes.length > 0,
+    hasTls: direct.tlsCertFile !== undefined,
+    cacheMaxEntryBytes: direct.cacheMaxEntryBytes,
+  });
   return {
     ...direct,
+    memory,
+    cacheMaxBytes: direct.cacheMaxBytes ?? memory.cacheBytes,
+    maxConnections: direct.maxConnections ?? memory.connections,
     jwtAlgorithms: values.jwtAlgorithms ?? defaultAlgorithms(values),
-    redisUrl: redisUrlOf(values),
-    redisNodes: redisNodesOf(values),
+    redisUrl,
+    redisNodes: nodes,
     circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
     drainGraceMs: direct.drainGraceMs ?? (direct.reusePort ? SHARED_PORT_GRACE_MS : 0),
     services,

@@ -1,6 +1,7 @@
 import { isHmac } from '../lib/auth/algorithms.ts';
 import { isPublicKey } from '../lib/auth/pemKey.ts';
 import { revokingRequests } from '../lib/auth/revokePaths.ts';
+import { MOST_CACHE_BYTES } from './memoryPlan.ts';
 import { quote } from './problems.ts';
 import type { Field, Values } from './variables.ts';
 
@@ -137,7 +138,11 @@ function twiceInUrl({ redisUrl, redisUsername, redisPassword, redisDb }: Values)
   return undefined;
 }
 
-function entryBeyondCache({ cacheMaxEntryBytes, cacheMaxBytes }: Values): string | undefined {
+/** Whatever the memory of this machine: not set, the cache has room for such a response at least. */
+function entryBeyondCache({
+  cacheMaxEntryBytes,
+  cacheMaxBytes = MOST_CACHE_BYTES,
+}: Values): string | undefined {
   if (cacheMaxEntryBytes <= cacheMaxBytes) return undefined;
   return `CACHE_MAX_ENTRY_BYTES is ${quote(cacheMaxEntryBytes)}: expected at most CACHE_MAX_BYTES, ${cacheMaxBytes}`;
 }

@@ -90,6 +90,13 @@ export const variables = {
     description:
       'Threads that take requests, each with both ports; `auto` is one for each core. Limits, breakers and the choice of a replica hold for all of them together. With more than one the system must know `SO_REUSEPORT`, as Linux does.',
   },
+  memoryLimitBytes: {
+    name: 'MEMORY_LIMIT',
+    kind: kinds.bytesBetween('64MiB', '1024GiB'),
+    unset: "the container's limit, if there is one",
+    description:
+      'Memory that the gateway may take. What it keeps and how many connections it takes (`docs/sizing.md`) follow from it where they are not set, and it collects garbage earlier. Set it where no container limits the memory, as with several gateways on one machine.',
+  },
   tlsCertFile: {
     name: 'TLS_CERT_FILE',
     kind: filePath,
@@ -413,8 +420,9 @@ export const variables = {
   maxConnections: {
     name: 'MAX_CONNECTIONS',
     kind: countOrZero,
-    default: '20000',
-    description: 'Connections of clients open at a time on each port; more are closed unheard. 0: no limit.',
+    unset: '20000, or fewer where memory is limited',
+    description:
+      'Connections of clients open at a time on each port; more are closed unheard. 0: no limit. Not set: as many as the memory limit carries (`docs/sizing.md`), up to 20,000.',
   },
   maxBodyBytes: {
     name: 'MAX_BODY_BYTES',
@@ -540,9 +548,9 @@ export const variables = {
   cacheMaxBytes: {
     name: 'CACHE_MAX_BYTES',
     kind: kinds.bytes(1),
-    default: '64MiB',
+    unset: '64 MiB, or less where memory is limited',
     description:
-      'Memory for kept answers, in Redis or, without it, in the gateway; past it some leave before their time.',
+      'Memory for kept answers, in Redis or, without it, in the gateway; past it some leave before their time. Not set: a quarter of what the memory limit leaves, up to 64 MiB; in Redis 64 MiB.',
   },
   circuitBreakerThreshold: {
     name: 'CIRCUIT_BREAKER_THRESHOLD',

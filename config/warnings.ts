@@ -1,4 +1,5 @@
 import { isHmac } from '../lib/auth/algorithms.ts';
+import { inMib } from './bytes.ts';
 import type { Settings } from './config.ts';
 import { formatDuration } from './durations.ts';
 import { authWarnings } from './serviceRules.ts';
@@ -133,6 +134,8 @@ function contradictions({ settings, isSet }: Question): string[] {
       `DRAIN_GRACE is ${formatDuration(drainGraceMs)}, longer than DRAIN_TIMEOUT, ${formatDuration(drainTimeoutMs)}, which ends it`,
     );
   }
+  const tooMuch = memoryWarning(settings);
+  if (tooMuch) warnings.push(tooMuch);
   const unreachable = services.filter(({ concurrency }) => concurrency > globalConcurrency);
   if (unreachable.length > 0) {
     const paths = unreachable.map(({ path }) => path).join(', ');
@@ -141,6 +144,25 @@ function contradictions({ settings, isSet }: Question): string[] {
     );
   }
   return warnings;
+}
+
+/** What may be full at the same time. A heap that is collected late comes on top. */
+function memoryWarning(settings: Settings): string | undefined {
+  const { memory, cacheMaxBytes, maxConnections, workers } = settings;
+  const { limitBytes, ownBytes } = memory;
+  if (limitBytes === undefined) return undefined;
+  const cacheBytes = isEmbedded(settings) ? cacheMaxBytes : 0;
+  const connectionsBytes = maxConnections * memory.connectionBytes;
+  const restBytes = workers * (memory.rememberedBytes + memory.gatheringBytes);
+  const sumBytes = ownBytes + cacheBytes + connectionsBytes + restBytes;
+  if (sumBytes <= limitBytes) return undefined;
+  return [
+    `The memory limit is ${inMib(limitBytes)}, and the gateway may take ${inMib(sumBytes)}: ${inMib(ownBytes)} itself`,
+    workers > 1 ? ` with ${workers} workers` : '',
+    cacheBytes > 0 ? `, ${inMib(cacheBytes)} for CACHE_MAX_BYTES` : '',
+    `, ${inMib(connectionsBytes)} for ${maxConnections} connections (MAX_CONNECTIONS)`,
+    `, ${inMib(restBytes)} for what it remembers`,
+  ].join('');
 }
 
 function fewNodes({ redisNodes }: Settings): string[] {

@@ -51,6 +51,7 @@ export async function createAuth(
     clockToleranceMs: settings.jwtClockToleranceMs,
     onStoreFailure: settings.authStoreFailure,
     onStoreError: logStoreError,
+    maxRememberedBytes: settings.memory.rememberedBytes,
     clock,
   });
   const upgradedConnections = new UpgradedConnections({ registry, clock });

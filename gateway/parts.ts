@@ -5,6 +5,7 @@ import type { Authenticator } from '../lib/auth/authenticator.ts';
 import type { Revocations } from '../lib/auth/revocations.ts';
 import type { UpgradedConnections } from '../lib/auth/upgradedConnections.ts';
 import type { Verify } from '../lib/auth/verifier.ts';
+import { GatheringRoom } from '../lib/cache/gatheringRoom.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
 import { Hedging } from '../lib/loadbalancer/hedging.ts';
 import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
@@ -53,6 +54,8 @@ export interface Parts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly stores: Stores;
+  /** For responses on their way into the cache, of all services together. */
+  readonly gatheringRoom: GatheringRoom;
   /** Of the external port; undefined: it speaks plain HTTP. */
   readonly certificate: Certificate | undefined;
   readonly readiness: Readiness;
@@ -112,6 +115,8 @@ export async function createParts({
     timeoutMs: settings.storeTimeoutMs,
     dataDir: settings.dataDir,
     maxResponseBytes: settings.cacheMaxBytes,
+    localBytes: settings.memory.rememberedBytes,
+    maxRememberedBytes: settings.memory.rememberedBytes,
     clock,
     onError: logStoreError,
     onStateChange: storeStateLog(logger),
@@ -177,6 +182,7 @@ export async function createParts({
     logger,
     metrics,
     stores,
+    gatheringRoom: new GatheringRoom(settings.memory.gatheringBytes),
     certificate,
     readiness: new Readiness({ store, registry, threads }),
     ...(await createAuth({ settings, stores, clock, logger, logStoreError })),

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { loadSettings, type Settings } from '../config/config.ts';
 import { readDotenv, readEnvironment } from '../config/environment.ts';
 import { settingsWarnings } from '../config/warnings.ts';
@@ -8,8 +9,8 @@ import type { Metrics } from '../lib/metrics/metrics.ts';
 import { printedInstead } from './commandLine.ts';
 import { Gateway } from './gateway.ts';
 import { takeHeapSnapshot } from './heapSnapshot.ts';
+import { heapAdvice, keepWithin, memoryLine } from './memory.ts';
 import { listenToSignals } from './signals.ts';
-import { spentBuffers } from './spentBuffers.ts';
 
 /** What draining may take beyond its time when nobody knows what still works. */
 const GRACE_MS = 5_000;
@@ -28,6 +29,10 @@ async function start(): Promise<void> {
   const dotenv = readDotenv();
   const settings = loadSettings(readEnvironment(process.env, dotenv));
   const logger = createLogger({ level: settings.logLevel, format: logFormat(settings) });
+  const { heap_size_limit: heapLimitBytes } = getHeapStatistics();
+  const advice = heapAdvice(settings.memory, heapLimitBytes);
+  if (advice) logger.warn(advice);
+  logger.info(memoryLine(settings, heapLimitBytes));
   for (const warning of settingsWarnings({ env: process.env, dotenv, settings })) logger.warn(warning);
   await run(settings, logger);
 }
@@ -79,7 +84,7 @@ async function create(settings: Settings, logger: Logger): Promise<Running> {
     const { MainGateway } = await import('./threads/mainGateway.ts');
     return MainGateway.create({ settings, logger, logFormat: logFormat(settings) });
   }
-  const gateway = await Gateway.create({ settings, logger, onContent: spentBuffers() });
+  const gateway = await Gateway.create({ settings, logger, onContent: keepWithin(settings.memory) });
   return {
     metrics: gateway.parts.metrics,
     start: () => gateway.start(),

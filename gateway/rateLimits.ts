@@ -33,6 +33,7 @@ export async function createRateLimits(options: Readonly<RateLimitsOptions>): Pr
       policy,
       rate,
       evaluate: stores.evaluate,
+      maxBytes: settings.memory.rememberedBytes,
       onStoreError: (error) => {
         metrics.rateLimitErrors.count(policy);
         logStoreError(error);

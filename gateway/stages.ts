@@ -152,7 +152,7 @@ export const authenticate: Stage = ({
   });
 
 export const cache: Stage = ({
-  parts: { settings, stores, metrics, clock, logStoreError },
+  parts: { settings, stores, gatheringRoom, metrics, clock, logStoreError },
   service,
   rest,
 }) => {
@@ -162,6 +162,7 @@ export const cache: Stage = ({
     origin: rest,
     defaultTtlMs: cacheTtlMs,
     maxBodyBytes: settings.cacheMaxEntryBytes,
+    room: gatheringRoom,
     sharing: cacheShared,
     staleIfErrorMs: settings.cacheStaleIfErrorMs,
     onVerdict: (verdict) => {

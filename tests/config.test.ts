@@ -3,7 +3,8 @@ import { JWT_SECRET, load, problemsOf } from './support/settings.ts';
 
 describe('defaults', () => {
   test('need nothing but a secret', () => {
-    const { services, ...plain } = load({});
+    const { services, memory, ...plain } = load({});
+    expect(memory.cacheBytes).toBe(64 * 1024 ** 2);
     expect(services).toHaveLength(10);
     expect(plain).toEqual({
       environment: 'development',

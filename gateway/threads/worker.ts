@@ -7,8 +7,9 @@ import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
 import { CHANGES } from '../../lib/store/sqlite.ts';
 import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/threadsMemory.ts';
 import { Gateway } from '../gateway.ts';
+import { keepWithin } from '../memory.ts';
 import { openingsOf } from '../replicas.ts';
-import { exposedYoungCollection, spentBuffers } from '../spentBuffers.ts';
+import { exposedCollector } from '../spentBuffers.ts';
 import { Line } from './line.ts';
 import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 import { registryThrough } from './registryThrough.ts';
@@ -51,7 +52,7 @@ class WorkerGateway {
       settings: start.settings,
       logger: this.#logger,
       clock: threadsClock,
-      onContent: spentBuffers(exposedYoungCollection()),
+      onContent: keepWithin(start.settings.memory, exposedCollector()),
       threads: this.#threads(),
     });
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+import type { MemoryPlan } from '../../config/memoryPlan.ts';
 import { asError } from '../../lib/exchange/asError.ts';
 import type { Snapshot } from '../../lib/metrics/snapshots.ts';
 import type { TakenPorts } from '../gateway.ts';
@@ -40,7 +41,11 @@ export class WorkerThread {
     // Whoever replaces it does not ask.
     this.listening.catch(() => {});
     this.#onTold = onTold;
-    this.#thread = new Worker(MODULE, { workerData: start, name: `worker ${start.worker}` });
+    this.#thread = new Worker(MODULE, {
+      workerData: start,
+      name: `worker ${start.worker}`,
+      ...heapLimit(start.settings.memory),
+    });
     this.#line = new Line(this.#thread, { onTold: (told) => this.#told(told), onAsked });
     this.#thread.on('error', (thrown) => {
       this.#error = asError(thrown);
@@ -85,4 +90,10 @@ export class WorkerThread {
     else if (told.kind === 'last') this.snapshot = told.metrics;
     this.#onTold(told, this);
   }
+}
+
+/** A flag of Node's, `--max-old-space-size` or `-percentage`, holds for each thread and comes before this. */
+function heapLimit({ heapBytes }: MemoryPlan): Pick<WorkerOptions, 'resourceLimits'> {
+  if (heapBytes === undefined) return {};
+  return { resourceLimits: { maxOldGenerationSizeMb: Math.floor(heapBytes / 2 ** 20) } };
 }

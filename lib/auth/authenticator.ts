@@ -7,7 +7,7 @@ import { tokenError } from './errors.ts';
 import type { RevokedBy, TokenRegistry } from './tokenRegistry.ts';
 import type { VerifiedToken, Verify } from './verifier.ts';
 
-const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
+const DEFAULT_REMEMBERED_BYTES = 32 * 1024 * 1024;
 /** What a remembered token costs beside itself: 700 bytes measured, rounded up. */
 const ENTRY_OVERHEAD_BYTES = 1024;
 /** After the store has refused to renew a token. */
@@ -33,6 +33,8 @@ export interface AuthenticatorOptions {
   readonly clockToleranceMs?: number;
   /** Told of store errors that did not change the verdict. */
   readonly onStoreError?: (error: Error) => void;
+  /** Memory for verified tokens, in bytes. Default 32 MiB. */
+  readonly maxRememberedBytes?: number;
   readonly clock?: Clock;
 }
 
@@ -55,13 +57,14 @@ export class Authenticator {
   readonly #onStoreError: (error: Error) => void;
   readonly #clockToleranceMs: number;
   readonly #clock: Clock;
-  readonly #remembered = new LRUCache<string, Remembered>({
-    maxSize: MAX_REMEMBERED_BYTES,
-    sizeCalculation: bytesOf,
-  });
+  readonly #remembered: LRUCache<string, Remembered>;
 
   constructor(options: Readonly<AuthenticatorOptions>) {
     this.#verify = options.verify;
+    this.#remembered = new LRUCache({
+      maxSize: options.maxRememberedBytes ?? DEFAULT_REMEMBERED_BYTES,
+      sizeCalculation: bytesOf,
+    });
     this.#registry = options.registry;
     this.#requireActive = options.requireActive ?? false;
     this.#allowOnStoreFailure = options.onStoreFailure === 'allow';

@@ -150,8 +150,9 @@ export class Fill implements AnswerSink, RecorderListener {
     const { recording } = this.#recorder;
     const isForStore = recording && this.#options.visit.audienceFor(recording.terms.isShared);
     if (!isForStore) this.#recorder.giveUp();
-    // An error says nothing of what the next answer will be like.
-    if (!isForStore) this.#land({ kind: 'nothing', because: status >= 500 ? 'failed' : 'unstorable' });
+    // Neither an error nor a lack of room says what the next answer will be like.
+    const isNoHabit = status >= 500 || this.#recorder.lacksRoom;
+    if (!isForStore) this.#land({ kind: 'nothing', because: isNoHabit ? 'failed' : 'unstorable' });
     else if (!this.#isFresh(recording)) this.#land({ kind: 'nothing', because: 'stale' });
     else if (!this.#recorder.fits) this.#landBeforeEnd();
     this.#reader?.begin({ status, reason, fields }, this.#recorder);
@@ -255,15 +256,16 @@ export class Fill implements AnswerSink, RecorderListener {
 
   #failed(error: unknown): void {
     this.#cancelDeadline();
+    this.#recorder.giveUp();
     this.#reader?.tellOfAttempt(this.#exchange);
     if (error !== undefined && isFault(error) && this.#standIn()) return;
     this.#land({ kind: 'nothing', because: 'failed' });
     this.#dropReader()?.fail(error);
   }
 
-  /** It is larger than what is stored. */
+  /** It is larger than what is stored, or than the room that there is. */
   #outgrown(recording: Omit<Recording, 'body'>): void {
-    this.#land({ kind: 'nothing', because: 'unstorable' });
+    this.#land({ kind: 'nothing', because: this.#recorder.lacksRoom ? 'failed' : 'unstorable' });
     this.#payNotModified(recording);
     this.#stopIfUseless();
   }

@@ -4,6 +4,7 @@ import { exchangeOf } from '../exchange/exchange.ts';
 import { listener } from '../exchange/listener.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Audiences } from './audiences.ts';
+import { GatheringRoom } from './gatheringRoom.ts';
 import { invalidateAfter } from './invalidation.ts';
 import { Speller } from './key.ts';
 import { handlingOf } from './requestTerms.ts';
@@ -22,6 +23,8 @@ export interface CacheOptions {
   readonly defaultTtlMs: number | 'off';
   /** A larger body is passed on but not stored. */
   readonly maxBodyBytes: number;
+  /** Memory for responses on their way into the store, which several caches may share. Default: no limit. */
+  readonly room?: GatheringRoom;
   /** Whether answers are shared among callers that say so (`public`, `s-maxage`). Default true. */
   readonly sharing?: boolean;
   /** How long past its lifetime an answer may stand in for an error. Default 0. */
@@ -29,7 +32,7 @@ export interface CacheOptions {
   readonly onVerdict?: (verdict: Verdict) => void;
   /** The store failed: the request went to the service, or its answer was not stored. */
   readonly onError?: (error: Error) => void;
-  /** The store is full, and the answer that is about to be asked for not worth what would make room for it. */
+  /** The store is full and declined a response, or there was no room for one on its way there. */
   readonly onDeclined?: () => void;
   readonly clock?: Clock;
 }
@@ -48,6 +51,7 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
   const responses = new ResponseCache({
     staleIfErrorMs: 0,
     ...options,
+    room: options.room ?? new GatheringRoom(),
     defaultTtlMs: isOff ? 0 : defaultTtlMs,
     onError,
     onDeclined,

@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { FieldLines } from '../exchange/fields.ts';
 import type { AnswerObserver } from '../exchange/tap.ts';
 import { type Content, Gathering } from './content.ts';
+import type { GatheringRoom } from './gatheringRoom.ts';
 import type { Heads } from './heads.ts';
 import { ageMs, type Policy, type ResponseTerms } from './policy.ts';
 
@@ -19,6 +20,9 @@ export interface RecorderContext {
   readonly policy: Policy;
   readonly heads: Heads;
   readonly maxBodyBytes: number;
+  readonly room: GatheringRoom;
+  /** There was no room for a response that may be stored. */
+  readonly onDeclined: () => void;
   readonly clock: Clock;
 }
 
@@ -27,7 +31,10 @@ export interface RecorderListener {
   recorded(recording: Recording): void;
 }
 
-/** Copies an answer that may be stored while it streams past, and gives up when it grows too large. */
+/**
+ * Copies an answer that may be stored while it streams past, and gives up when it grows too large or there is no room.
+ * What it has taken of the room is given back at the end or by `giveUp`, one of which must be called.
+ */
 export class Recorder implements AnswerObserver {
   readonly #context: RecorderContext;
   readonly #requestedAtMs: number;
@@ -36,6 +43,8 @@ export class Recorder implements AnswerObserver {
   /** Content that the head promises; undefined when it does not say. */
   #promisedBytes: number | undefined;
   #gathering: Gathering | undefined;
+  #takenBytes = 0;
+  #lacksRoom = false;
 
   /**
    * @param requestedAtMs when the service was asked, in milliseconds since the epoch: age counts from there (RFC 9111
@@ -57,6 +66,11 @@ export class Recorder implements AnswerObserver {
     return this.#head !== undefined && this.#promisedBytes !== undefined;
   }
 
+  /** Whether it gave up for want of room: the next answer may well be stored. */
+  get lacksRoom(): boolean {
+    return this.#lacksRoom;
+  }
+
   head(status: number, lines: FieldLines): void {
     const { policy, heads, maxBodyBytes, clock } = this.#context;
     const { telling, stored } = heads.read(lines);
@@ -64,6 +78,7 @@ export class Recorder implements AnswerObserver {
     const length = telling['content-length'];
     this.#promisedBytes = length === undefined ? undefined : Number(length);
     if (!terms || (this.#promisedBytes ?? 0) > maxBodyBytes) return;
+    if (!this.#takeRoom(this.#promisedBytes ?? 0)) return;
     const generatedAtMs = this.#requestedAtMs - ageMs(telling);
     // RFC 9110 section 6.6.1: whoever keeps an answer without a date says when it came.
     const isDated = telling.date !== undefined;
@@ -75,6 +90,11 @@ export class Recorder implements AnswerObserver {
   data(chunk: Buffer): void {
     const gathering = this.#gathering;
     if (!gathering) return;
+    const missingBytes = gathering.bytes + chunk.length - this.#takenBytes;
+    if (missingBytes > 0 && !this.#takeRoom(missingBytes)) {
+      this.giveUp();
+      return;
+    }
     gathering.add(chunk);
     if (gathering.bytes > this.#context.maxBodyBytes) this.giveUp();
   }
@@ -96,5 +116,17 @@ export class Recorder implements AnswerObserver {
   giveUp(): void {
     this.#head = undefined;
     this.#gathering = undefined;
+    this.#context.room.giveBack(this.#takenBytes);
+    this.#takenBytes = 0;
+  }
+
+  #takeRoom(bytes: number): boolean {
+    if (this.#context.room.take(bytes)) {
+      this.#takenBytes += bytes;
+      return true;
+    }
+    this.#lacksRoom = true;
+    this.#context.onDeclined();
+    return false;
   }
 }

@@ -9,6 +9,7 @@ import type { Epoch } from './epochs.ts';
 import { NotCachedError } from './errors.ts';
 import type { FillContext, FillOptions } from './fill.ts';
 import { Flight } from './flight.ts';
+import type { GatheringRoom } from './gatheringRoom.ts';
 import { Habits } from './habits.ts';
 import { learnFromHead } from './headAnswer.ts';
 import { Heads } from './heads.ts';
@@ -29,6 +30,7 @@ export interface ResponseCacheOptions {
   readonly origin: RequestHandler;
   readonly defaultTtlMs: number;
   readonly maxBodyBytes: number;
+  readonly room: GatheringRoom;
   readonly staleIfErrorMs: number;
   readonly onError: (error: Error) => void;
   readonly onDeclined: () => void;
@@ -64,6 +66,7 @@ export class ResponseCache {
       ...rest,
       clock,
       onError,
+      onDeclined,
       staleIfErrorMs,
       entries: this.#entries,
       policy: new Policy(defaultTtlMs),
@@ -187,6 +190,8 @@ export class ResponseCache {
       },
     });
     tapAnswer(visit.res, recorder);
+    // What breaks off has no end.
+    visit.exchange.onClose(() => recorder.giveUp());
   }
 
   #pass(visit: Visit, reason: Forward): void {

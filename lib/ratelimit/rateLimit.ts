@@ -3,8 +3,8 @@ import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rat
 import { shortened } from '../exchange/shortened.ts';
 import { type Evaluate, sharedLimiter } from './sharedLimiter.ts';
 
-/** What is counted in this process, for each limit. Whoever leaves for others begins a window of their own anew. */
-const MOST_BYTES = 32 * 1024 * 1024;
+/** For each limit. Whoever leaves for others begins a window of their own anew. */
+const DEFAULT_MAX_BYTES = 32 * 1024 * 1024;
 /** A counter with its timer, and its place in the order of use. */
 const OVERHEAD_BYTES = 800;
 
@@ -21,6 +21,8 @@ export interface RateLimitOptions {
   readonly rate: Rate;
   /** Runs a script in the Redis that all gateways count in. Without it this process counts for itself. */
   readonly evaluate?: Evaluate | undefined;
+  /** Memory for what is counted in this process, in bytes. Default 32 MiB. */
+  readonly maxBytes?: number;
   /** Told of each request that was counted here alone, because Redis could not. */
   readonly onStoreError?: (error: Error) => void;
 }
@@ -55,7 +57,13 @@ export class RateLimit implements RateCounter {
   /** The keys that are counted here. */
   readonly #counted: LRUCache<string, true>;
 
-  constructor({ policy, rate, evaluate, onStoreError = () => {} }: Readonly<RateLimitOptions>) {
+  constructor({
+    policy,
+    rate,
+    evaluate,
+    maxBytes = DEFAULT_MAX_BYTES,
+    onStoreError = () => {},
+  }: Readonly<RateLimitOptions>) {
     assertPolicy(policy);
     assertWhole('requests', rate.requests);
     assertWhole('windowMs / 1000', rate.windowMs / 1000);
@@ -64,7 +72,7 @@ export class RateLimit implements RateCounter {
     const options = { keyPrefix: `rate:${policy}`, points: rate.requests, duration: rate.windowMs / 1000 };
     const own = new RateLimiterMemory(options);
     this.#counted = new LRUCache({
-      maxSize: MOST_BYTES,
+      maxSize: maxBytes,
       sizeCalculation: (_true, key) => OVERHEAD_BYTES + 2 * key.length,
       dispose: (_true, key, reason) => {
         if (reason === 'evict') own.delete(key);

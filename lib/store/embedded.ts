@@ -8,6 +8,8 @@ import type { Stores } from './store.ts';
 import { type ResponseLink, ThreadsMemoryStore } from './threadsMemory.ts';
 
 const DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
+/** More is of no use: a value of a token is short. */
+const MOST_REMEMBERED_BYTES = 16 * 1024 * 1024;
 
 /** What the threads of one process share, each of which opens the store. */
 export interface StoreThreads {
@@ -21,6 +23,8 @@ export interface EmbeddedStoreOptions {
   readonly dataDir: string;
   /** Memory for cached responses, in bytes. Default 64 MiB. */
   readonly maxResponseBytes?: number;
+  /** Memory for what was read of tokens, in bytes, up to 16 MiB. Default 16 MiB. */
+  readonly maxRememberedBytes?: number;
   /** Gets what goes wrong in the background: a subscriber that threw, a purge that failed. */
   readonly onError?: (error: Error) => void;
   /** Gets what its operator should mend: others may read the files. */
@@ -37,6 +41,7 @@ export interface EmbeddedStoreOptions {
 export function openEmbeddedStore({
   dataDir,
   maxResponseBytes = DEFAULT_MAX_RESPONSE_BYTES,
+  maxRememberedBytes = MOST_REMEMBERED_BYTES,
   onError,
   onWarning,
   clock = systemClock,
@@ -46,6 +51,7 @@ export function openEmbeddedStore({
   const channels = new Channels(report);
   const tokens = new SqliteStore({
     dataDir,
+    maxRememberedBytes: Math.min(maxRememberedBytes, MOST_REMEMBERED_BYTES),
     channels,
     clock,
     onError: report,

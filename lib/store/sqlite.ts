@@ -31,7 +31,7 @@ const BUSY_TIMEOUT_MS = 50;
 const PURGE_INTERVAL_MS = 60_000;
 /** Rows deleted in one go: a few milliseconds, so that a purge never holds up requests. */
 const PURGE_ROWS = 1_000;
-const MAX_REMEMBERED_BYTES = 16 * 1024 * 1024;
+const DEFAULT_REMEMBERED_BYTES = 16 * 1024 * 1024;
 /** How often to look whether another process has changed the file, while somebody asks: 3 us each time. */
 const LOOK_EVERY_MS = 10;
 /** What never expires: the latest moment that a date can name. */
@@ -51,6 +51,8 @@ export interface SqliteStoreOptions {
   /** Where `tokens.db` is kept. Created, for this user only, when it is missing. */
   readonly dataDir: string;
   readonly channels: Channels;
+  /** Memory for what was read, in bytes. Default 16 MiB. */
+  readonly maxRememberedBytes?: number;
   readonly clock: Clock;
   /** Gets what goes wrong in the background: a purge that failed. */
   readonly onError: (error: Error) => void;
@@ -81,10 +83,7 @@ export class SqliteStore implements TokenStore {
   readonly #version: StatementSync;
   readonly #purge: StatementSync;
   readonly #writes: GroupCommit;
-  readonly #remembered = new LRUCache<string, Kept<Held>>({
-    maxSize: MAX_REMEMBERED_BYTES,
-    sizeCalculation: ({ value }, key) => heldBytes(key, value),
-  });
+  readonly #remembered: LRUCache<string, Kept<Held>>;
   #lastVersion: unknown;
   readonly #changes: Share | undefined;
   #lastChange = 0;
@@ -101,6 +100,7 @@ export class SqliteStore implements TokenStore {
   constructor({
     dataDir,
     channels,
+    maxRememberedBytes = DEFAULT_REMEMBERED_BYTES,
     clock,
     onError,
     onWarning = () => {},
@@ -110,6 +110,10 @@ export class SqliteStore implements TokenStore {
     this.#database = openDatabase(dataDir, file, onWarning);
     this.#files = new FilesInPlace([file, `${file}-wal`]);
     this.#channels = channels;
+    this.#remembered = new LRUCache({
+      maxSize: maxRememberedBytes,
+      sizeCalculation: ({ value }, key) => heldBytes(key, value),
+    });
     this.#clock = clock;
     this.#time = new CautiousTime(clock);
     this.#onError = onError;

@@ -1,9 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { commandIn, type MemoryGroup } from '../../bench/memoryGroup.ts';
 import { GATEWAY_MODULE, LIFELINE_ARGV } from '../../playground/gateway.ts';
 import { bearer, gatewayEnvironment, type TestGatewayOptions, tokenFor } from './gateway.ts';
 import { memoryOf } from './memoryOf.ts';
@@ -40,12 +41,15 @@ export interface GatewayProcess extends AsyncDisposable {
 export interface GatewayProcessOptions extends Pick<TestGatewayOptions, 'services' | 'env'> {
   /** Further flags for Node. */
   readonly execArgv?: readonly string[];
+  /** The group whose limits hold for it. */
+  readonly group?: Pick<MemoryGroup, 'procsFile'> | undefined;
 }
 
 /** Starts a gateway on free ports and resolves once it listens. It dies with this process. */
 export async function startGatewayProcess(options: Readonly<GatewayProcessOptions>): Promise<GatewayProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-process-'));
-  const child = forkGateway(gatewayEnvironment(options, directory), directory, options.execArgv);
+  const { execArgv, group } = options;
+  const child = forkGateway(gatewayEnvironment(options, directory), directory, execArgv, group);
   const exited = once(child, 'exit');
   const { externalPort, internalPort } = await portsOf(child);
   const origins = {
@@ -81,6 +85,7 @@ export function forkGateway(
   env: NodeJS.ProcessEnv,
   directory: string,
   execArgv: readonly string[] = [],
+  group?: Pick<MemoryGroup, 'procsFile'>,
 ): ChildProcess {
   return fork(GATEWAY_MODULE, {
     // Where no .env is.
@@ -91,9 +96,19 @@ export function forkGateway(
       LOG_FORMAT: 'json',
       ...env,
     },
-    execArgv: [...LIFELINE_ARGV, ...execArgv],
+    ...programIn(group, [...LIFELINE_ARGV, ...execArgv]),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+}
+
+/** Node itself, or what puts it into the group. */
+function programIn(
+  group: Pick<MemoryGroup, 'procsFile'> | undefined,
+  execArgv: readonly string[],
+): Pick<ForkOptions, 'execPath' | 'execArgv'> {
+  if (!group) return { execArgv: [...execArgv] };
+  const [execPath, ...args] = commandIn(group, [process.execPath, ...execArgv]);
+  return { execPath, execArgv: args };
 }
 
 /** The field a client of this port needs: a real token, or nothing. */
