@@ -4,9 +4,18 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
 
-// Compiles the gateway for the starts to come: `node gateway/compile.ts`, as whoever owns the code. For an installation
-// that the gateway's own user may not write to, such as an image: compiledCode.js reads what this leaves behind.
+// For an installation that the gateway's own user may not write to, such as an image: compiledCode.js reads what this
+// leaves behind.
+
+const USAGE = `Usage: npm run compile      or      node gateway/compile.ts
+
+Compiles the gateway for the starts to come, as whoever owns the code: it is started a few times, and what V8 has made of
+it is left in the directory compiled. A start then takes about half the CPU.
+
+  -h, --help  print this and stop
+`;
 
 const ROOT = join(import.meta.dirname, '..');
 const COMPILED = join(ROOT, 'compiled');
@@ -23,16 +32,37 @@ const STARTS: readonly Readonly<Record<string, string>>[] = [
   { WORKERS: '2', SERVICE_DISCOVERY_URL: 'dns://{name}.localhost' },
 ];
 
-const directory = mkdtempSync(join(ROOT, 'compiling-'));
-try {
-  for (const variables of STARTS) await startOnce(variables);
-  ship();
-} finally {
-  rmSync(directory, { recursive: true });
+process.exitCode = await main(process.argv.slice(2));
+
+/** Runs the command; gives its exit code. */
+async function main(args: string[]): Promise<number> {
+  try {
+    const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } });
+    if (values.help) process.stdout.write(USAGE);
+    else await compile();
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+    return 1;
+  }
+}
+
+async function compile(): Promise<void> {
+  const directory = mkdtempSync(join(ROOT, 'compiling-'));
+  try {
+    for (const [index, variables] of STARTS.entries()) {
+      process.stdout.write(`Start ${index + 1} of ${STARTS.length}\n`);
+      await startOnce(directory, variables);
+    }
+    ship(directory);
+    process.stdout.write(`Compiled into ${COMPILED}\n`);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
 /** Node writes what it has compiled when the gateway ends, and the gateway is told to once it listens. */
-async function startOnce(variables: Readonly<Record<string, string>>): Promise<void> {
+async function startOnce(directory: string, variables: Readonly<Record<string, string>>): Promise<void> {
   const home = mkdtempSync(join(directory, 'start-'));
   const gateway = spawn(process.execPath, ['--disable-sigusr1', join(import.meta.dirname, 'main.ts')], {
     // There is no .env, and what the embedded store writes goes with it.
@@ -62,7 +92,7 @@ async function startOnce(variables: Readonly<Record<string, string>>): Promise<v
 }
 
 /** Takes the place of what was compiled before. Whoever runs the gateway may read it, and nobody but its owner write. */
-function ship(): void {
+function ship(directory: string): void {
   const cache = join(directory, 'cache');
   const [named = ''] = readdirSync(cache);
   const compiled = join(cache, named);

@@ -142,10 +142,17 @@ async function copyGroup(from: RedisStore, to: RedisStore): Promise<void> {
 }
 
 async function addFields(ids: readonly string[], from: RedisStore, to: RedisStore): Promise<void> {
-  const values = (await from.read(['HMGET', LASTING_GROUP, ...ids])) as (Buffer | null)[];
-  // One may have been taken back since.
+  const values = await valuesIn(from, ids);
   const fields = ids.flatMap((id, i) => (values[i] ? [id, values[i]] : []));
   await to.evaluate(ADD_FIELDS, [LASTING_GROUP], fields);
+  // What was taken back from both meanwhile is not to come back.
+  const later = await valuesIn(from, ids);
+  const gone = ids.filter((_id, i) => values[i] && !later[i]);
+  await Promise.all(gone.map((id) => to.removeFromGroup(LASTING_GROUP, id)));
+}
+
+async function valuesIn(store: RedisStore, ids: readonly string[]): Promise<(Buffer | null)[]> {
+  return (await store.read(['HMGET', LASTING_GROUP, ...ids])) as (Buffer | null)[];
 }
 
 async function idsIn(store: RedisStore): Promise<string[]> {
