@@ -50,7 +50,7 @@ LABEL org.opencontainers.image.title="FAF CAB playground" \
 FROM base AS compiled
 COPY lib ./lib
 COPY gateway ./gateway
-RUN node gateway/compile.ts
+RUN node gateway/process/compile.ts
 
 # The last stage is what `docker build .` makes.
 FROM base AS gateway

@@ -1,5 +1,5 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
-import { suggest } from '../config/suggest.ts';
+import { suggest } from '../config/report/suggest.ts';
 
 /** Medians of fewer rounds are not compared with budgets. */
 export const ROUNDS_TO_CHECK = 5;

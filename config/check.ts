@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util';
 import { loadSettings, type Settings, SettingsError } from './config.ts';
-import { formatDuration } from './durations.ts';
 import { readDotenv, readEnvironment } from './environment.ts';
-import { maskCredentials, reasonOf } from './problems.ts';
-import type { Service } from './services.ts';
+import { formatDuration } from './kinds/durations.ts';
+import { maskCredentials, reasonOf } from './report/problems.ts';
+import { settingsWarnings } from './report/warnings.ts';
+import type { Service } from './sections/services.ts';
 import { lookUp, type ReadFile, readTextFile } from './values.ts';
 import { type Field, listVariables, type Variable } from './variables.ts';
-import { settingsWarnings } from './warnings.ts';
 
 const USAGE = `Usage: npm run config:check
 

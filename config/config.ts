@@ -1,20 +1,20 @@
-import type { Algorithm } from '../lib/auth/algorithms.ts';
-import { MAX_DURATION_MS } from './durations.ts';
+import type { Algorithm } from '../lib/auth/tokens/algorithms.ts';
 import { deepFreeze } from './freeze.ts';
-import { type Machine, memoryLimitOf, thisMachine } from './memoryLimit.ts';
-import { type MemoryPlan, planMemory } from './memoryPlan.ts';
-import { misspeltNames } from './names.ts';
-import { SettingsError } from './problems.ts';
-import { type RedisNode, redisNodesOf, redisUrlOf } from './redis.ts';
+import { MAX_DURATION_MS } from './kinds/durations.ts';
+import { misspeltNames } from './kinds/names.ts';
+import { SettingsError } from './report/problems.ts';
 import { brokenRules } from './rules.ts';
-import { serviceProblems } from './serviceRules.ts';
-import { BUILT_IN_SERVICES, completeService, type Service } from './services.ts';
-import { readServicesFile } from './servicesFile.ts';
-import { tlsProblems } from './tls.ts';
+import { type Machine, memoryLimitOf, thisMachine } from './sections/memoryLimit.ts';
+import { type MemoryPlan, planMemory } from './sections/memoryPlan.ts';
+import { type RedisNode, redisNodesOf, redisUrlOf } from './sections/redis.ts';
+import { serviceProblems } from './sections/serviceRules.ts';
+import { BUILT_IN_SERVICES, completeService, type Service } from './sections/services.ts';
+import { readServicesFile } from './sections/servicesFile.ts';
+import { tlsProblems } from './sections/tls.ts';
 import { type ReadFile, readTextFile, readValues } from './values.ts';
 import type { Values } from './variables.ts';
 
-export { SettingsError } from './problems.ts';
+export { SettingsError } from './report/problems.ts';
 
 /** The window of the circuit breaker, in request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
 const BREAKER_WINDOW_TIMEOUTS = 3.5;

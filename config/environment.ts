@@ -1,5 +1,5 @@
 import { parseEnv } from 'node:util';
-import { quote, reasonOf, SettingsError } from './problems.ts';
+import { quote, reasonOf, SettingsError } from './report/problems.ts';
 import { type ReadFile, readTextFile } from './values.ts';
 
 /** The environment of the process, completed by the file `.env`, which never overrides it. */

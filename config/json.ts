@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { quote } from './problems.ts';
-import { suggest } from './suggest.ts';
+import { quote } from './report/problems.ts';
+import { suggest } from './report/suggest.ts';
 
 /** What one issue of zod means for the author of a JSON file: `services[2].requestTimeout is "soon": expected ...`. */
 export function describeIssue(

@@ -1,8 +1,8 @@
-import { isHmac } from '../lib/auth/algorithms.ts';
-import { isPublicKey } from '../lib/auth/pemKey.ts';
-import { revokingRequests } from '../lib/auth/revokePaths.ts';
-import { MOST_CACHE_BYTES } from './memoryPlan.ts';
-import { quote } from './problems.ts';
+import { revokingRequests } from '../lib/auth/revocation/revokePaths.ts';
+import { isHmac } from '../lib/auth/tokens/algorithms.ts';
+import { isPublicKey } from '../lib/auth/tokens/pemKey.ts';
+import { quote } from './report/problems.ts';
+import { MOST_CACHE_BYTES } from './sections/memoryPlan.ts';
 import type { Field, Values } from './variables.ts';
 
 const MIN_SECRET_BYTES = 32;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { quote, reasonOf } from './problems.ts';
+import { quote, reasonOf } from './report/problems.ts';
 import { type Field, listVariables, type Values, type Variable } from './variables.ts';
 
 /** Gives the text of a file, or throws. */

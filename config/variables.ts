@@ -1,13 +1,13 @@
 import type { z } from 'zod';
-import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../lib/auth/algorithms.ts';
-import { addressList, host, hostList, httpUrl, redisAddress } from './addresses.ts';
-import { discoveryAddress, stackName } from './discovery.ts';
-import type { Kind } from './kinds.ts';
-import * as kinds from './kinds.ts';
-import { maskAll, maskCredentials } from './problems.ts';
-import { publicKey } from './publicKey.ts';
-import { rate } from './rates.ts';
-import { redisNodes } from './redisNodes.ts';
+import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../lib/auth/tokens/algorithms.ts';
+import { addressList, host, hostList, httpUrl, redisAddress } from './kinds/addresses.ts';
+import type { Kind } from './kinds/kinds.ts';
+import * as kinds from './kinds/kinds.ts';
+import { publicKey } from './kinds/publicKey.ts';
+import { rate } from './kinds/rates.ts';
+import { maskAll, maskCredentials } from './report/problems.ts';
+import { discoveryAddress, stackName } from './sections/discovery.ts';
+import { redisNodes } from './sections/redisNodes.ts';
 
 /** One setting. Adding a row below is all it takes: the type, the errors and the documents follow. */
 export interface Variable {

@@ -2,16 +2,16 @@ import { type ErrorRequestHandler, type Request, type RequestHandler, Router } f
 import type { Settings } from '../config/config.ts';
 import { AdminGuessesError, AdminTokenError } from '../lib/admin/errors.ts';
 import { adminGuard } from '../lib/admin/guard.ts';
-import { revocationRoutes } from '../lib/auth/revocationRoutes.ts';
+import { revocationRoutes } from '../lib/auth/revocation/revocationRoutes.ts';
 import { cacheAdmin, type ServiceOf } from '../lib/cache/admin.ts';
 import { CautiousTime } from '../lib/clock/cautiousTime.ts';
-import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { clientAddress } from '../lib/http/clientAddress.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { BadTargetError } from './errors.ts';
-import type { Parts } from './parts.ts';
+import { sparingly } from './logs/sparingly.ts';
 import { nearestName, serviceNames } from './registries/namesOf.ts';
-import { sparingly } from './sparingly.ts';
+import type { Parts } from './wiring/parts.ts';
 
 /** First segment of what operators may do, on the internal port. */
 export const ADMIN_PATH = '/admin';

@@ -4,13 +4,12 @@ import { exchangeOf } from '../lib/exchange/exchange.ts';
 import type { Lap } from '../lib/exchange/laps.ts';
 import { observe } from '../lib/metrics/middleware.ts';
 import { serverTiming } from '../lib/metrics/serverTiming.ts';
-import { peerAddress } from '../lib/proxy/forwarded.ts';
+import { peerAddress } from '../lib/proxy/request/forwarded.ts';
 import { trace } from '../lib/tracing/middleware.ts';
-import { accessLog, errorLog } from './accessLog.ts';
 import { adminRoutes } from './admin.ts';
 import { compose } from './compose.ts';
 import { errorReplies } from './errors.ts';
-import type { Parts, ServiceParts } from './parts.ts';
+import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
 import {
@@ -32,6 +31,7 @@ import {
   takeQueryToken,
 } from './stages.ts';
 import { wellKnown } from './wellKnown.ts';
+import type { Parts, ServiceParts } from './wiring/parts.ts';
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
 export const externalChain: readonly Stage[] = [

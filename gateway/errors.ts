@@ -1,8 +1,8 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import { AdminTokenError } from '../lib/admin/errors.ts';
 import { TokenError } from '../lib/auth/errors.ts';
-import { hasAnswerField } from '../lib/exchange/answerFields.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { hasAnswerField } from '../lib/http/answerFields.ts';
 
 /** No service answers to the path's first segment. */
 export class NoSuchServiceError extends Error {

@@ -1,13 +1,13 @@
 import { SAID } from '../lib/logging/logger.ts';
-import { acceptQueueAdvice } from './acceptQueue.ts';
-import { refusalLog } from './accessLog.ts';
 import { externalApp, internalApp } from './apps.ts';
-import { internalPeers, internalPortNotice } from './internalPeers.ts';
-import { ListenError } from './listenError.ts';
-import { createParts, type Parts, type PartsOptions } from './parts.ts';
+import { acceptQueueAdvice } from './http/acceptQueue.ts';
+import { internalPeers, internalPortNotice } from './http/internalPeers.ts';
+import { ListenError } from './http/listenError.ts';
+import { GatewayServer } from './http/server.ts';
+import { refusalLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
-import { GatewayServer } from './server.ts';
-import { overTls } from './tls.ts';
+import { createParts, type Parts, type PartsOptions } from './wiring/parts.ts';
+import { overTls } from './wiring/tls.ts';
 
 /** How long the last spans may take to leave. */
 const SPANS_FLUSH_MS = 2_000;

@@ -2,9 +2,9 @@ import type { RequestHandler, Response } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { compose } from './compose.ts';
 import { ALLOWED_METHODS, BadTargetError, NoSuchServiceError, UriTooLongError } from './errors.ts';
-import type { ServiceParts } from './parts.ts';
-import { isForGateway } from './requestChecks.ts';
-import { isAmbiguous, MAX_TARGET_LENGTH, parseTarget } from './target.ts';
+import { isForGateway } from './http/requestChecks.ts';
+import { isAmbiguous, MAX_TARGET_LENGTH, parseTarget } from './http/target.ts';
+import type { ServiceParts } from './wiring/parts.ts';
 
 export interface RouterOptions {
   readonly services: readonly ServiceParts[];

@@ -1,31 +1,31 @@
 import type { RequestHandler } from 'express';
-import { leadsTo } from '../config/services.ts';
+import { leadsTo } from '../config/sections/services.ts';
 import { issuingRequests } from '../lib/auth/issuePaths.ts';
 import { auth } from '../lib/auth/middleware.ts';
 import { takeQueryToken as takeTokenFromQuery } from '../lib/auth/queryToken.ts';
-import { revokingRequests } from '../lib/auth/revokePaths.ts';
+import { revokingRequests } from '../lib/auth/revocation/revokePaths.ts';
 import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
-import { outcomeOf } from '../lib/cache/status.ts';
+import { outcomeOf } from '../lib/cache/rules/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
 import { collectContent } from '../lib/concurrency/collectContent.ts';
 import { concurrency, countIdentity as countForIdentity } from '../lib/concurrency/middleware.ts';
 import { addressOf, callerOf } from '../lib/exchange/caller.ts';
-import { clientAddress } from '../lib/exchange/clientAddress.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { Absence } from '../lib/loadbalancer/absence.ts';
-import { failover as tryAgain } from '../lib/loadbalancer/failover.ts';
+import { clientAddress } from '../lib/http/clientAddress.ts';
+import { isNegotiated } from '../lib/loadbalancer/choice/negotiated.ts';
 import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
-import { isNegotiated } from '../lib/loadbalancer/negotiated.ts';
+import { Absence } from '../lib/loadbalancer/retry/absence.ts';
+import { failover as tryAgain } from '../lib/loadbalancer/retry/failover.ts';
 import { isLogged } from '../lib/logging/logger.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
 import { rateLimit } from '../lib/ratelimit/middleware.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { compose } from './compose.ts';
-import { MAX_COLLECTED_BYTES } from './limits.ts';
-import type { Parts, ServiceParts } from './parts.ts';
 import type { Port } from './port.ts';
+import { MAX_COLLECTED_BYTES } from './wiring/limits.ts';
+import type { Parts, ServiceParts } from './wiring/parts.ts';
 
 /** What a stage is made from. A stage thinks once per service, at start; its handler acts per request. */
 export interface StageContext {

@@ -1,9 +1,9 @@
 // `npm run docs` writes anew what is made of the source: tables of README.md, .env.example, the dashboards, and what the
 // Helm chart and the manifests repeat.
 import { parseArgs } from 'node:util';
-import { writeChartSchema } from '../config/chartSchema.ts';
-import { writeSettings } from '../config/document.ts';
-import { writeErrors } from '../gateway/document.ts';
+import { writeChartSchema } from '../config/report/chartSchema.ts';
+import { writeSettings } from '../config/report/document.ts';
+import { writeErrors } from '../gateway/process/document.ts';
 import { writeDashboards } from './dashboards/generate.ts';
 import { writeAlerts } from './prometheusRule.ts';
 

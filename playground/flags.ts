@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { suggest } from '../config/suggest.ts';
+import { suggest } from '../config/report/suggest.ts';
 import { isServiceName, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
 import {
   DEFAULT_REGISTRY_FORM,

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { BUILT_IN_SERVICES } from '../config/services.ts';
+import { BUILT_IN_SERVICES } from '../config/sections/services.ts';
 import type { ServiceName } from './catalogue.ts';
 
 /** The directory of one run. Removed when the playground stops; left behind when it is killed. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler, Response } from 'express';
 import type { TokenError } from '../lib/auth/errors.ts';
 import { type AuthOptions, auth } from '../lib/auth/middleware.ts';
-import { revokingRequests } from '../lib/auth/revokePaths.ts';
+import { revokingRequests } from '../lib/auth/revocation/revokePaths.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { TokenError } from '../lib/auth/errors.ts';
-import { Revocations } from '../lib/auth/revocations.ts';
-import { createVerifier, type VerifiedToken, type VerifierOptions } from '../lib/auth/verifier.ts';
+import { Revocations } from '../lib/auth/revocation/revocations.ts';
+import { createVerifier, type VerifiedToken, type VerifierOptions } from '../lib/auth/tokens/verifier.ts';
 import { ManualClock } from './support/manualClock.ts';
 import { memoryTokens } from './support/memoryStore.ts';
 import { authParts, HOUR_MS, SECRET, sign, signText } from './support/tokens.ts';

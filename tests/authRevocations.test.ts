@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { Revocations } from '../lib/auth/revocations.ts';
-import type { VerifiedToken } from '../lib/auth/verifier.ts';
+import { Revocations } from '../lib/auth/revocation/revocations.ts';
+import type { VerifiedToken } from '../lib/auth/tokens/verifier.ts';
 import { StoreUnavailableError } from '../lib/store/store.ts';
 import { ManualClock } from './support/manualClock.ts';
 import { memoryTokens } from './support/memoryStore.ts';

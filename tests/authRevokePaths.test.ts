@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { revokingRequests } from '../lib/auth/revokePaths.ts';
+import { revokingRequests } from '../lib/auth/revocation/revokePaths.ts';
 
 const LOGOUT = '/userManagement/auth/logout';
 const isRevoking = revokingRequests([LOGOUT]);

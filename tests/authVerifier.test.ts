@@ -4,7 +4,7 @@ import type { Request } from 'express';
 import jwt from 'jsonwebtoken';
 import { bearerToken } from '../lib/auth/bearer.ts';
 import { TokenError } from '../lib/auth/errors.ts';
-import { createVerifier, type VerifiedToken, type VerifierOptions } from '../lib/auth/verifier.ts';
+import { createVerifier, type VerifiedToken, type VerifierOptions } from '../lib/auth/tokens/verifier.ts';
 import { bareApp } from './support/bareApp.ts';
 import { call } from './support/client.ts';
 import { ManualClock } from './support/manualClock.ts';

@@ -2,7 +2,7 @@ import { createServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from '@jest/globals';
 import express from 'express';
-import { bornAsExpress } from '../gateway/bornAsExpress.ts';
+import { bornAsExpress } from '../gateway/http/bornAsExpress.ts';
 
 const app = express();
 app.get('/', (req, res) =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import { Entries } from '../lib/cache/entries.ts';
-import { ANONYMOUS, Keys } from '../lib/cache/key.ts';
 import { type CacheOptions, cache } from '../lib/cache/middleware.ts';
-import { cacheStatus, type Verdict } from '../lib/cache/status.ts';
+import { cacheStatus, type Verdict } from '../lib/cache/rules/status.ts';
+import { Entries } from '../lib/cache/stored/entries.ts';
+import { ANONYMOUS, Keys } from '../lib/cache/stored/key.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { type BareApp, bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { expect, it } from '@jest/globals';
-import { Audiences } from '../lib/cache/audiences.ts';
-import { ANONYMOUS, audienceOf, EVERYONE } from '../lib/cache/key.ts';
+import { Audiences } from '../lib/cache/stored/audiences.ts';
+import { ANONYMOUS, audienceOf, EVERYONE } from '../lib/cache/stored/key.ts';
 
 const request = (headers: IncomingMessage['headers'] = {}) => ({ headers }) as unknown as IncomingMessage;
 const identityOf = (key: string) => ({ subject: 'ann', key, claims: '' });

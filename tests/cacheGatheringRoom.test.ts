@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Request, RequestHandler, Response } from 'express';
-import { GatheringRoom } from '../lib/cache/gatheringRoom.ts';
 import { cache } from '../lib/cache/middleware.ts';
+import { GatheringRoom } from '../lib/cache/stored/gatheringRoom.ts';
 import { bareApp } from './support/bareApp.ts';
 import { call, open } from './support/client.ts';
 import { eventually } from './support/eventually.ts';

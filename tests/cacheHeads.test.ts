@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { Heads } from '../lib/cache/heads.ts';
+import { Heads } from '../lib/cache/rules/heads.ts';
 
 const LONG = ['Content-Type', 'text/plain', 'ETag', '"v1"', 'X-Private', 'of ann alone'];
 

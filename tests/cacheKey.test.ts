@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseDirectives } from '../lib/cache/directives.ts';
-import { decodeStored, encodeEntry } from '../lib/cache/entry.ts';
+import { parseDirectives } from '../lib/cache/rules/directives.ts';
+import type { RequestTerms } from '../lib/cache/rules/requestTerms.ts';
+import { reuse } from '../lib/cache/rules/reuse.ts';
+import { selectingKey } from '../lib/cache/rules/vary.ts';
+import { decodeStored, encodeEntry } from '../lib/cache/stored/entry.ts';
 import {
   ANONYMOUS,
   type Audience,
@@ -10,12 +13,9 @@ import {
   entryKey,
   epochKey,
   Speller,
-} from '../lib/cache/key.ts';
-import type { RequestTerms } from '../lib/cache/requestTerms.ts';
-import { reuse } from '../lib/cache/reuse.ts';
-import { selectingKey } from '../lib/cache/vary.ts';
-import { pathOf } from '../lib/exchange/path.ts';
-import { shortened } from '../lib/exchange/shortened.ts';
+} from '../lib/cache/stored/key.ts';
+import { pathOf } from '../lib/http/path.ts';
+import { shortened } from '../lib/util/shortened.ts';
 
 const odd = fc.oneof(
   fc.string({ unit: 'binary' }),

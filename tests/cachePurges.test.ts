@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { type CacheOptions, cache } from '../lib/cache/middleware.ts';
-import { PURGE_LOG_KEY, Purges } from '../lib/cache/purge.ts';
+import { PURGE_LOG_KEY, Purges } from '../lib/cache/stored/purge.ts';
 import { bareApp } from './support/bareApp.ts';
 import { call } from './support/client.ts';
 import { ManualClock } from './support/manualClock.ts';

@@ -6,7 +6,7 @@ import { createClient } from 'redis';
 import { CautiousTime } from '../lib/clock/cautiousTime.ts';
 import { systemClock } from '../lib/clock/clock.ts';
 import { openEmbeddedStore } from '../lib/store/embedded.ts';
-import { openRedisStore } from '../lib/store/redis.ts';
+import { openRedisStore } from '../lib/store/redis/redis.ts';
 import type { Stores } from '../lib/store/store.ts';
 import { ManualClock } from './support/manualClock.ts';
 import { authParts, HOUR_MS, sign } from './support/tokens.ts';

@@ -103,7 +103,7 @@ test("a start with kept code needs neither what strips types nor Node's undici",
 }, 60_000);
 
 test('what npm run compile leaves is for every user, and what finds it goes with the gateway', async () => {
-  execFileSync(process.execPath, [join(installation, 'gateway/compile.ts')], {
+  execFileSync(process.execPath, [join(installation, 'gateway/process/compile.ts')], {
     // Whatever else is set, a .env among it, has no part in it.
     env: { PATH: process.env.PATH, EXTERNAL_PORT: 'none' },
     stdio: 'pipe',

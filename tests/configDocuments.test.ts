@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../config/config.ts';
-import { envExample, settingsDocument } from '../config/document.ts';
 import { readDotenv } from '../config/environment.ts';
+import { envExample, settingsDocument } from '../config/report/document.ts';
 import { listVariables } from '../config/variables.ts';
 
 const ROOT = join(import.meta.dirname, '..');

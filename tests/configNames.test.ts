@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { misspeltNames } from '../config/names.ts';
+import { misspeltNames } from '../config/kinds/names.ts';
 import { listVariables } from '../config/variables.ts';
 
 /** Names found on laptops, in CI, in containers, and put there by Docker links and Kubernetes services. */

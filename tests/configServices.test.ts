@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../config/config.ts';
-import { BUILT_IN_SERVICES, type Service } from '../config/services.ts';
-import { clashes } from '../config/servicesFile.ts';
+import { BUILT_IN_SERVICES, type Service } from '../config/sections/services.ts';
+import { clashes } from '../config/sections/servicesFile.ts';
 import { load, problemsOf as settingsProblemsOf } from './support/settings.ts';
 
 /** With one, services need no upstreams of their own. */

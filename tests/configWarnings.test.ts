@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { loadSettings } from '../config/config.ts';
+import { settingsWarnings } from '../config/report/warnings.ts';
 import { listVariables } from '../config/variables.ts';
-import { settingsWarnings } from '../config/warnings.ts';
 
 const ORDERS = { name: 'orders', path: '/orders', upstreams: ['http://orders:80'], concurrency: 5 };
 const FILES: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { paceContent } from '../gateway/contentPace.ts';
+import { paceContent } from '../gateway/http/contentPace.ts';
 import { eventually } from './support/eventually.ts';
 import { ManualClock } from './support/manualClock.ts';
 import { RawClient, request } from './support/rawClient.ts';

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { BUILT_IN_SERVICES, type ServiceDefinition } from '../config/services.ts';
+import { BUILT_IN_SERVICES, type ServiceDefinition } from '../config/sections/services.ts';
 import { listVariables } from '../config/variables.ts';
 import { CATALOGUE, registryNameOf } from '../playground/catalogue.ts';
 import { type ComposeService, networksOf, readCompose, schemaErrors } from './support/compose.ts';

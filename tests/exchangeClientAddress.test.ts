@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import proxyaddr from 'proxy-addr';
-import { clientAddress, rateLimitKey } from '../lib/exchange/clientAddress.ts';
+import { clientAddress, rateLimitKey } from '../lib/http/clientAddress.ts';
 import { bareApp } from './support/bareApp.ts';
 import { call } from './support/client.ts';
 

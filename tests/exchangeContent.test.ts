@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { hasContent, isRepeatable } from '../lib/exchange/content.ts';
+import { hasContent, isRepeatable } from '../lib/http/content.ts';
 import { bareApp } from './support/bareApp.ts';
 import { RawClient } from './support/rawClient.ts';
 

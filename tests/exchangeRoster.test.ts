@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { Roster } from '../lib/exchange/roster.ts';
+import { Roster } from '../lib/util/roster.ts';
 
 it('lists who is here, the first to come first, whoever leaves in between', () => {
   const roster = new Roster<string>();

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { stackless } from '../lib/exchange/stackless.ts';
+import { stackless } from '../lib/util/stackless.ts';
 
 it('makes an error without frames and leaves those of other errors alone', () => {
   const refusal = stackless(() => new RangeError('too many'));

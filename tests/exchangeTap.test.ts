@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import { type AnswerObserver, chunkOf, tapAnswer } from '../lib/exchange/tap.ts';
+import { type AnswerObserver, chunkOf, tapAnswer } from '../lib/http/tap.ts';
 import { bareApp } from './support/bareApp.ts';
 import { type Answer, call } from './support/client.ts';
 import { eventually } from './support/eventually.ts';

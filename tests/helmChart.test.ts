@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { chartSchema } from '../config/chartSchema.ts';
+import { chartSchema } from '../config/report/chartSchema.ts';
 import { readAlerts } from '../monitoring/prometheusRule.ts';
 import { type Installation, itRunsAGateway, settingsFrom } from './support/gatewayObjects.ts';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { AnswerReader } from '../lib/http1/answerReader.ts';
+import { AnswerReader } from '../lib/http1/reading/answerReader.ts';
 import { type AnswerToRead, cutAt, oneByOne, readInPieces } from './support/answersRead.ts';
 import { ANSWERS } from './support/answersTable.ts';
 

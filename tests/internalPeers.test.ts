@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { internalPortNotice, isInternalPeer } from '../gateway/internalPeers.ts';
+import { internalPortNotice, isInternalPeer } from '../gateway/http/internalPeers.ts';
 import { run } from './support/command.ts';
 import { gatewayEnvironment } from './support/gateway.ts';
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { RegistryCalls, type RegistryCallsOptions } from '../lib/loadbalancer/callbacks.ts';
-import { RegistryClient } from '../lib/loadbalancer/registryClient.ts';
+import { RegistryCalls, type RegistryCallsOptions } from '../lib/loadbalancer/registry/callbacks.ts';
+import { RegistryClient } from '../lib/loadbalancer/registry/registryClient.ts';
 import { registryApp } from '../playground/registry/app.ts';
 import { Replicas } from '../playground/registry/replicas.ts';
 import { BrokenListener } from './support/brokenListener.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Discovery, type DiscoveryOptions } from '../lib/loadbalancer/discovery.ts';
-import type { ListedReplica } from '../lib/loadbalancer/listing.ts';
-import { RegistryClient } from '../lib/loadbalancer/registryClient.ts';
+import { Discovery, type DiscoveryOptions } from '../lib/loadbalancer/registry/discovery.ts';
+import type { ListedReplica } from '../lib/loadbalancer/registry/listing.ts';
+import { RegistryClient } from '../lib/loadbalancer/registry/registryClient.ts';
 import { registryApp } from '../playground/registry/app.ts';
 import { Replicas } from '../playground/registry/replicas.ts';
 import { BrokenListener } from './support/brokenListener.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { failover } from '../lib/loadbalancer/failover.ts';
-import { Hedging } from '../lib/loadbalancer/hedging.ts';
 import { balance } from '../lib/loadbalancer/middleware.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
 import { Replica } from '../lib/loadbalancer/replica.ts';
-import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
+import { failover } from '../lib/loadbalancer/retry/failover.ts';
+import { Hedging } from '../lib/loadbalancer/retry/hedging.ts';
+import { RetryBudget } from '../lib/loadbalancer/retry/retryBudget.ts';
 import { bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';
 import { call } from './support/client.ts';

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Attempt } from '../lib/exchange/attempt.ts';
-import { Hedging } from '../lib/loadbalancer/hedging.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
 import { Replica } from '../lib/loadbalancer/replica.ts';
-import { RetryBudget } from '../lib/loadbalancer/retryBudget.ts';
+import { Hedging } from '../lib/loadbalancer/retry/hedging.ts';
+import { RetryBudget } from '../lib/loadbalancer/retry/retryBudget.ts';
 import { ManualClock } from './support/manualClock.ts';
 
 const DEADLINE_MS = 3000;

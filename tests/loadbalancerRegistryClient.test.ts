@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { registeredAs } from '../lib/loadbalancer/registered.ts';
-import { RegistryClient, type RegistryClientOptions } from '../lib/loadbalancer/registryClient.ts';
-import type { RegistryError } from '../lib/loadbalancer/registryError.ts';
-import { registryForms } from '../lib/loadbalancer/registryForms.ts';
+import { registeredAs } from '../lib/loadbalancer/registry/registered.ts';
+import { RegistryClient, type RegistryClientOptions } from '../lib/loadbalancer/registry/registryClient.ts';
+import type { RegistryError } from '../lib/loadbalancer/registry/registryError.ts';
+import { registryForms } from '../lib/loadbalancer/registry/registryForms.ts';
 import { registryApp } from '../playground/registry/app.ts';
 import { Replicas } from '../playground/registry/replicas.ts';
 import { eventually } from './support/eventually.ts';

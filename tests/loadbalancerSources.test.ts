@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConsulSource } from '../lib/loadbalancer/consulSource.ts';
-import { DnsSource, type DnsSourceOptions } from '../lib/loadbalancer/dnsSource.ts';
+import { ConsulSource } from '../lib/loadbalancer/registry/sources/consulSource.ts';
+import { DnsSource, type DnsSourceOptions } from '../lib/loadbalancer/registry/sources/dnsSource.ts';
 import { INSTALLS_WITHIN_MS } from './support/command.ts';
 import { consulEntry, startConsul } from './support/consul.ts';
 import { freeUdpPort, startDnsServer } from './support/dnsServer.ts';

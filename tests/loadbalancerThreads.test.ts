@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { LoadScan } from '../lib/loadbalancer/loadScan.ts';
+import { LoadScan } from '../lib/loadbalancer/choice/loadScan.ts';
 import { ReplicaPool } from '../lib/loadbalancer/pool.ts';
 import { SharedCells } from '../lib/threads/sharedCells.ts';
 import { ThreadsReplica } from '../lib/threads/threadsReplica.ts';

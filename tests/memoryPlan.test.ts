@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadSettings, type Settings } from '../config/config.ts';
-import { type Machine, memoryLimitOf } from '../config/memoryLimit.ts';
-import { settingsWarnings } from '../config/warnings.ts';
-import { heapAdvice, memoryLine } from '../gateway/memory.ts';
+import { settingsWarnings } from '../config/report/warnings.ts';
+import { type Machine, memoryLimitOf } from '../config/sections/memoryLimit.ts';
+import { heapAdvice, memoryLine } from '../gateway/process/memory.ts';
 import { JWT_SECRET } from './support/settings.ts';
 
 const MIB = 2 ** 20;

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import WebSocket from 'ws';
-import { BUILT_IN_SERVICES } from '../config/services.ts';
+import { BUILT_IN_SERVICES } from '../config/sections/services.ts';
 import { registryNameOf, SERVICE_NAMES, type ServiceName } from '../playground/catalogue.ts';
 import { gatewayEnvironment, notPassedOn } from '../playground/gateway.ts';
 import { portOf } from '../playground/ports.ts';

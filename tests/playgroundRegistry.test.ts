@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ListedReplica } from '../lib/loadbalancer/listing.ts';
-import { RegistryClient } from '../lib/loadbalancer/registryClient.ts';
-import { registryForms } from '../lib/loadbalancer/registryForms.ts';
+import type { ListedReplica } from '../lib/loadbalancer/registry/listing.ts';
+import { RegistryClient } from '../lib/loadbalancer/registry/registryClient.ts';
+import { registryForms } from '../lib/loadbalancer/registry/registryForms.ts';
 import { portOf } from '../playground/ports.ts';
 import { Registration } from '../playground/registration.ts';
 import { registryApp } from '../playground/registry/app.ts';

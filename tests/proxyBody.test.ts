@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { ClientGoneError } from '../lib/exchange/errors.ts';
 import { BodyTooLargeError, UpstreamSilentError } from '../lib/proxy/errors.ts';
-import { RequestBody } from '../lib/proxy/requestBody.ts';
+import { RequestBody } from '../lib/proxy/request/requestBody.ts';
 import { bareApp } from './support/bareApp.ts';
 import { answerTo, call, open } from './support/client.ts';
 import { deferred } from './support/deferred.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import proxyaddr from 'proxy-addr';
-import { clientAddress } from '../lib/exchange/clientAddress.ts';
-import { forwardedChain } from '../lib/exchange/forwardedChain.ts';
-import { forwardedFieldsFor, forwardedPrefix } from '../lib/proxy/forwarded.ts';
+import { clientAddress } from '../lib/http/clientAddress.ts';
+import { forwardedChain } from '../lib/http/forwardedChain.ts';
+import { forwardedFieldsFor, forwardedPrefix } from '../lib/proxy/request/forwarded.ts';
 import { bareApp } from './support/bareApp.ts';
 import { RawClient, request } from './support/rawClient.ts';
 

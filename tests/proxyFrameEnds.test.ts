@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FrameEnds } from '../lib/proxy/frameEnds.ts';
+import { FrameEnds } from '../lib/proxy/upgrade/frameEnds.ts';
 
 /** A frame of `length` bytes of content, masked or not (RFC 6455 section 5.2). */
 function frame(length: number, masked: boolean): Buffer {

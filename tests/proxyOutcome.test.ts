@@ -10,7 +10,7 @@ import {
   ResponseHeadTooLargeError,
 } from '../lib/http1/errors.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
-import { asProxyError, failureKindOf } from '../lib/proxy/outcome.ts';
+import { asProxyError, failureKindOf } from '../lib/proxy/response/outcome.ts';
 import { diedWhileKept } from '../lib/proxy/transport.ts';
 import { RequestTimeoutError } from '../lib/timeout/errors.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { fieldValues } from '../lib/exchange/fields.ts';
+import { fieldValues } from '../lib/http/fields.ts';
 import { connectionOptions } from '../lib/proxy/hopByHop.ts';
 import { forward } from '../lib/proxy/middleware.ts';
 import { Transport } from '../lib/proxy/transport.ts';

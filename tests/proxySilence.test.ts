@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Silence } from '../lib/proxy/silence.ts';
+import { Silence } from '../lib/proxy/response/silence.ts';
 import { ManualClock } from './support/manualClock.ts';
 
 const LIMIT_MS = 10_000;

@@ -5,7 +5,7 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { Semaphore } from '../lib/concurrency/semaphore.ts';
 import { ClientGoneError } from '../lib/exchange/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { fieldValues } from '../lib/exchange/fields.ts';
+import { fieldValues } from '../lib/http/fields.ts';
 import { type Completed, observe } from '../lib/metrics/middleware.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { eventually } from './support/eventually.ts';

@@ -5,7 +5,7 @@ import { RateLimitError } from '../lib/ratelimit/errors.ts';
 import { rateLimit } from '../lib/ratelimit/middleware.ts';
 import { type Rate, RateLimit } from '../lib/ratelimit/rateLimit.ts';
 import type { Evaluate } from '../lib/ratelimit/sharedLimiter.ts';
-import { openRedisStore } from '../lib/store/redis.ts';
+import { openRedisStore } from '../lib/store/redis/redis.ts';
 import type { Stores } from '../lib/store/store.ts';
 import { answers, bareApp } from './support/bareApp.ts';
 import { BrokenListener } from './support/brokenListener.ts';

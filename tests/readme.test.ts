@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { errorsDocument } from '../gateway/document.ts';
+import { errorsDocument } from '../gateway/process/document.ts';
 
 const ROOT = new URL('..', import.meta.url);
 const readme = readFileSync(new URL('README.md', ROOT), 'utf8');

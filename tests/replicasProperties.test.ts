@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { completeService } from '../config/services.ts';
-import { type ReplicaThreads, ServiceReplicas, type SharedReplica } from '../gateway/replicas.ts';
+import { completeService } from '../config/sections/services.ts';
+import { type ReplicaThreads, ServiceReplicas, type SharedReplica } from '../gateway/wiring/replicas.ts';
 import type { Permit } from '../lib/circuitbreaker/contract.ts';
-import { compare, type Rank } from '../lib/loadbalancer/candidates.ts';
+import { compare, type Rank } from '../lib/loadbalancer/choice/candidates.ts';
 import type { Replica } from '../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share } from '../lib/threads/cells.ts';
 import { SharedCells } from '../lib/threads/sharedCells.ts';

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from '@jest/globals';
-import { completeService } from '../config/services.ts';
-import { ServiceReplicas } from '../gateway/replicas.ts';
+import { completeService } from '../config/sections/services.ts';
 import { toSend } from '../gateway/threads/sent.ts';
 import { Shares } from '../gateway/threads/shares.ts';
+import { ServiceReplicas } from '../gateway/wiring/replicas.ts';
 import { threadsClock } from '../lib/clock/threadsClock.ts';
 import type { TripOrder } from './support/threads/trippers.ts';
 

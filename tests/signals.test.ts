@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Writable } from 'node:stream';
 import { expect, it } from '@jest/globals';
-import { listenToSignals } from '../gateway/signals.ts';
+import { listenToSignals } from '../gateway/process/signals.ts';
 import { LineTransport } from '../lib/logging/lineTransport.ts';
 import { createLogger } from '../lib/logging/logger.ts';
 import { ManualClock } from './support/manualClock.ts';

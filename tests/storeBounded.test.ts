@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createClient } from 'redis';
 import { systemClock } from '../lib/clock/clock.ts';
 import { Channels } from '../lib/store/channels.ts';
-import { MemoryStore } from '../lib/store/memory.ts';
-import { openRedisStore } from '../lib/store/redis.ts';
+import { MemoryStore } from '../lib/store/memory/memory.ts';
+import { type ResponseChange, SwapPlace, ThreadsMemoryStore } from '../lib/store/memory/threadsMemory.ts';
+import { openRedisStore } from '../lib/store/redis/redis.ts';
 import type { ResponseStore } from '../lib/store/store.ts';
-import { type ResponseChange, SwapPlace, ThreadsMemoryStore } from '../lib/store/threadsMemory.ts';
 import { eventually } from './support/eventually.ts';
 import { type RedisServer, startRedis } from './support/redis.ts';
 

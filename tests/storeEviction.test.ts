@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createClient } from 'redis';
-import { evictionIn } from '../lib/store/eviction.ts';
+import { evictionIn } from '../lib/store/redis/eviction.ts';
 import { eventually } from './support/eventually.ts';
 import { startGateway } from './support/gateway.ts';
 import { type RedisServer, startRedis } from './support/redis.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { LocalCache } from '../lib/store/localCache.ts';
+import { LocalCache } from '../lib/store/redis/localCache.ts';
 import { ManualClock } from './support/manualClock.ts';
 
 const MAX_AGE_MS = 10_000;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { createClient } from 'redis';
-import { openRedisStore } from '../lib/store/redis.ts';
+import { openRedisStore } from '../lib/store/redis/redis.ts';
 import { CertificateFiles, makeCertificate } from './support/certificates.ts';
 import { eventually } from './support/eventually.ts';
 import { ensureRedisBinary, freePort, type RedisServer, startRedis } from './support/redis.ts';

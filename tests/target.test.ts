@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isAmbiguous, originForm, parseTarget } from '../gateway/target.ts';
+import { isAmbiguous, originForm, parseTarget } from '../gateway/http/target.ts';
 
 describe('parseTarget', () => {
   it.each([

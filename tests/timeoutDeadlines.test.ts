@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import type { Place } from '../lib/exchange/roster.ts';
 import { Deadlines } from '../lib/timeout/deadlines.ts';
+import type { Place } from '../lib/util/roster.ts';
 import { ManualClock } from './support/manualClock.ts';
 
 const DELAY_MS = 100;

@@ -1,4 +1,4 @@
-import { parseBytes } from '../../config/bytes.ts';
+import { parseBytes } from '../../config/kinds/bytes.ts';
 import { FlagError, readArgs } from '../flags.ts';
 import { SUBJECTS } from './points.ts';
 

@@ -1,12 +1,12 @@
-import type { Service } from '../../config/services.ts';
-import { ConsulCatalog } from '../../lib/loadbalancer/consulCatalog.ts';
-import { ConsulSource } from '../../lib/loadbalancer/consulSource.ts';
-import type { Registry, RegistryOptions } from '../registry.ts';
-import { registryLog } from '../registryLog.ts';
+import type { Service } from '../../config/sections/services.ts';
+import { ConsulCatalog } from '../../lib/loadbalancer/registry/sources/consulCatalog.ts';
+import { ConsulSource } from '../../lib/loadbalancer/registry/sources/consulSource.ts';
+import { registryLog } from '../logs/registryLog.ts';
 import { ConsulService } from './consulService.ts';
 import { discover } from './discover.ts';
 import { fillPools } from './fillPools.ts';
 import { nearestName, serviceNames } from './namesOf.ts';
+import type { Registry, RegistryOptions } from './registry.ts';
 import { unknownNames } from './unknownNames.ts';
 
 /** Between two blocking queries: a service that changes all the time is not asked after all the time. */

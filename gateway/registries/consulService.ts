@@ -1,7 +1,7 @@
-import type { Service } from '../../config/services.ts';
-import type { ConsulSource } from '../../lib/loadbalancer/consulSource.ts';
-import type { Discovery } from '../../lib/loadbalancer/discovery.ts';
-import type { ListedReplica } from '../../lib/loadbalancer/listing.ts';
+import type { Service } from '../../config/sections/services.ts';
+import type { Discovery } from '../../lib/loadbalancer/registry/discovery.ts';
+import type { ListedReplica } from '../../lib/loadbalancer/registry/listing.ts';
+import type { ConsulSource } from '../../lib/loadbalancer/registry/sources/consulSource.ts';
 
 export interface ConsulServiceOptions {
   readonly service: Service;

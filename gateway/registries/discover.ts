@@ -1,6 +1,6 @@
-import { Discovery, type DiscoveryOptions } from '../../lib/loadbalancer/discovery.ts';
-import type { RegistryOptions } from '../registry.ts';
-import type { RegistryLog } from '../registryLog.ts';
+import { Discovery, type DiscoveryOptions } from '../../lib/loadbalancer/registry/discovery.ts';
+import type { RegistryLog } from '../logs/registryLog.ts';
+import type { RegistryOptions } from './registry.ts';
 
 export interface DiscoverOptions<Entry>
   extends Pick<DiscoveryOptions<Entry>, 'source' | 'intervalMs' | 'retryMs' | 'onListing'>,

@@ -1,7 +1,7 @@
 import type { Settings } from '../../config/config.ts';
-import type { Service } from '../../config/services.ts';
-import { suggest } from '../../config/suggest.ts';
-import { nameSpellings, ServiceNames } from '../../lib/loadbalancer/serviceNames.ts';
+import { suggest } from '../../config/report/suggest.ts';
+import type { Service } from '../../config/sections/services.ts';
+import { nameSpellings, ServiceNames } from '../../lib/loadbalancer/registry/serviceNames.ts';
 
 /** Every name of a service, its own first. */
 export function namesOf({ name, aliases }: Pick<Service, 'name' | 'aliases'>): readonly string[] {

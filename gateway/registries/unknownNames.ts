@@ -1,4 +1,4 @@
-import { withoutTask } from '../../lib/loadbalancer/serviceNames.ts';
+import { withoutTask } from '../../lib/loadbalancer/registry/serviceNames.ts';
 
 /** What a registry lists under names that no service has. */
 export interface UnknownNames {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { ListenError } from '../listenError.ts';
+import { ListenError } from '../http/listenError.ts';
 
 /** Rejects with `ListenError` unless the port can be had alone. Port 0 always can. */
 export async function assertFree(setting: string, port: number, host: string): Promise<void> {

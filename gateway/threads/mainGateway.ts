@@ -1,27 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import type { Settings } from '../../config/config.ts';
-import type { Service } from '../../config/services.ts';
+import type { Service } from '../../config/sections/services.ts';
 import { threadsClock } from '../../lib/clock/threadsClock.ts';
 import type { LogFormat, Logger, LogLevel } from '../../lib/logging/logger.ts';
 import { Metrics } from '../../lib/metrics/metrics.ts';
 import { rendered } from '../../lib/metrics/rendered.ts';
 import { mergedCounts, mergedText, type Snapshot, withoutSeries } from '../../lib/metrics/snapshots.ts';
 import { Channels } from '../../lib/store/channels.ts';
-import { MemoryStore } from '../../lib/store/memory.ts';
-import { CHANGES } from '../../lib/store/sqlite.ts';
-import { type ResponseChange, type Swap, SwapPlace, type Swapped } from '../../lib/store/threadsMemory.ts';
-import { breakerLog } from '../breakerLog.ts';
+import { MemoryStore } from '../../lib/store/memory/memory.ts';
+import {
+  type ResponseChange,
+  type Swap,
+  SwapPlace,
+  type Swapped,
+} from '../../lib/store/memory/threadsMemory.ts';
+import { CHANGES } from '../../lib/store/sqlite/sqlite.ts';
 import { sayListening, type TakenPorts } from '../gateway.ts';
-import { knownLabels } from '../knownLabels.ts';
-import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../limits.ts';
-import { readings } from '../parts.ts';
-import { createRateLimits, type RateLimits } from '../rateLimits.ts';
-import { createRegistry, type Registry } from '../registry.ts';
-import { openingsOf, ServiceReplicas } from '../replicas.ts';
-import { breakerRules } from '../serviceReplicas.ts';
-import { exposeCollector } from '../spentBuffers.ts';
-import { VERSION } from '../version.ts';
+import { breakerLog } from '../logs/breakerLog.ts';
+import { exposeCollector } from '../process/spentBuffers.ts';
+import { VERSION } from '../process/version.ts';
+import { createRegistry, type Registry } from '../registries/registry.ts';
 import { METRICS_EVERY_MS } from '../wellKnown.ts';
+import { knownLabels } from '../wiring/knownLabels.ts';
+import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../wiring/limits.ts';
+import { readings } from '../wiring/parts.ts';
+import { createRateLimits, type RateLimits } from '../wiring/rateLimits.ts';
+import { openingsOf, ServiceReplicas } from '../wiring/replicas.ts';
+import { breakerRules } from '../wiring/serviceReplicas.ts';
 import { assertFree } from './freePorts.ts';
 import type { FromWorker, MainQuestion, WorkerStart } from './messages.ts';
 import { toSend } from './sent.ts';

@@ -1,10 +1,10 @@
 import type { Settings } from '../../config/config.ts';
-import type { Registered } from '../../lib/loadbalancer/registered.ts';
-import type { Counted } from '../../lib/loadbalancer/tally.ts';
+import type { Counted } from '../../lib/loadbalancer/choice/tally.ts';
+import type { Registered } from '../../lib/loadbalancer/registry/registered.ts';
 import type { LogFormat, LogLevel } from '../../lib/logging/logger.ts';
 import type { Snapshot } from '../../lib/metrics/snapshots.ts';
-import type { ResponseChange, Swap } from '../../lib/store/threadsMemory.ts';
-import type { SharedReplica } from '../replicas.ts';
+import type { ResponseChange, Swap } from '../../lib/store/memory/threadsMemory.ts';
+import type { SharedReplica } from '../wiring/replicas.ts';
 import type { Buffers } from './shares.ts';
 
 /** What a worker thread begins with. */

@@ -1,8 +1,8 @@
 import type { StoreThreads } from '../../lib/store/embedded.ts';
 import type { ShareOf } from '../../lib/threads/cells.ts';
-import type { CountRate } from '../rateLimits.ts';
-import type { ListedService, Registry } from '../registry.ts';
-import type { ReplicaThreads } from '../replicas.ts';
+import type { ListedService, Registry } from '../registries/registry.ts';
+import type { CountRate } from '../wiring/rateLimits.ts';
+import type { ReplicaThreads } from '../wiring/replicas.ts';
 import type { ServingState } from './serving.ts';
 
 /** What a gateway needs of its other threads when it is one of several. */

@@ -1,15 +1,15 @@
 // One worker thread of a gateway of several: both servers, and everything behind them that is not shared.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { threadsClock } from '../../lib/clock/threadsClock.ts';
-import { asError } from '../../lib/exchange/asError.ts';
 import { createLogger, type Logger } from '../../lib/logging/logger.ts';
 import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
-import { CHANGES } from '../../lib/store/sqlite.ts';
-import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/threadsMemory.ts';
+import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/memory/threadsMemory.ts';
+import { CHANGES } from '../../lib/store/sqlite/sqlite.ts';
+import { asError } from '../../lib/util/asError.ts';
 import { Gateway } from '../gateway.ts';
-import { keepWithin } from '../memory.ts';
-import { openingsOf } from '../replicas.ts';
-import { exposedCollector } from '../spentBuffers.ts';
+import { keepWithin } from '../process/memory.ts';
+import { exposedCollector } from '../process/spentBuffers.ts';
+import { openingsOf } from '../wiring/replicas.ts';
 import { Line } from './line.ts';
 import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 import { registryThrough } from './registryThrough.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import type { MemoryPlan } from '../../config/memoryPlan.ts';
-import { asError } from '../../lib/exchange/asError.ts';
+import type { MemoryPlan } from '../../config/sections/memoryPlan.ts';
 import type { Snapshot } from '../../lib/metrics/snapshots.ts';
+import { asError } from '../../lib/util/asError.ts';
 import type { TakenPorts } from '../gateway.ts';
 import { Line } from './line.ts';
 import type { FromWorker, MainQuestion, ToWorker, WorkerStart } from './messages.ts';

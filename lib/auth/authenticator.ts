@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../clock/clock.ts';
-import { listener } from '../exchange/listener.ts';
 import { StoreUnavailableError } from '../store/store.ts';
-import { invalid } from './claims.ts';
+import { listener } from '../util/listener.ts';
 import { tokenError } from './errors.ts';
-import type { RevokedBy, TokenRegistry } from './tokenRegistry.ts';
-import type { VerifiedToken, Verify } from './verifier.ts';
+import type { RevokedBy, TokenRegistry } from './revocation/tokenRegistry.ts';
+import { invalid } from './tokens/claims.ts';
+import type { VerifiedToken, Verify } from './tokens/verifier.ts';
 
 const DEFAULT_REMEMBERED_BYTES = 32 * 1024 * 1024;
 /** What a remembered token costs beside itself: 700 bytes measured, rounded up. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange } from '../exchange/exchange.ts';
-import { subprotocols } from '../exchange/subprotocol.ts';
+import { subprotocols } from '../http/subprotocol.ts';
 import { type TokenError, tokenError } from './errors.ts';
 
 const SCHEME = 'bearer ';

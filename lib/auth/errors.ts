@@ -1,4 +1,4 @@
-import { stackless } from '../exchange/stackless.ts';
+import { stackless } from '../util/stackless.ts';
 
 export type TokenProblem = 'token_missing' | 'token_invalid' | 'token_expired' | 'token_revoked';
 

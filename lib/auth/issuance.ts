@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import { fieldValue } from '../exchange/fields.ts';
-import { chunkOf, tapHead } from '../exchange/tap.ts';
+import { fieldValue } from '../http/fields.ts';
+import { chunkOf, tapHead } from '../http/tap.ts';
 
 /** An answer that hands out a token is small; a larger one is passed on unread. */
 const MAX_ANSWER_BYTES = 64 * 1024;

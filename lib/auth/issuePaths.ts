@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { pathOf } from '../exchange/path.ts';
+import { pathOf } from '../http/path.ts';
 
 /**
  * Recognises requests that need no token because their responses hand one out: `POST`, and the whole path byte for byte,

@@ -2,14 +2,14 @@ import type { Duplex } from 'node:stream';
 import type { Request, RequestHandler, Response } from 'express';
 import { systemClock } from '../clock/clock.ts';
 import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
-import { listener } from '../exchange/listener.ts';
+import { listener } from '../util/listener.ts';
 import type { Authenticator } from './authenticator.ts';
 import { readToken } from './bearer.ts';
 import { TokenError } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
 import { issuingRequests } from './issuePaths.ts';
-import { revokingRequests } from './revokePaths.ts';
-import type { VerifiedToken } from './verifier.ts';
+import { revokingRequests } from './revocation/revokePaths.ts';
+import type { VerifiedToken } from './tokens/verifier.ts';
 
 export interface AuthOptions extends IssuanceOptions {
   readonly authenticator: Authenticator;

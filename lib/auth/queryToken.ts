@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { addAnswerField } from '../exchange/answerFields.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
-import { pathOf } from '../exchange/path.ts';
+import { addAnswerField } from '../http/answerFields.ts';
+import { pathOf } from '../http/path.ts';
 
 /** The query parameter that carries a token (RFC 6750 section 2.3). */
 const NAME = 'access_token';

@@ -1,7 +1,7 @@
 import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { ResponseStore } from '../store/store.ts';
-import { Purges, type PurgeTarget } from './purge.ts';
+import { Purges, type PurgeTarget } from './stored/purge.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 const KINDS = ['url', 'prefix', 'service', 'tag'];

@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express';
 import { exchangeOf } from '../exchange/exchange.ts';
-import { fieldValue } from '../exchange/fields.ts';
-import { pathOf } from '../exchange/path.ts';
-import { tapHead } from '../exchange/tap.ts';
+import { fieldValue } from '../http/fields.ts';
+import { pathOf } from '../http/path.ts';
+import { tapHead } from '../http/tap.ts';
 
 /**
  * Calls `invalidate` with every path that an unsafe request has changed, just before its answer begins: its own,

@@ -1,16 +1,16 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
-import { listener } from '../exchange/listener.ts';
 import type { ResponseStore } from '../store/store.ts';
-import { Audiences } from './audiences.ts';
-import { GatheringRoom } from './gatheringRoom.ts';
+import { listener } from '../util/listener.ts';
+import { ResponseCache } from './fetch/responseCache.ts';
+import { Visit } from './fetch/visit.ts';
 import { invalidateAfter } from './invalidation.ts';
-import { Speller } from './key.ts';
-import { handlingOf } from './requestTerms.ts';
-import { ResponseCache } from './responseCache.ts';
-import type { Verdict } from './status.ts';
-import { Visit } from './visit.ts';
+import { handlingOf } from './rules/requestTerms.ts';
+import type { Verdict } from './rules/status.ts';
+import { Audiences } from './stored/audiences.ts';
+import { GatheringRoom } from './stored/gatheringRoom.ts';
+import { Speller } from './stored/key.ts';
 
 export interface CacheOptions {
   readonly store: ResponseStore;

@@ -1,6 +1,6 @@
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import type { Admission, FailureKind } from '../exchange/attempt.ts';
-import { listener } from '../exchange/listener.ts';
+import { listener } from '../util/listener.ts';
 import { CallPermit, type PermitIssuer } from './callPermit.ts';
 import { CallRecord } from './callRecord.ts';
 import {

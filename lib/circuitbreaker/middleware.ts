@@ -2,7 +2,7 @@ import type { RequestHandler, Response } from 'express';
 import type { Attempt } from '../exchange/attempt.ts';
 import { addressOf as addressByPeer, type CallerOf, callerOf as callerByPeer } from '../exchange/caller.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
-import { listener } from '../exchange/listener.ts';
+import { listener } from '../util/listener.ts';
 import type { Breaker, Permit } from './contract.ts';
 import { CircuitOpenError } from './errors.ts';
 

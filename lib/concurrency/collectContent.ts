@@ -1,13 +1,13 @@
 import type { Request, RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { CallerOf } from '../exchange/caller.ts';
-import { hasContent } from '../exchange/content.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
-import { listener } from '../exchange/listener.ts';
+import { hasContent } from '../http/content.ts';
 import { BodyTooLargeError } from '../proxy/errors.ts';
 import { assertWhole } from '../timeout/assertWhole.ts';
 import { Deadlines } from '../timeout/deadlines.ts';
 import { UploadStalledError } from '../timeout/errors.ts';
+import { listener } from '../util/listener.ts';
 import { Collections } from './collections.ts';
 import { refusalsOf } from './errors.ts';
 import { isPermit, type Permit, type Permits, type Refusal } from './permits.ts';

@@ -1,4 +1,4 @@
-import { stackless } from '../exchange/stackless.ts';
+import { stackless } from '../util/stackless.ts';
 import type { Permits, Refusal } from './permits.ts';
 
 /** What is limited: requests of a service or of all, open streams of a service or of all, WebSockets, logins on their way. */

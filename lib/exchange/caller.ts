@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Response } from 'express';
-import { clientAddress } from './clientAddress.ts';
+import { clientAddress } from '../http/clientAddress.ts';
 import { exchangeOf } from './exchange.ts';
 
 /** Names whoever sent a request; no name of an identity is one of an address. */

@@ -1,11 +1,11 @@
 import type { LookupFunction, Socket } from 'node:net';
-import type { AnswerHead } from './answerHead.ts';
-import { AnswerReader, type AnswerSink } from './answerReader.ts';
 import type { Call, Carrier } from './call.ts';
 import { ContentSender } from './contentSender.ts';
 import { ConnectionLostError, ConnectTimeoutError, NotConnectedError } from './errors.ts';
 import type { FieldLines } from './handler.ts';
 import { connect, type Origin } from './origin.ts';
+import type { AnswerHead } from './reading/answerHead.ts';
+import { AnswerReader, type AnswerSink } from './reading/answerReader.ts';
 
 /** Ends something that was begun. */
 export type Cancel = () => void;

@@ -1,11 +1,11 @@
 import { isIP, type LookupFunction } from 'node:net';
-import { DEFAULT_MAX_HEAD_BYTES } from './answerReader.ts';
 import { Call } from './call.ts';
 import { type Cancel, type Clock, Connection, type ConnectionOptions } from './connection.ts';
 import { PoolDestroyedError } from './errors.ts';
 import type { Handler, Request } from './handler.ts';
 import { LineCheck } from './lineCheck.ts';
 import { type Origin, originOf } from './origin.ts';
+import { DEFAULT_MAX_HEAD_BYTES } from './reading/answerReader.ts';
 import { requestHead } from './requestHead.ts';
 
 /** How long an idle connection is kept when nobody says how long it may be. */

@@ -1,4 +1,4 @@
-import { bracketed, portOf, type Registered } from './registered.ts';
+import { bracketed, portOf, type Registered } from './registry/registered.ts';
 
 /**
  * What tells a replica from the others of its service: host and port, however often a registry changes its id. Where a

@@ -1,11 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { Attempt, type JudgeAbsence } from '../exchange/attempt.ts';
-import { isRepeatable } from '../exchange/content.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
-import { listener } from '../exchange/listener.ts';
+import { isRepeatable } from '../http/content.ts';
+import { listener } from '../util/listener.ts';
+import { replicaFor } from './choice/negotiated.ts';
 import { NoHealthyReplicaError } from './errors.ts';
-import { replicaFor } from './negotiated.ts';
 import type { ReplicaPool } from './pool.ts';
 import type { Replica } from './replica.ts';
 

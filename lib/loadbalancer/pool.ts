@@ -1,11 +1,11 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Admission } from '../exchange/attempt.ts';
-import { listener } from '../exchange/listener.ts';
-import type { Accepts, Candidates } from './candidates.ts';
+import { listener } from '../util/listener.ts';
+import type { Accepts, Candidates } from './choice/candidates.ts';
+import { LoadHeap } from './choice/loadHeap.ts';
+import { slowStart } from './choice/slowStart.ts';
 import { instanceName } from './instance.ts';
-import { LoadHeap } from './loadHeap.ts';
 import { type Known, type Listed, Replica } from './replica.ts';
-import { slowStart } from './slowStart.ts';
 
 export interface ReplicaPoolOptions {
   /** Path prefix of the service, for errors. */

@@ -1,9 +1,9 @@
 import type { Admission, Target } from '../exchange/attempt.ts';
 import type { Share } from '../threads/cells.ts';
+import { loadOf } from './choice/load.ts';
 import { instanceName } from './instance.ts';
-import type { ListedReplica } from './listing.ts';
-import { loadOf } from './load.ts';
-import { type Registered, registeredAt } from './registered.ts';
+import type { ListedReplica } from './registry/listing.ts';
+import { type Registered, registeredAt } from './registry/registered.ts';
 
 /** What a registry says of a replica of the service in question. */
 export interface Listed extends Omit<ListedReplica, 'name'> {

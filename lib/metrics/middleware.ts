@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
-import { addAnswerField } from '../exchange/answerFields.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { Laps } from '../exchange/laps.ts';
-import { listener } from '../exchange/listener.ts';
+import { addAnswerField } from '../http/answerFields.ts';
+import { listener } from '../util/listener.ts';
 
 /** One request, after its answer is over. */
 export interface Completed {

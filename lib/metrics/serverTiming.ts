@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
-import { addAnswerField } from '../exchange/answerFields.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import type { Lap, Laps } from '../exchange/laps.ts';
+import { addAnswerField } from '../http/answerFields.ts';
 
 const SHOWN: readonly Lap[] = ['permit', 'auth', 'cache', 'upstream'];
 

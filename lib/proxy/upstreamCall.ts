@@ -1,11 +1,10 @@
 import type { Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
-import { endWith } from '../exchange/endWith.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { fieldValue } from '../exchange/fields.ts';
+import { endWith } from '../http/endWith.ts';
+import { fieldValue } from '../http/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
-import { beginAnswer } from './answerHead.ts';
 import {
   ClientStalledError,
   HedgeLostError,
@@ -13,10 +12,11 @@ import {
   UpstreamBadResponseError,
   UpstreamSilentError,
 } from './errors.ts';
-import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './outcome.ts';
-import type { RequestBody } from './requestBody.ts';
-import { interimFields, type ResponseFields, trailerFields } from './responseFields.ts';
-import { Silence } from './silence.ts';
+import type { RequestBody } from './request/requestBody.ts';
+import { beginAnswer } from './response/answerHead.ts';
+import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './response/outcome.ts';
+import { interimFields, type ResponseFields, trailerFields } from './response/responseFields.ts';
+import { Silence } from './response/silence.ts';
 import { diedWhileKept } from './transport.ts';
 
 /** Content up to this size is held back until it is clear whether it is all. */

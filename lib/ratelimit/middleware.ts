@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { nextWhileDue } from '../exchange/exchange.ts';
-import { listener } from '../exchange/listener.ts';
-import { stackless } from '../exchange/stackless.ts';
+import { listener } from '../util/listener.ts';
+import { stackless } from '../util/stackless.ts';
 import { RateLimitError } from './errors.ts';
 import type { RateCounter, Verdict } from './rateLimit.ts';
 

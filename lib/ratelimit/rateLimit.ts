@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import { shortened } from '../exchange/shortened.ts';
+import { shortened } from '../util/shortened.ts';
 import { type Evaluate, sharedLimiter } from './sharedLimiter.ts';
 
 /** For each limit. Whoever leaves for others begins a window of their own anew. */

@@ -1,4 +1,4 @@
-import { listener as harmless } from '../exchange/listener.ts';
+import { listener as harmless } from '../util/listener.ts';
 
 type Listener = (message: string) => void;
 

@@ -1,11 +1,11 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
-import { listener } from '../exchange/listener.ts';
 import type { Share } from '../threads/cells.ts';
+import { listener } from '../util/listener.ts';
 import { Channels } from './channels.ts';
-import { MemoryStore } from './memory.ts';
-import { SqliteStore } from './sqlite.ts';
+import { MemoryStore } from './memory/memory.ts';
+import { type ResponseLink, ThreadsMemoryStore } from './memory/threadsMemory.ts';
+import { SqliteStore } from './sqlite/sqlite.ts';
 import type { Stores } from './store.ts';
-import { type ResponseLink, ThreadsMemoryStore } from './threadsMemory.ts';
 
 const DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 /** More is of no use: a value of a token is short. */

@@ -1,6 +1,6 @@
 import { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded.ts';
-import type { RedisOptions } from './redis.ts';
-import type { ShardedStoresOptions } from './sharded.ts';
+import type { RedisOptions } from './redis/redis.ts';
+import type { ShardedStoresOptions } from './sharded/sharded.ts';
 import type { Stores } from './store.ts';
 
 export interface OpenStoresOptions extends EmbeddedStoreOptions, RedisOptions {
@@ -15,10 +15,10 @@ export async function openStores(given: Readonly<OpenStoresOptions>): Promise<St
   const { redisUrl, redisNodes = [], ...options } = given;
   // Redis's client is a third of all modules: only who wants Redis waits for it.
   if (redisNodes.length > 0) {
-    const { openShardedStore } = await import('./sharded.ts');
+    const { openShardedStore } = await import('./sharded/sharded.ts');
     return openShardedStore({ ...options, nodes: redisNodes });
   }
   if (!redisUrl) return openEmbeddedStore(options);
-  const { openRedisStore } = await import('./redis.ts');
+  const { openRedisStore } = await import('./redis/redis.ts');
   return openRedisStore({ ...options, url: redisUrl });
 }

@@ -1,4 +1,4 @@
-import type { Eviction } from './eviction.ts';
+import type { Eviction } from './redis/eviction.ts';
 
 /** Gives up a subscription. */
 export type Unsubscribe = () => Promise<void>;

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.ts';
-import { asError } from '../exchange/asError.ts';
+import { asError } from '../util/asError.ts';
 
 /** A write that went well stands for all of this time: whoever asks for readiness must not keep the store busy. */
 const STANDS_FOR_MS = 1_000;

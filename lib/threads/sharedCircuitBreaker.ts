@@ -23,7 +23,7 @@ import {
 } from '../circuitbreaker/states.ts';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import type { Admission, FailureKind } from '../exchange/attempt.ts';
-import { listener } from '../exchange/listener.ts';
+import { listener } from '../util/listener.ts';
 import type { Cells, CellsSize, Share } from './cells.ts';
 import { hash32 } from './hash32.ts';
 import { OwnCells } from './ownCells.ts';

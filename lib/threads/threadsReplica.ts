@@ -1,6 +1,6 @@
 import type { Admission } from '../exchange/attempt.ts';
-import { loadOf } from '../loadbalancer/load.ts';
-import type { Registered } from '../loadbalancer/registered.ts';
+import { loadOf } from '../loadbalancer/choice/load.ts';
+import type { Registered } from '../loadbalancer/registry/registered.ts';
 import { type Known, namedByAddress, type Replica } from '../loadbalancer/replica.ts';
 import type { CellsSize, Share } from './cells.ts';
 

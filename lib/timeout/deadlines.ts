@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.ts';
-import { type Place, Roster } from '../exchange/roster.ts';
+import { type Place, Roster } from '../util/roster.ts';
 
 /** Whoever waits for its time to be over. */
 export interface Waiting {

@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
-import { listener } from '../exchange/listener.ts';
+import { listener } from '../util/listener.ts';
 import { assertWhole } from './assertWhole.ts';
 import { Deadlines } from './deadlines.ts';
 import { type DeadlineTerms, RequestDeadline } from './requestDeadline.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock/clock.ts';
-import { hasContent } from '../exchange/content.ts';
+import { hasContent } from '../http/content.ts';
 
 /** Tells whether a request's content still flows. It looks when it is asked and does nothing for each chunk. */
 export class Upload {

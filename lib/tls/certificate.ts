@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import { listener } from '../exchange/listener.ts';
+import { listener } from '../util/listener.ts';
 import { type KeyPair, keyPair } from './keyPair.ts';
 
 const LOOK_EVERY_MS = 10_000;

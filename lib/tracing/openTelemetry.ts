@@ -35,7 +35,7 @@ import {
 import type { Request, Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
-import { shownPath } from '../exchange/path.ts';
+import { shownPath } from '../http/path.ts';
 import type { Spans } from './spans.ts';
 import type { TraceContext } from './traceContext.ts';
 

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { fieldsByName, fieldValues } from '../../lib/exchange/fields.ts';
+import { fieldsByName, fieldValues } from '../../lib/http/fields.ts';
 import { ensureCommand, INSTALLS_WITHIN_MS, run } from '../support/command.ts';
 import {
   credentials,

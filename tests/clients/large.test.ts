@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { parseBytes } from '../../config/bytes.ts';
+import { parseBytes } from '../../config/kinds/bytes.ts';
 import { answerTo, open } from '../support/client.ts';
 import { type Digest, digestOf, LargeContent } from '../support/content.ts';
 import { type Deferred, deferred } from '../support/deferred.ts';

@@ -1,6 +1,6 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { fieldValue } from '../../lib/exchange/fields.ts';
+import { fieldValue } from '../../lib/http/fields.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';

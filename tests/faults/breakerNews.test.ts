@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
-import type { ServiceParts } from '../../gateway/parts.ts';
+import type { ServiceParts } from '../../gateway/wiring/parts.ts';
 import { registryApp } from '../../playground/registry/app.ts';
 import { Replicas } from '../../playground/registry/replicas.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { fieldValues } from '../../lib/exchange/fields.ts';
+import { fieldValues } from '../../lib/http/fields.ts';
 import { fuzzedAnswer } from './messages.ts';
 import { Random } from './random.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { fieldValues } from '../../lib/exchange/fields.ts';
+import { fieldValues } from '../../lib/http/fields.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { expectProblem } from '../support/problem.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { fieldValues } from '../../lib/exchange/fields.ts';
+import { fieldValues } from '../../lib/http/fields.ts';
 import { bearer, startGateway, tokenFor } from '../support/gateway.ts';
 import { expectProblem } from '../support/problem.ts';
 import { RawClient, request, sendRaw } from '../support/rawClient.ts';

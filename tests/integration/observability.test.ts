@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { fieldValue } from '../../lib/exchange/fields.ts';
+import { fieldValue } from '../../lib/http/fields.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   bearer,

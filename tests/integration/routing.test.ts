@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { fieldValue, fieldValues } from '../../lib/exchange/fields.ts';
+import { fieldValue, fieldValues } from '../../lib/http/fields.ts';
 import { NEVER_LOGGED, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { expectProblem } from '../support/problem.ts';
 import { request, sendRaw } from '../support/rawClient.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { BUILT_IN_SERVICES } from '../../config/services.ts';
+import { BUILT_IN_SERVICES } from '../../config/sections/services.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, type TestGateway, type TestService } from '../support/gateway.ts';
 import { startGatewayProcess } from '../support/gatewayProcess.ts';

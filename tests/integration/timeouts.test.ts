@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { fieldValue } from '../../lib/exchange/fields.ts';
+import { fieldValue } from '../../lib/http/fields.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, type TestService, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';

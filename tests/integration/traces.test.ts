@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { fieldValues } from '../../lib/exchange/fields.ts';
+import { fieldValues } from '../../lib/http/fields.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';

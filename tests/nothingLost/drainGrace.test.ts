@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { acceptQueueAdvice } from '../../gateway/acceptQueue.ts';
+import { acceptQueueAdvice } from '../../gateway/http/acceptQueue.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, tokenFor } from '../support/gateway.ts';
 import { PORTS } from '../support/gatewayProcess.ts';

@@ -135,7 +135,7 @@ describe('npm run dev', () => {
     const starts = () => printed.split('Gateway listening').length - 1;
     try {
       await eventually('it listens', () => starts() === 1, 30_000);
-      const source = join(directory, 'gateway/version.ts');
+      const source = join(directory, 'gateway/process/version.ts');
       writeFileSync(source, readFileSync(source, 'utf8'));
       await eventually('it listens again', () => starts() === 2, 30_000);
     } finally {

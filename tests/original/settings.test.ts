@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { loadSettings, type Settings } from '../../config/config.ts';
-import { settingsWarnings } from '../../config/warnings.ts';
+import { settingsWarnings } from '../../config/report/warnings.ts';
 
 /** The file .env of the original's document, as it stands there. */
 const DOTENV = {

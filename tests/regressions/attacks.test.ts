@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { fieldValue } from '../../lib/exchange/fields.ts';
+import { fieldValue } from '../../lib/http/fields.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway, tokenFor } from '../support/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';

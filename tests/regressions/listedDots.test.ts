@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { parseListing } from '../../lib/loadbalancer/listing.ts';
+import { parseListing } from '../../lib/loadbalancer/registry/listing.ts';
 
 // `DELETE /deregister/..` is `DELETE /`, and %2E%2E no better: whoever registers chose what else the gateway asks for.
 it.each([{ id: '.' }, { id: '..' }, { host: '.' }, { host: '..' }])(

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { noService } from '../../gateway/target.ts';
+import { noService } from '../../gateway/http/target.ts';
 
 // The user of an absolute-form target was written to the access line, password and all; later what stands in its query
 // behind an @ was.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
-import { openRedisStore } from '../../lib/store/redis.ts';
+import { openRedisStore } from '../../lib/store/redis/redis.ts';
 import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, tokenFor } from '../support/gateway.ts';
 import { startRedis } from '../support/redis.ts';

@@ -1,6 +1,6 @@
-import type { AnswerHead } from '../../lib/http1/answerHead.ts';
-import { AnswerReader, type AnswerSink } from '../../lib/http1/answerReader.ts';
 import { BrokenAnswerError } from '../../lib/http1/errors.ts';
+import type { AnswerHead } from '../../lib/http1/reading/answerHead.ts';
+import { AnswerReader, type AnswerSink } from '../../lib/http1/reading/answerReader.ts';
 
 const FRAMING: ReadonlySet<string> = new Set([
   'content-length',

@@ -19,7 +19,7 @@ export interface BareApp extends AsyncDisposable {
 export interface BareAppOptions {
   /** `express` leaves errors to Express's own last handler; the default replies with status and code. */
   readonly errors?: 'recorded' | 'express';
-  /** Whether requests to upgrade reach the app, the way gateway/server.ts hands them over. Default false. */
+  /** Whether requests to upgrade reach the app, the way gateway/http/server.ts hands them over. Default false. */
   readonly upgrades?: boolean;
 }
 

@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { Attempt, type Outcome } from '../../lib/exchange/attempt.ts';
-import { isRepeatable } from '../../lib/exchange/content.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
+import { isRepeatable } from '../../lib/http/content.ts';
 import { type ForwardOptions, forward } from '../../lib/proxy/middleware.ts';
 import { Transport } from '../../lib/proxy/transport.ts';
 import { type BareApp, bareApp } from './bareApp.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import { loadSettings } from '../../config/config.ts';
-import type { ServiceDefinition } from '../../config/services.ts';
+import type { ServiceDefinition } from '../../config/sections/services.ts';
 import { Gateway } from '../../gateway/gateway.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { LineTransport } from '../../lib/logging/lineTransport.ts';

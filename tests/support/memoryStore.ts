@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { Channels } from '../../lib/store/channels.ts';
-import { MemoryStore } from '../../lib/store/memory.ts';
+import { MemoryStore } from '../../lib/store/memory/memory.ts';
 import {
   type Group,
   type ResponseStore,

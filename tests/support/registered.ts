@@ -1,4 +1,4 @@
-import { type Registered, registeredAs } from '../../lib/loadbalancer/registered.ts';
+import { type Registered, registeredAs } from '../../lib/loadbalancer/registry/registered.ts';
 
 /** A replica as a registry knows it that calls it what its host is called. */
 export function registered(name: string, port = 80): Registered {

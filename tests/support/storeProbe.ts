@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { createClient } from 'redis';
-import { fileKey } from '../../lib/store/sqlite.ts';
+import { fileKey } from '../../lib/store/sqlite/sqlite.ts';
 import { redisTestUrl, type TestGateway } from './gateway.ts';
 
 /** Looks at a gateway's tokens in its store, behind the gateway's back. */

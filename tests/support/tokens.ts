@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import jwt, { type SignOptions } from 'jsonwebtoken';
-import type { Algorithm } from '../../lib/auth/algorithms.ts';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
-import { Revocations } from '../../lib/auth/revocations.ts';
-import { TokenRegistry } from '../../lib/auth/tokenRegistry.ts';
-import { createVerifier, type Verify } from '../../lib/auth/verifier.ts';
+import { Revocations } from '../../lib/auth/revocation/revocations.ts';
+import { TokenRegistry } from '../../lib/auth/revocation/tokenRegistry.ts';
+import type { Algorithm } from '../../lib/auth/tokens/algorithms.ts';
+import { createVerifier, type Verify } from '../../lib/auth/tokens/verifier.ts';
 import type { TokenStore } from '../../lib/store/store.ts';
 import { ManualClock } from './manualClock.ts';
 import { memoryTokens } from './memoryStore.ts';

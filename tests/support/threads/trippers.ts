@@ -1,8 +1,8 @@
 import { workerData } from 'node:worker_threads';
-import { completeService } from '../../../config/services.ts';
-import { ServiceReplicas } from '../../../gateway/replicas.ts';
+import { completeService } from '../../../config/sections/services.ts';
 import { received } from '../../../gateway/threads/sent.ts';
 import { Shares } from '../../../gateway/threads/shares.ts';
+import { ServiceReplicas } from '../../../gateway/wiring/replicas.ts';
 import { threadsClock } from '../../../lib/clock/threadsClock.ts';
 import { answerWith } from './place.ts';
 

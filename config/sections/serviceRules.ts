@@ -1,0 +1,63 @@
+import { quote } from '../report/problems.ts';
+import type { Field, Values } from '../variables.ts';
+import { variables } from '../variables.ts';
+import { leadsTo, type ServiceDefinition } from './services.ts';
+
+/** Without these nobody gets in, or out. */
+const AUTH_PATHS = ['authIssuePaths', 'authRevokePaths'] as const satisfies readonly Field[];
+const ALL_PATHS = [...AUTH_PATHS, 'authQueryTokenPaths'] as const satisfies readonly Field[];
+
+/** What is wrong between services that are each right by themselves and the settings. */
+export function serviceProblems(
+  services: readonly ServiceDefinition[],
+  values: Values,
+  env: NodeJS.ProcessEnv,
+): string[] {
+  const paths = ALL_PATHS.filter((field) => isSet(field, env)).flatMap((field) =>
+    strayPaths(services, values[field]).map(
+      (path) =>
+        `${variables[field].name} holds ${quote(path)}: expected a path of a service, ${listed(services)}`,
+    ),
+  );
+  return [...withoutReplicas(services, values), ...paths];
+}
+
+/** The defaults of AUTH_ISSUE_PATHS and AUTH_REVOKE_PATHS, where no service has such paths: nobody can log in or out. */
+export function authWarnings(
+  services: readonly ServiceDefinition[],
+  values: Pick<Values, (typeof AUTH_PATHS)[number]>,
+  env: NodeJS.ProcessEnv,
+): string[] {
+  return AUTH_PATHS.filter((field) => !isSet(field, env)).flatMap((field) => {
+    const stray = strayPaths(services, values[field]);
+    if (stray.length === 0) return [];
+    const { name } = variables[field];
+    const what =
+      field === 'authIssuePaths' ? 'no path is open to users without a token' : 'no path revokes a token';
+    return [`${name} is not set, and no service has the paths of its default (${stray.join(', ')}): ${what}`];
+  });
+}
+
+function withoutReplicas(services: readonly ServiceDefinition[], { serviceDiscovery }: Values): string[] {
+  if (serviceDiscovery !== undefined) return [];
+  return services
+    .filter(({ upstreams = [] }) => upstreams.length === 0)
+    .map(
+      ({ path }) =>
+        `The service ${path} has no upstreams and SERVICE_DISCOVERY_URL is not set: expected one of the two, or ` +
+        'nothing could ever answer for it',
+    );
+}
+
+function strayPaths(services: readonly ServiceDefinition[], paths: readonly string[]): string[] {
+  return paths.filter((path) => !services.some((service) => leadsTo(service, path)));
+}
+
+function listed(services: readonly ServiceDefinition[]): string {
+  const [first = '/'] = services.map(({ path }) => path);
+  return services.length === 1 ? `${first}/...` : `such as ${first}/...`;
+}
+
+function isSet(field: Field, env: NodeJS.ProcessEnv): boolean {
+  return Boolean(env[variables[field].name]?.trim());
+}

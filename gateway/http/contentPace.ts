@@ -1,0 +1,119 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../../lib/clock/clock.ts';
+
+/** Pieces of content below this size count: each costs as much as a large one. */
+const SMALL_BYTES = 256;
+/** Small pieces that a request may bring in a second, and those that it may bring at once. */
+const PER_SECOND = 10_000;
+const BURST = 2_000;
+/** How often it is looked at, in small pieces. */
+const LOOK_EVERY = 250;
+
+/**
+ * Lets a request bring 10,000 small pieces of content a second (of one byte or of 255) and reads no more of its
+ * connection for as long as it has brought more. Small pieces that Node's parser finds in one read go on as one. Otherwise
+ * one client that sends chunks of a byte would take the time of all: 64 KiB of them, each on its own way, take as long as
+ * a thousand requests.
+ *
+ * It stands between Node's parser and whoever reads the content, and holds nothing back but for the rest of a turn of the
+ * event loop. Content that nobody wants is read like any other: what Node itself drops behind a response would not be
+ * counted.
+ */
+export function paceContent(req: IncomingMessage, res: ServerResponse, clock: Clock): void {
+  const push = joinPieces(req);
+  const pace = new Pace(clock, () => {
+    if (!req.complete && !req.destroyed) read(0);
+  });
+  const read = req._read.bind(req);
+  // Before Node's own listener, which drops the content of whoever does not read it by then.
+  res.prependListener('finish', () => {
+    if (!req.complete) req.resume();
+  });
+  req._read = (size) => {
+    if (!pace.isHeld) read(size);
+  };
+  req.push = (chunk, encoding) => {
+    const takesMore = push(chunk, encoding);
+    if (chunk === null || chunk.length >= SMALL_BYTES) return takesMore;
+    pace.count();
+    // On false Node stops reading the connection, until `_read`.
+    return takesMore && !pace.isHeld;
+  };
+}
+
+/** How fast small pieces come: a bucket that leaks 10,000 of them a second. */
+class Pace {
+  readonly #clock: Clock;
+  readonly #onGoOn: () => void;
+  #unseen = 0;
+  #level = 0;
+  #atMs: number;
+  #isHeld = false;
+
+  constructor(clock: Clock, onGoOn: () => void) {
+    this.#clock = clock;
+    this.#onGoOn = onGoOn;
+    this.#atMs = clock.ticks();
+  }
+
+  /** Whether no more may come for now. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  count(): void {
+    this.#unseen += 1;
+    if (this.#unseen < LOOK_EVERY) return;
+    this.#sink();
+    this.#level += this.#unseen;
+    this.#unseen = 0;
+    if (this.#isHeld || this.#level <= BURST) return;
+    this.#isHeld = true;
+    this.#goOnLater();
+  }
+
+  #sink(): void {
+    const nowMs = this.#clock.ticks();
+    this.#level = Math.max(0, this.#level - ((nowMs - this.#atMs) * PER_SECOND) / 1000);
+    this.#atMs = nowMs;
+  }
+
+  #goOnLater(): void {
+    this.#clock.after(Math.ceil((this.#level * 1000) / PER_SECOND), () => {
+      this.#sink();
+      if (this.#level > BURST) return this.#goOnLater();
+      this.#isHeld = false;
+      this.#onGoOn();
+    });
+  }
+}
+
+/** `req.push`, but all small pieces of a turn of the event loop, except the first, are pushed as one. */
+function joinPieces(req: IncomingMessage): IncomingMessage['push'] {
+  const push = req.push.bind(req);
+  let pieces: Buffer[] = [];
+  let joins = false;
+
+  function flush(): boolean {
+    if (pieces.length === 0) return true;
+    const joined = Buffer.concat(pieces);
+    pieces = [];
+    return push(joined);
+  }
+
+  function endTurn(): void {
+    joins = false;
+    if (!req.destroyed) flush();
+  }
+
+  return (chunk: Buffer | null, encoding) => {
+    if (chunk !== null && chunk.length < SMALL_BYTES) {
+      if (joins) return pieces.push(chunk) > 0;
+      joins = true;
+      setImmediate(endTurn);
+    } else {
+      flush();
+    }
+    return push(chunk, encoding);
+  };
+}

@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { http } from '../../lib/http/nodeHttp.ts';
+import { ALLOWED_METHODS, problem, REPLIES, type ReplyCode } from '../errors.ts';
+
+/** How long a refused client may go on sending: a connection closed at once would take the reply with it. */
+const LINGER_MS = 1_000;
+
+/** What never became a request: told once, with the id that the client got. */
+export type OnRefused = (code: ReplyCode, requestId: string) => void;
+
+/** Replies on the bare connection of something that no response belongs to, and closes it. */
+export function refuse(socket: Duplex, code: ReplyCode, onRefused: OnRefused): void {
+  const { status, proxyError } = REPLIES[code];
+  const requestId = randomUUID();
+  const body = problem(code, requestId);
+  socket.on('error', () => socket.destroy());
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
+      `X-Request-Id: ${requestId}`,
+      'Content-Type: application/problem+json',
+      `Proxy-Status: gateway; error=${proxyError}; details="${code}"`,
+      'Cache-Control: no-store',
+      ...(status === 405 ? [`Allow: ${ALLOWED_METHODS}`] : []),
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+  // What else the client sends is read and dropped.
+  socket.resume();
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.once('close', () => clearTimeout(linger));
+  onRefused(code, requestId);
+}

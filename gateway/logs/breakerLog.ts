@@ -1,0 +1,91 @@
+import type {
+  BreakerEvent,
+  BreakerFailure,
+  BreakerTransition,
+  Held,
+} from '../../lib/circuitbreaker/contract.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
+import type { Replica } from '../../lib/loadbalancer/replica.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import type { Metrics } from '../../lib/metrics/metrics.ts';
+import { sparingly } from './sparingly.ts';
+
+export interface BreakerLogOptions {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly threshold: number;
+  readonly windowMs: number;
+  /** Whether a replica whose breaker trips is reported to a registry. */
+  readonly deregisters: boolean;
+}
+
+/** The replica a breaker stands in front of, as the log names it. */
+export interface BreakerSubject {
+  /** Path prefix of its service. */
+  readonly service: string;
+  readonly replica: Pick<Replica, 'key' | 'id' | 'url' | 'registered'>;
+}
+
+/** Counts and logs what happens to breakers, in the original's words: people grep for them. */
+export function breakerLog({
+  logger,
+  metrics,
+  clock,
+  threshold,
+  windowMs,
+  deregisters,
+}: Readonly<BreakerLogOptions>) {
+  const window = (windowMs / 1000).toFixed(2);
+  const tripped = deregisters ? ' - deregistering' : '';
+  const sayHeld = sparingly(clock, ({ service, replica }: BreakerSubject) => {
+    logger.warn(
+      `Circuit Breaker: Service ${replica.url.origin} keeps failing and stays closed: half of the replicas are open already`,
+      { service, replica: replica.id },
+    );
+  });
+
+  function sayFailure({ count, held }: BreakerFailure, subject: BreakerSubject): void {
+    const { service, replica } = subject;
+    metrics.breakerFailures.count(service, replica.id);
+    logger.warn(
+      `🔔 Circuit Breaker: Service ${replica.url.origin} failure ${count}/${threshold} (window: ${window} seconds)${why(held)}`,
+      { service, replica: replica.id },
+    );
+    if (held?.by !== 'mayOpen') return;
+    metrics.breakerHeld.count(service, replica.id);
+    sayHeld(subject);
+  }
+
+  function sayTransition(event: BreakerTransition, { service, replica }: BreakerSubject): void {
+    const { origin } = replica.url;
+    const details = { service, replica: replica.id };
+    if (event.hinted) {
+      logger.warn(`Circuit Breaker: Service ${origin} is ${event.to}: another gateway said so`, details);
+    } else if (event.to === 'open') {
+      metrics.breakerTrips.count(service, replica.id);
+      logger.error(
+        `🚨 CIRCUIT BREAKER TRIPPED for ${origin}${event.from === 'closed' ? tripped : ''}`,
+        details,
+      );
+    } else {
+      logger.info(`Circuit Breaker: Service ${origin} is ${event.to}`, details);
+    }
+  }
+
+  return (event: BreakerEvent, subject: BreakerSubject): void => {
+    if (event.kind === 'failure') sayFailure(event, subject);
+    else sayTransition(event, subject);
+  };
+}
+
+/** Why a breaker with enough failures is still closed, behind their count. */
+function why(held: Held | undefined): string {
+  if (held?.by !== 'ratio') return '';
+  return `, stays closed: ${held.failures} of ${held.calls} calls failed`;
+}
+
+/** Somebody else uses the channel, or gateways of different versions do. At most one line in ten seconds. */
+export function unreadableNewsLog(logger: Logger, clock: Clock): (error: Error) => void {
+  return sparingly(clock, (error) => logger.warn('News of breakers that cannot be read', { error }));
+}

@@ -1,0 +1,43 @@
+import type { Clock } from '../../lib/clock/clock.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import type { Eviction } from '../../lib/store/redis/eviction.ts';
+import type { StoreStateChange } from '../../lib/store/redis/redisNode.ts';
+import { sparingly } from './sparingly.ts';
+
+/** Logs store errors, at most one in ten seconds. */
+export function storeErrorLog(logger: Logger, clock: Clock): (error: Error) => void {
+  return sparingly(clock, (error) => logger.warn('The store does not answer', { error }));
+}
+
+/** Says when Redis is lost and when it is back: between the two every use of it fails at once. */
+export function storeStateLog(logger: Logger): (change: StoreStateChange) => void {
+  return ({ store, ready, cause, node }) => {
+    const redis = redisNamed(node);
+    if (ready) logger.info(`${redis} answers (${store})`);
+    else logger.warn(`${redis} is away (${store})`, { error: cause });
+  };
+}
+
+/** Says that a full Redis would drop revocations, and what to set. */
+export function evictionLog(logger: Logger): (eviction: Eviction) => void {
+  return ({ policy, maxMemoryBytes, node }) =>
+    logger.warn(
+      `${redisNamed(node)} may evict revocations: maxmemory-policy is ${policy} with maxmemory ${maxMemoryBytes}. ` +
+        'Whoever has logged out could be let in again; set maxmemory-policy to noeviction',
+    );
+}
+
+/** Says when the store is found not to take writes, or for another reason, and when it does again. */
+export function storeTroubleLog(logger: Logger): (trouble: string | undefined) => void {
+  let known: string | undefined;
+  return (trouble) => {
+    if (trouble === known) return;
+    known = trouble;
+    if (trouble === undefined) logger.info('Ready for users again: the store answers and takes writes');
+    else logger.warn(`Not ready for users: logouts cannot be stored (${trouble})`);
+  };
+}
+
+function redisNamed(node: string | undefined): string {
+  return node === undefined ? 'Redis' : `Redis node ${node}`;
+}

@@ -1,0 +1,41 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeHeapSnapshot } from 'node:v8';
+import type { Clock } from '../../lib/clock/clock.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+
+/** Nobody but the gateway's user: all that the gateway knows is in it, tokens and secrets too. */
+const OWN_FILE = 0o600;
+
+export interface HeapSnapshotOptions {
+  /** Where snapshots go. Undefined: none is taken. */
+  readonly directory: string | undefined;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/**
+ * Writes what is in the memory of this thread to a new file, which only the gateway's user can read. Meanwhile, for
+ * seconds, no request goes on, and the process needs about as much memory again. Where it cannot be written the log
+ * says why, and the gateway goes on.
+ */
+export function takeHeapSnapshot({ directory, logger, clock }: HeapSnapshotOptions): void {
+  if (directory === undefined) {
+    logger.info('SIGURG ignored: HEAP_SNAPSHOT_DIR is not set');
+    return;
+  }
+  const startedMs = clock.ticks();
+  const at = new Date(clock.now()).toISOString().replaceAll(/[:.]/g, '-');
+  const path = join(directory, `gateway-${at}.heapsnapshot`);
+  try {
+    // A new file: nothing that lies there already is followed or overwritten.
+    closeSync(openSync(path, 'wx', OWN_FILE));
+    writeHeapSnapshot(path);
+    const tookMs = Math.round(clock.ticks() - startedMs);
+    logger.warn(
+      `Heap snapshot in ${path} after ${tookMs} ms. It holds secrets: delete it when it is done with`,
+    );
+  } catch (error) {
+    logger.error(`No heap snapshot: ${path} cannot be written`, { error });
+  }
+}

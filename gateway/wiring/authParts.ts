@@ -1,0 +1,74 @@
+import type { Settings } from '../../config/config.ts';
+import { Authenticator } from '../../lib/auth/authenticator.ts';
+import { Revocations } from '../../lib/auth/revocation/revocations.ts';
+import { TokenRegistry } from '../../lib/auth/revocation/tokenRegistry.ts';
+import { UpgradedConnections } from '../../lib/auth/revocation/upgradedConnections.ts';
+import type { FindKeys } from '../../lib/auth/tokens/findKeys.ts';
+import type { JwksOptions } from '../../lib/auth/tokens/jwks.ts';
+import { pemKey } from '../../lib/auth/tokens/pemKey.ts';
+import { createVerifier } from '../../lib/auth/tokens/verifier.ts';
+import type { Parts } from './parts.ts';
+
+type AuthParts = Pick<Parts, 'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'stopKeys'>;
+
+/** Everything that decides who is let in, from keys to revocations. */
+export async function createAuth(
+  parts: Pick<Parts, 'settings' | 'stores' | 'clock' | 'logger' | 'logStoreError'>,
+): Promise<AuthParts> {
+  const { settings, stores, clock, logger, logStoreError } = parts;
+  const store = stores.tokens;
+  const { findKeys, stopKeys } = await publicKeys(settings, {
+    onKeysChanged: () => {
+      logger.info('JWT keys have changed: every token is verified again');
+      authenticator.forgetVerified();
+    },
+    onError: (error) => logger.warn('JWT keys cannot be fetched', { error }),
+    clock,
+  });
+  const verify = createVerifier({
+    secret: settings.jwtSecret,
+    findKeys,
+    algorithms: settings.jwtAlgorithms,
+    subjectClaims: settings.jwtSubjectClaims,
+    issuer: settings.jwtIssuer,
+    audience: settings.jwtAudience,
+    clockToleranceMs: settings.jwtClockToleranceMs,
+    maxLifetimeMs: settings.jwtMaxLifetimeMs,
+    requireExpiry: settings.jwtRequireExpiry,
+    clock,
+  });
+  const revocations = new Revocations({
+    store,
+    maxLifetimeMs: settings.jwtMaxLifetimeMs,
+    clockToleranceMs: settings.jwtClockToleranceMs,
+    clock,
+  });
+  const registry = new TokenRegistry({ store, revocations, activeTtlMs: settings.authCacheTtlMs, clock });
+  const authenticator = new Authenticator({
+    verify,
+    registry,
+    requireActive: settings.authRequireActiveToken,
+    clockToleranceMs: settings.jwtClockToleranceMs,
+    onStoreFailure: settings.authStoreFailure,
+    onStoreError: logStoreError,
+    maxRememberedBytes: settings.memory.rememberedBytes,
+    clock,
+  });
+  const upgradedConnections = new UpgradedConnections({ registry, clock });
+  return { verify, authenticator, revocations, upgradedConnections, stopKeys };
+}
+
+/** From the URL or the PEM of the settings; neither set, there are none. */
+async function publicKeys(
+  { jwksUrl, jwtPublicKey, jwtAlgorithms }: Settings,
+  options: Omit<JwksOptions, 'url'>,
+): Promise<{ readonly findKeys: FindKeys | undefined; readonly stopKeys: () => void }> {
+  if (jwksUrl !== undefined) {
+    const { Jwks } = await import('../../lib/auth/tokens/jwks.ts');
+    const jwks = new Jwks({ url: jwksUrl, ...options });
+    return { findKeys: jwks.find, stopKeys: () => jwks.stop() };
+  }
+  const findKeys =
+    jwtPublicKey === undefined ? undefined : pemKey({ pem: jwtPublicKey, algorithms: jwtAlgorithms });
+  return { findKeys, stopKeys: () => {} };
+}

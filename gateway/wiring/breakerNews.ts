@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import type { BreakerEvent } from '../../lib/circuitbreaker/contract.ts';
+import type { Store } from '../../lib/store/store.ts';
+import type { BreakerSubject } from '../logs/breakerLog.ts';
+import type { ServiceReplicas } from './replicas.ts';
+
+const CHANNEL = 'breakers';
+
+const SUBJECT = {
+  gateway: z.string(),
+  /** Path prefix of the service. */
+  service: z.string(),
+  /** Its key: what the gateways call it may differ. */
+  replica: z.string(),
+};
+
+const NEWS = z.discriminatedUnion('verdict', [
+  z.object({ ...SUBJECT, verdict: z.literal('failing'), failure: z.enum(['absent', 'bad']) }),
+  z.object({ ...SUBJECT, verdict: z.literal('recovered') }),
+]);
+
+type News = z.output<typeof NEWS>;
+
+export interface BreakerNewsOptions {
+  /** Tells one's own news from others'. Default: made up. */
+  readonly gatewayId?: string | undefined;
+  readonly store: Store;
+  /** The replicas of a service, by its path prefix. */
+  readonly replicasOf: (service: string) => ServiceReplicas | undefined;
+  /** News could not be told. */
+  readonly onError: (error: Error) => void;
+  /** What came on the channel is no news. */
+  readonly onUnreadable: (error: Error) => void;
+}
+
+/**
+ * Tells the other gateways on the same store when a breaker trips or recovers, and for what, and takes their news as
+ * hints. A replica that is said to respond badly but serves somebody here stays: callers are not judged by what those of
+ * another gateway brought about. A gateway that hears nothing finds out for itself: news may be lost.
+ */
+export class BreakerNews {
+  readonly #gateway: string;
+  readonly #store: Store;
+  readonly #replicasOf: BreakerNewsOptions['replicasOf'];
+  readonly #onError: BreakerNewsOptions['onError'];
+  readonly #onUnreadable: BreakerNewsOptions['onUnreadable'];
+
+  constructor({ gatewayId, store, replicasOf, onError, onUnreadable }: BreakerNewsOptions) {
+    this.#gateway = gatewayId ?? randomUUID();
+    this.#store = store;
+    this.#replicasOf = replicasOf;
+    this.#onError = onError;
+    this.#onUnreadable = onUnreadable;
+  }
+
+  async listen(): Promise<void> {
+    await this.#store.subscribe(CHANNEL, (message) => this.#heard(message));
+  }
+
+  /** To be told of every breaker event. */
+  publish(event: BreakerEvent, { service, replica }: BreakerSubject): void {
+    const verdict = verdictOf(event);
+    if (!verdict) return;
+    const news: News = { gateway: this.#gateway, service, replica: replica.key, ...verdict };
+    this.#store.publish(CHANNEL, JSON.stringify(news)).catch(this.#onError);
+  }
+
+  #heard(message: string): void {
+    const news = this.#read(message);
+    if (!news || news.gateway === this.#gateway) return;
+    const { service, replica } = news;
+    const replicas = this.#replicasOf(service);
+    // Only of replicas that are listed here too: a stranger's name must not make a breaker.
+    if (!replicas?.hasBreakers || !replicas.pool.get(replica)) return;
+    const breaker = replicas.breakerOf(replica);
+    if (news.verdict === 'failing') breaker.hintFailing(news.failure);
+    else breaker.hintRecovered();
+  }
+
+  #read(message: string): News | undefined {
+    try {
+      return NEWS.parse(JSON.parse(message));
+    } catch (error) {
+      this.#onUnreadable(error as Error);
+      return undefined;
+    }
+  }
+}
+
+/**
+ * Trips and recoveries, seen here. What was itself a hint is not passed on, nor is a trial that failed: a gateway that
+ * alone cannot reach a replica would keep it from the others for ever.
+ */
+function verdictOf(event: BreakerEvent) {
+  if (event.kind !== 'transition' || event.hinted) return undefined;
+  if (event.to === 'closed') return { verdict: 'recovered' } as const;
+  const { failure } = event;
+  const tripped = event.to === 'open' && event.from === 'closed';
+  return tripped && failure ? ({ verdict: 'failing', failure } as const) : undefined;
+}

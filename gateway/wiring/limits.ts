@@ -1,0 +1,97 @@
+import type { Settings } from '../../config/config.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { Collections } from '../../lib/concurrency/collections.ts';
+import type { Permits, PermitsOptions } from '../../lib/concurrency/permits.ts';
+import { Semaphore } from '../../lib/concurrency/semaphore.ts';
+import type { ShareOf } from '../../lib/threads/cells.ts';
+import { SharedSemaphore } from '../../lib/threads/sharedSemaphore.ts';
+import type { Port } from '../port.ts';
+
+/** Content of a login or logout. */
+export const MAX_COLLECTED_BYTES = 64 * 1024;
+/** Requests with such content at a time: 16 MiB. */
+const MAX_COLLECTED = 256;
+
+/** The limits of one service. */
+export interface ServiceLimits {
+  readonly requests: Permits;
+  readonly streams: Permits;
+}
+
+/** Every limit of how much may be under way at a time. */
+export interface Limits {
+  readonly gateway: Permits;
+  readonly streams: Permits;
+  readonly upgrades: Permits;
+  /** Logouts that revoke their token. */
+  readonly revocations: Permits;
+  /** Logouts whose token is revoked, and which a service is told of. Neither takes any other permit. */
+  readonly logouts: Permits;
+  /** Requests whose content is collected before they ask for a permit. */
+  readonly content: Permits;
+  /** What is on its way under `content`, in this thread. */
+  readonly collections: Collections;
+  /** By path prefix. */
+  readonly services: ReadonlyMap<string, ServiceLimits>;
+  /** Open connections of a port; undefined: there is no limit. */
+  readonly connections: Readonly<Record<Port, Permits | undefined>>;
+}
+
+/** Of all limits together, where threads share them. */
+export interface SharedLimits extends Limits {
+  /** Takes back what a thread that has ended held and waited for. */
+  leave(seat: number): void;
+}
+
+export type NewPermits = (name: string, options: PermitsOptions) => Permits;
+
+/** The limits of a gateway of one thread. */
+export function createLimits(settings: Settings, clock: Clock): Limits {
+  return limitsOf(settings, (_name, options) => new Semaphore({ ...options, clock }));
+}
+
+/** The limits that all threads of a gateway share, as one of them sees them. */
+export function createSharedLimits(settings: Settings, shareOf: ShareOf): SharedLimits {
+  const all: SharedSemaphore[] = [];
+  const newPermits = (name: string, options: PermitsOptions) => {
+    const share = shareOf(`limit ${name}`, SharedSemaphore.sizeFor(options));
+    const semaphore = new SharedSemaphore({ ...options, share });
+    all.push(semaphore);
+    return semaphore;
+  };
+  const limits = limitsOf(settings, newPermits);
+  return { ...limits, leave: (seat) => all.forEach((semaphore) => void semaphore.leave(seat)) };
+}
+
+function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
+  const { concurrencyQueue: queue, maxConnections, fairShare } = settings;
+  // A caller who has taken it all when another comes would keep that one from logging in or out for some seconds, and
+  // from connections, streams and WebSockets for as long as it likes: nothing ends them but their client.
+  const reachable = (name: string, permits: number) =>
+    newPermits(name, { limit: permits, fairShare, keepsRoom: true });
+  const requests = (name: string, permits: number) => newPermits(name, { limit: permits, queue, fairShare });
+  const connections = (port: Port) => {
+    if (maxConnections === 0) return undefined;
+    const name = `connections ${port}`;
+    // Services have no share: they may be few, and are trusted.
+    return port === 'external'
+      ? reachable(name, maxConnections)
+      : newPermits(name, { limit: maxConnections });
+  };
+  return {
+    gateway: requests('gateway', settings.globalConcurrency),
+    streams: reachable('streams', settings.maxStreams),
+    upgrades: reachable('upgrades', settings.maxUpgrades),
+    revocations: reachable('revocations', settings.logoutConcurrency),
+    logouts: reachable('logouts', settings.logoutConcurrency),
+    content: reachable('content', MAX_COLLECTED),
+    collections: new Collections(),
+    services: new Map(
+      settings.services.map(({ path, concurrency, streams }) => [
+        path,
+        { requests: requests(path, concurrency), streams: reachable(`streams ${path}`, streams) },
+      ]),
+    ),
+    connections: { external: connections('external'), internal: connections('internal') },
+  };
+}

@@ -1,0 +1,57 @@
+import type { Settings } from '../../config/config.ts';
+import type { Service } from '../../config/sections/services.ts';
+import type { BreakerEvent } from '../../lib/circuitbreaker/contract.ts';
+import { type BreakerSubject, breakerLog } from '../logs/breakerLog.ts';
+import type { Threads } from '../threads/threads.ts';
+import type { BreakerNews } from './breakerNews.ts';
+import type { Parts, PartsOptions } from './parts.ts';
+import { ServiceReplicas } from './replicas.ts';
+
+interface ServiceReplicasParts
+  extends Pick<Parts, 'settings' | 'clock' | 'logger' | 'metrics' | 'transport' | 'registry'> {
+  readonly breakerNews: BreakerNews;
+  readonly random: NonNullable<PartsOptions['random']>;
+  readonly threads?: Pick<Threads, 'replicasOf'> | undefined;
+}
+
+/** Makes the replicas of each service and tells everybody concerned what becomes of them. */
+export function serviceReplicas(parts: ServiceReplicasParts): (service: Service) => ServiceReplicas {
+  const { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads } = parts;
+  const rules = breakerRules(settings);
+  const log = breakerLog({ ...rules, logger, metrics, clock, deregisters: registry.takesCalls });
+
+  function onBreakerEvent(event: BreakerEvent, subject: BreakerSubject): void {
+    log(event, subject);
+    if (settings.breakerShared) breakerNews.publish(event, subject);
+    // Once for a trip: who hears of it from another gateway, or fails its trial, has been reported already.
+    const tripped = event.kind === 'transition' && event.from === 'closed' && event.to === 'open';
+    if (tripped && !event.hinted) registry.deregister(subject.replica.registered);
+  }
+
+  return (service) =>
+    new ServiceReplicas({
+      service,
+      ...rules,
+      slowStartMs: settings.slowStartMs,
+      clock,
+      random,
+      threads: threads?.replicasOf(service.path),
+      onBreakerEvent,
+      onDeparted: ({ id }) => metrics.forgetReplica(service.path, id),
+      onIdle: ({ url }) => {
+        transport.forget(url).catch((error: unknown) => {
+          logger.warn(`Closing the connections to ${url.origin} failed`, { error });
+        });
+      },
+    });
+}
+
+/** The settings of every breaker. */
+export function breakerRules(settings: Settings) {
+  return {
+    threshold: settings.circuitBreakerThreshold,
+    ratio: settings.circuitBreakerRatio,
+    windowMs: settings.circuitBreakerWindowMs,
+    cooldownMs: settings.circuitBreakerCooldownMs,
+  };
+}

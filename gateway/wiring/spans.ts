@@ -1,0 +1,39 @@
+import type { Settings } from '../../config/config.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import type { Metrics } from '../../lib/metrics/metrics.ts';
+import type { Spans } from '../../lib/tracing/spans.ts';
+import { sparingly } from '../logs/sparingly.ts';
+import { VERSION } from '../process/version.ts';
+
+export interface SpansOptions {
+  readonly settings: Pick<Settings, 'otlpEndpoint'>;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** What records requests for OpenTelemetry; without an endpoint nothing, and nothing of its SDK is loaded. */
+export async function createSpans({
+  settings,
+  metrics,
+  logger,
+  clock,
+}: SpansOptions): Promise<Spans | undefined> {
+  const { otlpEndpoint } = settings;
+  if (otlpEndpoint === undefined) return undefined;
+  const logError = sparingly(clock, (error: Error) =>
+    logger.warn(`OpenTelemetry: ${otlpEndpoint} does not take spans`, { error }),
+  );
+  const { openTelemetry } = await import('../../lib/tracing/openTelemetry.ts');
+  return openTelemetry({
+    endpoint: otlpEndpoint,
+    serviceName: 'faf-cab-gateway',
+    version: VERSION,
+    clock,
+    onError: (error) => {
+      metrics.spanExportErrors.count();
+      logError(error);
+    },
+  });
+}

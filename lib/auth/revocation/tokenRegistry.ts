@@ -1,0 +1,100 @@
+import { CautiousTime } from '../../clock/cautiousTime.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import { LASTING_PREFIX } from '../../store/lasting.ts';
+import type { TokenStore } from '../../store/store.ts';
+import { END_OF_TIME_MS } from '../tokens/claimChecks.ts';
+import type { VerifiedToken } from '../tokens/verifier.ts';
+import { CLOCK_ERROR_MS, type CoveredBy, type Revocations } from './revocations.ts';
+
+/** Why a token is refused that is otherwise valid. */
+export type RevokedBy = 'logout' | CoveredBy;
+
+export interface TokenRegistryOptions {
+  readonly store: TokenStore;
+  /** What was revoked otherwise than by a logout. */
+  readonly revocations: Revocations;
+  /** How long a token counts as active after it was issued or last seen. */
+  readonly activeTtlMs: number;
+  readonly clock?: Clock;
+}
+
+/**
+ * Which tokens are active and which are revoked, shared by all gateways on one store.
+ *
+ * Keys: `token:<jwt>` holds the active token's data as JSON, `blacklist:<sha256 of the jwt>` marks one that was
+ * logged out until a day after it is accepted for the last time; for good, when it never expires. What is
+ * `known...` is known without asking the store, or undefined; every other method rejects with
+ * `StoreUnavailableError` when the store does not answer.
+ */
+export class TokenRegistry {
+  readonly activeTtlMs: number;
+  readonly #store: TokenStore;
+  readonly #revocations: Revocations;
+  readonly #clock: Clock;
+  readonly #time: CautiousTime;
+
+  constructor(options: Readonly<TokenRegistryOptions>) {
+    this.activeTtlMs = options.activeTtlMs;
+    this.#store = options.store;
+    this.#revocations = options.revocations;
+    this.#clock = options.clock ?? systemClock;
+    this.#time = new CautiousTime(this.#clock);
+  }
+
+  async activate({ token, subject, expiresAtMs, acceptedUntilMs }: VerifiedToken): Promise<void> {
+    const ttlMs = Math.min(this.activeTtlMs, this.#leftMs(acceptedUntilMs));
+    if (ttlMs < 1) return;
+    const data = { sub: subject, exp: Number.isFinite(expiresAtMs) ? expiresAtMs / 1000 : undefined };
+    await this.#store.set(activeKey(token), JSON.stringify(data), ttlMs);
+  }
+
+  knownActive({ token }: VerifiedToken): boolean | undefined {
+    const known = this.#store.peek(activeKey(token));
+    return known && known.value !== undefined;
+  }
+
+  async isActive({ token }: VerifiedToken): Promise<boolean> {
+    return (await this.#store.get(activeKey(token))) !== undefined;
+  }
+
+  /** Refused everywhere once this resolves. */
+  async revoke({ token, digest, acceptedUntilMs }: VerifiedToken): Promise<void> {
+    const leftMs = this.#mostLeftMs(Math.min(acceptedUntilMs, END_OF_TIME_MS));
+    const ttlMs = Math.max(1, leftMs) + CLOCK_ERROR_MS;
+    // The mark first: without it nothing is refused for good, and a logout that failed can be made again.
+    await this.#store.set(revokedKey(digest), '1', ttlMs, { lasts: true });
+    await this.#store.delete(activeKey(token));
+  }
+
+  /** How the token was revoked, or false. */
+  knownRevoked(token: VerifiedToken): RevokedBy | false | undefined {
+    const loggedOut = this.#store.peek(revokedKey(token.digest));
+    if (loggedOut?.value !== undefined) return 'logout';
+    return loggedOut && this.#revocations.knownCover(token);
+  }
+
+  async revokedBy(token: VerifiedToken): Promise<RevokedBy | false> {
+    const [loggedOut, cover] = await Promise.all([
+      this.#store.get(revokedKey(token.digest)),
+      this.#revocations.coverOf(token),
+    ]);
+    return loggedOut === undefined ? cover : 'logout';
+  }
+
+  #leftMs(untilMs: number): number {
+    return Math.ceil(untilMs - this.#clock.now());
+  }
+
+  /** The same, were the wall clock ahead because it has jumped: a revocation must not end too early for that. */
+  #mostLeftMs(untilMs: number): number {
+    return Math.ceil(untilMs - this.#time.earliestMs());
+  }
+}
+
+function activeKey(token: string): string {
+  return `token:${token}`;
+}
+
+function revokedKey(digest: string): string {
+  return LASTING_PREFIX + digest;
+}

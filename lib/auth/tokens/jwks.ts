@@ -1,0 +1,165 @@
+import { type CryptoKey, createLocalJWKSet, errors, type JWSHeaderParameters } from 'jose';
+import { type Cancel, type Clock, systemClock } from '../../clock/clock.ts';
+import { listener } from '../../util/listener.ts';
+import { KeysUnavailableError } from '../errors.ts';
+import { excerpt, invalid } from './claims.ts';
+import { type FindKeys, type KeyHints, MAX_KEYS_TRIED } from './findKeys.ts';
+
+const REFRESH_MS = 5 * 60_000;
+const FIRST_RETRY_MS = 1_000;
+/** Also the time between two looks for keys that nobody knows: whoever invents them causes no more traffic. */
+const LONGEST_RETRY_MS = 30_000;
+const FETCH_TIMEOUT_MS = 2_000;
+/** So many of the keys that fit are looked at: one more than are tried, so that the log can tell. */
+const MAX_KEYS_FOUND = MAX_KEYS_TRIED + 1;
+
+export interface JwksOptions {
+  /** Where the keys are published, as a JSON Web Key Set (RFC 7517 section 5). */
+  readonly url: string;
+  /** Called when other keys are published than before: what was verified with the old ones is in doubt. */
+  readonly onKeysChanged?: () => void;
+  /** Told why the keys could not be fetched. */
+  readonly onError?: (error: Error) => void;
+  readonly clock?: Clock;
+}
+
+/**
+ * The public keys of an issuer that publishes them, fetched at the start and every five minutes.
+ *
+ * Of several keys that fit a token, because it names none or they share a name, all are found. A token that names an
+ * unknown key (`kid`) makes it look again, at most once in 30 s. While the URL is down the
+ * last good keys serve on; until there were any, `find` rejects with `KeysUnavailableError`: fail closed.
+ */
+export class Jwks {
+  readonly #url: string;
+  readonly #onKeysChanged: () => void;
+  readonly #onError: (error: Error) => void;
+  readonly #clock: Clock;
+  #local: ReturnType<typeof createLocalJWKSet> | undefined;
+  /** The last good answer, as it came. */
+  #published = '';
+  #fetching: Promise<void> | undefined;
+  /** Why the last fetch failed; undefined when it did not. */
+  #failure: Error | undefined;
+  #lookAgainAtTicks = Number.NEGATIVE_INFINITY;
+  #retryMs = FIRST_RETRY_MS;
+  #cancel: Cancel = () => {};
+  #stopped = false;
+
+  /** Begins to fetch, and goes on until `stop`. */
+  constructor(options: Readonly<JwksOptions>) {
+    this.#url = options.url;
+    this.#onKeysChanged = listener(options.onKeysChanged);
+    this.#onError = listener(options.onError);
+    this.#clock = options.clock ?? systemClock;
+    this.#fetch();
+  }
+
+  readonly find: FindKeys = async (hints) => {
+    if (!this.#local) await this.#fetching;
+    const keys = await this.#known(hints);
+    if (keys.length > 0) return keys;
+    await this.#lookAgain();
+    const late = await this.#known(hints);
+    if (late.length > 0) return late;
+    const cause = this.#failure;
+    if (cause) throw new KeysUnavailableError(`the keys cannot be fetched: ${reasonOf(cause)}`, { cause });
+    throw invalid(`no published key goes with the token: ${named(hints)}`);
+  };
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  /** Every key that fits, by `kty`, `kid`, `alg`, `use` and `key_ops`: jose chooses. */
+  async #known(hints: KeyHints): Promise<readonly CryptoKey[]> {
+    if (!this.#local) return [];
+    try {
+      return [await this.#local(hints as JWSHeaderParameters & KeyHints)];
+    } catch (error) {
+      if (error instanceof errors.JWKSMultipleMatchingKeys) return firstOf(error, MAX_KEYS_FOUND);
+      if (error instanceof errors.JWKSNoMatchingKey) return [];
+      throw invalid('the published key that goes with the token cannot be used', { cause: error });
+    }
+  }
+
+  /** Fetches for a key that nobody knows. Without any keys the retries do, and nobody waits for them. */
+  async #lookAgain(): Promise<void> {
+    if (this.#local && this.#clock.ticks() >= this.#lookAgainAtTicks) {
+      this.#lookAgainAtTicks = this.#clock.ticks() + LONGEST_RETRY_MS;
+      this.#fetch();
+    }
+    if (this.#local) await this.#fetching;
+  }
+
+  /** One fetch at a time; it never rejects. */
+  #fetch(): void {
+    this.#cancel();
+    this.#fetching ??= this.#download()
+      .then(
+        (published) => this.#succeed(published),
+        (error: Error) => this.#fail(error),
+      )
+      .finally(() => {
+        this.#fetching = undefined;
+      });
+  }
+
+  async #download(): Promise<string> {
+    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+    const answer = await fetch(this.#url, { signal, headers: { Accept: 'application/json' } });
+    if (answer.status === 200) return answer.text();
+    throw new Error(`status ${answer.status}`);
+  }
+
+  #succeed(published: string): void {
+    try {
+      if (published !== this.#published) this.#take(published);
+      this.#failure = undefined;
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#fetchAfter(REFRESH_MS);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #take(published: string): void {
+    const keySet = JSON.parse(published);
+    const find = createLocalJWKSet(keySet);
+    if (keySet.keys.length === 0) throw new Error('the key set is empty');
+    const isFirst = this.#local === undefined;
+    this.#local = find;
+    this.#published = published;
+    if (!isFirst) this.#onKeysChanged();
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    this.#onError(new Error(`The keys at ${this.#url} cannot be fetched`, { cause: error }));
+    this.#fetchAfter(this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+  }
+
+  #fetchAfter(delayMs: number): void {
+    if (!this.#stopped) this.#cancel = this.#clock.after(delayMs, () => this.#fetch());
+  }
+}
+
+async function firstOf<T>(items: AsyncIterable<T>, count: number): Promise<readonly T[]> {
+  const first: T[] = [];
+  for await (const item of items) {
+    first.push(item);
+    if (first.length === count) break;
+  }
+  return first;
+}
+
+/** What `fetch` says is in its error's cause. */
+function reasonOf({ message, cause }: Error): string {
+  return Error.isError(cause) ? `${message}, ${cause.message}` : message;
+}
+
+function named({ alg, kid }: KeyHints): string {
+  return `alg ${alg}, ${kid === undefined ? 'no kid' : `kid ${JSON.stringify(excerpt(kid))}`}`;
+}

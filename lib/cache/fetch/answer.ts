@@ -1,0 +1,98 @@
+import type { Request, Response } from 'express';
+import { isNotModified, isSameRepresentation } from '../rules/conditional.ts';
+import { type ByteRange, rangeOf } from '../rules/range.ts';
+import { partOf, writable } from '../stored/content.ts';
+import { type Entry, namedFields } from '../stored/entry.ts';
+
+/** Fields of the content, which a 304 does not have (RFC 9110 section 15.4.5). */
+const OF_CONTENT: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'content-language',
+  'content-range',
+]);
+
+/** Answers a GET or HEAD from what is stored, with `own` fields in front. */
+export function answerWith(
+  entry: Entry,
+  req: Request,
+  res: Response,
+  own: readonly string[],
+  nowMs: number,
+): void {
+  const { headers } = req;
+  const isPlain =
+    headers['if-none-match'] === undefined &&
+    headers['if-modified-since'] === undefined &&
+    headers.range === undefined;
+  if (isPlain || entry.status !== 200) whole(entry, res, own, nowMs);
+  else selected(entry, req, res, own, nowMs);
+}
+
+/** Answers what a client asks that has something already, or wants a part. */
+function selected(entry: Entry, req: Request, res: Response, own: readonly string[], nowMs: number): void {
+  const { headers } = req;
+  const stored = namedFields(entry);
+  if (isNotModified(headers, stored, nowMs)) {
+    notModified(entry, res, own, nowMs);
+    return;
+  }
+  const isAsked = req.method === 'GET' && isSameRepresentation(single(headers['if-range']), stored, nowMs);
+  const range = isAsked ? rangeOf(headers.range, entry.body.length) : 'whole';
+  if (range === 'whole') whole(entry, res, own, nowMs);
+  else if (range === 'none') unsatisfiable(entry, res, own);
+  else part(entry, range, res, own, nowMs);
+}
+
+/** Tells a client that it has what it asked for. */
+export function notModified(
+  entry: Pick<Entry, 'fields' | 'generatedAtMs'>,
+  res: Response,
+  own: readonly string[],
+  nowMs: number,
+): void {
+  res.writeHead(304, [...own, ...without(entry.fields, OF_CONTENT), 'Age', ageOf(entry, nowMs)]).end();
+}
+
+function whole(entry: Entry, res: Response, own: readonly string[], nowMs: number): void {
+  res.writeHead(entry.status, [...own, ...entry.fields, 'Age', ageOf(entry, nowMs)]);
+  // What is short leaves with the head in one piece.
+  res.end(writable(entry.body), 'latin1');
+}
+
+function part(
+  entry: Entry,
+  { first, last }: ByteRange,
+  res: Response,
+  own: readonly string[],
+  nowMs: number,
+): void {
+  const size = entry.body.length;
+  const fields = without(entry.fields, new Set(['content-length', 'content-range']));
+  fields.push('Content-Range', `bytes ${first}-${last}/${size}`, 'Content-Length', String(last - first + 1));
+  const head = [...own, ...fields, 'Age', ageOf(entry, nowMs)];
+  res.writeHead(206, head).end(partOf(entry.body, first, last + 1), 'latin1');
+}
+
+function unsatisfiable({ body }: Entry, res: Response, own: readonly string[]): void {
+  res.writeHead(416, [...own, 'Content-Range', `bytes */${body.length}`, 'Content-Length', '0']).end();
+}
+
+/** RFC 9111 section 5.1. */
+function ageOf({ generatedAtMs }: Pick<Entry, 'generatedAtMs'>, nowMs: number): string {
+  return String(Math.max(0, Math.floor((nowMs - generatedAtMs) / 1000)));
+}
+
+function without(fields: readonly string[], dropped: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!dropped.has((fields[i] as string).toLowerCase()))
+      kept.push(fields[i] as string, fields[i + 1] as string);
+  }
+  return kept;
+}
+
+function single(field: string | string[] | undefined): string | undefined {
+  return Array.isArray(field) ? field[0] : field;
+}

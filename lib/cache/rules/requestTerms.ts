@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http';
+import { hasContent } from '../../http/content.ts';
+import { overridesMethod } from '../../http/methodOverride.ts';
+import { type Directives, parseDirectives, secondsOf } from './directives.ts';
+
+/** What a cache may do with a request. */
+export type Handling =
+  /** Look for an answer. */
+  | 'lookup'
+  /** Forward it: a method that is never answered from here, and changes nothing (RFC 9110 section 9.2.1). */
+  | 'method'
+  /** Forward it, and what is stored under its URI is out of date when it succeeds (RFC 9111 section 4.4). */
+  | 'unsafe'
+  /** Forward it: its answer depends on more than its URI and fields, or its sender wants no cache at all. */
+  | 'bypass';
+
+/** What the sender of a GET or HEAD asks of a cache (RFC 9111 section 5.2.1). */
+export interface RequestTerms {
+  readonly directives: Directives;
+  /** Wants the service to be asked, whatever is stored. */
+  readonly noCache: boolean;
+  /** Wants no service to be asked. */
+  readonly onlyIfCached: boolean;
+  /** Says more about what may be used than nothing at all. */
+  readonly isPicky: boolean;
+}
+
+const PICKY = ['no-cache', 'max-age', 'min-fresh', 'max-stale'];
+const INDIFFERENT: RequestTerms = {
+  directives: new Map(),
+  noCache: false,
+  onlyIfCached: false,
+  isPicky: false,
+};
+
+/** @param isForNobody whether no stored response may be given to the sender, nor theirs be stored */
+export function handlingOf(req: IncomingMessage, isForNobody: boolean): Handling {
+  const { method, headers } = req;
+  if (method === 'OPTIONS' || method === 'TRACE') return 'method';
+  if (method !== 'GET' && method !== 'HEAD') return 'unsafe';
+  // A few services take it for another method then: what they answer is no response to a GET.
+  if (isForNobody || overridesMethod(req, req.url ?? '')) return 'bypass';
+  const depends = hasContent(req) || headers.upgrade !== undefined;
+  // These two are for the origin to judge (RFC 9111 section 4.3.2).
+  const isGuarded = headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined;
+  return depends || isGuarded || saysNoStore(headers['cache-control']) ? 'bypass' : 'lookup';
+}
+
+/** `Pragma` counts only without `Cache-Control` (RFC 9111 section 5.4). */
+export function requestTerms({ headers }: IncomingMessage): RequestTerms {
+  const control = headers['cache-control'] ?? pragmaControl(headers.pragma);
+  if (control === undefined) return INDIFFERENT;
+  const directives = parseDirectives(control);
+  return {
+    directives,
+    // Browsers reload so.
+    noCache: directives.has('no-cache') || secondsOf(directives, 'max-age') === 0,
+    onlyIfCached: directives.has('only-if-cached'),
+    isPicky: PICKY.some((name) => directives.has(name)),
+  };
+}
+
+function pragmaControl(pragma: string | undefined): string | undefined {
+  return pragma !== undefined && /no-cache/i.test(pragma) ? 'no-cache' : undefined;
+}
+
+function saysNoStore(control: string | undefined): boolean {
+  return control !== undefined && parseDirectives(control).has('no-store');
+}

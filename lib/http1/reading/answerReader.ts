@@ -1,0 +1,209 @@
+import { BrokenAnswerError } from '../errors.ts';
+import type { FieldLines } from '../handler.ts';
+import { type AnswerHead, readAnswerHead } from './answerHead.ts';
+import { ChunkLine } from './chunkLine.ts';
+import { MAX_FIELDS, readFieldLines } from './fieldLines.ts';
+import { Section } from './section.ts';
+
+/** Names and values of one head together have less, unless it is said otherwise. */
+export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
+/** What may stand around names and values: the status line, and colon, blanks and CRLF of each field. */
+const MAX_AROUND_BYTES = 1024 + 8 * MAX_FIELDS;
+/** Chunks that are smaller are told together. */
+const SMALL_CHUNK_BYTES = 4 * 1024;
+const MAX_INTERIM_ANSWERS = 100;
+const CR = 0x0d;
+const LF = 0x0a;
+const NO_FIELDS: FieldLines = [];
+
+/** Is told of an answer, piece by piece. What it throws comes out of `read`. */
+export interface AnswerSink {
+  /** Also called for interim answers, with a status below 200. */
+  onHead(head: AnswerHead): void;
+  /** `chunk` is a copy. */
+  onContent(chunk: Buffer): void;
+  onEnd(trailers: FieldLines): void;
+}
+
+type Part = 'head' | 'content' | 'toTheClose' | 'chunkLine' | 'chunk' | 'chunkEnd' | 'trailers' | 'over';
+
+/** Reads the answers of one connection, one at a time. Once it has thrown it is of no more use. */
+export class AnswerReader {
+  readonly #sink: AnswerSink;
+  readonly #maxFieldBytes: number;
+  readonly #head: Section;
+  #trailers: Section | undefined;
+  #chunkLine: ChunkLine | undefined;
+  #part: Part = 'over';
+  #method = '';
+  #interimAnswers = 0;
+  /** Of the content or the chunk. */
+  #leftBytes = 0;
+  #seesLineFeed = false;
+  /** Small chunks of the piece that is being read. */
+  #gathered: Buffer[] = [];
+
+  /** `maxHeadBytes` is what names and values of a head or of a trailer section together must stay below. */
+  constructor(sink: AnswerSink, maxHeadBytes = DEFAULT_MAX_HEAD_BYTES) {
+    this.#sink = sink;
+    this.#maxFieldBytes = maxHeadBytes;
+    this.#head = new Section(maxHeadBytes + MAX_AROUND_BYTES, 'HTTP/1.');
+  }
+
+  /** Whether no answer is expected, or the one that was is over. */
+  get over(): boolean {
+    return this.#part === 'over';
+  }
+
+  /** Expects the answer to a request with this method. */
+  expect(method: string): void {
+    this.#method = method;
+    this.#interimAnswers = 0;
+    this.#part = 'head';
+  }
+
+  /**
+   * Reads `chunk`, of which nothing is kept. Returns the offset behind the answer's end, or its length. Throws
+   * `BrokenAnswerError` for what is no answer by RFC 9112.
+   */
+  read(chunk: Buffer): number {
+    try {
+      return this.#readParts(chunk);
+    } finally {
+      // Also what stands before the bytes that were refused.
+      if (this.#gathered.length > 0) this.#flush();
+    }
+  }
+
+  /**
+   * The other side has closed the connection in good order. False: before there was a head. Throws
+   * `BrokenAnswerError` when it was before the end of the content.
+   */
+  close(): boolean {
+    if (this.#part === 'toTheClose') this.#end(NO_FIELDS);
+    if (this.#part === 'over') return true;
+    if (this.#part === 'head') return false;
+    throw new BrokenAnswerError('cut_short', 'the connection was closed before the end of the answer');
+  }
+
+  #readParts(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && this.#part !== 'over') at = this.#readPart(chunk, at);
+    return at;
+  }
+
+  #readPart(chunk: Buffer, at: number): number {
+    switch (this.#part) {
+      case 'head':
+        return this.#readHead(chunk, at);
+      case 'content':
+      case 'chunk':
+        return this.#readContent(chunk, at);
+      case 'chunkLine':
+        return this.#readChunkLine(chunk, at);
+      case 'chunkEnd':
+        return this.#readChunkEnd(chunk, at);
+      case 'trailers':
+        return this.#readTrailers(chunk, at);
+      default:
+        this.#sink.onContent(copyOf(chunk, at, chunk.length));
+        return chunk.length;
+    }
+  }
+
+  #readHead(chunk: Buffer, at: number): number {
+    const text = this.#head.read(chunk, at);
+    if (text === undefined) return chunk.length;
+    const head = readAnswerHead(text, this.#method, this.#maxFieldBytes);
+    if (head.status < 200) this.#assertAsked(head.status);
+    this.#sink.onHead(head);
+    if (head.status >= 200) this.#begin(head);
+    return this.#head.endAt;
+  }
+
+  /** The client asks for no `100 Continue` and for no other protocol. Other interim answers may come as they like. */
+  #assertAsked(status: number): void {
+    this.#interimAnswers += 1;
+    if (status <= 101)
+      throw new BrokenAnswerError('unasked_answer', `status ${status}, which nobody asked for`);
+    if (this.#interimAnswers <= MAX_INTERIM_ANSWERS) return;
+    const message = `more than ${MAX_INTERIM_ANSWERS} interim responses`;
+    throw new BrokenAnswerError('unasked_answer', message, { isOurLimit: true });
+  }
+
+  #begin({ framing, lengthBytes }: AnswerHead): void {
+    this.#leftBytes = lengthBytes;
+    if (framing === 'chunks') this.#part = 'chunkLine';
+    else if (framing === 'close') this.#part = 'toTheClose';
+    else if (lengthBytes > 0) this.#part = 'content';
+    else this.#end(NO_FIELDS);
+  }
+
+  #readContent(chunk: Buffer, at: number): number {
+    const end = Math.min(at + this.#leftBytes, chunk.length);
+    this.#leftBytes -= end - at;
+    this.#tell(copyOf(chunk, at, end));
+    if (this.#leftBytes > 0) return end;
+    if (this.#part === 'chunk') this.#part = 'chunkEnd';
+    else this.#end(NO_FIELDS);
+    return end;
+  }
+
+  /** Small chunks that came together are told as one: whoever gets them has to pay for each. */
+  #tell(content: Buffer): void {
+    if (this.#part === 'chunk' && content.length < SMALL_CHUNK_BYTES) {
+      this.#gathered.push(content);
+      return;
+    }
+    if (this.#gathered.length > 0) this.#flush();
+    this.#sink.onContent(content);
+  }
+
+  #flush(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    this.#sink.onContent(gathered.length === 1 ? (gathered[0] as Buffer) : Buffer.concat(gathered));
+  }
+
+  #readChunkLine(chunk: Buffer, at: number): number {
+    this.#chunkLine ??= new ChunkLine();
+    const end = this.#chunkLine.read(chunk, at);
+    const { size } = this.#chunkLine;
+    if (size === undefined) return end;
+    this.#leftBytes = size;
+    this.#part = size > 0 ? 'chunk' : 'trailers';
+    if (size === 0) {
+      this.#trailers ??= new Section(this.#maxFieldBytes + MAX_AROUND_BYTES);
+      this.#trailers.startBehindLine();
+    }
+    return end;
+  }
+
+  #readChunkEnd(chunk: Buffer, at: number): number {
+    const expected = this.#seesLineFeed ? LF : CR;
+    if (chunk[at] !== expected) throw new BrokenAnswerError('bad_chunk', 'a chunk is longer than its size');
+    if (this.#seesLineFeed) this.#part = 'chunkLine';
+    this.#seesLineFeed = !this.#seesLineFeed;
+    return at + 1;
+  }
+
+  #readTrailers(chunk: Buffer, at: number): number {
+    const section = this.#trailers as Section;
+    const text = section.read(chunk, at);
+    if (text === undefined) return chunk.length;
+    this.#end(text === '' ? NO_FIELDS : readFieldLines(text, 2, this.#maxFieldBytes));
+    return section.endAt;
+  }
+
+  #end(trailers: FieldLines): void {
+    this.#part = 'over';
+    if (this.#gathered.length > 0) this.#flush();
+    this.#sink.onEnd(trailers);
+  }
+}
+
+function copyOf(chunk: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  chunk.copy(copy, 0, start, end);
+  return copy;
+}

@@ -1,0 +1,136 @@
+import type { Replica } from '../replica.ts';
+import { type Accepts, acceptsAll, type Candidates, compare } from './candidates.ts';
+
+interface Entry {
+  readonly replica: Replica;
+  /** In the heap; `OUTSIDE` while the replica is not available. */
+  place: number;
+  /** Of the replica, when it last changed. */
+  load: number;
+  turn: number;
+  requestCount: number;
+  lot: number;
+}
+
+const OUTSIDE = -1;
+
+/**
+ * Candidates in a binary heap, the first on top. Each change is O(log n), so the pick stays cheap with thousands of
+ * replicas. Only for what this thread alone changes.
+ */
+export class LoadHeap implements Candidates {
+  readonly #heap: Entry[] = [];
+  readonly #entries = new Map<Replica, Entry>();
+  readonly #random: () => number;
+  #latestTurn = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  add(replica: Replica): void {
+    this.#entries.set(replica, { replica, place: OUTSIDE, load: 0, turn: 0, requestCount: 0, lot: 0 });
+    this.changed(replica);
+  }
+
+  remove(replica: Replica): void {
+    const entry = this.#entries.get(replica);
+    if (!entry) return;
+    this.#entries.delete(replica);
+    this.#takeOut(entry);
+  }
+
+  /** It draws a new lot, so that ties fall at random. */
+  changed(replica: Replica): void {
+    const entry = this.#entries.get(replica);
+    if (!entry) return;
+    entry.load = replica.load;
+    entry.turn = replica.turn;
+    entry.requestCount = replica.requestCount;
+    entry.lot = this.#random();
+    if (!replica.available) this.#takeOut(entry);
+    else this.#settle(entry);
+  }
+
+  take(accepts?: Accepts): Replica | undefined {
+    const replica = this.least(accepts);
+    if (!replica) return undefined;
+    this.#latestTurn += 1;
+    replica.begin(replica.inFlight, this.#latestTurn);
+    this.changed(replica);
+    return replica;
+  }
+
+  least(accepts: Accepts = acceptsAll): Replica | undefined {
+    const [top] = this.#heap;
+    if (!top || accepts(top.replica)) return top?.replica;
+    return this.#leastBelow(accepts)?.replica;
+  }
+
+  /** Seldom needed, so it looks at all of them. */
+  #leastBelow(accepts: Accepts): Entry | undefined {
+    let least: Entry | undefined;
+    for (const entry of this.#heap) {
+      if ((!least || isBefore(entry, least)) && accepts(entry.replica)) least = entry;
+    }
+    return least;
+  }
+
+  #takeOut(entry: Entry): void {
+    const { place } = entry;
+    if (place === OUTSIDE) return;
+    entry.place = OUTSIDE;
+    const last = this.#heap.pop() as Entry;
+    if (last === entry) return;
+    this.#put(last, place);
+    this.#settle(last);
+  }
+
+  #settle(entry: Entry): void {
+    if (entry.place === OUTSIDE) entry.place = this.#heap.push(entry) - 1;
+    this.#rise(entry);
+    this.#sink(entry);
+  }
+
+  #rise(entry: Entry): void {
+    let { place } = entry;
+    while (place > 0) {
+      const parent = this.#heap[(place - 1) >> 1] as Entry;
+      if (!isBefore(entry, parent)) break;
+      const above = parent.place;
+      this.#put(parent, place);
+      place = above;
+    }
+    this.#put(entry, place);
+  }
+
+  #sink(entry: Entry): void {
+    let { place } = entry;
+    for (
+      let child = this.#firstBelow(place);
+      child && isBefore(child, entry);
+      child = this.#firstBelow(place)
+    ) {
+      const below = child.place;
+      this.#put(child, place);
+      place = below;
+    }
+    this.#put(entry, place);
+  }
+
+  /** The child of `place` that comes before its sibling. */
+  #firstBelow(place: number): Entry | undefined {
+    const left = this.#heap[2 * place + 1];
+    const right = this.#heap[2 * place + 2];
+    return left && right && isBefore(right, left) ? right : left;
+  }
+
+  #put(entry: Entry, place: number): void {
+    this.#heap[place] = entry;
+    entry.place = place;
+  }
+}
+
+function isBefore(a: Entry, b: Entry): boolean {
+  return (compare(a, b) || a.lot - b.lot) < 0;
+}

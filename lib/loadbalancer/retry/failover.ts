@@ -1,0 +1,105 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import type { Attempt } from '../../exchange/attempt.ts';
+import { type Exchange, exchangeOf } from '../../exchange/exchange.ts';
+import { isRepeatable } from '../../http/content.ts';
+import { listener } from '../../util/listener.ts';
+import type { ReplicaPool } from '../pool.ts';
+import type { Hedging } from './hedging.ts';
+import { Race, type RaceTerms } from './race.ts';
+import type { RetryBudget } from './retryBudget.ts';
+
+export interface FailoverOptions {
+  readonly pool: ReplicaPool;
+  readonly budget: RetryBudget;
+  /** Makes one try at one replica: balances, asks the breaker, forwards. */
+  readonly attempt: RequestHandler;
+  /** Whether the error says that this replica gave no answer. Others concern the request itself. */
+  readonly isUnanswered: (error: unknown) => boolean;
+  /**
+   * Whether the error says that the replica which was chosen does not take the request after all. Then another one is
+   * chosen, which costs nothing. Default: none does.
+   */
+  readonly isRefused?: (error: unknown) => boolean;
+  /** Called before the second try, with what went wrong in the first. */
+  readonly onFailover?: (failed: Attempt, error: Error) => void;
+  /** Sends what waits for a silent replica to a second one as well. Default: nothing is. */
+  readonly hedging?: Hedging;
+  /** The request of the first try, which waits, has been sent to a second replica as well. */
+  readonly onHedged?: (first: Attempt, second: Attempt) => void;
+  /** The second replica responded before the first. */
+  readonly onHedgeWon?: (second: Attempt) => void;
+  readonly clock?: Clock;
+}
+
+/**
+ * Makes a second try at another replica when the first came to nothing and a second can do no harm: nothing of the
+ * request was sent, or it is a GET or HEAD without content (RFC 9110 section 9.2.2) that got no answer. At most once
+ * for each request, within the budget.
+ *
+ * A replica that refuses the request between the choice and the call, because another thread has opened its breaker or
+ * makes its trial just then, has not been sent anything: choosing another one is no second try.
+ *
+ * With `hedging`, such a GET or HEAD that waits for a silent replica is sent to another one as well, and the first
+ * response is given. That is its second try. One whose kept connection was lost goes to another replica as well, which
+ * costs no budget.
+ */
+export function failover(options: Readonly<FailoverOptions>): RequestHandler {
+  const { pool, budget, isUnanswered, isRefused = () => false, hedging, clock = systemClock } = options;
+  const onFailover = listener(options.onFailover);
+
+  /** Ends, since nobody is chosen twice for a request. */
+  const attempt: RequestHandler = (req, res, next) =>
+    options.attempt(req, res, (error?: unknown) => {
+      if (isRefused(error)) attempt(req, res, next);
+      else next(error);
+    });
+
+  function hasAnother(exchange: Exchange): boolean {
+    return pool.another((replica) => !exchange.hasTried(replica)) !== undefined;
+  }
+
+  function failOver(req: Request, res: Response, next: NextFunction, error: unknown): boolean {
+    const exchange = exchangeOf(res);
+    const failed = exchange.attempt;
+    if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return false;
+    if (!hasAnother(exchange) || !budget.spend()) return false;
+    onFailover(failed, error as Error);
+    // Where nobody takes it after all, there has been one try.
+    attempt(req, res, (second?: unknown) => next(exchange.attempt === failed ? error : second));
+    return true;
+  }
+
+  const onHedged = listener(options.onHedged);
+  const onHedgeWon = listener(options.onHedgeWon);
+  const race: RaceTerms | undefined = hedging && {
+    hedging,
+    attempt,
+    isUnanswered,
+    hasAnother,
+    failOver,
+    onHedged,
+    onHedgeWon,
+    clock,
+  };
+
+  return function failoverMiddleware(req, res, next) {
+    budget.earn();
+    if (race && pool.size > 1 && mayBeHedged(req, res)) {
+      new Race(race, req, res, next).begin();
+      return;
+    }
+    attempt(req, res, (error?: unknown) => {
+      if (!failOver(req, res, next, error)) next(error);
+    });
+  };
+}
+
+function mayBeRepeated({ abortReason, maySend }: Exchange, failed: Attempt): boolean {
+  return !abortReason && maySend && (!failed.sent || failed.repeatable);
+}
+
+/** An upgraded connection belongs to one replica. */
+function mayBeHedged(req: Request, res: Response): boolean {
+  return isRepeatable(req) && exchangeOf(res).upgradeHead === undefined;
+}

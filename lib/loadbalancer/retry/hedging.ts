@@ -1,0 +1,91 @@
+import { type Clock, systemClock } from '../../clock/clock.ts';
+import type { Attempt } from '../../exchange/attempt.ts';
+import { Deadlines, type Waiting } from '../../timeout/deadlines.ts';
+import type { Place } from '../../util/roster.ts';
+import type { ReplicaPool } from '../pool.ts';
+import type { Replica } from '../replica.ts';
+import { RecentLatency } from './recentLatency.ts';
+import { RetryBudget } from './retryBudget.ts';
+
+/** No hedge before this part of the deadline has passed. */
+const PATIENCE = 0.5;
+/** What could not be hedged, because no other replica was any better, is looked at again after this part of it. */
+const LOOK_AGAIN = 0.1;
+/** Part of all requests that may be hedged, and how many besides, to begin with. */
+const PER_REQUEST = 0.05;
+const RESERVE = 10;
+
+export interface HedgingOptions {
+  readonly pool: ReplicaPool;
+  /** How long a request of the service may wait for its response. */
+  readonly deadlineMs: number;
+  readonly budget?: RetryBudget;
+  readonly clock?: Clock;
+}
+
+/**
+ * Says when a request that waits is sent to a second replica as well. One for each service, with one timer for all of
+ * its requests until half of their deadline has passed.
+ */
+export class Hedging {
+  readonly #pool: ReplicaPool;
+  readonly #patienceMs: number;
+  readonly #againMs: number;
+  readonly #budget: RetryBudget;
+  readonly #clock: Clock;
+  readonly #latency = new RecentLatency();
+  readonly #waiting: Deadlines;
+
+  constructor(options: Readonly<HedgingOptions>) {
+    const { pool, deadlineMs, clock = systemClock } = options;
+    const { budget = new RetryBudget({ perRequest: PER_REQUEST, reserve: RESERVE }) } = options;
+    this.#pool = pool;
+    this.#patienceMs = deadlineMs * PATIENCE;
+    this.#againMs = deadlineMs * LOOK_AGAIN;
+    this.#budget = budget;
+    this.#clock = clock;
+    this.#waiting = new Deadlines(this.#patienceMs, clock);
+  }
+
+  /** A request begins to wait: `who` is told when it has waited for half of the deadline, unless it leaves before. */
+  enter(who: Waiting): Place {
+    this.#budget.earn();
+    return this.#waiting.enter(who);
+  }
+
+  /** A response has begun so long after its try. */
+  responded(afterMs: number): void {
+    this.#latency.add(afterMs);
+  }
+
+  /**
+   * How long to wait before the request is sent to another replica as well, in milliseconds; 0: it is to be sent now,
+   * and is paid for; `Infinity`: never.
+   *
+   * The replica must have responded to nobody for half of the deadline, or for as long as 95 % of the service's recent
+   * responses took, if that is longer. There must be time left for a response, going by the median of them; and another
+   * replica must be better off: idle, or one that has responded to somebody since, and whose latest response took no
+   * longer than the time that is left.
+   */
+  delayMs({ target, startedAtMs }: Attempt, leftMs: number): number {
+    const medianMs = this.#latency.quantile(0.5);
+    if (medianMs === undefined || medianMs > leftMs) return Number.POSITIVE_INFINITY;
+    const replica = target as Replica;
+    const silentMs = this.#clock.ticks() - Math.max(startedAtMs, replica.heardAtMs);
+    const patienceMs = Math.max(this.#patienceMs, this.#latency.quantile(0.95) ?? 0);
+    if (silentMs < patienceMs) return patienceMs - silentMs;
+    const other = this.#pool.another((one) => one !== replica);
+    const isBetter = other !== undefined && isBetterOff(other, startedAtMs, leftMs);
+    return isBetter && this.#budget.spend() ? 0 : this.#againMs;
+  }
+
+  /** Stops looking. */
+  dispose(): void {
+    this.#waiting.dispose();
+  }
+}
+
+/** Whether a request that has waited since then may expect a response of this replica in the time that is left. */
+function isBetterOff({ inFlight, heardAtMs, tookMs }: Replica, sinceMs: number, leftMs: number): boolean {
+  return (inFlight === 0 || heardAtMs > sinceMs) && tookMs <= leftMs;
+}

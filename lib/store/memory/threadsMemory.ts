@@ -1,0 +1,188 @@
+import {
+  assertTtl,
+  isLive,
+  type Live,
+  RENEWED,
+  type Remembered,
+  type ResponseStore,
+  type SetOptions,
+  type Under,
+  type Unsubscribe,
+  type Usage,
+} from '../store.ts';
+import type { MemoryStore } from './memory.ts';
+
+/** What one thread has changed and the others are told. The bytes are shared, not copied. */
+export type ResponseChange =
+  | {
+      readonly kind: 'set';
+      readonly key: string;
+      readonly value: Uint8Array;
+      readonly ttlMs: number;
+      readonly owner?: string | undefined;
+    }
+  | { readonly kind: 'delete'; readonly key: string };
+
+/** A swap that all threads make in one place, one after another. */
+export interface Swap {
+  readonly key: string;
+  /** `anything`: whatever is there, the new value takes its place. */
+  readonly expected: Uint8Array | 'anything' | undefined;
+  readonly value: string;
+  readonly ttlMs: number;
+  /** On whose account the new value is kept. Default: nobody's. */
+  readonly owner?: string | undefined;
+}
+
+/** The value in force after a swap. */
+export interface Swapped {
+  readonly value: Uint8Array;
+  readonly ttlMs: number;
+  /** Whose it is; undefined: nobody's. */
+  readonly owner?: string | undefined;
+}
+
+/** The way to the other threads. What is told there arrives in one order everywhere. */
+export interface ResponseLink {
+  /** A `set` is told to all others; a `delete` to all, the thread itself included. */
+  tell(change: ResponseChange): void;
+  swap(swap: Swap): Promise<Swapped>;
+  /** From now on `hear` is told what others tell, and first what was swapped before this thread began. */
+  listen(hear: (change: ResponseChange) => void): void;
+}
+
+/**
+ * The memory of one of several threads that all keep the same: what one stores, the others are told, and refer to the
+ * same bytes. A look-up asks nobody. What another thread changes is seen once its message is read, within milliseconds.
+ */
+export class ThreadsMemoryStore implements ResponseStore {
+  readonly #own: MemoryStore;
+  readonly #link: ResponseLink;
+
+  constructor(own: MemoryStore, link: ResponseLink) {
+    this.#own = own;
+    this.#link = link;
+    link.listen((change) => void this.#hear(change));
+  }
+
+  get(key: string): Promise<Buffer | undefined> {
+    return this.#own.get(key);
+  }
+
+  peek(key: string): Remembered<Buffer | Live | undefined> | undefined {
+    return this.#own.peek(key);
+  }
+
+  async set(
+    key: string,
+    value: Buffer | string | Live,
+    ttlMs: number,
+    { owner, under, gone }: SetOptions = {},
+  ): Promise<void> {
+    assertTtl(ttlMs);
+    if (!under || (await this.#isInForce(under, owner))) await this.#setForAll(key, value, ttlMs, owner);
+    if (gone !== undefined) await this.delete(gone);
+  }
+
+  async renew(key: string, word: string, ttlMs: number): Promise<void> {
+    await this.#swap({ key, expected: 'anything', value: RENEWED + word, ttlMs });
+  }
+
+  swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
+    return this.#swap({ key, expected, value, ttlMs });
+  }
+
+  async #setForAll(
+    key: string,
+    value: Buffer | string | Live,
+    ttlMs: number,
+    owner: string | undefined,
+  ): Promise<void> {
+    const shared = sharedBytes(isLive(value) ? value.toBytes() : value);
+    await this.#own.set(key, isLive(value) ? value : shared, ttlMs, { owner });
+    this.#link.tell({ kind: 'set', key, value: shared, ttlMs, owner });
+  }
+
+  /** All threads agree on words in one place. */
+  async #isInForce({ key, value, ttlMs, mayBegin }: Under, owner: string | undefined): Promise<boolean> {
+    const present = (await this.#own.get(key))?.toString('latin1');
+    if (present === value) return true;
+    const renewed = RENEWED + value;
+    if (present !== renewed && (present !== undefined || !mayBegin)) return false;
+    const expected = present === undefined ? undefined : Buffer.from(renewed);
+    return (await this.#swap({ key, expected, value, ttlMs, owner })).toString('latin1') === value;
+  }
+
+  async #swap(swap: Swap): Promise<Buffer> {
+    assertTtl(swap.ttlMs);
+    const { value, ttlMs, owner } = await this.#link.swap(swap);
+    const bytes = asBuffer(value);
+    await this.#own.set(swap.key, bytes, ttlMs, { owner });
+    return bytes;
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#own.delete(key);
+    this.#link.tell({ kind: 'delete', key });
+  }
+
+  publish(channel: string, message: string): Promise<void> {
+    return this.#own.publish(channel, message);
+  }
+
+  subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
+    return this.#own.subscribe(channel, listener);
+  }
+
+  usage(): Promise<readonly Usage[]> {
+    return this.#own.usage();
+  }
+
+  async #hear(change: ResponseChange): Promise<void> {
+    if (change.kind === 'delete') await this.#own.delete(change.key);
+    else await this.#own.set(change.key, asBuffer(change.value), change.ttlMs, { owner: change.owner });
+  }
+}
+
+/** Where the threads' swaps are made. It keeps nothing but what was swapped. */
+export class SwapPlace {
+  readonly #swapped: MemoryStore;
+
+  constructor(swapped: MemoryStore) {
+    this.#swapped = swapped;
+  }
+
+  /** `isNew`: it is the value that was to be put there, and everybody is to be told. */
+  async swap({ key, expected, value, ttlMs, owner }: Swap): Promise<Swapped & { readonly isNew: boolean }> {
+    if (expected === 'anything') {
+      await this.#swapped.set(key, value, ttlMs);
+      return { value: Buffer.from(value), ttlMs, isNew: true };
+    }
+    const inForce = await this.#swapped.swap(key, expected && asBuffer(expected), value, ttlMs, owner);
+    const isNew = inForce.equals(Buffer.from(value));
+    // What found no room here holds all the same for those who asked.
+    const kept = this.#swapped.kept(key) ?? { ttlMs, owner };
+    return { value: inForce, ...kept, isNew };
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#swapped.delete(key);
+  }
+
+  /** For a thread that begins: everything that was swapped. */
+  get changes(): ResponseChange[] {
+    return [...this.#swapped.all()].map((entry) => ({ kind: 'set', ...entry }));
+  }
+}
+
+function sharedBytes(value: Buffer | string): Buffer {
+  const bytes = Buffer.from(new SharedArrayBuffer(Buffer.byteLength(value)));
+  if (typeof value === 'string') bytes.write(value);
+  else bytes.set(value);
+  return bytes;
+}
+
+/** What comes by message has lost what makes it a `Buffer`. */
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+}

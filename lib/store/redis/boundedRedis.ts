@@ -1,0 +1,260 @@
+import { hash } from 'node:crypto';
+import { ErrorReply } from 'redis';
+import { entryBytes } from '../bytes.ts';
+import {
+  assertTtl,
+  isLive,
+  type Live,
+  RENEWED,
+  type Remembered,
+  type ResponseStore,
+  type SetOptions,
+  type Unsubscribe,
+  type Usage,
+} from '../store.ts';
+import type { RedisStore } from './redisStore.ts';
+
+/** Every key by the moment it expires. */
+const INDEX = 'cache:index';
+/** What each key costs, when it expires and whose it is (`cost:expiry:owner`); the sum of costs is under the empty name. */
+const RECORDS = 'cache:records';
+/** Every key as `owner:expiry:key`, so that an owner's soonest to expire is the first of theirs. */
+const OWNED = 'cache:owned';
+/** What each owner holds. */
+const OWNERS = 'cache:owners';
+
+const BOOKS = [INDEX, RECORDS, OWNED, OWNERS] as const;
+/** A value and the word that it is under. */
+const WRITTEN_KEYS = 2;
+
+/** Whose account it is that two owners have set. */
+const NOBODY = '*';
+/** Owners are named by so much of a digest. */
+const OWNER_CHARACTERS = 16;
+
+/** What has expired is struck off with every fourth write, up to this many. */
+const MOST_STRUCK = 64;
+
+/**
+ * Writes one value within the bound: what has expired is struck off, and room is made by whoever holds most, by what
+ * of theirs expires soonest. What is nobody's is left alone while it takes no more than half. The first write of all is
+ * one that a Redis without memory refuses, so that the books are never left half done. Each call from here costs Redis
+ * microseconds, which all gateways share.
+ *
+ * Any of the books may be lost: a Redis that evicts does that. Without the records the others say nothing and are begun
+ * anew; where owners have nothing in their book, what expires soonest of all makes room. Every round of a loop takes
+ * something away, so that each loop ends: Redis does nothing else meanwhile.
+ */
+const WRITE = `
+local key, under, index, records, owned, owners, gone = unpack(KEYS)
+local value, ttl, cost, bound, owner = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local mode, word, wordTtl, wordCost = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local begins, isVoid = false, false
+if mode == 'swap' then
+  local present = redis.call('GET', key)
+  if present and present ~= word then return present end
+elseif mode ~= 'set' then
+  local present = redis.call('GET', under)
+  begins = present ~= word
+  isVoid = begins and present ~= '${RENEWED}' .. word and (present or mode ~= 'begin')
+end
+if isVoid then
+  if gone then redis.call('UNLINK', gone) end
+  return
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local known = redis.call('HMGET', records, '', key)
+local sum = tonumber(known[1]) or 0
+local news, told, struck = {}, {}, false
+local function account(whose, bytes) told[whose] = (told[whose] or 0) + bytes end
+local function settle()
+  for whose, bytes in pairs(told) do redis.call('ZINCRBY', owners, bytes, whose) end
+  told = {}
+end
+local function member(whose, expiry, of) return string.format('%s:%014d:%s', whose, expiry, of) end
+local function strike(of, record)
+  local paid, expiry, whose = string.match(record or '', '^(%d+):(%d+):(.*)$')
+  if paid then
+    sum = sum - paid
+    account(whose, -paid)
+    redis.call('ZREM', owned, member(whose, expiry, of))
+  end
+  redis.call('HDEL', records, of)
+  redis.call('ZREM', index, of)
+  redis.call('UNLINK', of)
+  struck = true
+  return whose
+end
+local function book(of, content, lasts, costs, before)
+  local whose = owner
+  if before then
+    if strike(of, before) ~= owner then whose = '${NOBODY}' end
+  end
+  sum = sum + costs
+  redis.call('SET', of, content, 'PX', lasts)
+  redis.call('ZADD', index, now + lasts, of)
+  redis.call('ZADD', owned, 0, member(whose, now + lasts, of))
+  account(whose, costs)
+  news[#news + 1] = of
+  news[#news + 1] = string.format('%d:%.0f:%s', costs, now + lasts, whose)
+end
+local function soonestOfMost()
+  settle()
+  while true do
+    local most = redis.call('ZREVRANGE', owners, 0, 1, 'WITHSCORES')
+    local at = 1
+    if most[1] == '${NOBODY}' and most[3] and tonumber(most[4]) > 0 and most[2] * 2 <= bound then at = 3 end
+    if not most[at] then return redis.call('ZRANGE', index, 0, 0)[1] end
+    local first = redis.call('ZRANGEBYLEX', owned, '[' .. most[at] .. ':', '(' .. most[at] .. ';', 'LIMIT', 0, 1)
+    if first[1] then return string.sub(first[1], #most[at] + 17) end
+    redis.call('ZREM', owners, most[at])
+  end
+end
+if not known[1] and redis.call('EXISTS', index, owned, owners) > 0 then redis.call('UNLINK', index, owned, owners) end
+local fits = cost <= bound
+local needed = (fits and cost or 0) + (begins and wordCost or 0)
+if known[2] then needed = needed - (tonumber(string.match(known[2], '^%d+')) or 0) end
+for _ = 1, time[2] % 4 == 0 and ${MOST_STRUCK} or 0 do
+  local soonest = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
+  if not soonest[1] or tonumber(soonest[2]) > now then break end
+  if soonest[1] == key then break end
+  strike(soonest[1], redis.call('HGET', records, soonest[1]))
+end
+while sum + needed > bound do
+  local leaving = soonestOfMost()
+  if not leaving then break end
+  if leaving == key then
+    needed = needed + (tonumber(string.match(known[2] or '', '^%d+')) or 0)
+    known[2] = false
+  end
+  strike(leaving, redis.call('HGET', records, leaving))
+end
+if begins then book(under, word, wordTtl, wordCost, redis.call('HGET', records, under)) end
+if fits then
+  book(key, value, ttl, cost, known[2])
+elseif known[2] then
+  strike(key, known[2])
+else
+  redis.call('UNLINK', key)
+end
+redis.call('HSET', records, '', sum, unpack(news))
+settle()
+if struck then redis.call('ZREMRANGEBYSCORE', owners, '-inf', 0) end
+if gone then redis.call('UNLINK', gone) end
+if mode == 'swap' then return value end
+`;
+
+/** Two numbers, an owner and three more copies of the key: what the books themselves cost. */
+const BOOKKEEPING_BYTES = 400;
+
+/**
+ * Responses in a Redis that also keeps tokens: bounded here, because a Redis that evicts by itself would evict
+ * revocations as well, and one that does not would refuse them when it is full.
+ */
+export class BoundedRedis implements ResponseStore {
+  readonly #store: RedisStore;
+  readonly #maxBytes: number;
+
+  constructor(store: RedisStore, maxBytes: number) {
+    this.#store = store;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Why Redis is away; undefined when it is not. */
+  get awayBecause(): Error | undefined {
+    return this.#store.awayBecause;
+  }
+
+  get(key: string): Promise<Buffer | undefined> {
+    return this.#store.get(key);
+  }
+
+  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    return this.#store.getAll(keys);
+  }
+
+  peek(key: string): Remembered<Buffer | undefined> | undefined {
+    return this.#store.peek(key);
+  }
+
+  async set(
+    key: string,
+    value: Buffer | string | Live,
+    ttlMs: number,
+    { owner, under, gone }: SetOptions = {},
+  ): Promise<void> {
+    const bytes = isLive(value) ? value.toBytes() : value;
+    const mode = under ? (under.mayBegin ? 'begin' : 'under') : 'set';
+    const keys = [key, under?.key ?? key, ...BOOKS, ...(gone === undefined ? [] : [gone])];
+    const word = under ? [under.value, String(under.ttlMs), String(costOf(under.key, under.value))] : [];
+    await this.#write(keys, bytes, ttlMs, [ownerName(owner), mode, ...word]);
+  }
+
+  async swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
+    return (await this.#write([key, key, ...BOOKS], value, ttlMs, [
+      NOBODY,
+      'swap',
+      expected ?? '',
+    ])) as Buffer;
+  }
+
+  /**
+   * Beside the books: it is gone after `ttlMs`, or counted with what is set under it. The word of before is deleted first,
+   * which a Redis without memory does not refuse; nor does it take in what was asked for under that word.
+   */
+  async renew(key: string, word: string, ttlMs: number): Promise<void> {
+    assertTtl(ttlMs);
+    const deleted = this.#store.delete(key);
+    const renewed = this.#store.set(key, RENEWED + word, ttlMs).catch((error: Error) => {
+      if (!(error.cause instanceof ErrorReply)) throw error;
+    });
+    await Promise.all([deleted, renewed]);
+  }
+
+  /** Beside the books, which cost many times as much: there is one for each request under way at the most. */
+  claim(key: string, value: string, ttlMs: number): Promise<boolean> {
+    return this.#store.setIfAbsent(key, value, ttlMs);
+  }
+
+  /** What it costs stays in the books until it would have expired. */
+  delete(key: string): Promise<void> {
+    return this.#store.delete(key);
+  }
+
+  publish(channel: string, message: string): Promise<void> {
+    return this.#store.publish(channel, message);
+  }
+
+  subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
+    return this.#store.subscribe(channel, listener);
+  }
+
+  async usage(): Promise<readonly Usage[]> {
+    const [entries, bytes] = await Promise.all([
+      this.#store.read(['ZCARD', INDEX]),
+      this.#store.read(['HGET', RECORDS, '']),
+    ]);
+    return [{ tier: 'store', entries: Number(entries), bytes: Number(bytes ?? 0) }, this.#store.nearUsage];
+  }
+
+  async #write(
+    keys: readonly string[],
+    value: Buffer | string,
+    ttlMs: number,
+    rest: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    assertTtl(ttlMs);
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+    const numbers = [String(ttlMs), String(costOf(keys[0] as string, bytes)), String(this.#maxBytes)];
+    return this.#store.evaluate(WRITE, keys, [bytes, ...numbers, ...rest], WRITTEN_KEYS);
+  }
+}
+
+function costOf(key: string, value: Buffer | string): number {
+  return entryBytes(key, value.length) + 3 * key.length + BOOKKEEPING_BYTES;
+}
+
+function ownerName(owner: string | undefined): string {
+  return owner ? hash('sha256', owner, 'base64url').slice(0, OWNER_CHARACTERS) : NOBODY;
+}

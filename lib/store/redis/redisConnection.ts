@@ -1,0 +1,357 @@
+import { createHash } from 'node:crypto';
+import { createClient, ErrorReply, RESP_TYPES } from 'redis';
+import type { Cancel, Clock } from '../../clock/clock.ts';
+import { Deadlines } from '../../timeout/deadlines.ts';
+import { asError } from '../../util/asError.ts';
+import type { Channels } from '../channels.ts';
+import { DeadlineError, withDeadline } from '../deadline.ts';
+import { type Group, type Remembered, StoreUnavailableError, type Usage } from '../store.ts';
+import { LocalCache } from './localCache.ts';
+import { Patience } from './patience.ts';
+import { endsConnection, hintAboutTls, redisReason, UnusableRedisError } from './redisReason.ts';
+
+/** Timeouts in a row that end a connection. */
+const TIMEOUTS_TO_GIVE_UP = 3;
+const IS_REPLICA = 'it is a replica, and only its primary takes writes';
+const IS_CLUSTER =
+  'it is a node of a cluster (cluster_enabled:1), which this gateway cannot use: name a single Redis, or a primary with replicas';
+const IS_SENTINEL = 'it is a Sentinel: name the Redis that it watches';
+
+export interface RedisConnectionOptions {
+  readonly url: string;
+  /** Time a command may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Time that connecting and signing in may take, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** Time between two PINGs, in milliseconds. */
+  readonly heartbeatMs: number;
+  /** Bound on the values remembered in this process, in bytes. */
+  readonly localBytes: number;
+  /** Longest time a value is remembered, in milliseconds. */
+  readonly localMaxAgeMs: number;
+  /** Subscribed at Redis when the connection opens; messages go there. */
+  readonly channels: Channels;
+  readonly clock: Clock;
+  /** Called when Redis does not let this user hear a channel: its subscribers hear nothing, all else goes on. */
+  readonly onChannelRefused: (error: Error) => void;
+  /** Called once when the connection is of no use any more, with the reason. */
+  readonly onLost: (cause: Error) => void;
+}
+
+/**
+ * One connection to Redis, from a successful PING until it is lost; it never comes back, a new one takes over.
+ *
+ * What is read is remembered here, and Redis tells this connection of every change (CLIENT TRACKING): the
+ * memory lives and dies with the connection, so that nothing outlives a moment in which a change was missed.
+ */
+export class RedisConnection {
+  readonly #client: Client;
+  readonly #options: RedisConnectionOptions;
+  readonly #local: LocalCache<Buffer | undefined>;
+  readonly #localGroups: LocalCache<Group>;
+  /** Redis has channels for all its databases together. */
+  readonly #prefix: string;
+  readonly #patience = new Patience(TIMEOUTS_TO_GIVE_UP);
+  readonly #deadlines: Deadlines;
+  /** What Redis knows each script by. */
+  readonly #digests = new Map<string, string>();
+  #cancelHeartbeat: Cancel = () => {};
+  #isConnected = false;
+  #endedBecause: Error | undefined;
+
+  constructor(options: RedisConnectionOptions) {
+    this.#options = options;
+    this.#prefix = `${new URL(options.url).pathname.slice(1) || '0'}:`;
+    const { localBytes: maxBytes, localMaxAgeMs: maxAgeMs, clock } = options;
+    this.#deadlines = new Deadlines(options.timeoutMs, clock);
+    this.#local = new LocalCache({ maxBytes, maxAgeMs, clock });
+    // Groups do not expire, and there are few.
+    this.#localGroups = new LocalCache({
+      maxBytes,
+      largestEntry: 1,
+      maxAgeMs: Number.POSITIVE_INFINITY,
+      clock,
+    });
+    this.#client = clientFor(options)
+      .on('error', (error: Error) => this.#lose(error))
+      .on('invalidate', (key: Buffer | null) => (key ? this.#forget(String(key)) : this.#forgetAll()))
+      // A socket that opens after the attempt was given up belongs to nobody.
+      .on('connect', () => this.#endedBecause && this.#client.destroy());
+  }
+
+  /**
+   * Connects; to be called once. Rejects with the reason when Redis is not there, refuses, is no primary, or does not
+   * answer PING within `timeoutMs`. The connection is ended then.
+   */
+  async open(): Promise<void> {
+    const { connectTimeoutMs, clock } = this.#options;
+    try {
+      await this.#begin(new Deadlines(connectTimeoutMs, clock));
+      await this.#inTime(this.#examine());
+    } catch (error) {
+      this.#lose(asError(error));
+    }
+    if (this.#endedBecause) throw this.#endedBecause;
+    this.#beatLater();
+  }
+
+  peek(key: string): Remembered<Buffer | undefined> | undefined {
+    return this.#local.get(key);
+  }
+
+  get(key: string): Promise<Buffer | undefined> | Buffer | undefined {
+    const remembered = this.peek(key);
+    if (remembered) return remembered.value;
+    return this.#local.load(key, async () => (await this.#ask<Buffer | null>(['GET', key])) ?? undefined);
+  }
+
+  /** The same for several keys in one command. */
+  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    let asked: Promise<(Buffer | null)[]> | undefined;
+    const fetch = async (at: number) => {
+      asked ??= this.#ask<(Buffer | null)[]>(['MGET', ...keys]);
+      return (await asked)[at] ?? undefined;
+    };
+    return Promise.all(
+      keys.map((key, at) => {
+        const remembered = this.peek(key);
+        return remembered ? remembered.value : this.#local.load(key, () => fetch(at));
+      }),
+    );
+  }
+
+  async set(key: string, value: Buffer | string, ttlMs: number): Promise<void> {
+    this.#local.forget(key);
+    await this.#ask(['SET', key, value, 'PX', String(ttlMs)]);
+  }
+
+  /** Resolves to whether there was none. */
+  async setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean> {
+    this.#local.forget(key);
+    return (await this.#ask(['SET', key, value, 'PX', String(ttlMs), 'NX'])) !== null;
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#local.forget(key);
+    await this.#ask(['DEL', key]);
+  }
+
+  peekGroup(name: string): Remembered<Group> | undefined {
+    return this.#localGroups.get(name);
+  }
+
+  getGroup(name: string): Promise<Group> | Group {
+    const remembered = this.peekGroup(name);
+    if (remembered) return remembered.value;
+    return this.#localGroups.load(name, () => this.#ask<Buffer[]>(['HVALS', name]));
+  }
+
+  async putInGroup(name: string, id: string, value: string): Promise<void> {
+    this.#forget(name);
+    await this.#ask(['HSET', name, id, value]);
+  }
+
+  async removeFromGroup(name: string, id: string): Promise<boolean> {
+    this.#forget(name);
+    return (await this.#ask<number>(['HDEL', name, id])) > 0;
+  }
+
+  /** Runs a Lua script that writes the first `written` of `keys`; the others are not read otherwise. */
+  async evaluate(
+    script: string,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+    written = 1,
+  ): Promise<unknown> {
+    for (const key of keys.slice(0, written)) this.#forget(key);
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await this.#ask(['EVALSHA', this.#digestOf(script), ...rest]);
+    } catch (error) {
+      if (!isUnknownScript(error)) throw error;
+      return this.#ask(['EVAL', script, ...rest]);
+    }
+  }
+
+  /** Sends a command that only reads, and remembers nothing of its answer. */
+  async read(command: readonly string[]): Promise<unknown> {
+    return this.#ask(command);
+  }
+
+  get nearUsage(): Usage {
+    return this.#local.usage;
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    await this.#ask(['PUBLISH', this.#prefix + channel, message]);
+  }
+
+  /** A channel that cannot be subscribed ends the connection: silence would pass for "no news". */
+  async subscribe(channel: string): Promise<void> {
+    try {
+      await this.#inTime(this.#hear(channel));
+    } catch (error) {
+      this.#lose(asError(error));
+    }
+  }
+
+  /** Rejects when Redis does not confirm; what still comes then reaches nobody. */
+  async unsubscribe(channel: string): Promise<void> {
+    await this.#inTime(this.#client.unsubscribe(this.#prefix + channel, this.#deliver));
+  }
+
+  /** Ends the connection, or the attempt to open it. Commands under way may finish, within their deadline. */
+  async close(): Promise<void> {
+    if (this.#endedBecause) return;
+    this.#endedBecause = new Error('closed');
+    this.#cancelHeartbeat();
+    await withDeadline(this.#client.close(), this.#deadlines).catch(() => this.#client.destroy());
+  }
+
+  #forget(key: string): void {
+    this.#local.forget(key);
+    this.#localGroups.forget(key);
+  }
+
+  #forgetAll(): void {
+    this.#local.forgetAll();
+    this.#localGroups.forgetAll();
+  }
+
+  async #begin(deadlines: Deadlines): Promise<void> {
+    await withDeadline(this.#client.connect(), deadlines);
+    this.#isConnected = true;
+    await withDeadline(
+      Promise.all(this.#options.channels.names.map((channel) => this.#hear(channel))),
+      deadlines,
+    );
+  }
+
+  /**
+   * Rejects unless Redis answers, and is the primary of one Redis. PING is refused while it loads or has lost its
+   * primary; HELLO says what it is, and no ACL can forbid it.
+   */
+  async #examine(): Promise<void> {
+    const [hello] = await Promise.all([
+      this.#client.sendCommand<unknown>(['HELLO', '3']).catch(nothingFrom),
+      this.#client.ping(),
+    ]);
+    const { mode, role } = (hello ?? {}) as { mode?: unknown; role?: unknown };
+    if (String(mode) === 'cluster') throw new UnusableRedisError(IS_CLUSTER, true);
+    if (String(mode) === 'sentinel') throw new UnusableRedisError(IS_SENTINEL, true);
+    if (String(role) === 'replica') throw new UnusableRedisError(IS_REPLICA, false);
+  }
+
+  /** A refusal would come again with every new connection: it must not end this one. */
+  async #hear(channel: string): Promise<void> {
+    try {
+      await this.#client.subscribe(this.#prefix + channel, this.#deliver);
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      const pattern = `&${this.#prefix}${channel}`;
+      this.#options.onChannelRefused(
+        new StoreUnavailableError(`Redis: ${error.message}: its user needs ${pattern}`, { cause: error }),
+      );
+    }
+  }
+
+  readonly #deliver = (message: string, channel: string): void => {
+    this.#options.channels.deliver(channel.slice(this.#prefix.length), message);
+  };
+
+  #digestOf(script: string): string {
+    const known = this.#digests.get(script);
+    if (known) return known;
+    const digest = createHash('sha1').update(script).digest('hex');
+    this.#digests.set(script, digest);
+    return digest;
+  }
+
+  /** Sends a command; what goes wrong becomes `StoreUnavailableError`. */
+  async #ask<T>(command: ReadonlyArray<string | Buffer>): Promise<T> {
+    try {
+      return await this.#inTime(this.#client.sendCommand<T>(command));
+    } catch (error) {
+      const cause = this.#endedBecause ?? asError(error);
+      throw new StoreUnavailableError(`Redis: ${redisReason(cause)}`, { cause });
+    }
+  }
+
+  /** The outcome of `command` within the deadline. The last of several timeouts in a row ends the connection. */
+  async #inTime<T>(command: Promise<T>): Promise<T> {
+    const round = this.#patience.begin();
+    try {
+      const answer = await withDeadline(command, this.#deadlines);
+      this.#patience.answered();
+      return answer;
+    } catch (error) {
+      if (error instanceof ErrorReply) {
+        // A refusal is an answer: a full Redis that refuses to write can still be read.
+        this.#patience.answered();
+        if (endsConnection(error)) this.#lose(error);
+      }
+      if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
+      throw error;
+    }
+  }
+
+  #beatLater(): void {
+    this.#cancelHeartbeat = this.#options.clock.after(this.#options.heartbeatMs, () => this.#beat());
+  }
+
+  /**
+   * Asks until Redis answers or patience ends: an idle gateway must not serve remembered values for long, and a primary
+   * that has become a replica goes on answering reads.
+   */
+  async #beat(): Promise<void> {
+    while (!this.#endedBecause) {
+      try {
+        await this.#inTime(this.#examine());
+        if (!this.#endedBecause) this.#beatLater();
+        return;
+      } catch (error) {
+        if (!(error instanceof DeadlineError)) this.#lose(asError(error));
+      }
+    }
+  }
+
+  #lose(error: Error): void {
+    if (this.#endedBecause) return;
+    const hint = this.#isConnected ? undefined : hintAboutTls(this.#options.url, error);
+    const cause = hint ? new UnusableRedisError(`${redisReason(error)}; ${hint}`, false) : error;
+    this.#endedBecause = cause;
+    this.#cancelHeartbeat();
+    this.#client.destroy();
+    this.#options.onLost(cause);
+  }
+}
+
+/** What does not know HELLO, or not as Redis does, has nothing to say of itself. */
+function nothingFrom(error: unknown): undefined {
+  if (!(error instanceof ErrorReply)) throw error;
+}
+
+/** Redis has been started anew, or told to forget its scripts. */
+function isUnknownScript(error: unknown): boolean {
+  const cause = Error.isError(error) ? error.cause : undefined;
+  return cause instanceof ErrorReply && cause.message.startsWith('NOSCRIPT');
+}
+
+type Client = ReturnType<typeof clientFor>;
+
+/**
+ * node-redis as one connection that does not reconnect by itself. Its `clientSideCache` is not used: it copies
+ * every hit (0.4 ms for 1 MiB), is bounded in entries only, and leaks an entry for each key it evicts.
+ */
+function clientFor({ url, connectTimeoutMs }: RedisConnectionOptions) {
+  return createClient({
+    url,
+    RESP: 3,
+    emitInvalidate: true,
+    disableOfflineQueue: true,
+    maintNotifications: 'disabled',
+    // Its own command timeout ends once the command is written, and costs an AbortSignal each.
+    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+    socket: { reconnectStrategy: false, connectTimeout: connectTimeoutMs },
+  });
+}

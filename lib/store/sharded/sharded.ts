@@ -1,0 +1,142 @@
+import { listener } from '../../util/listener.ts';
+import type { Eviction } from '../redis/eviction.ts';
+import { completeOptions, type RedisOptions } from '../redis/redis.ts';
+import { RedisNode, type StoreStateChange } from '../redis/redisNode.ts';
+import { assertUrl, startFailure } from '../redis/redisStart.ts';
+import type { NodeState, Stores } from '../store.ts';
+import { enoughToAsk, enoughToLast } from './copies.ts';
+import { HashRing } from './ring.ts';
+import { ShardedResponses } from './shardedResponses.ts';
+import { ShardedTokens } from './shardedTokens.ts';
+import { StoreRepair } from './storeRepair.ts';
+import { Twins } from './twins.ts';
+
+export interface ShardedStoresOptions extends RedisOptions {
+  /** One or more servers. The name decides which keys are on one: the same on all gateways, and each once. */
+  readonly nodes: readonly { readonly name: string; readonly url: string }[];
+  /** Gets what an operator should know: that two names lead to one server. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/**
+ * Shared state spread over several servers of Redis that know nothing of each other. What decides who is let in is on each of
+ * them, so one may be lost; responses and counts are on one each, by consistent hashing, and are lost with it. Memory bounds
+ * hold for all of them together.
+ *
+ * Rejects with `StoreUnavailableError` when `required` and more than one does not answer within `connectTimeoutMs`.
+ */
+export async function openShardedStore(options: Readonly<ShardedStoresOptions>): Promise<Stores> {
+  for (const { url } of options.nodes) assertUrl(url);
+  const complete = completeOptions(options);
+  const told = { ...complete, onStateChange: listener(complete.onStateChange, complete.onError) };
+  const nodes: RedisNode[] = [];
+  const repair = new StoreRepair({ nodes, onError: complete.onError, clock: complete.clock });
+  const twins = new Twins(nodes, listener(options.onWarning, complete.onError));
+  function onAnswers(node: RedisNode): void {
+    repair.begin(node);
+    twins.look(node);
+  }
+  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, onAnswers));
+  let isOpen = true;
+  const close = async () => {
+    isOpen = false;
+    repair.end();
+    await Promise.all(nodes.map((node) => node.close()));
+  };
+  const start = failuresOf(nodes, told);
+  const failed = complete.required ? await start : [];
+  if (nodes.length - failed.length < enoughToAsk(nodes.length)) {
+    await close();
+    throw failed[0]?.cause;
+  }
+  // Told of as lost.
+  const settled = start.then((failures) => {
+    for (const each of isOpen ? failures : []) told.onStateChange({ store: 'tokens', ready: false, ...each });
+  });
+  const ring = new HashRing(options.nodes.map(({ name }) => name));
+  return {
+    tokens: new ShardedTokens(
+      nodes.map(({ tokens }) => tokens),
+      (index) => repair.beginLater(nodes[index] as RedisNode),
+    ),
+    responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
+    evaluate: async (script, keys, args) =>
+      (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
+    settled: complete.required ? undefined : settled,
+    ...healthOf(nodes),
+    eviction: () => evictionOf(nodes),
+    close,
+  };
+}
+
+type Told = ReturnType<typeof completeOptions> & {
+  readonly onStateChange: (change: StoreStateChange) => void;
+};
+
+/** One of `count` nodes, with its share of the memory. */
+function openNode(
+  { name, url }: ShardedStoresOptions['nodes'][number],
+  count: number,
+  told: Told,
+  onAnswers: (node: RedisNode) => void,
+): RedisNode {
+  const share = (bytes: number) => Math.max(1, Math.floor(bytes / count));
+  const node: RedisNode = new RedisNode({
+    ...told,
+    name,
+    url,
+    localBytes: share(told.localBytes),
+    maxResponseBytes: share(told.maxResponseBytes),
+    onStateChange: (change) => {
+      told.onStateChange(change);
+      if (change.ready && change.store === 'tokens') onAnswers(node);
+    },
+  });
+  return node;
+}
+
+/** The nodes that a start cannot use, each with the reason. */
+async function failuresOf(nodes: readonly RedisNode[], told: Told) {
+  // One that loads its data is waited for only while there are too few without it.
+  const isNeeded = () => nodes.filter(isThere).length < enoughToAsk(nodes.length);
+  const starts = await Promise.all(
+    nodes.map(async (node) => ({
+      node: node.name,
+      cause: await startFailure(node, { ...told, isNeeded }),
+    })),
+  );
+  return starts.filter(({ cause }) => cause !== undefined);
+}
+
+async function evictionOf(nodes: readonly RedisNode[]): Promise<Eviction | undefined> {
+  const evictions = await Promise.all(nodes.map((node) => node.eviction()));
+  return evictions.find((eviction) => eviction !== undefined);
+}
+
+async function stateOf({ name = '', tokens }: RedisNode): Promise<NodeState> {
+  return { name, isUp: (await tokens.trouble()) === undefined };
+}
+
+const isThere = ({ stores }: RedisNode) => stores.every(({ awayBecause }) => awayBecause === undefined);
+
+/** What the nodes together come to. One may be away, as long as what is to last can still be stored on enough others. */
+function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' | 'degraded' | 'nodes'>> {
+  const tolerated = nodes.length - enoughToLast(nodes.length);
+  const look = async () => {
+    const troubles = await Promise.all(nodes.map(({ tokens }) => tokens.trouble()));
+    const known = troubles.filter((trouble) => trouble !== undefined);
+    const words = `${known.length} of ${nodes.length} nodes cannot be used: ${known[0]}`;
+    return { isTrouble: known.length > tolerated, words: known.length === 0 ? undefined : words };
+  };
+  return {
+    async trouble() {
+      const { isTrouble, words } = await look();
+      return isTrouble ? words : undefined;
+    },
+    async degraded() {
+      const { isTrouble, words } = await look();
+      return isTrouble ? undefined : words;
+    },
+    nodes: () => Promise.all(nodes.map(stateOf)),
+  };
+}

@@ -1,0 +1,143 @@
+import type { Group, Remembered, SetTokenOptions, TokenStore, Unsubscribe } from '../store.ts';
+import { answersOf, Combined, enoughToAsk, enoughToLast } from './copies.ts';
+import { publishOn, subscribeOn } from './shardedChannels.ts';
+
+/** The part of the store that is on one node. */
+export interface TokenShard extends TokenStore {
+  /** Why the node is away; undefined when it is not. */
+  readonly awayBecause: Error | undefined;
+}
+
+/**
+ * Tokens and revocations on several nodes, each of which has all of them. A value counts when any node that answers has it,
+ * and counts as absent only when all nodes but one say so; what is to last is on enough of them to outlive any one. So a
+ * node that is lost, or comes back without what it knew, brings nothing back that was revoked.
+ */
+export class ShardedTokens implements TokenStore {
+  readonly #nodes: readonly TokenShard[];
+  readonly #groups = new Map<string, Combined<Group, Remembered<Group>>>();
+  readonly #onMissed: (index: number) => void;
+  readonly #enoughToAsk: number;
+  readonly #enoughToLast: number;
+
+  /**
+   * @param nodes one or more
+   * @param onMissed told which of them has not stored something that is to last
+   */
+  constructor(nodes: readonly TokenShard[], onMissed: (index: number) => void = () => {}) {
+    this.#nodes = nodes;
+    this.#onMissed = onMissed;
+    this.#enoughToAsk = enoughToAsk(nodes.length);
+    this.#enoughToLast = enoughToLast(nodes.length);
+  }
+
+  peek(key: string): Remembered<Buffer | undefined> | undefined {
+    let absent: Remembered<undefined> | undefined;
+    let absences = 0;
+    let mustAsk = false;
+    for (const node of this.#nodes) {
+      if (node.awayBecause) continue;
+      const known = node.peek(key);
+      if (known === undefined) {
+        mustAsk = true;
+      } else if (known.value !== undefined) {
+        return known;
+      } else {
+        absent = known as Remembered<undefined>;
+        absences += 1;
+      }
+    }
+    return mustAsk || absences < this.#enoughToAsk ? undefined : absent;
+  }
+
+  async get(key: string): Promise<Buffer | undefined> {
+    let found: Buffer | undefined;
+    const asked = this.#nodes.map(async (node) => {
+      found = (await node.get(key)) ?? found;
+    });
+    try {
+      await answersOf(asked, this.#enoughToAsk);
+    } catch (error) {
+      if (found === undefined) throw error;
+    }
+    return found;
+  }
+
+  async set(
+    key: string,
+    value: Buffer | string,
+    ttlMs: number,
+    { lasts = false }: SetTokenOptions = {},
+  ): Promise<void> {
+    const set = (node: TokenShard) => node.set(key, value, ttlMs);
+    await (lasts ? this.#keep(set) : this.#tell(set, 1));
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#tell((node) => node.delete(key), this.#enoughToAsk);
+  }
+
+  async getGroup(name: string): Promise<Group> {
+    const groups = await this.#tell((node) => node.getGroup(name), this.#enoughToAsk);
+    return this.#combined(name, groups).value;
+  }
+
+  peekGroup(name: string): Remembered<Group> | undefined {
+    const groups: Group[] = [];
+    for (const node of this.#nodes) {
+      if (node.awayBecause) continue;
+      const known = node.peekGroup(name);
+      if (known === undefined) return undefined;
+      groups.push(known.value);
+    }
+    return groups.length >= this.#enoughToAsk ? this.#combined(name, groups) : undefined;
+  }
+
+  async putInGroup(name: string, id: string, value: string): Promise<void> {
+    await this.#keep((node) => node.putInGroup(name, id, value));
+  }
+
+  /** Rejects unless every node has removed it: one that has not would bring it back. */
+  async removeFromGroup(name: string, id: string): Promise<boolean> {
+    const were = await this.#tell((node) => node.removeFromGroup(name, id), this.#nodes.length);
+    return were.includes(true);
+  }
+
+  publish(channel: string, message: string): Promise<void> {
+    return publishOn(this.#nodes, channel, message);
+  }
+
+  subscribe(channel: string, listener: (message: string) => void): Promise<Unsubscribe> {
+    return subscribeOn(this.#nodes, channel, listener);
+  }
+
+  async #keep(what: (node: TokenShard) => Promise<void>): Promise<void> {
+    const kept = this.#nodes.map((node, index) =>
+      what(node).catch((error: unknown) => {
+        this.#onMissed(index);
+        throw error;
+      }),
+    );
+    await answersOf(kept, this.#enoughToLast);
+  }
+
+  #tell<T>(what: (node: TokenShard) => Promise<T>, enough: number): Promise<T[]> {
+    return answersOf(this.#nodes.map(what), enough);
+  }
+
+  #combined(name: string, groups: readonly Group[]): Remembered<Group> {
+    let combined = this.#groups.get(name);
+    if (!combined) {
+      combined = new Combined((parts) => ({ value: withoutCopies(parts) }));
+      this.#groups.set(name, combined);
+    }
+    return combined.of(groups);
+  }
+}
+
+/** What any of the groups holds, each value once. */
+function withoutCopies(groups: readonly Group[]): Group {
+  const values = new Map<string, Buffer>();
+  for (const value of groups.flat()) values.set(value.toString('latin1'), value);
+  return [...values.values()];
+}
