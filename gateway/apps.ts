@@ -9,6 +9,7 @@ import { trace } from '../lib/tracing/middleware.ts';
 import { adminRoutes } from './admin.ts';
 import { compose } from './compose.ts';
 import { errorReplies } from './errors.ts';
+import { wellKnown } from './health/wellKnown.ts';
 import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
@@ -30,7 +31,6 @@ import {
   type StageContext,
   takeQueryToken,
 } from './stages.ts';
-import { wellKnown } from './wellKnown.ts';
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
 /** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */

@@ -6,7 +6,8 @@ import { ListenError } from './http/listenError.ts';
 import { GatewayServer } from './http/server.ts';
 import { refusalLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
-import { createParts, type Parts, type PartsOptions } from './wiring/parts.ts';
+import { createParts } from './wiring/createParts.ts';
+import type { Parts, PartsOptions } from './wiring/parts.ts';
 import { overTls } from './wiring/tls.ts';
 
 /** How long the last spans may take to leave. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { Readiness } from '../gateway/health/readiness.ts';
+import { StoreHealth } from '../gateway/health/storeHealth.ts';
 import { Serving } from '../gateway/threads/serving.ts';
 import { Shares } from '../gateway/threads/shares.ts';
-import { Readiness } from '../gateway/wiring/readiness.ts';
-import { StoreHealth } from '../gateway/wiring/storeHealth.ts';
 
 const WORKERS = 2;
 const ONE_MISSING = { missing: [], degraded: { workers: '1 of 2 workers take requests' } };

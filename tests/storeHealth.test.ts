@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { StoreHealth } from '../gateway/wiring/storeHealth.ts';
+import { StoreHealth } from '../gateway/health/storeHealth.ts';
 
 const never = new Promise<never>(() => {});
 

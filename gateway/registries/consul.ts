@@ -3,10 +3,10 @@ import { ConsulCatalog } from '../../lib/loadbalancer/registry/sources/consulCat
 import { ConsulSource } from '../../lib/loadbalancer/registry/sources/consulSource.ts';
 import { registryLog } from '../logs/registryLog.ts';
 import { ConsulService } from './consulService.ts';
+import type { Registry, RegistryOptions } from './contract.ts';
 import { discover } from './discover.ts';
 import { fillPools } from './fillPools.ts';
 import { nearestName, serviceNames } from './namesOf.ts';
-import type { Registry, RegistryOptions } from './registry.ts';
 import { unknownNames } from './unknownNames.ts';
 
 /** Between two blocking queries: a service that changes all the time is not asked after all the time. */

@@ -1,6 +1,6 @@
 import { Discovery, type DiscoveryOptions } from '../../lib/loadbalancer/registry/discovery.ts';
 import type { RegistryLog } from '../logs/registryLog.ts';
-import type { RegistryOptions } from './registry.ts';
+import type { RegistryOptions } from './contract.ts';
 
 export interface DiscoverOptions<Entry>
   extends Pick<DiscoveryOptions<Entry>, 'source' | 'intervalMs' | 'retryMs' | 'onListing'>,

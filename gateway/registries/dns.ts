@@ -1,10 +1,10 @@
 import type { Service } from '../../config/sections/services.ts';
 import { DnsSource } from '../../lib/loadbalancer/registry/sources/dnsSource.ts';
 import { registryLog } from '../logs/registryLog.ts';
+import { NO_UNKNOWN_NAMES, type Registry, type RegistryOptions } from './contract.ts';
 import { discover } from './discover.ts';
 import { fillPools } from './fillPools.ts';
 import { namesOf } from './namesOf.ts';
-import { NO_UNKNOWN_NAMES, type Registry, type RegistryOptions } from './registry.ts';
 
 const HTTP_PORT = 80;
 

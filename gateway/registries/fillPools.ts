@@ -1,7 +1,7 @@
 import type { Service } from '../../config/sections/services.ts';
 import type { ListedReplica } from '../../lib/loadbalancer/registry/listing.ts';
 import type { RegistryLog } from '../logs/registryLog.ts';
-import type { ListedService } from './registry.ts';
+import type { ListedService } from './contract.ts';
 
 export interface FillPoolsOptions {
   /** The service that the registry means by this name. */

@@ -3,10 +3,10 @@ import type { Registered } from '../../lib/loadbalancer/registry/registered.ts';
 import { RegistryClient } from '../../lib/loadbalancer/registry/registryClient.ts';
 import { registryForms } from '../../lib/loadbalancer/registry/registryForms.ts';
 import { registryLog } from '../logs/registryLog.ts';
+import type { Registry, RegistryOptions } from './contract.ts';
 import { discover } from './discover.ts';
 import { fillPools } from './fillPools.ts';
 import { nearestName, serviceNames } from './namesOf.ts';
-import type { Registry, RegistryOptions } from './registry.ts';
 import { unknownNames } from './unknownNames.ts';
 
 /** At the end, what is still to be told may take so long. */

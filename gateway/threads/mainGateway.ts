@@ -16,14 +16,15 @@ import {
 } from '../../lib/store/memory/threadsMemory.ts';
 import { CHANGES } from '../../lib/store/sqlite/sqlite.ts';
 import { sayListening, type TakenPorts } from '../gateway.ts';
+import { METRICS_EVERY_MS } from '../health/wellKnown.ts';
 import { breakerLog } from '../logs/breakerLog.ts';
 import { exposeCollector } from '../process/spentBuffers.ts';
 import { VERSION } from '../process/version.ts';
-import { createRegistry, type Registry } from '../registries/registry.ts';
-import { METRICS_EVERY_MS } from '../wellKnown.ts';
+import type { Registry } from '../registries/contract.ts';
+import { createRegistry } from '../registries/registry.ts';
+import { readings } from '../wiring/createParts.ts';
 import { knownLabels } from '../wiring/knownLabels.ts';
 import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../wiring/limits.ts';
-import { readings } from '../wiring/parts.ts';
 import { createRateLimits, type RateLimits } from '../wiring/rateLimits.ts';
 import { openingsOf, ServiceReplicas } from '../wiring/replicas.ts';
 import { breakerRules } from '../wiring/serviceReplicas.ts';

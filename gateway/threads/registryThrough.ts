@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../lib/clock/clock.ts';
 import { Tally } from '../../lib/loadbalancer/choice/tally.ts';
-import { NO_UNKNOWN_NAMES, type Registry } from '../registries/registry.ts';
+import { NO_UNKNOWN_NAMES, type Registry } from '../registries/contract.ts';
 import type { FromWorker } from './messages.ts';
 
 /** Requests are told to the main thread together, so often. */

@@ -1,41 +1,27 @@
-import proxyaddr from 'proxy-addr';
 import type { Settings } from '../../config/config.ts';
 import type { Service } from '../../config/sections/services.ts';
 import type { Authenticator } from '../../lib/auth/authenticator.ts';
 import type { Revocations } from '../../lib/auth/revocation/revocations.ts';
 import type { UpgradedConnections } from '../../lib/auth/revocation/upgradedConnections.ts';
 import type { Verify } from '../../lib/auth/tokens/verifier.ts';
-import { GatheringRoom } from '../../lib/cache/stored/gatheringRoom.ts';
-import { type Clock, systemClock } from '../../lib/clock/clock.ts';
-import { Hedging } from '../../lib/loadbalancer/retry/hedging.ts';
-import { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
+import type { GatheringRoom } from '../../lib/cache/stored/gatheringRoom.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
+import type { Hedging } from '../../lib/loadbalancer/retry/hedging.ts';
+import type { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import { Metrics } from '../../lib/metrics/metrics.ts';
-import { rendered } from '../../lib/metrics/rendered.ts';
+import type { Metrics } from '../../lib/metrics/metrics.ts';
 import type { TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
-import { Transport } from '../../lib/proxy/transport.ts';
-import { openStores } from '../../lib/store/open.ts';
+import type { Transport } from '../../lib/proxy/transport.ts';
 import type { Stores } from '../../lib/store/store.ts';
 import type { Certificate } from '../../lib/tls/certificate.ts';
 import type { Spans } from '../../lib/tracing/spans.ts';
-import { unreadableNewsLog } from '../logs/breakerLog.ts';
-import { exhaustedLog } from '../logs/exhaustedLog.ts';
-import { evictionLog, storeErrorLog, storeStateLog, storeTroubleLog } from '../logs/storeLog.ts';
-import { VERSION } from '../process/version.ts';
-import { createRegistry, type Registry } from '../registries/registry.ts';
+import type { Readiness } from '../health/readiness.ts';
+import type { Registry } from '../registries/contract.ts';
 import type { Threads } from '../threads/threads.ts';
-import { METRICS_EVERY_MS } from '../wellKnown.ts';
-import { createAuth } from './authParts.ts';
-import { BreakerNews } from './breakerNews.ts';
-import { knownLabels } from './knownLabels.ts';
-import { createLimits, createSharedLimits, type Limits, type ServiceLimits } from './limits.ts';
-import { createRateLimits, type RateLimits } from './rateLimits.ts';
-import { Readiness } from './readiness.ts';
+import type { BreakerNews } from './breakerNews.ts';
+import type { Limits, ServiceLimits } from './limits.ts';
+import type { RateLimits } from './rateLimits.ts';
 import type { ServiceReplicas } from './replicas.ts';
-import { serviceReplicas } from './serviceReplicas.ts';
-import { createSpans } from './spans.ts';
-import { StoreHealth } from './storeHealth.ts';
-import { openCertificate } from './tls.ts';
 
 /** One service with what the gateway keeps for it. */
 export interface ServiceParts {
@@ -94,153 +80,4 @@ export interface PartsOptions {
   readonly onContent?: (bytes: number) => void;
   /** When the gateway is one of several threads. */
   readonly threads?: Threads;
-}
-
-/** Rejects when the store cannot be opened. */
-export async function createParts({
-  settings,
-  logger,
-  clock = systemClock,
-  random = Math.random,
-  onContent = () => {},
-  threads,
-}: Readonly<PartsOptions>): Promise<Parts> {
-  const logStoreError = storeErrorLog(logger, clock);
-  const certificate = await openCertificate(settings, logger, clock);
-  const stores = await openStores({
-    redisUrl: settings.redisUrl,
-    redisNodes: settings.redisNodes,
-    // Who takes the place of a worker must not fail for what the gateway can do without.
-    required: settings.redisRequired && !threads?.isReplacement,
-    timeoutMs: settings.storeTimeoutMs,
-    dataDir: settings.dataDir,
-    maxResponseBytes: settings.cacheMaxBytes,
-    localBytes: settings.memory.rememberedBytes,
-    maxRememberedBytes: settings.memory.rememberedBytes,
-    clock,
-    onError: logStoreError,
-    onStateChange: storeStateLog(logger),
-    onEviction: evictionLog(logger),
-    onWarning: (message) => void logger.warn(message),
-    threads: threads?.store,
-  });
-  const services: ServiceParts[] = [];
-  const limits = threads ? createSharedLimits(settings, threads.shareOf) : createLimits(settings, clock);
-  const metrics = new Metrics({
-    readings: {
-      ...readings(services),
-      globalLimit: () => limits.gateway.limit,
-      storeUp: async () => (await stores.trouble()) === undefined,
-      storeMayEvict: stores.eviction && (async () => (await stores.eviction?.()) !== undefined),
-      redisNodes: stores.nodes,
-      globalStreamLimit: () => limits.streams.limit,
-      cache: () => stores.responses.usage(),
-      unknownNames: () => registry.unknownNames,
-      certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
-    },
-    known: knownLabels(settings.services),
-    version: VERSION,
-    exemplars: settings.otlpEndpoint !== undefined,
-    processMetrics: threads ? 'thread' : true,
-  });
-  const transport = new Transport({
-    connectTimeoutMs: settings.requestTimeoutMs,
-    maxHeadBytes: settings.maxResponseHeadBytes,
-    idleMs: settings.upstreamKeepAliveMs,
-    maxAgeMs: settings.upstreamConnectionAgeMs,
-  });
-  const registry =
-    threads?.registry(services) ?? (await createRegistry({ settings, services, metrics, logger, clock }));
-  const breakerNews = new BreakerNews({
-    gatewayId: threads?.gatewayId,
-    store: stores.tokens,
-    replicasOf: (path) => services.find((service) => service.settings.path === path)?.replicas,
-    onError: logStoreError,
-    onUnreadable: unreadableNewsLog(logger, clock),
-  });
-  const known = { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads };
-  const replicasFor = serviceReplicas(known);
-  for (const service of settings.services) {
-    const replicas = replicasFor(service);
-    services.push({
-      settings: service,
-      replicas,
-      hedging: new Hedging({ pool: replicas.pool, deadlineMs: service.requestTimeoutMs, clock }),
-      retryBudget: new RetryBudget(),
-      limits: limits.services.get(service.path) as ServiceLimits,
-    });
-  }
-  const store = new StoreHealth({
-    stores,
-    settled: threads?.isReplacement ? undefined : stores.settled,
-    onTrouble: storeTroubleLog(logger),
-  });
-  return {
-    settings,
-    clock,
-    random,
-    logger,
-    metrics,
-    stores,
-    gatheringRoom: new GatheringRoom(settings.memory.gatheringBytes),
-    certificate,
-    readiness: new Readiness({ store, registry, threads }),
-    ...(await createAuth({ settings, stores, clock, logger, logStoreError })),
-    services,
-    registry,
-    breakerNews,
-    rateLimits: await createRateLimits({
-      settings,
-      stores,
-      metrics,
-      logStoreError,
-      countRate: threads?.countRate,
-    }),
-    limits,
-    transport,
-    trustsPeer: trusts(settings.trustedProxies),
-    onContent,
-    logStoreError,
-    onExhausted: exhaustedLog(logger, clock),
-    spans: await createSpans({ settings, metrics, logger, clock }),
-    scrape: rendered({
-      render: threads ? () => threads.scrape() : () => metrics.registry.metrics(),
-      everyMs: METRICS_EVERY_MS,
-      clock,
-    }),
-    threads,
-  };
-}
-
-function trusts(proxies: readonly string[]): TrustsPeer {
-  if (proxies.length === 0) return () => false;
-  const compiled = proxyaddr.compile([...proxies]);
-  return (address) => compiled(address, 0);
-}
-
-const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
-
-/** What the gauges show when somebody scrapes. */
-export function readings(services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limits'>[]) {
-  return {
-    replicas: () =>
-      services.flatMap(({ settings, replicas }) =>
-        replicas.pool.replicas.map(({ key, id, requestCount, inFlight, healthy }) => ({
-          service: settings.path,
-          instance: id,
-          requestCount,
-          inFlight,
-          healthy,
-          breakerState: settings.breaker ? BREAKER_STATE[replicas.breakerState(key)] : undefined,
-        })),
-      ),
-    concurrency: () =>
-      services.map(({ settings, limits: { requests, streams } }) => ({
-        service: settings.path,
-        held: requests.held,
-        limit: requests.limit,
-        streams: streams.held,
-        streamLimit: streams.limit,
-      })),
-  };
 }

@@ -1,5 +1,5 @@
 import type { Port } from '../port.ts';
-import type { Registry } from '../registries/registry.ts';
+import type { Registry } from '../registries/contract.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { StoreHealth, StoreState } from './storeHealth.ts';
 

@@ -1,10 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { pathOf } from '../lib/http/path.ts';
-import { readsOpenMetrics } from '../lib/metrics/exemplars.ts';
-import { rendered } from '../lib/metrics/rendered.ts';
-import type { Port } from './port.ts';
-import type { Parts } from './wiring/parts.ts';
+import { exchangeOf } from '../../lib/exchange/exchange.ts';
+import { pathOf } from '../../lib/http/path.ts';
+import { readsOpenMetrics } from '../../lib/metrics/exemplars.ts';
+import { rendered } from '../../lib/metrics/rendered.ts';
+import type { Port } from '../port.ts';
+import type { Parts } from '../wiring/parts.ts';
 
 /** Metrics are rendered once in this time at the most. */
 export const METRICS_EVERY_MS = 1_000;
