@@ -1,5 +1,5 @@
 # The gateway, and with `--target playground` the stand-in services and their registry.
-# tests/image.test.ts replays these steps and runs what comes of them; `npm run test:engine` has podman do it.
+# tests/deploy/image.test.ts replays these steps and runs what comes of them; `npm run test:engine` has podman do it.
 
 # The Node that the packages bring for tests. To have its very content named as well:
 # --build-arg NODE_IMAGE=node:26.10.0-slim@sha256:...

@@ -28,7 +28,7 @@ const ROWS: readonly Promised[] = read('docs/original.md')
 
 /** `[file](../tests/file) "title"`: a test file, and the title of a test in it as its source has it. */
 const NAMED_TEST = /\[[^\]]+\]\(\.\.\/(tests\/[\w/.]+\.test\.ts)\) "((?:[^"\\]|\\.)*)"/g;
-/** `[page](page.md) ``command`` `: a page that tests/walkthrough.test.ts types, and a line of a command in it. */
+/** `[page](page.md) ``command`` `: a page that tests/docs/walkthrough.test.ts types, and a line of a command in it. */
 const TYPED_PAGE = /\[[^\]]+\]\(([\w-]+\.md)\) ``(.+?)``/g;
 
 describe('docs/original.md', () => {
@@ -107,7 +107,7 @@ function titlesOf(source: string): string[] {
 function isTyped(page: string, command: string): boolean {
   const blocks = read(page).matchAll(/^```bash\n([\s\S]*?)^```$/gm);
   const isThere = Array.from(blocks, ([, text = '']) => text).some((text) => text.includes(command));
-  return isThere && read('tests/walkthrough.test.ts').includes(`'${page}'`);
+  return isThere && read('tests/docs/walkthrough.test.ts').includes(`'${page}'`);
 }
 
 /** Without the backslashes that Markdown's tables and string literals need. */

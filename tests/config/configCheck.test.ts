@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { reportSettings } from '../../config/check.ts';
+import { readDotenv, readEnvironment } from '../../config/environment.ts';
+import { listVariables } from '../../config/variables.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+let directory: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gateway-config-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Runs `npm run config:check` in a directory of its own, in an environment of just these variables. */
+function check({
+  env = {},
+  dotenv = '',
+  args = [],
+}: {
+  env?: NodeJS.ProcessEnv;
+  dotenv?: string;
+  args?: string[];
+}) {
+  writeFileSync(join(directory, '.env'), dotenv);
+  const command = [join(ROOT, 'config/check.ts'), ...args];
+  return spawnSync(process.execPath, command, { cwd: directory, env, encoding: 'utf8' });
+}
+
+/** The rest of the line that starts with `name`, blanks folded. */
+function row(report: string, name: string): string | undefined {
+  return new RegExp(`^${name} +(.*)$`, 'm').exec(report)?.[1]?.replace(/ {2,}/g, ' ');
+}
+
+describe('config:check', () => {
+  test('prints each setting, its value as typed, and where it comes from', () => {
+    const { status, stdout, stderr } = check({
+      env: { REQUEST_TIMEOUT: '2s', LOG_LEVEL: 'debug' },
+      dotenv: 'JWT_SECRET=hunter2\nLOG_LEVEL=warn\nGET_CACHE_TTL=1m30s\n',
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(row(stdout, 'REQUEST_TIMEOUT')).toBe('2s environment');
+    expect(row(stdout, 'LOG_LEVEL')).toBe('debug environment');
+    expect(row(stdout, 'GET_CACHE_TTL')).toBe('1m30s .env');
+    expect(row(stdout, 'AUTH_CACHE_TTL')).toBe('60s default');
+    expect(row(stdout, 'CIRCUIT_BREAKER_WINDOW')).toBe('7s default');
+    expect(row(stdout, 'JWT_SECRET')).toBe('(set, 7 bytes) .env');
+    expect(row(stdout, 'budgeting')).toMatch('/budgeting http://budgeting-service:8087 10 100 2s 1m30s cut');
+    expect(stdout).not.toContain('hunter2');
+  });
+
+  test('has a row for every setting', () => {
+    const { stdout } = check({ dotenv: 'JWT_SECRET=x' });
+    for (const [, { name }] of listVariables()) expect(row(stdout, name)).toBeDefined();
+  });
+
+  test('prints every problem to stderr and fails', () => {
+    const { status, stdout, stderr } = check({ env: { REQUEST_TIMEOUT: 'soon' }, dotenv: 'LOG_LEVL=info' });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr.trim().split('\n')).toHaveLength(4);
+  });
+
+  test('says below the table what is set and does nothing, and goes on', () => {
+    const { status, stdout } = check({ env: { BREAKER_SHARED: 'true' }, dotenv: 'JWT_SECRET=x\nSHARDS=3' });
+    expect(status).toBe(0);
+    expect(stdout.split('\n').filter((line) => line.startsWith('Warning: '))).toEqual([
+      'Warning: SHARDS in .env is not a setting of the gateway: it does nothing',
+      expect.stringContaining('Warning: BREAKER_SHARED is set and does nothing'),
+    ]);
+  });
+
+  test('explains itself', () => {
+    expect(check({ args: ['--help'] })).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('Usage:'),
+    });
+    expect(check({ args: ['--hlp'] })).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("'--hlp'"),
+    });
+  });
+
+  test('never shows a secret', () => {
+    const files: Record<string, string> = { jwt: 'hunter2', redis: 'hunter2' };
+    const report = (env: NodeJS.ProcessEnv) =>
+      reportSettings({ env, dotenv: {}, readFile: (path) => files[path] ?? '' });
+    const fromFiles = report({ JWT_SECRET_FILE: 'jwt', REDIS_HOST: 'redis', REDIS_PASSWORD_FILE: 'redis' });
+    expect(row(fromFiles, 'JWT_SECRET')).toBe('(set, 7 bytes) file');
+    expect(row(fromFiles, 'REDIS_PASSWORD')).toBe('(set, 7 bytes) file');
+    expect(row(fromFiles, 'Shared state:')).toBe('redis://***@redis:6379/0');
+    const fromUrl = report({ JWT_SECRET: 'hunter2', REDIS_URL: 'rediss://user:hunter2@redis' });
+    expect(row(fromUrl, 'REDIS_URL')).toBe('rediss://***@redis environment');
+    expect(`${fromFiles}${fromUrl}`).not.toContain('hunter2');
+  });
+});
+
+describe('.env', () => {
+  test('completes the environment and never overrides it', () => {
+    const env = readEnvironment(
+      { SET: 'environment', EMPTY: '' },
+      { SET: '.env', EMPTY: '.env', NEW: '.env' },
+    );
+    expect(env).toEqual({ SET: 'environment', EMPTY: '', NEW: '.env' });
+  });
+
+  test('may be absent, but not unreadable', () => {
+    expect(readDotenv(join(directory, 'absent'))).toEqual({});
+    expect(() => readDotenv(directory)).toThrow('cannot be read (EISDIR)');
+  });
+});

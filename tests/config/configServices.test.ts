@@ -1,0 +1,325 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { loadSettings } from '../../config/config.ts';
+import { BUILT_IN_SERVICES, type Service } from '../../config/sections/services.ts';
+import { clashes } from '../../config/sections/servicesFile.ts';
+import { load, problemsOf as settingsProblemsOf } from '../support/settings.ts';
+
+/** With one, services need no upstreams of their own. */
+const REGISTRY = { SERVICE_DISCOVERY_URL: 'http://service-discovery:9000' };
+
+/** The services of a gateway whose services.json holds this text or value. */
+function servicesOf(content: unknown, env: NodeJS.ProcessEnv = {}): readonly Service[] {
+  return load({ ...REGISTRY, SERVICES_FILE: 'services.json', ...env }, { 'services.json': textOf(content) })
+    .services;
+}
+
+function problemsOf(content: unknown): readonly string[] {
+  return settingsProblemsOf(
+    { ...REGISTRY, SERVICES_FILE: 'services.json' },
+    { 'services.json': textOf(content) },
+  );
+}
+
+function textOf(content: unknown): string {
+  return typeof content === 'string' ? content : JSON.stringify(content);
+}
+
+describe('the built-in services', () => {
+  const { services } = load({ PER_SERVICE_LIMIT: '7', GET_CACHE_TTL: 'off' });
+
+  test('are the ten of FAF CAB', () => {
+    expect(services.map(({ path, upstreams }) => `${path} ${upstreams}`)).toEqual([
+      '/userManagement http://user-management:8080',
+      '/notification http://notification-service:8081',
+      '/teaManagement http://tm-service:8082',
+      '/communication http://c-service:8083',
+      '/booking http://cab-booking-service:8084',
+      '/checkin http://checkin-service:8085',
+      '/lostFound http://lost-found-service:8086',
+      '/budgeting http://budgeting-service:8087',
+      '/fundRaising http://fr-service:8088',
+      '/sharing http://s-service:8089',
+    ]);
+  });
+
+  test('take the defaults of the gateway', () => {
+    expect(services[4]).toEqual({
+      name: 'cab-booking',
+      path: '/booking',
+      upstreams: ['http://cab-booking-service:8084'],
+      aliases: ['cab-booking-service', 'booking'],
+      stripPrefix: true,
+      concurrency: 7,
+      streams: 100,
+      requestTimeoutMs: 3000,
+      cacheTtlMs: 'off',
+      cacheShared: true,
+      breaker: true,
+    });
+  });
+
+  test('keep their names apart', () => {
+    expect(clashes(BUILT_IN_SERVICES)).toEqual([]);
+  });
+
+  test('have the names that docs/settings.md lists, and the static upstream in bold', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/settings.md'), 'utf8');
+    const listed = page.split('| service | names |')[1]?.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm) ?? [];
+    const rows = Array.from(listed, ([, path, cell = '']) => {
+      const host = /\*\*`([^`]+)`/.exec(cell)?.[1];
+      return { path, host, names: Array.from(cell.matchAll(/`([^`]+)`/g), ([, name]) => name) };
+    });
+    const known = services.map(({ name, path, aliases, upstreams }) => {
+      return { path, host: new URL(upstreams[0] ?? '').hostname, names: [name, ...aliases] };
+    });
+    expect(rows).toEqual(known);
+  });
+
+  test('include the one that issues tokens', () => {
+    const prefix = `${services[0]?.path}/auth/`;
+    const { authIssuePaths, authRevokePaths } = load({});
+    expect([...authIssuePaths, ...authRevokePaths].every((path) => path.startsWith(prefix))).toBe(true);
+  });
+});
+
+describe('SERVICES_FILE', () => {
+  test('needs a name and a path, and inherits the rest', () => {
+    const [service] = servicesOf(
+      { services: [{ name: 'orders', path: '/orders' }] },
+      { PER_SERVICE_LIMIT: '5', SERVICE_STREAMS: '6', REQUEST_TIMEOUT: '1s', GET_CACHE_TTL: '2s' },
+    );
+    expect(service).toEqual({
+      name: 'orders',
+      path: '/orders',
+      upstreams: [],
+      aliases: [],
+      stripPrefix: true,
+      concurrency: 5,
+      streams: 6,
+      requestTimeoutMs: 1000,
+      cacheTtlMs: 2000,
+      cacheShared: true,
+      breaker: true,
+    });
+  });
+
+  test('reads "off" as no breaker', () => {
+    const service = { name: 'orders', path: '/orders', breaker: 'off' };
+    expect(servicesOf({ services: [service] })[0]?.breaker).toBe(false);
+  });
+
+  test('takes the place of the built-in services, and its values that of the defaults', () => {
+    const full = {
+      name: 'budgeting',
+      path: '/budgeting',
+      upstreams: ['http://budgeting-service:8087/', 'https://[::1]:8443'],
+      aliases: ['padstack_budgeting-service'],
+      stripPrefix: false,
+      concurrency: 50,
+      streams: 500,
+      requestTimeout: '1m30s',
+      cacheTtl: 'off',
+      cacheShared: false,
+      breaker: false,
+    };
+    const { requestTimeout, cacheTtl, ...same } = full;
+    const upstreams = ['http://budgeting-service:8087', 'https://[::1]:8443'];
+    expect(servicesOf({ services: [full] })).toEqual([
+      { ...same, upstreams, requestTimeoutMs: 90_000, cacheTtlMs: 'off' },
+    ]);
+  });
+
+  const ORIGIN = 'expected an origin such as http://budgeting-service:8087, without a path';
+  const PATH =
+    'expected a slash and one segment, such as /budgeting, other than metrics, healthz, readyz, internal, admin';
+  const wrongFields: { in: object; out: string }[] = [
+    {
+      in: { requestTimeout: 'soon' },
+      out: '.requestTimeout is "soon": expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
+    },
+    {
+      in: { requestTimeout: 3 },
+      out: '.requestTimeout is 3: expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
+    },
+    { in: { concurrency: 0 }, out: '.concurrency is 0: expected a whole number from 1 to 1000000' },
+    { in: { streams: -1 }, out: '.streams is -1: expected a whole number from 0 to 1000000' },
+    { in: { concurrency: '10' }, out: '.concurrency is "10": expected a whole number from 1 to 1000000' },
+    { in: { stripPrefix: 'no' }, out: '.stripPrefix is "no": expected true or false' },
+    { in: { upstreams: 'http://a' }, out: '.upstreams is "http://a": expected a list of origins' },
+    { in: { upstreams: ['http://a', 'a:80'] }, out: `.upstreams[1] is "a:80": ${ORIGIN}` },
+    { in: { upstreams: ['http://a/api'] }, out: `.upstreams[0] is "http://a/api": ${ORIGIN}` },
+    { in: { upstreams: ['http://a?x=1'] }, out: `.upstreams[0] is "http://a?x=1": ${ORIGIN}` },
+    { in: { upstreams: ['http://u:p@a'] }, out: `.upstreams[0] is "http://***@a": ${ORIGIN}` },
+    { in: { upstreams: ['ws://a'] }, out: `.upstreams[0] is "ws://a": ${ORIGIN}` },
+    { in: { path: 'a' }, out: `.path is "a": ${PATH}` },
+    { in: { path: '/a/b' }, out: `.path is "/a/b": ${PATH}` },
+    { in: { path: '/a b' }, out: `.path is "/a b": ${PATH}` },
+    { in: { path: '/..' }, out: `.path is "/..": ${PATH}` },
+    { in: { path: '/metrics' }, out: `.path is "/metrics": ${PATH}` },
+    { in: { path: '/internal' }, out: `.path is "/internal": ${PATH}` },
+    { in: { path: '/admin' }, out: `.path is "/admin": ${PATH}` },
+    { in: { path: undefined }, out: `.path is missing: ${PATH}` },
+    {
+      in: { name: '' },
+      out: '.name is "": expected a name of letters, digits, dots, dashes and underscores',
+    },
+    { in: { breaker: 'on' }, out: '.breaker is "on": expected true, false or "off"' },
+    { in: { requestTimout: '3s' }, out: '.requestTimout is not known: did you mean requestTimeout?' },
+    {
+      in: { timeout: '3s' },
+      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, streams, requestTimeout, cacheTtl, cacheShared, breaker',
+    },
+  ];
+  test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {
+    const services = [
+      { name: 'first', path: '/first' },
+      { name: 'second', path: '/second', ...fields },
+    ];
+    expect(problemsOf({ services })).toEqual([`services.json: services[1]${out}`]);
+  });
+
+  const wrongFiles: { in: unknown; out: string }[] = [
+    { in: '', out: 'SERVICES_FILE is "services.json": expected JSON' },
+    { in: '{\n  "services": [,]\n}\n', out: 'SERVICES_FILE is "services.json": expected JSON' },
+    { in: [], out: 'services.json: the file is []: expected an object such as {"services": [...]}' },
+    { in: {}, out: 'services.json: services is missing: expected a list of services' },
+    { in: { services: [] }, out: 'services.json: services is []: expected at least one service' },
+    {
+      in: { services: ['budgeting'] },
+      out: 'services.json: services[0] is "budgeting": expected an object with a name',
+    },
+    {
+      in: { service: [], services: [{ name: 'a', path: '/a' }] },
+      out: 'services.json: service is not known: did you mean services?',
+    },
+  ];
+  test.each(wrongFiles)('names what is wrong with $in', ({ in: content, out }) => {
+    expect(problemsOf(content)).toEqual([expect.stringContaining(out)]);
+  });
+
+  test('tells where its JSON goes wrong', () => {
+    expect(problemsOf('{"services": [{"name": "budgeting" "path": "/budgeting"}]}')).toEqual([
+      'SERVICES_FILE is "services.json": expected JSON; it has a mistake at line 1 column 36',
+    ]);
+  });
+
+  test('tells why it cannot be read', () => {
+    const missing = { JWT_SECRET: 'x', SERVICES_FILE: '/nowhere/services.json' };
+    expect(() => loadSettings(missing)).toThrow(
+      'SERVICES_FILE is "/nowhere/services.json": expected a readable JSON file (ENOENT)',
+    );
+  });
+
+  test('gives each path, name and alias to one service', () => {
+    const services = [
+      { name: 'a', path: '/a', aliases: ['a', 'b'] },
+      { name: 'b', path: '/a' },
+      { name: 'c', path: '/wrong/path' },
+      { name: 'd', path: '/d', aliases: ['d-service', 'b'] },
+    ];
+    expect(problemsOf({ services }).slice(1)).toEqual([
+      'services.json: services[1].path is "/a": expected another for b, since a (services[0]) has "/a"',
+      'services.json: services[1].name is "b": expected another for b, since a (services[0]) has "b"',
+      'services.json: services[3].aliases[1] is "b": expected another for d, since a (services[0]) has "b"',
+    ]);
+  });
+
+  test.each([
+    { names: 'Orders, orders', out: ['services[1].name is "orders"', '"Orders"'] },
+    { names: 'lost-found, Lost_Found', out: ['services[1].name is "Lost_Found"', '"lost-found"'] },
+  ])('refuses two services that a registry could not tell apart: $names', ({ names, out: [what, other] }) => {
+    const services = names.split(', ').map((name, index) => ({ name, path: `/${index}` }));
+    const [first, second] = names.split(', ');
+    expect(problemsOf({ services })).toEqual([
+      `services.json: ${what}: expected another for ${second}, since ${first} (services[0]) has ${other}`,
+    ]);
+  });
+
+  test.each([
+    ['budgeting', 'budgeting-service-v2', 'budgeting.2', 'my_budgeting'],
+    ['lost-found', 'found', 'lost'],
+  ])('takes names of which one is part of another: %s, %s, %s', (...names) => {
+    const services = names.map((name, index) => ({ name, path: `/${index}` }));
+    expect(servicesOf({ services }).map(({ name }) => name)).toEqual(names);
+  });
+
+  test('tells paths apart by letter case', () => {
+    const services = [
+      { name: 'a', path: '/orders' },
+      { name: 'b', path: '/Orders' },
+    ];
+    expect(problemsOf({ services })).toEqual([]);
+  });
+
+  test('takes upstreams by the names that Swarm makes', () => {
+    const upstreams = [
+      'http://padstack_budgeting-service:8087',
+      'http://padstack_budgeting-service.1.k7oqrdzi84fqlnd59vy81zums:8087',
+      'http://tasks.test-stack_budgeting-service:8087',
+    ];
+    expect(servicesOf({ services: [{ name: 'a', path: '/a', upstreams }] })[0]?.upstreams).toEqual(upstreams);
+  });
+});
+
+describe('services and the settings', () => {
+  const problems = (services: object[], env: NodeJS.ProcessEnv = {}) =>
+    settingsProblemsOf(
+      { SERVICES_FILE: 'services.json', ...env },
+      { 'services.json': JSON.stringify({ services }) },
+    );
+  const orders = { name: 'orders', path: '/orders', upstreams: ['http://orders:80'] };
+
+  test.each([{ upstreams: [] }, {}])('a service with %j and no registry is refused', (upstreams) => {
+    expect(problems([orders, { name: 'empty', path: '/empty', ...upstreams }])).toEqual([
+      'The service /empty has no upstreams and SERVICE_DISCOVERY_URL is not set: expected one of the two, or nothing could ever answer for it',
+    ]);
+    expect(problems([{ name: 'empty', path: '/empty', ...upstreams }], REGISTRY)).toEqual([]);
+  });
+
+  test('an upstream that stands there twice is refused, in whatever spelling', () => {
+    const upstreams = ['http://orders', 'http://a:1', 'HTTP://Orders:80/'];
+    expect(problems([{ ...orders, upstreams }])).toEqual([
+      'services[0].upstreams[2] is "http://orders": expected another, services[0].upstreams[0] is the same'.replace(
+        /^/,
+        'services.json: ',
+      ),
+    ]);
+    expect(problems([orders, { ...orders, name: 'second', path: '/second' }])).toEqual([]);
+  });
+
+  test.each(['AUTH_ISSUE_PATHS', 'AUTH_REVOKE_PATHS'])('%s that leads to no service is refused', (name) => {
+    expect(problems([orders], { [name]: '/orders/in,/order/in' })).toEqual([
+      `${name} holds "/order/in": expected a path of a service, /orders/...`,
+    ]);
+    expect(problems([orders], { [name]: '/orders/in' })).toEqual([]);
+    expect(settingsProblemsOf({ [name]: '/ordersx/in' })).toEqual([
+      `${name} holds "/ordersx/in": expected a path of a service, such as /userManagement/...`,
+    ]);
+  });
+
+  test.each([
+    ['/orders/in,/orders/out', '/orders/out', '/orders/out'],
+    ['/orders/OUT', '/orders/out', '/orders/OUT'],
+    ['/orders/out.json', '/orders/out', '/orders/out.json'],
+  ])(
+    'AUTH_ISSUE_PATHS=%s beside AUTH_REVOKE_PATHS=%s is refused: nothing would be revoked',
+    (issue, revoke, both) => {
+      expect(problems([orders], { AUTH_ISSUE_PATHS: issue, AUTH_REVOKE_PATHS: revoke })).toEqual([
+        `AUTH_ISSUE_PATHS holds "${both}", which is one of AUTH_REVOKE_PATHS: expected it in only one of them, because no token is revoked where none is needed`,
+      ]);
+      expect(settingsProblemsOf({ AUTH_ISSUE_PATHS: '/userManagement/auth/logout' })).toHaveLength(1);
+    },
+  );
+
+  test('AUTH_QUERY_TOKEN_PATHS may be a whole service, and must be of one where it is set', () => {
+    const name = 'AUTH_QUERY_TOKEN_PATHS';
+    expect(problems([orders], { [name]: '/orders' })).toEqual([]);
+    expect(problems([orders], { [name]: 'none' })).toEqual([]);
+    expect(problems([orders])).toEqual([]);
+    expect(problems([orders], { [name]: '/orders/hub,/order' })).toEqual([
+      `${name} holds "/order": expected a path of a service, /orders/...`,
+    ]);
+  });
+});

@@ -1,0 +1,127 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { TEST_SECRET } from '../support/gateway.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+let installation: string;
+beforeEach(() => {
+  installation = mkdtempSync(join(tmpdir(), 'compiled-'));
+  for (const name of ['gateway', 'lib', 'config', 'package.json']) {
+    cpSync(join(ROOT, name), join(installation, name), { recursive: true, verbatimSymlinks: true });
+  }
+  const services = [{ name: 'budgeting', path: '/budgeting', upstreams: ['http://127.0.0.1:9'] }];
+  writeFileSync(join(installation, 'services.json'), JSON.stringify({ services }));
+  mkdirSync(join(installation, 'node_modules'));
+  for (const name of readdirSync(join(ROOT, 'node_modules')).filter((entry) => !entry.startsWith('.'))) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(installation, 'node_modules', name));
+  }
+});
+afterEach(() => rmSync(installation, { recursive: true }));
+
+/** What a start says that ends at once: its port is none. */
+function start(): string {
+  const { stderr, status } = spawnSync(process.execPath, [join(installation, 'gateway/main.ts')], {
+    env: { PATH: process.env.PATH, EXTERNAL_PORT: 'none' },
+    encoding: 'utf8',
+  });
+  expect(status).toBe(1);
+  return stderr;
+}
+
+test('compiled code is kept beside the code, for the next start', () => {
+  const said = start();
+  expect(said).toContain('EXTERNAL_PORT is "none"');
+  const kept = readdirSync(join(installation, 'node_modules/.cache/gateway'), { recursive: true });
+  expect(kept.length).toBeGreaterThan(100);
+  expect(start()).toBe(said);
+}, 60_000);
+
+interface Started {
+  /** What of Node itself it has loaded. */
+  readonly loaded: readonly string[];
+  /** Where it looked for compiled code. */
+  readonly cache: string;
+}
+
+/** Starts a gateway, and stops it once it listens. */
+async function startAndStop(): Promise<Started> {
+  const file = join(installation, 'loaded');
+  const hook = `import { writeFileSync } from 'node:fs';
+    import { getCompileCacheDir } from 'node:module';
+    process.on('exit', () => writeFileSync(${JSON.stringify(file)},
+      JSON.stringify({ loaded: process.moduleLoadList, cache: getCompileCacheDir() })));`;
+  const gateway = spawn(
+    process.execPath,
+    ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, 'gateway/main.ts'],
+    {
+      cwd: installation,
+      env: {
+        PATH: process.env.PATH,
+        JWT_SECRET: TEST_SECRET,
+        EXTERNAL_PORT: '0',
+        INTERNAL_PORT: '0',
+        DATA_DIR: 'data',
+        SERVICES_FILE: 'services.json',
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const exited = once(gateway, 'exit');
+  createInterface({ input: gateway.stdout }).on('line', (line) => {
+    if (line.includes('"Gateway listening')) gateway.kill('SIGTERM');
+  });
+  expect(await exited).toEqual([0, null]);
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+const STRIPPER = 'NativeModule internal/deps/amaro/dist/index';
+const UNDICI = 'NativeModule internal/deps/undici/undici';
+
+test("a start with kept code needs neither what strips types nor Node's undici", async () => {
+  expect((await startAndStop()).loaded).toContain(STRIPPER);
+  const { loaded } = await startAndStop();
+  expect(loaded).toContain('NativeModule http');
+  expect(loaded).not.toContain(STRIPPER);
+  expect(loaded).not.toContain(UNDICI);
+}, 60_000);
+
+test('what npm run compile leaves is for every user, and what finds it goes with the gateway', async () => {
+  execFileSync(process.execPath, [join(installation, 'gateway/process/compile.ts')], {
+    // Whatever else is set, a .env among it, has no part in it.
+    env: { PATH: process.env.PATH, EXTERNAL_PORT: 'none' },
+    stdio: 'pipe',
+  });
+  const compiled = join(installation, 'compiled');
+  expect(statSync(compiled).mode & 0o777).toBe(0o755);
+  const files = readdirSync(compiled);
+  expect(files.length).toBeGreaterThan(500);
+  expect(new Set(files.map((name) => statSync(join(compiled, name)).mode & 0o777))).toEqual(new Set([0o644]));
+  const { loaded, cache } = await startAndStop();
+  expect(loaded).not.toContain(STRIPPER);
+  expect(existsSync(dirname(cache))).toBe(false);
+  expect(readdirSync(compiled)).toEqual(files);
+  expect(readdirSync(installation).filter((name) => name.startsWith('compiling'))).toEqual([]);
+  expect(existsSync(join(installation, 'node_modules/.cache'))).toBe(false);
+}, 180_000);
+
+test('where it cannot be kept the gateway starts all the same', () => {
+  writeFileSync(join(installation, 'node_modules/.cache'), 'not a directory');
+  expect(start()).toContain('EXTERNAL_PORT is "none"');
+}, 60_000);

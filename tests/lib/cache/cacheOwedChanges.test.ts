@@ -1,0 +1,73 @@
+import { expect, it } from '@jest/globals';
+import { cache } from '../../../lib/cache/middleware.ts';
+import { type ResponseStore, StoreUnavailableError } from '../../../lib/store/store.ts';
+import { bareApp } from '../../support/bareApp.ts';
+import { call } from '../../support/client.ts';
+import { eventually } from '../../support/eventually.ts';
+import { ManualClock } from '../../support/manualClock.ts';
+import { memoryStore } from '../../support/memoryStore.ts';
+
+/** A cache before a store of which the part that has the path `/lost` may be away: it takes no word of a change then. */
+async function startWorld() {
+  const clock = new ManualClock();
+  const memory = memoryStore(clock);
+  const part = { isAway: false };
+  const store = Object.create(memory, {
+    isOwn: { value: false },
+    ...Object.fromEntries(
+      (['peek', 'get', 'set', 'delete', 'swap', 'publish', 'subscribe', 'usage'] as const).map((name) => [
+        name,
+        { value: (memory[name] as (...args: unknown[]) => unknown).bind(memory) },
+      ]),
+    ),
+    admits: { value: () => true },
+    renew: {
+      value: async (key: string, word: string, ttlMs: number) => {
+        if (part.isAway && key.includes('"/lost"')) throw new StoreUnavailableError('away');
+        return memory.renew(key, word, ttlMs);
+      },
+    },
+  }) as ResponseStore;
+  let calls = 0;
+  const app = await bareApp(
+    cache({
+      store,
+      origin: (_req, res) => {
+        calls += 1;
+        res.end(`call ${calls}`);
+      },
+      defaultTtlMs: 3_600_000,
+      maxBodyBytes: 1_000,
+      clock,
+    }),
+  );
+  const send = async (path: string, method = 'GET') =>
+    String((await call(new URL(path, app.url), { method })).body);
+  return { clock, part, send, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
+}
+
+it('a change that one part of the store could not be told of keeps nothing else from being found', async () => {
+  await using world = await startWorld();
+  const { part, send, clock } = world;
+  const kept = await send('/kept');
+  const lost = await send('/lost');
+  expect([await send('/kept'), await send('/lost')]).toEqual([kept, lost]);
+  part.isAway = true;
+  await send('/lost', 'POST');
+  expect(await send('/kept')).toBe(kept);
+  // What was changed is not given to anybody from before.
+  expect(await send('/lost')).not.toBe(lost);
+
+  part.isAway = false;
+  clock.advance(1_000);
+  // Whoever asks for anything makes it good, for all gateways.
+  expect(await send('/kept')).toBe(kept);
+  const renewed = await send('/lost');
+  let latest = renewed;
+  await eventually('it is stored anew', async () => {
+    const before = latest;
+    latest = await send('/lost');
+    return latest === before;
+  });
+  expect(renewed).not.toBe(lost);
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from '@jest/globals';
+import { Holdings } from '../../../lib/concurrency/holdings.ts';
+import { shareOf } from '../../../lib/concurrency/permits.ts';
+
+describe('Holdings', () => {
+  it('remembers few who hold nothing, however many come', () => {
+    const holdings = new Holdings(8);
+    for (let n = 0; n < 10_000; n += 1) {
+      holdings.add(holdings.of(`caller ${n}`));
+      if (n >= 10) holdings.remove(holdings.of(`caller ${n - 10}`));
+      expect(holdings.callers).toBeLessThanOrEqual(2 * 11 + 64);
+    }
+  });
+
+  it('never forgets what is held', () => {
+    const holdings = new Holdings(2);
+    const held = holdings.of('holder');
+    holdings.add(held);
+    for (let n = 0; n < 10_000; n += 1) holdings.of(`caller ${n}`);
+    expect(holdings.of('holder')).toBe(held);
+  });
+
+  it('counts what each holds', () => {
+    const holdings = new Holdings(2);
+    const [a, b, c] = [holdings.of('a'), holdings.of('b'), holdings.of('c')];
+    for (const holding of [a, b, a]) holdings.add(holding);
+    expect([a, b, c].map((holding) => holdings.hasShare(holding))).toEqual([true, false, false]);
+    holdings.remove(a);
+    expect(holdings.hasShare(holdings.of('a'))).toBe(false);
+  });
+});
+
+describe('shareOf', () => {
+  it.each([
+    { limit: 10, fairShare: 0.8, share: 8 },
+    { limit: 100, fairShare: 0.29, share: 29 },
+    { limit: 3, fairShare: 0, share: 1 },
+    { limit: 1, fairShare: 0.8, share: 1 },
+    { limit: 0, fairShare: 0.8, share: 0 },
+    { limit: 10, fairShare: 1, share: 10 },
+  ])('of $limit at $fairShare is $share', ({ limit, fairShare, share }) => {
+    expect(shareOf(limit, fairShare)).toBe(share);
+  });
+});

@@ -1,0 +1,190 @@
+import type { IncomingMessage } from 'node:http';
+import { describe, expect, it, jest } from '@jest/globals';
+import { isAmbiguous, originForm } from '../../gateway/http/target.ts';
+import { readToken } from '../../lib/auth/bearer.ts';
+import { takeTokens } from '../../lib/auth/queryToken.ts';
+import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
+import { cache } from '../../lib/cache/middleware.ts';
+import { isNotModified, isSameRepresentation } from '../../lib/cache/rules/conditional.ts';
+import { parseDirectives, targetedControl } from '../../lib/cache/rules/directives.ts';
+import { parseHttpDate } from '../../lib/cache/rules/httpDate.ts';
+import { rangeOf } from '../../lib/cache/rules/range.ts';
+import { requestTerms } from '../../lib/cache/rules/requestTerms.ts';
+import { selectingKey, varyNames } from '../../lib/cache/rules/vary.ts';
+import { EVERYONE, entryKey, epochKey } from '../../lib/cache/stored/key.ts';
+import { Exchange } from '../../lib/exchange/exchange.ts';
+import { rateLimitKey } from '../../lib/http/clientAddress.ts';
+import { shownPath } from '../../lib/http/path.ts';
+import { subprotocols } from '../../lib/http/subprotocol.ts';
+import { withoutSpace } from '../../lib/http/whiteSpace.ts';
+import { connectionOptions } from '../../lib/proxy/hopByHop.ts';
+import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
+import { readTrace } from '../../lib/tracing/traceContext.ts';
+import { bareApp } from '../support/bareApp.ts';
+import { call } from '../support/client.ts';
+import { ManualClock } from '../support/manualClock.ts';
+import { memoryStore } from '../support/memoryStore.ts';
+
+jest.setTimeout(60_000);
+
+/** As long as a whole head may become. */
+const CHARACTERS = 64 * 1024;
+/** In quadratic time 64 KiB take seconds; in linear time a millisecond or two. */
+const MOST_MS = 100;
+/** In quadratic time 15,000 blanks take 30 to 200 ms. */
+const MOST_HIT_MS = 15;
+const NOW_MS = Date.UTC(2026, 0, 15, 12);
+
+/** What makes pattern after pattern look far ahead, or back, in vain. */
+const FILLS = [
+  ' ',
+  '\t ',
+  ',',
+  ' ,',
+  ', ',
+  '"',
+  '\\',
+  '\\"',
+  '=',
+  '="',
+  'a',
+  'a=',
+  'a,',
+  'a="b\\',
+  'W/',
+  '1',
+  '-',
+  '.',
+  ';',
+  '/',
+  '//',
+  '%2e',
+  '&',
+  '/.',
+  ':',
+  '::',
+  '[',
+  '\u00a0',
+  'eyJ',
+];
+
+const inputs = FILLS.flatMap((fill) => {
+  const filled = fill.repeat(Math.ceil(CHARACTERS / fill.length)).slice(0, CHARACTERS);
+  return [
+    filled,
+    `a${filled}`,
+    `${filled}a`,
+    `x=${filled}x`,
+    `"${filled}`,
+    `bytes=${filled}x`,
+    `/${filled}?`,
+  ];
+});
+
+function request(name: string, value: string): IncomingMessage {
+  const headers = { [name.toLowerCase()]: value, host: 'gateway.test' };
+  return {
+    headers,
+    rawHeaders: ['Host', 'gateway.test', name, value],
+    httpVersion: '1.1',
+    method: 'GET',
+    socket: { remoteAddress: '127.0.0.1' },
+  } as unknown as IncomingMessage;
+}
+
+const requestFields = requestFieldsFor({ trustsPeer: () => true, ownsIdentity: true, via: 'gateway' });
+const forwarded = (name: string) => (value: string) =>
+  void requestFields(request(name, value), new Exchange(), NOW_MS);
+
+const isRevoking = revokingRequests(['/auth/logout']);
+const isLogout = (path: string) => isRevoking({ method: 'POST', headers: {} } as IncomingMessage, path);
+
+/** Everything that reads what a client, or a service, may make long. */
+const READERS: Readonly<Record<string, (value: string) => unknown>> = {
+  'Cache-Control': parseDirectives,
+  'Cache-Control of a request': (value) => requestTerms(request('Cache-Control', value)),
+  Pragma: (value) => requestTerms(request('Pragma', value)),
+  'CDN-Cache-Control': targetedControl,
+  'If-None-Match': (value) => isNotModified({ 'if-none-match': value }, { etag: '"v1"' }, NOW_MS),
+  'If-None-Match of a long ETag': (value) =>
+    isNotModified({ 'if-none-match': value }, { etag: value }, NOW_MS),
+  'If-Modified-Since': (value) => isNotModified({ 'if-modified-since': value }, {}, NOW_MS),
+  'If-Range': (value) => isSameRepresentation(value, { etag: '"v1"' }, NOW_MS),
+  Date: (value) => parseHttpDate(value, NOW_MS),
+  Range: (value) => rangeOf(value, 1_000),
+  Vary: varyNames,
+  'a field under Vary': (value) =>
+    selectingKey(['origin'], { rawHeaders: ['Origin', value], identity: undefined }),
+  'a list under Vary': (value) =>
+    selectingKey(['accept-language'], { rawHeaders: ['Accept-Language', value], identity: undefined }),
+  'Cookie under Vary': (value) =>
+    selectingKey(['cookie'], { rawHeaders: ['Cookie', value], identity: undefined }),
+  Connection: connectionOptions,
+  'Sec-WebSocket-Protocol': subprotocols,
+  'tokens in a query': (value) => takeTokens(`?${value}`, 0),
+  'Accept beside a token in the query': (value) =>
+    readToken(request('Accept', value), { queryTokens: ['a'], upgradeHead: undefined }),
+  traceparent: (value) => readTrace(value, ''),
+  tracestate: (value) => readTrace('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', value),
+  'a field that is passed on': forwarded('X-Own'),
+  'X-Forwarded-For': forwarded('X-Forwarded-For'),
+  'X-Forwarded-Host': forwarded('X-Forwarded-Host'),
+  Forwarded: forwarded('Forwarded'),
+  'an address': rateLimitKey,
+  'a target': (value) => [isAmbiguous(value), originForm(value, 'gateway.test')],
+  'a target in the log': shownPath,
+  'a target in absolute form': (value) => originForm(`http://gateway.test${value}`, 'gateway.test'),
+  'the key of a target': (target) => {
+    const resource = { service: '/a', authority: target, target };
+    return [entryKey({ resource, audience: EVERYONE, epoch: '', variant: '' }), epochKey('/a', target)];
+  },
+  'white space': withoutSpace,
+  'a path that may be a logout': isLogout,
+};
+
+/** The least of a few: another process may take the processor away at any time. */
+function leastMs(work: () => unknown): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < 5 && least > MOST_MS / 10; n += 1) {
+    const startedAt = performance.now();
+    work();
+    least = Math.min(least, performance.now() - startedAt);
+  }
+  return least;
+}
+
+describe('64 KiB are read in linear time, whatever they are:', () => {
+  it.each(Object.entries(READERS))('%s', (_name, read) => {
+    const slow = inputs
+      .map((input) => ({ input: `${input.slice(0, 12)}...`, ms: leastMs(() => read(input)) }))
+      .filter(({ ms }) => ms > MOST_MS);
+    expect(slow).toEqual([]);
+  });
+});
+
+it('a path may have any number of marks on its letters', () => {
+  // Not in the order that Unicode has for them, and four times as many as a head has room for.
+  const path = `/auth/a${'%CC%80'.repeat(20_000)}${'%CC%96'.repeat(20_000)}`;
+  expect(leastMs(() => isLogout(path))).toBeLessThan(MOST_MS);
+});
+
+it('a hit does not take longer for blanks in a field that Vary names', async () => {
+  const clock = new ManualClock();
+  const handler = cache({
+    store: memoryStore(clock),
+    origin: (_req, res) => void res.writeHead(200, { Vary: 'Origin, Accept' }).end('ok'),
+    defaultTtlMs: 30_000,
+    maxBodyBytes: 1_000,
+    clock,
+  });
+  await using app = await bareApp(handler);
+  const Origin = `a${' '.repeat(15_000)}b`;
+  expect((await call(app.url, { headers: { Origin } })).headers['x-cache']).toBe('MISS');
+  const tookMs: number[] = [];
+  for (let n = 0; n < 20; n += 1) {
+    const startedAt = performance.now();
+    expect((await call(app.url, { headers: { Origin } })).headers['x-cache']).toBe('HIT');
+    tookMs.push(performance.now() - startedAt);
+  }
+  expect(Math.min(...tookMs)).toBeLessThan(MOST_HIT_MS);
+});

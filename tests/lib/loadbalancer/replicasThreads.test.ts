@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { expect, it } from '@jest/globals';
+import { completeService } from '../../../config/sections/services.ts';
+import { toSend } from '../../../gateway/threads/sent.ts';
+import { Shares } from '../../../gateway/threads/shares.ts';
+import { ServiceReplicas } from '../../../gateway/wiring/replicas.ts';
+import { threadsClock } from '../../../lib/clock/threadsClock.ts';
+import type { TripOrder } from '../../support/threads/trippers.ts';
+
+const WITHIN_MS = 60_000;
+const UPSTREAMS = ['http://a:80', 'http://b:80'];
+const RULES = {
+  service: { name: 'x', path: '/x', upstreams: UPSTREAMS },
+  defaults: { concurrency: 10, streams: 10, requestTimeoutMs: 3000, cacheTtlMs: 'off' as const },
+  breaker: { threshold: 1, ratio: 0, windowMs: 60_000, cooldownMs: 3_600_000, slowStartMs: 0 },
+};
+
+it(
+  'half of the replicas at most are open for bad responses, although threads trip them in the same microsecond',
+  async () => {
+    const seats = 1 + UPSTREAMS.length;
+    const shares = new Shares(0, seats);
+    const openings = shares.of('openings', () => ({ whole: 0 }));
+    const keeper = new ServiceReplicas({
+      service: completeService(RULES.service, RULES.defaults),
+      ...RULES.breaker,
+      clock: threadsClock,
+      random: Math.random,
+      threads: { seats, newShare: shares.allocate, openings },
+      onBreakerEvent: () => {},
+      onDeparted: () => {},
+      onIdle: () => {},
+    });
+    const data = {
+      seats,
+      buffers: shares.buffers,
+      sent: toSend(keeper.shared),
+      barrier: new Int32Array(new SharedArrayBuffer(4)),
+      rules: RULES,
+    };
+    const workers = UPSTREAMS.map((_, n) => {
+      const workerData = { ...data, seat: n + 1 };
+      return new Worker(join(import.meta.dirname, '../../support/threads/trippers.ts'), {
+        workerData,
+        execArgv: [],
+      });
+    });
+    const most = workers.map((worker, n) => {
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      worker.once('message', resolve).once('error', reject);
+      const replica = keeper.pool.replicas[n]?.key as string;
+      worker.postMessage({ replica, rounds: 1_000, trippers: workers.length } satisfies TripOrder);
+      return promise;
+    });
+    try {
+      expect(await Promise.all(most)).toEqual([1, 1]);
+    } finally {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+      keeper.dispose();
+    }
+  },
+  WITHIN_MS,
+);
