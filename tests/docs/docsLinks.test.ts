@@ -5,7 +5,10 @@ import { describe, expect, it } from '@jest/globals';
 const ROOT = join(import.meta.dirname, '../..');
 const PAGES = [
   'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
   'SECURITY.md',
+  'tests/README.md',
   ...readdirSync(join(ROOT, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
@@ -19,7 +22,7 @@ describe('the pages', () => {
     expect(links.filter((link) => !leadsSomewhere(page, link))).toEqual([]);
   });
 
-  it.each(PAGES.filter((page) => page !== 'README.md'))('README.md leads to %s', (page) => {
+  it.each(PAGES.filter((page) => !page.endsWith('README.md')))('README.md leads to %s', (page) => {
     expect(read('README.md').includes(`](${page}`)).toBe(true);
   });
 });
