@@ -281,6 +281,19 @@ describe('the pages', () => {
     expect(named.filter((name) => !(name in known))).toEqual([]);
   });
 
+  it('have systemd find the code, and start a gateway again however often it has ended', () => {
+    const units = text.match(/^\[Service\]\n(?:.+\n)*?(?=```)/gm) ?? [];
+    expect(text.match(/ExecStart=/g)).toHaveLength(units.length);
+    expect(units).toHaveLength(1);
+    const unit = Object.fromEntries((units[0] ?? '').split('\n').map((line) => line.split('=')));
+    const [node, , main = ''] = unit.ExecStart.split(' ');
+    expect(node).toBe(`${unit.WorkingDirectory}/node_modules/.bin/node`);
+    expect(existsSync(join(ROOT, main))).toBe(true);
+    // By default systemd gives up after five starts within ten seconds.
+    expect(unit.Restart).toBe('always');
+    expect(Number(unit.RestartSec) * 5).toBeGreaterThan(10);
+  });
+
   it('send signals from inside: a container that Docker has signalled is not started again when it ends', () => {
     expect(text.match(/^.*docker (?:compose )?kill (?:-s|--signal)[ =]\w.*$/gm)).toBeNull();
     expect(
