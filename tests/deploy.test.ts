@@ -281,6 +281,10 @@ describe('the pages', () => {
     expect(named.filter((name) => !(name in known))).toEqual([]);
   });
 
+  it('run the Node of the packages: the one of the machine may be the oldest that npm comes with', () => {
+    expect(text.match(/^(?:node |.*`node (?:bench|tests)\/).*\.ts.*$/gm)).toBeNull();
+  });
+
   it('have systemd find the code, and start a gateway again however often it has ended', () => {
     const units = text.match(/^\[Service\]\n(?:.+\n)*?(?=```)/gm) ?? [];
     expect(text.match(/ExecStart=/g)).toHaveLength(units.length);
