@@ -176,6 +176,7 @@ whereRendered(`the chart, rendered${without}`, () => {
       'networkPolicy.egress.enabled=true,config.JWKS_URL=https://id.example.com/keys',
       'needs networkPolicy.egress.extra',
     ],
+    ['secretName=', 'config.JWT_SECRET_FILE names a file of the Secret'],
     ['ingress.enabled=true', 'ingress.enabled needs ingress.host'],
     ['autoscaling.minReplicas=11', 'minReplicas is more than'],
     ['networkPolicy.internalFrom=null', 'internalFrom'],
@@ -198,6 +199,18 @@ whereRendered(`the chart, rendered${without}`, () => {
     expect(await strategyWith('config.USE_REDIS_SHARDING=false')).toBe('Recreate');
     expect(await strategyWith('config.USE_REDIS_SHARDING=true')).toBe('RollingUpdate');
   });
+
+  it('waits for no Secret where public keys and an address are all that a gateway needs', async () => {
+    const keys = 'secretName=,config.JWT_SECRET_FILE=null,config.JWKS_URL=https://id.example.com/keys';
+    for (const redis of ['', ',redis.secretName=gateway-redis']) {
+      const objects = await rendered(['--set', keys + redis]);
+      const { volumes, containers } = theOne(objects, 'Deployment').spec.template.spec;
+      const names = redis ? null : [expect.objectContaining({ name: 'data' })];
+      expect({ volumes, mounts: containers[0].volumeMounts }).toEqual({ volumes: names, mounts: names });
+      for (const object of objects) expect(await invalidities(object)).toBeUndefined();
+      expect(settingsFrom(theOne(objects, 'ConfigMap').data).jwksUrl).toContain('id.example.com');
+    }
+  }, 60_000);
 
   it('takes a digest for a tag', async () => {
     const objects = await rendered(['--set', 'image.repository=r.example.com/a,image.tag=sha256:12ab']);

@@ -31,6 +31,11 @@ app.kubernetes.io/name: gateway
 {{- if and (not (include "gateway.redis" .)) (or .Values.autoscaling.enabled (gt (int .Values.replicas) 1)) }}
 {{- fail "More than one gateway (replicas, autoscaling.enabled) needs Redis: set redis.secretName. The embedded store is for one." }}
 {{- end }}
+{{- range $name, $path := .Values.config }}
+{{- if and (hasPrefix "/run/secrets/gateway/" $path) (not $.Values.secretName) }}
+{{- fail (printf "config.%s names a file of the Secret that secretName does not name." $name) }}
+{{- end }}
+{{- end }}
 {{- if and .Values.networkPolicy.enabled .Values.config.TRUSTED_PROXIES (not .Values.networkPolicy.externalFrom) }}
 {{- fail "config.TRUSTED_PROXIES is set, so networkPolicy.externalFrom must name the proxies: any other pod in that network could say whose request it sends." }}
 {{- end }}
