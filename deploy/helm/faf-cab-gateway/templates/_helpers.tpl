@@ -22,7 +22,7 @@ app.kubernetes.io/name: gateway
 
 {{/* Not empty when gateways share a Redis, by its Secret or by settings. */}}
 {{- define "gateway.redis" -}}
-{{- $nodes := ternary .Values.config.REDIS_NODES "" (eq .Values.config.USE_REDIS_SHARDING "true") -}}
+{{- $nodes := ternary .Values.config.REDIS_NODES "" (eq (.Values.config.USE_REDIS_SHARDING | default "") "true") -}}
 {{ or .Values.redis.secretName .Values.config.REDIS_HOST $nodes "" }}
 {{- end }}
 
