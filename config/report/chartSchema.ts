@@ -18,10 +18,15 @@ const OWN = new Set([
   'SERVICES_FILE',
 ]);
 
+/** What Node itself reads, and an operator may need. */
+const OF_NODE = ['NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS'];
+
 /** The schema with the settings that there are now, for the schema as it stands. */
 export function chartSchema(current: string): string {
   const schema = JSON.parse(current);
-  schema.properties.config.properties = Object.fromEntries(chartSettings().map((name) => [name, TEXT]));
+  schema.properties.config.properties = Object.fromEntries(
+    [...chartSettings(), ...OF_NODE].map((name) => [name, TEXT]),
+  );
   return `${JSON.stringify(schema, null, 2)}\n`;
 }
 

@@ -8,6 +8,7 @@ import { CATALOGUE, registryNameOf } from '../../playground/catalogue.ts';
 import { type ComposeService, networksOf, readCompose, schemaErrors } from '../support/compose.ts';
 import { execForm, readDockerfile } from '../support/dockerfile.ts';
 import { settingsFrom } from '../support/gatewayObjects.ts';
+import { readManifests } from '../support/manifests.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const STACKS = ['docker-compose.yaml', 'docker-compose.swarm.yml'] as const;
@@ -79,6 +80,20 @@ describe.each(STACKS)('%s', (path) => {
     expect(seconds * 1000).toBeGreaterThan(drainTimeoutMs);
     expect(drainTimeoutMs).toBeLessThanOrEqual(DOCKER_STOP_MS - ENDS_WITHIN_MS);
   });
+});
+
+it('docs/sizing.md says what the stacks and the manifests give a gateway', () => {
+  const page = readFileSync(join(ROOT, 'docs/sizing.md'), 'utf8');
+  const [, limit, request, cpu] = /^\| Compose .* \| (\d+) MiB \| (\d+) MiB \| ([\d.]+) \|/m.exec(page) ?? [];
+  for (const path of STACKS) {
+    const { limits, reservations } = readCompose(path).services['api-gateway']?.deploy?.resources ?? {};
+    expect(limits?.memory).toBe(`${limit}M`);
+    if (reservations) expect(reservations).toEqual({ cpus: cpu, memory: `${request}M` });
+  }
+  const [deployment] = readManifests('deploy/kubernetes/base/deployment.yaml');
+  const { requests, limits } = deployment?.spec.template.spec.containers[0].resources ?? {};
+  expect([limits.memory, requests.memory]).toEqual([`${limit}Mi`, `${request}Mi`]);
+  expect(Number.parseInt(requests.cpu, 10)).toBe(Number(cpu) * 1000);
 });
 
 describe.each(STACKS)('%s: every container', (path) => {
@@ -256,7 +271,7 @@ describe('the pages', () => {
 
   it('name only services that the stack has', () => {
     const named = [
-      ...text.matchAll(/docker compose (?:logs|exec|kill --signal \w+) ([\w-]+)/g),
+      ...text.matchAll(/docker compose (?:logs|exec) ([\w-]+)/g),
       ...text.matchAll(/--scale\s+([\w-]+)=/g),
       ...text.matchAll(/gateway-stack_([\w-]+)/g),
     ].map(([, name = '']) => name);
@@ -264,6 +279,30 @@ describe('the pages', () => {
     // In Swarm volumes are called after the stack as well.
     const known = { ...compose.services, ...compose.volumes };
     expect(named.filter((name) => !(name in known))).toEqual([]);
+  });
+
+  it('run the Node of the packages: the one of the machine may be the oldest that npm comes with', () => {
+    expect(text.match(/^(?:node |.*`node (?:bench|tests)\/).*\.ts.*$/gm)).toBeNull();
+  });
+
+  it('have systemd find the code, and start a gateway again however often it has ended', () => {
+    const units = text.match(/^\[Service\]\n(?:.+\n)*?(?=```)/gm) ?? [];
+    expect(text.match(/ExecStart=/g)).toHaveLength(units.length);
+    expect(units).toHaveLength(1);
+    const unit = Object.fromEntries((units[0] ?? '').split('\n').map((line) => line.split('=')));
+    const [node, , main = ''] = unit.ExecStart.split(' ');
+    expect(node).toBe(`${unit.WorkingDirectory}/node_modules/.bin/node`);
+    expect(existsSync(join(ROOT, main))).toBe(true);
+    // By default systemd gives up after five starts within ten seconds.
+    expect(unit.Restart).toBe('always');
+    expect(Number(unit.RestartSec) * 5).toBeGreaterThan(10);
+  });
+
+  it('send signals from inside: a container that Docker has signalled is not started again when it ends', () => {
+    expect(text.match(/^.*docker (?:compose )?kill (?:-s|--signal)[ =]\w.*$/gm)).toBeNull();
+    expect(
+      [...text.matchAll(/exec api-gateway bash -c 'kill -(\w+) 1'/g)].map(([, name]) => name).sort(),
+    ).toEqual(['URG', 'USR2', 'USR2']);
   });
 });
 

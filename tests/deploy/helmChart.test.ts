@@ -43,6 +43,15 @@ describe('the Helm chart', () => {
     expect(refusals(valuesWith(path))).toEqual([]);
   });
 
+  it.each<[string, (values: Values) => Values]>([
+    ['an authority of the operator', changed('config', { NODE_EXTRA_CA_CERTS: '/run/secrets/gateway/ca' })],
+    ["a size of V8's heap", changed('config', { NODE_OPTIONS: '--max-old-space-size=200' })],
+    ['CPUs as a number', (values) => ({ ...values, resources: resources({ cpu: 2 }) })],
+    ['no limit of CPU', (values) => ({ ...values, resources: resources({}) })],
+  ])('has a schema that accepts %s', (_, change) => {
+    expect(refusals(change(own))).toEqual([]);
+  });
+
   it.each<[string, (values: Values) => Values, string]>([
     [
       'a setting that there is not',
@@ -67,6 +76,8 @@ describe('the Helm chart', () => {
     ],
     ['a misspelt value', changed('drain', { timeout: 3 }), '/drain must NOT have'],
     ['the tag latest', changed('image', { tag: 'latest' }), '/image/tag must NOT be valid'],
+    ['a tag in two places', changed('image', { repository: 'a@sha256:b' }), '/image/repository must match'],
+    ['no CPU', (values) => ({ ...values, resources: resources({ cpu: 0 }) }), '/limits/cpu must be > 0'],
     ['an internal port for everybody', changed('networkPolicy', { internalFrom: [] }), 'fewer than 1 items'],
     ['a disruption budget that blocks', changed('disruptionBudget', { maxUnavailable: 0 }), 'must be >= 1'],
     [
@@ -81,6 +92,14 @@ describe('the Helm chart', () => {
   it('has a schema with the settings that there are: if not, run npm run docs', () => {
     const current = readChart('values.schema.json');
     expect(chartSchema(current)).toBe(current);
+  });
+
+  it('is rendered by the pages as for a Kubernetes that it accepts, whichever Helm takes by itself', () => {
+    const page = readFileSync(join(ROOT, 'docs/kubernetes.md'), 'utf8');
+    const { kubeVersion } = parse(readChart('Chart.yaml'));
+    const commands = page.match(/`helm template [^`]+`/g) ?? [];
+    expect(commands).toHaveLength(1);
+    expect(commands[0]).toContain(` --kube-version ${/\d[\d.]+/.exec(kubeVersion)}`);
   });
 
   it('uses every value that it has, and has every value that it uses', () => {
@@ -152,6 +171,12 @@ whereRendered(`the chart, rendered${without}`, () => {
       'networkPolicy.egress.enabled=true,config.OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318',
       'needs networkPolicy.egress.collector',
     ],
+    ['replicas=3,config.REDIS_NODES=a:redis-a:6379', 'needs Redis: set redis.secretName'],
+    [
+      'networkPolicy.egress.enabled=true,config.JWKS_URL=https://id.example.com/keys',
+      'needs networkPolicy.egress.extra',
+    ],
+    ['secretName=', 'config.JWT_SECRET_FILE names a file of the Secret'],
     ['ingress.enabled=true', 'ingress.enabled needs ingress.host'],
     ['autoscaling.minReplicas=11', 'minReplicas is more than'],
     ['networkPolicy.internalFrom=null', 'internalFrom'],
@@ -164,6 +189,34 @@ whereRendered(`the chart, rendered${without}`, () => {
     const before = await podsOf([]);
     expect(await podsOf(['--set', 'config.LOG_LEVEL=warn'])).not.toEqual(before);
     expect(await podsOf(['--set', 'serviceMonitor.enabled=true'])).toEqual(before);
+  });
+
+  it('has a volume for the embedded store unless several nodes of Redis are really used', async () => {
+    const strategyWith = async (sharding: string) => {
+      const settings = ['--set', 'config.REDIS_NODES=a:redis-a:6379', '--set-string', sharding];
+      return theOne(await rendered(settings), 'Deployment').spec.strategy.type;
+    };
+    expect(await strategyWith('config.USE_REDIS_SHARDING=false')).toBe('Recreate');
+    expect(await strategyWith('config.USE_REDIS_SHARDING=true')).toBe('RollingUpdate');
+  });
+
+  it('waits for no Secret where public keys and an address are all that a gateway needs', async () => {
+    const keys = 'secretName=,config.JWT_SECRET_FILE=null,config.JWKS_URL=https://id.example.com/keys';
+    for (const redis of ['', ',redis.secretName=gateway-redis']) {
+      const objects = await rendered(['--set', keys + redis]);
+      const { volumes, containers } = theOne(objects, 'Deployment').spec.template.spec;
+      const names = redis ? null : [expect.objectContaining({ name: 'data' })];
+      expect({ volumes, mounts: containers[0].volumeMounts }).toEqual({ volumes: names, mounts: names });
+      for (const object of objects) expect(await invalidities(object)).toBeUndefined();
+      expect(settingsFrom(theOne(objects, 'ConfigMap').data).jwksUrl).toContain('id.example.com');
+    }
+  }, 60_000);
+
+  it('takes a digest for a tag', async () => {
+    const objects = await rendered(['--set', 'image.repository=r.example.com/a,image.tag=sha256:12ab']);
+    expect(theOne(objects, 'Deployment').spec.template.spec.containers[0].image).toBe(
+      'r.example.com/a@sha256:12ab',
+    );
   });
 
   it('gives pods their services', async () => {
@@ -205,6 +258,12 @@ function essence(objects: readonly Manifest[]): Record<string, unknown> {
     return [`${plain.kind} ${plain.metadata.name}`, plain];
   });
   return Object.fromEntries(entries);
+}
+
+/** Resources with these limits besides those of memory and disk. */
+function resources(limits: Values): Values {
+  const others = { memory: '512Mi', 'ephemeral-storage': '256Mi' };
+  return { requests: { cpu: '250m', ...others }, limits: { ...others, ...limits } };
 }
 
 function changed(name: string, change: Values): (values: Values) => Values {

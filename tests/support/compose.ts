@@ -39,6 +39,7 @@ interface Deployment {
   readonly placement?: { readonly constraints?: readonly string[] };
   readonly resources?: {
     readonly limits?: { readonly cpus?: string; readonly memory?: string; readonly pids?: number };
+    readonly reservations?: { readonly cpus?: string; readonly memory?: string };
   };
   readonly restart_policy?: { readonly condition?: string; readonly delay?: string };
   readonly update_config?: Readonly<Record<string, unknown>>;

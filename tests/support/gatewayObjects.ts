@@ -105,6 +105,12 @@ export function itRunsAGateway(installation: () => Installation): void {
       expect(mounts.filter(({ mountPath }) => path.startsWith(`${mountPath}/`))).toHaveLength(1);
   });
 
+  it('keeps tokens in a directory of its own: a volume belongs to root, and others may write there', () => {
+    const mounts: { name: string; mountPath: string }[] = container().volumeMounts;
+    for (const { mountPath } of mounts.filter(({ name }) => name === 'data'))
+      expect(installation().settings.DATA_DIR).toMatch(new RegExp(`^${mountPath}/\\w`));
+  });
+
   it('asks the internal port whether it has started, is alive and is ready', () => {
     const { startupProbe, livenessProbe, readinessProbe } = container();
     expect(startupProbe.httpGet).toEqual({ path: '/healthz', port: 'internal' });
