@@ -20,8 +20,16 @@ const WRITABLE = ['/dev/shm', tmpdir()];
 /** What the name of a directory with links begins with; the id of the process that made it follows. */
 const LINKS = 'gateway-compiled-';
 
-if (!existsSync(SHIPPED)) module.enableCompileCache({ directory: KEPT });
-else if (module.getCompileCacheDir() === undefined) useShipped();
+if (module.getCompileCacheDir() === undefined) {
+  if (existsSync(SHIPPED)) useShipped();
+  else keep();
+}
+
+function keep() {
+  const { status } = module.enableCompileCache({ directory: KEPT });
+  // Worker threads know of the directory by the variable alone.
+  if (status === module.constants.compileCacheStatus.ENABLED) process.env.NODE_COMPILE_CACHE = KEPT;
+}
 
 /**
  * Node looks in a directory that is named after the user id and the features of the CPU, and a build knows neither. So

@@ -68,12 +68,13 @@ interface Started {
   readonly cache: string;
 }
 
-/** Starts a gateway, and stops it once it listens. */
-async function startAndStop(): Promise<Started> {
-  const file = join(installation, 'loaded');
+/** Starts a gateway, and stops it once it listens; tells of its main thread, or of the worker with this number. */
+async function startAndStop({ WORKERS = '1', thread = 0 } = {}): Promise<Started> {
+  const file = join(installation, 'loaded-');
   const hook = `import { writeFileSync } from 'node:fs';
     import { getCompileCacheDir } from 'node:module';
-    process.on('exit', () => writeFileSync(${JSON.stringify(file)},
+    import { threadId } from 'node:worker_threads';
+    process.on('exit', () => writeFileSync(${JSON.stringify(file)} + threadId,
       JSON.stringify({ loaded: process.moduleLoadList, cache: getCompileCacheDir() })));`;
   const gateway = spawn(process.execPath, [...first(hook), 'gateway/main.ts'], {
     cwd: installation,
@@ -84,6 +85,7 @@ async function startAndStop(): Promise<Started> {
       INTERNAL_PORT: '0',
       DATA_DIR: 'data',
       SERVICES_FILE: 'services.json',
+      WORKERS,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -92,7 +94,7 @@ async function startAndStop(): Promise<Started> {
     if (line.includes('"Gateway listening')) gateway.kill('SIGTERM');
   });
   expect(await exited).toEqual([0, null]);
-  return JSON.parse(readFileSync(file, 'utf8'));
+  return JSON.parse(readFileSync(`${file}${thread}`, 'utf8'));
 }
 
 const STRIPPER = 'NativeModule internal/deps/amaro/dist/index';
@@ -105,6 +107,17 @@ test("a start with kept code needs neither what strips types nor Node's undici",
   expect(loaded).not.toContain(STRIPPER);
   expect(loaded).not.toContain(UNDICI);
 }, 60_000);
+
+test.each([0, 1, 2])(
+  'so it does in thread %d of a gateway with workers',
+  async (thread) => {
+    const several = { WORKERS: '2', thread };
+    await startAndStop(several);
+    const { loaded } = await startAndStop(several);
+    expect(loaded.includes(STRIPPER)).toBe(false);
+  },
+  60_000,
+);
 
 test('what npm run compile leaves is for every user, and what finds it goes with the gateway', async () => {
   execFileSync(process.execPath, [join(installation, 'gateway/compile.ts')], {
