@@ -2,7 +2,16 @@
 // along; elsewhere it is written when the process ends, for the next start. Where neither can be had, every start
 // compiles everything. `NODE_COMPILE_CACHE` names another directory, `NODE_DISABLE_COMPILE_CACHE=1` does without.
 // Plain JavaScript, since it decides whether Node has to load what strips types.
-import { existsSync, lstatSync, mkdtempSync, readdirSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import module from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +35,12 @@ if (module.getCompileCacheDir() === undefined) {
 }
 
 function keep() {
+  try {
+    // Whatever the umask is: what is written there will run.
+    mkdirSync(KEPT, { recursive: true, mode: 0o700 });
+  } catch {
+    return;
+  }
   const { status } = module.enableCompileCache({ directory: KEPT });
   // Worker threads know of the directory by the variable alone.
   if (status === module.constants.compileCacheStatus.ENABLED) process.env.NODE_COMPILE_CACHE = KEPT;

@@ -61,6 +61,12 @@ test('compiled code is kept beside the code, for the next start', () => {
   expect(start()).toBe(said);
 }, 60_000);
 
+test('nobody else can write where it is kept, whatever the umask is', () => {
+  start({}, ...first('process.umask(0);'));
+  for (const path of ['node_modules/.cache', 'node_modules/.cache/gateway'])
+    expect(statSync(join(installation, path)).mode & 0o777).toBe(0o700);
+}, 60_000);
+
 interface Started {
   /** What of Node itself it has loaded. */
   readonly loaded: readonly string[];
