@@ -49,12 +49,16 @@ async function main(args: string[]): Promise<number> {
 
 async function compile(): Promise<void> {
   const directory = mkdtempSync(join(ROOT, 'compiling-'));
+  const cache = join(directory, 'cache');
+  let compiled: string | undefined;
   try {
     for (const [index, variables] of STARTS.entries()) {
       process.stdout.write(`Start ${index + 1} of ${STARTS.length}\n`);
       await startOnce(directory, variables);
+      // Worker threads run with other flags, and Node keeps what it compiles for them in another directory: not this one.
+      compiled ??= readdirSync(cache)[0];
     }
-    ship(directory);
+    ship(join(cache, compiled ?? ''));
     process.stdout.write(`Compiled into ${COMPILED}\n`);
   } finally {
     rmSync(directory, { recursive: true });
@@ -92,10 +96,7 @@ async function startOnce(directory: string, variables: Readonly<Record<string, s
 }
 
 /** Takes the place of what was compiled before. Whoever runs the gateway may read it, and nobody but its owner write. */
-function ship(directory: string): void {
-  const cache = join(directory, 'cache');
-  const [named = ''] = readdirSync(cache);
-  const compiled = join(cache, named);
+function ship(compiled: string): void {
   for (const name of readdirSync(compiled)) chmodSync(join(compiled, name), FOR_ALL.file);
   chmodSync(compiled, FOR_ALL.directory);
   rmSync(COMPILED, { recursive: true, force: true });

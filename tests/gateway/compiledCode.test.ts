@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -15,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { TEST_SECRET } from '../support/gateway.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -36,14 +37,21 @@ beforeEach(() => {
 afterEach(() => rmSync(installation, { recursive: true }));
 
 /** What a start says that ends at once: its port is none. */
-function start(): string {
-  const { stderr, status } = spawnSync(process.execPath, [join(installation, 'gateway/main.ts')], {
-    env: { PATH: process.env.PATH, EXTERNAL_PORT: 'none' },
-    encoding: 'utf8',
-  });
+function start(env: Readonly<Record<string, string>> = {}, ...execArgv: string[]): string {
+  const { stderr, status } = spawnSync(
+    process.execPath,
+    [...execArgv, join(installation, 'gateway/main.ts')],
+    {
+      env: { PATH: process.env.PATH, EXTERNAL_PORT: 'none', ...env },
+      encoding: 'utf8',
+    },
+  );
   expect(status).toBe(1);
   return stderr;
 }
+
+/** Flags of Node that have it run this program first. */
+const first = (program: string) => ['--import', `data:text/javascript,${encodeURIComponent(program)}`];
 
 test('compiled code is kept beside the code, for the next start', () => {
   const said = start();
@@ -53,6 +61,12 @@ test('compiled code is kept beside the code, for the next start', () => {
   expect(start()).toBe(said);
 }, 60_000);
 
+test('nobody else can write where it is kept, whatever the umask is', () => {
+  start({}, ...first('process.umask(0);'));
+  for (const path of ['node_modules/.cache', 'node_modules/.cache/gateway'])
+    expect(statSync(join(installation, path)).mode & 0o777).toBe(0o700);
+}, 60_000);
+
 interface Started {
   /** What of Node itself it has loaded. */
   readonly loaded: readonly string[];
@@ -60,35 +74,33 @@ interface Started {
   readonly cache: string;
 }
 
-/** Starts a gateway, and stops it once it listens. */
-async function startAndStop(): Promise<Started> {
-  const file = join(installation, 'loaded');
+/** Starts a gateway, and stops it once it listens; tells of its main thread, or of the worker with this number. */
+async function startAndStop({ WORKERS = '1', thread = 0 } = {}): Promise<Started> {
+  const file = join(installation, 'loaded-');
   const hook = `import { writeFileSync } from 'node:fs';
     import { getCompileCacheDir } from 'node:module';
-    process.on('exit', () => writeFileSync(${JSON.stringify(file)},
+    import { threadId } from 'node:worker_threads';
+    process.on('exit', () => writeFileSync(${JSON.stringify(file)} + threadId,
       JSON.stringify({ loaded: process.moduleLoadList, cache: getCompileCacheDir() })));`;
-  const gateway = spawn(
-    process.execPath,
-    ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, 'gateway/main.ts'],
-    {
-      cwd: installation,
-      env: {
-        PATH: process.env.PATH,
-        JWT_SECRET: TEST_SECRET,
-        EXTERNAL_PORT: '0',
-        INTERNAL_PORT: '0',
-        DATA_DIR: 'data',
-        SERVICES_FILE: 'services.json',
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
+  const gateway = spawn(process.execPath, [...first(hook), 'gateway/main.ts'], {
+    cwd: installation,
+    env: {
+      PATH: process.env.PATH,
+      JWT_SECRET: TEST_SECRET,
+      EXTERNAL_PORT: '0',
+      INTERNAL_PORT: '0',
+      DATA_DIR: 'data',
+      SERVICES_FILE: 'services.json',
+      WORKERS,
     },
-  );
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exited = once(gateway, 'exit');
   createInterface({ input: gateway.stdout }).on('line', (line) => {
     if (line.includes('"Gateway listening')) gateway.kill('SIGTERM');
   });
   expect(await exited).toEqual([0, null]);
-  return JSON.parse(readFileSync(file, 'utf8'));
+  return JSON.parse(readFileSync(`${file}${thread}`, 'utf8'));
 }
 
 const STRIPPER = 'NativeModule internal/deps/amaro/dist/index';
@@ -101,6 +113,17 @@ test("a start with kept code needs neither what strips types nor Node's undici",
   expect(loaded).not.toContain(STRIPPER);
   expect(loaded).not.toContain(UNDICI);
 }, 60_000);
+
+test.each([0, 1, 2])(
+  'so it does in thread %d of a gateway with workers',
+  async (thread) => {
+    const several = { WORKERS: '2', thread };
+    await startAndStop(several);
+    const { loaded } = await startAndStop(several);
+    expect(loaded.includes(STRIPPER)).toBe(false);
+  },
+  60_000,
+);
 
 test('what npm run compile leaves is for every user, and what finds it goes with the gateway', async () => {
   execFileSync(process.execPath, [join(installation, 'gateway/process/compile.ts')], {
@@ -120,6 +143,82 @@ test('what npm run compile leaves is for every user, and what finds it goes with
   expect(readdirSync(installation).filter((name) => name.startsWith('compiling'))).toEqual([]);
   expect(existsSync(join(installation, 'node_modules/.cache'))).toBe(false);
 }, 180_000);
+
+describe('with code that was compiled before', () => {
+  const SHARED = '/dev/shm';
+  let made: string[];
+  beforeEach(() => {
+    mkdirSync(join(installation, 'compiled'));
+    made = [];
+  });
+  afterEach(() => {
+    for (const directory of made) rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** As a gateway of that process id leaves it behind when it is killed. */
+  function leftBehind(pid: number): string {
+    const directory = mkdtempSync(join(SHARED, `gateway-compiled-${pid}-`));
+    made.push(directory);
+    symlinkSync(join(installation, 'compiled'), join(directory, 'link'));
+    return directory;
+  }
+
+  const deadPid = () => spawnSync(process.execPath, ['--version']).pid;
+
+  test('a start leaves nothing where it could have put the links', () => {
+    const TMPDIR = join(installation, 'tmp');
+    mkdirSync(TMPDIR);
+    start({ TMPDIR });
+    expect(readdirSync(TMPDIR)).toEqual([]);
+  }, 60_000);
+
+  test('what a gateway left that was killed goes with the next start', () => {
+    const file = join(installation, 'cache');
+    const killItself = `import { writeFileSync } from 'node:fs';
+      import { getCompileCacheDir } from 'node:module';
+      process.on('exit', () => {
+        writeFileSync(${JSON.stringify(file)}, getCompileCacheDir());
+        process.kill(process.pid, 'SIGKILL');
+      });`;
+    const main = join(installation, 'gateway/main.ts');
+    const env = { PATH: process.env.PATH, EXTERNAL_PORT: 'none' };
+    expect(spawnSync(process.execPath, [...first(killItself), main], { env }).signal).toBe('SIGKILL');
+    const links = dirname(readFileSync(file, 'utf8'));
+    made.push(links);
+    expect(dirname(links)).toBe(SHARED);
+    start();
+    expect(existsSync(links)).toBe(false);
+  }, 60_000);
+
+  test('what belongs to a gateway that runs stays', () => {
+    const running = leftBehind(process.pid);
+    const dead = leftBehind(deadPid());
+    start();
+    expect([running, dead].map((path) => existsSync(path))).toEqual([true, false]);
+    // What was found through the links is not theirs.
+    expect(existsSync(join(installation, 'compiled'))).toBe(true);
+  }, 60_000);
+
+  // Only root can give a directory to somebody else.
+  (process.getuid?.() === 0 ? test : test.skip)(
+    "what is another user's stays",
+    () => {
+      const others = leftBehind(deadPid());
+      chownSync(others, 12_345, 12_345);
+      start();
+      expect(existsSync(others)).toBe(true);
+    },
+    60_000,
+  );
+
+  test('where there can be no links the gateway starts all the same', () => {
+    const noLinks = `import fs from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module';
+      fs.symlinkSync = () => { throw new Error('EPERM'); };
+      syncBuiltinESMExports();`;
+    expect(start({}, ...first(noLinks))).toContain('EXTERNAL_PORT is "none"');
+  }, 60_000);
+});
 
 test('where it cannot be kept the gateway starts all the same', () => {
   writeFileSync(join(installation, 'node_modules/.cache'), 'not a directory');

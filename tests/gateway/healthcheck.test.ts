@@ -122,6 +122,15 @@ describe('the health check', () => {
     await eventually('nobody is connected', () => [...sockets].every(({ destroyed }) => destroyed));
   });
 
+  it('that is killed before its time is up leaves nothing behind either', async () => {
+    const taken = Promise.withResolvers<void>();
+    const INTERNAL_PORT = await serve(() => taken.resolve());
+    const running = execFile('bash', [CHECK], { env: { PATH: process.env.PATH, INTERNAL_PORT } });
+    await taken.promise;
+    running.kill('SIGKILL');
+    await eventually('nobody is connected', () => [...sockets].every(({ destroyed }) => destroyed));
+  });
+
   it('of what does not even take the connection fails in time', async () => {
     const hung = execFile(process.execPath, ['--eval', LISTENS_WITH_NO_ROOM]);
     try {
@@ -156,6 +165,17 @@ describe('the health check', () => {
   it.each(['127.0.0.1', '::1', '::'])('asks where INTERNAL_HOST=%s lets it listen', async (INTERNAL_HOST) => {
     const INTERNAL_PORT = await serve(answers('HTTP/1.1 200 OK'), INTERNAL_HOST);
     expect((await check({ INTERNAL_HOST, INTERNAL_PORT })).code).toBe(0);
+  });
+
+  it.each(['\r', ' ', '\n'])('takes no notice of white space around a value, such as %j', async (space) => {
+    const INTERNAL_PORT = await serve(answers('HTTP/1.1 200 OK'));
+    const padded = {
+      INTERNAL_HOST: `${space}127.0.0.1${space}`,
+      INTERNAL_PORT: `${space}${INTERNAL_PORT}${space}`,
+    };
+    expect(await check(padded)).toMatchObject({ code: 0 });
+    // Nothing but that is nothing, to the gateway as well.
+    expect(await check({ INTERNAL_HOST: space, INTERNAL_PORT })).toMatchObject({ code: 0 });
   });
 
   it(`takes at most 15 ms of CPU, in ${RUNS} runs`, async () => {
