@@ -9,17 +9,24 @@ import { mergedCounts, mergedText, type Snapshot, withoutSeries } from '../../li
 import { Channels } from '../../lib/store/channels.ts';
 import { MemoryStore } from '../../lib/store/memory.ts';
 import { CHANGES } from '../../lib/store/sqlite.ts';
-import { type ResponseChange, type Swap, SwapPlace, type Swapped } from '../../lib/store/threadsMemory.ts';
+import {
+  type ResponseChange,
+  type Swap,
+  SwapPlace,
+  type Swapped,
+  sizeOf,
+} from '../../lib/store/threadsMemory.ts';
 import { breakerLog } from '../breakerLog.ts';
 import { sayListening, type TakenPorts } from '../gateway.ts';
 import { knownLabels } from '../knownLabels.ts';
 import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../limits.ts';
+import { keepWithin } from '../memory.ts';
 import { readings } from '../parts.ts';
 import { createRateLimits, type RateLimits } from '../rateLimits.ts';
 import { createRegistry, type Registry } from '../registry.ts';
 import { openingsOf, ServiceReplicas } from '../replicas.ts';
 import { breakerRules } from '../serviceReplicas.ts';
-import { exposeCollector } from '../spentBuffers.ts';
+import { exposeCollector, type SpentBuffers } from '../spentBuffers.ts';
 import { VERSION } from '../version.ts';
 import { METRICS_EVERY_MS } from '../wellKnown.ts';
 import { assertFree } from './freePorts.ts';
@@ -66,6 +73,7 @@ export class MainGateway {
   /** As is this. */
   #rates!: RateLimits;
   readonly #swaps: SwapPlace;
+  readonly #memory: SpentBuffers;
   readonly #team: WorkerTeam;
   readonly #gatewayId = randomUUID();
   #logBreaker: ReturnType<typeof breakerLog> = () => {};
@@ -111,6 +119,8 @@ export class MainGateway {
     this.#swaps = new SwapPlace(
       new MemoryStore({ maxBytes: settings.cacheMaxBytes, channels: new Channels(() => {}), clock }),
     );
+    // Its collector is made before `exposeCollector`.
+    this.#memory = keepWithin(settings.memory);
     this.#team = new WorkerTeam({
       size: settings.workers,
       seats: Array.from({ length: seats - 1 }, (_, i) => i + 1),
@@ -287,6 +297,7 @@ export class MainGateway {
 
   /** Everybody learns of changes in the order in which they come here; who deletes, too: it may have heard of older. */
   #passOn(change: ResponseChange, from: WorkerThread): void {
+    this.#memory.shared(sizeOf(change));
     if (change.kind === 'delete') void this.#swaps.delete(change.key);
     for (const worker of this.#team.workers) {
       if (worker !== from || change.kind === 'delete') worker.tell({ kind: 'response', change });

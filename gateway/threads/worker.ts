@@ -5,11 +5,16 @@ import { asError } from '../../lib/exchange/asError.ts';
 import { createLogger, type Logger } from '../../lib/logging/logger.ts';
 import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
 import { CHANGES } from '../../lib/store/sqlite.ts';
-import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/threadsMemory.ts';
+import {
+  type ResponseChange,
+  type ResponseLink,
+  type Swapped,
+  sizeOf,
+} from '../../lib/store/threadsMemory.ts';
 import { Gateway } from '../gateway.ts';
 import { keepWithin } from '../memory.ts';
 import { openingsOf } from '../replicas.ts';
-import { exposedCollector } from '../spentBuffers.ts';
+import { exposedCollector, type SpentBuffers } from '../spentBuffers.ts';
 import { Line } from './line.ts';
 import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 import { registryThrough } from './registryThrough.ts';
@@ -31,6 +36,7 @@ class WorkerGateway {
   readonly #shares: Shares;
   readonly #line: Line<ToWorker, WorkerQuestion>;
   readonly #replicas: Map<string, readonly SentReplica[]>;
+  readonly #memory: SpentBuffers;
   readonly #creating: Promise<Gateway>;
   #gateway: Gateway | undefined;
   #discovered: boolean;
@@ -48,11 +54,12 @@ class WorkerGateway {
       onAsked: () => this.#gateway?.parts.metrics.registry.getMetricsAsJSON() ?? [],
     });
     process.on('uncaughtException', (thrown, kind) => this.#uncaught(asError(thrown), kind));
+    this.#memory = keepWithin(start.settings.memory, exposedCollector());
     this.#creating = Gateway.create({
       settings: start.settings,
       logger: this.#logger,
       clock: threadsClock,
-      onContent: keepWithin(start.settings.memory, exposedCollector()),
+      onContent: this.#memory.passed,
       threads: this.#threads(),
     });
   }
@@ -77,9 +84,14 @@ class WorkerGateway {
   #told(told: ToWorker): void {
     if (told.kind === 'replicas') this.#update(told.path, told.replicas);
     else if (told.kind === 'discovered') this.#discovered = true;
-    else if (told.kind === 'response') this.#hearResponse(told.change);
+    else if (told.kind === 'response') this.#heard(told.change);
     else if (told.kind === 'level') this.#logger.level = told.level;
     else void this.#leave();
+  }
+
+  #heard(change: ResponseChange): void {
+    this.#memory.shared(sizeOf(change));
+    this.#hearResponse(change);
   }
 
   #update(path: string, sent: readonly SentReplica[]): void {
@@ -121,7 +133,10 @@ class WorkerGateway {
 
   #responses(): ResponseLink {
     return {
-      tell: (change) => this.#tell({ kind: 'response', change }),
+      tell: (change) => {
+        this.#memory.shared(sizeOf(change));
+        this.#tell({ kind: 'response', change });
+      },
       swap: (swap) => this.#line.ask<Swapped>({ kind: 'swap', swap }),
       listen: (hear) => {
         this.#hearResponse = hear;
