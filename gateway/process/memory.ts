@@ -1,18 +1,19 @@
 import type { Settings } from '../../config/config.ts';
 import { inMib } from '../../config/kinds/bytes.ts';
 import type { MemoryPlan } from '../../config/sections/memoryPlan.ts';
-import { type Collect, spentBuffers } from './spentBuffers.ts';
+import { type Collect, type SpentBuffers, spentBuffers } from './spentBuffers.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** V8's limit counts its space for young objects as well. */
 const MOST_HEAP_SHARE = 0.6;
 
 /**
- * Has V8 collect this thread's garbage as early as the plan wants it. Gives what is to be told of all content that passes.
+ * Has V8 collect this thread's garbage as early as the plan wants it. Gives what is to be told of all content
+ * that passes, and of what is shared with other threads.
  *
  * @param collect default: a collector of this thread's own
  */
-export function keepWithin(plan: MemoryPlan, collect?: Collect): (bytes: number) => void {
+export function keepWithin(plan: MemoryPlan, collect?: Collect): SpentBuffers {
   const buffers = spentBuffers({
     ...(collect && { collect }),
     everyBytes: plan.collectEveryBytes,
@@ -20,7 +21,7 @@ export function keepWithin(plan: MemoryPlan, collect?: Collect): (bytes: number)
   });
   // Requests without content leave garbage behind as well.
   if (plan.mostHeldBytes !== undefined) setInterval(buffers.look, LOOK_EVERY_MS).unref();
-  return buffers.passed;
+  return buffers;
 }
 
 /** What the gateway makes of the memory that there is, for the log. */

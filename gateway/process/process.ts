@@ -84,7 +84,7 @@ async function create(settings: Settings, logger: Logger): Promise<Running> {
     const { MainGateway } = await import('../threads/mainGateway.ts');
     return MainGateway.create({ settings, logger, logFormat: logFormat(settings) });
   }
-  const gateway = await Gateway.create({ settings, logger, onContent: keepWithin(settings.memory) });
+  const gateway = await Gateway.create({ settings, logger, onContent: keepWithin(settings.memory).passed });
   return {
     metrics: gateway.parts.metrics,
     start: () => gateway.start(),

@@ -21,6 +21,8 @@ export interface SpentBuffersOptions {
 export interface SpentBuffers {
   /** Told of all content that passes, in bytes. */
   passed(bytes: number): void;
+  /** Told of all memory that this thread shares with others from now on, in bytes. */
+  shared(bytes: number): void;
   /** Looks whether more is held than may be; for whoever calls it now and then. */
   look(): void;
 }
@@ -35,6 +37,9 @@ export interface SpentBuffers {
  *
  * Where memory is limited V8 does not know how much of it is taken by what is outside of its heap: past `mostHeldBytes` it
  * is told to collect everything, and again only when as much has come as passes between two young collections.
+ *
+ * Memory that threads share V8 does not count at all: it frees it whenever it collects what refers to it, in every thread,
+ * and nothing tells it to. So each thread collects everything once for every 16 MiB of it.
  */
 export function spentBuffers({
   collect = ownCollector(),
@@ -43,6 +48,7 @@ export function spentBuffers({
   heldBytes = heldByV8,
 }: Readonly<SpentBuffersOptions> = {}): SpentBuffers {
   let passedBytes = 0;
+  let sharedBytes = 0;
   let boundBytes = mostHeldBytes;
   const look = () => {
     if (mostHeldBytes === Number.POSITIVE_INFINITY || heldBytes() <= boundBytes) return;
@@ -56,6 +62,12 @@ export function spentBuffers({
       passedBytes = 0;
       collect('minor');
       look();
+    },
+    shared(bytes) {
+      sharedBytes += bytes;
+      if (sharedBytes < COLLECT_EVERY_BYTES) return;
+      sharedBytes = 0;
+      collect('major');
     },
     look,
   };

@@ -7,18 +7,23 @@ import { Metrics } from '../../lib/metrics/metrics.ts';
 import { rendered } from '../../lib/metrics/rendered.ts';
 import { mergedCounts, mergedText, type Snapshot, withoutSeries } from '../../lib/metrics/snapshots.ts';
 import { Channels } from '../../lib/store/channels.ts';
+
 import { MemoryStore } from '../../lib/store/memory/memory.ts';
+
 import {
   type ResponseChange,
   type Swap,
   SwapPlace,
   type Swapped,
+  sizeOf,
 } from '../../lib/store/memory/threadsMemory.ts';
+
 import { CHANGES } from '../../lib/store/sqlite/sqlite.ts';
 import { sayListening, type TakenPorts } from '../gateway.ts';
 import { METRICS_EVERY_MS } from '../health/wellKnown.ts';
 import { breakerLog } from '../logs/breakerLog.ts';
-import { exposeCollector } from '../process/spentBuffers.ts';
+import { keepWithin } from '../process/memory.ts';
+import { exposeCollector, type SpentBuffers } from '../process/spentBuffers.ts';
 import { VERSION } from '../process/version.ts';
 import type { Registry } from '../registries/contract.ts';
 import { createRegistry } from '../registries/registry.ts';
@@ -28,6 +33,7 @@ import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../wi
 import { createRateLimits, type RateLimits } from '../wiring/rateLimits.ts';
 import { openingsOf, ServiceReplicas } from '../wiring/replicas.ts';
 import { breakerRules } from '../wiring/serviceReplicas.ts';
+
 import { assertFree } from './freePorts.ts';
 import type { FromWorker, MainQuestion, WorkerStart } from './messages.ts';
 import { toSend } from './sent.ts';
@@ -72,6 +78,7 @@ export class MainGateway {
   /** As is this. */
   #rates!: RateLimits;
   readonly #swaps: SwapPlace;
+  readonly #memory: SpentBuffers;
   readonly #team: WorkerTeam;
   readonly #gatewayId = randomUUID();
   #logBreaker: ReturnType<typeof breakerLog> = () => {};
@@ -117,6 +124,8 @@ export class MainGateway {
     this.#swaps = new SwapPlace(
       new MemoryStore({ maxBytes: settings.cacheMaxBytes, channels: new Channels(() => {}), clock }),
     );
+    // Its collector is made before `exposeCollector`.
+    this.#memory = keepWithin(settings.memory);
     this.#team = new WorkerTeam({
       size: settings.workers,
       seats: Array.from({ length: seats - 1 }, (_, i) => i + 1),
@@ -293,6 +302,7 @@ export class MainGateway {
 
   /** Everybody learns of changes in the order in which they come here; who deletes, too: it may have heard of older. */
   #passOn(change: ResponseChange, from: WorkerThread): void {
+    this.#memory.shared(sizeOf(change));
     if (change.kind === 'delete') void this.#swaps.delete(change.key);
     for (const worker of this.#team.workers) {
       if (worker !== from || change.kind === 'delete') worker.tell({ kind: 'response', change });

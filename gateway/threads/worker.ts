@@ -3,13 +3,20 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { threadsClock } from '../../lib/clock/threadsClock.ts';
 import { createLogger, type Logger } from '../../lib/logging/logger.ts';
 import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
-import type { ResponseChange, ResponseLink, Swapped } from '../../lib/store/memory/threadsMemory.ts';
+
+import {
+  type ResponseChange,
+  type ResponseLink,
+  type Swapped,
+  sizeOf,
+} from '../../lib/store/memory/threadsMemory.ts';
 import { CHANGES } from '../../lib/store/sqlite/sqlite.ts';
 import { asError } from '../../lib/util/asError.ts';
 import { Gateway } from '../gateway.ts';
 import { keepWithin } from '../process/memory.ts';
 import { exposedCollector } from '../process/spentBuffers.ts';
 import { openingsOf } from '../wiring/replicas.ts';
+
 import { Line } from './line.ts';
 import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 import { registryThrough } from './registryThrough.ts';
@@ -31,6 +38,7 @@ class WorkerGateway {
   readonly #shares: Shares;
   readonly #line: Line<ToWorker, WorkerQuestion>;
   readonly #replicas: Map<string, readonly SentReplica[]>;
+  readonly #memory: SpentBuffers;
   readonly #creating: Promise<Gateway>;
   #gateway: Gateway | undefined;
   #discovered: boolean;
@@ -48,11 +56,12 @@ class WorkerGateway {
       onAsked: () => this.#gateway?.parts.metrics.registry.getMetricsAsJSON() ?? [],
     });
     process.on('uncaughtException', (thrown, kind) => this.#uncaught(asError(thrown), kind));
+    this.#memory = keepWithin(start.settings.memory, exposedCollector());
     this.#creating = Gateway.create({
       settings: start.settings,
       logger: this.#logger,
       clock: threadsClock,
-      onContent: keepWithin(start.settings.memory, exposedCollector()),
+      onContent: this.#memory.passed,
       threads: this.#threads(),
     });
   }
@@ -77,9 +86,14 @@ class WorkerGateway {
   #told(told: ToWorker): void {
     if (told.kind === 'replicas') this.#update(told.path, told.replicas);
     else if (told.kind === 'discovered') this.#discovered = true;
-    else if (told.kind === 'response') this.#hearResponse(told.change);
+    else if (told.kind === 'response') this.#heard(told.change);
     else if (told.kind === 'level') this.#logger.level = told.level;
     else void this.#leave();
+  }
+
+  #heard(change: ResponseChange): void {
+    this.#memory.shared(sizeOf(change));
+    this.#hearResponse(change);
   }
 
   #update(path: string, sent: readonly SentReplica[]): void {
@@ -121,7 +135,10 @@ class WorkerGateway {
 
   #responses(): ResponseLink {
     return {
-      tell: (change) => this.#tell({ kind: 'response', change }),
+      tell: (change) => {
+        this.#memory.shared(sizeOf(change));
+        this.#tell({ kind: 'response', change });
+      },
       swap: (swap) => this.#line.ask<Swapped>({ kind: 'swap', swap }),
       listen: (hear) => {
         this.#hearResponse = hear;

@@ -8,6 +8,9 @@ import { Line } from './line.ts';
 import type { FromWorker, MainQuestion, ToWorker, WorkerStart } from './messages.ts';
 
 const MODULE = join(import.meta.dirname, 'worker.ts');
+/** Of a worker's heap, for young objects. */
+const YOUNG_SHARE = 0.25;
+const LEAST_YOUNG_MIB = 8;
 
 export interface WorkerThreadOptions {
   readonly start: WorkerStart;
@@ -92,8 +95,10 @@ export class WorkerThread {
   }
 }
 
-/** A flag of Node's, `--max-old-space-size` or `-percentage`, holds for each thread and comes before this. */
+/** Limits of a worker's heap. V8's own limit for young objects is the same, 96 MiB, however little memory there is. */
 function heapLimit({ heapBytes }: MemoryPlan): Pick<WorkerOptions, 'resourceLimits'> {
   if (heapBytes === undefined) return {};
-  return { resourceLimits: { maxOldGenerationSizeMb: Math.floor(heapBytes / 2 ** 20) } };
+  const heapMib = Math.floor(heapBytes / 2 ** 20);
+  const youngMib = Math.max(LEAST_YOUNG_MIB, Math.floor(heapMib * YOUNG_SHARE));
+  return { resourceLimits: { maxOldGenerationSizeMb: heapMib, maxYoungGenerationSizeMb: youngMib } };
 }

@@ -29,6 +29,10 @@ const RANDOM_USER = '1000660000:0';
 /** What ends up in an image. */
 const SHIPPED = ['config', 'gateway', 'lib', 'playground'];
 
+it('keeps what glibc has freed in two places at most', () => {
+  expect(readFileSync(join(ROOT, 'Dockerfile'), 'utf8')).toMatch(/^ENV MALLOC_ARENA_MAX=2$/m);
+});
+
 describe('what is shipped imports', () => {
   it.each(SHIPPED.flatMap((folder) => sourcesIn(folder)))('%s: nothing but production packages', (path) => {
     const allowed = Object.keys(MANIFEST.dependencies);

@@ -26,6 +26,17 @@ describe('spentBuffers', () => {
     expect(globalThis).not.toHaveProperty('gc');
   });
 
+  it('collects everything once for each 16 MiB that threads share, which V8 does not count', () => {
+    const collections: Collection[] = [];
+    const { shared } = spentBuffers({ collect: (type) => void collections.push(type), everyBytes: MEBIBYTE });
+    shared(15 * MEBIBYTE);
+    expect(collections).toEqual([]);
+    shared(MEBIBYTE);
+    expect(collections).toEqual(['major']);
+    shared(15 * MEBIBYTE);
+    expect(collections).toEqual(['major']);
+  });
+
   it('collects everything past a bound, and again only when as much has come as passes in between', () => {
     const collections: Collection[] = [];
     let heldBytes = 60 * MEBIBYTE;

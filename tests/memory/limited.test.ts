@@ -85,6 +85,7 @@ async function connections({ external }: GatewayProcess): Promise<Socket[]> {
 }
 
 const group = memoryGroup(LIMIT_BYTES);
+const groupOfWorkers = memoryGroup(2 * LIMIT_BYTES);
 
 (group ? it : it.skip)(
   'a gateway with defaults in a control group of 128 MiB is not killed by 1,500 responses of 1 MiB',
@@ -93,6 +94,19 @@ const group = memoryGroup(LIMIT_BYTES);
     const { statuses } = await crowd(1_500, { group: limited });
     expect([...statuses]).toEqual([200]);
     expect(limited.peakBytes()).toBeLessThan(LIMIT_BYTES);
+  },
+);
+
+// Before each thread collected what it shares with the others, it was killed.
+(groupOfWorkers ? it : it.skip)(
+  'a gateway with WORKERS=2 in a control group of 256 MiB is not killed by 1,000 responses of 1 MiB',
+  async () => {
+    await using limited = groupOfWorkers as NonNullable<typeof groupOfWorkers>;
+    const { peakBytes } = await crowd(1_000, {
+      group: limited,
+      env: { WORKERS: '2', MALLOC_ARENA_MAX: '2', REQUEST_TIMEOUT: '1m' },
+    });
+    expect(peakBytes).toBeLessThan(2 * LIMIT_BYTES);
   },
 );
 

@@ -23,6 +23,11 @@ export type ResponseChange =
     }
   | { readonly kind: 'delete'; readonly key: string };
 
+/** The memory that the threads share by it, in bytes. */
+export function sizeOf(change: ResponseChange): number {
+  return change.kind === 'set' ? change.value.byteLength : 0;
+}
+
 /** A swap that all threads make in one place, one after another. */
 export interface Swap {
   readonly key: string;
