@@ -14,7 +14,7 @@ import { CHANGES } from '../../lib/store/sqlite/sqlite.ts';
 import { asError } from '../../lib/util/asError.ts';
 import { Gateway } from '../gateway.ts';
 import { keepWithin } from '../process/memory.ts';
-import { exposedCollector } from '../process/spentBuffers.ts';
+import { exposedCollector, type SpentBuffers } from '../process/spentBuffers.ts';
 import { openingsOf } from '../wiring/replicas.ts';
 
 import { Line } from './line.ts';
