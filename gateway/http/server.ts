@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Express, Response } from 'express';
+import type { Express } from 'express';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { isPermit, type Permits } from '../../lib/concurrency/permits.ts';
 import { DrainingError } from '../../lib/exchange/errors.ts';
@@ -212,7 +212,7 @@ export class GatewayServer {
 
   /** A reply where none has begun, then the end of every connection. */
   #cut(): void {
-    for (const res of this.#responses) exchangeOf(res as Response).abort(new DrainingError());
+    for (const res of this.#responses) exchangeOf(res).abort(new DrainingError());
     // Those that left HTTP say good-bye in their own words.
     for (const exchange of this.#upgraded.values()) exchange.abort(new DrainingError(), 'settled');
     setImmediate(() => this.#server.closeAllConnections());
@@ -235,7 +235,7 @@ export class GatewayServer {
     // Sent along with what was refused: it need not be what it seems.
     if (this.#refused.has(req.socket)) return;
     const place = this.#responses.enter(res);
-    const exchange = exchangeOf(withLocals(res));
+    const exchange = exchangeOf(res);
     exchange.onClose(() => {
       place.leave();
       if (!req.complete) linger(req);
@@ -306,7 +306,7 @@ export class GatewayServer {
       socket.destroy();
     } else {
       closeAfter(res);
-      exchangeOf(res as Response).abort(new BrokenRequestError(error.message, { cause: error }));
+      exchangeOf(res).abort(new BrokenRequestError(error.message, { cause: error }));
     }
   }
 
@@ -332,7 +332,7 @@ export class GatewayServer {
     res.once('finish', () => socket.destroySoon());
     socket.on('error', () => socket.destroy());
     res.once('close', watchForEnd(socket));
-    const exchange = exchangeOf(withLocals(res));
+    const exchange = exchangeOf(res);
     exchange.upgradeHead = head;
     this.#upgraded.set(socket, exchange);
     socket.once('close', () => this.#upgraded.delete(socket));
@@ -385,13 +385,6 @@ function linger(req: IncomingMessage): void {
     if (!req.complete) req.socket.destroy();
   }, LINGER_MS).unref();
   req.once('close', () => clearTimeout(cut));
-}
-
-/** What Express gives every response, before it has seen this one. */
-function withLocals(res: ServerResponse): Response {
-  const response = res as Response;
-  response.locals ??= Object.create(null);
-  return response;
 }
 
 function closeAfter(res: ServerResponse): void {

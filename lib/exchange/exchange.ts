@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import type { NextFunction, Response } from 'express';
 import type { TraceContext } from '../tracing/traceContext.ts';
 import type { Attempt, Target } from './attempt.ts';
@@ -84,8 +85,10 @@ export class Exchange {
   refusal: Error | undefined;
   /** Where its time goes. Written by observe; whoever takes part of the time begins a lap. */
   laps: Laps | undefined;
-  /** Its place in a distributed trace. Written by trace. */
+  /** Its place in a distributed trace: undefined until a service is told of it, unless it came with one. Written by trace. */
   trace: TraceContext | undefined;
+  /** Begins a trace for a request that came without one. Written by trace. */
+  beginTrace: (() => TraceContext) | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
   /** The connection left HTTP (101) and will not get another reply. Written by forward. */
@@ -96,8 +99,10 @@ export class Exchange {
   #replySettled = false;
   #sends = 0;
   #controller: AbortController | undefined;
-  #onAbort: ((reason: Error) => void)[] = [];
-  #onClose: (() => void)[] = [];
+  /** Undefined while nobody waits for that, as in nearly every request. */
+  #onAbort: ((reason: Error) => void)[] | undefined;
+  /** Undefined once the response is over. */
+  #onClose: (() => void)[] | undefined = [];
 
   /** Names this request in logs, in the answer's `X-Request-Id` and to the service. Written by observe. */
   get requestId(): string {
@@ -107,6 +112,12 @@ export class Exchange {
 
   set requestId(requestId: string) {
     this.#requestId = requestId;
+  }
+
+  /** `trace` for a service that is about to be called: begun now, if the request came without one. */
+  joinTrace(): TraceContext | undefined {
+    this.trace ??= this.beginTrace?.();
+    return this.trace;
   }
 
   /** Why all work for this request ends: the client left, its deadline passed or the gateway shuts down. */
@@ -123,8 +134,8 @@ export class Exchange {
     this.#abortReason = reason;
     this.#replySettled = reply === 'settled';
     const callbacks = this.#onAbort;
-    this.#onAbort = [];
-    for (const callback of callbacks) callback(reason);
+    this.#onAbort = undefined;
+    if (callbacks) for (const callback of callbacks) callback(reason);
     this.#controller?.abort(reason);
   }
 
@@ -135,13 +146,15 @@ export class Exchange {
 
   /** Calls back once when the exchange is aborted, unless it was before. A tenth of what an AbortSignal costs. */
   onAbort(callback: (reason: Error) => void): void {
-    if (!this.#abortReason) this.#onAbort.push(callback);
+    if (this.#abortReason) return;
+    if (this.#onAbort) this.#onAbort.push(callback);
+    else this.#onAbort = [callback];
   }
 
   /** Takes back what `onAbort` was given. */
   offAbort(callback: (reason: Error) => void): void {
-    const at = this.#onAbort.indexOf(callback);
-    if (at !== -1) this.#onAbort.splice(at, 1);
+    const at = this.#onAbort?.indexOf(callback) ?? -1;
+    if (at !== -1) this.#onAbort?.splice(at, 1);
   }
 
   /** The same as a signal, for what takes nothing else. */
@@ -187,30 +200,36 @@ export class Exchange {
 
   /** Calls back once the answer is over: given whole, cut short, or its client has left. */
   onClose(callback: () => void): void {
-    this.#onClose.push(callback);
+    this.#onClose?.push(callback);
   }
 
   /** The response is over. Called by `exchangeOf` alone; what comes after the first time does nothing. */
   closed(): void {
     const callbacks = this.#onClose;
-    this.#onClose = [];
-    for (const callback of callbacks) callback();
+    this.#onClose = undefined;
+    if (callbacks) for (const callback of callbacks) callback();
   }
 }
 
-/** The exchange `res` answers, begun on first use, so that every middleware also works alone. */
-export function exchangeOf(res: Response): Exchange {
-  const { locals } = res;
-  if (!locals.gateway) {
-    const exchange = new Exchange();
-    locals.gateway = exchange;
-    // One listener for everybody who waits for the end: each of its own would cost a microsecond or two.
-    res.on('close', () => {
-      if (!res.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
-      exchange.closed();
-    });
-  }
-  return locals.gateway as Exchange;
+/** Where a response keeps its exchange: it is asked for some twenty times, and `res.locals` takes ten times as long. */
+const EXCHANGE = Symbol('exchange');
+
+type Held = ServerResponse & { [EXCHANGE]?: Exchange };
+
+/** The exchange that `res` belongs to, begun on first use, so that every middleware also works alone. */
+export function exchangeOf(res: Held): Exchange {
+  return res[EXCHANGE] ?? begin(res);
+}
+
+function begin(res: Held): Exchange {
+  const exchange = new Exchange();
+  res[EXCHANGE] = exchange;
+  // One listener for everybody who waits for the end: each of its own would cost a microsecond or two.
+  res.on('close', () => {
+    if (!res.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
+    exchange.closed();
+  });
+  return exchange;
 }
 
 /**

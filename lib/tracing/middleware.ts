@@ -11,8 +11,9 @@ export interface TraceOptions {
 }
 
 /**
- * Continues the trace that the request names in `traceparent`, or begins one (W3C Trace Context). Without a recorder
- * a trace is passed on as it came: a span that nobody records must not be anybody's parent.
+ * Continues the trace that the request names in `traceparent`, or begins one (W3C Trace Context): without a recorder only
+ * once a service is called. Without a recorder a trace is passed on as it came: a span that nobody records must not be
+ * anybody's parent.
  */
 export function trace(options: Readonly<TraceOptions>): RequestHandler {
   const { trusts = () => false, spans } = options;
@@ -22,8 +23,13 @@ export function trace(options: Readonly<TraceOptions>): RequestHandler {
     const { traceparent, tracestate } = req.headers;
     const given = traceparent !== undefined && trusts(req) ? readTrace(traceparent, tracestate) : undefined;
     const exchange = exchangeOf(res);
-    if (spans) spans.begin(req, res, given);
-    else exchange.trace = given ?? beginTrace();
+    if (spans) {
+      spans.begin(req, res, given);
+    } else {
+      exchange.trace = given;
+      // A response from the cache and a refusal are part of nobody's trace, and random ids take 2 us.
+      exchange.beginTrace = beginTrace;
+    }
     next();
   };
 }

@@ -65,6 +65,34 @@ describe('a trace', () => {
   });
 });
 
+describe('of requests that no service is called for', () => {
+  let caching: TestGateway;
+
+  beforeAll(async () => {
+    caching = await startGateway({ services: { '/budgeting': [upstream] } });
+  });
+  afterAll(() => caching.stop());
+
+  it('a response from the cache is part of none, and a refusal is not', async () => {
+    const url = `${caching.external}/budgeting/cached`;
+    const miss = await traceOf(caching, url, { headers });
+    expect(miss.traceparent).toContain(`-${miss.logged}-`);
+    expect((await traceOf(caching, url, { headers })).logged).toBeUndefined();
+    expect((await traceOf(caching, url, {})).logged).toBeUndefined();
+  });
+
+  it('each that waits for the same response logs its own identity and the trace of the call, if it made it', async () => {
+    const url = `${caching.external}/budgeting/collapsed`;
+    const all = await Promise.all([1, 2, 3].map(() => fetch(url, { headers })));
+    const ids = all.map((one) => one.headers.get('X-Request-Id'));
+    const lines = await eventually('three lines', () => {
+      const found = caching.logLines().filter(({ requestId }) => ids.includes(requestId as string));
+      return found.length === 3 && found;
+    });
+    expect(lines.filter(({ traceId }) => traceId !== undefined)).toHaveLength(1);
+  });
+});
+
 describe('Server-Timing', () => {
   it('tells on answers and refusals where the time went', async () => {
     const answer = await fetch(`${behindProxy.external}/budgeting/x`, { headers });

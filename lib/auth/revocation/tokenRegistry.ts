@@ -58,24 +58,25 @@ export class TokenRegistry {
   }
 
   /** Refused everywhere once this resolves. */
-  async revoke({ token, digest, acceptedUntilMs }: VerifiedToken): Promise<void> {
+  async revoke(verified: VerifiedToken): Promise<void> {
+    const { token, acceptedUntilMs } = verified;
     const leftMs = this.#mostLeftMs(Math.min(acceptedUntilMs, END_OF_TIME_MS));
     const ttlMs = Math.max(1, leftMs) + CLOCK_ERROR_MS;
     // The mark first: without it nothing is refused for good, and a logout that failed can be made again.
-    await this.#store.set(revokedKey(digest), '1', ttlMs, { lasts: true });
+    await this.#store.set(logoutKeyOf(verified), '1', ttlMs, { lasts: true });
     await this.#store.delete(activeKey(token));
   }
 
-  /** How the token was revoked, or false. */
-  knownRevoked(token: VerifiedToken): RevokedBy | false | undefined {
-    const loggedOut = this.#store.peek(revokedKey(token.digest));
+  /** How the token was revoked, or false. @param logoutKey its `logoutKeyOf`, for callers who have it at hand */
+  knownRevoked(token: VerifiedToken, logoutKey = logoutKeyOf(token)): RevokedBy | false | undefined {
+    const loggedOut = this.#store.peek(logoutKey);
     if (loggedOut?.value !== undefined) return 'logout';
     return loggedOut && this.#revocations.knownCover(token);
   }
 
   async revokedBy(token: VerifiedToken): Promise<RevokedBy | false> {
     const [loggedOut, cover] = await Promise.all([
-      this.#store.get(revokedKey(token.digest)),
+      this.#store.get(logoutKeyOf(token)),
       this.#revocations.coverOf(token),
     ]);
     return loggedOut === undefined ? cover : 'logout';
@@ -95,6 +96,7 @@ function activeKey(token: string): string {
   return `token:${token}`;
 }
 
-function revokedKey(digest: string): string {
+/** What marks the token as logged out, in the store. */
+export function logoutKeyOf({ digest }: VerifiedToken): string {
   return LASTING_PREFIX + digest;
 }

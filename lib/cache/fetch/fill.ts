@@ -337,6 +337,7 @@ function inherited(from: Exchange, to: Exchange): Exchange {
   to.admission = from.admission;
   to.content = from.content;
   to.deadlineAtMs = from.deadlineAtMs;
-  to.trace = from.trace;
+  // The service is called for this request, if for several others as well.
+  to.trace = from.joinTrace();
   return to;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange } from '../../exchange/exchange.ts';
 import { subprotocols } from '../../http/subprotocol.ts';
-import { traceparentOf } from '../../tracing/traceContext.ts';
+import { type TraceContext, traceparentOf } from '../../tracing/traceContext.ts';
 import { AmbiguousRequestError } from '../errors.ts';
 import { type FieldName, fieldNames } from '../fieldNames.ts';
 import { connectionOptions, isHopByHop } from '../hopByHop.ts';
@@ -35,11 +35,13 @@ export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): Reque
   const forwardedFields = forwardedFieldsFor(trustsPeer);
 
   return (req, exchange, nowMs) => {
-    const fields = passedOn(req, exchange, nameOf);
+    const trace = exchange.attempt?.trace ?? exchange.joinTrace();
+    const fields = passedOn(req, trace !== undefined, nameOf);
     fields.push('Via', `${req.httpVersion} ${via}`);
     if (ownsIdentity) addSubprotocols(fields, req);
     const prefix = forwardedPrefix(req, trustsPeer) + exchange.prefix;
     if (prefix) fields.push('X-Forwarded-Prefix', prefix);
+    if (trace) addTrace(fields, trace);
     addOwnFields(fields, exchange, nowMs);
     fields.push(...forwardedFields(req));
     return fields;
@@ -49,7 +51,7 @@ export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): Reque
 /** What the client sent and the service may see. */
 function passedOn(
   req: IncomingMessage,
-  exchange: Exchange,
+  isTraced: boolean,
   nameOf: (name: string) => FieldName<Role>,
 ): string[] {
   const { rawHeaders } = req;
@@ -62,7 +64,7 @@ function passedOn(
     const { lower, role } = nameOf(name);
     if (role === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
     if (role === 'transfer-encoding') assertPlainChunks(value);
-    if (isDropped(role, exchange) || dropped.has(lower)) continue;
+    if (isDropped(role, isTraced) || dropped.has(lower)) continue;
     fields.push(name, role === 'max-forwards' ? oneLess(req, value) : value);
   }
   return fields;
@@ -75,8 +77,8 @@ function roleOf(lower: string, ownsIdentity: boolean): Role {
 }
 
 /** Whether it speaks of the client's connection only, or the gateway says it in its own words. */
-function isDropped(role: Role, { trace }: Exchange): boolean {
-  return role === 'dropped' || role === 'transfer-encoding' || (role === 'trace' && trace !== undefined);
+function isDropped(role: Role, isTraced: boolean): boolean {
+  return role === 'dropped' || role === 'transfer-encoding' || (role === 'trace' && isTraced);
 }
 
 /** `Max-Forwards` counts intermediaries for these methods alone (RFC 9110 section 7.6.2). */
@@ -99,15 +101,15 @@ function assertPlainChunks(coding: string): void {
   throw new AmbiguousRequestError('a transfer coding other than chunked');
 }
 
+function addTrace(fields: string[], trace: TraceContext): void {
+  fields.push('traceparent', traceparentOf(trace));
+  if (trace.state) fields.push('tracestate', trace.state);
+}
+
 function addOwnFields(fields: string[], exchange: Exchange, nowMs: number): void {
   fields.push('X-Request-Id', exchange.requestId);
   if (exchange.deadlineAtMs !== undefined) {
     fields.push('X-Request-Timeout-Ms', String(Math.max(1, Math.round(exchange.deadlineAtMs - nowMs))));
-  }
-  const trace = exchange.attempt?.trace ?? exchange.trace;
-  if (trace) {
-    fields.push('traceparent', traceparentOf(trace));
-    if (trace.state) fields.push('tracestate', trace.state);
   }
   if (exchange.identity) {
     fields.push(

@@ -229,7 +229,9 @@ export class SqliteStore implements TokenStore {
     this.#noticeOthers();
     // A key holds either a value or a group: their names differ in the last letter.
     const kept = this.#remembered.get(key) as Kept<V> | undefined;
-    return kept && kept.expiresAtMs > this.#clock.now() ? kept : undefined;
+    // Most have no end: that a token was not revoked. Asking the clock takes as long as finding them.
+    const isKept = kept && (kept.expiresAtMs === NEVER_MS || kept.expiresAtMs > this.#clock.now());
+    return isKept ? kept : undefined;
   }
 
   /** Forgets everything when another thread has written since. */
@@ -248,8 +250,9 @@ export class SqliteStore implements TokenStore {
 
   /** Forgets everything when another process has written, or when nobody can tell. */
   #noticeOthers(): void {
-    if (this.#clock.ticks() < this.#lookAtTicks) return;
-    this.#lookAtTicks = this.#clock.ticks() + LOOK_EVERY_MS;
+    const ticks = this.#clock.ticks();
+    if (ticks < this.#lookAtTicks) return;
+    this.#lookAtTicks = ticks + LOOK_EVERY_MS;
     const version = this.#currentVersion();
     if (version === undefined || version !== this.#lastVersion) this.#remembered.clear();
     this.#lastVersion = version;
