@@ -7,7 +7,7 @@ import { Replicas } from '../../../playground/registry/replicas.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { registered } from '../../support/registered.ts';
+import { registered } from '../../support/upstreams/registered.ts';
 import {
   hangs,
   refusedUrl,
@@ -16,7 +16,7 @@ import {
   startRawUpstream,
   startUpstream,
   type Upstream,
-} from '../../support/upstream.ts';
+} from '../../support/upstreams/upstream.ts';
 
 const GATHER_MS = 500;
 const REST_MS = 1000;

@@ -9,7 +9,7 @@ import { deferred } from '../../support/deferred.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { neverCalled } from '../../support/neverCalled.ts';
-import { refusedUrl, sendJson, startUpstream } from '../../support/upstream.ts';
+import { refusedUrl, sendJson, startUpstream } from '../../support/upstreams/upstream.ts';
 
 const EVERY_MS = 30_000;
 const TIMEOUT_MS = 3000;

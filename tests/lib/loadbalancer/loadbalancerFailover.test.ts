@@ -7,9 +7,9 @@ import { Replica } from '../../../lib/loadbalancer/replica.ts';
 import { failover } from '../../../lib/loadbalancer/retry/failover.ts';
 import { Hedging } from '../../../lib/loadbalancer/retry/hedging.ts';
 import { RetryBudget } from '../../../lib/loadbalancer/retry/retryBudget.ts';
-import { bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 
 class RefusedError extends Error {
   readonly status = 500;

@@ -8,9 +8,9 @@ import { Replica } from '../../../lib/loadbalancer/replica.ts';
 import { failover } from '../../../lib/loadbalancer/retry/failover.ts';
 import { Hedging } from '../../../lib/loadbalancer/retry/hedging.ts';
 import { RetryBudget } from '../../../lib/loadbalancer/retry/retryBudget.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 const DEADLINE_MS = 3000;

@@ -10,7 +10,7 @@ import { registryApp } from '../../../playground/registry/app.ts';
 import { Replicas } from '../../../playground/registry/replicas.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { registered } from '../../support/registered.ts';
+import { registered } from '../../support/upstreams/registered.ts';
 import {
   hangs,
   refusedUrl,
@@ -21,7 +21,7 @@ import {
   sendJson,
   startRawUpstream,
   startUpstream,
-} from '../../support/upstream.ts';
+} from '../../support/upstreams/upstream.ts';
 
 const MIB = 1024 * 1024;
 const ENTRY = {
