@@ -1,16 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { registeredAs } from '../../../lib/loadbalancer/registry/registered.ts';
+import { registeredAs } from '../../../../lib/loadbalancer/registry/registered.ts';
 import {
   RegistryClient,
   type RegistryClientOptions,
-} from '../../../lib/loadbalancer/registry/registryClient.ts';
-import type { RegistryError } from '../../../lib/loadbalancer/registry/registryError.ts';
-import { registryForms } from '../../../lib/loadbalancer/registry/registryForms.ts';
-import { registryApp } from '../../../playground/registry/app.ts';
-import { Replicas } from '../../../playground/registry/replicas.ts';
-import { eventually } from '../../support/eventually.ts';
-import { ManualClock } from '../../support/manualClock.ts';
-import { registered } from '../../support/upstreams/registered.ts';
+} from '../../../../lib/loadbalancer/registry/registryClient.ts';
+import type { RegistryError } from '../../../../lib/loadbalancer/registry/registryError.ts';
+import { registryForms } from '../../../../lib/loadbalancer/registry/registryForms.ts';
+import { registryApp } from '../../../../playground/registry/app.ts';
+import { Replicas } from '../../../../playground/registry/replicas.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
+import { registered } from '../../../support/upstreams/registered.ts';
 import {
   hangs,
   refusedUrl,
@@ -21,7 +21,7 @@ import {
   sendJson,
   startRawUpstream,
   startUpstream,
-} from '../../support/upstreams/upstream.ts';
+} from '../../../support/upstreams/upstream.ts';
 
 const MIB = 1024 * 1024;
 const ENTRY = {

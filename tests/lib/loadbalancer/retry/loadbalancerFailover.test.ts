@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { balance } from '../../../lib/loadbalancer/middleware.ts';
-import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
-import { Replica } from '../../../lib/loadbalancer/replica.ts';
-import { failover } from '../../../lib/loadbalancer/retry/failover.ts';
-import { Hedging } from '../../../lib/loadbalancer/retry/hedging.ts';
-import { RetryBudget } from '../../../lib/loadbalancer/retry/retryBudget.ts';
-import { BrokenListener } from '../../support/brokenListener.ts';
-import { call } from '../../support/clients/client.ts';
-import { bareApp } from '../../support/gateway/bareApp.ts';
+import { exchangeOf } from '../../../../lib/exchange/exchange.ts';
+import { balance } from '../../../../lib/loadbalancer/middleware.ts';
+import { ReplicaPool } from '../../../../lib/loadbalancer/pool.ts';
+import { Replica } from '../../../../lib/loadbalancer/replica.ts';
+import { failover } from '../../../../lib/loadbalancer/retry/failover.ts';
+import { Hedging } from '../../../../lib/loadbalancer/retry/hedging.ts';
+import { RetryBudget } from '../../../../lib/loadbalancer/retry/retryBudget.ts';
+import { BrokenListener } from '../../../support/brokenListener.ts';
+import { call } from '../../../support/clients/client.ts';
+import { bareApp } from '../../../support/gateway/bareApp.ts';
 
 class RefusedError extends Error {
   readonly status = 500;

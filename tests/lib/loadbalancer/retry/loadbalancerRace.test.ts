@@ -1,17 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import type { Attempt } from '../../../lib/exchange/attempt.ts';
-import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { balance } from '../../../lib/loadbalancer/middleware.ts';
-import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
-import { Replica } from '../../../lib/loadbalancer/replica.ts';
-import { failover } from '../../../lib/loadbalancer/retry/failover.ts';
-import { Hedging } from '../../../lib/loadbalancer/retry/hedging.ts';
-import { RetryBudget } from '../../../lib/loadbalancer/retry/retryBudget.ts';
-import { call } from '../../support/clients/client.ts';
-import { eventually } from '../../support/eventually.ts';
-import { bareApp } from '../../support/gateway/bareApp.ts';
-import { ManualClock } from '../../support/manualClock.ts';
+import type { Attempt } from '../../../../lib/exchange/attempt.ts';
+import { exchangeOf } from '../../../../lib/exchange/exchange.ts';
+import { balance } from '../../../../lib/loadbalancer/middleware.ts';
+import { ReplicaPool } from '../../../../lib/loadbalancer/pool.ts';
+import { Replica } from '../../../../lib/loadbalancer/replica.ts';
+import { failover } from '../../../../lib/loadbalancer/retry/failover.ts';
+import { Hedging } from '../../../../lib/loadbalancer/retry/hedging.ts';
+import { RetryBudget } from '../../../../lib/loadbalancer/retry/retryBudget.ts';
+import { call } from '../../../support/clients/client.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { bareApp } from '../../../support/gateway/bareApp.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
 
 const DEADLINE_MS = 3000;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseListing } from '../../../lib/loadbalancer/registry/listing.ts';
+import { parseListing } from '../../../../lib/loadbalancer/registry/listing.ts';
 
 const ID = 'padstack_budgeting-service.1.k7oqrdzi84fqlnd59vy81zums';
 const ENTRY = {

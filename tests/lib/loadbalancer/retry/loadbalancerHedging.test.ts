@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Attempt } from '../../../lib/exchange/attempt.ts';
-import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
-import { Replica } from '../../../lib/loadbalancer/replica.ts';
-import { Hedging } from '../../../lib/loadbalancer/retry/hedging.ts';
-import { RetryBudget } from '../../../lib/loadbalancer/retry/retryBudget.ts';
-import { ManualClock } from '../../support/manualClock.ts';
+import { Attempt } from '../../../../lib/exchange/attempt.ts';
+import { ReplicaPool } from '../../../../lib/loadbalancer/pool.ts';
+import { Replica } from '../../../../lib/loadbalancer/replica.ts';
+import { Hedging } from '../../../../lib/loadbalancer/retry/hedging.ts';
+import { RetryBudget } from '../../../../lib/loadbalancer/retry/retryBudget.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
 
 const DEADLINE_MS = 3000;
 const NEVER = Number.POSITIVE_INFINITY;

@@ -1,17 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConsulSource } from '../../../lib/loadbalancer/registry/sources/consulSource.ts';
-import { DnsSource, type DnsSourceOptions } from '../../../lib/loadbalancer/registry/sources/dnsSource.ts';
-import { eventually } from '../../support/eventually.ts';
-import { INSTALLS_WITHIN_MS } from '../../support/processes/command.ts';
-import { consulEntry, startConsul } from '../../support/upstreams/consul.ts';
-import { freeUdpPort, startDnsServer } from '../../support/upstreams/dnsServer.ts';
+import { ConsulSource } from '../../../../lib/loadbalancer/registry/sources/consulSource.ts';
+import { DnsSource, type DnsSourceOptions } from '../../../../lib/loadbalancer/registry/sources/dnsSource.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { INSTALLS_WITHIN_MS } from '../../../support/processes/command.ts';
+import { consulEntry, startConsul } from '../../../support/upstreams/consul.ts';
+import { freeUdpPort, startDnsServer } from '../../../support/upstreams/dnsServer.ts';
 import {
   refusedUrl,
   says,
   sendJson,
   startRawUpstream,
   startUpstream,
-} from '../../support/upstreams/upstream.ts';
+} from '../../../support/upstreams/upstream.ts';
 
 const TIMEOUT_MS = 2000;
 

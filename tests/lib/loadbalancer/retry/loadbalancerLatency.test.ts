@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { RecentLatency } from '../../../lib/loadbalancer/retry/recentLatency.ts';
+import { RecentLatency } from '../../../../lib/loadbalancer/retry/recentLatency.ts';
 
 function latencyOf(...times: readonly number[]): RecentLatency {
   const latency = new RecentLatency();

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Discovery, type DiscoveryOptions } from '../../../lib/loadbalancer/registry/discovery.ts';
-import type { ListedReplica } from '../../../lib/loadbalancer/registry/listing.ts';
-import { RegistryClient } from '../../../lib/loadbalancer/registry/registryClient.ts';
-import { registryApp } from '../../../playground/registry/app.ts';
-import { Replicas } from '../../../playground/registry/replicas.ts';
-import { BrokenListener } from '../../support/brokenListener.ts';
-import { deferred } from '../../support/deferred.ts';
-import { eventually } from '../../support/eventually.ts';
-import { ManualClock } from '../../support/manualClock.ts';
-import { neverCalled } from '../../support/neverCalled.ts';
-import { refusedUrl, sendJson, startUpstream } from '../../support/upstreams/upstream.ts';
+import { Discovery, type DiscoveryOptions } from '../../../../lib/loadbalancer/registry/discovery.ts';
+import type { ListedReplica } from '../../../../lib/loadbalancer/registry/listing.ts';
+import { RegistryClient } from '../../../../lib/loadbalancer/registry/registryClient.ts';
+import { registryApp } from '../../../../playground/registry/app.ts';
+import { Replicas } from '../../../../playground/registry/replicas.ts';
+import { BrokenListener } from '../../../support/brokenListener.ts';
+import { deferred } from '../../../support/deferred.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
+import { neverCalled } from '../../../support/neverCalled.ts';
+import { refusedUrl, sendJson, startUpstream } from '../../../support/upstreams/upstream.ts';
 
 const EVERY_MS = 30_000;
 const TIMEOUT_MS = 3000;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { isNegotiated, replicaFor } from '../../../lib/loadbalancer/choice/negotiated.ts';
-import { Replica } from '../../../lib/loadbalancer/replica.ts';
+import { isNegotiated, replicaFor } from '../../../../lib/loadbalancer/choice/negotiated.ts';
+import { Replica } from '../../../../lib/loadbalancer/replica.ts';
 
 const CALLERS = Array.from({ length: 3000 }, (_, n) => `user-${n}`);
 

@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { RegistryCalls, type RegistryCallsOptions } from '../../../lib/loadbalancer/registry/callbacks.ts';
-import { RegistryClient } from '../../../lib/loadbalancer/registry/registryClient.ts';
-import { registryApp } from '../../../playground/registry/app.ts';
-import { Replicas } from '../../../playground/registry/replicas.ts';
-import { BrokenListener } from '../../support/brokenListener.ts';
-import { eventually } from '../../support/eventually.ts';
-import { ManualClock } from '../../support/manualClock.ts';
-import { registered } from '../../support/upstreams/registered.ts';
+import { RegistryCalls, type RegistryCallsOptions } from '../../../../lib/loadbalancer/registry/callbacks.ts';
+import { RegistryClient } from '../../../../lib/loadbalancer/registry/registryClient.ts';
+import { registryApp } from '../../../../playground/registry/app.ts';
+import { Replicas } from '../../../../playground/registry/replicas.ts';
+import { BrokenListener } from '../../../support/brokenListener.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
+import { registered } from '../../../support/upstreams/registered.ts';
 import {
   hangs,
   refusedUrl,
@@ -16,7 +16,7 @@ import {
   startRawUpstream,
   startUpstream,
   type Upstream,
-} from '../../support/upstreams/upstream.ts';
+} from '../../../support/upstreams/upstream.ts';
 
 const GATHER_MS = 500;
 const REST_MS = 1000;
