@@ -10,9 +10,9 @@ const common: Config = {
   transform: {
     '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript' } } }],
   },
-  globalSetup: '<rootDir>/tests/support/globalSetup.ts',
-  globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
-  setupFilesAfterEnv: ['<rootDir>/tests/support/nothingPrinted.ts'],
+  globalSetup: '<rootDir>/tests/support/jest/globalSetup.ts',
+  globalTeardown: '<rootDir>/tests/support/jest/globalTeardown.ts',
+  setupFilesAfterEnv: ['<rootDir>/tests/support/jest/nothingPrinted.ts'],
 };
 
 const config: Config = {
@@ -21,7 +21,7 @@ const config: Config = {
     {
       ...common,
       testMatch: [`${MEASURING}**/*.test.ts`],
-      runner: '<rootDir>/tests/support/oneByOne.mjs',
+      runner: '<rootDir>/tests/support/jest/oneByOne.mjs',
     },
   ],
   // On two cores: while one file waits for a process that it has started, two others go on.

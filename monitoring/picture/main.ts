@@ -2,11 +2,20 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startBrowser } from '../../tests/support/browser.ts';
-import { fill, panelsOf, readDashboard } from '../../tests/support/expressions.ts';
-import { startPlayground } from '../../tests/support/playground.ts';
-import { type PrometheusServer, type Series, startPrometheus } from '../../tests/support/prometheus.ts';
-import { faultyTraffic, ordinaryTraffic, TRAFFIC_FLAGS, Traffic } from '../../tests/support/traffic.ts';
+import { startBrowser } from '../../tests/support/clients/browser.ts';
+import {
+  faultyTraffic,
+  ordinaryTraffic,
+  TRAFFIC_FLAGS,
+  Traffic,
+} from '../../tests/support/clients/traffic.ts';
+import { fill, panelsOf, readDashboard } from '../../tests/support/monitoring/expressions.ts';
+import {
+  type PrometheusServer,
+  type Series,
+  startPrometheus,
+} from '../../tests/support/monitoring/prometheus.ts';
+import { startPlayground } from '../../tests/support/processes/playground.ts';
 import { dashboardPage, panelKey } from './page.ts';
 import type { Span } from './svg.ts';
 

@@ -1,6 +1,6 @@
 import type { Dashboard, GridPos, Panel } from '@grafana/schema';
-import { panelsOf } from '../../tests/support/expressions.ts';
-import type { Series } from '../../tests/support/prometheus.ts';
+import { panelsOf } from '../../tests/support/monitoring/expressions.ts';
+import type { Series } from '../../tests/support/monitoring/prometheus.ts';
 import {
   BACKGROUND,
   chart,

@@ -1,4 +1,4 @@
-import type { Point, Series } from '../../tests/support/prometheus.ts';
+import type { Point, Series } from '../../tests/support/monitoring/prometheus.ts';
 import { inUnit } from './units.ts';
 
 /** A series with the name its legend gives it. */

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tokenFor } from '../support/gateway.ts';
+import { tokenFor } from '../support/gateway/gateway.ts';
 
 const MISSING_STATUS = 404;
 const LARGE_FIELDS = Array.from({ length: 5 }, (_, n) => `session${n}=${'x'.repeat(4096)}`);

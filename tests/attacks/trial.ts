@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { tokenFor } from '../support/gateway.ts';
-import { startGatewayProcess } from '../support/gatewayProcess.ts';
-import { startRedis } from '../support/redis.ts';
+import { tokenFor } from '../support/gateway/gateway.ts';
+import { startGatewayProcess } from '../support/gateway/gatewayProcess.ts';
+import { startRedis } from '../support/stores/redis.ts';
 import { type Attack, attacks } from './attacks.ts';
 import { Victim } from './victim.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { bearer, tokenFor } from '../support/gateway.ts';
+import { bearer, tokenFor } from '../support/gateway/gateway.ts';
 
 const PER_SECOND = 100;
 const LOGIN_EVERY_MS = 500;

@@ -13,7 +13,7 @@ import { median, medianRatio, orderOfRound } from '../../bench/statistics.ts';
 import { SUBJECT_NAMES, SUBJECTS } from '../../bench/subjects.ts';
 import { assertNoErrors } from '../../bench/verify.ts';
 import { warmUp } from '../../bench/warmUp.ts';
-import { run } from '../support/command.ts';
+import { run } from '../support/processes/command.ts';
 
 const WITHIN_MS = 60_000;
 const ROOT = new URL('../../', import.meta.url).pathname;

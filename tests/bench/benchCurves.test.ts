@@ -15,7 +15,7 @@ import { Row } from '../../bench/load/row.ts';
 import { NO_FIGURES } from '../../bench/measure.ts';
 import type { SubjectResult } from '../../bench/results.ts';
 import { shuffled } from '../../bench/statistics.ts';
-import { ensureCommand, run } from '../support/command.ts';
+import { ensureCommand, run } from '../support/processes/command.ts';
 
 const WITHIN_MS = 120_000;
 const ROOT = new URL('../../', import.meta.url).pathname;

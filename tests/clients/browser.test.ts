@@ -2,12 +2,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { READY_MADE_USERS } from '../../playground/services/users.ts';
-import { type Browser, startBrowser } from '../support/browser.ts';
-import { INSTALLS_WITHIN_MS } from '../support/command.ts';
+import { type Browser, startBrowser } from '../support/clients/browser.ts';
 import { type Deferred, deferred } from '../support/deferred.ts';
-import { credentials, type GatewayProcess, PORTS, startGatewayProcess } from '../support/gatewayProcess.ts';
-import { startService } from '../support/service.ts';
-import { startUpstream, type Upstream } from '../support/upstream.ts';
+import {
+  credentials,
+  type GatewayProcess,
+  PORTS,
+  startGatewayProcess,
+} from '../support/gateway/gatewayProcess.ts';
+import { INSTALLS_WITHIN_MS } from '../support/processes/command.ts';
+import { startService } from '../support/upstreams/service.ts';
+import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 
 const TEST_TAKES_AT_MOST_MS = 30_000;
 

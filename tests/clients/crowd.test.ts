@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
 import WebSocket from 'ws';
+import { RawClient } from '../support/clients/rawClient.ts';
 import { eventually } from '../support/eventually.ts';
-import { credentials, type GatewayProcess, startGatewayProcess } from '../support/gatewayProcess.ts';
-import { RawClient } from '../support/rawClient.ts';
-import { startUpstream } from '../support/upstream.ts';
-import { startSocketService } from '../support/webSocket.ts';
+import { credentials, type GatewayProcess, startGatewayProcess } from '../support/gateway/gatewayProcess.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
+import { startSocketService } from '../support/upstreams/webSocket.ts';
 
 /** `npm run test:crowd` makes it 5,000 and 10,000. */
 const SOCKETS = Number(process.env.CROWD_SOCKETS ?? 250);

@@ -5,10 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ensureCommand, INSTALLS_WITHIN_MS, type Ran, run } from '../support/command.ts';
-import { credentials, type GatewayProcess, PORTS, startGatewayProcess } from '../support/gatewayProcess.ts';
-import { startService } from '../support/service.ts';
-import { startUpstream, type Upstream } from '../support/upstream.ts';
+import {
+  credentials,
+  type GatewayProcess,
+  PORTS,
+  startGatewayProcess,
+} from '../support/gateway/gatewayProcess.ts';
+import { ensureCommand, INSTALLS_WITHIN_MS, type Ran, run } from '../support/processes/command.ts';
+import { startService } from '../support/upstreams/service.ts';
+import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 
 /** From here on curl waits for `100 Continue` before it sends content. */
 const EXPECTS_FROM_BYTES = 2 ** 20;

@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { fieldsByName, fieldValues } from '../../lib/http/fields.ts';
-import { ensureCommand, INSTALLS_WITHIN_MS, run } from '../support/command.ts';
 import {
   credentials,
   type GatewayProcess,
   PORTS,
   type Port,
   startGatewayProcess,
-} from '../support/gatewayProcess.ts';
-import { startGitBackend } from '../support/gitBackend.ts';
-import type { Received, Upstream } from '../support/upstream.ts';
+} from '../support/gateway/gatewayProcess.ts';
+import { ensureCommand, INSTALLS_WITHIN_MS, run } from '../support/processes/command.ts';
+import { startGitBackend } from '../support/upstreams/gitBackend.ts';
+import type { Received, Upstream } from '../support/upstreams/upstream.ts';
 
 /** Random, so that the pack is as large. Past 1 MiB (`http.postBuffer`) git sends chunks. */
 const FILE_BYTES = 4 * 2 ** 20;

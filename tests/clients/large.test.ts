@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseBytes } from '../../config/kinds/bytes.ts';
-import { answerTo, open } from '../support/client.ts';
+import { answerTo, open } from '../support/clients/client.ts';
 import { type Digest, digestOf, LargeContent } from '../support/content.ts';
 import { type Deferred, deferred } from '../support/deferred.ts';
 import { eventually } from '../support/eventually.ts';
@@ -14,8 +14,8 @@ import {
   PORTS,
   type Port,
   startGatewayProcess,
-} from '../support/gatewayProcess.ts';
-import { sendJson, startUpstream } from '../support/upstream.ts';
+} from '../support/gateway/gatewayProcess.ts';
+import { sendJson, startUpstream } from '../support/upstreams/upstream.ts';
 
 const MEBIBYTE = 2 ** 20;
 /** `npm run test:large` makes it 1 GiB. */

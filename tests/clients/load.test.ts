@@ -3,9 +3,14 @@ import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { ensureCommand, INSTALLS_WITHIN_MS, run } from '../support/command.ts';
-import { credentials, type GatewayProcess, PORTS, startGatewayProcess } from '../support/gatewayProcess.ts';
-import { startUpstream } from '../support/upstream.ts';
+import {
+  credentials,
+  type GatewayProcess,
+  PORTS,
+  startGatewayProcess,
+} from '../support/gateway/gatewayProcess.ts';
+import { ensureCommand, INSTALLS_WITHIN_MS, run } from '../support/processes/command.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 const REQUESTS = 1_000;
 const CONNECTIONS = 20;

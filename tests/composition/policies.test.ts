@@ -1,14 +1,14 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { fieldValue } from '../../lib/http/fields.ts';
+import { RawClient, request } from '../support/clients/rawClient.ts';
 import { eventually } from '../support/eventually.ts';
-import { bearer, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { bearer, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
+import { expectNothingHeld, underWay } from '../support/gateway/nothingHeld.ts';
+import { expectProblem } from '../support/gateway/problem.ts';
 import { ManualClock } from '../support/manualClock.ts';
-import { expectNothingHeld, underWay } from '../support/nothingHeld.ts';
-import { expectProblem } from '../support/problem.ts';
-import { RawClient, request } from '../support/rawClient.ts';
-import { emptyTestRedis } from '../support/storeProbe.ts';
-import { hangs, startRawUpstream, startUpstream } from '../support/upstream.ts';
+import { emptyTestRedis } from '../support/stores/storeProbe.ts';
+import { hangs, startRawUpstream, startUpstream } from '../support/upstreams/upstream.ts';
 
 const REQUEST_TIMEOUT_MS = 3_000;
 const COOLDOWN_MS = 30_000;

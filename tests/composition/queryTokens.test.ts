@@ -1,13 +1,13 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { RawClient, request, sendRaw } from '../support/clients/rawClient.ts';
 import { eventually } from '../support/eventually.ts';
-import { bearer, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { bearer, STORES, startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
+import { expectNothingHeld } from '../support/gateway/nothingHeld.ts';
+import { expectProblem } from '../support/gateway/problem.ts';
 import { ManualClock } from '../support/manualClock.ts';
-import { expectNothingHeld } from '../support/nothingHeld.ts';
-import { expectProblem } from '../support/problem.ts';
-import { RawClient, request, sendRaw } from '../support/rawClient.ts';
-import { emptyTestRedis } from '../support/storeProbe.ts';
-import { startUpstream, type Upstream } from '../support/upstream.ts';
+import { emptyTestRedis } from '../support/stores/storeProbe.ts';
+import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 
 /** REQUEST_TIMEOUT x 3.5. */
 const WINDOW_MS = 10_500;

@@ -14,11 +14,11 @@ import { UpstreamUnreachableError } from '../../lib/proxy/errors.ts';
 import { forward } from '../../lib/proxy/middleware.ts';
 import { Transport } from '../../lib/proxy/transport.ts';
 import { timeout } from '../../lib/timeout/middleware.ts';
-import { bareApp } from '../support/bareApp.ts';
-import { call, open } from '../support/client.ts';
+import { call, open } from '../support/clients/client.ts';
 import { eventually } from '../support/eventually.ts';
+import { bareApp } from '../support/gateway/bareApp.ts';
 import { ManualClock } from '../support/manualClock.ts';
-import { hangs, startRawUpstream, startUpstream, type Upstream } from '../support/upstream.ts';
+import { hangs, startRawUpstream, startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 
 const DEADLINE_MS = 3000;
 

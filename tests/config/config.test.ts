@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { JWT_SECRET, load, problemsOf } from '../support/settings.ts';
+import { JWT_SECRET, load, problemsOf } from '../support/gateway/settings.ts';
 
 describe('defaults', () => {
   test('need nothing but a secret', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { load, problemsOf } from '../support/settings.ts';
+import { load, problemsOf } from '../support/gateway/settings.ts';
 
 describe('Redis', () => {
   const cases: { in: NodeJS.ProcessEnv; out: string | undefined }[] = [

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { load, problemsOf } from '../support/settings.ts';
+import { load, problemsOf } from '../support/gateway/settings.ts';
 
 const STRONG_SECRET = 'kR3vT9wQ2zX7mB4nL8pF6hJ1sD5gY0cA';
 

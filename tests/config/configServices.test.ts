@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../../config/config.ts';
 import { BUILT_IN_SERVICES, type Service } from '../../config/sections/services.ts';
 import { clashes } from '../../config/sections/servicesFile.ts';
-import { load, problemsOf as settingsProblemsOf } from '../support/settings.ts';
+import { load, problemsOf as settingsProblemsOf } from '../support/gateway/settings.ts';
 
 /** With one, services need no upstreams of their own. */
 const REGISTRY = { SERVICE_DISCOVERY_URL: 'http://service-discovery:9000' };

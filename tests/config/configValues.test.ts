@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Settings } from '../../config/config.ts';
-import { load, problemsOf } from '../support/settings.ts';
+import { load, problemsOf } from '../support/gateway/settings.ts';
 
 describe('values', () => {
   const accepted: { name: string; in: string; field: keyof Settings; out: unknown }[] = [

@@ -3,7 +3,7 @@ import { loadSettings, type Settings } from '../../config/config.ts';
 import { settingsWarnings } from '../../config/report/warnings.ts';
 import { type Machine, memoryLimitOf } from '../../config/sections/memoryLimit.ts';
 import { heapAdvice, memoryLine } from '../../gateway/process/memory.ts';
-import { JWT_SECRET } from '../support/settings.ts';
+import { JWT_SECRET } from '../support/gateway/settings.ts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;

@@ -3,8 +3,8 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type ComposeService, readCompose } from '../support/compose.ts';
-import { RedisContainer } from '../support/redisContainer.ts';
+import { type ComposeService, readCompose } from '../support/deploy/compose.ts';
+import { RedisContainer } from '../support/deploy/redisContainer.ts';
 
 /** With everything in it that a shell, a configuration file and sed could take for something else. */
 const PASSWORD = `a "word" \\n $(id) 'of' #5 %s`;

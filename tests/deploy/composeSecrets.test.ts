@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { readCompose } from '../support/compose.ts';
+import { readCompose } from '../support/deploy/compose.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const FILES = Object.values(readCompose('docker-compose.yaml').secrets).map(({ file = '' }) => file);

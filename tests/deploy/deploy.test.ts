@@ -5,10 +5,10 @@ import { parse } from 'yaml';
 import { BUILT_IN_SERVICES, type ServiceDefinition } from '../../config/sections/services.ts';
 import { listVariables } from '../../config/variables.ts';
 import { CATALOGUE, registryNameOf } from '../../playground/catalogue.ts';
-import { type ComposeService, networksOf, readCompose, schemaErrors } from '../support/compose.ts';
-import { execForm, readDockerfile } from '../support/dockerfile.ts';
-import { settingsFrom } from '../support/gatewayObjects.ts';
-import { readManifests } from '../support/manifests.ts';
+import { type ComposeService, networksOf, readCompose, schemaErrors } from '../support/deploy/compose.ts';
+import { execForm, readDockerfile } from '../support/deploy/dockerfile.ts';
+import { settingsFrom } from '../support/deploy/gatewayObjects.ts';
+import { readManifests } from '../support/deploy/manifests.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const STACKS = ['docker-compose.yaml', 'docker-compose.swarm.yml'] as const;

@@ -2,12 +2,12 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readDockerfile } from '../support/dockerfile.ts';
-import { Engine, whyNoEngine } from '../support/engine.ts';
+import { readDockerfile } from '../support/deploy/dockerfile.ts';
+import { Engine, whyNoEngine } from '../support/deploy/engine.ts';
 import { eventually } from '../support/eventually.ts';
-import { TEST_SECRET } from '../support/gateway.ts';
-import { freePort } from '../support/redis.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { TEST_SECRET } from '../support/gateway/gateway.ts';
+import { freePort } from '../support/stores/redis.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const LARGEST_BYTES = 25e6;

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { chartSchema } from '../../config/report/chartSchema.ts';
 import { readAlerts } from '../../monitoring/prometheusRule.ts';
-import { type Installation, itRunsAGateway, settingsFrom } from '../support/gatewayObjects.ts';
+import { type Installation, itRunsAGateway, settingsFrom } from '../support/deploy/gatewayObjects.ts';
 import {
   HELM,
   lint,
@@ -16,9 +16,9 @@ import {
   rendered,
   type Values,
   valuesWith,
-} from '../support/helm.ts';
-import { built, KUSTOMIZE, settingsOf } from '../support/kustomize.ts';
-import { invalidities, type Manifest, misspellings, theOne } from '../support/manifests.ts';
+} from '../support/deploy/helm.ts';
+import { built, KUSTOMIZE, settingsOf } from '../support/deploy/kustomize.ts';
+import { invalidities, type Manifest, misspellings, theOne } from '../support/deploy/manifests.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));

@@ -13,12 +13,12 @@ import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Container, type Image, ImageBuilder } from '../support/deploy/image.ts';
+import { filesIn, layerBytesOf, missingFrom } from '../support/deploy/imageFiles.ts';
 import { eventually } from '../support/eventually.ts';
-import { redisTestUrl, TEST_SECRET } from '../support/gateway.ts';
-import { Container, type Image, ImageBuilder } from '../support/image.ts';
-import { filesIn, layerBytesOf, missingFrom } from '../support/imageFiles.ts';
-import { freePort } from '../support/redis.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { redisTestUrl, TEST_SECRET } from '../support/gateway/gateway.ts';
+import { freePort } from '../support/stores/redis.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { alertDocuments, readAlerts } from '../../monitoring/prometheusRule.ts';
-import { type Installation, itRunsAGateway, settingsFrom } from '../support/gatewayObjects.ts';
-import { startGatewayProcess } from '../support/gatewayProcess.ts';
+import { type Installation, itRunsAGateway, settingsFrom } from '../support/deploy/gatewayObjects.ts';
 import {
   built,
   filesIn,
@@ -14,7 +13,7 @@ import {
   OVERLAYS,
   readKustomization,
   settingsOf,
-} from '../support/kustomize.ts';
+} from '../support/deploy/kustomize.ts';
 import {
   invalidities,
   type Manifest,
@@ -22,8 +21,9 @@ import {
   RELEASES,
   readManifests,
   theOne,
-} from '../support/manifests.ts';
-import { freePort } from '../support/redis.ts';
+} from '../support/deploy/manifests.ts';
+import { startGatewayProcess } from '../support/gateway/gatewayProcess.ts';
+import { freePort } from '../support/stores/redis.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const FOLDERS = ['base', ...OVERLAYS.map((overlay) => `overlays/${overlay}`)];

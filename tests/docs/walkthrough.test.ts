@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ensureCommand, INSTALLS_WITHIN_MS } from '../support/command.ts';
-import { Shell, startInTerminal, type Terminal } from '../support/shell.ts';
-import { matches, readWalkthrough } from '../support/walkthrough.ts';
+import { ensureCommand, INSTALLS_WITHIN_MS } from '../support/processes/command.ts';
+import { Shell, startInTerminal, type Terminal } from '../support/processes/shell.ts';
+import { matches, readWalkthrough } from '../support/processes/walkthrough.ts';
 
 const PAGES = [
   'README.md',

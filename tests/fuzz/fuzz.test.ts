@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { run } from '../support/command.ts';
+import { RawClient } from '../support/clients/rawClient.ts';
 import { eventually } from '../support/eventually.ts';
-import { RawClient } from '../support/rawClient.ts';
+import { run } from '../support/processes/command.ts';
 import { fuzzedAnswer, fuzzedRequest } from './messages.ts';
 import { chunks, mutate } from './mutate.ts';
 import { startStrictOrigin } from './origin.ts';

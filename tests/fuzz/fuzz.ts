@@ -1,4 +1,4 @@
-import { startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
+import { startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
 import { exchange } from './client.ts';
 import { fuzzedRequest } from './messages.ts';
 import { startStrictOrigin } from './origin.ts';

@@ -20,10 +20,10 @@ import { withoutSpace } from '../../lib/http/whiteSpace.ts';
 import { connectionOptions } from '../../lib/proxy/hopByHop.ts';
 import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
 import { readTrace } from '../../lib/tracing/traceContext.ts';
-import { bareApp } from '../support/bareApp.ts';
-import { call } from '../support/client.ts';
+import { call } from '../support/clients/client.ts';
+import { bareApp } from '../support/gateway/bareApp.ts';
 import { ManualClock } from '../support/manualClock.ts';
-import { memoryStore } from '../support/memoryStore.ts';
+import { memoryStore } from '../support/stores/memoryStore.ts';
 
 jest.setTimeout(60_000);
 

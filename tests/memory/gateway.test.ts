@@ -1,8 +1,8 @@
 import { Agent, request } from 'node:http';
 import { expect, it, jest } from '@jest/globals';
-import { bearer, tokenFor } from '../support/gateway.ts';
-import { startGatewayProcess } from '../support/gatewayProcess.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { bearer, tokenFor } from '../support/gateway/gateway.ts';
+import { startGatewayProcess } from '../support/gateway/gatewayProcess.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 jest.setTimeout(120_000);
 

@@ -2,14 +2,14 @@ import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect, it, jest } from '@jest/globals';
 import { memoryGroup } from '../../bench/memoryGroup.ts';
-import { bearer, tokenFor } from '../support/gateway.ts';
+import { bearer, tokenFor } from '../support/gateway/gateway.ts';
 import {
   type GatewayProcess,
   type GatewayProcessOptions,
   startGatewayProcess,
-} from '../support/gatewayProcess.ts';
-import { memoryOf } from '../support/memoryOf.ts';
-import { startUpstream } from '../support/upstream.ts';
+} from '../support/gateway/gatewayProcess.ts';
+import { memoryOf } from '../support/processes/memoryOf.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 jest.setTimeout(300_000);
 

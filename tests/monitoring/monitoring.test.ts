@@ -4,8 +4,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Metrics } from '../../lib/metrics/metrics.ts';
 import { DASHBOARDS, dashboardDocument } from '../../monitoring/dashboards/generate.ts';
-import { INSTALLS_WITHIN_MS } from '../support/command.ts';
+import {
+  faultyTraffic,
+  ordinaryTraffic,
+  TRAFFIC_FLAGS,
+  TRAFFIC_SETTINGS,
+  Traffic,
+} from '../support/clients/traffic.ts';
 import { eventually } from '../support/eventually.ts';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.ts';
 import {
   type Expression,
   expressionsOf,
@@ -13,18 +20,15 @@ import {
   panelsOf,
   readDashboard,
   readRules,
-} from '../support/expressions.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
-import { startPlayground, type TestPlayground } from '../support/playground.ts';
-import { ensurePrometheus, type PrometheusServer, startPrometheus } from '../support/prometheus.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+} from '../support/monitoring/expressions.ts';
 import {
-  faultyTraffic,
-  ordinaryTraffic,
-  TRAFFIC_FLAGS,
-  TRAFFIC_SETTINGS,
-  Traffic,
-} from '../support/traffic.ts';
+  ensurePrometheus,
+  type PrometheusServer,
+  startPrometheus,
+} from '../support/monitoring/prometheus.ts';
+import { INSTALLS_WITHIN_MS } from '../support/processes/command.ts';
+import { startPlayground, type TestPlayground } from '../support/processes/playground.ts';
+import { type RedisServer, startRedis } from '../support/stores/redis.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { acceptQueueAdvice } from '../../gateway/http/acceptQueue.ts';
+import { RawClient, request } from '../support/clients/rawClient.ts';
 import { eventually } from '../support/eventually.ts';
-import { startGateway, tokenFor } from '../support/gateway.ts';
-import { PORTS } from '../support/gatewayProcess.ts';
+import { startGateway, tokenFor } from '../support/gateway/gateway.ts';
+import { PORTS } from '../support/gateway/gatewayProcess.ts';
 import { ManualClock } from '../support/manualClock.ts';
-import { RawClient, request } from '../support/rawClient.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 const KEEP_ALIVE = 'Connection: keep-alive';
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import WebSocket from 'ws';
+import { failures, Load } from '../support/clients/load.ts';
 import { eventually } from '../support/eventually.ts';
-import { Fleet } from '../support/fleet.ts';
-import { credentials, PORTS, type Port } from '../support/gatewayProcess.ts';
-import { failures, Load } from '../support/load.ts';
-import { startUpstream } from '../support/upstream.ts';
-import { startSocketService } from '../support/webSocket.ts';
+import { Fleet } from '../support/gateway/fleet.ts';
+import { credentials, PORTS, type Port } from '../support/gateway/gatewayProcess.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
+import { startSocketService } from '../support/upstreams/webSocket.ts';
 
 /** `RESTARTS=20 npm run test:rolling` for more. */
 const RESTARTS = Number(process.env.RESTARTS ?? 2);

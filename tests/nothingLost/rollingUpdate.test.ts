@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { failures, Load } from '../support/clients/load.ts';
 import { eventually } from '../support/eventually.ts';
-import { type GatewayProcess, startGatewayProcess } from '../support/gatewayProcess.ts';
-import { failures, Load } from '../support/load.ts';
-import { startRegistry } from '../support/registry.ts';
-import { type ReplicaProcess, startReplicaProcess } from '../support/replicaProcess.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway/gatewayProcess.ts';
+import { startRegistry } from '../support/upstreams/registry.ts';
+import { type ReplicaProcess, startReplicaProcess } from '../support/upstreams/replicaProcess.ts';
 
 const REPLICAS = 3;
 const WITHIN_MS = 120_000;

@@ -3,7 +3,7 @@ import { parseFlags } from '../soak/flags.ts';
 import type { Sample } from '../soak/samples.ts';
 import { complaints } from '../soak/verdict.ts';
 import { visitors } from '../soak/visitors.ts';
-import { run } from '../support/command.ts';
+import { run } from '../support/processes/command.ts';
 
 const MAIN = new URL('../soak/main.ts', import.meta.url).pathname;
 const WITHIN_MS = 180_000;

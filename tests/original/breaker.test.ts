@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
-import { startGateway } from '../support/gateway.ts';
+import { startGateway } from '../support/gateway/gateway.ts';
+import { underWay } from '../support/gateway/nothingHeld.ts';
 import { ManualClock } from '../support/manualClock.ts';
-import { underWay } from '../support/nothingHeld.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 it('a 503, a timeout and a 500 trip it', async () => {
   const statuses = [503, undefined, 500];

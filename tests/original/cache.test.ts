@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
-import { bearer, startGateway, tokenFor } from '../support/gateway.ts';
+import { bearer, startGateway, tokenFor } from '../support/gateway/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 const headers = bearer(tokenFor('ann'));
 

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { panelsOf, readDashboard } from '../support/expressions.ts';
+import { panelsOf, readDashboard } from '../support/monitoring/expressions.ts';
 
 const PANELS = panelsOf(readDashboard('overview'));
 

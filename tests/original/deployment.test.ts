@@ -4,13 +4,13 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { readCompose } from '../support/compose.ts';
-import { assignments, readDockerfile } from '../support/dockerfile.ts';
+import { readCompose } from '../support/deploy/compose.ts';
+import { assignments, readDockerfile } from '../support/deploy/dockerfile.ts';
 import { eventually } from '../support/eventually.ts';
-import { bearer, redisTestUrl, TEST_SECRET, tokenFor } from '../support/gateway.ts';
-import { runGateway } from '../support/gatewayRun.ts';
-import { freePort } from '../support/redis.ts';
-import { sendJson, startUpstream } from '../support/upstream.ts';
+import { bearer, redisTestUrl, TEST_SECRET, tokenFor } from '../support/gateway/gateway.ts';
+import { runGateway } from '../support/gateway/gatewayRun.ts';
+import { freePort } from '../support/stores/redis.ts';
+import { sendJson, startUpstream } from '../support/upstreams/upstream.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** Files of the project that `npm run dev` needs. */

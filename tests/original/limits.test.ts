@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { startGated } from '../support/gated.ts';
-import { bearer, startGateway, tokenFor } from '../support/gateway.ts';
+import { bearer, startGateway, tokenFor } from '../support/gateway/gateway.ts';
+import { startGated } from '../support/upstreams/gated.ts';
 
 const headers = bearer(tokenFor('ann'));
 const TOO_MANY = 429;

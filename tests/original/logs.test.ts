@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway.ts';
-import { runGateway } from '../support/gatewayRun.ts';
-import { sendJson, startUpstream } from '../support/upstream.ts';
+import { startGateway } from '../support/gateway/gateway.ts';
+import { runGateway } from '../support/gateway/gatewayRun.ts';
+import { sendJson, startUpstream } from '../support/upstreams/upstream.ts';
 
 const TASK = 'padstack_budgeting-service.1.k7oqrdzi84fqlnd59vy81zums';
 

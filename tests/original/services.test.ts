@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway.ts';
-import { sendJson, startUpstream, type Upstream } from '../support/upstream.ts';
+import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
+import { sendJson, startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 
 /** The table of the original's document, with the names by which its registry lists the services. */
 const SERVICES = [

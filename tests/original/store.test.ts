@@ -3,9 +3,9 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
 import { eventually } from '../support/eventually.ts';
-import { bearer, startGateway, tokenFor } from '../support/gateway.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { bearer, startGateway, tokenFor } from '../support/gateway/gateway.ts';
+import { type RedisServer, startRedis } from '../support/stores/redis.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 describe('the commands by which the original is looked at through Redis', () => {
   let redis: RedisServer;

@@ -11,7 +11,12 @@ import { portOf } from '../../playground/ports.ts';
 import { curlLines } from '../../playground/report.ts';
 import { createRunFiles } from '../../playground/runFiles.ts';
 import { eventually } from '../support/eventually.ts';
-import { isAlive, runPlayground, startPlayground, type TestPlayground } from '../support/playground.ts';
+import {
+  isAlive,
+  runPlayground,
+  startPlayground,
+  type TestPlayground,
+} from '../support/processes/playground.ts';
 
 /** Thirteen processes on two cores that other tests use as well. */
 const STARTS_WITHIN_MS = 30_000;

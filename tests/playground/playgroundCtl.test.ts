@@ -7,7 +7,7 @@ import { parseCommand } from '../../playground/control/command.ts';
 import { socketPathOf } from '../../playground/control/sockets.ts';
 import { FlagError } from '../../playground/flags.ts';
 import { eventually } from '../support/eventually.ts';
-import { isAlive, runCtl, startPlayground, type TestPlayground } from '../support/playground.ts';
+import { isAlive, runCtl, startPlayground, type TestPlayground } from '../support/processes/playground.ts';
 
 const STARTS_WITHIN_MS = 30_000;
 /** Slow enough to be told from no delay at all. */

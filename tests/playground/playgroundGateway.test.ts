@@ -9,7 +9,7 @@ import {
   runPlayground,
   startPlayground,
   type TestPlayground,
-} from '../support/playground.ts';
+} from '../support/processes/playground.ts';
 
 /** Five processes on two cores that other tests use as well. */
 const STARTS_WITHIN_MS = 30_000;

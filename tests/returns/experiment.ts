@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Load } from '../support/clients/load.ts';
 import { eventually } from '../support/eventually.ts';
-import { type GatewayProcess, startGatewayProcess } from '../support/gatewayProcess.ts';
-import { Load } from '../support/load.ts';
-import { startRegistry, type TestRegistry } from '../support/registry.ts';
-import { type ReplicaProcess, startReplicaProcess } from '../support/replicaProcess.ts';
-import { sendJson } from '../support/upstream.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway/gatewayProcess.ts';
+import { startRegistry, type TestRegistry } from '../support/upstreams/registry.ts';
+import { type ReplicaProcess, startReplicaProcess } from '../support/upstreams/replicaProcess.ts';
+import { sendJson } from '../support/upstreams/upstream.ts';
 
 /** Long enough for a trial that fails: the cooldown is 2 s. */
 const DEAD_MS = 2500;

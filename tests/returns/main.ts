@@ -1,7 +1,7 @@
 // Has a replica die and come back, again and again: node tests/returns/main.ts --help
 import { parseArgs } from 'node:util';
 import { FlagError, numberFlag } from '../support/flags.ts';
-import { startRedis } from '../support/redis.ts';
+import { startRedis } from '../support/stores/redis.ts';
 import { COURSES, FAIR, gatewayRestarts, ONE_BY_ONE, replicaReturns, type Setup } from './experiment.ts';
 
 const EXIT_FAILED = 1;

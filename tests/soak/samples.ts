@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { eventually } from '../support/eventually.ts';
-import type { GatewayProcess } from '../support/gatewayProcess.ts';
+import type { GatewayProcess } from '../support/gateway/gatewayProcess.ts';
 import type { Holdings } from './inspect.ts';
 
 /** What the gateway holds while nothing is under way. */

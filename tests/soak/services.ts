@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startOrigin } from '../attacks/trial.ts';
-import { startSocketService } from '../support/webSocket.ts';
+import { startSocketService } from '../support/upstreams/webSocket.ts';
 
 const LARGE = Buffer.alloc(512 * 1024, 'x');
 

@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { tokenFor } from '../support/gateway.ts';
+import { tokenFor } from '../support/gateway/gateway.ts';
 import { type Ending, type Site, type Visitor, visitors } from './visitors.ts';
 
 const REGULARS = 20;

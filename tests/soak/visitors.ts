@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, request } from 'undici';
 import WebSocket from 'ws';
-import { bearer, tokenFor } from '../support/gateway.ts';
-import { RawClient, request as rawRequest } from '../support/rawClient.ts';
+import { RawClient, request as rawRequest } from '../support/clients/rawClient.ts';
+import { bearer, tokenFor } from '../support/gateway/gateway.ts';
 
 /** A status, or how else it ended. */
 export type Ending = number | 'left' | 'cut';

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureCommand } from './command.ts';
+import { ensureCommand } from './processes/command.ts';
 
 /** A certificate of 127.0.0.1 that signs itself, and its key, in PEM. */
 export interface TestCertificate {

@@ -7,7 +7,7 @@ import type { Algorithm } from '../../lib/auth/tokens/algorithms.ts';
 import { createVerifier, type Verify } from '../../lib/auth/tokens/verifier.ts';
 import type { TokenStore } from '../../lib/store/store.ts';
 import { ManualClock } from './manualClock.ts';
-import { memoryTokens } from './memoryStore.ts';
+import { memoryTokens } from './stores/memoryStore.ts';
 
 export const SECRET = 'a secret that only the tests know';
 export const HOUR_MS = 60 * 60 * 1000;

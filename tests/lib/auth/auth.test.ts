@@ -6,14 +6,14 @@ import type { TokenError } from '../../../lib/auth/errors.ts';
 import { type AuthOptions, auth } from '../../../lib/auth/middleware.ts';
 import { revokingRequests } from '../../../lib/auth/revocation/revokePaths.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { answerTo, call, open } from '../../support/client.ts';
+import { answerTo, call, open } from '../../support/clients/client.ts';
 import { deferred } from '../../support/deferred.ts';
 import { eventually } from '../../support/eventually.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { failingTokens, memoryTokens } from '../../support/memoryStore.ts';
 import { neverCalled } from '../../support/neverCalled.ts';
+import { failingTokens, memoryTokens } from '../../support/stores/memoryStore.ts';
 import { type AuthParts, authParts, sign } from '../../support/tokens.ts';
 
 const LOGIN = '/userManagement/auth/login';

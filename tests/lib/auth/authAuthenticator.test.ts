@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { StoreUnavailableError } from '../../../lib/store/store.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { failingTokens, memoryTokens } from '../../support/memoryStore.ts';
+import { failingTokens, memoryTokens } from '../../support/stores/memoryStore.ts';
 import { ACTIVE_TTL_MS, type AuthParts, authParts, HOUR_MS, sign, signText } from '../../support/tokens.ts';
 
 async function outcome({ authenticator }: AuthParts, token: string): Promise<string> {

@@ -7,7 +7,7 @@ import {
   type VerifierOptions,
 } from '../../../lib/auth/tokens/verifier.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { memoryTokens } from '../../support/memoryStore.ts';
+import { memoryTokens } from '../../support/stores/memoryStore.ts';
 import { authParts, HOUR_MS, SECRET, sign, signText } from '../../support/tokens.ts';
 
 const NOW_SECONDS = Date.UTC(2026, 0, 15, 12) / 1000;

@@ -10,7 +10,7 @@ import { deferred } from '../../support/deferred.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { SECRET } from '../../support/tokens.ts';
-import { refusedUrl, sendJson, startUpstream } from '../../support/upstream.ts';
+import { refusedUrl, sendJson, startUpstream } from '../../support/upstreams/upstream.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
 const NOW_SECONDS = NOW_MS / 1000;

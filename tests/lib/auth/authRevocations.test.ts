@@ -3,7 +3,7 @@ import { Revocations } from '../../../lib/auth/revocation/revocations.ts';
 import type { VerifiedToken } from '../../../lib/auth/tokens/verifier.ts';
 import { StoreUnavailableError } from '../../../lib/store/store.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { memoryTokens } from '../../support/memoryStore.ts';
+import { memoryTokens } from '../../support/stores/memoryStore.ts';
 import { authParts, HOUR_MS, sign } from '../../support/tokens.ts';
 
 const DAY_MS = 24 * HOUR_MS;

@@ -9,8 +9,8 @@ import {
   type VerifiedToken,
   type VerifierOptions,
 } from '../../../lib/auth/tokens/verifier.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { SECRET, sign } from '../../support/tokens.ts';
 

@@ -5,12 +5,12 @@ import { cacheStatus, type Verdict } from '../../../lib/cache/rules/status.ts';
 import { Entries } from '../../../lib/cache/stored/entries.ts';
 import { ANONYMOUS, Keys } from '../../../lib/cache/stored/key.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { type BareApp, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { type Answer, type CallOptions, call, open } from '../../support/client.ts';
+import { type Answer, type CallOptions, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { type BareApp, bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { FailingStore, memoryStore, WatchedStore } from '../../support/memoryStore.ts';
+import { FailingStore, memoryStore, WatchedStore } from '../../support/stores/memoryStore.ts';
 
 const DEFAULT_TTL_MS = 30_000;
 const MAX_ENTRY_BYTES = 1_000;

@@ -3,11 +3,11 @@ import type { Request, RequestHandler, Response } from 'express';
 import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { type Answer, answerTo, call, open } from '../../support/client.ts';
+import { type Answer, answerTo, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { memoryStore } from '../../support/memoryStore.ts';
+import { memoryStore } from '../../support/stores/memoryStore.ts';
 
 const MAX_BODY_BYTES = 100_000;
 const TIMEOUT_MS = 3_000;

@@ -2,11 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import type { Request, RequestHandler, Response } from 'express';
 import { cache } from '../../../lib/cache/middleware.ts';
 import { GatheringRoom } from '../../../lib/cache/stored/gatheringRoom.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call, open } from '../../support/client.ts';
+import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { memoryStore } from '../../support/memoryStore.ts';
+import { memoryStore } from '../../support/stores/memoryStore.ts';
 
 const ROOM_BYTES = 1_500;
 const HALF = 'x'.repeat(500);

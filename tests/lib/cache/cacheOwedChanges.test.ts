@@ -1,11 +1,11 @@
 import { expect, it } from '@jest/globals';
 import { cache } from '../../../lib/cache/middleware.ts';
 import { type ResponseStore, StoreUnavailableError } from '../../../lib/store/store.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { memoryStore } from '../../support/memoryStore.ts';
+import { memoryStore } from '../../support/stores/memoryStore.ts';
 
 /** A cache before a store of which the part that has the path `/lost` may be away: it takes no word of a change then. */
 async function startWorld() {

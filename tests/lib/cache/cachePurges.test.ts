@@ -1,10 +1,10 @@
 import { expect, it } from '@jest/globals';
 import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { PURGE_LOG_KEY, Purges } from '../../../lib/cache/stored/purge.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { memoryStore } from '../../support/memoryStore.ts';
+import { memoryStore } from '../../support/stores/memoryStore.ts';
 
 /** A cache whose every response is new, and the purges of its store. */
 async function startWorld() {

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { type Answer, call } from '../../support/client.ts';
+import { type Answer, call } from '../../support/clients/client.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { memoryStore } from '../../support/memoryStore.ts';
+import { memoryStore } from '../../support/stores/memoryStore.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
 const DEFAULT_TTL_SECONDS = 30;

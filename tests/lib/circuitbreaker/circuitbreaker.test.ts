@@ -6,10 +6,10 @@ import { CircuitOpenError } from '../../../lib/circuitbreaker/errors.ts';
 import { circuitBreaker } from '../../../lib/circuitbreaker/middleware.ts';
 import { Attempt } from '../../../lib/exchange/attempt.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { answers, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { answerTo, call, open } from '../../support/client.ts';
+import { answerTo, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { answers, bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { neverCalled } from '../../support/neverCalled.ts';
 

@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { collectContent } from '../../../lib/concurrency/collectContent.ts';
 import { Semaphore } from '../../../lib/concurrency/semaphore.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { answers, type BareApp, bareApp } from '../../support/bareApp.ts';
-import { call, open } from '../../support/client.ts';
+import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { answers, type BareApp, bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { neverCalled } from '../../support/neverCalled.ts';
 

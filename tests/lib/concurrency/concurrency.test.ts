@@ -5,10 +5,10 @@ import { concurrency } from '../../../lib/concurrency/middleware.ts';
 import { isPermit } from '../../../lib/concurrency/permits.ts';
 import { Semaphore } from '../../../lib/concurrency/semaphore.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { answers, type BareApp, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { call, open } from '../../support/client.ts';
+import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { answers, type BareApp, bareApp } from '../../support/gateway/bareApp.ts';
 import { neverCalled } from '../../support/neverCalled.ts';
 
 /** A handler that keeps its requests until the test answers them. */

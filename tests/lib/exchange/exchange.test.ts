@@ -7,10 +7,10 @@ import { Exchange, exchangeOf, nextWhileDue } from '../../../lib/exchange/exchan
 import { fieldsByName, fieldValue, fieldValues } from '../../../lib/http/fields.ts';
 import { pathOf } from '../../../lib/http/path.ts';
 import { listener } from '../../../lib/util/listener.ts';
-import { answers, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { call, open } from '../../support/client.ts';
+import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { answers, bareApp } from '../../support/gateway/bareApp.ts';
 
 describe('fieldValue, fieldValues', () => {
   const lines = ['Set-Cookie', 'a=1', 'X-A', '', 'SET-COOKIE', 'b=2', 'set-cookies', 'no'];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import proxyaddr from 'proxy-addr';
 import { clientAddress, rateLimitKey } from '../../../lib/http/clientAddress.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 
 describe('rateLimitKey', () => {
   it.each([

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { hasContent, isRepeatable } from '../../../lib/http/content.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { RawClient } from '../../support/rawClient.ts';
+import { RawClient } from '../../support/clients/rawClient.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 
 /** What these functions say of a request that arrives as these bytes. */
 async function read(line: string, ...fields: readonly string[]) {

@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { type AnswerObserver, chunkOf, tapAnswer } from '../../../lib/http/tap.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { type Answer, call } from '../../support/client.ts';
+import { type Answer, call } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 
 /** What a tap has seen of one answer. */
 class Seen implements AnswerObserver {

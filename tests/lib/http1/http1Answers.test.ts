@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { AnswerReader } from '../../../lib/http1/reading/answerReader.ts';
-import { type AnswerToRead, cutAt, oneByOne, readInPieces } from '../../support/answersRead.ts';
-import { ANSWERS } from '../../support/answersTable.ts';
+import { type AnswerToRead, cutAt, oneByOne, readInPieces } from '../../support/clients/answersRead.ts';
+import { ANSWERS } from '../../support/clients/answersTable.ts';
 
 /** Longer ones are not cut at every position. */
 const SHORT_BYTES = 400;

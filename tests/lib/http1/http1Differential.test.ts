@@ -1,11 +1,11 @@
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from '@jest/globals';
 import { Pool } from '../../../lib/http1/pool.ts';
-import { ANSWERS, type AnswerCase } from '../../support/answersTable.ts';
-import { answerTo, open } from '../../support/client.ts';
-import { sendOver } from '../../support/http1.ts';
+import { ANSWERS, type AnswerCase } from '../../support/clients/answersTable.ts';
+import { answerTo, open } from '../../support/clients/client.ts';
+import { sendOver } from '../../support/clients/http1.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { saysAndCloses, startRawUpstream } from '../../support/upstream.ts';
+import { saysAndCloses, startRawUpstream } from '../../support/upstreams/upstream.ts';
 
 /** Node wants nothing behind an interim answer that speaks of closing; we do not keep the connection. */
 const NODE_REFUSES = /103 that closes/;

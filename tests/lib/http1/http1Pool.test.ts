@@ -9,9 +9,9 @@ import {
 } from '../../../lib/http1/errors.ts';
 import type { Controller } from '../../../lib/http1/handler.ts';
 import { Pool } from '../../../lib/http1/pool.ts';
+import { sendOver } from '../../support/clients/http1.ts';
 import { deferred } from '../../support/deferred.ts';
 import { eventually } from '../../support/eventually.ts';
-import { sendOver } from '../../support/http1.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import {
   hangs,
@@ -24,7 +24,7 @@ import {
   startRawUpstream,
   startUpstream,
   type Upstream,
-} from '../../support/upstream.ts';
+} from '../../support/upstreams/upstream.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const CONNECT_TIMEOUT_MS = 5_000;

@@ -2,10 +2,16 @@ import type { LookupFunction } from 'node:net';
 import { setImmediate as afterTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Pool, type PoolOptions } from '../../../lib/http1/pool.ts';
+import { sendOver } from '../../support/clients/http1.ts';
 import { eventually } from '../../support/eventually.ts';
-import { sendOver } from '../../support/http1.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { type hangs, says, startRawUpstream, startUpstream, type Upstream } from '../../support/upstream.ts';
+import {
+  type hangs,
+  says,
+  startRawUpstream,
+  startUpstream,
+  type Upstream,
+} from '../../support/upstreams/upstream.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const KEPT_LONG = OK.replace('\r\n', '\r\nKeep-Alive: timeout=3600\r\n');

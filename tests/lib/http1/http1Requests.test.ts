@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { InvalidRequestError, RequestContentError } from '../../../lib/http1/errors.ts';
 import type { Request } from '../../../lib/http1/handler.ts';
 import { Pool } from '../../../lib/http1/pool.ts';
+import { sendOver, startRecordingOrigin } from '../../support/clients/http1.ts';
 import { eventually } from '../../support/eventually.ts';
-import { sendOver, startRecordingOrigin } from '../../support/http1.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { type hangs, says, startRawUpstream } from '../../support/upstream.ts';
+import { type hangs, says, startRawUpstream } from '../../support/upstreams/upstream.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 

@@ -5,7 +5,7 @@ import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'nod
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Pool } from '../../../lib/http1/pool.ts';
 import { makeCertificate } from '../../support/certificates.ts';
-import { sendOver } from '../../support/http1.ts';
+import { sendOver } from '../../support/clients/http1.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 describe('an origin that speaks TLS', () => {

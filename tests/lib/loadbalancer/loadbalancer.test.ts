@@ -5,10 +5,10 @@ import { NoHealthyReplicaError } from '../../../lib/loadbalancer/errors.ts';
 import { balance } from '../../../lib/loadbalancer/middleware.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../lib/loadbalancer/replica.ts';
-import { answers, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { call, open } from '../../support/client.ts';
+import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { answers, bareApp } from '../../support/gateway/bareApp.ts';
 import { neverCalled } from '../../support/neverCalled.ts';
 
 function newPool(count: number): ReplicaPool {

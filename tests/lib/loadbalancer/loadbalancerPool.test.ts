@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ReplicaPool, type ReplicaPoolOptions } from '../../../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../../../lib/loadbalancer/replica.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { registered } from '../../support/registered.ts';
+import { registered } from '../../support/upstreams/registered.ts';
 
 function newPool(count: number, options: Partial<ReplicaPoolOptions> = {}): ReplicaPool {
   const replicas = Array.from({ length: count }, (_, i) => Replica.at(`http://r${i}`));

@@ -12,7 +12,7 @@ import type { Replica } from '../../../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share } from '../../../lib/threads/cells.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { registered } from '../../support/registered.ts';
+import { registered } from '../../support/upstreams/registered.ts';
 
 const COOLDOWN_MS = 30_000;
 const CALLERS = ['ann', 'ben', 'eve'] as const;

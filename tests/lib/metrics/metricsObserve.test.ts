@@ -2,10 +2,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { type Completed, observe } from '../../../lib/metrics/middleware.ts';
-import { answers, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { call, open } from '../../support/client.ts';
+import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { answers, bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 function recorder() {

@@ -2,12 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { RequestTimeoutError } from '../../../lib/timeout/errors.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
-import { type Answer, answerTo, call, open } from '../../support/client.ts';
+import { type Answer, answerTo, call, open } from '../../support/clients/client.ts';
+import { FAULTS } from '../../support/clients/faults.ts';
+import { sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
-import { FAULTS } from '../../support/faults.ts';
-import { type ForwardApp, forwardApp } from '../../support/forwardApp.ts';
+import { type ForwardApp, forwardApp } from '../../support/gateway/forwardApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { sendRaw } from '../../support/rawClient.ts';
 import {
   hangs,
   type RawBehaviour,
@@ -17,7 +17,7 @@ import {
   startRawUpstream,
   startUpstream,
   type Upstream,
-} from '../../support/upstream.ts';
+} from '../../support/upstreams/upstream.ts';
 
 /** What a client gets when the service answers these bytes. */
 async function answerOf(bytes: string, method = 'GET'): Promise<Answer> {

@@ -6,14 +6,14 @@ import type { RequestHandler } from 'express';
 import { ClientGoneError } from '../../../lib/exchange/errors.ts';
 import { BodyTooLargeError, UpstreamSilentError } from '../../../lib/proxy/errors.ts';
 import { RequestBody } from '../../../lib/proxy/request/requestBody.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { answerTo, call, open } from '../../support/client.ts';
+import { answerTo, call, open } from '../../support/clients/client.ts';
+import { startRecordingOrigin } from '../../support/clients/http1.ts';
+import { request, sendRaw } from '../../support/clients/rawClient.ts';
 import { deferred } from '../../support/deferred.ts';
 import { eventually } from '../../support/eventually.ts';
-import { forwardApp } from '../../support/forwardApp.ts';
-import { startRecordingOrigin } from '../../support/http1.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
+import { forwardApp } from '../../support/gateway/forwardApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { request, sendRaw } from '../../support/rawClient.ts';
 import {
   hangs,
   type RawBehaviour,
@@ -21,7 +21,7 @@ import {
   says,
   startRawUpstream,
   startUpstream,
-} from '../../support/upstream.ts';
+} from '../../support/upstreams/upstream.ts';
 
 const MEBIBYTE = 2 ** 20;
 /** More than sockets and streams on the way can hold: who sends this much must have been stopped. */

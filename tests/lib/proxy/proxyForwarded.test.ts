@@ -3,8 +3,8 @@ import proxyaddr from 'proxy-addr';
 import { clientAddress } from '../../../lib/http/clientAddress.ts';
 import { forwardedChain } from '../../../lib/http/forwardedChain.ts';
 import { forwardedFieldsFor, forwardedPrefix } from '../../../lib/proxy/request/forwarded.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { RawClient, request } from '../../support/rawClient.ts';
+import { RawClient, request } from '../../support/clients/rawClient.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 
 const compiled = proxyaddr.compile(['127.0.0.0/8', '10.0.0.0/8', 'fd00::/8']);
 const trusts = (address: string) => compiled(address, 0);

@@ -1,8 +1,8 @@
 import { setImmediate as afterTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { call } from '../../support/client.ts';
-import { forwardApp } from '../../support/forwardApp.ts';
-import { type RawBehaviour, startRawUpstream } from '../../support/upstream.ts';
+import { call } from '../../support/clients/client.ts';
+import { forwardApp } from '../../support/gateway/forwardApp.ts';
+import { type RawBehaviour, startRawUpstream } from '../../support/upstreams/upstream.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 

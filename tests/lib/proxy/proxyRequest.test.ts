@@ -5,12 +5,12 @@ import { fieldValues } from '../../../lib/http/fields.ts';
 import { connectionOptions } from '../../../lib/proxy/hopByHop.ts';
 import { forward } from '../../../lib/proxy/middleware.ts';
 import { Transport } from '../../../lib/proxy/transport.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call } from '../../support/client.ts';
-import { type ForwardAppOptions, forwardApp } from '../../support/forwardApp.ts';
+import { call } from '../../support/clients/client.ts';
+import { sendRaw } from '../../support/clients/rawClient.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
+import { type ForwardAppOptions, forwardApp } from '../../support/gateway/forwardApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { sendRaw } from '../../support/rawClient.ts';
-import { type Received, startUpstream } from '../../support/upstream.ts';
+import { type Received, startUpstream } from '../../support/upstreams/upstream.ts';
 
 /** What the service gets of a request with these bytes. */
 async function received(bytes: string, options: ForwardAppOptions = {}): Promise<Received> {

@@ -8,10 +8,10 @@ import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { fieldValues } from '../../../lib/http/fields.ts';
 import { type Completed, observe } from '../../../lib/metrics/middleware.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
+import { RawClient, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type ForwardAppOptions, forwardApp } from '../../support/forwardApp.ts';
+import { type ForwardAppOptions, forwardApp } from '../../support/gateway/forwardApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { RawClient, sendRaw } from '../../support/rawClient.ts';
 import {
   hangs,
   type RawBehaviour,
@@ -19,7 +19,7 @@ import {
   resets,
   says,
   startRawUpstream,
-} from '../../support/upstream.ts';
+} from '../../support/upstreams/upstream.ts';
 
 const SWITCHES =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: a\r\n\r\n';

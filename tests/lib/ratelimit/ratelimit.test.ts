@@ -7,11 +7,11 @@ import { type Rate, RateLimit } from '../../../lib/ratelimit/rateLimit.ts';
 import type { Evaluate } from '../../../lib/ratelimit/sharedLimiter.ts';
 import { openRedisStore } from '../../../lib/store/redis/redis.ts';
 import type { Stores } from '../../../lib/store/store.ts';
-import { answers, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
-import { redisTestUrl, STORES } from '../../support/gateway.ts';
+import { answers, bareApp } from '../../support/gateway/bareApp.ts';
+import { redisTestUrl, STORES } from '../../support/gateway/gateway.ts';
 
 const MINUTE_MS = 60_000;
 

@@ -5,8 +5,8 @@ import { cache } from '../../../lib/cache/middleware.ts';
 import { Channels } from '../../../lib/store/channels.ts';
 import { MemoryStore } from '../../../lib/store/memory/memory.ts';
 import { Sightings } from '../../../lib/store/memory/sightings.ts';
-import { bareApp } from '../../support/bareApp.ts';
-import { call } from '../../support/client.ts';
+import { call } from '../../support/clients/client.ts';
+import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 /** Room for some 30 small answers. */

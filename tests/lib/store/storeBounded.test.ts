@@ -11,7 +11,7 @@ import {
 import { openRedisStore } from '../../../lib/store/redis/redis.ts';
 import type { ResponseStore } from '../../../lib/store/store.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { type RedisServer, startRedis } from '../../support/stores/redis.ts';
 
 const MAX_BYTES = 1_000_000;
 const MINUTE_MS = 60_000;

@@ -13,7 +13,7 @@ import {
 import { type Store, type Stores, StoreUnavailableError } from '../../../lib/store/store.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { DURABLE, freePort, type RedisServer, startRedis } from '../../support/redis.ts';
+import { DURABLE, freePort, type RedisServer, startRedis } from '../../support/stores/redis.ts';
 
 const MINUTE_MS = 60_000;
 // Real processes on a machine that may be busy.

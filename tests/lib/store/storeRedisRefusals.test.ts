@@ -7,8 +7,8 @@ import { createClient } from 'redis';
 import { openRedisStore } from '../../../lib/store/redis/redis.ts';
 import { CertificateFiles, makeCertificate } from '../../support/certificates.ts';
 import { eventually } from '../../support/eventually.ts';
-import { ensureRedisBinary, freePort, type RedisServer, startRedis } from '../../support/redis.ts';
-import { TiedProcess } from '../../support/tiedProcess.ts';
+import { TiedProcess } from '../../support/processes/tiedProcess.ts';
+import { ensureRedisBinary, freePort, type RedisServer, startRedis } from '../../support/stores/redis.ts';
 
 // Real processes on a machine that may be busy.
 jest.setTimeout(30_000);

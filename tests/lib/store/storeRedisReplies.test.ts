@@ -5,7 +5,7 @@ import { endsConnection, isFinal, redisReason } from '../../../lib/store/redis/r
 import type { Stores } from '../../../lib/store/store.ts';
 import { StoreUnavailableError } from '../../../lib/store/store.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { type RedisServer, startRedis } from '../../support/stores/redis.ts';
 
 // Real processes on a machine that may be busy.
 jest.setTimeout(30_000);

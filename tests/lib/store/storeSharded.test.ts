@@ -7,7 +7,7 @@ import { HashRing } from '../../../lib/store/sharded/ring.ts';
 import { openShardedStore, type ShardedStoresOptions } from '../../../lib/store/sharded/sharded.ts';
 import { type Stores, StoreUnavailableError, type TokenStore } from '../../../lib/store/store.ts';
 import { eventually } from '../../support/eventually.ts';
-import { DURABLE, type RedisServer, startRedis } from '../../support/redis.ts';
+import { DURABLE, type RedisServer, startRedis } from '../../support/stores/redis.ts';
 
 const MINUTE_MS = 60_000;
 const LASTS = { lasts: true };

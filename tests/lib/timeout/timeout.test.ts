@@ -4,10 +4,10 @@ import type { RequestHandler } from 'express';
 import { ClientGoneError } from '../../../lib/exchange/errors.ts';
 import { RequestTimeoutError, UploadStalledError } from '../../../lib/timeout/errors.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
-import { answers, type BareApp, bareApp } from '../../support/bareApp.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { answerTo, call, open } from '../../support/client.ts';
+import { answerTo, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
+import { answers, type BareApp, bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { neverCalled } from '../../support/neverCalled.ts';
 

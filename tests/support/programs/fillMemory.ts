@@ -28,7 +28,7 @@ import { Sightings } from '../../../lib/store/memory/sightings.ts';
 import { LocalCache } from '../../../lib/store/redis/localCache.ts';
 import { SqliteStore } from '../../../lib/store/sqlite/sqlite.ts';
 import type { ResponseStore } from '../../../lib/store/store.ts';
-import { memoryOf } from '../memoryOf.ts';
+import { memoryOf } from '../processes/memoryOf.ts';
 
 const MIB = 2 ** 20;
 const LONG = 'x'.repeat(8_192);

@@ -5,11 +5,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
-import { type Answer, type CallOptions, call } from '../client.ts';
-import { ensureCommand } from '../command.ts';
-import { assignments, execForm, readDockerfile } from '../dockerfile.ts';
+import { type Answer, type CallOptions, call } from '../clients/client.ts';
+import { assignments, execForm, readDockerfile } from '../deploy/dockerfile.ts';
 import { eventually } from '../eventually.ts';
-import { ensureRedisBinary } from '../redis.ts';
+import { ensureCommand } from '../processes/command.ts';
+import { ensureRedisBinary } from '../stores/redis.ts';
 import type { World, WorldOptions } from './world.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');

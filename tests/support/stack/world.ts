@@ -10,7 +10,7 @@ import type { RegistryForm } from '../../../playground/registry/forms.ts';
 import { check } from '../../../playground/registry/healthChecks.ts';
 import { Replicas } from '../../../playground/registry/replicas.ts';
 import { replicaIdOf, serverFor } from '../../../playground/service.ts';
-import { run } from '../command.ts';
+import { run } from '../processes/command.ts';
 import { communicationServer } from './hub.ts';
 import { STACK_SERVICES, type StackService, stackServiceOf } from './services.ts';
 
