@@ -107,7 +107,7 @@ export class MainGateway {
     this.#shares = new Shares(OWN_SEAT, seats);
     this.#shares.of('token changes', () => CHANGES);
     this.#serving = new Serving(this.#shares, settings.workers);
-    this.#limits = createSharedLimits(settings, this.#shares.of);
+    this.#limits = createSharedLimits(settings, this.#shares.of, threadsClock);
     this.#services = settings.services.map((service) => this.#newService(service));
     this.metrics = new Metrics({
       readings: {

@@ -55,7 +55,9 @@ export async function createParts({
     threads: threads?.store,
   });
   const services: ServiceParts[] = [];
-  const limits = threads ? createSharedLimits(settings, threads.shareOf) : createLimits(settings, clock);
+  const limits = threads
+    ? createSharedLimits(settings, threads.shareOf, clock)
+    : createLimits(settings, clock);
   const metrics = new Metrics({
     readings: {
       ...readings(services),

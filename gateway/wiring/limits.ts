@@ -4,7 +4,7 @@ import { Collections } from '../../lib/concurrency/collections.ts';
 import type { Permits, PermitsOptions } from '../../lib/concurrency/permits.ts';
 import { Semaphore } from '../../lib/concurrency/semaphore.ts';
 import type { ShareOf } from '../../lib/threads/cells.ts';
-import { SharedSemaphore } from '../../lib/threads/sharedSemaphore.ts';
+import { SharedSemaphore } from '../../lib/threads/concurrency/sharedSemaphore.ts';
 import type { Port } from '../port.ts';
 
 /** Content of a login or logout. */
@@ -51,11 +51,11 @@ export function createLimits(settings: Settings, clock: Clock): Limits {
 }
 
 /** The limits that all threads of a gateway share, as one of them sees them. */
-export function createSharedLimits(settings: Settings, shareOf: ShareOf): SharedLimits {
+export function createSharedLimits(settings: Settings, shareOf: ShareOf, clock: Clock): SharedLimits {
   const all: SharedSemaphore[] = [];
   const newPermits = (name: string, options: PermitsOptions) => {
     const share = shareOf(`limit ${name}`, SharedSemaphore.sizeFor(options));
-    const semaphore = new SharedSemaphore({ ...options, share });
+    const semaphore = new SharedSemaphore({ ...options, share, clock });
     all.push(semaphore);
     return semaphore;
   };

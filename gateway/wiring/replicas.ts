@@ -14,8 +14,8 @@ import { LoadScan } from '../../lib/loadbalancer/choice/loadScan.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../../lib/loadbalancer/pool.ts';
 import { type Listed, Replica } from '../../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share, ShareOf } from '../../lib/threads/cells.ts';
-import { SharedCircuitBreaker } from '../../lib/threads/sharedCircuitBreaker.ts';
-import { ThreadsReplica } from '../../lib/threads/threadsReplica.ts';
+import { SharedCircuitBreaker } from '../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
+import { ThreadsReplica } from '../../lib/threads/loadbalancer/threadsReplica.ts';
 import type { BreakerSubject } from '../logs/breakerLog.ts';
 
 /** A replica whose counts and breaker several threads share. */

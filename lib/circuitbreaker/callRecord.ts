@@ -1,7 +1,7 @@
 import type { FailureKind } from '../exchange/attempt.ts';
+import { LastCaller } from '../util/lastCaller.ts';
 import { CallWindow } from './callWindow.ts';
 import type { BreakerRules, Held } from './contract.ts';
-import { LastCallers } from './lastCallers.ts';
 import {
   countTowards,
   failuresSince,
@@ -49,8 +49,8 @@ export function verdictOn(
 export class CallRecord {
   readonly #rules: Required<BreakerRules>;
   readonly #calls: CallWindow;
-  readonly #servedAddresses = new LastCallers();
-  readonly #servedNames = new LastCallers();
+  readonly #servedAddresses = new LastCaller();
+  readonly #servedNames = new LastCaller();
   #failures: readonly RecentFailure<string>[] = [];
   #absentInARow = 0;
 
@@ -92,13 +92,13 @@ export class CallRecord {
 
   /** Whether anybody got a good response within the window. */
   hasServed(nowMs: number): boolean {
-    return this.#servedAddresses.another(undefined, nowMs - this.#rules.windowMs);
+    return this.#servedAddresses.sawAnother(undefined, nowMs - this.#rules.windowMs);
   }
 
   /** The same of anybody but this caller: of another name, or at another address. */
   hasServedAnother({ caller, address }: Caller, nowMs: number): boolean {
     const sinceMs = nowMs - this.#rules.windowMs;
-    if (this.#servedAddresses.another(address, sinceMs)) return true;
-    return caller !== address && this.#servedNames.another(caller, sinceMs);
+    if (this.#servedAddresses.sawAnother(address, sinceMs)) return true;
+    return caller !== address && this.#servedNames.sawAnother(caller, sinceMs);
   }
 }

@@ -5,31 +5,20 @@ import type { Place } from '../util/roster.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import type { LimitPair, PermitPair } from './limitPair.ts';
 
-/** Whom an admission tells what becomes of it. */
-export interface AdmissionListener {
-  /** A stream found no room, or another caller has its share. */
-  onLimitReached(): void;
-  /** It gave back what it held as a request. */
-  onBecameStream(): void;
-}
-
-/** The limits of open streams, and who tells when a response becomes one. */
-export interface StreamTerms {
-  readonly limits: LimitPair;
-  readonly longResponses: Deadlines;
-}
-
+/** What all requests of one middleware have in common. */
 export interface AdmissionTerms {
-  /** Without them a stream stays a request. */
-  readonly streams: StreamTerms | undefined;
-  readonly listener: AdmissionListener;
+  /** The limits of open streams, and what tells that a response lasts long. Undefined: a stream stays a request. */
+  readonly streams: { readonly limits: LimitPair; readonly longResponses: Deadlines } | undefined;
+  /** Called when there is no permit for a stream, or when the verified caller has its share already. */
+  readonly onLimitReached: () => void;
+  /** Called when a request has released its permits because it became a stream. */
+  readonly onBecameStream: () => void;
 }
 
-/** What a request that was admitted holds: permits for requests, or for streams once its response is one. */
+/** The permits of an admitted request: permits for requests, or for streams once its response is one. */
 export class RequestAdmission implements Admission, Waiting {
   readonly #res: ServerResponse;
-  readonly #streams: StreamTerms | undefined;
-  readonly #listener: AdmissionListener;
+  readonly #terms: AdmissionTerms;
   #permits: PermitPair;
   #caller: string;
   #isStream = false;
@@ -37,26 +26,20 @@ export class RequestAdmission implements Admission, Waiting {
   #place: Place | undefined;
   sinceMs = 0;
 
-  constructor(
-    permits: PermitPair,
-    caller: string,
-    res: ServerResponse,
-    { streams, listener }: AdmissionTerms,
-  ) {
+  constructor(permits: PermitPair, caller: string, res: ServerResponse, terms: AdmissionTerms) {
     this.#permits = permits;
     this.#caller = caller;
     this.#res = res;
-    this.#streams = streams;
-    this.#listener = listener;
+    this.#terms = terms;
   }
 
-  /** Sees to it that a long response becomes a stream. */
+  /** Makes the response a stream once it has lasted long enough, counted from now. */
   watch(nowMs: number): void {
     this.sinceMs = nowMs;
-    this.#place = this.#streams?.longResponses.enter(this);
+    this.#place = this.#terms.streams?.longResponses.enter(this);
   }
 
-  /** A response that has not begun, or finds no room among the streams, is looked at again. */
+  /** A response that has not begun, or for which there is no stream permit, is looked at again later. */
   onOver(nowMs: number): void {
     if (!this.#res.headersSent || this.#tryStream()) this.watch(nowMs);
   }
@@ -64,30 +47,31 @@ export class RequestAdmission implements Admission, Waiting {
   countFor(caller: string): ConcurrencyLimitError | undefined {
     if (this.#isOver) return undefined;
     const refusal = this.#permits.transfer(caller);
-    if (refusal) this.#listener.onLimitReached();
+    if (refusal) this.#terms.onLimitReached();
     else this.#caller = caller;
     return refusal;
   }
 
   becomeStream(): ConcurrencyLimitError | undefined {
     const refusal = this.#tryStream();
-    if (refusal) this.#listener.onLimitReached();
+    if (refusal) this.#terms.onLimitReached();
     return refusal;
   }
 
-  /** The same for a response that goes on as a request where there is no room: nothing was refused to its client. */
+  /** The same without telling the listener: without a permit the response goes on as a request. */
   #tryStream(): ConcurrencyLimitError | undefined {
-    if (this.#isStream || this.#isOver || !this.#streams) return undefined;
-    const given = this.#streams.limits.enterNow(this.#caller, this.#caller);
+    const { streams } = this.#terms;
+    if (this.#isStream || this.#isOver || !streams) return undefined;
+    const given = streams.limits.enterNow(this.#caller, this.#caller);
     if (given instanceof ConcurrencyLimitError) return given;
     this.#isStream = true;
     this.#permits.release();
     this.#permits = given;
-    this.#listener.onBecameStream();
+    this.#terms.onBecameStream();
     return undefined;
   }
 
-  /** Gives everything back. Safe to call twice. */
+  /** Releases the permits. Safe to call twice. */
   release(): void {
     this.#isOver = true;
     this.#place?.leave();

@@ -1,21 +1,22 @@
 import type { Permit } from './permits.ts';
 
-/** What a permit asks of the semaphore that gave it out. `Holder` is how that names who holds it. */
-export interface PermitSource<Holder> {
+/** What a permit asks of the semaphore that issued it. `Holder` is how the semaphore names who holds a permit. */
+export interface PermitIssuer<Holder> {
+  /** Called once for a permit, when it is released. */
   giveBack(holder: Holder): void;
-  /** The new holder, or undefined when that caller has its share already. */
+  /** Returns the new holder, or undefined when that caller has its share already. */
   move(holder: Holder, caller: string, asker: string): Holder | undefined;
 }
 
-/** A permit that is out. */
+/** A permit that somebody holds. */
 export class HeldPermit<Holder> implements Permit {
-  readonly #source: PermitSource<Holder>;
+  readonly #issuer: PermitIssuer<Holder>;
   readonly #asker: string;
-  /** Undefined once it was given back. */
+  /** Undefined after the release. */
   #holder: Holder | undefined;
 
-  constructor(source: PermitSource<Holder>, holder: Holder, asker: string) {
-    this.#source = source;
+  constructor(issuer: PermitIssuer<Holder>, holder: Holder, asker: string) {
+    this.#issuer = issuer;
     this.#holder = holder;
     this.#asker = asker;
   }
@@ -24,12 +25,12 @@ export class HeldPermit<Holder> implements Permit {
     const holder = this.#holder;
     if (holder === undefined) return;
     this.#holder = undefined;
-    this.#source.giveBack(holder);
+    this.#issuer.giveBack(holder);
   }
 
   transfer(caller: string): boolean {
     if (this.#holder === undefined) return true;
-    const holder = this.#source.move(this.#holder, caller, this.#asker);
+    const holder = this.#issuer.move(this.#holder, caller, this.#asker);
     if (holder === undefined) return false;
     this.#holder = holder;
     return true;

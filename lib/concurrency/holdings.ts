@@ -1,60 +1,71 @@
-/** How much one caller holds of something. */
-export interface Holding {
-  readonly caller: string;
-  count: number;
-}
-
-/** Callers that hold nothing and are remembered all the same, beside as many as hold something. */
+/** Callers that hold nothing and are remembered nevertheless, in addition to as many as hold something. */
 const SPARE = 64;
+
+/** How many of something one caller holds. */
+export class Holding {
+  readonly caller: string;
+  readonly #all: Holdings;
+  #count = 0;
+
+  constructor(caller: string, all: Holdings) {
+    this.caller = caller;
+    this.#all = all;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /** Whether the caller holds its fair share, or more. */
+  get hasShare(): boolean {
+    return this.#count >= this.#all.share;
+  }
+
+  add(): void {
+    if (this.#count === 0) this.#all.holders += 1;
+    this.#count += 1;
+  }
+
+  remove(): void {
+    this.#count -= 1;
+    if (this.#count === 0) this.#all.holders -= 1;
+  }
+}
 
 /**
  * How many of something each caller holds.
  *
- * Who comes back finds its holding again: a `Map` whose members come and go with each request leaves outgrown tables
- * behind, and each keeps the next alive (`Roster` says more). Those who hold nothing are forgotten together.
+ * A caller that comes back finds its holding again, because a `Map` whose members change with each request leaves many
+ * outgrown tables to the garbage collector. Callers that hold nothing are forgotten together.
  */
 export class Holdings {
-  readonly #most: number;
+  /** How many one caller may hold while others ask. */
+  readonly share: number;
+  /** How many callers hold something. Written by their holdings. */
+  holders = 0;
   #byCaller = new Map<string, Holding>();
-  /** How many callers hold something. */
-  #holding = 0;
 
-  /** @param most how many one caller may hold while others ask */
-  constructor(most: number) {
-    this.#most = most;
+  constructor(share: number) {
+    this.share = share;
   }
 
-  /** Callers that are remembered: at most 64 more than twice those who hold something. */
+  /** Callers that are remembered: at most 64 more than twice those that hold something. */
   get callers(): number {
     return this.#byCaller.size;
   }
 
-  /** Good until another caller is asked for, or for as long as something is held by it. */
+  /** Valid until another caller is asked for, or for as long as the caller holds something. */
   of(caller: string): Holding {
     const known = this.#byCaller.get(caller);
     if (known) return known;
-    if (this.#byCaller.size >= 2 * this.#holding + SPARE) this.#forget();
-    const holding = { caller, count: 0 };
+    if (this.#byCaller.size >= 2 * this.holders + SPARE) this.#forget();
+    const holding = new Holding(caller, this);
     this.#byCaller.set(caller, holding);
     return holding;
   }
 
-  hasShare({ count }: Holding): boolean {
-    return count >= this.#most;
-  }
-
-  add(holding: Holding): void {
-    if (holding.count === 0) this.#holding += 1;
-    holding.count += 1;
-  }
-
-  remove(holding: Holding): void {
-    holding.count -= 1;
-    if (holding.count === 0) this.#holding -= 1;
-  }
-
   #forget(): void {
-    const held = [...this.#byCaller.values()].filter(({ count }) => count > 0);
-    this.#byCaller = new Map(held.map((holding) => [holding.caller, holding]));
+    const held = [...this.#byCaller].filter(([, holding]) => !holding.isEmpty);
+    this.#byCaller = new Map(held);
   }
 }

@@ -1,7 +1,7 @@
 import { type ConcurrencyLimitError, type Limited, refusalsOf } from './errors.ts';
 import { isPermit, type Permit, type Permits, type Refusal, UNLIMITED } from './permits.ts';
 
-/** One limit, with the errors of those whom it refuses. */
+/** One limit, with the errors for what it refuses. */
 interface Limit {
   readonly permits: Permits;
   readonly refusals: Readonly<Record<Refusal, ConcurrencyLimitError>>;
@@ -38,17 +38,21 @@ export class LimitPair {
     return limit.permits.queues;
   }
 
-  /** Both permits if both are free, which is the usual case and waits for nothing. Otherwise the reason. */
-  enterNow(caller: string, asker: string): PermitPair | ConcurrencyLimitError {
-    const service = this.#service.permits.tryAcquire(caller, asker);
+  /**
+   * Returns both permits if both are free, which is the usual case and waits for nothing. Otherwise the reason.
+   *
+   * @param nowMs the clock's `ticks`, where they are known
+   */
+  enterNow(caller: string, asker: string, nowMs?: number): PermitPair | ConcurrencyLimitError {
+    const service = this.#service.permits.tryAcquire(caller, asker, nowMs);
     if (!isPermit(service)) return this.#service.refusals[service];
-    const gateway = this.#gateway.permits.tryAcquire(caller, asker);
+    const gateway = this.#gateway.permits.tryAcquire(caller, asker, nowMs);
     if (isPermit(gateway)) return new PermitPair(this, service, gateway);
     service.release();
     return this.#gateway.refusals[gateway];
   }
 
-  /** Waits for both. Rejects with the signal's reason, or with the `ConcurrencyLimitError` of a queue that is full. */
+  /** Waits for both. Rejects with the signal's reason, or with a `ConcurrencyLimitError` when a queue is full. */
   async enter(signal: AbortSignal, caller: string, asker: string): Promise<PermitPair> {
     const service = await acquire(this.#service, signal, caller, asker);
     try {
@@ -65,7 +69,7 @@ export class LimitPair {
   }
 }
 
-/** A permit of each of two limits, transferred and given back together. */
+/** A permit of each of the two limits, transferred and released together. */
 export class PermitPair {
   readonly #limits: LimitPair;
   readonly #service: Permit;
@@ -83,7 +87,7 @@ export class PermitPair {
     this.#service.release();
   }
 
-  /** Counts both for `caller` from now on. The error when that caller has its share of one already. */
+  /** Counts both for `caller` from now on. Returns the error when that caller already has its share of one of them. */
   transfer(caller: string): ConcurrencyLimitError | undefined {
     if (!this.#service.transfer(caller)) return this.#limits.shareOf('service');
     return this.#gateway.transfer(caller) ? undefined : this.#limits.shareOf('gateway');

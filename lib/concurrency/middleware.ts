@@ -11,11 +11,11 @@ import { ConcurrencyLimitError } from './errors.ts';
 import { LimitPair, type PermitPair } from './limitPair.ts';
 import type { Permits } from './permits.ts';
 
-/** The limits of open streams, and when a response becomes one. */
+/** The limits of open streams, and when a response counts as one. */
 export interface StreamOptions {
   readonly service: Permits;
   readonly gateway: Permits;
-  /** A response that still runs so long after its request was admitted is a stream, in milliseconds; 1..2147483647. */
+  /** A response that lasts so long after its request was admitted is a stream, in milliseconds; 1..2147483647. */
   readonly afterMs: number;
 }
 
@@ -24,11 +24,11 @@ export interface ConcurrencyOptions {
   readonly service?: Permits;
   /** The limit shared by all services. Default: none. */
   readonly gateway?: Permits;
-  /** Responses that become streams leave these limits for those. Default: they do not. */
+  /** Responses that become streams are counted here instead. Default: they stay requests. */
   readonly streams?: StreamOptions;
-  /** For whom a request is counted until it is authenticated. Default: all requests are of one caller. */
+  /** The caller for whom a request is counted until it is authenticated. Default: one caller for all. */
   readonly callerOf?: CallerOf;
-  /** Called whenever the number of admitted requests changes, with the service's count; streams are not among them. */
+  /** Called whenever the number of admitted requests changes, with the service's count, which has no streams in it. */
   readonly onChange?: (held: number) => void;
   /** Called for each request or stream that is refused. */
   readonly onLimitReached?: () => void;
@@ -37,12 +37,12 @@ export interface ConcurrencyOptions {
 
 /**
  * Admits as many requests at a time as the limits allow and refuses the others with `ConcurrencyLimitError`. It limits
- * concurrency, not rate: a fast client may send any number in a row. The permits return when the response is complete
- * or the client has gone, whichever comes first; those of a stream return when it becomes one.
+ * concurrency, not rate: a fast client may send any number in a row. The permits are released when the response is
+ * complete or the client has gone, whichever comes first; those of a request are released when it becomes a stream.
  *
- * A request is counted for its address here, and for its identity once `countIdentity` has run. Several users behind
- * one address are told apart as askers by the token that they send, in whatever place, which is not verified yet: a
- * made-up one can only make somebody's share smaller than the whole.
+ * Here a request is counted for its address, and for its identity once `countIdentity` has run. Several users behind
+ * one address are told apart as askers by the token that they send, wherever they send it. It is not verified yet, but
+ * a made-up token can only make somebody's share smaller than the whole.
  */
 export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandler {
   const { service, gateway, streams, callerOf = () => '', clock = systemClock } = options;
@@ -50,16 +50,23 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
   const limits = new LimitPair({ service, gateway });
   const onChange = listener(options.onChange);
   const onLimitReached = listener(options.onLimitReached);
-  const tellHeld = () => onChange(service?.held ?? 0);
+  const onHeldChange = () => onChange(service?.held ?? 0);
   const terms: AdmissionTerms = {
     streams: streams && {
       limits: new LimitPair({ ...streams, counts: 'streams' }),
       longResponses: new Deadlines(streams.afterMs, clock),
     },
-    listener: { onLimitReached, onBecameStream: tellHeld },
+    onLimitReached,
+    onBecameStream: onHeldChange,
   };
 
-  function enter(permits: PermitPair, caller: string, res: Response, next: NextFunction): void {
+  function enter(
+    permits: PermitPair,
+    caller: string,
+    nowMs: number,
+    res: Response,
+    next: NextFunction,
+  ): void {
     if (res.closed) {
       permits.release();
       return;
@@ -67,21 +74,22 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
     const exchange = exchangeOf(res);
     const admission = new RequestAdmission(permits, caller, res, terms);
     exchange.admission = admission;
-    if (streams) admission.watch(clock.ticks());
+    if (streams) admission.watch(nowMs);
     exchange.onClose(() => {
       admission.release();
-      tellHeld();
+      onHeldChange();
     });
-    tellHeld();
+    onHeldChange();
     next();
   }
 
   return function concurrencyMiddleware(req, res, next) {
     const caller = callerOf(req, res);
     const asker = askerOf(req, res, caller);
-    const given = limits.enterNow(caller, asker);
+    const nowMs = clock.ticks();
+    const given = limits.enterNow(caller, asker, nowMs);
     if (!(given instanceof ConcurrencyLimitError)) {
-      enter(given, caller, res, next);
+      enter(given, caller, nowMs, res, next);
     } else if (!limits.mayWait(given)) {
       onLimitReached();
       next(given);
@@ -92,14 +100,14 @@ export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandl
       };
       limits
         .enter(exchangeOf(res).signal, caller, asker)
-        .then((permits) => enter(permits, caller, res, next), refuse);
+        .then((permits) => enter(permits, caller, clock.ticks(), res, next), refuse);
     }
   };
 }
 
 /**
- * Counts the request for its verified identity instead of its address. Put it right behind authentication: until then
- * all users of an address share what one caller may hold.
+ * Counts the request for its verified identity instead of its address. Put it right behind authentication, because
+ * until then all users of an address share what one caller may hold.
  */
 export function countIdentity(): RequestHandler {
   return function countIdentityMiddleware(_req: Request, res: Response, next: NextFunction) {
@@ -108,7 +116,7 @@ export function countIdentity(): RequestHandler {
   };
 }
 
-/** Who asks, as exactly as can be told before anything is verified. */
+/** Names who asks as exactly as possible before anything is verified. */
 function askerOf({ headers }: IncomingMessage, res: Response, caller: string): string {
   return (
     headers.authorization ?? exchangeOf(res).queryTokens?.[0] ?? headers['sec-websocket-protocol'] ?? caller

@@ -1,7 +1,7 @@
 /** Why there is no permit: all of them are taken, or the caller has its fair share of them. */
 export type Refusal = 'full' | 'share';
 
-/** One of a limited number. Whoever has it holds a permit, until it is released. */
+/** One of a limited number of permits, held until it is released. */
 export interface Permit {
   /** Gives the permit back. Safe to call twice: the second call does nothing. */
   release(): void;
@@ -13,11 +13,11 @@ export interface Permit {
 }
 
 /**
- * Hands out a limited number of permits. While several ask, no caller holds more than its fair share of them, and of the
- * places in the queue; who is alone may have all (see `keepsRoom`).
+ * Hands out a limited number of permits. While several callers ask, none of them holds more than its fair share of the
+ * permits and of the places in the queue. A caller that is alone may have all of them (see `keepsRoom`).
  *
- * `caller` is for whom a permit is counted. `asker` tells who asks as exactly as is known, for when several callers are
- * still counted as one; by default it is the caller.
+ * `caller` is the one for whom a permit is counted. `asker` names the one who asks as exactly as is known: several users
+ * behind one address are one caller until they are authenticated, but they are several askers. Default: the caller.
  */
 export interface Permits {
   /** Permits handed out at the same time; 0 refuses everybody. */
@@ -26,13 +26,18 @@ export interface Permits {
   readonly held: number;
   /** Callers waiting for a permit now. */
   readonly waiting: number;
-  /** Whether anybody may wait for a permit at all. */
+  /** Whether there is a queue at all. */
   readonly queues: boolean;
-  /** A permit at once, or the reason why there is none. */
-  tryAcquire(caller?: string, asker?: string): Permit | Refusal;
   /**
-   * A permit as soon as there is one for this caller, or the reason why it may not even wait. Rejects with the signal's
-   * reason when `signal` is aborted first; the place in the queue is free again then.
+   * Returns a permit at once, or the reason why there is none.
+   *
+   * @param nowMs the clock's `ticks`, where they are known: reading the clock costs more than everything else here.
+   * Default: they are read.
+   */
+  tryAcquire(caller?: string, asker?: string, nowMs?: number): Permit | Refusal;
+  /**
+   * Resolves with a permit as soon as there is one for this caller, or with the reason why it may not even wait. Rejects
+   * with the signal's reason when `signal` is aborted first; the place in the queue is free again then.
    */
   acquire(signal: AbortSignal, caller?: string, asker?: string): Promise<Permit | Refusal>;
 }
@@ -48,13 +53,13 @@ export interface PermitsOptions {
    */
   readonly fairShare?: number;
   /**
-   * Whether nobody has more than its fair share even when it is alone, so that there is always room for whoever comes
-   * next. Default false.
+   * Whether a caller has no more than its fair share even when it is alone, so that there is always room for the next
+   * one. Default false.
    */
   readonly keepsRoom?: boolean;
 }
 
-/** Who has asked within this time counts as asking still. */
+/** Somebody who has asked within this time counts as still asking. */
 export const ASKING_MS = 10_000;
 
 export function isPermit(given: Permit | Refusal): given is Permit {
@@ -82,7 +87,7 @@ function assertWhole(name: string, value: number): void {
 
 const UNCOUNTED: Permit = { release: () => {}, transfer: () => true };
 
-/** For where there is no limit. */
+/** Permits without a limit. */
 export const UNLIMITED: Permits = {
   limit: Number.POSITIVE_INFINITY,
   held: 0,

@@ -9,6 +9,8 @@ export interface Cells {
   set(index: number, value: number): void;
   /** Gives the sum. */
   add(index: number, amount: number): number;
+  /** The same in a fraction of the time, for a number that no other thread changes before this one has ended. */
+  addOwn(index: number, amount: number): void;
   /** Puts `value` in the place of `expected`; whether that was there. */
   replace(index: number, expected: number, value: number): boolean;
   /** Fractions and times. Other threads see what is written within `exclusively`. */

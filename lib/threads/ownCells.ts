@@ -28,6 +28,10 @@ export class OwnCells implements Cells {
     return sum;
   }
 
+  addOwn(index: number, amount: number): void {
+    this.add(index, amount);
+  }
+
   replace(index: number, expected: number, value: number): boolean {
     if (this.#whole[index] !== expected) return false;
     this.#whole[index] = value;

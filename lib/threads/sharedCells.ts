@@ -65,6 +65,10 @@ export class SharedCells implements Cells {
     return Atomics.add(this.#whole, HEAD + index, amount) + amount;
   }
 
+  addOwn(index: number, amount: number): void {
+    this.#whole[HEAD + index] = (this.#whole[HEAD + index] as number) + amount;
+  }
+
   replace(index: number, expected: number, value: number): boolean {
     return Atomics.compareExchange(this.#whole, HEAD + index, expected, value) === expected;
   }

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { fnv1a, spread } from '../../util/hash.ts';
 import type { Replica } from '../replica.ts';
 
 const NEGOTIATE = '/negotiate';
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /**
  * Whether the request is one of a pair that must reach the same replica, as SignalR makes them: it negotiates by a POST
@@ -37,13 +36,7 @@ function hasId(url: string, queryAt: number): boolean {
   return url.startsWith('id=', queryAt + 1) || url.includes('&id=', queryAt);
 }
 
-/** A number from 0 to 2^32 - 1: FNV-1a, and what it takes for similar texts to differ in all bits. */
+/** A number from 0 to 2^32 - 1. */
 function scoreOf(caller: string, key: string): number {
-  let hash = FNV_OFFSET;
-  for (const text of [caller, '\n', key]) {
-    for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+  return spread(fnv1a(key, fnv1a('\n', fnv1a(caller))));
 }

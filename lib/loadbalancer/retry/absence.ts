@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import type { Attempt } from '../../exchange/attempt.ts';
+import { fnv1a, spread } from '../../util/hash.ts';
 import type { ReplicaPool } from '../pool.ts';
 import type { Replica } from '../replica.ts';
 
@@ -87,8 +88,8 @@ export class Absence {
 
 /** One number for each caller, which several threads can share. */
 function numberOf(caller: string, address: string): number {
-  const name = caller === address ? 0 : 1 + (hashOf(caller) >>> 7);
-  return (hashOf(address) >>> 6) * NAMES + name;
+  const name = caller === address ? 0 : 1 + (spread(fnv1a(caller)) >>> 7);
+  return (spread(fnv1a(address)) >>> 6) * NAMES + name;
 }
 
 /** Who has waited when both have: the same caller, as far as is known, or `SEVERAL`. */
@@ -97,10 +98,4 @@ function together(one: number, other: number): number {
   const [name, otherName] = [one % NAMES, other % NAMES];
   if (name !== 0 && otherName !== 0 && name !== otherName) return SEVERAL;
   return name === 0 ? other : one;
-}
-
-function hashOf(caller: string): number {
-  let hash = 0;
-  for (let i = 0; i < caller.length; i += 1) hash = (Math.imul(hash, 31) + caller.charCodeAt(i)) | 0;
-  return hash;
 }

@@ -1,8 +1,8 @@
+import { fnv1a, spread } from '../../util/hash.ts';
+
 /** With two of them set for each name, 1.4 % of the names that were never seen pass for seen at the end of a generation. */
 const BITS_PER_NAME = 16;
 const BITS_PER_WORD = 32;
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 const MIX = 0x85ebca6b;
 
 /**
@@ -27,7 +27,7 @@ export class Sightings {
 
   /** Whether `name` has been seen of late. From now on it has. */
   see(name: string): boolean {
-    const hash = hashOf(name);
+    const hash = spread(fnv1a(name));
     const first = hash & this.#lastBit;
     const second = Math.imul(hash ^ (hash >>> 15), MIX) & this.#lastBit;
     if (isSet(this.#now, first) && isSet(this.#now, second)) return true;
@@ -45,13 +45,6 @@ export class Sightings {
     this.#now = oldest.fill(0);
     this.#seen = 0;
   }
-}
-
-/** FNV-1a of UTF-16 units. Whoever finds names that collide makes us keep what we need not: no more. */
-function hashOf(name: string): number {
-  let hash = FNV_OFFSET;
-  for (let at = 0; at < name.length; at += 1) hash = Math.imul(hash ^ name.charCodeAt(at), FNV_PRIME);
-  return hash ^ (hash >>> 13);
 }
 
 function isSet(words: Uint32Array, bit: number): boolean {

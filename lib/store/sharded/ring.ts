@@ -1,8 +1,7 @@
+import { fnv1a, spread } from '../../util/hash.ts';
+
 /** Points of each node on the ring: shares differ by some per cent then. */
 const POINTS_PER_NODE = 160;
-
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /**
  * Consistent hashing: which of several nodes a text belongs to. It goes by the nodes' names alone, in any order, so that all
@@ -16,7 +15,7 @@ export class HashRing {
   /** @param names one or more, each once */
   constructor(names: readonly string[]) {
     const points = names.flatMap((name, owner) =>
-      Array.from({ length: POINTS_PER_NODE }, (_, n) => ({ at: hashOf(`${name}#${n}`), name, owner })),
+      Array.from({ length: POINTS_PER_NODE }, (_, n) => ({ at: spread(fnv1a(`${name}#${n}`)), name, owner })),
     );
     // Two nodes may have the same point: then the name decides, on every gateway.
     points.sort((a, b) => a.at - b.at || (a.name < b.name ? -1 : 1));
@@ -26,7 +25,7 @@ export class HashRing {
 
   /** The index of the node to which the part of `text` from `from` to before `to` belongs. */
   ownerOf(text: string, from = 0, to = text.length): number {
-    const hash = hashOf(text, from, to);
+    const hash = spread(fnv1a(text, undefined, from, to));
     let low = 0;
     let high = this.#points.length;
     while (low < high) {
@@ -37,13 +36,4 @@ export class HashRing {
     // Past the last point the ring begins anew.
     return this.#owners[low === this.#points.length ? 0 : low] as number;
   }
-}
-
-/** FNV-1a, which is fast on short texts, with the last step of MurmurHash3, which spreads what lies close together. */
-function hashOf(text: string, from = 0, to = text.length): number {
-  let hash = FNV_OFFSET;
-  for (let i = from; i < to; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CircuitBreaker } from '../../../lib/circuitbreaker/breaker.ts';
 import type { Breaker, BreakerOptions, Permit } from '../../../lib/circuitbreaker/contract.ts';
+import { SharedCircuitBreaker } from '../../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
-import { SharedCircuitBreaker } from '../../../lib/threads/sharedCircuitBreaker.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 const WINDOW_MS = 1_000;

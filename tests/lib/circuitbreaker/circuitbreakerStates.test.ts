@@ -3,8 +3,8 @@ import { CircuitBreaker } from '../../../lib/circuitbreaker/breaker.ts';
 import { CircuitBreakers } from '../../../lib/circuitbreaker/breakers.ts';
 import type { Breaker, BreakerEvent, BreakerOptions, Permit } from '../../../lib/circuitbreaker/contract.ts';
 import type { FailureKind } from '../../../lib/exchange/attempt.ts';
+import { SharedCircuitBreaker } from '../../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
-import { SharedCircuitBreaker } from '../../../lib/threads/sharedCircuitBreaker.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 

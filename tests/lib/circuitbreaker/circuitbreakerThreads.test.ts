@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { threadsClock } from '../../../lib/clock/threadsClock.ts';
-import { SharedCircuitBreaker } from '../../../lib/threads/sharedCircuitBreaker.ts';
+import { SharedCircuitBreaker } from '../../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { BreakerOrder, BreakerReport } from '../../support/threads/breakers.ts';
 import { Team, type TeamMember } from '../../support/threads/team.ts';

@@ -8,9 +8,9 @@ import {
   type Refusal,
 } from '../../../lib/concurrency/permits.ts';
 import { Semaphore } from '../../../lib/concurrency/semaphore.ts';
+import { SharedSemaphore } from '../../../lib/threads/concurrency/sharedSemaphore.ts';
 import { alone } from '../../../lib/threads/ownCells.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
-import { SharedSemaphore } from '../../../lib/threads/sharedSemaphore.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 const NEVER = new AbortController().signal;

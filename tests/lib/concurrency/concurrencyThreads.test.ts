@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { isPermit, type PermitsOptions } from '../../../lib/concurrency/permits.ts';
-import { SharedSemaphore } from '../../../lib/threads/sharedSemaphore.ts';
+import { SharedSemaphore } from '../../../lib/threads/concurrency/sharedSemaphore.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { CallersOrder } from '../../support/threads/callers.ts';
 import { Team, type TeamMember } from '../../support/threads/team.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { Replica } from '../../../lib/loadbalancer/replica.ts';
+import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
 import { alone } from '../../../lib/threads/ownCells.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
-import { ThreadsReplica } from '../../../lib/threads/threadsReplica.ts';
 
 const SEATS = 3;
 

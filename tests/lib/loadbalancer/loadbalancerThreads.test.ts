@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { LoadScan } from '../../../lib/loadbalancer/choice/loadScan.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
+import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
-import { ThreadsReplica } from '../../../lib/threads/threadsReplica.ts';
 import type { TakeOrder } from '../../support/threads/balancers.ts';
 import { Team, type TeamMember } from '../../support/threads/team.ts';
 

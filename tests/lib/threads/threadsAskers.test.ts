@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { SharedAskers } from '../../../lib/threads/sharedAskers.ts';
+import { SharedAskers } from '../../../lib/threads/concurrency/sharedAskers.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 
 const SEED = 17;

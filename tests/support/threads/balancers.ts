@@ -1,8 +1,8 @@
 import { workerData } from 'node:worker_threads';
 import { LoadScan } from '../../../lib/loadbalancer/choice/loadScan.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
+import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
-import { ThreadsReplica } from '../../../lib/threads/threadsReplica.ts';
 import { answerWith } from './place.ts';
 
 /** Takes so many replicas, answers their ids, and releases them again unless they are to be kept. */

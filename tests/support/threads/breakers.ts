@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import type { Permit } from '../../../lib/circuitbreaker/contract.ts';
 import { threadsClock } from '../../../lib/clock/threadsClock.ts';
-import { SharedCircuitBreaker } from '../../../lib/threads/sharedCircuitBreaker.ts';
+import { SharedCircuitBreaker } from '../../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
 import { answerWith, ownShare } from './place.ts';
 
 /** `begin` asks for a permit; the others are for the oldest permit that is still out. Each answers `BreakerReport`. */

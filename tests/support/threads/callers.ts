@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { isPermit, type Permit } from '../../../lib/concurrency/permits.ts';
-import { SharedSemaphore } from '../../../lib/threads/sharedSemaphore.ts';
+import { SharedSemaphore } from '../../../lib/threads/concurrency/sharedSemaphore.ts';
 import { answerWith, ownShare } from './place.ts';
 
 export type CallersOrder =

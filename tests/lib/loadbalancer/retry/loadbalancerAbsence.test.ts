@@ -3,8 +3,8 @@ import { Attempt } from '../../../../lib/exchange/attempt.ts';
 import { ReplicaPool } from '../../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../../lib/loadbalancer/replica.ts';
 import { Absence } from '../../../../lib/loadbalancer/retry/absence.ts';
+import { ThreadsReplica } from '../../../../lib/threads/loadbalancer/threadsReplica.ts';
 import { SharedCells } from '../../../../lib/threads/sharedCells.ts';
-import { ThreadsReplica } from '../../../../lib/threads/threadsReplica.ts';
 import { ManualClock } from '../../../support/manualClock.ts';
 
 const DEADLINE_MS = 3000;

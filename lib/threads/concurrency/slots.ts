@@ -1,30 +1,31 @@
-import type { Cells } from './cells.ts';
+import { fnv1a, spread } from '../../util/hash.ts';
+import type { Cells } from '../cells.ts';
 
-/** Slots for each of what is limited, and bounds of their number: two callers seldom share one. */
+/** How many slots there are for each permit, and the bounds of their number: two callers seldom share one. */
 const SLOTS_EACH = 4;
 const MIN_SLOTS = 256;
 const MAX_SLOTS = 1024;
 
 /**
- * How many of something each caller holds, in cells that several threads share. A caller is a slot, by a hash whose seed
- * no client knows. Two callers that fall into one slot are counted together, so that a share may look smaller than it
- * is, and never larger.
+ * `Holdings` in cells that several threads share: how many of something each caller holds. A caller is a slot, by a hash
+ * whose seed no client knows. Two callers that fall into one slot are counted together, so a share may look smaller than
+ * it is, and never larger.
  */
 export class Slots {
   readonly #cells: Cells;
-  readonly #most: number;
+  readonly #share: number;
   readonly #count: number;
   /** The sums of all threads, and behind them for each thread its own. */
   readonly #sums: number;
   readonly #own: number;
 
   /**
-   * @param first of the cells, of which there are `cellsFor(limit, seats)`
-   * @param most how many one caller may hold while others ask
+   * @param first the first of the cells, of which there are `cellsFor(limit, seats)`
+   * @param share how many one caller may hold while others ask
    */
-  constructor(cells: Cells, { first, limit, most, seat }: SlotsOptions) {
+  constructor(cells: Cells, { first, limit, share, seat }: SlotsOptions) {
     this.#cells = cells;
-    this.#most = most;
+    this.#share = share;
     this.#count = slotsFor(limit);
     this.#sums = first;
     this.#own = first + (1 + seat) * this.#count;
@@ -40,11 +41,11 @@ export class Slots {
   }
 
   hasShare(slot: number): boolean {
-    return this.#cells.get(this.#sums + slot) >= this.#most;
+    return this.#cells.get(this.#sums + slot) >= this.#share;
   }
 
   add(slot: number, amount: number): void {
-    this.#cells.add(this.#own + slot, amount);
+    this.#cells.addOwn(this.#own + slot, amount);
     this.#cells.add(this.#sums + slot, amount);
   }
 
@@ -63,7 +64,7 @@ export class Slots {
 export interface SlotsOptions {
   readonly first: number;
   readonly limit: number;
-  readonly most: number;
+  readonly share: number;
   readonly seat: number;
 }
 
@@ -71,10 +72,7 @@ function slotsFor(limit: number): number {
   return Math.min(MAX_SLOTS, 2 ** Math.ceil(Math.log2(Math.max(MIN_SLOTS, limit * SLOTS_EACH))));
 }
 
-/** FNV-1a over the characters of `text`, in 32 bits. */
-export function hashOf(text: string, seed: number): number {
-  let hash = seed;
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  // What was mixed in last has reached the low bits only.
-  return (hash ^ (hash >>> 15)) | 0;
+/** A number of 32 bits for a caller. */
+export function hashOf(caller: string, seed: number): number {
+  return spread(fnv1a(caller, seed)) | 0;
 }

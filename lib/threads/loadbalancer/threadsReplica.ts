@@ -1,8 +1,8 @@
-import type { Admission } from '../exchange/attempt.ts';
-import { loadOf } from '../loadbalancer/choice/load.ts';
-import type { Registered } from '../loadbalancer/registry/registered.ts';
-import { type Known, namedByAddress, type Replica } from '../loadbalancer/replica.ts';
-import type { CellsSize, Share } from './cells.ts';
+import type { Admission } from '../../exchange/attempt.ts';
+import { loadOf } from '../../loadbalancer/choice/load.ts';
+import type { Registered } from '../../loadbalancer/registry/registered.ts';
+import { type Known, namedByAddress, type Replica } from '../../loadbalancer/replica.ts';
+import type { CellsSize, Share } from '../cells.ts';
 
 const IN_FLIGHT = 0;
 /** Those of late; what a registry says and what does not fit is in a fraction. */

@@ -1,15 +1,16 @@
-import { type Verdict, verdictOn } from '../circuitbreaker/callRecord.ts';
-import { BUCKETS, bucketAt, clearPassed } from '../circuitbreaker/callWindow.ts';
-import type { BreakerRules } from '../circuitbreaker/contract.ts';
+import { type Verdict, verdictOn } from '../../circuitbreaker/callRecord.ts';
+import { BUCKETS, bucketAt, clearPassed } from '../../circuitbreaker/callWindow.ts';
+import type { BreakerRules } from '../../circuitbreaker/contract.ts';
 import {
   countTowards,
   failuresSince,
   isBeyondItsPart,
   type RecentFailure,
   withFailure,
-} from '../circuitbreaker/recentFailures.ts';
-import type { FailureKind } from '../exchange/attempt.ts';
-import type { Cells, CellsSize } from './cells.ts';
+} from '../../circuitbreaker/recentFailures.ts';
+import type { FailureKind } from '../../exchange/attempt.ts';
+import { fnv1a } from '../../util/hash.ts';
+import type { Cells, CellsSize } from '../cells.ts';
 
 const NOBODY = 0;
 
@@ -28,6 +29,11 @@ const BUCKET = 0;
 /** When each of the four was served. */
 const SERVED_AT = 1;
 const FAILURE_TIMES = 5;
+
+/** A caller as a number that is not `NOBODY`. */
+export function hashOf(caller: string): number {
+  return fnv1a(caller) || 1;
+}
 
 /** On whose behalf a call is made: hashes. */
 export interface HashedCaller {

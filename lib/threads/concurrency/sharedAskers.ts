@@ -1,17 +1,17 @@
-import { ASKING_MS } from '../concurrency/permits.ts';
-import type { Cells } from './cells.ts';
+import { ASKING_MS } from '../../concurrency/permits.ts';
+import type { Cells } from '../cells.ts';
 import { hashOf } from './slots.ts';
 
 /** Who asked last, when, and when somebody else did last. */
 const [LAST, LAST_AT, OTHERS_AT] = [0, 1, 2];
-/** What is younger need not be written anew: the lock costs more than the second. */
+/** A time that is younger is not written again: the lock costs more than the second is worth. */
 const FRESH_MS = 1_000;
 /** The end of a long credential tells it from others. */
 const MAX_CHARACTERS = 64;
 
 /**
- * The same as `Askers` for several threads, to the second: who has asked counts for ten to eleven. Two askers of one
- * 32-bit hash pass for one; its seed is known to no client.
+ * Remembers for several threads who asked last, to the second: somebody who has asked counts for ten to eleven seconds.
+ * Two askers of one 32-bit hash pass for one; its seed is known to no client.
  */
 export class SharedAskers {
   static readonly cells = 3;

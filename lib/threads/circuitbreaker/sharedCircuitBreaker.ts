@@ -1,4 +1,4 @@
-import { CallPermit, type PermitIssuer } from '../circuitbreaker/callPermit.ts';
+import { CallPermit, type PermitIssuer } from '../../circuitbreaker/callPermit.ts';
 import {
   type Breaker,
   type BreakerEvent,
@@ -9,7 +9,7 @@ import {
   type Permit,
   RETRY_TRIAL_MS,
   type Tell,
-} from '../circuitbreaker/contract.ts';
+} from '../../circuitbreaker/contract.ts';
 import {
   admissionOf,
   afterAbandonedTrial,
@@ -20,14 +20,13 @@ import {
   type Next,
   type Open,
   withTrialOf,
-} from '../circuitbreaker/states.ts';
-import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import type { Admission, FailureKind } from '../exchange/attempt.ts';
-import { listener } from '../util/listener.ts';
-import type { Cells, CellsSize, Share } from './cells.ts';
-import { hash32 } from './hash32.ts';
-import { OwnCells } from './ownCells.ts';
-import { type HashedCaller, SharedCallRecord } from './sharedCallRecord.ts';
+} from '../../circuitbreaker/states.ts';
+import { type Cancel, type Clock, systemClock } from '../../clock/clock.ts';
+import type { Admission, FailureKind } from '../../exchange/attempt.ts';
+import { listener } from '../../util/listener.ts';
+import type { Cells, CellsSize, Share } from '../cells.ts';
+import { OwnCells } from '../ownCells.ts';
+import { type HashedCaller, hashOf, SharedCallRecord } from './sharedCallRecord.ts';
 
 export interface SharedBreakerOptions extends BreakerOptions {
   /** This thread's part, of `SharedCircuitBreaker.sizeFor`. */
@@ -122,7 +121,7 @@ export class SharedCircuitBreaker implements Breaker {
   }
 
   admitsCaller(caller: string): boolean {
-    return this.#isClosed || admits(this.#read(), hash32(caller));
+    return this.#isClosed || admits(this.#read(), hashOf(caller));
   }
 
   tryAcquire(caller: string, address = caller): Permit | undefined {
@@ -131,11 +130,11 @@ export class SharedCircuitBreaker implements Breaker {
     if (this.#isClosed) return new CallPermit(this.#issuer, generation, caller, address);
     return this.#change((tell) => {
       const state = this.#read();
-      if (!admits(state, hash32(caller))) {
+      if (!admits(state, hashOf(caller))) {
         this.turnedAway(caller);
         return undefined;
       }
-      if (state.kind !== 'closed') this.#become(withTrialOf(hash32(caller), state), tell);
+      if (state.kind !== 'closed') this.#become(withTrialOf(hashOf(caller), state), tell);
       return new CallPermit(this.#issuer, this.#get(GENERATION), caller, address);
     });
   }
@@ -148,7 +147,7 @@ export class SharedCircuitBreaker implements Breaker {
     if (this.state !== 'half-open') return;
     const trialOf = this.#get(CALLER);
     // No transition: the trial under way goes on.
-    if (trialOf !== NOBODY && trialOf !== hash32(caller)) this.#share.cells.set(OTHERS_WAIT, 1);
+    if (trialOf !== NOBODY && trialOf !== hashOf(caller)) this.#share.cells.set(OTHERS_WAIT, 1);
   }
 
   hintFailing(failure: FailureKind): void {
@@ -205,7 +204,7 @@ export class SharedCircuitBreaker implements Breaker {
       this.#report(permit, (state, tell) => {
         if (state.kind === 'closed') this.#record.responded();
         else if (state.kind === 'half-open')
-          this.#become(afterAbandonedTrial(state, hash32(permit.caller)), tell);
+          this.#become(afterAbandonedTrial(state, hashOf(permit.caller)), tell);
       });
     },
   };
@@ -248,7 +247,7 @@ export class SharedCircuitBreaker implements Breaker {
     const settle = (mayOpen: boolean) => {
       const held = mayOpen ? undefined : HELD_BY_OPTION;
       tell({ kind: 'failure', failure, count: this.threshold, held });
-      this.#become(mayOpen ? afterFailedTrial(state, hash32(caller), failure) : CLOSED_STATE, tell);
+      this.#become(mayOpen ? afterFailedTrial(state, hashOf(caller), failure) : CLOSED_STATE, tell);
     };
     // Opening for another reason than before is a decision of its own.
     if (failure === state.failure) settle(true);
@@ -325,8 +324,8 @@ export class SharedCircuitBreaker implements Breaker {
 }
 
 function hashed({ caller, address }: Pick<CallPermit, 'caller' | 'address'>): HashedCaller {
-  const hash = hash32(address);
-  return { address: hash, caller: caller === address ? hash : hash32(caller) };
+  const hash = hashOf(address);
+  return { address: hash, caller: caller === address ? hash : hashOf(caller) };
 }
 
 function callerIn(next: Next<number>): number | undefined {
