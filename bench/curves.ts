@@ -1,18 +1,18 @@
 // Measures how the cost of a request grows: npm run bench:curves -- --help
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { print, runCommand, stepAside, tell, writeJson } from './command.ts';
+import { FlagError } from './command/flags.ts';
+import { print, runCommand, stepAside, tell, writeJson } from './command/run.ts';
 import type { Curve } from './curves/curve.ts';
 import { runCurve } from './curves/curveRun.ts';
 import { type CurveFlags, parseCurveFlags } from './curves/flags.ts';
 import { HELP } from './curves/help.ts';
 import { ADDRESSES, CURVE_NAMES, CURVES } from './curves/list.ts';
 import { curvePicture } from './curves/picture.ts';
-import { FlagError } from './flags.ts';
-import { type Cores, chooseCores, isInstalled, machineFacts } from './machine.ts';
-import { resultsAsJson, resultTable, runLine } from './report.ts';
-import type { SubjectResult } from './results.ts';
-import { openSite } from './site.ts';
+import { type Cores, chooseCores, isInstalled, machineFacts } from './machine/machine.ts';
+import { resultsAsJson, resultTable, runLine } from './report/report.ts';
+import type { SubjectResult } from './report/results.ts';
+import { openSite } from './servers/site.ts';
 
 interface Measured {
   readonly curve: Curve;

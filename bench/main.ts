@@ -1,15 +1,15 @@
 // Measures the gateway beside its peers: npm run bench -- --help
 import { resolve } from 'node:path';
-import { Bench } from './bench.ts';
-import { judge, readBudgets } from './budgets.ts';
-import { EXIT_FAILED, installPeers, print, runCommand, stepAside, tell, writeJson } from './command.ts';
-import { type Flags, parseFlags } from './flags.ts';
-import { HELP } from './help.ts';
-import { type Cores, chooseCores, machineFacts } from './machine.ts';
-import { resultsAsJson, resultTable, runLine, verdictTable } from './report.ts';
-import type { SubjectResult } from './results.ts';
-import { openSite } from './site.ts';
-import { SUBJECT_NAMES } from './subjects.ts';
+import { type Flags, parseFlags } from './command/flags.ts';
+import { HELP } from './command/help.ts';
+import { EXIT_FAILED, installPeers, print, runCommand, stepAside, tell, writeJson } from './command/run.ts';
+import { type Cores, chooseCores, machineFacts } from './machine/machine.ts';
+import { Bench } from './measure/bench.ts';
+import { SUBJECT_NAMES } from './measure/subjects.ts';
+import { judge, readBudgets } from './report/budgets.ts';
+import { resultsAsJson, resultTable, runLine, verdictTable } from './report/report.ts';
+import type { SubjectResult } from './report/results.ts';
+import { openSite } from './servers/site.ts';
 
 async function measureAll(
   { only, rounds, seconds, warmUp, against }: Flags,

@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { usageOf } from './accounting.ts';
-import { print, runCommand, stepAside, tell } from './command.ts';
-import { FlagError } from './flags.ts';
-import { chooseCores, isInstalled, machineFacts } from './machine.ts';
-import { type MemoryGroup, memoryGroup } from './memoryGroup.ts';
-import { BenchProcess } from './processes.ts';
-import { type Server, startServer } from './servers.ts';
-import { modulePath, openSite, pinnedTo, type Site } from './site.ts';
+import { FlagError } from './command/flags.ts';
+import { print, runCommand, stepAside, tell } from './command/run.ts';
+import { usageOf } from './machine/accounting.ts';
+import { chooseCores, isInstalled, machineFacts } from './machine/machine.ts';
+import { type MemoryGroup, memoryGroup } from './machine/memoryGroup.ts';
+import { BenchProcess } from './machine/processes.ts';
+import { type Server, startServer } from './servers/servers.ts';
+import { modulePath, openSite, pinnedTo, type Site } from './servers/site.ts';
 import { HELP, parseSizingFlags } from './sizing/flags.ts';
 import { POINTS, type Point } from './sizing/points.ts';
 

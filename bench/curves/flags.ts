@@ -1,4 +1,4 @@
-import { COMMON_OPTIONS, type CommonFlags, commonFlags, numberFlag, readArgs } from '../flags.ts';
+import { COMMON_OPTIONS, type CommonFlags, commonFlags, numberFlag, readArgs } from '../command/flags.ts';
 
 const ALL_POINTS = '1000000000';
 

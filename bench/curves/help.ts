@@ -1,4 +1,4 @@
-import { ROUNDS_TO_CHECK } from '../flags.ts';
+import { ROUNDS_TO_CHECK } from '../command/flags.ts';
 import { pointName } from './curve.ts';
 import { CURVES } from './list.ts';
 

@@ -1,7 +1,7 @@
-import { isInstalled } from '../machine.ts';
-import { BenchProcess } from '../processes.ts';
-import { modulePath, pinnedTo, type Site } from '../site.ts';
-import type { LoadRequest, Subject } from '../subjects.ts';
+import { isInstalled } from '../machine/machine.ts';
+import { BenchProcess } from '../machine/processes.ts';
+import type { LoadRequest, Subject } from '../measure/subjects.ts';
+import { modulePath, pinnedTo, type Site } from '../servers/site.ts';
 
 /** What a load generator reports of one run. */
 export interface LoadFigures {

@@ -1,5 +1,5 @@
 import { parseBytes } from '../../config/kinds/bytes.ts';
-import { FlagError, readArgs } from '../flags.ts';
+import { FlagError, readArgs } from '../command/flags.ts';
 import { SUBJECTS } from './points.ts';
 
 export const HELP = `Measures the memory and CPU of a gateway with so many connections and so much in its cache.

@@ -12,9 +12,9 @@ import { Client } from '../../bench/load/client.ts';
 import { Lines } from '../../bench/load/lines.ts';
 import { percentiles } from '../../bench/load/percentiles.ts';
 import { Row } from '../../bench/load/row.ts';
-import { NO_FIGURES } from '../../bench/measure.ts';
-import type { SubjectResult } from '../../bench/results.ts';
-import { shuffled } from '../../bench/statistics.ts';
+import { NO_FIGURES } from '../../bench/measure/measure.ts';
+import type { SubjectResult } from '../../bench/report/results.ts';
+import { shuffled } from '../../bench/report/statistics.ts';
 import { ensureCommand, run } from '../support/command.ts';
 
 const WITHIN_MS = 120_000;
