@@ -2,12 +2,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { chooseCores } from './machine/machine.ts';
+import { modulePath } from './machine/modulePath.ts';
 import { occupy } from './measure/bench.ts';
 import { measure } from './measure/measure.ts';
 import { SUBJECTS } from './measure/subjects.ts';
 import { verify } from './measure/verify.ts';
 import { startServer } from './servers/servers.ts';
-import { modulePath, openSite } from './servers/site.ts';
+import { openSite } from './servers/site.ts';
 
 const SECONDS = 5;
 const ROWS = 25;

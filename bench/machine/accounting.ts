@@ -30,12 +30,19 @@ export function cpuTicks(stat: string): number {
   return Number(afterName[11]) + Number(afterName[12]);
 }
 
+/** The same of its children that have ended and were waited for: cutime and cstime. */
+export function ticksOfEnded(stat: string): number {
+  const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(afterName[13]) + Number(afterName[14]);
+}
+
 /** Linux says kB and means KiB. */
 function residentBytes(status: string): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
-function processTree(pid: number): number[] {
+/** A process and what it has started, as far as that runs. */
+export function processTree(pid: number): number[] {
   const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
     readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
   );

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { builtContender } from '../contenders/build.ts';
 
 /** Where the measured process runs, and where everything else does: load generator, services, Redis. */
 export interface Cores {
@@ -24,11 +25,14 @@ export function chooseCores(): Cores {
   return { measured, second, others, pinned: measured !== others && isInstalled('taskset') };
 }
 
-/** Whether `command` is in the PATH. */
+/** Whether `command`, a name or a path, can be run. */
 export function isInstalled(command: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((directory) => {
+  const places = isAbsolute(command)
+    ? [command]
+    : (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, command));
+  return places.some((path) => {
     try {
-      accessSync(join(directory, command), constants.X_OK);
+      accessSync(path, constants.X_OK);
       return true;
     } catch {
       return false;
@@ -56,22 +60,29 @@ export function machineFacts(cores: Cores) {
 }
 
 function peerVersions(): Record<string, string> {
-  const packages = [
-    '@fastify/http-proxy',
-    'fastify',
-    'fast-gateway',
-    'http-proxy-middleware',
-    'express',
-    'express-gateway',
-  ];
+  const packages = ['@fastify/http-proxy', 'fastify', 'fast-gateway', 'http-proxy-middleware', 'express'];
   const versions = Object.fromEntries(packages.map((name) => [name, packageVersion(name)]));
   return {
     ...versions,
     nginx: firstLine('nginx', ['-v']),
     haproxy: firstLine('haproxy', ['-v']),
-    caddy: firstLine('caddy', ['version']),
+    caddy: firstLine(programOf('caddy'), ['version']),
+    traefik: traefikVersion(),
     redis: firstLine('redis-server', ['--version']),
   };
+}
+
+/** The contender that was built here, else the program of that name in the PATH. */
+export function programOf(name: string): string {
+  return builtContender(name) ?? name;
+}
+
+function traefikVersion(): string {
+  const traefik = programOf('traefik');
+  if (!isInstalled(traefik)) return 'not installed';
+  return (
+    /^Version:\s+(\S+)/m.exec(execFileSync(traefik, ['version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
+  );
 }
 
 /** Read from the file: many packages do not export their package.json. */

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { get } from 'node:http';
+import { watchMachine } from '../machine/disturbance.ts';
 import { progressLine } from '../report/report.ts';
 import type { SubjectResult } from '../report/results.ts';
 import { orderOfRound } from '../report/statistics.ts';
@@ -15,7 +16,7 @@ export interface BenchOptions {
   readonly site: Site;
   readonly rounds: number;
   readonly seconds: number;
-  /** Requests that each contender gets at the least before it is measured. One run of a warm-up there is always. */
+  /** Requests that each contender gets at least before it is measured; 0: none. */
   readonly warmUp: number;
   /** Called with a line for whoever watches. */
   readonly onProgress: (line: string) => void;
@@ -25,6 +26,8 @@ interface Ready {
   readonly contender: Contender;
   readonly server: Server;
 }
+
+const CONTROL = 'control';
 
 /** Once under load. */
 interface Turn {
@@ -63,29 +66,42 @@ export class Bench {
   async #compare(subject: Subject): Promise<SubjectResult> {
     const { site, rounds: count, seconds } = this.#options;
     const { ready, missing } = await this.#prepare(subject);
-    const rounds = new Map<string, Figures[]>(ready.map(({ contender }) => [contender.name, []]));
+    const control = controlOf(ready);
+    const measured = [...ready, ...(control ? [control] : [])];
+    const rounds = new Map<string, Figures[]>(measured.map(({ contender }) => [contender.name, []]));
     const leave = subject.name === '429' ? await this.#occupyAll(ready) : () => {};
     for (const { contender, server } of ready) await verify(subject, contender, server, site);
-    const saturated = new Map<string, number>();
-    for (const one of ready) saturated.set(one.contender.name, await this.#warmUp(subject, one));
-    const rate = subject.atHalfRate ? (saturated.get('gateway external') ?? 0) / 2 : undefined;
+    for (const one of ready) await this.#warmUp(subject, one);
+    const disturbance = watchMachine();
     for (let round = 0; round < count; round += 1) {
-      for (const one of orderOfRound(ready, round)) {
+      for (const one of orderOfRound(measured, round)) {
         rounds
           .get(one.contender.name)
-          ?.push(await this.#measure(subject, one, { round: `${round + 1}/${count}`, seconds, rate }));
+          ?.push(
+            await this.#measure(subject, one, {
+              round: `${round + 1}/${count}`,
+              seconds,
+              rate: subject.rate,
+            }),
+          );
       }
     }
     leave();
-    return { name: subject.name, title: subject.title, references: subject.references, rounds, missing };
+    return {
+      name: subject.name,
+      title: subject.title,
+      references: subject.references,
+      rounds,
+      missing,
+      disturbance: disturbance(),
+      ...(control && { control: { name: CONTROL, of: ready[0]?.contender.name ?? '' } }),
+    };
   }
 
-  /** Resolves to its requests per second. */
   #warmUp(subject: Subject, one: Ready): Promise<number> {
     const { seconds, warmUp: requests } = this.#options;
     return warmUp({
-      // The rate is wanted in any case.
-      requests: Math.max(1, requests),
+      requests,
       seconds,
       mibPerRequest: subject.mibPerRequest,
       measure: (turnSeconds) => this.#measure(subject, one, { round: 'warm-up', seconds: turnSeconds }),
@@ -140,6 +156,11 @@ export class Bench {
     }
     return { name, title, references: [], rounds, missing: [] };
   }
+}
+
+/** The first contender once more: what differs between the two is the machine's doing. */
+function controlOf([first]: readonly Ready[]): Ready | undefined {
+  return first && { ...first, contender: { ...first.contender, name: CONTROL } };
 }
 
 /** Takes the only permit of the busy service. Returns what gives it back. */

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { usageOf } from '../machine/accounting.ts';
+import { modulePath } from '../machine/modulePath.ts';
 import { BenchProcess } from '../machine/processes.ts';
 import { type GatewayOptions, type Server, type ServerName, startServer } from '../servers/servers.ts';
-import { modulePath, pinnedTo, type Site } from '../servers/site.ts';
+import { pinnedTo, type Site } from '../servers/site.ts';
 import { type Figures, NO_FIGURES } from './measure.ts';
 
 export const IDLE_CLIENTS = 10_000;

@@ -47,13 +47,15 @@ export interface Subject {
   readonly contenders: readonly Contender[];
   /** Contenders whose figures the others' are divided by. */
   readonly references: readonly string[];
-  /** At half the rate that the gateway's external port can take, for latencies. */
-  readonly atHalfRate?: boolean;
+  /** Requests per second, for latencies. Default: as many as each can take. */
+  readonly rate?: number;
 }
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const CONNECTIONS = 50;
+/** What one core takes of each contender without being full. */
+const STEADY_RATE = 3_000;
 /** Of large bodies: more would only queue for the memory bus. */
 const FEW_CONNECTIONS = 8;
 
@@ -61,10 +63,10 @@ const PROXIES = [
   '@fastify/http-proxy',
   'fast-gateway',
   'http-proxy-middleware',
-  'express-gateway',
   'nginx',
   'haproxy',
   'caddy',
+  'traefik',
 ] as const satisfies readonly ServerName[];
 
 /** A gateway on a path of a service: internal, external, and external with Redis. */
@@ -111,7 +113,7 @@ export const SUBJECTS: readonly Subject[] = [
       ...gateways(forwarded.path, { distinct: true }, 'MISS'),
       ...peers([...PROXIES, 'express'], forwarded),
     ],
-    references: ['@fastify/http-proxy', 'nginx', 'express'],
+    references: ['traefik', '@fastify/http-proxy', 'nginx'],
   },
   {
     name: 'workers',
@@ -183,7 +185,7 @@ export const SUBJECTS: readonly Subject[] = [
       ...gateways('/budgeting/posted', posted),
       ...peers(PROXIES, { path: '/budgeting/posted', ...posted }),
     ],
-    references: ['@fastify/http-proxy', 'nginx', 'gateway external'],
+    references: ['traefik', '@fastify/http-proxy', 'gateway external'],
   },
   {
     name: 'download',
@@ -227,7 +229,7 @@ export const SUBJECTS: readonly Subject[] = [
     expects: { status: 101 },
     contenders: [
       ...gateways('/echo/ws').slice(0, 2),
-      ...peers(['@fastify/http-proxy', 'http-proxy-middleware', 'nginx', 'haproxy', 'caddy'], {
+      ...peers(['@fastify/http-proxy', 'http-proxy-middleware', 'nginx', 'haproxy', 'caddy', 'traefik'], {
         path: '/echo/ws',
       }),
     ],
@@ -235,16 +237,24 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: 'latency',
-    title: 'GET, 1 KiB, at half the rate that saturates the external port',
+    title: `GET, 1 KiB, ${STEADY_RATE.toLocaleString('en')} requests a second`,
     kind: 'http',
     connections: CONNECTIONS,
     expects: { status: 200, bytes: KIB },
     contenders: [
       ...gateways(forwarded.path, { distinct: true }, 'MISS').slice(0, 2),
+      { name: 'gateway, hits', server: 'gateway', request: { path: cached, token: true }, cache: 'HIT' },
+      {
+        name: 'gateway, stored misses',
+        server: 'gateway, large cache',
+        request: { path: forwarded.path, token: true, distinct: true },
+        cache: 'MISS',
+      },
+      ...peers(['traefik', 'caddy', '@fastify/http-proxy', 'nginx'], forwarded),
       { name: 'service', server: 'service', request: { path: '/api/transactions', distinct: true } },
     ],
-    references: ['service'],
-    atHalfRate: true,
+    references: ['traefik'],
+    rate: STEADY_RATE,
   },
 ];
 

@@ -1,11 +1,12 @@
 import { request as httpRequest } from 'node:http';
+import { ExpectedError } from '../../config/commandLine/run.ts';
 import type { LoadFigures } from '../load/load.ts';
 import { addressOf, type Server } from '../servers/servers.ts';
 import type { Site } from '../servers/site.ts';
 import type { Contender, Expectation, Subject } from './subjects.ts';
 
 /** A contender that does not answer what it should: its figures would mean nothing. */
-export class WrongAnswerError extends Error {
+export class WrongAnswerError extends ExpectedError {
   override readonly name = 'WrongAnswerError';
 }
 

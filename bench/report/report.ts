@@ -42,11 +42,11 @@ export function resultTable(results: readonly SubjectResult[]): string {
 }
 
 export function verdictTable(verdicts: readonly Verdict[]): string {
-  const rows = verdicts.map(({ budget, value, kept }) => {
+  const rows = verdicts.map(({ budget, value, outcome }) => {
     const { subject, contender, figure, of, atMost, atLeast } = budget;
     const bound = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
     return [
-      kept ? 'kept' : 'MISSED',
+      outcome === 'missed' ? 'MISSED' : outcome,
       subject,
       contender,
       UNITS[figure] + (of ? ` / ${of}` : ''),
@@ -116,7 +116,7 @@ function rounded(value: number, digits: number, unit = ''): string {
 }
 
 /** Columns as wide as their widest cell; names to the left, numbers to the right. */
-function aligned(rows: readonly (readonly string[])[]): string {
+export function aligned(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const isText = widths.map((_, column) => rows.slice(1).some((row) => /^[a-z@]/i.test(row[column] ?? '')));
   return rows

@@ -1,3 +1,4 @@
+import type { Disturbance } from '../machine/disturbance.ts';
 import type { Figures } from '../measure/measure.ts';
 import { median, medianRatio } from './statistics.ts';
 
@@ -12,6 +13,10 @@ export interface SubjectResult {
   readonly rounds: ReadonlyMap<string, readonly Figures[]>;
   /** Contenders that are not installed. */
   readonly missing: readonly string[];
+  /** What others took of the machine meanwhile. Left out where nothing is judged by it. */
+  readonly disturbance?: Disturbance;
+  /** The contender that is another's process, measured a second time in each round. */
+  readonly control?: { readonly name: string; readonly of: string };
 }
 
 export function valuesOf(result: SubjectResult, contender: string, figure: Figure): number[] {

@@ -1,13 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { isInstalled } from '../machine/machine.ts';
+import { isInstalled, programOf } from '../machine/machine.ts';
 import { commandIn, type MemoryGroup } from '../machine/memoryGroup.ts';
+import { modulePath } from '../machine/modulePath.ts';
 import { BenchProcess, freePort, type ProcessOptions } from '../machine/processes.ts';
 import * as caddy from './proxies/caddy.ts';
 import * as haproxy from './proxies/haproxy.ts';
 import * as nginx from './proxies/nginx.ts';
-import { modulePath, pairOf, pinnedTo, type Site } from './site.ts';
+import * as traefik from './proxies/traefik.ts';
+import { pairOf, pinnedTo, type Site } from './site.ts';
 
 /** Everything that can be put under load. `service` is what stands behind all the others. */
 export const SERVERS = [
@@ -15,14 +17,15 @@ export const SERVERS = [
   'gateway before',
   'gateway + Redis',
   'gateway, 2 workers',
+  'gateway, large cache',
   '@fastify/http-proxy',
   'fast-gateway',
   'http-proxy-middleware',
-  'express-gateway',
   'express',
   'nginx',
   'haproxy',
   'caddy',
+  'traefik',
   'service',
 ] as const;
 
@@ -99,15 +102,22 @@ const PEERS: Partial<Record<ServerName, string>> = {
   '@fastify/http-proxy': 'servers/peers/fastify-http-proxy.mjs',
   'fast-gateway': 'servers/peers/fast-gateway.mjs',
   'http-proxy-middleware': 'servers/peers/http-proxy-middleware.mjs',
-  'express-gateway': 'servers/peers/express-gateway.mjs',
   express: 'servers/peers/express.mjs',
 };
+
+/** They need nothing that is not in the repository. */
+const ALWAYS_THERE: readonly ServerName[] = [
+  'gateway',
+  'gateway, 2 workers',
+  'gateway, large cache',
+  'service',
+];
 
 function isPresent(name: ServerName, { redisPort, against }: Site): boolean {
   if (name === 'gateway before') return against !== undefined;
   if (name === 'gateway + Redis') return redisPort !== undefined;
   if (name in PEERS) return createRequire(import.meta.url).resolve.paths(name) !== null && hasPackage(name);
-  return ['gateway', 'gateway, 2 workers', 'service'].includes(name) || isInstalled(name);
+  return ALWAYS_THERE.includes(name) || isInstalled(programOf(name));
 }
 
 function hasPackage(name: string): boolean {
@@ -139,6 +149,7 @@ function commandFor(context: CommandContext): Command {
     case 'gateway before':
     case 'gateway + Redis':
     case 'gateway, 2 workers':
+    case 'gateway, large cache':
       return gatewayCommand(context);
     case 'nginx':
       write('nginx.conf', nginx.proxyConfig(port, upstream, echo, directory));
@@ -149,8 +160,16 @@ function commandFor(context: CommandContext): Command {
     case 'caddy':
       write('Caddyfile', caddy.config(port, upstream, echo));
       return {
-        command: 'caddy',
+        command: programOf('caddy'),
         args: ['run', '--config', 'Caddyfile'],
+        env: { HOME: directory, GOMAXPROCS: '1' },
+      };
+    case 'traefik':
+      write('traefik.yml', traefik.config(port));
+      write('routes.yml', traefik.routes(upstream, echo));
+      return {
+        command: programOf('traefik'),
+        args: ['--configFile=traefik.yml'],
         env: { HOME: directory, GOMAXPROCS: '1' },
       };
     default: {
@@ -189,6 +208,7 @@ function gatewayCommand(context: CommandContext): Command {
       PER_SERVICE_LIMIT: '10000',
       DATA_DIR: 'data',
       ...(name === 'gateway, 2 workers' && { WORKERS: '2' }),
+      ...(name === 'gateway, large cache' && { CACHE_MAX_BYTES: '1GiB' }),
       ...(name === 'gateway + Redis' && { REDIS_URL: `redis://127.0.0.1:${site.redisPort}` }),
       ...options.env,
     },

@@ -2,8 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Cores, isInstalled } from '../machine/machine.ts';
+import { modulePath } from '../machine/modulePath.ts';
 import { BenchProcess, freePort } from '../machine/processes.ts';
 import { MIB } from './content.ts';
 import { upstreamConfig } from './proxies/nginx.ts';
@@ -84,11 +84,6 @@ export function pinnedTo(cores: Cores, which: 'measured' | 'others'): number | u
 export function pairOf({ pinned, measured, second }: Cores): string | number | undefined {
   if (!pinned) return undefined;
   return second === undefined ? measured : `${measured},${second}`;
-}
-
-/** A file or folder of bench/. */
-export function modulePath(name: string): string {
-  return fileURLToPath(new URL(`../${name}`, import.meta.url));
 }
 
 /** An HS256 token, as a service of the gateway's would issue it. */
