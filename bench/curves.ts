@@ -1,25 +1,27 @@
 // Measures how the cost of a request grows: npm run bench:curves -- --help
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { print, runCommand, stepAside, tell, writeJson } from './command.ts';
+import { FlagError, type FlagValues } from '../config/commandLine/flags.ts';
+import { print, runCommand, tell, writeJson } from '../config/commandLine/run.ts';
+import { stepAside } from './command/run.ts';
+import { CURVES_COMMAND } from './curves/command.ts';
 import type { Curve } from './curves/curve.ts';
 import { runCurve } from './curves/curveRun.ts';
-import { type CurveFlags, parseCurveFlags } from './curves/flags.ts';
-import { HELP } from './curves/help.ts';
-import { ADDRESSES, CURVE_NAMES, CURVES } from './curves/list.ts';
+import { ADDRESSES, CURVES } from './curves/list.ts';
 import { curvePicture } from './curves/picture.ts';
-import { FlagError } from './flags.ts';
-import { type Cores, chooseCores, isInstalled, machineFacts } from './machine.ts';
-import { resultsAsJson, resultTable, runLine } from './report.ts';
-import type { SubjectResult } from './results.ts';
-import { openSite } from './site.ts';
+import { type Cores, chooseCores, isInstalled, machineFacts } from './machine/machine.ts';
+import { resultsAsJson, resultTable, runLine } from './report/report.ts';
+import type { SubjectResult } from './report/results.ts';
+import { openSite } from './servers/site.ts';
 
 interface Measured {
   readonly curve: Curve;
   readonly results: readonly SubjectResult[];
 }
 
-async function measureAll(flags: CurveFlags, cores: Cores): Promise<Measured[]> {
+type Flags = FlagValues<typeof CURVES_COMMAND.flags>;
+
+async function measureAll(flags: Flags, cores: Cores): Promise<Measured[]> {
   const { only, rounds, seconds, warmUp, upTo } = flags;
   const site = await openSite(cores, { addresses: ADDRESSES });
   const options = { site, rounds, seconds, warmUp, upTo, random: Math.random, onProgress: tell };
@@ -41,12 +43,7 @@ function draw(measured: readonly Measured[], directory: string): void {
   }
 }
 
-async function main(): Promise<number> {
-  const flags = parseCurveFlags(process.argv.slice(2), CURVE_NAMES);
-  if (flags.help) {
-    print(HELP);
-    return 0;
-  }
+async function main(flags: Flags): Promise<number> {
   if (!isInstalled('nginx')) throw new FlagError('The service behind the gateway is nginx: install it');
   const cores = chooseCores();
   stepAside(cores);
@@ -60,4 +57,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-await runCommand(main);
+await runCommand(CURVES_COMMAND, main);

@@ -1,15 +1,20 @@
 // Measures the gateway beside its peers: npm run bench -- --help
 import { resolve } from 'node:path';
-import { Bench } from './bench.ts';
-import { judge, readBudgets } from './budgets.ts';
-import { EXIT_FAILED, installPeers, print, runCommand, stepAside, tell, writeJson } from './command.ts';
-import { type Flags, parseFlags } from './flags.ts';
-import { HELP } from './help.ts';
-import { type Cores, chooseCores, machineFacts } from './machine.ts';
-import { resultsAsJson, resultTable, runLine, verdictTable } from './report.ts';
-import type { SubjectResult } from './results.ts';
-import { openSite } from './site.ts';
-import { SUBJECT_NAMES } from './subjects.ts';
+import type { FlagValues } from '../config/commandLine/flags.ts';
+import { EXIT_FAILED, print, runCommand, tell, writeJson } from '../config/commandLine/run.ts';
+import { ROUNDS_TO_JUDGE } from './command/flags.ts';
+import { installPeers, stepAside } from './command/run.ts';
+import { type Cores, chooseCores, machineFacts } from './machine/machine.ts';
+import { Bench } from './measure/bench.ts';
+import { BENCH_COMMAND, checkTogether, EXIT_NOT_JUDGED } from './measure/command.ts';
+import { SUBJECT_NAMES } from './measure/subjects.ts';
+import { judge, readBudgets, type Verdict, whyNotJudged } from './report/budgets.ts';
+import { publish } from './report/publish.ts';
+import { resultsAsJson, resultTable, runLine, verdictTable } from './report/report.ts';
+import type { SubjectResult } from './report/results.ts';
+import { openSite } from './servers/site.ts';
+
+type Flags = FlagValues<typeof BENCH_COMMAND.flags>;
 
 async function measureAll(
   { only, rounds, seconds, warmUp, against }: Flags,
@@ -27,23 +32,32 @@ async function measureAll(
   }
 }
 
-async function main(): Promise<number> {
-  const flags = parseFlags(process.argv.slice(2), SUBJECT_NAMES);
-  if (flags.help) {
-    print(HELP);
-    return 0;
+/** Prints what was wrong with the machine and what came of the budgets; gives the exit code. */
+function announce(results: readonly SubjectResult[], verdicts: readonly Verdict[]): number {
+  for (const result of results) {
+    const reason = whyNotJudged(result);
+    if (reason) print(`\n${result.name} is not judged: ${reason}.`);
   }
+  if (verdicts.length > 0) print(`\n${verdictTable(verdicts)}`);
+  if (verdicts.some(({ outcome }) => outcome === 'missed')) return EXIT_FAILED;
+  return verdicts.some(({ outcome }) => outcome === 'not judged') ? EXIT_NOT_JUDGED : 0;
+}
+
+async function main(flags: Flags): Promise<number> {
+  checkTogether(flags);
   installPeers();
   const cores = chooseCores();
   stepAside(cores);
   const machine = machineFacts(cores);
   const results = await measureAll(flags, cores);
-  const verdicts = judge(readBudgets(), results);
+  const isJudged = flags.rounds >= ROUNDS_TO_JUDGE && flags.against === undefined;
+  const verdicts = isJudged ? judge(readBudgets(), results) : [];
   print(`\n${runLine(machine, flags)}\n`);
   print(resultTable(results));
-  if (flags.check) print(`\n${verdictTable(verdicts)}`);
+  const exitCode = announce(results, verdicts);
   writeJson(flags.json, { machine, flags, subjects: resultsAsJson(results), budgets: verdicts });
-  return flags.check && verdicts.some(({ kept }) => !kept) ? EXIT_FAILED : 0;
+  if (flags.publish && exitCode !== EXIT_NOT_JUDGED) publish(results, verdicts, runLine(machine, flags));
+  return exitCode;
 }
 
-await runCommand(main);
+await runCommand(BENCH_COMMAND, main);

@@ -1,13 +1,14 @@
 // Where the gateway's time goes: node bench/profile.ts forward 'gateway internal'
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { occupy } from './bench.ts';
-import { chooseCores } from './machine.ts';
-import { measure } from './measure.ts';
-import { startServer } from './servers.ts';
-import { modulePath, openSite } from './site.ts';
-import { SUBJECTS } from './subjects.ts';
-import { verify } from './verify.ts';
+import { chooseCores } from './machine/machine.ts';
+import { modulePath } from './machine/modulePath.ts';
+import { occupy } from './measure/bench.ts';
+import { measure } from './measure/measure.ts';
+import { SUBJECTS } from './measure/subjects.ts';
+import { verify } from './measure/verify.ts';
+import { startServer } from './servers/servers.ts';
+import { openSite } from './servers/site.ts';
 
 const SECONDS = 5;
 const ROWS = 25;

@@ -2,15 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { usageOf } from './accounting.ts';
-import { print, runCommand, stepAside, tell } from './command.ts';
-import { FlagError } from './flags.ts';
-import { chooseCores, isInstalled, machineFacts } from './machine.ts';
-import { type MemoryGroup, memoryGroup } from './memoryGroup.ts';
-import { BenchProcess } from './processes.ts';
-import { type Server, startServer } from './servers.ts';
-import { modulePath, openSite, pinnedTo, type Site } from './site.ts';
-import { HELP, parseSizingFlags } from './sizing/flags.ts';
+import { FlagError, type FlagValues } from '../config/commandLine/flags.ts';
+import { print, runCommand, tell } from '../config/commandLine/run.ts';
+import { stepAside } from './command/run.ts';
+import { usageOf } from './machine/accounting.ts';
+import { chooseCores, isInstalled, machineFacts } from './machine/machine.ts';
+import { type MemoryGroup, memoryGroup } from './machine/memoryGroup.ts';
+import { modulePath } from './machine/modulePath.ts';
+import { BenchProcess } from './machine/processes.ts';
+import { type Server, startServer } from './servers/servers.ts';
+import { openSite, pinnedTo, type Site } from './servers/site.ts';
+import { SIZING_COMMAND } from './sizing/command.ts';
 import { POINTS, type Point } from './sizing/points.ts';
 
 const MIB = 2 ** 20;
@@ -124,12 +126,7 @@ function row({ subject, name, count }: Point, { group, pid, cpuUs }: Figures): s
   return `| ${subject} | ${name} | ${count.toLocaleString('en')} | ${limited} | ${ownMib.toFixed(0)} | ${cpu} |`;
 }
 
-async function main(): Promise<number> {
-  const flags = parseSizingFlags(process.argv.slice(2));
-  if (flags.help) {
-    print(HELP);
-    return 0;
-  }
+async function main({ only, limit }: FlagValues<typeof SIZING_COMMAND.flags>): Promise<number> {
   if (!isInstalled('wrk') || !isInstalled('nginx')) throw new FlagError('Install wrk and nginx first');
   const cores = chooseCores();
   stepAside(cores);
@@ -137,9 +134,9 @@ async function main(): Promise<number> {
   print('| what | of | count | limited, MiB | own, MiB | CPU us a request |\n|---|---|---|---|---|---|');
   const site = await openSite(cores);
   try {
-    for (const point of POINTS.filter(({ subject }) => flags.only.includes(subject))) {
+    for (const point of POINTS.filter((one) => only.length === 0 || only.includes(one.subject))) {
       tell(`${point.subject} ${point.name} ${point.count}`);
-      const line = await measurePoint(point, site, flags.limitBytes);
+      const line = await measurePoint(point, site, limit);
       if (line) print(line);
     }
   } finally {
@@ -148,4 +145,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-await runCommand(main);
+await runCommand(SIZING_COMMAND, main);

@@ -1,13 +1,13 @@
 // Runs services, registry and gateway until Ctrl-C: npm run playground -- --help
 import './lifeline.ts';
-import { ChildDiedError } from './child.ts';
 import { CommandError } from './control/command.ts';
 import { FlagError, HELP, parseFlags } from './flags.ts';
 import { tellParent } from './messages.ts';
-import { Playground } from './playground.ts';
 import { TakenPortsError } from './ports.ts';
-import { RedisAbsentError } from './redis.ts';
-import { curlLines, failure, headline, table } from './report.ts';
+import { ChildDiedError } from './stack/child.ts';
+import { Playground } from './stack/playground.ts';
+import { RedisAbsentError } from './stack/redis.ts';
+import { curlLines, failure, headline, table } from './stack/report.ts';
 
 /** A shell's Ctrl-C arrives twice, from the terminal and from npm: only a later one means impatience. */
 const IMPATIENT_AFTER_MS = 1000;

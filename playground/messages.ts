@@ -1,5 +1,5 @@
 import type { ServiceName } from './catalogue.ts';
-import type { Faults } from './faults.ts';
+import type { Faults } from './replica/faults.ts';
 
 /** Sent by a service or the registry to the playground, once, when it takes requests. */
 export interface ListeningMessage {

@@ -3,17 +3,17 @@ import './lifeline.ts';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { isServiceName, registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
-import { ownAddress } from './container.ts';
-import { type Faults, misbehave, NO_FAULTS } from './faults.ts';
 import { FlagError, portFlag } from './flags.ts';
-import { announce, endOnFault, endWith, listen, print, stopOnSignal } from './lifecycle.ts';
 import { isMessage, tellParent } from './messages.ts';
 import { assertFree } from './ports.ts';
-import { Registration } from './registration.ts';
-import { replicaIdOf, serverFor } from './service.ts';
+import { ownAddress } from './replica/container.ts';
+import { type Faults, misbehave, NO_FAULTS } from './replica/faults.ts';
+import { announce, endOnFault, endWith, listen, print, stopOnSignal } from './replica/lifecycle.ts';
+import { Registration } from './replica/registration.ts';
+import { replicaIdOf, serverFor } from './replica/service.ts';
+import { Traffic } from './replica/traffic.ts';
 import { HEALTH_PATH } from './services/common.ts';
 import type { Replica } from './services/contract.ts';
-import { Traffic } from './traffic.ts';
 
 const USAGE = `Usage: node playground/serve.ts --service budgeting --port 8087 [--replica 1] [--registry URL]`;
 

@@ -1,8 +1,8 @@
 import { inUnit } from '../../monitoring/picture/units.ts';
-import type { Figure } from '../results.ts';
-import type { GatewayOptions } from '../servers.ts';
-import type { Site } from '../site.ts';
-import type { Expectation, LoadRequest } from '../subjects.ts';
+import type { Expectation, LoadRequest } from '../measure/subjects.ts';
+import type { Figure } from '../report/results.ts';
+import type { GatewayOptions } from '../servers/servers.ts';
+import type { Site } from '../servers/site.ts';
 
 /** How the cost of a request grows with something. */
 export interface Curve {

@@ -1,13 +1,13 @@
-import { startGateway } from '../idle.ts';
-import { type Figures, measure } from '../measure.ts';
-import { progressLine } from '../report.ts';
-import type { SubjectResult } from '../results.ts';
-import type { Server } from '../servers.ts';
-import type { Site } from '../site.ts';
-import { shuffled } from '../statistics.ts';
-import type { Contender, Subject } from '../subjects.ts';
-import { verify } from '../verify.ts';
-import { warmUp } from '../warmUp.ts';
+import { startGateway } from '../measure/idle.ts';
+import { type Figures, measure } from '../measure/measure.ts';
+import type { Contender, Subject } from '../measure/subjects.ts';
+import { verify } from '../measure/verify.ts';
+import { warmUp } from '../measure/warmUp.ts';
+import { progressLine } from '../report/report.ts';
+import type { SubjectResult } from '../report/results.ts';
+import { shuffled } from '../report/statistics.ts';
+import type { Server } from '../servers/servers.ts';
+import type { Site } from '../servers/site.ts';
 import { type Curve, pointName } from './curve.ts';
 
 export interface CurveRunOptions {

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Site } from '../site.ts';
+import type { Site } from '../servers/site.ts';
 
 const LINES_A_WRITE = 10_000;
 

@@ -1,9 +1,9 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KIB } from '../content.ts';
-import { serviceEntry } from '../servers.ts';
-import { SERVED_FILES, type Site, tokenFor } from '../site.ts';
-import type { LoadRequest } from '../subjects.ts';
+import type { LoadRequest } from '../measure/subjects.ts';
+import { KIB } from '../servers/content.ts';
+import { serviceEntry } from '../servers/servers.ts';
+import { SERVED_FILES, type Site, tokenFor } from '../servers/site.ts';
 import type { Curve, PointLoad } from './curve.ts';
 import { linesFile } from './linesFile.ts';
 

@@ -1,7 +1,7 @@
 import { escapeHtml, niceTop } from '../../monitoring/picture/svg.ts';
-import { UNITS } from '../report.ts';
-import { medianOf, type SubjectResult, valuesOf } from '../results.ts';
-import { median } from '../statistics.ts';
+import { UNITS } from '../report/report.ts';
+import { medianOf, type SubjectResult, valuesOf } from '../report/results.ts';
+import { median } from '../report/statistics.ts';
 import { type Curve, pointName } from './curve.ts';
 
 /** What is drawn of one line at one point. */

@@ -1,7 +1,8 @@
-import { isInstalled } from '../machine.ts';
-import { BenchProcess } from '../processes.ts';
-import { modulePath, pinnedTo, type Site } from '../site.ts';
-import type { LoadRequest, Subject } from '../subjects.ts';
+import { isInstalled } from '../machine/machine.ts';
+import { modulePath } from '../machine/modulePath.ts';
+import { BenchProcess } from '../machine/processes.ts';
+import type { LoadRequest, Subject } from '../measure/subjects.ts';
+import { pinnedTo, type Site } from '../servers/site.ts';
 
 /** What a load generator reports of one run. */
 export interface LoadFigures {
@@ -44,7 +45,8 @@ export async function leadIn(options: Readonly<LoadOptions>): Promise<Turn> {
   return { run: () => runLoad(options), end: async () => {} };
 }
 
-async function runLoad(options: LoadOptions): Promise<LoadFigures> {
+/** Puts `address` under load at once. */
+export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
   const lines = (await start(options).output()).trim().split('\n');
   return JSON.parse(lines.at(-1) ?? '');
 }

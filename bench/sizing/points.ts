@@ -1,4 +1,4 @@
-import type { ServerName } from '../servers.ts';
+import type { ServerName } from '../servers/servers.ts';
 
 /** What a gateway is given to do before its memory is looked at. */
 export interface Point {

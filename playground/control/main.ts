@@ -1,7 +1,7 @@
 // Breaks and mends what a running playground runs: npm run playground:ctl -- --help
 import { parseArgs } from 'node:util';
 import { FlagError, portFlag } from '../flags.ts';
-import { columns } from '../report.ts';
+import { columns } from '../stack/report.ts';
 import { choose, portsOf } from './choose.ts';
 import { command } from './client.ts';
 import { CommandError, parseCommand } from './command.ts';

@@ -1,6 +1,6 @@
 import express, { type Express } from 'express';
 import { z } from 'zod';
-import { answerError, bodyAs, HttpError, wholeNumber } from '../httpError.ts';
+import { answerError, bodyAs, HttpError, wholeNumber } from '../replica/httpError.ts';
 import { DEFAULT_REGISTRY_FORM, type RegistryForm } from './forms.ts';
 import { check } from './healthChecks.ts';
 import type { Replicas } from './replicas.ts';

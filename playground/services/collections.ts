@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
 import { z } from 'zod';
-import { bodyAs, HttpError } from '../httpError.ts';
+import { bodyAs, HttpError } from '../replica/httpError.ts';
 import type { Service } from './contract.ts';
 
 type Item = Readonly<Record<string, unknown>> & { readonly id: string };

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Request, Router } from 'express';
-import { HttpError, wholeNumber } from '../httpError.ts';
+import { HttpError, wholeNumber } from '../replica/httpError.ts';
 import type { Replica } from './contract.ts';
 import { goneSignal } from './gone.ts';
 

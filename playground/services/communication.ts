@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
 import { WebSocketServer } from 'ws';
 import { z } from 'zod';
-import { bodyAs } from '../httpError.ts';
+import { bodyAs } from '../replica/httpError.ts';
 import type { Service } from './contract.ts';
 
 /** The WebSocket close code of a server that is going away. */

@@ -4,7 +4,7 @@ import type { Service, ServiceFactory } from './contract.ts';
 
 /** Each process runs one of them, and loads no more than that. */
 export const SERVICES: Readonly<Record<ServiceName, ServiceFactory>> = {
-  userManagement: async (env) => (await import('./userManagement.ts')).userManagement(env),
+  userManagement: async (env) => (await import('./users/userManagement.ts')).userManagement(env),
   notification: async () => (await import('./notification.ts')).notification(),
   teaManagement: async () => (await import('./teaManagement.ts')).teaManagement(),
   communication: async () => (await import('./communication.ts')).communication(),

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Router } from 'express';
-import { wholeNumber } from '../httpError.ts';
+import { wholeNumber } from '../replica/httpError.ts';
 import { goneSignal } from './gone.ts';
 
 const CHUNKS = { name: 'chunks', minimum: 0, maximum: 1_000_000, fallback: 5 };

@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import { z } from 'zod';
-import { bodyAs, HttpError } from '../httpError.ts';
+import { bodyAs, HttpError } from '../replica/httpError.ts';
 import type { Service } from './contract.ts';
 
 const UPDATE = z.object({ item_id: z.string().min(1), quantity: z.int().min(0) });

@@ -1,4 +1,4 @@
-import { median } from '../../bench/statistics.ts';
+import { median } from '../../bench/report/statistics.ts';
 import type { Trial } from './trial.ts';
 
 /** How much longer than beside harmless requests the other user's slowest hundredth may take. */

@@ -1,18 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import { cpuTicks, usageOf } from '../../bench/accounting.ts';
-import { type Budget, judge, readBudgets } from '../../bench/budgets.ts';
-import { parseFlags } from '../../bench/flags.ts';
-import { assertCounts, countsIn } from '../../bench/gatewayCounts.ts';
 import type { LoadFigures } from '../../bench/load/load.ts';
-import { NO_FIGURES } from '../../bench/measure.ts';
-import { resultTable } from '../../bench/report.ts';
-import type { SubjectResult } from '../../bench/results.ts';
-import { median, medianRatio, orderOfRound } from '../../bench/statistics.ts';
-import { SUBJECT_NAMES, SUBJECTS } from '../../bench/subjects.ts';
-import { assertNoErrors } from '../../bench/verify.ts';
-import { warmUp } from '../../bench/warmUp.ts';
+import { cpuTicks, usageOf } from '../../bench/machine/accounting.ts';
+import { BENCH_COMMAND, checkTogether } from '../../bench/measure/command.ts';
+import { assertCounts, countsIn } from '../../bench/measure/gatewayCounts.ts';
+import { NO_FIGURES } from '../../bench/measure/measure.ts';
+import { SUBJECT_NAMES, SUBJECTS } from '../../bench/measure/subjects.ts';
+import { assertNoErrors } from '../../bench/measure/verify.ts';
+import { warmUp } from '../../bench/measure/warmUp.ts';
+import { type Budget, judge, readBudgets, type Verdict, whyNotJudged } from '../../bench/report/budgets.ts';
+import { resultTable } from '../../bench/report/report.ts';
+import type { SubjectResult } from '../../bench/report/results.ts';
+import { median, medianRatio, orderOfRound } from '../../bench/report/statistics.ts';
+import { parseFlags } from '../../config/commandLine/flags.ts';
 import { run } from '../support/processes/command.ts';
 
 const WITHIN_MS = 60_000;
@@ -82,22 +83,46 @@ describe('accounting', () => {
 describe('budgets', () => {
   const budget = { subject: 'forward', contender: 'gateway', figure: 'cpuUs', of: 'peer' } as const;
 
-  it.each<{ budget: Budget; value: number; kept: boolean }>([
-    { budget: { ...budget, atMost: 3 }, value: 3, kept: true },
-    { budget: { ...budget, atMost: 2.9 }, value: 3, kept: false },
-    { budget: { ...budget, atLeast: 3.1 }, value: 3, kept: false },
+  it.each<{ budget: Budget; value: number; outcome: Verdict['outcome'] }>([
+    { budget: { ...budget, atMost: 3 }, value: 3, outcome: 'kept' },
+    { budget: { ...budget, atMost: 2.9 }, value: 3, outcome: 'missed' },
+    { budget: { ...budget, atLeast: 3.1 }, value: 3, outcome: 'missed' },
     {
       budget: { subject: 'forward', contender: 'gateway', figure: 'cpuUs', atMost: 60 },
       value: 60,
-      kept: true,
+      outcome: 'kept',
     },
-    { budget: { ...budget, of: 'caddy', atMost: 100 }, value: Number.NaN, kept: false },
-  ])('$budget is kept: $kept', ({ budget: given, value, kept }) => {
-    expect(judge([given], [measured()])).toEqual([{ budget: given, value, kept }]);
+    { budget: { ...budget, of: 'caddy', atMost: 100 }, value: Number.NaN, outcome: 'missed' },
+  ])('$budget is $outcome', ({ budget: given, value, outcome }) => {
+    expect(judge([given], [measured()])).toEqual([{ budget: given, value, outcome }]);
   });
 
   it('of subjects that were not measured say nothing', () => {
     expect(judge([{ ...budget, subject: 'hit', atMost: 1 }], [measured()])).toEqual([]);
+  });
+
+  it.each([
+    {
+      what: 'other processes',
+      disturbed: { disturbance: { others: 0.2, stolen: 0 } },
+      why: /other processes took 20\.0 %/,
+    },
+    { what: 'the host', disturbed: { disturbance: { others: 0, stolen: 0.1 } }, why: /its host 10\.0 %/ },
+    {
+      what: 'a process that did not cost the same twice',
+      disturbed: { control: { name: 'peer', of: 'gateway' } },
+      why: /gateway cost 0\.33 of itself/,
+    },
+  ])('are not judged beside $what', ({ disturbed, why }) => {
+    const result = { ...measured(), ...disturbed };
+    expect(whyNotJudged(result)).toMatch(why);
+    const [verdict] = judge([{ ...budget, atMost: 1 }], [result]);
+    expect(verdict).toMatchObject({ value: 3, outcome: 'not judged' });
+  });
+
+  it('are judged on a quiet machine', () => {
+    const quiet = { disturbance: { others: 0.01, stolen: 0 }, control: { name: 'gateway', of: 'gateway' } };
+    expect(whyNotJudged({ ...measured(), ...quiet })).toBeUndefined();
   });
 
   it('in the file speak of subjects and contenders that there are', () => {
@@ -183,14 +208,18 @@ describe('a warm-up', () => {
 });
 
 describe('the command', () => {
-  const parse = (...args: string[]) => parseFlags(args, ['forward', 'hit']);
+  const parse = (...args: string[]) => {
+    const flags = parseFlags(BENCH_COMMAND, args);
+    checkTogether(flags);
+    return flags;
+  };
 
   it('measures everything five times unless told otherwise', () => {
-    expect(parse()).toMatchObject({ only: [], rounds: 5, seconds: 2, warmUp: 60_000, check: false });
-    expect(parse('--only', 'hit,forward', '--rounds', '7', '--check', '--json', 'x')).toMatchObject({
+    expect(parse()).toMatchObject({ only: [], rounds: 5, seconds: 2, warmUp: 60_000, publish: false });
+    expect(parse('--only', 'hit,forward', '--rounds', '7', '--publish', '--json', 'x')).toMatchObject({
       only: ['hit', 'forward'],
       rounds: 7,
-      check: true,
+      publish: true,
       json: 'x',
     });
   });
@@ -199,7 +228,7 @@ describe('the command', () => {
     { args: ['--only', 'forwrad'], message: 'did you mean forward?' },
     { args: ['--rounds', '0'], message: '--rounds must be a whole number from 1 to 100, got "0"' },
     { args: ['--rounds', '1.5'], message: '--rounds must be a whole number' },
-    { args: ['--check', '--rounds', '3'], message: '--check needs --rounds of at least 5, got 3' },
+    { args: ['--publish', '--rounds', '3'], message: '--publish needs --rounds of at least 5, got 3' },
     { args: ['--quick'], message: "Unknown option '--quick'" },
   ])('refuses $args', ({ args, message }) => {
     expect(() => parse(...args)).toThrow(message);

@@ -4,17 +4,18 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { CURVES_COMMAND } from '../../bench/curves/command.ts';
 import { type Curve, pointName } from '../../bench/curves/curve.ts';
-import { parseCurveFlags } from '../../bench/curves/flags.ts';
 import { CURVE_NAMES, CURVES } from '../../bench/curves/list.ts';
 import { curvePicture } from '../../bench/curves/picture.ts';
 import { Client } from '../../bench/load/client.ts';
 import { Lines } from '../../bench/load/lines.ts';
 import { percentiles } from '../../bench/load/percentiles.ts';
 import { Row } from '../../bench/load/row.ts';
-import { NO_FIGURES } from '../../bench/measure.ts';
-import type { SubjectResult } from '../../bench/results.ts';
-import { shuffled } from '../../bench/statistics.ts';
+import { NO_FIGURES } from '../../bench/measure/measure.ts';
+import type { SubjectResult } from '../../bench/report/results.ts';
+import { shuffled } from '../../bench/report/statistics.ts';
+import { parseFlags } from '../../config/commandLine/flags.ts';
 import { ensureCommand, run } from '../support/processes/command.ts';
 
 const WITHIN_MS = 120_000;
@@ -123,7 +124,7 @@ describe('a client', () => {
 });
 
 describe('the flags', () => {
-  const parse = (...args: string[]) => parseCurveFlags(args, CURVE_NAMES);
+  const parse = (...args: string[]) => parseFlags(CURVES_COMMAND, args);
 
   it('ask for every point of every curve, five times, unless told otherwise', () => {
     expect(parse()).toMatchObject({ only: [], rounds: 5, seconds: 2, warmUp: 60_000, pictures: undefined });

@@ -1,16 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseSizingFlags } from '../../bench/sizing/flags.ts';
+import { SIZING_COMMAND } from '../../bench/sizing/command.ts';
 import { POINTS, SUBJECTS } from '../../bench/sizing/points.ts';
+import { parseFlags } from '../../config/commandLine/flags.ts';
 
 describe('bench:sizing', () => {
   it('measures everything with a limit of 1 GiB by default', () => {
-    expect(parseSizingFlags([])).toEqual({ help: false, only: SUBJECTS, limitBytes: 2 ** 30 });
+    expect(parseFlags(SIZING_COMMAND, [])).toEqual({ help: false, only: [], limit: 2 ** 30 });
   });
 
   it('measures some of it', () => {
-    expect(parseSizingFlags(['--only', 'idle,cache', '--limit', '256MiB'])).toMatchObject({
+    expect(parseFlags(SIZING_COMMAND, ['--only', 'idle,cache', '--limit', '256MiB'])).toMatchObject({
       only: ['idle', 'cache'],
-      limitBytes: 256 * 2 ** 20,
+      limit: 256 * 2 ** 20,
     });
   });
 
@@ -19,7 +20,7 @@ describe('bench:sizing', () => {
     [['--limit', '1 GB'], '--limit must be a size such as 512MiB, got "1 GB"'],
     [['--nothing'], "Unknown option '--nothing'"],
   ])('refuses %j', (args, message) => {
-    expect(() => parseSizingFlags(args)).toThrow(message);
+    expect(() => parseFlags(SIZING_COMMAND, args)).toThrow(message);
   });
 
   it('has points for each subject', () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
-import { READY_MADE_USERS } from '../../playground/services/users.ts';
+import { READY_MADE_USERS } from '../../playground/services/users/users.ts';
 import { type Browser, startBrowser } from '../support/clients/browser.ts';
 import { type Deferred, deferred } from '../support/deferred.ts';
 import {

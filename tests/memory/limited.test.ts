@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect, it, jest } from '@jest/globals';
-import { memoryGroup } from '../../bench/memoryGroup.ts';
+import { memoryGroup } from '../../bench/machine/memoryGroup.ts';
 import { bearer, tokenFor } from '../support/gateway/gateway.ts';
 import {
   type GatewayProcess,

@@ -6,10 +6,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import WebSocket from 'ws';
 import { BUILT_IN_SERVICES } from '../../config/sections/services.ts';
 import { registryNameOf, SERVICE_NAMES, type ServiceName } from '../../playground/catalogue.ts';
-import { gatewayEnvironment, notPassedOn } from '../../playground/gateway.ts';
 import { portOf } from '../../playground/ports.ts';
-import { curlLines } from '../../playground/report.ts';
-import { createRunFiles } from '../../playground/runFiles.ts';
+import { gatewayEnvironment, notPassedOn } from '../../playground/stack/gateway.ts';
+import { curlLines } from '../../playground/stack/report.ts';
+import { createRunFiles } from '../../playground/stack/runFiles.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   isAlive,

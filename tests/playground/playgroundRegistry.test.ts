@@ -5,11 +5,11 @@ import type { ListedReplica } from '../../lib/loadbalancer/registry/listing.ts';
 import { RegistryClient } from '../../lib/loadbalancer/registry/registryClient.ts';
 import { registryForms } from '../../lib/loadbalancer/registry/registryForms.ts';
 import { portOf } from '../../playground/ports.ts';
-import { Registration } from '../../playground/registration.ts';
 import { registryApp } from '../../playground/registry/app.ts';
 import { REGISTRY_FORMS, type RegistryForm } from '../../playground/registry/forms.ts';
 import { check, keepChecking } from '../../playground/registry/healthChecks.ts';
 import { Replicas } from '../../playground/registry/replicas.ts';
+import { Registration } from '../../playground/replica/registration.ts';
 import { eventually } from '../support/eventually.ts';
 
 const SOON_MS = 1;

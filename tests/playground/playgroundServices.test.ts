@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import WebSocket from 'ws';
 import { SERVICE_NAMES, type ServiceName } from '../../playground/catalogue.ts';
-import { listenOnLoopback } from '../../playground/lifecycle.ts';
-import { replicaIdOf, serverFor } from '../../playground/service.ts';
+import { listenOnLoopback } from '../../playground/replica/lifecycle.ts';
+import { replicaIdOf, serverFor } from '../../playground/replica/service.ts';
 
 const JWT_SECRET = 'the secret of this test';
 const MEBIBYTE = 2 ** 20;

@@ -1,4 +1,4 @@
-import { median } from '../../bench/statistics.ts';
+import { median } from '../../bench/report/statistics.ts';
 import type { Sample } from './samples.ts';
 import type { Surprises } from './traffic.ts';
 

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { commandIn, type MemoryGroup } from '../../../bench/memoryGroup.ts';
-import { GATEWAY_MODULE, LIFELINE_ARGV } from '../../../playground/gateway.ts';
+import { commandIn, type MemoryGroup } from '../../../bench/machine/memoryGroup.ts';
+import { GATEWAY_MODULE, LIFELINE_ARGV } from '../../../playground/stack/gateway.ts';
 import { memoryOf } from '../processes/memoryOf.ts';
 import { bearer, gatewayEnvironment, type TestGatewayOptions, tokenFor } from './gateway.ts';
 

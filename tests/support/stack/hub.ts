@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { Router } from 'express';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { serviceApp } from '../../../playground/service.ts';
+import { serviceApp } from '../../../playground/replica/service.ts';
 import type { Replica } from '../../../playground/services/contract.ts';
 
 /** What ends each message of SignalR's JSON protocol. */

@@ -9,7 +9,7 @@ import { registryApp } from '../../../playground/registry/app.ts';
 import type { RegistryForm } from '../../../playground/registry/forms.ts';
 import { check } from '../../../playground/registry/healthChecks.ts';
 import { Replicas } from '../../../playground/registry/replicas.ts';
-import { replicaIdOf, serverFor } from '../../../playground/service.ts';
+import { replicaIdOf, serverFor } from '../../../playground/replica/service.ts';
 import { run } from '../processes/command.ts';
 import { communicationServer } from './hub.ts';
 import { STACK_SERVICES, type StackService, stackServiceOf } from './services.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { ServiceName } from '../../../playground/catalogue.ts';
-import { listenOnLoopback } from '../../../playground/lifecycle.ts';
-import { serverFor } from '../../../playground/service.ts';
+import { listenOnLoopback } from '../../../playground/replica/lifecycle.ts';
+import { serverFor } from '../../../playground/replica/service.ts';
 import { TEST_SECRET } from '../gateway/gateway.ts';
 
 export interface TestService extends AsyncDisposable {
