@@ -192,7 +192,7 @@ export class MainGateway {
     });
     this.#rates = await createRateLimits({
       settings: this.#settings,
-      stores: {},
+      stores: { evaluate: undefined },
       metrics: this.metrics,
       logStoreError: () => {},
     });

@@ -63,7 +63,12 @@ export function openEmbeddedStore({
   return {
     tokens,
     responses: threads ? new ThreadsMemoryStore(memory, threads.responses) : memory,
+    evaluate: undefined,
+    settled: Promise.resolve(),
     trouble: async () => (open ? tokens.trouble() : 'the store is closed'),
+    degraded: async () => undefined,
+    nodes: async () => [],
+    eviction: async () => undefined,
     close: async () => {
       open = false;
       tokens.close();

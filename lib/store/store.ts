@@ -115,15 +115,16 @@ export const RENEWED = '~';
  * hold less what it gives to one who holds more.
  */
 export interface ResponseStore extends Store {
-  /** Whether no other process has it. Default false. */
-  readonly isOwn?: boolean;
+  /** Whether other threads or gateways see what is stored here. */
+  readonly isShared: boolean;
   /**
-   * Whether to keep what is being asked for under `name`, and is not there. Not always when it is full: what nobody will
-   * ask for again would take the place of something else. Default true. To be called once each time it is asked for.
+   * Whether the store would keep a response for `name` that is not stored yet. To be called once for each request that
+   * misses. A full store may decline: a response that nobody asks for again would take the place of one in use. A store
+   * that does not judge always returns true.
    */
-  admits?(name: string): boolean;
-  /** What `get` would give for each key, for less than as many calls. */
-  getAll?(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
+  admits(name: string): boolean;
+  /** What `get` would give for each key; where the store is another process, in one command. */
+  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
   /** Others get the bytes of a live value; in memory it is kept as it is. */
   set(key: string, value: Buffer | string | Live, ttlMs: number, options?: SetOptions): Promise<void>;
   /**
@@ -132,17 +133,17 @@ export interface ResponseStore extends Store {
    */
   renew(key: string, word: string, ttlMs: number): Promise<void>;
   /** What `get` would give, or the live value it was made from, if that is known without asking. Never throws. */
-  peek?(key: string): Remembered<Buffer | Live | undefined> | undefined;
+  peek(key: string): Remembered<Buffer | Live | undefined> | undefined;
   /**
    * Makes `value` the value of `key` for `ttlMs` if that is `expected` now; undefined stands for none. Resolves to
    * the value in force afterwards. One step: of many callers on many gateways one wins and all learn who.
    */
   swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer>;
   /**
-   * `swap` where no value is expected, for a short one that is soon deleted: it may go uncounted. Resolves to whether
-   * `value` is there now. Default: by `swap`.
+   * `swap` where no value is expected, for a short value that is soon deleted: the store need not count it towards its
+   * bound. Resolves to whether `value` is there now.
    */
-  claim?(key: string, value: string, ttlMs: number): Promise<boolean>;
+  claim(key: string, value: string, ttlMs: number): Promise<boolean>;
   /** Rejects with `StoreUnavailableError` as the others do. */
   usage(): Promise<readonly Usage[]>;
 }
@@ -168,29 +169,26 @@ export interface Stores {
   /** Cached responses: may be lost at any time. */
   readonly responses: ResponseStore;
   /** For what only Redis can do in one step for all gateways; undefined for an embedded store. */
-  readonly evaluate?: Evaluate;
+  readonly evaluate: Evaluate | undefined;
   /**
    * Resolves when the store has answered for the first time, has refused for good, or has not answered within the time that
-   * a start gives it. Default: a start waits for it. Never rejects.
+   * a start gives it. Never rejects. It has resolved already where opening the store has waited for that.
    */
-  readonly settled?: Promise<void> | undefined;
+  readonly settled: Promise<void>;
   /**
    * Why the tokens cannot be relied on at this moment, in words for people; undefined when they can: the store answers,
    * and takes writes. Never rejects.
    */
   trouble(): Promise<string | undefined>;
   /**
-   * What is wrong although the tokens can be relied on, in words for people: one of several servers is away. Default: nothing
-   * ever is. Never rejects.
+   * What is wrong although the tokens can be relied on, in words for people: one of several servers is away. Undefined when
+   * nothing is. Never rejects.
    */
-  degraded?(): Promise<string | undefined>;
-  /** The servers that the store is spread over. Default: it is not. Never rejects. */
-  nodes?(): Promise<readonly NodeState[]>;
-  /**
-   * How the store may drop revocations when it is full; undefined when it does not, or does not tell. Default: it does
-   * not. Never rejects.
-   */
-  eviction?(): Promise<Eviction | undefined>;
+  degraded(): Promise<string | undefined>;
+  /** The servers that the store is spread over; none when it is not spread. Never rejects. */
+  nodes(): Promise<readonly NodeState[]>;
+  /** How the store may drop revocations when it is full; undefined when it does not, or does not tell. Never rejects. */
+  eviction(): Promise<Eviction | undefined>;
   close(): Promise<void>;
 }
 

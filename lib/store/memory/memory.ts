@@ -51,7 +51,7 @@ const ABSENT: Remembered<undefined> = { value: undefined };
  * which only those would make room who hold less than its owner (`Accounts`).
  */
 export class MemoryStore implements ResponseStore {
-  readonly isOwn = true;
+  readonly isShared = false;
   readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
@@ -78,18 +78,20 @@ export class MemoryStore implements ResponseStore {
     });
   }
 
-  /** Nothing for an object that only inherits from a store, such as one that is slower: it has ways of its own. */
   peek(key: string): Remembered<Buffer | Live | undefined> | undefined {
-    if (!(#entries in this) || this.#isClosed) return undefined;
-    return this.#fresh(key) ?? ABSENT;
+    return this.#isClosed ? undefined : (this.#fresh(key) ?? ABSENT);
   }
 
   admits(name: string): boolean {
-    return !(#entries in this) || !this.#isFull || this.#admission.admits(name);
+    return !this.#isFull || this.#admission.admits(name);
   }
 
   async get(key: string): Promise<Buffer | undefined> {
     return this.#bytes(key);
+  }
+
+  async getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    return keys.map((key) => this.#bytes(key));
   }
 
   async set(
@@ -123,6 +125,10 @@ export class MemoryStore implements ResponseStore {
     const added = ownBytes(value);
     this.#put(key, added, ttlMs, owner);
     return added;
+  }
+
+  async claim(key: string, value: string, ttlMs: number): Promise<boolean> {
+    return (await this.swap(key, undefined, value, ttlMs)).toString() === value;
   }
 
   async usage(): Promise<readonly Usage[]> {

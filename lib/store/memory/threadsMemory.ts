@@ -61,6 +61,7 @@ export interface ResponseLink {
  * same bytes. A look-up asks nobody. What another thread changes is seen once its message is read, within milliseconds.
  */
 export class ThreadsMemoryStore implements ResponseStore {
+  readonly isShared = true;
   readonly #own: MemoryStore;
   readonly #link: ResponseLink;
 
@@ -70,8 +71,17 @@ export class ThreadsMemoryStore implements ResponseStore {
     link.listen((change) => void this.#hear(change));
   }
 
+  /** Every response is taken in: what one thread has not seen asked for another may have. */
+  admits(_name: string): boolean {
+    return true;
+  }
+
   get(key: string): Promise<Buffer | undefined> {
     return this.#own.get(key);
+  }
+
+  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    return this.#own.getAll(keys);
   }
 
   peek(key: string): Remembered<Buffer | Live | undefined> | undefined {
@@ -95,6 +105,10 @@ export class ThreadsMemoryStore implements ResponseStore {
 
   swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
     return this.#swap({ key, expected, value, ttlMs });
+  }
+
+  async claim(key: string, value: string, ttlMs: number): Promise<boolean> {
+    return (await this.swap(key, undefined, value, ttlMs)).toString() === value;
   }
 
   async #setForAll(

@@ -153,6 +153,7 @@ const BOOKKEEPING_BYTES = 400;
  * revocations as well, and one that does not would refuse them when it is full.
  */
 export class BoundedRedis implements ResponseStore {
+  readonly isShared = true;
   readonly #store: RedisStore;
   readonly #maxBytes: number;
 
@@ -164,6 +165,11 @@ export class BoundedRedis implements ResponseStore {
   /** Why Redis is away; undefined when it is not. */
   get awayBecause(): Error | undefined {
     return this.#store.awayBecause;
+  }
+
+  /** Every response is taken in: Redis makes room among all gateways, and this one sees only its own requests. */
+  admits(_name: string): boolean {
+    return true;
   }
 
   get(key: string): Promise<Buffer | undefined> {

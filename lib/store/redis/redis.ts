@@ -86,8 +86,10 @@ export async function openRedisStore({ url, ...options }: Readonly<RedisStoresOp
     tokens,
     responses,
     evaluate: (script, keys, args) => tokens.evaluate(script, keys, args),
-    settled: complete.required ? undefined : settled,
+    settled: complete.required ? Promise.resolve() : settled,
     trouble: () => tokens.trouble(),
+    degraded: async () => undefined,
+    nodes: async () => [],
     eviction: () => node.eviction(),
     close() {
       isOpen = false;

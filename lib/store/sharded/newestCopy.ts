@@ -6,8 +6,6 @@ export interface ResponseShard extends ResponseStore {
   /** Why the node is away; undefined when it is not. */
   readonly awayBecause: Error | undefined;
   peek(key: string): Remembered<Buffer | undefined> | undefined;
-  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
-  claim(key: string, value: string, ttlMs: number): Promise<boolean>;
 }
 
 const ABSENT: Remembered<undefined> = { value: undefined };

@@ -62,7 +62,7 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
     responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
     evaluate: async (script, keys, args) =>
       (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
-    settled: complete.required ? undefined : settled,
+    settled: complete.required ? Promise.resolve() : settled,
     ...healthOf(nodes),
     eviction: () => evictionOf(nodes),
     close,
@@ -120,7 +120,7 @@ async function stateOf({ name = '', tokens }: RedisNode): Promise<NodeState> {
 const isThere = ({ stores }: RedisNode) => stores.every(({ awayBecause }) => awayBecause === undefined);
 
 /** What the nodes together come to. One may be away, as long as what is to last can still be stored on enough others. */
-function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' | 'degraded' | 'nodes'>> {
+function healthOf(nodes: readonly RedisNode[]): Pick<Stores, 'trouble' | 'degraded' | 'nodes'> {
   const tolerated = nodes.length - enoughToLast(nodes.length);
   const look = async () => {
     const troubles = await Promise.all(nodes.map(({ tokens }) => tokens.trouble()));

@@ -27,6 +27,7 @@ export interface ShardedResponsesOptions {
  * leases: they are written together. What is on a node that is away is refused at once; the rest goes on.
  */
 export class ShardedResponses implements ResponseStore {
+  readonly isShared = true;
   readonly #nodes: readonly ResponseShard[];
   readonly #ring: HashRing;
   readonly #everywhere: NewestCopy;
@@ -39,6 +40,11 @@ export class ShardedResponses implements ResponseStore {
 
   peek(key: string): Remembered<Buffer | undefined> | undefined {
     return key === EVERYWHERE_KEY ? this.#everywhere.peek() : this.#nodeOf(key).peek(key);
+  }
+
+  /** Every response is taken in, as with one Redis. */
+  admits(_name: string): boolean {
+    return true;
   }
 
   async get(key: string): Promise<Buffer | undefined> {
