@@ -25,7 +25,7 @@ type BesideFields = Pick<Exchange, 'queryTokens' | 'upgradeHead'>;
 
 /**
  * The token of a request: from its fields, see `readBearer`, or else from its query (RFC 6750 section 2.3), where
- * `takeQueryToken` has found one. That counts only for what a page in a browser can set no field on: a WebSocket
+ * `queryToken` has found one. That counts only for what a page in a browser can set no field on: a WebSocket
  * handshake, and a GET that accepts `text/event-stream`. A token in a field always wins, whatever the query says.
  */
 export function readToken(req: IncomingMessage, beside: BesideFields): string | TokenError {

@@ -32,7 +32,7 @@ export interface AuthOptions extends IssuanceOptions {
 
 /**
  * Lets requests with an accepted bearer token through, with who is calling in `exchange.identity`. Behind
- * `takeQueryToken` the token may have been in the query, see `readToken`.
+ * `queryToken` the token may have been in the query, see `readToken`.
  *
  * Fails closed: no token, a token that cannot be checked, and a store that cannot say whether a token was
  * revoked all end the request. Issue paths are compared byte for byte with the request target's path, so no

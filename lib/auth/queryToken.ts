@@ -68,7 +68,7 @@ export function takeTokens(target: string, queryAt: number): TakenTokens | undef
  * between here and the client knows the URL, and not that it is a secret. Requests elsewhere, or without a query, are left
  * alone.
  */
-export function takeQueryToken(paths: readonly string[]): RequestHandler {
+export function queryToken(paths: readonly string[]): RequestHandler {
   return function takeQueryTokenMiddleware(req, res, next) {
     const queryAt = req.originalUrl.indexOf('?');
     if (queryAt === -1 || !paths.some((path) => isBelow(req.originalUrl, path))) return next();

@@ -41,22 +41,22 @@ export interface Elsewhere {
  * Each field names the one middleware that writes it; everybody may read it.
  */
 export class Exchange {
-  /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by resolve. */
+  /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by the router. */
   service = 'none';
-  /** What was cut off the front of the path before forwarding, or ''. Written by resolve. */
+  /** What was cut off the front of the path before forwarding, or ''. Written by the router. */
   prefix = '';
-  /** Path and query as the service gets them, byte for byte. Written by resolve; '' means req.url. */
+  /** Path and query as the service gets them, byte for byte. Written by the router; '' means req.url. */
   upstreamTarget = '';
   /**
    * Each `access_token` that was in the query, as it was written: the target does not hold them any more. Undefined where
-   * there was none. Written by takeQueryToken.
+   * there was none. Written by queryToken.
    */
   queryTokens: readonly string[] | undefined;
-  /** Written by authenticate. */
+  /** Written by auth. */
   identity: Identity | undefined;
   /** Whom the request is counted for before it is authenticated. Written by `callerOf`, which everybody asks. */
   clientAddress: string | undefined;
-  /** Whether it asks for its token to be revoked: a logout. Written by admit. */
+  /** Whether it asks for its token to be revoked: a logout. Written by concurrency. */
   revokes: boolean | undefined;
   /** Written by concurrency; absent where nothing is limited. */
   admission: Admission | undefined;
@@ -66,9 +66,9 @@ export class Exchange {
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */
   cacheVerdict: string | undefined;
-  /** The try that the response is from, or else the one that is under way or was the last. Written by balance, failover. */
+  /** The try that the response is from, or else the one that is under way or was the last. Written by loadBalancer, failover. */
   attempt: Attempt | undefined;
-  /** The try that was begun last, behind which the earlier ones stand. Written by balance. */
+  /** The try that was begun last, behind which the earlier ones stand. Written by loadBalancer. */
   latestAttempt: Attempt | undefined;
   /** A second try that is under way beside `attempt`. Written by failover. */
   hedge: Attempt | undefined;
@@ -88,7 +88,7 @@ export class Exchange {
   trace: TraceContext | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
-  /** The connection left HTTP (101) and will not get another reply. Written by forward. */
+  /** The connection left HTTP (101) and will not get another reply. Written by proxy. */
   upgraded = false;
 
   #requestId: string | undefined;

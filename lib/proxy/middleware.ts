@@ -18,7 +18,7 @@ import { type CallTerms, UpstreamCall } from './upstreamCall.ts';
 
 const DEFAULT_VIA = 'gateway';
 
-export interface ForwardOptions {
+export interface ProxyOptions {
   readonly transport: Transport;
   /** Where requests go when no balancer has chosen a replica before. */
   readonly target?: Target;
@@ -53,7 +53,7 @@ export interface ForwardOptions {
  * answer's head goes to `next`; one after it cuts the client's connection, because nothing else tells a client that
  * what it got is not whole.
  */
-export function forward(options: Readonly<ForwardOptions>): RequestHandler {
+export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
   const {
     viaOnAnswers = false,
@@ -105,7 +105,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     }
   }
 
-  return function forwardMiddleware(req, res, next) {
+  return function proxyMiddleware(req, res, next) {
     const { abortReason, upgradeHead } = exchangeOf(res);
     const nextIfDue = nextWhileDue(res, next);
     if (abortReason) return nextIfDue(abortReason);
@@ -129,10 +129,10 @@ function withLength(fields: string[], content: Buffer | undefined): string[] {
   return fields;
 }
 
-function attemptOf(req: Request, res: Response, { target }: Readonly<ForwardOptions>): Attempt {
+function attemptOf(req: Request, res: Response, { target }: Readonly<ProxyOptions>): Attempt {
   const exchange = exchangeOf(res);
   if (exchange.attempt) return exchange.attempt;
-  if (!target) throw new TypeError('forward: no balancer chose a replica and no target option was given');
+  if (!target) throw new TypeError('proxy: no load balancer chose a replica and no target option was given');
   exchange.attempt = new Attempt(target, { repeatable: isRepeatable(req) });
   return exchange.attempt;
 }

@@ -260,8 +260,7 @@ describe('the bounded store in Redis', () => {
     await client.scriptFlush();
     await client.close();
     await world.store.set('b', 'two', MINUTE_MS);
-    const read = async () =>
-      (await world.store.getAll(['b', 'none', 'a'])).map((value) => value?.toString());
+    const read = async () => (await world.store.getAll(['b', 'none', 'a'])).map((value) => value?.toString());
     expect(await read()).toEqual(['two', undefined, 'one']);
     // Now from memory, which hears of changes.
     expect(await read()).toEqual(['two', undefined, 'one']);
