@@ -9,7 +9,7 @@ import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { clientAddress } from '../lib/http/clientAddress.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { BadTargetError } from './errors.ts';
-import { sparingly } from './logs/sparingly.ts';
+import { throttled } from './logs/throttled.ts';
 import { nearestName, serviceNames } from './registries/namesOf.ts';
 import type { Parts } from './wiring/parts.ts';
 
@@ -72,7 +72,7 @@ function serviceNamed(settings: Settings): ServiceOf {
 
 /** Counts and logs who was turned away. Guesses that are not looked at come without end: one line in ten seconds. */
 function refusals({ logger, metrics, clock }: Parts): ErrorRequestHandler {
-  const logSlowed = sparingly(clock, (req: Request) =>
+  const logSlowed = throttled(clock, (req: Request) =>
     logger.warn(
       'Admin: too many wrong tokens, and nothing from this peer is looked at for a while',
       usedBy(req),

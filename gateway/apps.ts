@@ -1,7 +1,7 @@
 import express, { type Express, type Request, type RequestHandler } from 'express';
 import { crossSiteRefusal } from '../lib/crosssite/refusal.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import type { Lap } from '../lib/exchange/laps.ts';
+import type { Phase } from '../lib/exchange/phases.ts';
 import { observe } from '../lib/metrics/middleware.ts';
 import { serverTiming } from '../lib/metrics/serverTiming.ts';
 import { peerAddress } from '../lib/proxy/request/forwarded.ts';
@@ -118,8 +118,8 @@ function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>):
   return handlers;
 }
 
-/** The stages that begin a lap of the request's time. A stage that is not here goes on in the lap before. */
-const LAPS: ReadonlyMap<Stage, Lap> = new Map([
+/** The stages that begin a phase of the request's time. A stage that is not here goes on in the phase before. */
+const PHASES: ReadonlyMap<Stage, Phase> = new Map([
   [concurrency, 'permit'],
   [auth, 'auth'],
   [cache, 'cache'],
@@ -127,10 +127,10 @@ const LAPS: ReadonlyMap<Stage, Lap> = new Map([
 ]);
 
 function timed(stage: Stage, handler: RequestHandler): RequestHandler {
-  const lap = LAPS.get(stage);
-  if (!lap) return handler;
+  const phase = PHASES.get(stage);
+  if (!phase) return handler;
   return function timedStage(req, res, next) {
-    exchangeOf(res).laps?.begin(lap);
+    exchangeOf(res).phases?.begin(phase);
     return handler(req, res, next);
   };
 }

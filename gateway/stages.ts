@@ -255,7 +255,7 @@ export const proxy: Stage = ({ port, parts }) => {
   const { transport, trustsPeer, settings, limits, metrics, onContent, onExhausted, clock } = parts;
   return proxyMiddleware({
     transport,
-    silenceMs: settings.upstreamTimeoutMs,
+    idleTimeoutMs: settings.upstreamTimeoutMs,
     maxBodyBytes: settings.maxBodyBytes,
     sendTimeoutMs: settings.sendTimeoutMs,
     trustsPeer,

@@ -10,7 +10,7 @@ import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { rateLimitKey } from '../../lib/http/clientAddress.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../lib/http1/origin.ts';
-import { Roster } from '../../lib/util/roster.ts';
+import { LinkedSet } from '../../lib/util/linkedSet.ts';
 import { BrokenRequestError } from '../errors.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connectionAge.ts';
@@ -78,7 +78,7 @@ export class GatewayServer {
   readonly #onRefused: OnRefused;
   readonly #server: Server;
   /** Requests under way. */
-  readonly #responses = new Roster<ServerResponse>();
+  readonly #responses = new LinkedSet<ServerResponse>();
   /** Connections that left HTTP. */
   readonly #upgraded = new Map<Duplex, Exchange>();
   /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */

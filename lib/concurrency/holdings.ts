@@ -11,7 +11,7 @@ const SPARE = 64;
  * How many of something each caller holds.
  *
  * Who comes back finds its holding again: a `Map` whose members come and go with each request leaves outgrown tables
- * behind, and each keeps the next alive (`Roster` says more). Those who hold nothing are forgotten together.
+ * behind, and each keeps the next alive (`LinkedSet` says more). Those who hold nothing are forgotten together.
  */
 export class Holdings {
   readonly #most: number;

@@ -3,7 +3,7 @@ import type { NextFunction, Response } from 'express';
 import type { TraceContext } from '../tracing/traceContext.ts';
 import type { Attempt, Target } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
-import type { Laps } from './laps.ts';
+import type { Phases } from './phases.ts';
 
 /** Who the verified token says is calling. Absent on the internal port and on public paths. */
 export interface Identity {
@@ -83,7 +83,7 @@ export class Exchange {
   /** Why nobody may serve this request. Written by the server, and on the internal port of requests of browsers. */
   refusal: Error | undefined;
   /** Where its time goes. Written by observe; whoever takes part of the time begins a lap. */
-  laps: Laps | undefined;
+  phases: Phases | undefined;
   /** Its place in a distributed trace. Written by trace. */
   trace: TraceContext | undefined;
   /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */

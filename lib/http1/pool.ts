@@ -5,7 +5,7 @@ import { PoolDestroyedError } from './errors.ts';
 import type { Handler, Request } from './handler.ts';
 import { LineCheck } from './lineCheck.ts';
 import { type Origin, originOf } from './origin.ts';
-import { DEFAULT_MAX_HEAD_BYTES } from './reading/answerReader.ts';
+import { DEFAULT_MAX_HEAD_BYTES } from './reading/responseReader.ts';
 import { requestHead } from './requestHead.ts';
 
 /** How long an idle connection is kept when nobody says how long it may be. */

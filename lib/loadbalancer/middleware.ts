@@ -70,10 +70,10 @@ export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHan
     const repeatable = isRepeatable(req);
     const attempt = new Attempt(replica, { repeatable, startedAtMs, judgeAbsence, previous });
     attempt.watch({
-      answered: () => {
+      responded: () => {
         replica.heardAtMs = clock.ticks();
         replica.tookMs = replica.heardAtMs - startedAtMs;
-        exchange.laps?.begin('answer');
+        exchange.phases?.begin('response');
       },
       ended: () => {
         if (attempt.lost) clock.after(busyWithLostMs, () => pool.release(replica));

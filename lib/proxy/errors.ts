@@ -54,8 +54,8 @@ export class UpstreamSilentError extends Error {
   readonly code = 'upstream_bad_response';
   readonly status = 502;
 
-  constructor(silenceMs: number) {
-    super(`the answer's body was silent for ${silenceMs} ms`);
+  constructor(idleTimeoutMs: number) {
+    super(`the answer's body was silent for ${idleTimeoutMs} ms`);
   }
 }
 

@@ -23,7 +23,7 @@ export interface ProxyOptions {
   /** Where requests go when no balancer has chosen a replica before. */
   readonly target?: Target;
   /** Longest pause in an answer's body. Event streams are exempt. */
-  readonly silenceMs: number;
+  readonly idleTimeoutMs: number;
   /** Longest time a client may leave its answer unread; 0 (the default) means for ever. */
   readonly sendTimeoutMs?: number;
   /** Largest request content; 0 (the default) means no limit. */
@@ -57,7 +57,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
   const {
     viaOnAnswers = false,
-    silenceMs,
+    idleTimeoutMs,
     sendTimeoutMs = 0,
     maxBodyBytes = 0,
     transport,
@@ -68,7 +68,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);
   const onExhausted = listener(options.onExhausted);
-  const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
+  const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
 
   /** At the first upgrade, which holds others up for some 50 ms, once: it takes 20 MiB, and many gateways never see one. */
@@ -77,7 +77,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     return createProxyMiddleware<Request, Response>({
       router: (req) => attemptOf(req, responseTo(req), options).target.url,
       pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
-      plugins: [reportUpgrades({ silenceMs, ownsIdentity, clock, responseFields })],
+      plugins: [reportUpgrades({ idleTimeoutMs, ownsIdentity, clock, responseFields })],
       ejectPlugins: true,
     });
   }
@@ -110,7 +110,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     const nextIfDue = nextWhileDue(res, next);
     if (abortReason) return nextIfDue(abortReason);
     const attempt = attemptOf(req, res, options);
-    attempt.whenUnanswered((error) => {
+    attempt.onNoResponse((error) => {
       if (error instanceof GatewayExhaustedError) onExhausted(error);
       nextIfDue(error);
     });

@@ -5,6 +5,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { endWith } from '../http/endWith.ts';
 import { fieldValue } from '../http/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
+import { IdleTimeout } from '../timeout/idleTimeout.ts';
 import {
   ClientStalledError,
   HedgeLostError,
@@ -14,9 +15,8 @@ import {
 } from './errors.ts';
 import type { RequestBody } from './request/requestBody.ts';
 import { beginAnswer } from './response/answerHead.ts';
-import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './response/outcome.ts';
+import { ABANDONED, asProxyError, isBrokenResponse, outcomeOf } from './response/outcome.ts';
 import { interimFields, type ResponseFields, trailerFields } from './response/responseFields.ts';
-import { Silence } from './response/silence.ts';
 import { diedWhileKept } from './transport.ts';
 
 /** Content up to this size is held back until it is clear whether it is all. */
@@ -26,7 +26,7 @@ const MAX_HELD_BYTES = 16 * 1024;
 export interface CallTerms {
   readonly responseFields: ResponseFields;
   /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
-  readonly silenceMs: number;
+  readonly idleTimeoutMs: number;
   /** Longest time the client may leave what it was sent unread; 0: for ever. */
   readonly sendTimeoutMs: number;
   readonly clock: Clock;
@@ -48,15 +48,15 @@ export class UpstreamCall implements Handler {
   readonly #options: UpstreamCallOptions;
   readonly #terms: CallTerms;
   #controller: Controller | undefined;
-  #silence: Silence | undefined;
+  #idleTimeout: IdleTimeout | undefined;
   /** Listens to the client while it has more to read than it takes. */
-  #reader: Silence | undefined;
+  #reader: IdleTimeout | undefined;
   /** Whether any head has come, of an interim answer too. */
   #heard = false;
   #sentAfresh = false;
-  #answered = false;
+  #responded = false;
   /** Whether the response began before the request was sent whole. */
-  #answeredEarly = false;
+  #respondedEarly = false;
   /** Content that may be all there is. */
   #held: Buffer | undefined;
   /** Whether content goes on as it comes. */
@@ -101,10 +101,10 @@ export class UpstreamCall implements Handler {
       return;
     }
     this.#writeHeld();
-    this.#silence?.heard();
+    this.#idleTimeout?.activity();
     if (!this.#options.res.write(chunk)) {
       // A client that reads slowly is not a silent replica.
-      this.#silence?.stop();
+      this.#idleTimeout?.stop();
       controller.pause();
       this.#waitForReader();
     }
@@ -123,12 +123,12 @@ export class UpstreamCall implements Handler {
 
   /** Most answers are over before, and need no watch. */
   onResponsePause(controller: Controller): void {
-    if (this.#over || !this.#answered) return;
+    if (this.#over || !this.#responded) return;
     if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
     this.#writeHeld();
-    if (this.#streams || this.#silence) return;
-    this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
-    if (!controller.paused) this.#silence.start();
+    if (this.#streams || this.#idleTimeout) return;
+    this.#idleTimeout = new IdleTimeout(this.#terms.clock, this.#terms.idleTimeoutMs, this.#onIdle);
+    if (!controller.paused) this.#idleTimeout.start();
   }
 
   onResponseEnd(controller: Controller): void {
@@ -165,7 +165,7 @@ export class UpstreamCall implements Handler {
   #lostToKeepAlive(error: Error): boolean {
     const { attempt, exchange } = this.#options;
     if (this.#sentAfresh || this.#heard || !attempt.repeatable || !exchange.maySend) return false;
-    return diedWhileKept(error) && !isBrokenAnswer(error);
+    return diedWhileKept(error) && !isBrokenResponse(error);
   }
 
   /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
@@ -178,19 +178,19 @@ export class UpstreamCall implements Handler {
     const refusal = this.#streams ? exchange.admission?.becomeStream() : undefined;
     if (refusal) throw refusal;
     beginAnswer(res, status, reason, fields);
-    this.#answered = true;
-    attempt.answered(status);
+    this.#responded = true;
+    attempt.responded(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
-    this.#answeredEarly = body !== null && !body.readableEnded;
+    this.#respondedEarly = body !== null && !body.readableEnded;
   }
 
   /** A replica that still gets content to read may be silent until it has it all. */
-  readonly #onSilent = (): void => {
+  readonly #onIdle = (): void => {
     const { body } = this.#options;
-    const { silenceMs } = this.#terms;
+    const { idleTimeoutMs } = this.#terms;
     const receivedBytes = body?.receivedBytes ?? 0;
-    if (receivedBytes === this.#seenBytes) this.#controller?.abort(new UpstreamSilentError(silenceMs));
-    else this.#silence?.start();
+    if (receivedBytes === this.#seenBytes) this.#controller?.abort(new UpstreamSilentError(idleTimeoutMs));
+    else this.#idleTimeout?.start();
     this.#seenBytes = receivedBytes;
   };
 
@@ -230,7 +230,7 @@ export class UpstreamCall implements Handler {
     if (!this.#waits) this.#options.res.on('drain', this.#onDrain);
     this.#waits = true;
     if (sendTimeoutMs === 0) return;
-    this.#reader ??= new Silence(clock, sendTimeoutMs, () =>
+    this.#reader ??= new IdleTimeout(clock, sendTimeoutMs, () =>
       this.#breakOff(new ClientStalledError(sendTimeoutMs)),
     );
     this.#reader.start();
@@ -239,7 +239,7 @@ export class UpstreamCall implements Handler {
   readonly #onDrain = (): void => {
     if (!this.#controller?.paused) return;
     this.#reader?.stop();
-    this.#silence?.start();
+    this.#idleTimeout?.start();
     this.#controller.resume();
   };
 
@@ -251,8 +251,8 @@ export class UpstreamCall implements Handler {
     attempt.end(this.#cutsUpload(error) ? ABANDONED : outcomeOf(error, { attempt, body, res }));
     body?.destroy();
     // An answer cut short must look cut short: a clean end would pass it off as whole.
-    if (!this.#answered) {
-      attempt.unanswered(error);
+    if (!this.#responded) {
+      attempt.noResponse(error);
       return;
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
@@ -262,12 +262,12 @@ export class UpstreamCall implements Handler {
 
   /** A service may respond before it has read the request, and close: the rest of that response is lost on the way. */
   #cutsUpload(error: Error): boolean {
-    return this.#answeredEarly && !(error instanceof UpstreamSilentError);
+    return this.#respondedEarly && !(error instanceof UpstreamSilentError);
   }
 
   #close(): void {
     this.#over = true;
-    this.#silence?.stop();
+    this.#idleTimeout?.stop();
     this.#reader?.stop();
     this.#options.exchange.offAbort(this.#breakOff);
     if (this.#waits) this.#options.res.off('drain', this.#onDrain);

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.ts';
-import { type Place, Roster } from '../util/roster.ts';
+import { LinkedSet, type Place } from '../util/linkedSet.ts';
 
 /** Whoever waits for its time to be over. */
 export interface Waiting {
@@ -18,7 +18,7 @@ export class Deadlines {
   /** How long each of them waits. */
   readonly delayMs: number;
   readonly #clock: Clock;
-  readonly #waiting = new Roster<Waiting>();
+  readonly #waiting = new LinkedSet<Waiting>();
   #isTimerSet = false;
   #cancelTimer = () => {};
 

@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
-import type { Place } from '../util/roster.ts';
+import type { Place } from '../util/linkedSet.ts';
 import type { Deadlines, Waiting } from './deadlines.ts';
 import { RequestTimeoutError, UploadStalledError } from './errors.ts';
 import { Upload } from './upload.ts';

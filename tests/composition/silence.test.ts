@@ -44,6 +44,7 @@ async function startStages(replicas: readonly Upstream[]) {
   const looks: RequestHandler = (_req, res, next) => {
     const { attempt } = exchangeOf(res);
     attempt?.watch({
+      responded() {},
       ended: (outcome) => void ended.push({ replica: attempt.target.key, how: howOf(outcome) }),
     });
     next();
@@ -55,7 +56,7 @@ async function startStages(replicas: readonly Upstream[]) {
       judgeAbsence: (tried, res) => absence.judge(tried, String(res.req.headers['x-caller'])),
     }),
     looks,
-    proxy({ transport, silenceMs: 10_000, clock }),
+    proxy({ transport, idleTimeoutMs: 10_000, clock }),
   ]);
   const isUnanswered = (error: unknown) => error instanceof UpstreamUnreachableError;
   const hedging = new Hedging({ pool, deadlineMs: DEADLINE_MS, clock });

@@ -25,11 +25,11 @@ export async function forwardApp(url: URL, options: ForwardAppOptions = {}): Pro
   const outcomes: Outcome[] = [];
   const watches: RequestHandler = (req, res, next) => {
     const attempt = new Attempt({ key: 'replica', id: 'replica', url }, { repeatable: isRepeatable(req) });
-    attempt.watch({ ended: (outcome) => void outcomes.push(outcome) });
+    attempt.watch({ responded() {}, ended: (outcome) => void outcomes.push(outcome) });
     exchangeOf(res).attempt = attempt;
     next();
   };
-  const handlers = [watches, ...[before].flat(), proxy({ transport, silenceMs: 10_000, ...rest })];
+  const handlers = [watches, ...[before].flat(), proxy({ transport, idleTimeoutMs: 10_000, ...rest })];
   const app = await bareApp(handlers, { upgrades: takesUpgrades });
   const close = app[Symbol.asyncDispose];
   return Object.assign(app, {

@@ -1,4 +1,4 @@
-import { BrokenAnswerError, ResponseHeadTooLargeError } from '../errors.ts';
+import { BrokenResponseError, ResponseHeadTooLargeError } from '../errors.ts';
 
 const EMPTY_LINE = Buffer.from('\r\n\r\n');
 const CRLF = Buffer.from('\r\n');
@@ -73,10 +73,10 @@ export class Section {
   #assertPromising(held: Buffer, from: number): void {
     const beginning = held.toString('latin1', 0, this.#beginning.length);
     if (!this.#beginning.startsWith(beginning)) {
-      throw new BrokenAnswerError('bad_status_line', `no status line: ${JSON.stringify(beginning)}`);
+      throw new BrokenResponseError('bad_status_line', `no status line: ${JSON.stringify(beginning)}`);
     }
     for (let at = held.indexOf(LF, from); at !== -1; at = held.indexOf(LF, at + 1)) {
-      if (held[at - 1] !== CR) throw new BrokenAnswerError('bad_field', 'a line ends in a bare LF');
+      if (held[at - 1] !== CR) throw new BrokenResponseError('bad_field', 'a line ends in a bare LF');
     }
     this.#assertFits(held.length);
   }

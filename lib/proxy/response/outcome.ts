@@ -1,7 +1,7 @@
 import type { Response } from 'express';
 import type { Attempt, FailureKind, Outcome } from '../../exchange/attempt.ts';
 import {
-  BrokenAnswerError,
+  BrokenResponseError,
   ConnectTimeoutError,
   InvalidRequestError,
   NotConnectedError,
@@ -30,7 +30,7 @@ export function asProxyError(cause: Error, { target }: Attempt): Error {
   if (isHeadTooLarge(cause)) {
     return new UpstreamHeadTooLargeError(`${target.id} sent too large a head: ${cause.message}`, { cause });
   }
-  if (isBrokenAnswer(cause)) {
+  if (isBrokenResponse(cause)) {
     return new UpstreamBadResponseError(`${target.id} sent a broken answer: ${cause.message}`, { cause });
   }
   return new UpstreamUnreachableError(`${target.id} did not answer: ${cause.message}`, { cause });
@@ -87,7 +87,7 @@ function unlessSilent({ silent }: Attempt): FailureKind {
 
 /** A response that is right by HTTP and more than we take: others of the replica may well be smaller. */
 function isOverOurLimit(cause: unknown): boolean {
-  return cause instanceof BrokenAnswerError && cause.isOurLimit;
+  return cause instanceof BrokenResponseError && cause.isOurLimit;
 }
 
 /** Whether there was never a connection; the client behind an upgrade is Node's, and tells by the name of the call. */
@@ -104,6 +104,6 @@ function isHeadTooLarge(cause: Error): boolean {
 }
 
 /** Also what Node's own parser refuses, which reads the answers to upgrades. */
-export function isBrokenAnswer(cause: Error): boolean {
-  return cause instanceof BrokenAnswerError || ('code' in cause && String(cause.code).startsWith('HPE_'));
+export function isBrokenResponse(cause: Error): boolean {
+  return cause instanceof BrokenResponseError || ('code' in cause && String(cause.code).startsWith('HPE_'));
 }

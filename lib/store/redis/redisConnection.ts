@@ -6,8 +6,8 @@ import { asError } from '../../util/asError.ts';
 import type { Channels } from '../channels.ts';
 import { DeadlineError, withDeadline } from '../deadline.ts';
 import { type Group, type Remembered, StoreUnavailableError, type Usage } from '../store.ts';
+import { ConsecutiveTimeouts } from './consecutiveTimeouts.ts';
 import { LocalCache } from './localCache.ts';
-import { Patience } from './patience.ts';
 import { endsConnection, hintAboutTls, redisReason, UnusableRedisError } from './redisReason.ts';
 
 /** Timeouts in a row that end a connection. */
@@ -51,7 +51,7 @@ export class RedisConnection {
   readonly #localGroups: LocalCache<Group>;
   /** Redis has channels for all its databases together. */
   readonly #prefix: string;
-  readonly #patience = new Patience(TIMEOUTS_TO_GIVE_UP);
+  readonly #timeouts = new ConsecutiveTimeouts(TIMEOUTS_TO_GIVE_UP);
   readonly #deadlines: Deadlines;
   /** What Redis knows each script by. */
   readonly #digests = new Map<string, string>();
@@ -279,18 +279,18 @@ export class RedisConnection {
 
   /** The outcome of `command` within the deadline. The last of several timeouts in a row ends the connection. */
   async #inTime<T>(command: Promise<T>): Promise<T> {
-    const round = this.#patience.begin();
+    const round = this.#timeouts.begin();
     try {
       const answer = await withDeadline(command, this.#deadlines);
-      this.#patience.answered();
+      this.#timeouts.reset();
       return answer;
     } catch (error) {
       if (error instanceof ErrorReply) {
         // A refusal is an answer: a full Redis that refuses to write can still be read.
-        this.#patience.answered();
+        this.#timeouts.reset();
         if (endsConnection(error)) this.#lose(error);
       }
-      if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
+      if (error instanceof DeadlineError && this.#timeouts.timedOut(round)) this.#lose(error);
       throw error;
     }
   }

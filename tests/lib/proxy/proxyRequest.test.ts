@@ -326,7 +326,7 @@ describe('forward', () => {
     await using upstream = await startUpstream();
     const transport = new Transport({ connectTimeoutMs: 1_000 });
     const target = { key: 'only', id: 'only', url: upstream.url };
-    await using app = await bareApp(proxy({ transport, target, silenceMs: 1_000 }));
+    await using app = await bareApp(proxy({ transport, target, idleTimeoutMs: 1_000 }));
     expect((await call(app.url)).status).toBe(200);
     expect(app.exchanges[0]?.attempt?.target.id).toBe('only');
     await transport.destroy();
@@ -334,7 +334,7 @@ describe('forward', () => {
 
   it('says what is missing when it has neither', async () => {
     const transport = new Transport({ connectTimeoutMs: 1_000 });
-    await using app = await bareApp(proxy({ transport, silenceMs: 1_000 }));
+    await using app = await bareApp(proxy({ transport, idleTimeoutMs: 1_000 }));
     expect((await call(app.url)).status).toBe(500);
     expect(app.errors[0]?.message).toBe(
       'proxy: no load balancer chose a replica and no target option was given',
@@ -359,7 +359,7 @@ describe('forward', () => {
     await using upstream = await startUpstream();
     const transport = new Transport({ connectTimeoutMs: 1_000 });
     await using app = await bareApp(
-      proxy({ transport, target: { key: 'a', id: 'a', url: upstream.url }, silenceMs: 1_000 }),
+      proxy({ transport, target: { key: 'a', id: 'a', url: upstream.url }, idleTimeoutMs: 1_000 }),
     );
     await call(app.url);
     expect(upstream.open).toBe(1);
