@@ -26,7 +26,7 @@ it('a phase that runs twice adds up', () => {
     clock.advance(100);
   }
   phases.read();
-  expect(phases).toMatchObject({ upstream: 15, answer: 200 });
+  expect(phases).toMatchObject({ upstream: 15, response: 200 });
 });
 
 it('a phase that never ran has no time', () => {
