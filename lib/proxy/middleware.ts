@@ -20,38 +20,38 @@ const DEFAULT_VIA = 'gateway';
 
 export interface ProxyOptions {
   readonly transport: Transport;
-  /** Where requests go when no balancer has chosen a replica before. */
+  /** The replica for requests for which no load balancer has chosen one. */
   readonly target?: Target;
-  /** Longest pause in an answer's body. Event streams are exempt. */
+  /** Longest time without content of a response that has begun, in milliseconds. Event streams are exempt. */
   readonly idleTimeoutMs: number;
-  /** Longest time a client may leave its answer unread; 0 (the default) means for ever. */
+  /** Longest time for which a client may not read on, in milliseconds. 0, the default: no limit. */
   readonly sendTimeoutMs?: number;
-  /** Largest request content; 0 (the default) means no limit. */
+  /** Largest content of a request, in bytes. 0, the default: no limit. */
   readonly maxBodyBytes?: number;
-  /** Peers whose `X-Forwarded-*` are believed. Default: nobody. */
+  /** Whether the `X-Forwarded-*` fields of the peer at an address are trusted. Default: no peer's are. */
   readonly trustsPeer?: TrustsPeer;
-  /** What the gateway calls itself in `Via`, a token. Default `gateway`. */
+  /** The gateway's name in `Via`, a token. Default `gateway`. */
   readonly via?: string;
-  /** Whether answers to the client carry `Via` too. Default false. */
+  /** Whether responses to clients get `Via` too. Default false. */
   readonly viaOnAnswers?: boolean;
-  /** Replaces `Authorization` and `X-Auth-*` by the verified identity. Default true. */
+  /** Whether `Authorization` and `X-Auth-*` are replaced by the verified identity. Default true. */
   readonly ownsIdentity?: boolean;
-  /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
+  /** Limits how many connections are upgraded (WebSockets) at a time. Default: no limit. */
   readonly upgrades?: Permits;
-  /** Called when this machine or process lacks what a connection needs. */
+  /** Called when the process or machine has no descriptors, ports or buffers for a connection. */
   readonly onExhausted?: (error: GatewayExhaustedError) => void;
-  /** Called with the size of each piece of content that passes, either way. */
+  /** Called with the size of each piece of content, in either direction. */
   readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;
 }
 
 /**
- * Forwards the request to the replica that the balancer chose and streams the answer back.
+ * Forwards the request to the replica that the load balancer chose and streams the response back.
  *
- * Requests go straight to the transport. http-proxy-middleware, which would prepare each by three promises and a
- * dozen passes of which none is wanted here, carries those that upgrade their connection. A failure before the
- * answer's head goes to `next`; one after it cuts the client's connection, because nothing else tells a client that
- * what it got is not whole.
+ * Ordinary requests go straight to the transport; those that upgrade their connection go through http-proxy-middleware,
+ * whose preparation of each request would cost more than everything else here. A failure before the head of the response
+ * goes to `next`. A later one cuts the client's connection, because nothing else tells the client that the response is not
+ * complete.
  */
 export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
@@ -71,7 +71,10 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
 
-  /** At the first upgrade, which holds others up for some 50 ms, once: it takes 20 MiB, and many gateways never see one. */
+  /**
+   * Loaded at the first upgrade, which delays other requests by about 50 ms once: it takes 20 MiB, and may never be
+   * needed.
+   */
   async function loadProxy(): Promise<UpgradingProxy> {
     const { createProxyMiddleware } = await import('http-proxy-middleware');
     return createProxyMiddleware<Request, Response>({
@@ -121,7 +124,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   };
 }
 
-/** What was collected has a length, even if it came in chunks. */
+/** Collected content is sent with its length, even if it came in chunks. */
 function withLength(fields: string[], content: Buffer | undefined): string[] {
   if (content && fieldValue(fields, 'content-length') === undefined) {
     fields.push('Content-Length', String(content.length));
@@ -137,7 +140,7 @@ function attemptOf(req: Request, res: Response, { target }: Readonly<ProxyOption
   return exchange.attempt;
 }
 
-/** Express sets it on every request; http-proxy-middleware hands callbacks the request alone. */
+/** The response of a request: callbacks of http-proxy-middleware get only the request, and Express sets `res` on it. */
 function responseTo(req: Request): Response {
   return req.res as Response;
 }

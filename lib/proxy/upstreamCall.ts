@@ -19,18 +19,18 @@ import { ABANDONED, asProxyError, isBrokenResponse, outcomeOf } from './response
 import { interimFields, type ResponseFields, trailerFields } from './response/responseFields.ts';
 import { diedWhileKept } from './transport.ts';
 
-/** Content up to this size is held back until it is clear whether it is all. */
+/** A first piece of content up to this size is held back until it is known whether it is all. */
 const MAX_HELD_BYTES = 16 * 1024;
 
-/** What holds for every call. */
+/** Options that are the same for every call. */
 export interface CallTerms {
   readonly responseFields: ResponseFields;
-  /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
+  /** Longest time without content of a response that has begun. Event streams are exempt. */
   readonly idleTimeoutMs: number;
-  /** Longest time the client may leave what it was sent unread; 0: for ever. */
+  /** Longest time for which the client may not read on; 0: no limit. */
   readonly sendTimeoutMs: number;
   readonly clock: Clock;
-  /** Called with the size of each piece of the answer's content. */
+  /** Called with the size of each piece of the response's content. */
   readonly onContent: (bytes: number) => void;
 }
 
@@ -39,33 +39,33 @@ export interface UpstreamCallOptions {
   readonly exchange: Exchange;
   readonly attempt: Attempt;
   readonly body: RequestBody | null;
-  /** Sends the same request once more to the same replica, over a connection of its own. */
+  /** Sends the same request again to the same replica, over a new connection. */
   readonly sendAfresh: () => void;
 }
 
-/** One request to one replica: hands what comes back to the client as it arrives, with back-pressure. */
+/** One request to one replica: passes the response on to the client as it arrives, with back-pressure. */
 export class UpstreamCall implements Handler {
   readonly #options: UpstreamCallOptions;
   readonly #terms: CallTerms;
   #controller: Controller | undefined;
   #idleTimeout: IdleTimeout | undefined;
-  /** Listens to the client while it has more to read than it takes. */
-  #reader: IdleTimeout | undefined;
-  /** Whether any head has come, of an interim answer too. */
+  /** Runs while the client does not read on. */
+  #sendTimeout: IdleTimeout | undefined;
+  /** Whether any head has arrived, including that of an interim response. */
   #heard = false;
   #sentAfresh = false;
   #responded = false;
-  /** Whether the response began before the request was sent whole. */
+  /** Whether the response began before the whole request was sent. */
   #respondedEarly = false;
-  /** Content that may be all there is. */
+  /** The first piece of content, which may be the only one. */
   #held: Buffer | undefined;
-  /** Whether content goes on as it comes. */
+  /** Whether content is passed on as it arrives. */
   #flows = false;
-  /** Whether the answer is an event stream. */
+  /** Whether the response is an event stream. */
   #streams = false;
   /** Whether it has ever waited for the client to read on. */
   #waits = false;
-  /** How much of the request's content had arrived when the answer was last looked at. */
+  /** How much of the request's content had arrived when the response's idle timeout was last checked. */
   #seenBytes = 0;
   #over = false;
   #brokenOffFor: Error | undefined;
@@ -90,7 +90,7 @@ export class UpstreamCall implements Handler {
     this.#heard = true;
     const fields = this.#terms.responseFields(controller.rawHeaders, status);
     if (status < 200) this.#inform(status, fields);
-    else this.#answer(status, reason, fields);
+    else this.#respond(status, reason, fields);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -110,7 +110,7 @@ export class UpstreamCall implements Handler {
     }
   }
 
-  /** Head, content and end of a small answer come in one turn of the event loop: so they leave in one write. */
+  /** Head, content and end of a small response arrive in one turn of the event loop, and so can leave in one write. */
   #mayHold(chunk: Buffer): boolean {
     return !this.#flows && !this.#held && chunk.length <= MAX_HELD_BYTES;
   }
@@ -121,7 +121,7 @@ export class UpstreamCall implements Handler {
     this.#flows = true;
   }
 
-  /** Most answers are over before, and need no watch. */
+  /** More content may take a while. Most responses are complete before this, and need no idle timeout. */
   onResponsePause(controller: Controller): void {
     if (this.#over || !this.#responded) return;
     if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
@@ -147,7 +147,7 @@ export class UpstreamCall implements Handler {
     else this.#sendAgain();
   }
 
-  /** To another replica, if there is one: this one may be ending, and its listener the last of it to go. */
+  /** Sends the request to another replica, if there is one: this one may be shutting down. */
   #sendAgain(): void {
     const { exchange, attempt, sendAfresh } = this.#options;
     const { elsewhere } = exchange;
@@ -161,20 +161,25 @@ export class UpstreamCall implements Handler {
     }
   }
 
-  /** Whether a kept connection ended under a request that may be made again, before any answer: no fault of anybody. */
+  /**
+   * Whether a kept connection was closed before any response to a request that may be sent again. The replica was free to
+   * close it, so nobody is at fault.
+   */
   #lostToKeepAlive(error: Error): boolean {
     const { attempt, exchange } = this.#options;
     if (this.#sentAfresh || this.#heard || !attempt.repeatable || !exchange.maySend) return false;
     return diedWhileKept(error) && !isBrokenResponse(error);
   }
 
-  /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
-  #answer(status: number, reason: string, fields: string[]): void {
+  /**
+   * Begins the client's response. Throws when Node refuses to send it; the transport then reports that to this handler.
+   */
+  #respond(status: number, reason: string, fields: string[]): void {
     const { res, exchange, attempt, body } = this.#options;
     exchange.respondedBy(attempt);
     this.#streams =
       fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
-    // There may be no room for another stream: the response is dropped, which is no fault of the replica.
+    // If the limit of streams is reached the response is dropped. The replica is not at fault.
     const refusal = this.#streams ? exchange.admission?.becomeStream() : undefined;
     if (refusal) throw refusal;
     beginAnswer(res, status, reason, fields);
@@ -184,7 +189,7 @@ export class UpstreamCall implements Handler {
     this.#respondedEarly = body !== null && !body.readableEnded;
   }
 
-  /** A replica that still gets content to read may be silent until it has it all. */
+  /** A replica that is still receiving content may wait until it has all of it, so that is no failure. */
   readonly #onIdle = (): void => {
     const { body } = this.#options;
     const { idleTimeoutMs } = this.#terms;
@@ -214,7 +219,7 @@ export class UpstreamCall implements Handler {
     this.#controller?.abort(reason);
   };
 
-  /** Another replica has responded to the same request. Nothing of `res` is touched from here on. */
+  /** Another replica has responded to the same request. This call must not touch `res` from here on. */
   readonly #lose = (): void => {
     const { res, attempt } = this.#options;
     const reason = new HedgeLostError(attempt.target.id);
@@ -230,15 +235,15 @@ export class UpstreamCall implements Handler {
     if (!this.#waits) this.#options.res.on('drain', this.#onDrain);
     this.#waits = true;
     if (sendTimeoutMs === 0) return;
-    this.#reader ??= new IdleTimeout(clock, sendTimeoutMs, () =>
+    this.#sendTimeout ??= new IdleTimeout(clock, sendTimeoutMs, () =>
       this.#breakOff(new ClientStalledError(sendTimeoutMs)),
     );
-    this.#reader.start();
+    this.#sendTimeout.start();
   }
 
   readonly #onDrain = (): void => {
     if (!this.#controller?.paused) return;
-    this.#reader?.stop();
+    this.#sendTimeout?.stop();
     this.#idleTimeout?.start();
     this.#controller.resume();
   };
@@ -250,7 +255,7 @@ export class UpstreamCall implements Handler {
     const error = asProxyError(cause, attempt);
     attempt.end(this.#cutsUpload(error) ? ABANDONED : outcomeOf(error, { attempt, body, res }));
     body?.destroy();
-    // An answer cut short must look cut short: a clean end would pass it off as whole.
+    // A response that is cut short must look so to the client: a clean end would pass it off as complete.
     if (!this.#responded) {
       attempt.noResponse(error);
       return;
@@ -260,7 +265,9 @@ export class UpstreamCall implements Handler {
     cutShort(res);
   }
 
-  /** A service may respond before it has read the request, and close: the rest of that response is lost on the way. */
+  /**
+   * A service may respond before it has read the whole request and then close: the rest of the response may get lost.
+   */
   #cutsUpload(error: Error): boolean {
     return this.#respondedEarly && !(error instanceof UpstreamSilentError);
   }
@@ -268,7 +275,7 @@ export class UpstreamCall implements Handler {
   #close(): void {
     this.#over = true;
     this.#idleTimeout?.stop();
-    this.#reader?.stop();
+    this.#sendTimeout?.stop();
     this.#options.exchange.offAbort(this.#breakOff);
     if (this.#waits) this.#options.res.off('drain', this.#onDrain);
   }
