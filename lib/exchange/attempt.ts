@@ -73,7 +73,9 @@ export class Attempt {
    * without a response then fails as `absent`. Written by `judge`.
    */
   silent = false;
-  /** Whether it began while another try was under way, so that it had only part of the deadline. Written by failover. */
+  /**
+   * Whether it began while another try was under way, so that it had only part of the deadline. Written by failover.
+   */
   isHedge = false;
   /** Whether another replica has responded to the same request first. Written by `lose`. */
   lost = false;
