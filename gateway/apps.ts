@@ -34,8 +34,8 @@ import {
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
 /**
- * The stages that a user's request to a service passes, in this order. Each is named after the folder in `lib/` that does
- * its work. Every request is observed and routed before (`entrance`, `createRouter`).
+ * The stages that a user's request to a service passes, in this order. Each is named after the folder in `lib/` that
+ * does its work. Every request is observed and routed before (`entrance`, `createRouter`).
  */
 export const externalChain: readonly Stage[] = [
   queryToken, // first: it takes the token out of the target, which cache keys, logs and services see from here on
@@ -72,19 +72,19 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('x-powered-by');
   app.disable('etag');
   app.disable('query parser');
-  // Composed here, because each layer of Express's own would look at the path once more.
+  // Composed here: each layer in Express's own stack would match the path once more.
   app.use(compose([...entrance(parts, port), resolve(parts, port, mount, chain)]));
   app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
 }
 
-/** What every request meets before it is known where it goes, in run order. */
+/** What every request passes before its service is known, in this order. */
 function entrance(parts: Parts, port: Port): RequestHandler[] {
   const { settings, clock, spans, trustsPeer } = parts;
-  // Users do not say which trace they are part of; services and trusted proxies do.
+  // A trace context is taken from services and trusted proxies, never from users.
   const trusts = (req: Request) => port === 'internal' || trustsPeer(peerAddress(req));
   return [
-    ...(port === 'internal' ? [refuseBrowsers(settings)] : []), // before wellKnown: metrics are for no other site, either
+    ...(port === 'internal' ? [refuseBrowsers(settings)] : []), // before wellKnown: pages of other sites must not read metrics either
     wellKnown(parts, port),
     observe({ ...accessLog({ port, ...parts }), clock }),
     trace({ trusts, spans }),
@@ -93,7 +93,9 @@ function entrance(parts: Parts, port: Port): RequestHandler[] {
   ];
 }
 
-/** Pages of other sites get nothing of the internal port, through the browser of somebody who can reach it. */
+/**
+ * Refuses requests that a page of another site makes through the browser of somebody who can reach the internal port.
+ */
 function refuseBrowsers({ internalNames }: Parts['settings']): RequestHandler {
   const refusalOf = crossSiteRefusal({ names: internalNames });
   return function refuseBrowsersMiddleware(req, res, next) {
@@ -108,7 +110,7 @@ function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[
   return createRouter({ services: parts.services, mount, chainFor });
 }
 
-/** Each stage with the handlers behind it: from the last to the first. */
+/** Makes each stage's handler, from the last stage to the first, since a stage is given the handlers behind it. */
 function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>): RequestHandler[] {
   const handlers: RequestHandler[] = [];
   for (const stage of chain.toReversed()) {
@@ -118,7 +120,7 @@ function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>):
   return handlers;
 }
 
-/** The stages that begin a phase of the request's time. A stage that is not here goes on in the phase before. */
+/** The stages that begin a new phase of the request's time. Every other stage counts towards the phase before it. */
 const PHASES: ReadonlyMap<Stage, Phase> = new Map([
   [concurrency, 'permit'],
   [auth, 'auth'],

@@ -27,32 +27,36 @@ import type { Port } from './port.ts';
 import { MAX_COLLECTED_BYTES } from './wiring/limits.ts';
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
-/** What a stage is made from. A stage thinks once per service, at start; its handler acts per request. */
+/**
+ * What a stage is made from. A stage runs once for each service, at start; the handler it returns runs for each
+ * request.
+ */
 export interface StageContext {
   readonly port: Port;
   readonly parts: Parts;
   readonly service: ServiceParts;
-  /** What comes behind the stage, as one handler that can be run again and for another response. */
+  /** All stages after this one, as one handler. It can be run again, and for another response. */
   readonly rest: RequestHandler;
 }
 
-/** What every limit of requests has to know. */
-function admitting({ trustsPeer, metrics, clock }: Parts, { settings: { path } }: ServiceParts) {
+/** Options that all concurrency limits have in common. */
+function limitOptions({ trustsPeer, metrics, clock }: Parts, { settings: { path } }: ServiceParts) {
   return { callerOf: callerOf(trustsPeer), onLimitReached: () => metrics.limitReached.count(path), clock };
 }
 
-function collecting({ parts, service }: StageContext) {
+/** Options of the stages that wait for a request's content before the request may go on. */
+function contentOptions({ parts, service }: StageContext) {
   const { limits, settings } = parts;
   return {
     permits: limits.content,
     underWay: limits.collections,
     maxBytes: Math.min(MAX_COLLECTED_BYTES, settings.maxBodyBytes || MAX_COLLECTED_BYTES),
     timeoutMs: service.settings.requestTimeoutMs,
-    ...admitting(parts, service),
+    ...limitOptions(parts, service),
   };
 }
 
-/** No handler where the settings ask for none: such a stage costs nothing. */
+/** Makes a stage's handler; undefined where the settings do not want the stage, which then costs nothing. */
 export type Stage = (context: StageContext) => RequestHandler | undefined;
 
 export const queryToken: Stage = ({ parts, service }) => {
@@ -64,18 +68,18 @@ export const loginContent: Stage = (context) => {
   const { authIssuePaths } = context.parts.settings;
   const prefix = `${context.service.settings.path}/`.toLowerCase();
   if (!authIssuePaths.some((path) => path.toLowerCase().startsWith(prefix))) return undefined;
-  return collectContent({ ...collecting(context), appliesTo: issuingRequests(authIssuePaths) });
+  return collectContent({ ...contentOptions(context), appliesTo: issuingRequests(authIssuePaths) });
 };
 
 export const concurrency: Stage = ({ parts, service }) => {
   const { limits, settings } = parts;
   const isRevoking = revokingRequests(settings.authRevokePaths);
-  const revocation = concurrencyMiddleware({ gateway: limits.revocations, ...admitting(parts, service) });
+  const revocation = concurrencyMiddleware({ gateway: limits.revocations, ...limitOptions(parts, service) });
   const ordinary = concurrencyMiddleware({
     service: service.limits.requests,
     gateway: limits.gateway,
     streams: { service: service.limits.streams, gateway: limits.streams, afterMs: settings.streamAfterMs },
-    ...admitting(parts, service),
+    ...limitOptions(parts, service),
   });
   return function concurrencyStage(req, res, next) {
     const revokes = isRevoking(req, req.originalUrl);
@@ -87,13 +91,13 @@ export const concurrency: Stage = ({ parts, service }) => {
 export const logoutConcurrency: Stage = (context) => {
   const { parts, service } = context;
   const collectAndAdmit = compose([
-    collectContent(collecting(context)),
-    concurrencyMiddleware({ gateway: parts.limits.logouts, ...admitting(parts, service) }),
+    collectContent(contentOptions(context)),
+    concurrencyMiddleware({ gateway: parts.limits.logouts, ...limitOptions(parts, service) }),
   ]);
   return function logoutConcurrencyStage(req, res, next) {
     const { revokes, admission } = exchangeOf(res);
     if (!revokes) return next();
-    // The token is revoked. What the client still has to send must keep nobody else from that.
+    // The token is revoked. While the client sends the rest of its request, others must be able to revoke theirs.
     admission?.release();
     return collectAndAdmit(req, res, next);
   };
@@ -107,7 +111,7 @@ export const timeout: Stage = ({ port, parts, service: { settings } }) => {
     timeoutMs: settings.requestTimeoutMs,
     bodyTimeoutMs: parts.settings.bodyTimeoutMs,
     minUploadRate: parts.settings.minUploadRate,
-    // Users do not set deadlines; services that call each other do.
+    // A service that calls another may pass on its own deadline; a user may not.
     acceptCallersDeadline: port === 'internal',
     onTimeout: () => metrics.timeouts.count(settings.path, port),
     clock,
@@ -141,7 +145,7 @@ export const auth: Stage = ({
     onAccepted: () => metrics.jwtAccepted.count(),
     onRejected: ({ code, message }, res) => {
       metrics.jwtRejected.count(code);
-      // The access line says so, too, where ACCESS_LOG_SAMPLE lets there be one.
+      // The access log says the same, unless ACCESS_LOG_SAMPLE leaves this request out.
       if (!isLogged(logger, 'debug')) return;
       logger.debug(`JWT refused: ${code}`, { requestId: exchangeOf(res).requestId, tokenProblem: message });
     },
@@ -261,7 +265,7 @@ export const proxy: Stage = ({ port, parts }) => {
     trustsPeer,
     via: settings.viaName,
     viaOnAnswers: settings.viaOnAnswers,
-    // Services call each other in their own name and may pass on a user's.
+    // A service may call another in its own name or pass on a user's identity.
     ownsIdentity: port === 'external',
     upgrades: limits.upgrades,
     onContent,

@@ -120,7 +120,8 @@ export class GatewayServer {
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
-    // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the gateway.
+    // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the
+    // gateway.
     this.#server.maxHeadersCount = MAX_FIELDS;
     keepIdleConnections(this.#server, options);
     if (connections)

@@ -203,7 +203,9 @@ export class Pool {
     return undefined;
   }
 
-  /** Whether the request might be lost with the latest of the idle connections: all others have been idle for longer. */
+  /**
+   * Whether the request might be lost with the latest of the idle connections: all others have been idle for longer.
+   */
   #isRisky(call: Call): boolean {
     const idle = this.#idle.at(-1);
     if (isRepeatable(call) || !idle || idle.connection.keepAliveMs !== undefined) return false;

@@ -7,7 +7,9 @@ const CR = 0x0d;
 const LF = 0x0a;
 const FIRST_HELD_BYTES = 1024;
 
-/** Finds the end of a head or of a trailer section, which may come in pieces. Holds at most `maxBytes` and one piece. */
+/**
+ * Finds the end of a head or of a trailer section, which may come in pieces. Holds at most `maxBytes` and one piece.
+ */
 export class Section {
   readonly #maxBytes: number;
   readonly #beginning: string;
