@@ -9,17 +9,20 @@ import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { clientAddress } from '../lib/http/clientAddress.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { BadTargetError } from './errors.ts';
-import { sparingly } from './logs/sparingly.ts';
+import { throttled } from './logs/throttled.ts';
 import { nearestName, serviceNames } from './registries/namesOf.ts';
 import type { Parts } from './wiring/parts.ts';
 
-/** First segment of what operators may do, on the internal port. */
+/** First path segment of the admin API, on the internal port. */
 export const ADMIN_PATH = '/admin';
 
-/** Of a name that is said back. */
+/** How much of an unknown name an error message repeats. */
 const SHOWN_CHARACTERS = 60;
 
-/** Everything under `/admin`, behind the admin token; nothing at all when there is none. Each use is logged. */
+/**
+ * Everything under `/admin`, protected by the admin token. Without `ADMIN_TOKEN` there is no such path. Each use is
+ * logged.
+ */
 export function adminRoutes(parts: Parts): RequestHandler {
   const { settings, clock, logger, metrics, stores, revocations, verify } = parts;
   const { adminToken } = settings;
@@ -48,7 +51,7 @@ export function adminRoutes(parts: Parts): RequestHandler {
       verify,
       onRevoked: (revocation, req) => logger.info('Admin: revoked', { ...usedBy(req), ...revocation }),
       onUndone: (id, req) => logger.info('Admin: revocation undone', { ...usedBy(req), id }),
-      // A clock that is behind must not spare tokens that were issued a moment ago.
+      // The latest time it may be: with a clock that is behind, tokens issued a moment ago would escape the revocation.
       now: () => time.latestMs(),
     }),
   );
@@ -57,7 +60,7 @@ export function adminRoutes(parts: Parts): RequestHandler {
   return Router({ caseSensitive: true }).use(ADMIN_PATH, routes);
 }
 
-/** Finds a service by its path or by any name that a registry may use for it. */
+/** Finds a service by its path, or by any of the names that a registry may use for it. */
 function serviceNamed(settings: Settings): ServiceOf {
   const names = serviceNames(settings);
   return (named) => {
@@ -70,9 +73,9 @@ function serviceNamed(settings: Settings): ServiceOf {
   };
 }
 
-/** Counts and logs who was turned away. Guesses that are not looked at come without end: one line in ten seconds. */
+/** Counts and logs refused requests. Guesses that are refused unread may come without end: one line in ten seconds. */
 function refusals({ logger, metrics, clock }: Parts): ErrorRequestHandler {
-  const logSlowed = sparingly(clock, (req: Request) =>
+  const logSlowed = throttled(clock, (req: Request) =>
     logger.warn(
       'Admin: too many wrong tokens, and nothing from this peer is looked at for a while',
       usedBy(req),
@@ -86,7 +89,7 @@ function refusals({ logger, metrics, clock }: Parts): ErrorRequestHandler {
       metrics.adminRefused.count('too_many');
       logSlowed(req);
     }
-    // Express cannot decode the path.
+    // Express throws this when it cannot decode the path.
     next(error?.name === 'URIError' ? new BadTargetError(error.message, { cause: error }) : error);
   };
 }

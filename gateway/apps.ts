@@ -1,7 +1,7 @@
 import express, { type Express, type Request, type RequestHandler } from 'express';
 import { crossSiteRefusal } from '../lib/crosssite/refusal.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import type { Lap } from '../lib/exchange/laps.ts';
+import type { Phase } from '../lib/exchange/phases.ts';
 import { observe } from '../lib/metrics/middleware.ts';
 import { serverTiming } from '../lib/metrics/serverTiming.ts';
 import { peerAddress } from '../lib/proxy/request/forwarded.ts';
@@ -14,45 +14,48 @@ import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
 import { createRouter } from './router.ts';
 import {
-  admit,
-  admitLogout,
-  authenticate,
-  balance,
-  breaker,
+  addressRateLimit,
+  auth,
   cache,
-  collectLogin,
-  countIdentity,
-  deadline,
+  circuitBreaker,
+  concurrency,
   failover,
-  forward,
-  limitAddress,
-  limitIdentity,
+  identityConcurrency,
+  identityRateLimit,
+  loadBalancer,
+  loginContent,
+  logoutConcurrency,
+  proxy,
+  queryToken,
   type Stage,
   type StageContext,
-  takeQueryToken,
+  timeout,
 } from './stages.ts';
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
-/** What a user's request to a service meets, in run order. Before it every request is observed and resolved. */
+/**
+ * The stages that a user's request to a service passes, in this order. Each is named after the folder in `lib/` that
+ * does its work. Every request is observed and routed before (`entrance`, `createRouter`).
+ */
 export const externalChain: readonly Stage[] = [
-  takeQueryToken, // before all that looks at the target: what stands there is in cache keys, and goes to services
-  collectLogin, // before deadline and admit: a login that dribbles in holds no permit, and its service has all its time
-  deadline, // before admit: who waits for a permit waits no longer than for an answer
-  limitAddress, // before authenticate: it guards the login too
-  admit, // before authenticate: a flood of bad tokens costs permits, not signatures
-  authenticate, // before cache: entries belong to an identity
-  countIdentity, // right behind: until here all users of one address share what one caller may hold
-  admitLogout, // behind authenticate, which has revoked the token: that waits for no content
-  limitIdentity, // before cache: a hit is a request
-  cache, // before balance: a hit calls nobody
-  failover, // runs what follows once more for another replica, where that can do no harm
-  balance,
-  breaker,
-  forward,
+  queryToken, // first: it takes the token out of the target, which cache keys, logs and services see from here on
+  loginContent, // before timeout and concurrency: a login that arrives slowly holds no permit and uses up no service's time
+  timeout, // before concurrency: waiting for a permit is part of the time until the response begins
+  addressRateLimit, // before auth: it also protects the login, for which there is no token yet
+  concurrency, // before auth: a flood of bad tokens uses up permits, and not CPU for signatures
+  auth, // before cache: stored responses belong to an identity
+  identityConcurrency, // directly after auth: until here all users behind one address count as one caller
+  logoutConcurrency, // after auth, which has revoked the token already: a revocation waits for no content
+  identityRateLimit, // before cache: a hit counts as a request
+  cache, // before loadBalancer: a hit needs no replica
+  failover, // runs the stages after it once more, for another replica, where repeating the request does no harm
+  loadBalancer,
+  circuitBreaker,
+  proxy,
 ];
 
-/** What a service's request to another meets: no limits, no tokens, no cache. */
-export const internalChain: readonly Stage[] = [deadline, failover, balance, breaker, forward];
+/** The stages that a service's request to another passes: there are no limits, tokens or cache on the internal port. */
+export const internalChain: readonly Stage[] = [timeout, failover, loadBalancer, circuitBreaker, proxy];
 
 /** Port 8000, for users. */
 export function externalApp(parts: Parts): Express {
@@ -69,19 +72,19 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('x-powered-by');
   app.disable('etag');
   app.disable('query parser');
-  // Composed here, because each layer of Express's own would look at the path once more.
+  // Composed here: each layer in Express's own stack would match the path once more.
   app.use(compose([...entrance(parts, port), resolve(parts, port, mount, chain)]));
   app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
 }
 
-/** What every request meets before it is known where it goes, in run order. */
+/** What every request passes before its service is known, in this order. */
 function entrance(parts: Parts, port: Port): RequestHandler[] {
   const { settings, clock, spans, trustsPeer } = parts;
-  // Users do not say which trace they are part of; services and trusted proxies do.
+  // A trace context is taken from services and trusted proxies, never from users.
   const trusts = (req: Request) => port === 'internal' || trustsPeer(peerAddress(req));
   return [
-    ...(port === 'internal' ? [refuseBrowsers(settings)] : []), // before wellKnown: metrics are for no other site, either
+    ...(port === 'internal' ? [refuseBrowsers(settings)] : []), // before wellKnown: pages of other sites must not read metrics either
     wellKnown(parts, port),
     observe({ ...accessLog({ port, ...parts }), clock }),
     trace({ trusts, spans }),
@@ -90,7 +93,9 @@ function entrance(parts: Parts, port: Port): RequestHandler[] {
   ];
 }
 
-/** Pages of other sites get nothing of the internal port, through the browser of somebody who can reach it. */
+/**
+ * Refuses requests that a page of another site makes through the browser of somebody who can reach the internal port.
+ */
 function refuseBrowsers({ internalNames }: Parts['settings']): RequestHandler {
   const refusalOf = crossSiteRefusal({ names: internalNames });
   return function refuseBrowsersMiddleware(req, res, next) {
@@ -105,7 +110,7 @@ function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[
   return createRouter({ services: parts.services, mount, chainFor });
 }
 
-/** Each stage with the handlers behind it: from the last to the first. */
+/** Makes each stage's handler, from the last stage to the first, since a stage is given the handlers behind it. */
 function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>): RequestHandler[] {
   const handlers: RequestHandler[] = [];
   for (const stage of chain.toReversed()) {
@@ -115,19 +120,19 @@ function stagesOf(chain: readonly Stage[], context: Omit<StageContext, 'rest'>):
   return handlers;
 }
 
-/** The stages that begin a lap of the request's time. A stage that is not here goes on in the lap before. */
-const LAPS: ReadonlyMap<Stage, Lap> = new Map([
-  [admit, 'permit'],
-  [authenticate, 'auth'],
+/** The stages that begin a new phase of the request's time. Every other stage counts towards the phase before it. */
+const PHASES: ReadonlyMap<Stage, Phase> = new Map([
+  [concurrency, 'permit'],
+  [auth, 'auth'],
   [cache, 'cache'],
   [failover, 'upstream'],
 ]);
 
 function timed(stage: Stage, handler: RequestHandler): RequestHandler {
-  const lap = LAPS.get(stage);
-  if (!lap) return handler;
+  const phase = PHASES.get(stage);
+  if (!phase) return handler;
   return function timedStage(req, res, next) {
-    exchangeOf(res).laps?.begin(lap);
+    exchangeOf(res).phases?.begin(phase);
     return handler(req, res, next);
   };
 }

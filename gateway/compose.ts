@@ -2,8 +2,8 @@ import type { NextFunction, RequestHandler } from 'express';
 import { type Exchange, exchangeOf } from '../lib/exchange/exchange.ts';
 
 /**
- * One handler that runs `stages` in listed order. What the first of them reports as an error ends the run; whatever
- * a stage says after that, or after the exchange was aborted, is dropped.
+ * One handler that runs `stages` in the listed order. The first error that a stage reports ends the run. What stages
+ * report after that, or after the exchange was aborted, is ignored.
  */
 export function compose(stages: readonly RequestHandler[]): RequestHandler {
   return function chain(req, res, done) {
@@ -11,7 +11,7 @@ export function compose(stages: readonly RequestHandler[]): RequestHandler {
     let index = 0;
     let over = false;
 
-    /** What every stage gets as its `next`: it may be kept to report an error later. */
+    /** The `next` of every stage. A stage may keep it to report an error later. */
     function next(error?: unknown): void {
       if (over) return;
       const stage = stages[index];
@@ -39,7 +39,7 @@ export function compose(stages: readonly RequestHandler[]): RequestHandler {
   };
 }
 
-/** Aborted between two stages: nobody else has seen it, unless the one who aborted replies as well. */
+/** The exchange was aborted between two stages. The error goes on, unless whoever aborted it sends the reply. */
 function interrupted({ abortReason, replySettled }: Exchange, next: (error: unknown) => void): void {
   if (!replySettled) next(abortReason);
 }

@@ -4,7 +4,7 @@ import { TokenError } from '../lib/auth/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { hasAnswerField } from '../lib/http/answerFields.ts';
 
-/** No service answers to the path's first segment. */
+/** The path's first segment names no service. */
 export class NoSuchServiceError extends Error {
   override readonly name = 'NoSuchServiceError';
   readonly code = 'no_such_service';
@@ -18,28 +18,28 @@ export class BadTargetError extends Error {
   readonly status = 400;
 }
 
-/** The method is not for a gateway to forward. */
+/** TRACE and CONNECT are not forwarded. */
 export class MethodNotAllowedError extends Error {
   override readonly name = 'MethodNotAllowedError';
   readonly code = 'method_not_allowed';
   readonly status = 405;
 }
 
-/** The request's content is not what its framing says. */
+/** The request's content contradicts its framing (RFC 9112 section 6). */
 export class BrokenRequestError extends Error {
   override readonly name = 'BrokenRequestError';
   readonly code = 'bad_request';
   readonly status = 400;
 }
 
-/** The request target is longer than the gateway reads. */
+/** The request target is longer than the gateway accepts. */
 export class UriTooLongError extends Error {
   override readonly name = 'UriTooLongError';
   readonly code = 'uri_too_long';
   readonly status = 414;
 }
 
-/** What the gateway says when it answers for itself. */
+/** A reply that the gateway makes itself, instead of passing on a service's response. */
 export interface Reply {
   readonly status: number;
   readonly title: string;
@@ -49,7 +49,7 @@ export interface Reply {
   readonly proxyError: string;
 }
 
-/** Every reply the gateway makes itself, by the error's `code`. Nothing else decides status or wording. */
+/** Every reply of the gateway's own, by the error's `code`. Status and wording are decided here and nowhere else. */
 export const REPLIES = {
   bad_request: reply(
     400,
@@ -185,8 +185,8 @@ export const REPLIES = {
   ),
   upstream_bad_response: reply(
     502,
-    'Bad answer from service',
-    'The service sent a broken answer.',
+    'Bad response from service',
+    'The service sent a broken response.',
     'http_protocol_error',
   ),
   upstream_head_too_large: reply(
@@ -228,7 +228,7 @@ export const REPLIES = {
   draining: reply(
     503,
     'Gateway is shutting down',
-    'Try again: another gateway will answer.',
+    'Try again: another gateway will take the request.',
     'proxy_internal_error',
   ),
   not_cached: reply(
@@ -240,7 +240,7 @@ export const REPLIES = {
   request_timeout: reply(
     504,
     'Request timeout',
-    'The service did not answer in time.',
+    'The service did not respond in time.',
     'http_response_timeout',
   ),
   internal_error: reply(
@@ -253,14 +253,14 @@ export const REPLIES = {
 
 export type ReplyCode = keyof typeof REPLIES;
 
-/** `Allow` of every reply about methods. Others pass too, if Node can read them and the service knows them. */
+/** `Allow` of every reply about methods. Other methods are forwarded as well, as long as Node can parse them. */
 export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
-/** What is known of a reply before it is due. */
+/** The parts of a reply that are the same each time, made once. */
 interface Prepared {
-  /** Fields of every such reply: name, value, name, value. */
+  /** Header fields: name, value, name, value. */
   readonly fields: readonly string[];
-  /** The content up to where the request's id stands, and from there on. */
+  /** The content before the request's id, and after it. */
   readonly before: string;
   readonly after: string;
 }
@@ -269,7 +269,7 @@ const PREPARED = new Map(
   Object.entries(REPLIES).map(([code, said]) => [code as ReplyCode, prepared(code, said)]),
 );
 
-/** The body of every such reply: problem details (RFC 9457). */
+/** The content of a reply: problem details (RFC 9457). */
 export function problem(code: ReplyCode, requestId: string): string {
   const { before, after } = preparedFor(code);
   return before + JSON.stringify(requestId) + after;
@@ -277,9 +277,9 @@ export function problem(code: ReplyCode, requestId: string): string {
 
 export interface ErrorRepliesOptions {
   readonly onReply?: (code: ReplyCode, res: Response) => void;
-  /** An error nobody foresaw: told once, with its cause. */
+  /** Called for an error that has no reply in the table. */
   readonly onUnexpected: (error: unknown, res: Response) => void;
-  /** Whether a reply that no cache has seen says so in `Cache-Status` (RFC 9211). Default false. */
+  /** Whether replies without a `Cache-Status` field get one (RFC 9211). Default false. */
   readonly hasCache?: boolean;
 }
 
@@ -292,7 +292,7 @@ export function errorReplies({
   return function errorRepliesMiddleware(error: unknown, _req, res, _next) {
     const code = codeOf(error);
     if (code === 'internal_error') onUnexpected(error, res);
-    // Whoever reported this comes too late for a reply: an answer that was begun is cut, not mended.
+    // It is too late for a reply. A response that has begun is cut off, so that the client cannot take it for whole.
     if (res.headersSent || res.closed) {
       if (!res.writableEnded) res.destroy();
       return;
@@ -312,7 +312,7 @@ function sendProblem(res: Response, code: ReplyCode, error: unknown, more: reado
   const body = problem(code, exchangeOf(res).requestId);
   const fields = [...preparedFor(code).fields, ...more];
   if (status === 429 || status === 503) fields.push('Retry-After', String(retryAfterSeconds(error)));
-  // Where the next request would begin nobody can tell (RFC 9110 section 15.5.9).
+  // Nobody can tell where the next request would begin (RFC 9110 section 15.5.9).
   if (status === 408) res.shouldKeepAlive = false;
   const challenge = challengeOf(error);
   if (challenge) fields.push('WWW-Authenticate', challenge);
@@ -323,7 +323,7 @@ function sendProblem(res: Response, code: ReplyCode, error: unknown, more: reado
 function prepared(code: string, { status, title, detail, proxyError }: Reply): Prepared {
   const type = `urn:faf-cab-gateway:problem:${code}`;
   const before = JSON.stringify({ type, title, status, detail, code });
-  // The original's clients read `error`.
+  // Clients of the original gateway read `error`.
   const after = JSON.stringify({ error: title });
   return {
     fields: [
@@ -357,7 +357,7 @@ function challengeOf(error: unknown): string | undefined {
   return error instanceof TokenError || error instanceof AdminTokenError ? error.challenge : undefined;
 }
 
-/** Whole seconds, rounded up: 500 ms must not become "at once". */
+/** In whole seconds, rounded up: 500 ms must not become 0, which means at once. */
 function retryAfterSeconds(error: unknown): number {
   const afterMs =
     typeof error === 'object' && error !== null && 'retryAfterMs' in error ? Number(error.retryAfterMs) : 0;

@@ -10,10 +10,10 @@ import { createParts } from './wiring/createParts.ts';
 import type { Parts, PartsOptions } from './wiring/parts.ts';
 import { overTls } from './wiring/tls.ts';
 
-/** How long the last spans may take to leave. */
+/** How long the last spans may take to be exported. */
 const SPANS_FLUSH_MS = 2_000;
 
-/** Both ports and everything behind them. */
+/** The gateway: both ports and everything behind them. */
 export class Gateway {
   readonly parts: Parts;
   readonly #external: GatewayServer;
@@ -52,7 +52,10 @@ export class Gateway {
     return new Gateway(await createParts(options));
   }
 
-  /** Listens on both ports and resolves to those really taken; rejects when one is not free, or after `stop`. */
+  /**
+   * Listens on both ports. Resolves to the ports taken, which matters for port 0; rejects when one is in use, or after
+   * `stop`.
+   */
   async start(): Promise<TakenPorts> {
     const { settings, readiness, registry, breakerNews, certificate } = this.parts;
     if (settings.breakerShared) await breakerNews.listen();
@@ -63,21 +66,21 @@ export class Gateway {
     const internalPort = await listen(this.#internal, 'INTERNAL', wantedInternal, internalHost, reusePort);
     certificate?.watch();
     readiness.listening();
-    // One of several threads leaves it to the main thread to say so.
+    // With several threads the main thread logs this, once for all.
     if (!this.parts.threads) sayListening(this.parts, { externalPort, internalPort });
     return { externalPort, internalPort };
   }
 
   /**
-   * Not ready, no new connections, requests under way finish within `DRAIN_TIMEOUT`, then everything closes. Idle
-   * connections stay open for `graceMs`, by default `DRAIN_GRACE`.
+   * Drains and closes: readiness turns negative, no new connections are accepted, requests under way may finish within
+   * `DRAIN_TIMEOUT`. Idle connections stay open for `graceMs`, by default `DRAIN_GRACE`, so that load balancers can notice.
    */
   stop({ graceMs = this.parts.settings.drainGraceMs } = {}): Promise<void> {
     this.#stopped ??= this.#drain(graceMs);
     return this.#stopped;
   }
 
-  /** Of what the main thread says for all. */
+  /** The log level of what the main thread logs for all threads. */
   get #newsLevel(): 'info' | 'debug' {
     return this.parts.threads ? 'debug' : 'info';
   }
@@ -117,7 +120,7 @@ export interface TakenPorts {
   readonly internalPort: number;
 }
 
-/** Tells where the gateway listens, and what its users should know of that. */
+/** Logs where the gateway listens, and what operators should know about that. */
 export function sayListening(
   { settings, logger }: Pick<Parts, 'settings' | 'logger'>,
   { externalPort, internalPort }: TakenPorts,

@@ -1,2 +1,2 @@
-/** Which of the two ports a request came in on. */
+/** The port on which a request arrived. */
 export type Port = 'external' | 'internal';

@@ -8,9 +8,12 @@ import type { ServiceParts } from './wiring/parts.ts';
 
 export interface RouterOptions {
   readonly services: readonly ServiceParts[];
-  /** What stands before the service's segment: '' or `/internal`. */
+  /** The path prefix before the service's segment: '' or `/internal`. */
   readonly mount: string;
-  /** What a request to this service meets, in run order. Called once for each service, at start. */
+  /**
+   * Makes the handlers for requests to this service, in the order in which they run. Called once for each service, at
+   * start.
+   */
   readonly chainFor: (service: ServiceParts) => readonly RequestHandler[];
 }
 
@@ -21,8 +24,8 @@ interface Route {
 }
 
 /**
- * First path segment -> service -> chain: one look-up, however many services there are. The rest of the target
- * travels byte for byte.
+ * Finds the service by the first segment of the path, in one look-up however many services there are, and runs its chain.
+ * The rest of the request target is passed on byte for byte.
  */
 export function createRouter({ services, mount, chainFor }: Readonly<RouterOptions>): RequestHandler {
   const routes = new Map<string, Route>();
@@ -32,7 +35,7 @@ export function createRouter({ services, mount, chainFor }: Readonly<RouterOptio
     routes.set(path.slice(1), { service, prefix, chain: compose(chainFor(service)) });
   }
 
-  return function resolveMiddleware(req, res, next) {
+  return function routerMiddleware(req, res, next) {
     const target = req.originalUrl;
     const exchange = exchangeOf(res);
     if (exchange.refusal) return next(exchange.refusal);

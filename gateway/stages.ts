@@ -1,139 +1,143 @@
 import type { RequestHandler } from 'express';
 import { leadsTo } from '../config/sections/services.ts';
 import { issuingRequests } from '../lib/auth/issuePaths.ts';
-import { auth } from '../lib/auth/middleware.ts';
-import { takeQueryToken as takeTokenFromQuery } from '../lib/auth/queryToken.ts';
+import { auth as authMiddleware } from '../lib/auth/middleware.ts';
+import { queryToken as queryTokenMiddleware } from '../lib/auth/queryToken.ts';
 import { revokingRequests } from '../lib/auth/revocation/revokePaths.ts';
-import { cache as cacheAnswers } from '../lib/cache/middleware.ts';
+import { cache as cacheMiddleware } from '../lib/cache/middleware.ts';
 import { outcomeOf } from '../lib/cache/rules/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
-import { circuitBreaker } from '../lib/circuitbreaker/middleware.ts';
+import { circuitBreaker as circuitBreakerMiddleware } from '../lib/circuitbreaker/middleware.ts';
 import { collectContent } from '../lib/concurrency/collectContent.ts';
-import { concurrency, countIdentity as countForIdentity } from '../lib/concurrency/middleware.ts';
+import { concurrency as concurrencyMiddleware, countIdentity } from '../lib/concurrency/middleware.ts';
 import { addressOf, callerOf } from '../lib/exchange/caller.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { clientAddress } from '../lib/http/clientAddress.ts';
 import { isNegotiated } from '../lib/loadbalancer/choice/negotiated.ts';
-import { balance as balanceLoad } from '../lib/loadbalancer/middleware.ts';
+import { loadBalancer as loadBalancerMiddleware } from '../lib/loadbalancer/middleware.ts';
 import { Absence } from '../lib/loadbalancer/retry/absence.ts';
-import { failover as tryAgain } from '../lib/loadbalancer/retry/failover.ts';
+import { failover as failoverMiddleware } from '../lib/loadbalancer/retry/failover.ts';
 import { isLogged } from '../lib/logging/logger.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
-import { forward as forwardRequest } from '../lib/proxy/middleware.ts';
-import { rateLimit } from '../lib/ratelimit/middleware.ts';
-import { timeout } from '../lib/timeout/middleware.ts';
+import { proxy as proxyMiddleware } from '../lib/proxy/middleware.ts';
+import { rateLimit as rateLimitMiddleware } from '../lib/ratelimit/middleware.ts';
+import { timeout as timeoutMiddleware } from '../lib/timeout/middleware.ts';
 import { compose } from './compose.ts';
 import type { Port } from './port.ts';
 import { MAX_COLLECTED_BYTES } from './wiring/limits.ts';
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
-/** What a stage is made from. A stage thinks once per service, at start; its handler acts per request. */
+/**
+ * What a stage is made from. A stage runs once for each service, at start; the handler it returns runs for each
+ * request.
+ */
 export interface StageContext {
   readonly port: Port;
   readonly parts: Parts;
   readonly service: ServiceParts;
-  /** What comes behind the stage, as one handler that can be run again and for another response. */
+  /** All stages after this one, as one handler. It can be run again, and for another response. */
   readonly rest: RequestHandler;
 }
 
-/** What every limit of requests has to know. */
-function admitting({ trustsPeer, metrics, clock }: Parts, { settings: { path } }: ServiceParts) {
+/** Options that all concurrency limits have in common. */
+function limitOptions({ trustsPeer, metrics, clock }: Parts, { settings: { path } }: ServiceParts) {
   return { callerOf: callerOf(trustsPeer), onLimitReached: () => metrics.limitReached.count(path), clock };
 }
 
-function collecting({ parts, service }: StageContext) {
+/** Options of the stages that wait for a request's content before the request may go on. */
+function contentOptions({ parts, service }: StageContext) {
   const { limits, settings } = parts;
   return {
     permits: limits.content,
     underWay: limits.collections,
     maxBytes: Math.min(MAX_COLLECTED_BYTES, settings.maxBodyBytes || MAX_COLLECTED_BYTES),
     timeoutMs: service.settings.requestTimeoutMs,
-    ...admitting(parts, service),
+    ...limitOptions(parts, service),
   };
 }
 
-/** No handler where the settings ask for none: such a stage costs nothing. */
+/** Makes a stage's handler; undefined where the settings do not want the stage, which then costs nothing. */
 export type Stage = (context: StageContext) => RequestHandler | undefined;
 
-export const takeQueryToken: Stage = ({ parts, service }) => {
+export const queryToken: Stage = ({ parts, service }) => {
   const paths = parts.settings.authQueryTokenPaths.filter((path) => leadsTo(service.settings, path));
-  return paths.length > 0 ? takeTokenFromQuery(paths) : undefined;
+  return paths.length > 0 ? queryTokenMiddleware(paths) : undefined;
 };
 
-export const collectLogin: Stage = (context) => {
+export const loginContent: Stage = (context) => {
   const { authIssuePaths } = context.parts.settings;
   const prefix = `${context.service.settings.path}/`.toLowerCase();
   if (!authIssuePaths.some((path) => path.toLowerCase().startsWith(prefix))) return undefined;
-  return collectContent({ ...collecting(context), appliesTo: issuingRequests(authIssuePaths) });
+  return collectContent({ ...contentOptions(context), appliesTo: issuingRequests(authIssuePaths) });
 };
 
-export const admit: Stage = ({ parts, service }) => {
+export const concurrency: Stage = ({ parts, service }) => {
   const { limits, settings } = parts;
   const isRevoking = revokingRequests(settings.authRevokePaths);
-  const revocation = concurrency({ gateway: limits.revocations, ...admitting(parts, service) });
-  const ordinary = concurrency({
+  const revocation = concurrencyMiddleware({ gateway: limits.revocations, ...limitOptions(parts, service) });
+  const ordinary = concurrencyMiddleware({
     service: service.limits.requests,
     gateway: limits.gateway,
     streams: { service: service.limits.streams, gateway: limits.streams, afterMs: settings.streamAfterMs },
-    ...admitting(parts, service),
+    ...limitOptions(parts, service),
   });
-  return function admitStage(req, res, next) {
+  return function concurrencyStage(req, res, next) {
     const revokes = isRevoking(req, req.originalUrl);
     exchangeOf(res).revokes = revokes;
     return (revokes ? revocation : ordinary)(req, res, next);
   };
 };
 
-export const admitLogout: Stage = (context) => {
+export const logoutConcurrency: Stage = (context) => {
   const { parts, service } = context;
   const collectAndAdmit = compose([
-    collectContent(collecting(context)),
-    concurrency({ gateway: parts.limits.logouts, ...admitting(parts, service) }),
+    collectContent(contentOptions(context)),
+    concurrencyMiddleware({ gateway: parts.limits.logouts, ...limitOptions(parts, service) }),
   ]);
-  return function admitLogoutStage(req, res, next) {
+  return function logoutConcurrencyStage(req, res, next) {
     const { revokes, admission } = exchangeOf(res);
     if (!revokes) return next();
-    // The token is revoked. What the client still has to send must keep nobody else from that.
+    // The token is revoked. While the client sends the rest of its request, others must be able to revoke theirs.
     admission?.release();
     return collectAndAdmit(req, res, next);
   };
 };
 
-export const countIdentity: Stage = () => countForIdentity();
+export const identityConcurrency: Stage = () => countIdentity();
 
-export const deadline: Stage = ({ port, parts, service: { settings } }) => {
+export const timeout: Stage = ({ port, parts, service: { settings } }) => {
   const { clock, metrics } = parts;
-  return timeout({
+  return timeoutMiddleware({
     timeoutMs: settings.requestTimeoutMs,
     bodyTimeoutMs: parts.settings.bodyTimeoutMs,
     minUploadRate: parts.settings.minUploadRate,
-    // Users do not set deadlines; services that call each other do.
+    // A service that calls another may pass on its own deadline; a user may not.
     acceptCallersDeadline: port === 'internal',
     onTimeout: () => metrics.timeouts.count(settings.path, port),
     clock,
   });
 };
 
-export const limitAddress: Stage = ({ parts: { rateLimits, trustsPeer, metrics }, service }) =>
+export const addressRateLimit: Stage = ({ parts: { rateLimits, trustsPeer, metrics }, service }) =>
   rateLimits.address &&
-  rateLimit({
+  rateLimitMiddleware({
     limit: rateLimits.address,
     keyOf: clientAddress(trustsPeer),
     onLimited: () => metrics.rateLimited.count('address', service.settings.path),
   });
 
-export const limitIdentity: Stage = ({ parts: { rateLimits, metrics }, service }) =>
+export const identityRateLimit: Stage = ({ parts: { rateLimits, metrics }, service }) =>
   rateLimits.identity &&
-  rateLimit({
+  rateLimitMiddleware({
     limit: rateLimits.identity,
     keyOf: (_req, res) => exchangeOf(res).identity?.key,
     onLimited: () => metrics.rateLimited.count('identity', service.settings.path),
   });
 
-export const authenticate: Stage = ({
+export const auth: Stage = ({
   parts: { authenticator, upgradedConnections, settings, metrics, logger, clock },
 }) =>
-  auth({
+  authMiddleware({
     authenticator,
     issuePaths: settings.authIssuePaths,
     revokePaths: settings.authRevokePaths,
@@ -141,7 +145,7 @@ export const authenticate: Stage = ({
     onAccepted: () => metrics.jwtAccepted.count(),
     onRejected: ({ code, message }, res) => {
       metrics.jwtRejected.count(code);
-      // The access line says so, too, where ACCESS_LOG_SAMPLE lets there be one.
+      // The access log says the same, unless ACCESS_LOG_SAMPLE leaves this request out.
       if (!isLogged(logger, 'debug')) return;
       logger.debug(`JWT refused: ${code}`, { requestId: exchangeOf(res).requestId, tokenProblem: message });
     },
@@ -157,7 +161,7 @@ export const cache: Stage = ({
   rest,
 }) => {
   const { path, cacheTtlMs, cacheShared } = service.settings;
-  return cacheAnswers({
+  return cacheMiddleware({
     store: stores.responses,
     origin: rest,
     defaultTtlMs: cacheTtlMs,
@@ -181,7 +185,7 @@ export const cache: Stage = ({
 
 export const failover: Stage = ({ parts: { metrics, logger, clock }, service, rest }) => {
   const { path } = service.settings;
-  return tryAgain({
+  return failoverMiddleware({
     pool: service.replicas.pool,
     budget: service.retryBudget,
     attempt: rest,
@@ -203,13 +207,13 @@ export const failover: Stage = ({ parts: { metrics, logger, clock }, service, re
   });
 };
 
-export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
+export const loadBalancer: Stage = ({ parts, service: { settings, replicas } }) => {
   const { metrics, logger, registry, spans, trustsPeer, clock } = parts;
   const deadlineMs = settings.requestTimeoutMs;
   const absence = new Absence({ pool: replicas.pool, deadlineMs, clock });
   const caller = callerOf(trustsPeer);
   const address = addressOf(trustsPeer);
-  return balanceLoad({
+  return loadBalancerMiddleware({
     pool: replicas.pool,
     admits: settings.breaker
       ? ({ key }, req, res) =>
@@ -242,26 +246,26 @@ export const balance: Stage = ({ parts, service: { settings, replicas } }) => {
   });
 };
 
-export const breaker: Stage = ({ parts: { trustsPeer }, service: { settings, replicas } }) => {
+export const circuitBreaker: Stage = ({ parts: { trustsPeer }, service: { settings, replicas } }) => {
   if (!settings.breaker) return undefined;
-  return circuitBreaker({
+  return circuitBreakerMiddleware({
     breakerFor: (res) => replicas.breakerOf(exchangeOf(res).attempt?.target.key ?? settings.name),
     callerOf: callerOf(trustsPeer),
     addressOf: addressOf(trustsPeer),
   });
 };
 
-export const forward: Stage = ({ port, parts }) => {
+export const proxy: Stage = ({ port, parts }) => {
   const { transport, trustsPeer, settings, limits, metrics, onContent, onExhausted, clock } = parts;
-  return forwardRequest({
+  return proxyMiddleware({
     transport,
-    silenceMs: settings.upstreamTimeoutMs,
+    idleTimeoutMs: settings.upstreamTimeoutMs,
     maxBodyBytes: settings.maxBodyBytes,
     sendTimeoutMs: settings.sendTimeoutMs,
     trustsPeer,
     via: settings.viaName,
     viaOnAnswers: settings.viaOnAnswers,
-    // Services call each other in their own name and may pass on a user's.
+    // A service may call another in its own name or pass on a user's identity.
     ownsIdentity: port === 'external',
     upgrades: limits.upgrades,
     onContent,

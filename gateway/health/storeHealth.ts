@@ -41,7 +41,7 @@ export class StoreHealth {
   async ask(): Promise<StoreState> {
     const trouble = await this.#stores.trouble();
     this.#onTrouble(trouble);
-    const degraded = trouble === undefined ? await this.#stores.degraded?.() : undefined;
+    const degraded = trouble === undefined ? await this.#stores.degraded() : undefined;
     this.#known = { trouble, degraded };
     return this.#known;
   }

@@ -1,6 +1,6 @@
 import proxyaddr from 'proxy-addr';
 import type { Settings } from '../../config/config.ts';
-import { sparingly } from '../logs/sparingly.ts';
+import { throttled } from '../logs/throttled.ts';
 import type { Parts } from '../wiring/parts.ts';
 
 /**
@@ -30,7 +30,7 @@ export function internalPeers({
   clock,
 }: Pick<Parts, 'settings' | 'metrics' | 'logger' | 'clock'>): MayConnect {
   const isInternal = isInternalPeer(settings.internalAllow);
-  const log = sparingly(clock, (peer: string) =>
+  const log = throttled(clock, (peer: string) =>
     logger.warn(
       `Closed a connection to the internal port from ${peer}, which is no private address. If it is a service's, add ` +
         'it to INTERNAL_ALLOW; if not, keep this port from where it came',

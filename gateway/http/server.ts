@@ -10,7 +10,7 @@ import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { rateLimitKey } from '../../lib/http/clientAddress.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../lib/http1/origin.ts';
-import { Roster } from '../../lib/util/roster.ts';
+import { LinkedSet } from '../../lib/util/linkedSet.ts';
 import { BrokenRequestError } from '../errors.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connectionAge.ts';
@@ -78,7 +78,7 @@ export class GatewayServer {
   readonly #onRefused: OnRefused;
   readonly #server: Server;
   /** Requests under way. */
-  readonly #responses = new Roster<ServerResponse>();
+  readonly #responses = new LinkedSet<ServerResponse>();
   /** Connections that left HTTP. */
   readonly #upgraded = new Map<Duplex, Exchange>();
   /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */
@@ -120,7 +120,8 @@ export class GatewayServer {
       // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
-    // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the gateway.
+    // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the
+    // gateway.
     this.#server.maxHeadersCount = MAX_FIELDS;
     keepIdleConnections(this.#server, options);
     if (connections)

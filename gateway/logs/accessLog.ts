@@ -123,7 +123,7 @@ function oneDecimal(value: number): string {
 
 /** What a machine reads of the same request; `undefined` leaves a detail out. */
 function accessDetails({ method, status, seconds, exchange }: Completed, port: Port) {
-  const { laps } = exchange;
+  const { phases } = exchange;
   return {
     requestId: exchange.requestId,
     traceId: exchange.trace?.traceId,
@@ -132,10 +132,10 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: P
     method,
     status,
     seconds: Math.round(seconds * 10_000) / 10_000,
-    permitMs: rounded(laps?.permit),
-    authMs: rounded(laps?.auth),
-    cacheMs: rounded(laps?.cache),
-    upstreamMs: rounded(laps?.upstream),
+    permitMs: rounded(phases?.permit),
+    authMs: rounded(phases?.auth),
+    cacheMs: rounded(phases?.cache),
+    upstreamMs: rounded(phases?.upstream),
     replica: exchange.attempt?.target.id,
     subject: exchange.identity?.subject,
     cache: exchange.cacheVerdict,

@@ -8,7 +8,7 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import type { Replica } from '../../lib/loadbalancer/replica.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
-import { sparingly } from './sparingly.ts';
+import { throttled } from './throttled.ts';
 
 export interface BreakerLogOptions {
   readonly logger: Logger;
@@ -38,7 +38,7 @@ export function breakerLog({
 }: Readonly<BreakerLogOptions>) {
   const window = (windowMs / 1000).toFixed(2);
   const tripped = deregisters ? ' - deregistering' : '';
-  const sayHeld = sparingly(clock, ({ service, replica }: BreakerSubject) => {
+  const sayHeld = throttled(clock, ({ service, replica }: BreakerSubject) => {
     logger.warn(
       `Circuit Breaker: Service ${replica.url.origin} keeps failing and stays closed: half of the replicas are open already`,
       { service, replica: replica.id },
@@ -87,5 +87,5 @@ function why(held: Held | undefined): string {
 
 /** Somebody else uses the channel, or gateways of different versions do. At most one line in ten seconds. */
 export function unreadableNewsLog(logger: Logger, clock: Clock): (error: Error) => void {
-  return sparingly(clock, (error) => logger.warn('News of breakers that cannot be read', { error }));
+  return throttled(clock, (error) => logger.warn('News of breakers that cannot be read', { error }));
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import { sparingly } from './sparingly.ts';
+import { throttled } from './throttled.ts';
 
 const DESCRIPTORS =
   'raise the limit of open files: `ulimit -n`, LimitNOFILE of systemd, `ulimits` of Compose';
@@ -14,7 +14,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** Says what the gateway lacks for a connection, and what to do about it, at most once in ten seconds. */
 export function exhaustedLog(logger: Logger, clock: Clock): (error: Error) => void {
-  return sparingly(clock, (error) => {
+  return throttled(clock, (error) => {
     const code = Error.isError(error.cause) && 'code' in error.cause ? String(error.cause.code) : '';
     logger.error(`Out of sockets: ${ADVICE[code] ?? DESCRIPTORS}`, { error });
   });

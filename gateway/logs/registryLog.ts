@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import type { Registered } from '../../lib/loadbalancer/registry/registered.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import { sparingly } from './sparingly.ts';
+import { throttled } from './throttled.ts';
 
 interface Named {
   readonly key: string;
@@ -13,11 +13,11 @@ export type RegistryLog = ReturnType<typeof registryLog>;
 /** What there is to say of the registry. */
 export function registryLog(logger: Logger, clock: Clock) {
   return {
-    failed: sparingly(clock, (error: Error) => {
+    failed: throttled(clock, (error: Error) => {
       logger.warn('The registry does not do its part: the last good list stays', { error });
     }),
 
-    skipped: sparingly(clock, ([first, ...others]: readonly string[]) => {
+    skipped: throttled(clock, ([first, ...others]: readonly string[]) => {
       logger.warn(`The registry lists what cannot be used: ${first}`, { others: others.length });
     }),
 

@@ -2,11 +2,11 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Eviction } from '../../lib/store/redis/eviction.ts';
 import type { StoreStateChange } from '../../lib/store/redis/redisNode.ts';
-import { sparingly } from './sparingly.ts';
+import { throttled } from './throttled.ts';
 
 /** Logs store errors, at most one in ten seconds. */
 export function storeErrorLog(logger: Logger, clock: Clock): (error: Error) => void {
-  return sparingly(clock, (error) => logger.warn('The store does not answer', { error }));
+  return throttled(clock, (error) => logger.warn('The store does not answer', { error }));
 }
 
 /** Says when Redis is lost and when it is back: between the two every use of it fails at once. */

@@ -83,7 +83,7 @@ export class MainGateway {
   readonly #gatewayId = randomUUID();
   #logBreaker: ReturnType<typeof breakerLog> = () => {};
   #ports: TakenPorts;
-  #hired = 0;
+  #spawned = 0;
   #discovered = false;
   #begun = false;
   /** What workers that have ended have counted. */
@@ -129,7 +129,7 @@ export class MainGateway {
     this.#team = new WorkerTeam({
       size: settings.workers,
       seats: Array.from({ length: seats - 1 }, (_, i) => i + 1),
-      hire: (seat) => this.#hire(seat),
+      spawn: (seat) => this.#spawn(seat),
       logger,
       clock,
     });
@@ -192,7 +192,7 @@ export class MainGateway {
     });
     this.#rates = await createRateLimits({
       settings: this.#settings,
-      stores: {},
+      stores: { evaluate: undefined },
       metrics: this.metrics,
       logStoreError: () => {},
     });
@@ -244,8 +244,8 @@ export class MainGateway {
     this.#earlier = withoutSeries(this.#earlier, { service, instance });
   }
 
-  #hire(seat: number): WorkerThread {
-    this.#hired += 1;
+  #spawn(seat: number): WorkerThread {
+    this.#spawned += 1;
     const worker = new WorkerThread({
       start: this.#startOf(seat),
       onTold: (told, from) => this.#told(told, from),
@@ -271,7 +271,7 @@ export class MainGateway {
       settings: { ...this.#settings, ...portsOf(this.#ports), reusePort: true },
       logLevel: this.#logger.level as LogLevel,
       logFormat: this.#logFormat,
-      worker: this.#hired,
+      worker: this.#spawned,
       seat,
       seats: this.#shares.seats,
       isReplacement: this.#begun,

@@ -15,7 +15,7 @@ export interface TeamOptions {
   /** Seats that workers may have. More than `size`: one that ends after its requests keeps its seat until then. */
   readonly seats: readonly number[];
   /** Starts a worker at a seat. */
-  readonly hire: (seat: number) => WorkerThread;
+  readonly spawn: (seat: number) => WorkerThread;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -45,7 +45,7 @@ export class WorkerTeam {
    * other is started before.
    */
   async start(choosesPorts: boolean, onFirst: (ports: TakenPorts) => void): Promise<void> {
-    const first = this.#hire();
+    const first = this.#spawn();
     this.#begun = !choosesPorts;
     this.fill();
     onFirst(await first.listening);
@@ -58,7 +58,7 @@ export class WorkerTeam {
   fill(): void {
     const { size } = this.#options;
     if (!this.#begun || this.#stopped || this.#pausing) return;
-    while (this.#freeSeats.length > 0 && this.#serving() < size) this.#hire();
+    while (this.#freeSeats.length > 0 && this.#serving() < size) this.#spawn();
   }
 
   /** To be told of each that has ended. */
@@ -96,8 +96,8 @@ export class WorkerTeam {
     return this.workers.filter(({ isEnding }) => !isEnding).length;
   }
 
-  #hire(): WorkerThread {
-    const worker = this.#options.hire(this.#freeSeats.shift() as number);
+  #spawn(): WorkerThread {
+    const worker = this.#options.spawn(this.#freeSeats.shift() as number);
     this.#workers.set(worker, this.#options.clock.ticks());
     return worker;
   }

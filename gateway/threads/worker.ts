@@ -16,10 +16,9 @@ import { Gateway } from '../gateway.ts';
 import { keepWithin } from '../process/memory.ts';
 import { exposedCollector, type SpentBuffers } from '../process/spentBuffers.ts';
 import { openingsOf } from '../wiring/replicas.ts';
-
-import { Line } from './line.ts';
 import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 import { registryThrough } from './registryThrough.ts';
+import { RpcChannel } from './rpcChannel.ts';
 import { received } from './sent.ts';
 import { Serving } from './serving.ts';
 import { Shares } from './shares.ts';
@@ -36,7 +35,7 @@ class WorkerGateway {
   readonly #start: WorkerStart;
   readonly #logger: Logger;
   readonly #shares: Shares;
-  readonly #line: Line<ToWorker, WorkerQuestion>;
+  readonly #channel: RpcChannel<ToWorker, WorkerQuestion>;
   readonly #replicas: Map<string, readonly SentReplica[]>;
   readonly #memory: SpentBuffers;
   readonly #creating: Promise<Gateway>;
@@ -51,7 +50,7 @@ class WorkerGateway {
     this.#shares = new Shares(start.seat, start.seats, start.buffers);
     this.#replicas = new Map(start.replicas);
     this.#discovered = start.discovered;
-    this.#line = new Line(port, {
+    this.#channel = new RpcChannel(port, {
       onTold: (told) => this.#told(told),
       onAsked: () => this.#gateway?.parts.metrics.registry.getMetricsAsJSON() ?? [],
     });
@@ -80,7 +79,7 @@ class WorkerGateway {
   }
 
   #tell(told: FromWorker): void {
-    this.#line.tell(told);
+    this.#channel.tell(told);
   }
 
   #told(told: ToWorker): void {
@@ -120,12 +119,12 @@ class WorkerGateway {
           isAsked: () => this.#discovered,
           clock: threadsClock,
         }),
-      countRate: (policy, key) => this.#line.ask<Verdict>({ kind: 'rate', policy, key }),
+      countRate: (policy, key) => this.#channel.ask<Verdict>({ kind: 'rate', policy, key }),
       store: {
         tokenChanges: this.#shares.of('token changes', () => CHANGES),
         responses: this.#responses(),
       },
-      scrape: () => this.#line.ask<string>({ kind: 'scrape' }),
+      scrape: () => this.#channel.ask<string>({ kind: 'scrape' }),
       isReplacement,
       serving: () => serving.state,
       serves: (serves) => serving.set(serves),
@@ -139,7 +138,7 @@ class WorkerGateway {
         this.#memory.shared(sizeOf(change));
         this.#tell({ kind: 'response', change });
       },
-      swap: (swap) => this.#line.ask<Swapped>({ kind: 'swap', swap }),
+      swap: (swap) => this.#channel.ask<Swapped>({ kind: 'swap', swap }),
       listen: (hear) => {
         this.#hearResponse = hear;
         for (const change of this.#start.responses) hear(change);

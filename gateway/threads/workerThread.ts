@@ -4,8 +4,8 @@ import type { MemoryPlan } from '../../config/sections/memoryPlan.ts';
 import type { Snapshot } from '../../lib/metrics/snapshots.ts';
 import { asError } from '../../lib/util/asError.ts';
 import type { TakenPorts } from '../gateway.ts';
-import { Line } from './line.ts';
 import type { FromWorker, MainQuestion, ToWorker, WorkerStart } from './messages.ts';
+import { RpcChannel } from './rpcChannel.ts';
 
 const MODULE = join(import.meta.dirname, 'worker.ts');
 /** Of a worker's heap, for young objects. */
@@ -32,7 +32,7 @@ export class WorkerThread {
   /** The metrics that it told last. */
   snapshot: Snapshot = [];
   readonly #thread: Worker;
-  readonly #line: Line<FromWorker, MainQuestion>;
+  readonly #channel: RpcChannel<FromWorker, MainQuestion>;
   readonly #onTold: WorkerThreadOptions['onTold'];
   readonly #listening = Promise.withResolvers<TakenPorts>();
   #error: Error | undefined;
@@ -49,7 +49,7 @@ export class WorkerThread {
       name: `worker ${start.worker}`,
       ...heapLimit(start.settings.memory),
     });
-    this.#line = new Line(this.#thread, { onTold: (told) => this.#told(told), onAsked });
+    this.#channel = new RpcChannel(this.#thread, { onTold: (told) => this.#told(told), onAsked });
     this.#thread.on('error', (thrown) => {
       this.#error = asError(thrown);
     });
@@ -59,7 +59,7 @@ export class WorkerThread {
         const error = this.#error ?? unasked;
         this.isEnding = true;
         this.#listening.reject(error ?? new Error('it ended before it listened'));
-        this.#line.cut();
+        this.#channel.close();
         onEnded(this, error);
         resolve();
       });
@@ -68,14 +68,14 @@ export class WorkerThread {
 
   tell(told: ToWorker): void {
     if (told.kind === 'drain') this.isEnding = true;
-    this.#line.tell(told);
+    this.#channel.tell(told);
   }
 
   /** Its metrics now; those that it told last when it does not answer in time. */
   async metrics(withinMs: number): Promise<Snapshot> {
     const late = Promise.withResolvers<Snapshot>();
     const timer = setTimeout(() => late.resolve(this.snapshot), withinMs);
-    const asked = this.#line.ask<Snapshot>({ kind: 'metrics' }).catch(() => this.snapshot);
+    const asked = this.#channel.ask<Snapshot>({ kind: 'metrics' }).catch(() => this.snapshot);
     this.snapshot = await Promise.race([asked, late.promise]);
     clearTimeout(timer);
     return this.snapshot;

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
 import type { Spans } from '../../lib/tracing/spans.ts';
-import { sparingly } from '../logs/sparingly.ts';
+import { throttled } from '../logs/throttled.ts';
 import { VERSION } from '../process/version.ts';
 
 export interface SpansOptions {
@@ -22,7 +22,7 @@ export async function createSpans({
 }: SpansOptions): Promise<Spans | undefined> {
   const { otlpEndpoint } = settings;
   if (otlpEndpoint === undefined) return undefined;
-  const logError = sparingly(clock, (error: Error) =>
+  const logError = throttled(clock, (error: Error) =>
     logger.warn(`OpenTelemetry: ${otlpEndpoint} does not take spans`, { error }),
   );
   const { openTelemetry } = await import('../../lib/tracing/openTelemetry.ts');

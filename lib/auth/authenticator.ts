@@ -8,9 +8,9 @@ import { invalid } from './tokens/claims.ts';
 import type { VerifiedToken, Verify } from './tokens/verifier.ts';
 
 const DEFAULT_REMEMBERED_BYTES = 32 * 1024 * 1024;
-/** What a remembered token costs beside itself: 800 bytes measured, rounded up. */
+/** Memory for a remembered token besides its text: 800 bytes measured, rounded up. */
 const ENTRY_OVERHEAD_BYTES = 1024;
-/** After the store has refused to renew a token. */
+/** How long to wait before the next try after the store has failed to renew a token. */
 const RENEW_AGAIN_MS = 1_000;
 
 // Made once: a flood of requests with a revoked token must not cost an error each.
@@ -27,11 +27,14 @@ export interface AuthenticatorOptions {
   readonly registry: TokenRegistry;
   /** Refuses valid tokens that are not in the store. Default false: they are accepted and stored. */
   readonly requireActive?: boolean;
-  /** Without the store nobody knows what was revoked: `refuse` (default, fail closed) or accept a good signature. */
+  /**
+   * What to do while the store fails, when nobody knows what was revoked: `refuse` every token (the default: it fails
+   * closed), or `allow` tokens with a good signature.
+   */
   readonly onStoreFailure?: 'refuse' | 'allow';
   /** By how much an issuer's clock may be behind, in milliseconds. Default 0. */
   readonly clockToleranceMs?: number;
-  /** Told of store errors that did not change the verdict. */
+  /** Called for store errors that did not change the decision. */
   readonly onStoreError?: (error: Error) => void;
   /** Memory for verified tokens, in bytes. Default 32 MiB. */
   readonly maxRememberedBytes?: number;
@@ -46,10 +49,10 @@ interface Remembered {
 }
 
 /**
- * Decides whether a token is accepted now. Knows no HTTP.
+ * Decides whether a token is accepted now. It knows nothing of HTTP.
  *
  * The signature of a token seen before is not verified again until it expires or leaves the bounded memory.
- * Whether it was revoked is looked up every time, in the store's own memory while that is up to date.
+ * Whether it was revoked is looked up each time, in this process's memory as long as the store says that it is current.
  */
 export class Authenticator {
   readonly #verify: Verify;
@@ -90,7 +93,7 @@ export class Authenticator {
     return this.#accept(remembered);
   }
 
-  /** The same without waiting for anything, or undefined when something must be asked or verified first. */
+  /** The same without waiting. Undefined when the store must be asked or the signature verified first. */
   authenticateNow(token: string): VerifiedToken | undefined {
     const remembered = this.#recall(token);
     if (!remembered) return undefined;
@@ -102,10 +105,10 @@ export class Authenticator {
   }
 
   /**
-   * A token that a service has just issued, in its response to a request of `askedAtMs`: known as active before its owner
-   * can use it. Rejects when it is not valid, was revoked, or, where tokens must be active, was not issued since: a
-   * service may echo what it was sent, and no request may bring a token back that is not active any more. `iat` is in
-   * whole seconds, and the issuer's clock may be behind by the tolerance.
+   * Stores a token as active that a service has just issued, in its response to a request of `askedAtMs`. So it is known
+   * before its owner can use it. Rejects when the token is not valid or was revoked. Where tokens must be active, it also
+   * rejects a token that was issued before the request: a service may echo what it was sent, and no request may bring back
+   * a token that is not active any more. `iat` is in whole seconds, and the issuer's clock may be behind by the tolerance.
    */
   async admit(token: string, askedAtMs: number): Promise<void> {
     const verified = await this.#verify(token);
@@ -115,13 +118,13 @@ export class Authenticator {
     this.#remember(verified, this.#clock.ticks() + this.#renewEveryMs);
   }
 
-  /** Refused on every gateway once this resolves; rejects when that could not be stored. */
+  /** Once this resolves every gateway refuses the token. Rejects when the revocation could not be stored. */
   async revoke(verified: VerifiedToken): Promise<void> {
     await this.#registry.revoke(verified);
     this.#remembered.delete(verified.token);
   }
 
-  /** Other keys are in force: every signature must be verified again. */
+  /** To be called when other keys are in force: every signature must be verified again. */
   forgetVerified(): void {
     this.#remembered.clear();
   }
@@ -156,7 +159,7 @@ export class Authenticator {
     if (revoked) throw REVOKED[revoked];
   }
 
-  /** Renews the active entry at half its life. Nobody waits for it: the request is accepted already. */
+  /** Renews the token's active entry at half its life, in the background: the request is accepted already. */
   #accept(remembered: Remembered): VerifiedToken {
     const ticks = this.#clock.ticks();
     if (ticks >= remembered.renewAtTicks) {
@@ -174,7 +177,7 @@ export class Authenticator {
   }
 }
 
-/** About as much as it takes in memory: text that is not Latin-1 takes two bytes a character. */
+/** An estimate of the memory an entry takes. Text other than Latin-1 takes two bytes a character. */
 function bytesOf({ verified }: Remembered, token: string): number {
   const { subject, key, names, jti = '' } = verified;
   const lengths = names.reduce((sum, name) => sum + name.length, subject.length + key.length + jti.length);

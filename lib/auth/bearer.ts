@@ -5,7 +5,7 @@ import { type TokenError, tokenError } from './errors.ts';
 
 const SCHEME = 'bearer ';
 
-/** The weight of what is not acceptable (RFC 9110 section 12.4.2). */
+/** The quality value of a type that is not acceptable (RFC 9110 section 12.4.2). */
 const REFUSED = /^\s*q\s*=\s*0(?:\.0{0,3})?\s*$/i;
 
 // Made once: a flood of requests without a token must not cost an error each.
@@ -20,13 +20,13 @@ const NOT_FROM_QUERY = tokenError(
 const SEVERAL_IN_QUERY = tokenError('token_invalid', 'more than one access_token in the query');
 const EMPTY_IN_QUERY = tokenError('token_missing', 'the access_token in the query is empty');
 
-/** What a request may say of who is calling, beside its fields. */
+/** What tells who is calling apart from the request's header fields. */
 type BesideFields = Pick<Exchange, 'queryTokens' | 'upgradeHead'>;
 
 /**
- * The token of a request: from its fields, see `readBearer`, or else from its query (RFC 6750 section 2.3), where
- * `takeQueryToken` has found one. That counts only for what a page in a browser can set no field on: a WebSocket
- * handshake, and a GET that accepts `text/event-stream`. A token in a field always wins, whatever the query says.
+ * The token of a request: from its header fields, see `readBearer`, or else from its query (RFC 6750 section 2.3), where
+ * the `queryToken` middleware has found one. The query counts only where a page in a browser cannot set a header field: for
+ * a WebSocket handshake, and for a GET that accepts `text/event-stream`. A token in a header field always wins.
  */
 export function readToken(req: IncomingMessage, beside: BesideFields): string | TokenError {
   const token = readBearer(req);
@@ -42,7 +42,7 @@ function queryToken(
   return decoded(queryTokens[0] ?? '') || EMPTY_IN_QUERY;
 }
 
-/** A token holds nothing that must be encoded; what cannot be decoded is none. */
+/** A token has no characters that need percent-encoding, so a value that cannot be decoded is no valid token anyway. */
 function decoded(value: string): string {
   if (!value.includes('%')) return value;
   try {
@@ -52,7 +52,10 @@ function decoded(value: string): string {
   }
 }
 
-/** Named outright, as `EventSource` does: a browser accepts any type for a link or an image. */
+/**
+ * Whether `Accept` names the type itself, as `EventSource` does. A wildcard does not count: browsers send one for links and
+ * images.
+ */
 function acceptsEventStream({ method, headers: { accept } }: IncomingMessage): boolean {
   if (method !== 'GET' || accept === undefined) return false;
   return accept.split(',').some((range) => {
@@ -64,7 +67,7 @@ function acceptsEventStream({ method, headers: { accept } }: IncomingMessage): b
 
 /**
  * The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does not matter.
- * `TokenError` when there is none, or more than one field: which of two is meant nobody can know.
+ * Returns a `TokenError` when there is no token, and when there are several fields, since nobody can know which one counts.
  */
 export function readBearer(req: IncomingMessage): string | TokenError {
   const field = req.headers.authorization ?? offeredToken(req);
@@ -74,14 +77,14 @@ export function readBearer(req: IncomingMessage): string | TokenError {
   return field.slice(SCHEME.length).trim() || EMPTY;
 }
 
-/** The same, throwing what there is instead of a token. */
+/** The same, but throws the `TokenError`. */
 export function bearerToken(req: IncomingMessage): string {
   const token = readBearer(req);
   if (typeof token !== 'string') throw token;
   return token;
 }
 
-/** What a browser says instead, which can set no field on a WebSocket but its subprotocols. */
+/** The token among the subprotocols: a browser can set no other field of a WebSocket handshake. */
 function offeredToken({ headers }: IncomingMessage): string | undefined {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
   const { token } = subprotocols(headers['sec-websocket-protocol']);

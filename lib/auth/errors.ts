@@ -3,8 +3,8 @@ import { stackless } from '../util/stackless.ts';
 export type TokenProblem = 'token_missing' | 'token_invalid' | 'token_expired' | 'token_revoked';
 
 /**
- * The request does not carry a token that is accepted now. `code` says what is wrong with it, to clients too; `message`
- * has the exact reason, for the log alone. It may quote a few claims, never the token.
+ * The request has no token that is accepted now. `code` says why and is shown to clients; `message` has the exact reason,
+ * for the log only. It may quote a few claims, never the token.
  */
 export class TokenError extends Error {
   override readonly name = 'TokenError';
@@ -24,19 +24,19 @@ export class TokenError extends Error {
   }
 }
 
-/** Without a stack: a flood of bad tokens must not cost one each. */
+/** Makes the error without a stack trace, which would make a flood of bad tokens expensive. */
 export function tokenError(code: TokenProblem, message: string, options?: ErrorOptions): TokenError {
   return stackless(() => new TokenError(code, message, options));
 }
 
-/** The keys that tokens are signed with are not known now, so nobody can tell a good token from a bad one. */
+/** The keys that signatures are checked with are not known, so no token can be accepted. */
 export class KeysUnavailableError extends Error {
   override readonly name = 'KeysUnavailableError';
   readonly code = 'keys_unavailable';
   readonly status = 503;
 }
 
-/** Not a revocation that can be made: the message says why. */
+/** The revocation that was asked for cannot be made. The message says why. */
 export class BadRevocationError extends Error {
   override readonly name = 'BadRevocationError';
   readonly code = 'bad_revocation';
@@ -50,7 +50,7 @@ export class NoSuchRevocationError extends Error {
   readonly status = 404;
 }
 
-/** Every gateway keeps all revocations in memory: there is room for so many. */
+/** As many revocations are in force as there may be. Every gateway keeps all of them in memory. */
 export class TooManyRevocationsError extends Error {
   override readonly name = 'TooManyRevocationsError';
   readonly code = 'too_many_revocations';

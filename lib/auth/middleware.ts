@@ -13,26 +13,26 @@ import type { VerifiedToken } from './tokens/verifier.ts';
 
 export interface AuthOptions extends IssuanceOptions {
   readonly authenticator: Authenticator;
-  /** Whole paths, POST only, that need no token and whose answers hand one out: login, registration. */
+  /** Whole paths, POST only, that need no token and whose responses hand one out: login, registration. */
   readonly issuePaths?: readonly string[];
   /**
-   * Paths that revoke the caller's token before they are forwarded: logout. Read as leniently as any service might, see
+   * Paths that revoke the caller's token before the request is forwarded: logout. They are matched leniently, see
    * `revokingRequests`.
    */
   readonly revokePaths?: readonly string[];
   readonly onAccepted?: (identity: Identity) => void;
-  /** Told what the client is told, by `code`, and the exact reason, by `message`. */
+  /** Called for each refused token. The error's `code` is what the client is told, its `message` the exact reason. */
   readonly onRejected?: (error: TokenError, res: Response) => void;
   readonly onIssued?: () => void;
-  /** A service handed out something that is not a valid token, or it could not be stored. */
+  /** Called when a service has handed out something that is not a valid token, or a token that could not be stored. */
   readonly onNotAdmitted?: (error: Error) => void;
-  /** A connection left HTTP, opened with this token. */
+  /** Called when a request with this token has upgraded its connection, which from then on carries no HTTP. */
   readonly onUpgraded?: (connection: Duplex, token: VerifiedToken) => void;
 }
 
 /**
- * Lets requests with an accepted bearer token through, with who is calling in `exchange.identity`. Behind
- * `takeQueryToken` the token may have been in the query, see `readToken`.
+ * Lets requests with an accepted bearer token through and writes who is calling to `exchange.identity`. After the
+ * `queryToken` middleware the token may also come from the query, see `readToken`.
  *
  * Fails closed: no token, a token that cannot be checked, and a store that cannot say whether a token was
  * revoked all end the request. Issue paths are compared byte for byte with the request target's path, so no
@@ -61,14 +61,14 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     accept(req, res, verified);
   }
 
-  /** Whoever has asked before has written it down. */
+  /** Whether the request is a logout. Decided once for each request; concurrency may have decided it before. */
   function revokes(req: Request, res: Response): boolean {
     const exchange = exchangeOf(res);
     exchange.revokes ??= isRevoking(req, req.originalUrl);
     return exchange.revokes;
   }
 
-  /** Who is calling with a token that needs no waiting for anything. Throws `TokenError`. */
+  /** The verified token, if that is known without waiting for anything. Throws `TokenError`. */
   function authenticateNow(token: string, req: Request, res: Response): VerifiedToken | undefined {
     return revokes(req, res) ? undefined : authenticator.authenticateNow(token);
   }

@@ -6,12 +6,12 @@ import { pathOf } from '../http/path.ts';
 /** The query parameter that carries a token (RFC 6750 section 2.3). */
 const NAME = 'access_token';
 
-/** The name with each of its characters percent-encoded. */
+/** The length of the name when each of its characters is percent-encoded. */
 const LONGEST_NAME = NAME.length * 3;
 
 /**
- * Fields in which services tell caches in front of the gateway apart from all others (RFC 9213, and the names that some
- * caches have of their own). There each has the last word over `Cache-Control`.
+ * Fields that address certain caches in front of the gateway (RFC 9213, and proprietary ones). For such a cache the field
+ * overrides `Cache-Control`.
  */
 const TARGETED_FIELDS = [
   'CDN-Cache-Control',
@@ -28,7 +28,7 @@ const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 const PERCENT_ENCODED = /%([0-9a-f]{2})/gi;
 
-/** What was found in a query. */
+/** The tokens of a query. */
 export interface TakenTokens {
   /** The value of each `access_token`, as it was written. At least one. */
   readonly tokens: readonly string[];
@@ -37,14 +37,14 @@ export interface TakenTokens {
 }
 
 /**
- * Takes every `access_token` out of the query that begins with the question mark at `queryAt`; undefined when there is
- * none. A parameter counts as one whose name any service might read so: with percent-encoded characters, in any letter
- * case (as ASP.NET reads names), and behind `;` as well as `&`. The work is in proportion to the query's length.
+ * Takes every `access_token` out of the query that begins with the question mark at `queryAt`. Undefined when there is
+ * none. The name is matched as leniently as any service might read it: with percent-encoded characters, in any letter case
+ * (as ASP.NET does), and after `;` as well as `&`. It takes time in proportion to the query's length.
  */
 export function takeTokens(target: string, queryAt: number): TakenTokens | undefined {
   const tokens: string[] = [];
   let rest = '';
-  /** From here on nothing is in `rest` yet: the separator in front of a parameter. */
+  /** Everything before this position is in `rest` or was taken out. It is the separator in front of a parameter. */
   let keptFrom = queryAt;
   for (let mark = queryAt; mark < target.length; ) {
     const end = parameterEnd(target, mark + 1);
@@ -62,21 +62,21 @@ export function takeTokens(target: string, queryAt: number): TakenTokens | undef
 }
 
 /**
- * Takes tokens out of the queries of requests to `paths` and all that is below them, compared byte for byte, and leaves
- * them in `exchange.queryTokens` for whoever authenticates. It comes before everything that looks at the target: no
- * service, cache key or log gets to see them. Responses say `private` (RFC 6750 section 2.3) and `no-store`: a cache
- * between here and the client knows the URL, and not that it is a secret. Requests elsewhere, or without a query, are left
- * alone.
+ * Takes tokens out of the queries of requests to `paths` and everything below them (compared byte for byte), and puts them
+ * into `exchange.queryTokens` for the auth middleware. It must come before everything that reads the request target, so
+ * that no service, cache key or log sees a token. Responses get `Cache-Control: private` (RFC 6750 section 2.3) and
+ * `no-store`, because a cache between the gateway and the client cannot know that the URL contains a secret. Requests to
+ * other paths, or without a query, are not changed.
  */
-export function takeQueryToken(paths: readonly string[]): RequestHandler {
-  return function takeQueryTokenMiddleware(req, res, next) {
+export function queryToken(paths: readonly string[]): RequestHandler {
+  return function queryTokenMiddleware(req, res, next) {
     const queryAt = req.originalUrl.indexOf('?');
     if (queryAt === -1 || !paths.some((path) => isBelow(req.originalUrl, path))) return next();
     const taken = takeTokens(req.originalUrl, queryAt);
     if (!taken) return next();
     const exchange = exchangeOf(res);
     exchange.queryTokens = taken.tokens;
-    // A path that has nothing behind the service's name is given a slash there.
+    // The target for the service may have been given a slash that the client's target has not.
     if (exchange.upstreamTarget) exchange.upstreamTarget = pathOf(exchange.upstreamTarget) + taken.rest;
     setTarget(req, req.originalUrl.slice(0, queryAt) + taken.rest);
     keepPrivate(res);
@@ -122,7 +122,7 @@ function tokenIn(target: string, start: number, end: number): string | undefined
   return target.slice(Math.min(nameEnd + 1, end), end);
 }
 
-/** Looks no further than it takes to see that a name is too long. */
+/** Stops as soon as the name is too long to be `access_token`. */
 function nameEndIn(target: string, start: number, end: number): number {
   const last = Math.min(end, start + LONGEST_NAME + 1);
   for (let i = start; i < last; i += 1) if (target[i] === '=') return i;

@@ -50,7 +50,7 @@ export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): Reques
 /** The head decides, so that a trial answered by an endless stream does not keep the breaker half-open. */
 function reportAttempt(attempt: Attempt, permit: Permit, isUpgrade: boolean): void {
   attempt.watch({
-    answered: (status) => judge(status, permit, isUpgrade),
+    responded: (status) => judge(status, permit, isUpgrade),
     ended: (outcome) => {
       if (outcome.kind === 'failed') permit.fail(outcome.failure);
       else if (outcome.kind === 'abandoned') permit.abandon();

@@ -1,20 +1,20 @@
 import type { Clock } from './clock.ts';
 
-/** A jump that has lasted for so long is the truth: the clock was wrong before. */
+/** A jump that has lasted for this long is believed: the clock was wrong before. */
 const BELIEVED_AFTER_MS = 24 * 60 * 60 * 1000;
-/** A smaller difference is a clock being set right a little at a time. */
+/** A smaller difference is taken for a clock that is adjusted gradually. */
 const SMALLEST_JUMP_MS = 1_000;
 
 /**
- * What the time may be while the wall clock has jumped: what it says, or what it would say had it not jumped, which
- * `ticks` tell. A jump is believed once it has lasted for a day.
+ * The earliest and the latest time that it may be after the wall clock has jumped: one is what the clock says, the other
+ * what it would say without the jump (by `ticks`). A jump is believed once it has lasted for a day.
  *
- * For what must not be done too early, such as forgetting a revocation. A clock that was wrong from the start is not
- * found out.
+ * It is used for what must not happen too early, such as deleting a revocation. A clock that was wrong from the start is not
+ * noticed.
  */
 export class CautiousTime {
   readonly #clock: Clock;
-  /** The wall clock less the ticks, as believed. */
+  /** The believed difference between the wall clock and the ticks. */
   #believedMs: number;
   #jump: { readonly offsetMs: number; readonly sinceTicks: number } | undefined;
 
@@ -23,13 +23,13 @@ export class CautiousTime {
     this.#believedMs = this.#offsetMs;
   }
 
-  /** Milliseconds since the epoch: it is certainly not earlier than this. */
+  /** In milliseconds since the epoch. It is certainly not earlier than this. */
   earliestMs(): number {
     this.#look();
     return Math.min(this.#clock.now(), this.#clock.ticks() + this.#believedMs);
   }
 
-  /** Milliseconds since the epoch: it is certainly not later than this. */
+  /** In milliseconds since the epoch. It is certainly not later than this. */
   latestMs(): number {
     this.#look();
     return Math.max(this.#clock.now(), this.#clock.ticks() + this.#believedMs);

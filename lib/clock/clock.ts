@@ -1,13 +1,13 @@
-/** Cancels what `after` has scheduled. Safe to call twice and after it has run. */
+/** Cancels a callback of `after`. Safe to call twice, and after the callback has run. */
 export type Cancel = () => void;
 
-/** Where everything here gets its time from, so that tests move it by hand instead of waiting. */
+/** The source of time for all modules, injected so that tests can move it by hand instead of waiting. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
-  /** Milliseconds since some fixed moment, with fractions: for durations, because it never jumps. */
+  /** Milliseconds since an arbitrary moment, with fractions. It never jumps, so durations are measured with it. */
   ticks(): number;
-  /** Runs `callback` once, `delayMs` from now. Never keeps the process alive by itself. */
+  /** Calls back once, `delayMs` from now. It does not keep the process alive. */
   after(delayMs: number, callback: () => void): Cancel;
 }
 

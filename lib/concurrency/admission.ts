@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Admission } from '../exchange/exchange.ts';
 import type { Deadlines, Waiting } from '../timeout/deadlines.ts';
-import type { Place } from '../util/roster.ts';
+import type { Place } from '../util/linkedSet.ts';
 import { ConcurrencyLimitError } from './errors.ts';
 import type { LimitPair, PermitPair } from './limitPair.ts';
 

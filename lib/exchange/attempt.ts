@@ -1,89 +1,95 @@
 import type { Response } from 'express';
 import type { TraceContext } from '../tracing/traceContext.ts';
 
-/** Where one replica listens and how it is called. */
+/** One replica: where it listens and how it is named. */
 export interface Target {
-  /** What tells it from the other replicas of its service: its host and port. */
+  /** Host and port, which tell it from the other replicas of its service. */
   readonly key: string;
-  /** What logs and metrics call it. */
+  /** Its name in logs and metrics. */
   readonly id: string;
   /** Scheme, host and port. */
   readonly url: URL;
 }
 
 /**
- * What a failed try says about its replica. `absent`: nobody is there (refused, unreachable, no connection in time, or
- * silent towards everybody for a whole deadline), which no request can bring about. `bad`: it is there, and this
- * request fared badly (5xx, 504, a response that breaks off), which a request may well bring about.
+ * What a failed try says about its replica.
+ *
+ * `absent`: the replica is not there. The connection was refused, the host cannot be reached, no connection came about in
+ * time, or the replica has sent no response to anybody for a whole deadline. No request can cause that.
+ *
+ * `bad`: the replica is there, and this request failed: a 5xx, a 504, or a response that breaks off. The request itself may
+ * be the cause.
  */
 export type FailureKind = 'absent' | 'bad';
 
-/** What a replica's breaker lets through now: every call, one call that is its trial, or none. */
+/** Which calls a replica's breaker lets through now: every call, a single trial call, or none. */
 export type Admission = 'all' | 'trial' | 'none';
 
 /** How a try at a replica ended. */
 export type Outcome =
-  /** The answer arrived whole. */
+  /** The response arrived whole. */
   | { readonly kind: 'completed' }
-  /** No answer, or a broken one. */
+  /** There was no response, or a broken one. */
   | { readonly kind: 'failed'; readonly failure: FailureKind; readonly error: Error }
-  /** The caller left or the gateway shut down: says nothing about the replica. */
+  /** The caller left or the gateway shut down. That says nothing about the replica. */
   | { readonly kind: 'abandoned' };
 
 export interface AttemptListener {
-  /** The head of the final answer has arrived. */
-  answered?(status: number): void;
+  /** The head of the final response has arrived. */
+  responded(status: number): void;
   ended(outcome: Outcome): void;
 }
 
 /**
- * Whether the replica is absent that leaves a try without a response now, for which its client has waited: `res` says
- * who that is.
+ * Whether the replica counts as absent when this try ends without a response at its deadline. `res` belongs to the client
+ * that has waited.
  */
 export type JudgeAbsence = (attempt: Attempt, res: Response) => boolean;
 
 export interface AttemptOptions {
-  /** Whether the request may be made once more even if the replica may have got it. Default false. */
+  /** Whether the request may be sent again although the replica may have received it. Default false. */
   readonly repeatable?: boolean;
   /** When it began, by the clock's `ticks`. Default 0. */
   readonly startedAtMs?: number;
-  /** Default: no replica is absent. */
+  /** Default: no replica counts as absent. */
   readonly judgeAbsence?: JudgeAbsence;
   /** The try of the same request that was begun before this one. */
   readonly previous?: Attempt | undefined;
 }
 
-/** One try at one replica. It ends once; what is reported after that is dropped. */
+/** One try to get a response from one replica. It ends once; what is reported after that is ignored. */
 export class Attempt {
   readonly target: Target;
-  /** Whether the request may be made once more even if the replica may have got it. */
+  /** Whether the request may be sent again although the replica may have received it. */
   readonly repeatable: boolean;
   /** When it began, by the clock's `ticks`. */
   readonly startedAtMs: number;
   /** The try of the same request that was begun before this one. */
   readonly previous: Attempt | undefined;
-  /** Whether any byte of the request may have reached the replica. */
+  /** Whether any byte of the request may have reached the replica. Written by proxy. */
   sent = false;
   /**
-   * Whether the replica owes responses and has given none to anybody for a whole deadline: then a try that gets none
-   * either fails as `absent`. Written by `judge`.
+   * Whether the replica has sent no response to anybody for a whole deadline although requests were under way. A try
+   * without a response then fails as `absent`. Written by `judge`.
    */
   silent = false;
-  /** Whether it began while another try was under way, and so had a part of the deadline only. Written by failover. */
+  /**
+   * Whether it began while another try was under way, so that it had only part of the deadline. Written by failover.
+   */
   isHedge = false;
   /** Whether another replica has responded to the same request first. Written by `lose`. */
   lost = false;
-  /** What the replica is told of the trace, when this try has a span of its own. Written by its recorder. */
+  /** The trace context that the replica is sent, when this try has a span of its own. Written by tracing. */
   trace: TraceContext | undefined;
   #ended = false;
   readonly #judgeAbsence: JudgeAbsence;
-  #onUnanswered: (error: Error) => void = () => {};
+  #onNoResponse: (error: Error) => void = () => {};
   #onLost: () => void = () => {};
   readonly #listeners: AttemptListener[] = [];
 
   constructor(
     target: Target,
-    { repeatable = false, startedAtMs = 0, judgeAbsence = nobodyIsAbsent, previous }: AttemptOptions = {},
+    { repeatable = false, startedAtMs = 0, judgeAbsence = neverAbsent, previous }: AttemptOptions = {},
   ) {
     this.target = target;
     this.repeatable = repeatable;
@@ -92,28 +98,29 @@ export class Attempt {
     this.previous = previous;
   }
 
-  /** Sets who decides what happens when the replica gave no answer: reply with the error, or try another. */
-  whenUnanswered(decide: (error: Error) => void): void {
-    this.#onUnanswered = decide;
+  /** Sets what happens when the replica gives no response: replying with the error, or trying another replica. */
+  onNoResponse(decide: (error: Error) => void): void {
+    this.#onNoResponse = decide;
   }
 
-  unanswered(error: Error): void {
-    this.#onUnanswered(error);
+  /** The try came to nothing. Calls back whoever called `onNoResponse` last. */
+  noResponse(error: Error): void {
+    this.#onNoResponse(error);
   }
 
-  /** Sets how the try is broken off when another replica has responded. */
+  /** Sets how the try is aborted when another replica has responded. */
   whenLost(breakOff: () => void): void {
     this.#onLost = breakOff;
   }
 
-  /** Another replica has responded to the same request: breaks the try off, unless it has ended. */
+  /** Another replica has responded to the same request: aborts this try, unless it has ended. */
   lose(): void {
     if (this.#ended) return;
     this.lost = true;
     this.#onLost();
   }
 
-  /** Settles `silent`. To be called once, before a try ends without the response that its client has waited for. */
+  /** Decides `silent`. To be called once, before the try ends without the response that its client has waited for. */
   judge(res: Response): void {
     this.silent = this.#judgeAbsence(this, res);
   }
@@ -122,9 +129,9 @@ export class Attempt {
     this.#listeners.push(listener);
   }
 
-  answered(status: number): void {
+  responded(status: number): void {
     if (this.#ended) return;
-    for (const listener of this.#listeners) listener.answered?.(status);
+    for (const listener of this.#listeners) listener.responded(status);
   }
 
   end(outcome: Outcome): void {
@@ -134,6 +141,6 @@ export class Attempt {
   }
 }
 
-function nobodyIsAbsent(): boolean {
+function neverAbsent(): boolean {
   return false;
 }

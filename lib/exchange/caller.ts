@@ -3,10 +3,10 @@ import type { Response } from 'express';
 import { clientAddress } from '../http/clientAddress.ts';
 import { exchangeOf } from './exchange.ts';
 
-/** Names whoever sent a request; no name of an identity is one of an address. */
+/** The key of whoever sent a request. The key of an identity never equals the key of an address. */
 export type CallerOf = (req: IncomingMessage, res: Response) => string;
 
-/** Where a request comes from, whoever sent it: see `clientAddress`. */
+/** The address that a request comes from, whoever sent it. See `clientAddress`. */
 export function addressOf(trusts: (address: string) => boolean): CallerOf {
   const read = clientAddress(trusts);
   return (req, res) => {
@@ -17,7 +17,7 @@ export function addressOf(trusts: (address: string) => boolean): CallerOf {
 }
 
 /**
- * Whom a request is counted for: its identity, or before authentication (and where there is none) its address.
+ * The caller that a request is counted for: its identity, or its address before authentication and where there is none.
  *
  * @param trusts whether the peer at an address is believed when it says for whom it forwards
  */

@@ -1,4 +1,4 @@
-/** The client closed its connection before its answer was complete. Nobody is left to reply to. */
+/** The client closed its connection before its response was complete. Nobody is left to reply to. */
 export class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError';
   readonly code = 'client_gone';
@@ -9,7 +9,7 @@ export class ClientGoneError extends Error {
   }
 }
 
-/** The gateway stops and this request did not finish in the time left. */
+/** The gateway is shutting down, and this request did not finish in the time that was left. */
 export class DrainingError extends Error {
   override readonly name = 'DrainingError';
   readonly code = 'draining';

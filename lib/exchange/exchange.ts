@@ -4,94 +4,108 @@ import type { NextFunction, Response } from 'express';
 import type { TraceContext } from '../tracing/traceContext.ts';
 import type { Attempt, Target } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
-import type { Laps } from './laps.ts';
+import type { Phases } from './phases.ts';
 
 /** Who the verified token says is calling. Absent on the internal port and on public paths. */
 export interface Identity {
-  /** The value of the token's claim that says who is calling, as text; not enough to tell people apart. */
+  /**
+   * The value of the token's identifying claim, as text. Two people may have the same one: use `key` to tell them
+   * apart.
+   */
   readonly subject: string;
-  /** The same for no two people: it names issuer, claim, type and value. Caches, limits and shares go by it. */
+  /** Unique for each person: issuer, claim, type and value. Caches, limits and fair shares use it. */
   readonly key: string;
-  /** Every claim of the token, as base64url JSON: what `X-Auth-Claims` carries. */
+  /** All claims of the token, as base64url JSON: the value of `X-Auth-Claims`. */
   readonly claims: string;
 }
 
-/** How often services get one request at the most, over all replicas: once, and once more. */
+/** How often one request may be sent to replicas, all of them together: once, and once again. */
 const MAX_SENDS = 2;
 
-/** A request's place among those that may be under way at a time. */
+/** A request's permit, counted towards the concurrency limits. */
 export interface Admission {
-  /** Counts it for `caller` from now on. The error when that caller holds its share already. */
+  /** Counts the request for `caller` from now on. Returns an error when that caller already has its fair share. */
   countFor(caller: string): Error | undefined;
-  /** Its response is a stream: it counts as one from now on, and no longer as a request. The error when there is no room. */
+  /**
+   * The response is a stream, so it counts towards the limit of streams instead. Returns an error when that is reached.
+   */
   becomeStream(): Error | undefined;
-  /** Gives its place up. Safe to call twice. */
+  /** Releases the permit. Safe to call twice. */
   release(): void;
 }
 
-/** Other replicas for a request that has come to nothing at one. */
+/** The other replicas of a service, for a request that has failed at one. */
 export interface Elsewhere {
-  /** Whether one of them would take it now. */
+  /** Whether one of them would take the request now. */
   isThere(): boolean;
-  /** Begins a try at one of them, in place of the try that is over. */
+  /** Begins a new try at one of them, in place of the one that has ended. */
   go(): void;
 }
 
 /**
- * One request and its answer on the way through the chain: the only state that middlewares share.
- * Each field names the one middleware that writes it; everybody may read it.
+ * One request and its response on their way through the chain. It is the only state that middlewares share. Each field
+ * names the middleware that writes it; any middleware may read it.
  */
 export class Exchange {
-  /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by resolve. */
+  /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by the router. */
   service = 'none';
-  /** What was cut off the front of the path before forwarding, or ''. Written by resolve. */
+  /** The part of the path that is removed before forwarding, or ''. Written by the router. */
   prefix = '';
-  /** Path and query as the service gets them, byte for byte. Written by resolve; '' means req.url. */
+  /** Path and query as the service gets them, byte for byte. Written by the router; '' means req.url. */
   upstreamTarget = '';
   /**
-   * Each `access_token` that was in the query, as it was written: the target does not hold them any more. Undefined where
-   * there was none. Written by takeQueryToken.
+   * The values of all `access_token` parameters, as they were written. They were removed from the target. Undefined when
+   * there were none. Written by queryToken.
    */
   queryTokens: readonly string[] | undefined;
-  /** Written by authenticate. */
+  /** Written by auth. */
   identity: Identity | undefined;
-  /** Whom the request is counted for before it is authenticated. Written by `callerOf`, which everybody asks. */
+  /**
+   * The caller that the request is counted for before it is authenticated. Written by `addressOf`, which caches it
+   * here.
+   */
   clientAddress: string | undefined;
-  /** Whether it asks for its token to be revoked: a logout. Written by admit. */
+  /** Whether the request is a logout, which revokes its token. Written by concurrency, or by auth without it. */
   revokes: boolean | undefined;
-  /** Written by concurrency; absent where nothing is limited. */
+  /** The request's permit. Written by concurrency; undefined where nothing is limited. */
   admission: Admission | undefined;
-  /** The request's content, where it was waited for before the request went on. Written by collectContent. */
+  /** The whole content, for requests that wait for it before they go on. Written by collectContent. */
   content: Buffer | undefined;
   /** When the caller gives up, in milliseconds since the epoch. Written by timeout. */
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */
   cacheVerdict: string | undefined;
-  /** The try that the response is from, or else the one that is under way or was the last. Written by balance, failover. */
+  /** The try that has responded, or else the current or the last one. Written by loadBalancer, failover. */
   attempt: Attempt | undefined;
-  /** The try that was begun last, behind which the earlier ones stand. Written by balance. */
+  /** The try that was begun last; `previous` leads to earlier ones. Written by loadBalancer. */
   latestAttempt: Attempt | undefined;
-  /** A second try that is under way beside `attempt`. Written by failover. */
+  /** A second try (hedge) that runs beside `attempt`. Written by failover. */
   hedge: Attempt | undefined;
-  /** Where the request may go instead when its kept connection was lost. Written by failover. */
+  /** Other replicas for the request, if its kept-alive connection is lost. Written by failover. */
   elsewhere: Elsewhere | undefined;
-  /** The `code` of the error that the gateway replied with, or that cut the answer short. Written by both. */
+  /**
+   * The `code` of the error that the gateway replied with, or that cut the response short. Written by errorReplies and
+   * proxy.
+   */
   errorCode: string | undefined;
-  /** What went wrong, for the log: its message may name hosts. Written along with `errorCode`. */
+  /** The error itself, for the log only: its message may name hosts. Written along with `errorCode`. */
   failure: Error | undefined;
-  /** Who settled the status: the gateway once it replies with an error. Written along with `errorCode`. */
+  /**
+   * Who decided the status: the gateway when it replies with an error, or else the service. Written along with
+   * `errorCode`.
+   */
   origin: 'gateway' | 'upstream' = 'upstream';
-  /** Why nobody may serve this request. Written by the server, and on the internal port of requests of browsers. */
+  /** Why this request must not be served. Written by the server and, on the internal port, by the cross-site check. */
   refusal: Error | undefined;
-  /** Where its time goes. Written by observe; whoever takes part of the time begins a lap. */
-  laps: Laps | undefined;
+  /** How long each part of the request takes. Written by observe; other middlewares begin their phase. */
+  phases: Phases | undefined;
   /** Its place in a distributed trace: undefined until a service is told of it, unless it came with one. Written by trace. */
   trace: TraceContext | undefined;
   /** Begins a trace for a request that came without one. Written by trace. */
   beginTrace: (() => TraceContext) | undefined;
-  /** Bytes that came behind the head of a request to upgrade its connection. Written by the server. */
+  /** Bytes that arrived after the head of a request to upgrade its connection. Written by the server. */
   upgradeHead: Buffer | undefined;
-  /** The connection left HTTP (101) and will not get another reply. Written by forward. */
+  /** Whether the connection was upgraded (101), so that no other reply can be sent. Written by proxy. */
   upgraded = false;
 
   #requestId: string | undefined;
@@ -104,7 +118,7 @@ export class Exchange {
   /** Undefined once the response is over. */
   #onClose: (() => void)[] | undefined = [];
 
-  /** Names this request in logs, in the answer's `X-Request-Id` and to the service. Written by observe. */
+  /** Identifies this request in logs, in the response's `X-Request-Id` and to the service. Written by observe. */
   get requestId(): string {
     this.#requestId ??= randomUUID();
     return this.#requestId;
@@ -120,14 +134,14 @@ export class Exchange {
     return this.trace;
   }
 
-  /** Why all work for this request ends: the client left, its deadline passed or the gateway shuts down. */
+  /** Why all work for this request must end: the client left, its deadline passed, or the gateway shuts down. */
   get abortReason(): Error | undefined {
     return this.#abortReason;
   }
 
   /**
-   * Ends all work for this request. The first reason wins. The reply is `due` from whoever was interrupted, or
-   * `settled`: the caller hands the reason to `next` itself, or nobody is left to read a reply.
+   * Ends all work for this request; the first reason counts. `reply` says who replies to the client. With `due` whoever is
+   * interrupted passes the reason to `next`. With `settled` nobody else may: the caller has done so, or no client is left.
    */
   abort(reason: Error, reply: 'due' | 'settled' = 'due'): void {
     if (this.#abortReason) return;
@@ -139,25 +153,25 @@ export class Exchange {
     this.#controller?.abort(reason);
   }
 
-  /** Whether nobody but the one who aborted may say anything to `next` any more. */
+  /** Whether the request was aborted by somebody who replies itself. Nobody else may call `next` with an error then. */
   get replySettled(): boolean {
     return this.#replySettled;
   }
 
-  /** Calls back once when the exchange is aborted, unless it was before. A tenth of what an AbortSignal costs. */
+  /** Calls back once when the exchange is aborted, unless it was before. It costs a tenth of an AbortSignal. */
   onAbort(callback: (reason: Error) => void): void {
     if (this.#abortReason) return;
     if (this.#onAbort) this.#onAbort.push(callback);
     else this.#onAbort = [callback];
   }
 
-  /** Takes back what `onAbort` was given. */
+  /** Removes a callback of `onAbort`. */
   offAbort(callback: (reason: Error) => void): void {
     const at = this.#onAbort?.indexOf(callback) ?? -1;
     if (at !== -1) this.#onAbort?.splice(at, 1);
   }
 
-  /** The same as a signal, for what takes nothing else. */
+  /** The same as an AbortSignal, for APIs that need one. */
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
@@ -167,21 +181,24 @@ export class Exchange {
   }
 
   /**
-   * Whether a service may be sent this request now. A lost connection, a failover and a hedge all are reasons to send
-   * it again, and together they may do so once.
+   * Whether this request may be sent to a replica now. A lost connection, a failover and a hedge may each send it again,
+   * but only once between them.
    */
   get maySend(): boolean {
     return this.#sends < MAX_SENDS;
   }
 
-  /** Counts that a service is sent this request. To be asked just before its first byte is written; false: it must not be. */
+  /**
+   * To be called right before the request is written to a replica: counts it. When it returns false, nothing may be
+   * sent.
+   */
   claimSend(): boolean {
     if (!this.maySend) return false;
     this.#sends += 1;
     return true;
   }
 
-  /** Whether a try was begun at this replica, whatever became of it. */
+  /** Whether a try at this replica was begun, whatever its outcome. */
   hasTried(target: Target): boolean {
     for (let attempt = this.latestAttempt; attempt; attempt = attempt.previous) {
       if (attempt.target === target) return true;
@@ -189,7 +206,7 @@ export class Exchange {
     return false;
   }
 
-  /** Breaks the other try off, if two are under way. To be called before anything of the response is written. */
+  /** Aborts the other try, if two are running. To be called before any part of the response is written. */
   respondedBy(winner: Attempt): void {
     const { hedge, attempt } = this;
     if (!hedge) return;
@@ -198,7 +215,7 @@ export class Exchange {
     (winner === hedge ? attempt : hedge)?.lose();
   }
 
-  /** Calls back once the answer is over: given whole, cut short, or its client has left. */
+  /** Calls back once the response is over: complete, cut short, or without a client. */
   onClose(callback: () => void): void {
     this.#onClose?.push(callback);
   }
@@ -216,7 +233,7 @@ const EXCHANGE = Symbol('exchange');
 
 type Held = ServerResponse & { [EXCHANGE]?: Exchange };
 
-/** The exchange that `res` belongs to, begun on first use, so that every middleware also works alone. */
+/** The exchange that `res` belongs to. It is created on first use, so that each middleware also works alone. */
 export function exchangeOf(res: Held): Exchange {
   return res[EXCHANGE] ?? begin(res);
 }
@@ -224,7 +241,7 @@ export function exchangeOf(res: Held): Exchange {
 function begin(res: Held): Exchange {
   const exchange = new Exchange();
   res[EXCHANGE] = exchange;
-  // One listener for everybody who waits for the end: each of its own would cost a microsecond or two.
+  // One listener for all callbacks: a listener for each would cost a microsecond or two.
   res.on('close', () => {
     if (!res.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
     exchange.closed();
@@ -233,8 +250,8 @@ function begin(res: Held): Exchange {
 }
 
 /**
- * `next` for a middleware that waits for something: silent once the reply is settled elsewhere. Express would run
- * its last handler a second time, and that cuts the connection under the first reply.
+ * `next` for a middleware that waits for something: it does nothing once somebody else has replied. Otherwise Express would
+ * run its error handler a second time, which cuts the connection in the middle of the first reply.
  */
 export function nextWhileDue(res: Response, next: NextFunction): NextFunction {
   const exchange = exchangeOf(res);

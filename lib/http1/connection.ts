@@ -4,8 +4,8 @@ import { ContentSender } from './contentSender.ts';
 import { ConnectionLostError, ConnectTimeoutError, NotConnectedError } from './errors.ts';
 import type { FieldLines } from './handler.ts';
 import { connect, type Origin } from './origin.ts';
-import type { AnswerHead } from './reading/answerHead.ts';
-import { AnswerReader, type AnswerSink } from './reading/answerReader.ts';
+import type { ResponseHead } from './reading/responseHead.ts';
+import { type ResponseListener, ResponseReader } from './reading/responseReader.ts';
 
 /** Ends something that was begun. */
 export type Cancel = () => void;
@@ -35,10 +35,10 @@ export interface ConnectionOptions {
 }
 
 /** One connection to an origin. It carries one request at a time, and ends at the first doubt about where one ends. */
-export class Connection implements AnswerSink, Carrier {
+export class Connection implements ResponseListener, Carrier {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
-  readonly #reader: AnswerReader;
+  readonly #reader: ResponseReader;
   readonly #cancelTimeout: Cancel;
   #call: Call | undefined;
   #sender: ContentSender | undefined;
@@ -60,7 +60,7 @@ export class Connection implements AnswerSink, Carrier {
     const { origin, clock, connectTimeoutMs, maxHeadBytes, readBuffer, lookup } = options;
     this.#options = options;
     this.openedAtMs = clock.ticks();
-    this.#reader = new AnswerReader(this, maxHeadBytes);
+    this.#reader = new ResponseReader(this, maxHeadBytes);
     this.#call = call;
     this.#socket = connect(origin, { buffer: readBuffer, callback: this.#onRead }, lookup);
     this.#socket
@@ -131,7 +131,7 @@ export class Connection implements AnswerSink, Carrier {
     this.#socket.destroy();
   }
 
-  onHead(head: AnswerHead): void {
+  onHead(head: ResponseHead): void {
     const call = this.#call;
     if (!call) return;
     // An interim answer may say so, too.
@@ -169,7 +169,7 @@ export class Connection implements AnswerSink, Carrier {
     }
     try {
       const call = this.#call;
-      if (call) call.handler.onResponsePause?.(call);
+      if (call) call.handler.onResponsePause(call);
       else this.#afterAnswer(end === bytes);
     } catch (error) {
       this.#breakOff(error as Error);

@@ -6,13 +6,13 @@ export type BrokenAnswerCode =
   | 'bad_chunk'
   | 'head_too_large'
   /** An interim answer (1xx) that nobody asked for, or too many of them. */
-  | 'unasked_answer'
+  | 'unexpected_response'
   /** The connection was closed before the end of the answer's content. */
   | 'cut_short';
 
 /** What came is no answer by RFC 9112. Nothing more is read from that connection. */
-export class BrokenAnswerError extends Error {
-  override readonly name: string = 'BrokenAnswerError';
+export class BrokenResponseError extends Error {
+  override readonly name: string = 'BrokenResponseError';
   readonly code: BrokenAnswerCode;
   /** Whether it breaks a limit of ours rather than a rule of HTTP. */
   readonly isOurLimit: boolean;
@@ -25,7 +25,7 @@ export class BrokenAnswerError extends Error {
 }
 
 /** The head of a response, or its trailer section, is larger than the receiver allows. The origin may be quite well. */
-export class ResponseHeadTooLargeError extends BrokenAnswerError {
+export class ResponseHeadTooLargeError extends BrokenResponseError {
   override readonly name = 'ResponseHeadTooLargeError';
 
   constructor(what: string) {

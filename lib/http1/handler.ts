@@ -49,7 +49,7 @@ export interface Handler {
   /** `chunk` is the handler's to keep. */
   onResponseData(controller: Controller, chunk: Buffer): void;
   /** What has arrived of the answer has been told, and it is not over: more may take a while. */
-  onResponsePause?(controller: Controller): void;
+  onResponsePause(controller: Controller): void;
   onResponseEnd(controller: Controller): void;
   /** `controller` is undefined when the request could not be made at all. */
   onResponseError(controller: Controller | undefined, error: Error): void;

@@ -5,7 +5,7 @@ import { PoolDestroyedError } from './errors.ts';
 import type { Handler, Request } from './handler.ts';
 import { LineCheck } from './lineCheck.ts';
 import { type Origin, originOf } from './origin.ts';
-import { DEFAULT_MAX_HEAD_BYTES } from './reading/answerReader.ts';
+import { DEFAULT_MAX_HEAD_BYTES } from './reading/responseReader.ts';
 import { requestHead } from './requestHead.ts';
 
 /** How long an idle connection is kept when nobody says how long it may be. */
@@ -203,7 +203,9 @@ export class Pool {
     return undefined;
   }
 
-  /** Whether the request might be lost with the latest of the idle connections: all others have been idle for longer. */
+  /**
+   * Whether the request might be lost with the latest of the idle connections: all others have been idle for longer.
+   */
   #isRisky(call: Call): boolean {
     const idle = this.#idle.at(-1);
     if (isRepeatable(call) || !idle || idle.connection.keepAliveMs !== undefined) return false;

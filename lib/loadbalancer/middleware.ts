@@ -9,7 +9,7 @@ import { NoHealthyReplicaError } from './errors.ts';
 import type { ReplicaPool } from './pool.ts';
 import type { Replica } from './replica.ts';
 
-export interface BalanceOptions {
+export interface LoadBalancerOptions {
   readonly pool: ReplicaPool;
   /** Whether the replica takes requests of this caller now. Default: each that is available does. */
   readonly admits?: ((replica: Replica, req: Request, res: Response) => boolean) | undefined;
@@ -32,7 +32,7 @@ export interface BalanceOptions {
  * Chooses the replica a request goes to and keeps count of what is under way there. Run again for the same request,
  * it chooses one that has not been tried.
  */
-export function balance(options: Readonly<BalanceOptions>): RequestHandler {
+export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHandler {
   const { pool, admits = () => true, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
   const { stickyTo = () => undefined } = options;
   const { allSuspended = () => new NoHealthyReplicaError(pool.service) } = options;
@@ -61,7 +61,7 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     return pool.takeAnother((replica) => !exchange.hasTried(replica) && admits(replica, req, res));
   }
 
-  return function balanceMiddleware(req, res, next) {
+  return function loadBalancerMiddleware(req, res, next) {
     const exchange = exchangeOf(res);
     const replica = choose(exchange, req, res);
     if (!replica) return next(refusal(req, res));
@@ -70,10 +70,10 @@ export function balance(options: Readonly<BalanceOptions>): RequestHandler {
     const repeatable = isRepeatable(req);
     const attempt = new Attempt(replica, { repeatable, startedAtMs, judgeAbsence, previous });
     attempt.watch({
-      answered: () => {
+      responded: () => {
         replica.heardAtMs = clock.ticks();
         replica.tookMs = replica.heardAtMs - startedAtMs;
-        exchange.laps?.begin('answer');
+        exchange.phases?.begin('response');
       },
       ended: () => {
         if (attempt.lost) clock.after(busyWithLostMs, () => pool.release(replica));

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
-import { Laps } from '../exchange/laps.ts';
+import { Phases } from '../exchange/phases.ts';
 import { addAnswerField } from '../http/answerFields.ts';
 import { listener } from '../util/listener.ts';
 
@@ -31,8 +31,8 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
 
   return function observeMiddleware(req, res, next) {
     const exchange = exchangeOf(res);
-    const laps = new Laps(clock);
-    exchange.laps = laps;
+    const phases = new Phases(clock);
+    exchange.phases = phases;
     const given = req.headers['x-request-id'];
     if (typeof given === 'string' && keepsRequestId(given, req)) exchange.requestId = given;
     // A connection that leaves HTTP has its fields sent by somebody else, who asks what is set.
@@ -43,7 +43,7 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
         method: req.method,
         target: req.originalUrl,
         status: res.headersSent || exchange.upgraded ? res.statusCode : 0,
-        seconds: laps.read() / 1000,
+        seconds: phases.read() / 1000,
         exchange,
       });
     });

@@ -1,22 +1,24 @@
 import type { RequestHandler } from 'express';
 import { exchangeOf } from '../exchange/exchange.ts';
-import type { Lap, Laps } from '../exchange/laps.ts';
+import type { Phase, Phases } from '../exchange/phases.ts';
 import { addAnswerField } from '../http/answerFields.ts';
 
-const SHOWN: readonly Lap[] = ['permit', 'auth', 'cache', 'upstream'];
+const SHOWN: readonly Phase[] = ['permit', 'auth', 'cache', 'upstream'];
 
 /** Tells the client in `Server-Timing` where the time until its answer began has gone. Put it behind `observe`. */
 export function serverTiming(): RequestHandler {
   return function serverTimingMiddleware(_req, res, next) {
-    const { laps } = exchangeOf(res);
-    if (laps) addAnswerField(res, 'Server-Timing', () => timingOf(laps));
+    const { phases } = exchangeOf(res);
+    if (phases) addAnswerField(res, 'Server-Timing', () => timingOf(phases));
     next();
   };
 }
 
-function timingOf(laps: Laps): string {
-  const totalMs = laps.read();
-  const parts = SHOWN.filter((lap) => !Number.isNaN(laps[lap])).map((lap) => metric(lap, laps[lap]));
+function timingOf(phases: Phases): string {
+  const totalMs = phases.read();
+  const parts = SHOWN.filter((phase) => !Number.isNaN(phases[phase])).map((phase) =>
+    metric(phase, phases[phase]),
+  );
   return [...parts, metric('total', totalMs)].join(', ');
 }
 

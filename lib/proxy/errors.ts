@@ -1,11 +1,11 @@
-/** The replica could not be reached, or the connection broke before an answer began. */
+/** The replica could not be reached, or the connection broke before a response began. */
 export class UpstreamUnreachableError extends Error {
   override readonly name = 'UpstreamUnreachableError';
   readonly code = 'upstream_unreachable';
   readonly status = 502;
 }
 
-/** Services have been sent this request twice already, so it was not sent a third time. Says nothing about a replica. */
+/** The request was sent to replicas twice already, so it is not sent a third time. It says nothing about a replica. */
 export class RequestSentTwiceError extends Error {
   override readonly name = 'RequestSentTwiceError';
   readonly code = 'upstream_unreachable';
@@ -16,7 +16,7 @@ export class RequestSentTwiceError extends Error {
   }
 }
 
-/** Another replica has responded to the same request, to which this one has not. */
+/** Another replica has responded to the same request before this one. */
 export class HedgeLostError extends Error {
   override readonly name = 'HedgeLostError';
   readonly code = 'upstream_unreachable';
@@ -27,46 +27,46 @@ export class HedgeLostError extends Error {
   }
 }
 
-/** This machine or process has no descriptor, port or buffer left for a connection: no replica is to blame. */
+/** The gateway's process or machine has no descriptor, port or buffer left for a connection. No replica is at fault. */
 export class GatewayExhaustedError extends Error {
   override readonly name = 'GatewayExhaustedError';
   readonly code = 'gateway_exhausted';
   readonly status = 503;
 }
 
-/** What came back was not a valid HTTP answer. */
+/** The replica sent something that is not a valid HTTP response. */
 export class UpstreamBadResponseError extends Error {
   override readonly name = 'UpstreamBadResponseError';
   readonly code = 'upstream_bad_response';
   readonly status = 502;
 }
 
-/** The head of the replica's response is larger than `MAX_RESPONSE_HEAD`. The replica may be quite well. */
+/** The head of the replica's response is larger than `MAX_RESPONSE_HEAD`. The replica itself may be healthy. */
 export class UpstreamHeadTooLargeError extends Error {
   override readonly name = 'UpstreamHeadTooLargeError';
   readonly code = 'upstream_head_too_large';
   readonly status = 502;
 }
 
-/** The answer stopped flowing in mid-body. */
+/** The response's content stopped arriving. */
 export class UpstreamSilentError extends Error {
   override readonly name = 'UpstreamSilentError';
   readonly code = 'upstream_bad_response';
   readonly status = 502;
 
-  constructor(silenceMs: number) {
-    super(`the answer's body was silent for ${silenceMs} ms`);
+  constructor(idleTimeoutMs: number) {
+    super(`no content of the response arrived for ${idleTimeoutMs} ms`);
   }
 }
 
-/** The client did not read on in mid-answer. Nobody is there to reply to. */
+/** The client stopped reading its response. Nobody is left to reply to. */
 export class ClientStalledError extends Error {
   override readonly name = 'ClientStalledError';
   readonly code = 'client_stalled';
   readonly status = 499;
 
   constructor(sendTimeoutMs: number) {
-    super(`the client read nothing of its answer for ${sendTimeoutMs} ms`);
+    super(`the client read nothing of its response for ${sendTimeoutMs} ms`);
   }
 }
 

@@ -1,9 +1,9 @@
-/** How many spellings are remembered: clients may make up any number. */
+/** How many spellings are remembered. There must be a bound, since clients can make up any number. */
 const MAX_REMEMBERED = 1000;
-/** Longer names are decided each time: with those remembered the memory is bounded in bytes, to some 200 KiB. */
+/** Longer names are not remembered. So the memory is bounded in bytes as well, to about 200 KiB. */
 const LONGEST_REMEMBERED = 64;
 
-/** A field name as somebody spelt it. */
+/** A field name in one spelling. */
 export interface FieldName<Role> {
   readonly lower: string;
   /** What is done with fields of this name. */
@@ -11,8 +11,8 @@ export interface FieldName<Role> {
 }
 
 /**
- * Decides once what is done with fields of a name, and remembers it by the name's spelling: the same few come with
- * each message. When there are too many, all are forgotten.
+ * Decides once what is done with fields of a name and remembers the decision by the name's spelling, since each message has
+ * the same few names. When too many are remembered, all are forgotten.
  */
 export function fieldNames<Role>(roleOf: (lowerCaseName: string) => Role): (name: string) => FieldName<Role> {
   const known = new Map<string, FieldName<Role>>();

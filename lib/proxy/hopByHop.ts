@@ -1,4 +1,4 @@
-/** Fields that speak of one connection only and are never forwarded (RFC 9110 section 7.6.1). */
+/** Fields that apply to a single connection and are never forwarded (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'proxy-connection',
@@ -13,7 +13,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'proxy-authentication-info',
 ]);
 
-/** Fields that say where a message ends or whom it is for: no `Connection` list may remove them. */
+/** Fields that say where a message ends or for which host it is. A `Connection` field cannot remove them. */
 const UNREMOVABLE: ReadonlySet<string> = new Set(['host', 'content-length']);
 
 const NOTHING: ReadonlySet<string> = new Set();
@@ -22,7 +22,7 @@ export function isHopByHop(lowerCaseName: string): boolean {
   return HOP_BY_HOP.has(lowerCaseName);
 }
 
-/** The names that `Connection` fields declare to be of this connection only, in lower case. */
+/** The field names in `Connection`, which apply to this connection only, in lower case. */
 export function connectionOptions(connection: string | undefined): ReadonlySet<string> {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NOTHING;
   const names = new Set<string>();

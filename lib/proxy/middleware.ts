@@ -18,46 +18,46 @@ import { type CallTerms, UpstreamCall } from './upstreamCall.ts';
 
 const DEFAULT_VIA = 'gateway';
 
-export interface ForwardOptions {
+export interface ProxyOptions {
   readonly transport: Transport;
-  /** Where requests go when no balancer has chosen a replica before. */
+  /** The replica for requests for which no load balancer has chosen one. */
   readonly target?: Target;
-  /** Longest pause in an answer's body. Event streams are exempt. */
-  readonly silenceMs: number;
-  /** Longest time a client may leave its answer unread; 0 (the default) means for ever. */
+  /** Longest time without content of a response that has begun, in milliseconds. Event streams are exempt. */
+  readonly idleTimeoutMs: number;
+  /** Longest time for which a client may not read on, in milliseconds. 0, the default: no limit. */
   readonly sendTimeoutMs?: number;
-  /** Largest request content; 0 (the default) means no limit. */
+  /** Largest content of a request, in bytes. 0, the default: no limit. */
   readonly maxBodyBytes?: number;
-  /** Peers whose `X-Forwarded-*` are believed. Default: nobody. */
+  /** Whether the `X-Forwarded-*` fields of the peer at an address are trusted. Default: no peer's are. */
   readonly trustsPeer?: TrustsPeer;
-  /** What the gateway calls itself in `Via`, a token. Default `gateway`. */
+  /** The gateway's name in `Via`, a token. Default `gateway`. */
   readonly via?: string;
-  /** Whether answers to the client carry `Via` too. Default false. */
+  /** Whether responses to clients get `Via` too. Default false. */
   readonly viaOnAnswers?: boolean;
-  /** Replaces `Authorization` and `X-Auth-*` by the verified identity. Default true. */
+  /** Whether `Authorization` and `X-Auth-*` are replaced by the verified identity. Default true. */
   readonly ownsIdentity?: boolean;
-  /** How many connections may be upgraded (WebSockets) at a time. Default: no limit. */
+  /** Limits how many connections are upgraded (WebSockets) at a time. Default: no limit. */
   readonly upgrades?: Permits;
-  /** Called when this machine or process lacks what a connection needs. */
+  /** Called when the process or machine has no descriptors, ports or buffers for a connection. */
   readonly onExhausted?: (error: GatewayExhaustedError) => void;
-  /** Called with the size of each piece of content that passes, either way. */
+  /** Called with the size of each piece of content, in either direction. */
   readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;
 }
 
 /**
- * Forwards the request to the replica that the balancer chose and streams the answer back.
+ * Forwards the request to the replica that the load balancer chose and streams the response back.
  *
- * Requests go straight to the transport. http-proxy-middleware, which would prepare each by three promises and a
- * dozen passes of which none is wanted here, carries those that upgrade their connection. A failure before the
- * answer's head goes to `next`; one after it cuts the client's connection, because nothing else tells a client that
- * what it got is not whole.
+ * Ordinary requests go straight to the transport; those that upgrade their connection go through http-proxy-middleware,
+ * whose preparation of each request would cost more than everything else here. A failure before the head of the response
+ * goes to `next`. A later one cuts the client's connection, because nothing else tells the client that the response is not
+ * complete.
  */
-export function forward(options: Readonly<ForwardOptions>): RequestHandler {
+export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
   const {
     viaOnAnswers = false,
-    silenceMs,
+    idleTimeoutMs,
     sendTimeoutMs = 0,
     maxBodyBytes = 0,
     transport,
@@ -68,16 +68,19 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);
   const onExhausted = listener(options.onExhausted);
-  const terms: CallTerms = { responseFields, silenceMs, sendTimeoutMs, clock, onContent };
+  const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent };
   let loadingProxy: Promise<UpgradingProxy> | undefined;
 
-  /** At the first upgrade, which holds others up for some 50 ms, once: it takes 20 MiB, and many gateways never see one. */
+  /**
+   * Loaded at the first upgrade, which delays other requests by about 50 ms once: it takes 20 MiB, and may never be
+   * needed.
+   */
   async function loadProxy(): Promise<UpgradingProxy> {
     const { createProxyMiddleware } = await import('http-proxy-middleware');
     return createProxyMiddleware<Request, Response>({
       router: (req) => attemptOf(req, responseTo(req), options).target.url,
       pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
-      plugins: [reportUpgrades({ silenceMs, ownsIdentity, clock, responseFields })],
+      plugins: [reportUpgrades({ idleTimeoutMs, ownsIdentity, clock, responseFields })],
       ejectPlugins: true,
     });
   }
@@ -105,12 +108,12 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
     }
   }
 
-  return function forwardMiddleware(req, res, next) {
+  return function proxyMiddleware(req, res, next) {
     const { abortReason, upgradeHead } = exchangeOf(res);
     const nextIfDue = nextWhileDue(res, next);
     if (abortReason) return nextIfDue(abortReason);
     const attempt = attemptOf(req, res, options);
-    attempt.whenUnanswered((error) => {
+    attempt.onNoResponse((error) => {
       if (error instanceof GatewayExhaustedError) onExhausted(error);
       nextIfDue(error);
     });
@@ -121,7 +124,7 @@ export function forward(options: Readonly<ForwardOptions>): RequestHandler {
   };
 }
 
-/** What was collected has a length, even if it came in chunks. */
+/** Collected content is sent with its length, even if it came in chunks. */
 function withLength(fields: string[], content: Buffer | undefined): string[] {
   if (content && fieldValue(fields, 'content-length') === undefined) {
     fields.push('Content-Length', String(content.length));
@@ -129,15 +132,15 @@ function withLength(fields: string[], content: Buffer | undefined): string[] {
   return fields;
 }
 
-function attemptOf(req: Request, res: Response, { target }: Readonly<ForwardOptions>): Attempt {
+function attemptOf(req: Request, res: Response, { target }: Readonly<ProxyOptions>): Attempt {
   const exchange = exchangeOf(res);
   if (exchange.attempt) return exchange.attempt;
-  if (!target) throw new TypeError('forward: no balancer chose a replica and no target option was given');
+  if (!target) throw new TypeError('proxy: no load balancer chose a replica and no target option was given');
   exchange.attempt = new Attempt(target, { repeatable: isRepeatable(req) });
   return exchange.attempt;
 }
 
-/** Express sets it on every request; http-proxy-middleware hands callbacks the request alone. */
+/** The response of a request: callbacks of http-proxy-middleware get only the request, and Express sets `res` on it. */
 function responseTo(req: Request): Response {
   return req.res as Response;
 }

@@ -2,15 +2,16 @@ import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { NotConnectedError } from '../http1/errors.ts';
 
-/** What a connection needs and we lack: descriptors of the process or of the system, ports, memory for sockets. */
+/** Errors that mean a lack of descriptors (of the process or the system), of ports, or of memory for sockets. */
 const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);
 
-/** Whether a connection failed for want of something that this process or machine lacks. */
+/** Whether a connection failed because this process or machine has run out of what it needs. */
 export function isOurShortage(error: Error): boolean {
   const cause = error instanceof NotConnectedError ? error.cause : error;
   if (!Error.isError(cause) || !('code' in cause)) return false;
   if (SHORTAGES.has(cause.code)) return true;
-  // To look up a name takes descriptors as well, and the C library does not tell when it got none.
+  // Resolving a name needs descriptors too, and the C library's error does not say so: a try shows whether there are
+  // any.
   return (
     'syscall' in cause && cause.syscall === 'getaddrinfo' && (cause.code === 'EBUSY' || lacksDescriptors())
   );

@@ -4,22 +4,24 @@ import type { Handler, Request } from '../http1/handler.ts';
 import { Pool, type PoolOptions, READ_BYTES } from '../http1/pool.ts';
 
 export interface TransportOptions {
-  /** How long a connection to a replica may take to open. */
+  /** How long opening a connection to a replica may take, in milliseconds. */
   readonly connectTimeoutMs: number;
-  /** Names and values of a response's head together must stay below. Default: 64 KiB. */
+  /** Largest head of a response: names and values together, in bytes. Default 64 KiB. */
   readonly maxHeadBytes?: number;
-  /** How long an idle connection is kept when the replica does not say how long it keeps it. Default: 4 s. */
+  /** How long an idle connection is kept, in milliseconds, when the replica states no time of its own. Default 4000. */
   readonly idleMs?: number;
-  /** Age from which a connection to a name ends after what it carries. 0, the default: no limit. */
+  /**
+   * Age at which a connection to a host name is closed after its request, in milliseconds. 0, the default: no limit.
+   */
   readonly maxAgeMs?: number;
   readonly clock?: Clock;
 }
 
-/** Keep-alive connections to the replicas, one pool each. */
+/** Keep-alive connections to replicas, with a pool for each replica. */
 export class Transport {
   readonly #options: Omit<PoolOptions, 'url' | 'readBuffer'>;
   readonly #pools = new Map<string, Pool>();
-  /** Pools of departed replicas that still carry something. */
+  /** Pools of removed replicas that still have requests under way. */
   readonly #leaving = new Set<Pool>();
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
@@ -27,17 +29,17 @@ export class Transport {
     this.#options = { ...options, clock };
   }
 
-  /** Sends one request; everything that comes of it is told to `handler`. */
+  /** Sends one request. `handler` gets everything that follows. */
   send(url: URL, request: Request, handler: Handler): void {
     this.#poolFor(url).send(request, handler);
   }
 
-  /** Sends one request over a connection opened for it: one that was kept may have been closed meanwhile. */
+  /** Sends one request over a new connection, since a kept one may have been closed by the replica meanwhile. */
   sendAfresh(url: URL, request: Request, handler: Handler): void {
     this.#poolFor(url).send(request, handler, { afresh: true });
   }
 
-  /** Lets the connections of a departed replica finish what they carry, then closes them. */
+  /** Closes the connections of a removed replica once their requests have ended. */
   async forget(url: URL): Promise<void> {
     const pool = this.#pools.get(url.href);
     if (!pool) return;
@@ -47,14 +49,14 @@ export class Transport {
     this.#leaving.delete(pool);
   }
 
-  /** Cuts every connection. */
+  /** Closes every connection at once. */
   async destroy(): Promise<void> {
     const pools = [...this.#pools.values(), ...this.#leaving];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  /** By `href`, which is kept by the URL; `origin` is put together each time. */
+  /** Pools are found by `href`, which a URL object stores; `origin` would be assembled each time. */
   #poolFor(url: URL): Pool {
     const known = this.#pools.get(url.href);
     if (known) return known;
@@ -65,8 +67,8 @@ export class Transport {
 }
 
 /**
- * Whether the connection was one kept from an earlier request, and ended before this one's answer had a head: the
- * replica may have closed it just as the request was on its way (RFC 9112 section 9.3.1).
+ * Whether the request was sent over a kept connection that ended before the head of its response: the replica may have closed
+ * it just as the request was on its way (RFC 9112 section 9.3.1).
  */
 export function diedWhileKept(error: Error): boolean {
   return error instanceof ConnectionLostError && error.kept;

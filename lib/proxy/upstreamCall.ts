@@ -5,6 +5,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import { endWith } from '../http/endWith.ts';
 import { fieldValue } from '../http/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
+import { IdleTimeout } from '../timeout/idleTimeout.ts';
 import {
   ClientStalledError,
   HedgeLostError,
@@ -14,23 +15,22 @@ import {
 } from './errors.ts';
 import type { RequestBody } from './request/requestBody.ts';
 import { beginAnswer } from './response/answerHead.ts';
-import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './response/outcome.ts';
+import { ABANDONED, asProxyError, isBrokenResponse, outcomeOf } from './response/outcome.ts';
 import { interimFields, type ResponseFields, trailerFields } from './response/responseFields.ts';
-import { Silence } from './response/silence.ts';
 import { diedWhileKept } from './transport.ts';
 
-/** Content up to this size is held back until it is clear whether it is all. */
+/** A first piece of content up to this size is held back until it is known whether it is all. */
 const MAX_HELD_BYTES = 16 * 1024;
 
-/** What holds for every call. */
+/** Options that are the same for every call. */
 export interface CallTerms {
   readonly responseFields: ResponseFields;
-  /** Longest pause in the answer's body; an event stream may pause for as long as it likes. */
-  readonly silenceMs: number;
-  /** Longest time the client may leave what it was sent unread; 0: for ever. */
+  /** Longest time without content of a response that has begun. Event streams are exempt. */
+  readonly idleTimeoutMs: number;
+  /** Longest time for which the client may not read on; 0: no limit. */
   readonly sendTimeoutMs: number;
   readonly clock: Clock;
-  /** Called with the size of each piece of the answer's content. */
+  /** Called with the size of each piece of the response's content. */
   readonly onContent: (bytes: number) => void;
 }
 
@@ -39,33 +39,33 @@ export interface UpstreamCallOptions {
   readonly exchange: Exchange;
   readonly attempt: Attempt;
   readonly body: RequestBody | null;
-  /** Sends the same request once more to the same replica, over a connection of its own. */
+  /** Sends the same request again to the same replica, over a new connection. */
   readonly sendAfresh: () => void;
 }
 
-/** One request to one replica: hands what comes back to the client as it arrives, with back-pressure. */
+/** One request to one replica: passes the response on to the client as it arrives, with back-pressure. */
 export class UpstreamCall implements Handler {
   readonly #options: UpstreamCallOptions;
   readonly #terms: CallTerms;
   #controller: Controller | undefined;
-  #silence: Silence | undefined;
-  /** Listens to the client while it has more to read than it takes. */
-  #reader: Silence | undefined;
-  /** Whether any head has come, of an interim answer too. */
+  #idleTimeout: IdleTimeout | undefined;
+  /** Runs while the client does not read on. */
+  #sendTimeout: IdleTimeout | undefined;
+  /** Whether any head has arrived, including that of an interim response. */
   #heard = false;
   #sentAfresh = false;
-  #answered = false;
-  /** Whether the response began before the request was sent whole. */
-  #answeredEarly = false;
-  /** Content that may be all there is. */
+  #responded = false;
+  /** Whether the response began before the whole request was sent. */
+  #respondedEarly = false;
+  /** The first piece of content, which may be the only one. */
   #held: Buffer | undefined;
-  /** Whether content goes on as it comes. */
+  /** Whether content is passed on as it arrives. */
   #flows = false;
-  /** Whether the answer is an event stream. */
+  /** Whether the response is an event stream. */
   #streams = false;
   /** Whether it has ever waited for the client to read on. */
   #waits = false;
-  /** How much of the request's content had arrived when the answer was last looked at. */
+  /** How much of the request's content had arrived when the response's idle timeout was last checked. */
   #seenBytes = 0;
   #over = false;
   #brokenOffFor: Error | undefined;
@@ -90,7 +90,7 @@ export class UpstreamCall implements Handler {
     this.#heard = true;
     const fields = this.#terms.responseFields(controller.rawHeaders, status);
     if (status < 200) this.#inform(status, fields);
-    else this.#answer(status, reason, fields);
+    else this.#respond(status, reason, fields);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -101,16 +101,16 @@ export class UpstreamCall implements Handler {
       return;
     }
     this.#writeHeld();
-    this.#silence?.heard();
+    this.#idleTimeout?.activity();
     if (!this.#options.res.write(chunk)) {
       // A client that reads slowly is not a silent replica.
-      this.#silence?.stop();
+      this.#idleTimeout?.stop();
       controller.pause();
       this.#waitForReader();
     }
   }
 
-  /** Head, content and end of a small answer come in one turn of the event loop: so they leave in one write. */
+  /** Head, content and end of a small response arrive in one turn of the event loop, and so can leave in one write. */
   #mayHold(chunk: Buffer): boolean {
     return !this.#flows && !this.#held && chunk.length <= MAX_HELD_BYTES;
   }
@@ -121,14 +121,14 @@ export class UpstreamCall implements Handler {
     this.#flows = true;
   }
 
-  /** Most answers are over before, and need no watch. */
+  /** More content may take a while. Most responses are complete before this, and need no idle timeout. */
   onResponsePause(controller: Controller): void {
-    if (this.#over || !this.#answered) return;
+    if (this.#over || !this.#responded) return;
     if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
     this.#writeHeld();
-    if (this.#streams || this.#silence) return;
-    this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
-    if (!controller.paused) this.#silence.start();
+    if (this.#streams || this.#idleTimeout) return;
+    this.#idleTimeout = new IdleTimeout(this.#terms.clock, this.#terms.idleTimeoutMs, this.#onIdle);
+    if (!controller.paused) this.#idleTimeout.start();
   }
 
   onResponseEnd(controller: Controller): void {
@@ -147,7 +147,7 @@ export class UpstreamCall implements Handler {
     else this.#sendAgain();
   }
 
-  /** To another replica, if there is one: this one may be ending, and its listener the last of it to go. */
+  /** Sends the request to another replica, if there is one: this one may be shutting down. */
   #sendAgain(): void {
     const { exchange, attempt, sendAfresh } = this.#options;
     const { elsewhere } = exchange;
@@ -161,36 +161,41 @@ export class UpstreamCall implements Handler {
     }
   }
 
-  /** Whether a kept connection ended under a request that may be made again, before any answer: no fault of anybody. */
+  /**
+   * Whether a kept connection was closed before any response to a request that may be sent again. The replica was free to
+   * close it, so nobody is at fault.
+   */
   #lostToKeepAlive(error: Error): boolean {
     const { attempt, exchange } = this.#options;
     if (this.#sentAfresh || this.#heard || !attempt.repeatable || !exchange.maySend) return false;
-    return diedWhileKept(error) && !isBrokenAnswer(error);
+    return diedWhileKept(error) && !isBrokenResponse(error);
   }
 
-  /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
-  #answer(status: number, reason: string, fields: string[]): void {
+  /**
+   * Begins the client's response. Throws when Node refuses to send it; the transport then reports that to this handler.
+   */
+  #respond(status: number, reason: string, fields: string[]): void {
     const { res, exchange, attempt, body } = this.#options;
     exchange.respondedBy(attempt);
     this.#streams =
       fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
-    // There may be no room for another stream: the response is dropped, which is no fault of the replica.
+    // If the limit of streams is reached the response is dropped. The replica is not at fault.
     const refusal = this.#streams ? exchange.admission?.becomeStream() : undefined;
     if (refusal) throw refusal;
     beginAnswer(res, status, reason, fields);
-    this.#answered = true;
-    attempt.answered(status);
+    this.#responded = true;
+    attempt.responded(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
-    this.#answeredEarly = body !== null && !body.readableEnded;
+    this.#respondedEarly = body !== null && !body.readableEnded;
   }
 
-  /** A replica that still gets content to read may be silent until it has it all. */
-  readonly #onSilent = (): void => {
+  /** A replica that is still receiving content may wait until it has all of it, so that is no failure. */
+  readonly #onIdle = (): void => {
     const { body } = this.#options;
-    const { silenceMs } = this.#terms;
+    const { idleTimeoutMs } = this.#terms;
     const receivedBytes = body?.receivedBytes ?? 0;
-    if (receivedBytes === this.#seenBytes) this.#controller?.abort(new UpstreamSilentError(silenceMs));
-    else this.#silence?.start();
+    if (receivedBytes === this.#seenBytes) this.#controller?.abort(new UpstreamSilentError(idleTimeoutMs));
+    else this.#idleTimeout?.start();
     this.#seenBytes = receivedBytes;
   };
 
@@ -214,7 +219,7 @@ export class UpstreamCall implements Handler {
     this.#controller?.abort(reason);
   };
 
-  /** Another replica has responded to the same request. Nothing of `res` is touched from here on. */
+  /** Another replica has responded to the same request. This call must not touch `res` from here on. */
   readonly #lose = (): void => {
     const { res, attempt } = this.#options;
     const reason = new HedgeLostError(attempt.target.id);
@@ -230,16 +235,16 @@ export class UpstreamCall implements Handler {
     if (!this.#waits) this.#options.res.on('drain', this.#onDrain);
     this.#waits = true;
     if (sendTimeoutMs === 0) return;
-    this.#reader ??= new Silence(clock, sendTimeoutMs, () =>
+    this.#sendTimeout ??= new IdleTimeout(clock, sendTimeoutMs, () =>
       this.#breakOff(new ClientStalledError(sendTimeoutMs)),
     );
-    this.#reader.start();
+    this.#sendTimeout.start();
   }
 
   readonly #onDrain = (): void => {
     if (!this.#controller?.paused) return;
-    this.#reader?.stop();
-    this.#silence?.start();
+    this.#sendTimeout?.stop();
+    this.#idleTimeout?.start();
     this.#controller.resume();
   };
 
@@ -250,9 +255,9 @@ export class UpstreamCall implements Handler {
     const error = asProxyError(cause, attempt);
     attempt.end(this.#cutsUpload(error) ? ABANDONED : outcomeOf(error, { attempt, body, res }));
     body?.destroy();
-    // An answer cut short must look cut short: a clean end would pass it off as whole.
-    if (!this.#answered) {
-      attempt.unanswered(error);
+    // A response that is cut short must look so to the client: a clean end would pass it off as complete.
+    if (!this.#responded) {
+      attempt.noResponse(error);
       return;
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
@@ -260,15 +265,17 @@ export class UpstreamCall implements Handler {
     cutShort(res);
   }
 
-  /** A service may respond before it has read the request, and close: the rest of that response is lost on the way. */
+  /**
+   * A service may respond before it has read the whole request and then close: the rest of the response may get lost.
+   */
   #cutsUpload(error: Error): boolean {
-    return this.#answeredEarly && !(error instanceof UpstreamSilentError);
+    return this.#respondedEarly && !(error instanceof UpstreamSilentError);
   }
 
   #close(): void {
     this.#over = true;
-    this.#silence?.stop();
-    this.#reader?.stop();
+    this.#idleTimeout?.stop();
+    this.#sendTimeout?.stop();
     this.#options.exchange.offAbort(this.#breakOff);
     if (this.#waits) this.#options.res.off('drain', this.#onDrain);
   }

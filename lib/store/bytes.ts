@@ -1,15 +1,15 @@
-/** What an entry of an LRU costs beside its key and value: 270 to 350 bytes measured, rounded up. */
+/** Memory that an entry of an LRU takes besides its key and value: 270 to 350 bytes measured, rounded up. */
 const ENTRY_OVERHEAD_BYTES = 400;
 
-/** One value, several that are kept together, or the knowledge that there is none. */
+/** What a cache keeps for a key: one value, several values, or undefined for a key that is known to be absent. */
 export type Held = Buffer | readonly Buffer[] | undefined;
 
-/** What holding an entry of so many bytes costs, in bytes. */
+/** Memory for an entry with this much content, in bytes. */
 export function entryBytes(key: string, contentBytes: number): number {
   return ENTRY_OVERHEAD_BYTES + key.length + contentBytes;
 }
 
-/** The same for whatever is held. */
+/** The same for any held value. */
 export function heldBytes(key: string, held: Held): number {
   if (held === undefined) return entryBytes(key, 0);
   if (Buffer.isBuffer(held)) return entryBytes(key, held.byteLength);
@@ -18,8 +18,8 @@ export function heldBytes(key: string, held: Held): number {
 }
 
 /**
- * The value as a buffer that keeps no other bytes alive. A small value read from a socket is a view into a
- * chunk of up to 64 KiB, which would make nonsense of a bound in bytes.
+ * The value as a buffer that keeps no other memory alive. A small value that was read from a socket is a view into a chunk
+ * of up to 64 KiB, so that a bound in bytes would mean nothing.
  */
 export function ownBytes(value: Buffer | string): Buffer {
   if (typeof value === 'string') return ownBytes(Buffer.from(value));
@@ -29,7 +29,7 @@ export function ownBytes(value: Buffer | string): Buffer {
   return copy;
 }
 
-/** The same for everything that is held. */
+/** The same for any held value. */
 export function ownHeld<H extends Held>(held: H): H {
   return (Buffer.isBuffer(held) ? ownBytes(held) : held?.map(ownBytes)) as H;
 }

@@ -2,17 +2,17 @@ import { listener as harmless } from '../util/listener.ts';
 
 type Listener = (message: string) => void;
 
-/** Who listens to which channel in this process. */
+/** The listeners of this process, by channel. */
 export class Channels {
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #onError: (error: Error) => void;
 
-  /** `onError` gets what a listener throws: it keeps neither the other listeners nor the publisher from theirs. */
+  /** @param onError gets what a listener throws; other listeners and the publisher are not affected */
   constructor(onError: (error: Error) => void) {
     this.#onError = onError;
   }
 
-  /** Channels that somebody listens to. */
+  /** The channels that have listeners. */
   get names(): string[] {
     return [...this.#listeners.keys()];
   }

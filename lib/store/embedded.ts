@@ -8,12 +8,12 @@ import { SqliteStore } from './sqlite/sqlite.ts';
 import type { Stores } from './store.ts';
 
 const DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
-/** More is of no use: a value of a token is short. */
+/** More is of no use, since the values of tokens are short. */
 const MOST_REMEMBERED_BYTES = 16 * 1024 * 1024;
 
-/** What the threads of one process share, each of which opens the store. */
+/** What the threads of one process share when each of them opens the store. */
 export interface StoreThreads {
-  /** Of the size `CHANGES`. */
+  /** Shared memory of the size `CHANGES`. */
   readonly tokenChanges: Share;
   readonly responses: ResponseLink;
 }
@@ -23,14 +23,14 @@ export interface EmbeddedStoreOptions {
   readonly dataDir: string;
   /** Memory for cached responses, in bytes. Default 64 MiB. */
   readonly maxResponseBytes?: number;
-  /** Memory for what was read of tokens, in bytes, up to 16 MiB. Default 16 MiB. */
+  /** Memory for values of tokens that were read, in bytes, up to 16 MiB. Default 16 MiB. */
   readonly maxRememberedBytes?: number;
-  /** Gets what goes wrong in the background: a subscriber that threw, a purge that failed. */
+  /** Called with errors in the background: a subscriber that threw, a purge that failed. */
   readonly onError?: (error: Error) => void;
-  /** Gets what its operator should mend: others may read the files. */
+  /** Called with what the operator should correct: that others may read the files. */
   readonly onWarning?: (message: string) => void;
   readonly clock?: Clock;
-  /** Default: this thread is alone. */
+  /** Default: this is the only thread. */
   readonly threads?: StoreThreads | undefined;
 }
 
@@ -63,7 +63,12 @@ export function openEmbeddedStore({
   return {
     tokens,
     responses: threads ? new ThreadsMemoryStore(memory, threads.responses) : memory,
+    evaluate: undefined,
+    settled: Promise.resolve(),
     trouble: async () => (open ? tokens.trouble() : 'the store is closed'),
+    degraded: async () => undefined,
+    nodes: async () => [],
+    eviction: async () => undefined,
     close: async () => {
       open = false;
       tokens.close();

@@ -1,4 +1,4 @@
-/** What keys begin with that must never be lost: tokens that were logged out. */
+/** Prefix of the keys that must never be lost: they mark tokens that were logged out. */
 export const LASTING_PREFIX = 'blacklist:';
-/** The group that must never be lost: what was revoked otherwise. */
+/** The group that must never be lost: revocations by operators. */
 export const LASTING_GROUP = 'revocations';

@@ -4,16 +4,16 @@ import type { ShardedStoresOptions } from './sharded/sharded.ts';
 import type { Stores } from './store.ts';
 
 export interface OpenStoresOptions extends EmbeddedStoreOptions, RedisOptions {
-  /** Redis when given. */
+  /** One Redis. */
   readonly redisUrl?: string | undefined;
-  /** Several servers of Redis when there are any. Neither this nor `redisUrl`: the embedded store. */
+  /** Several servers of Redis. With neither this nor `redisUrl` the embedded store is opened. */
   readonly redisNodes?: ShardedStoresOptions['nodes'];
 }
 
-/** The store that the options ask for. Rejects, with what to do about it, when it cannot be opened. */
+/** Opens the store that the options ask for. When it cannot be opened it rejects with an error that says what to do. */
 export async function openStores(given: Readonly<OpenStoresOptions>): Promise<Stores> {
   const { redisUrl, redisNodes = [], ...options } = given;
-  // Redis's client is a third of all modules: only who wants Redis waits for it.
+  // Loaded on demand: the Redis client is a third of all modules.
   if (redisNodes.length > 0) {
     const { openShardedStore } = await import('./sharded/sharded.ts');
     return openShardedStore({ ...options, nodes: redisNodes });

@@ -1,12 +1,12 @@
 import type { Clock } from '../clock/clock.ts';
 import { asError } from '../util/asError.ts';
 
-/** A write that went well stands for all of this time: whoever asks for readiness must not keep the store busy. */
+/** How long the result of a write is used again: frequent readiness probes must not keep the store busy. */
 const STANDS_FOR_MS = 1_000;
 
 /**
- * Tells whether a store takes writes, by writing. A store that is full, read-only or deleted goes on answering reads,
- * so nothing else finds out before somebody's logout does.
+ * Finds out whether a store accepts writes, by writing. A store that is full, read-only or deleted still serves reads, so
+ * otherwise nobody would notice before a logout fails.
  */
 export class WriteTrial {
   readonly #write: () => Promise<unknown>;
@@ -26,7 +26,7 @@ export class WriteTrial {
     const trial = this.#write().then(
       () => undefined,
       (error: unknown) => {
-        // What failed is tried again by whoever asks next: it may be mended.
+        // A failure is not remembered: the store may have recovered by the next call.
         if (this.#stands === trial) this.#stands = undefined;
         return asError(error).message;
       },

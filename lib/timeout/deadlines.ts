@@ -1,24 +1,27 @@
 import type { Clock } from '../clock/clock.ts';
-import { type Place, Roster } from '../util/roster.ts';
+import { LinkedSet, type Place } from '../util/linkedSet.ts';
 
-/** Whoever waits for its time to be over. */
+/** Something that waits until its time is over. */
 export interface Waiting {
-  /** When it began to wait, by the clock's `ticks`: before it enters, and no earlier than those before it. */
+  /**
+   * When it began to wait, by the clock's `ticks`. Set before it enters; never earlier than that of those already
+   * waiting.
+   */
   readonly sinceMs: number;
-  /** Its time is over, and it has left. `nowMs` are the clock's `ticks`. */
+  /** Its time is over, and it was removed. `nowMs` is the clock's `ticks`. */
   onOver(nowMs: number): void;
 }
 
 /**
- * Tells whoever entered that `delayMs` have passed. All wait equally long, so the oldest is the next, and one timer does
- * for all: setting and clearing one for each request takes longer than everything else about a deadline. So a timer that
- * nobody waits for any more is left to run out.
+ * Calls each waiting object back when `delayMs` have passed since it entered. All of them wait equally long, so the one that
+ * entered first is the next, and one timer serves all: setting and clearing a timer for each request would cost more than
+ * the rest of a deadline. For the same reason the timer is not cleared when nobody waits any more.
  */
 export class Deadlines {
-  /** How long each of them waits. */
+  /** How long each of them waits, in milliseconds. */
   readonly delayMs: number;
   readonly #clock: Clock;
-  readonly #waiting = new Roster<Waiting>();
+  readonly #waiting = new LinkedSet<Waiting>();
   #isTimerSet = false;
   #cancelTimer = () => {};
 
@@ -27,18 +30,18 @@ export class Deadlines {
     this.#clock = clock;
   }
 
-  /** Waits until it leaves its place, or is told. */
+  /** Waits until it leaves its place, or is called back. */
   enter(who: Waiting): Place {
     if (!this.#isTimerSet) this.#wait(this.delayMs);
     return this.#waiting.enter(who);
   }
 
-  /** The same for whom it is enough to be called back. */
+  /** The same for a mere callback. */
   enterNow(onOver: () => void): Place {
     return this.enter({ sinceMs: this.#clock.ticks(), onOver });
   }
 
-  /** Tells nobody any more. */
+  /** Calls nobody back any more. */
   dispose(): void {
     this.#cancelTimer();
   }

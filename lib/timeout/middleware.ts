@@ -7,11 +7,11 @@ import { Deadlines } from './deadlines.ts';
 import { type DeadlineTerms, RequestDeadline } from './requestDeadline.ts';
 
 export interface TimeoutOptions {
-  /** Time from the end of the request's content to the first byte of its answer, 1..2147483647. */
+  /** Time from the end of the request's content to the first byte of its response, in milliseconds, 1..2147483647. */
   readonly timeoutMs: number;
-  /** Time over which content must bring `minUploadRate`, 1..2147483647. Default: `timeoutMs`. */
+  /** Time over which `minUploadRate` is measured, in milliseconds, 1..2147483647. Default: `timeoutMs`. */
   readonly bodyTimeoutMs?: number;
-  /** Bytes a second that content must bring. 0, the default: any byte will do. */
+  /** Lowest rate at which content must arrive, in bytes a second. 0, the default: a single byte is enough. */
   readonly minUploadRate?: number;
   /** Lets an incoming `X-Request-Timeout-Ms` shorten the deadline, never lengthen it. Default false. */
   readonly acceptCallersDeadline?: boolean;
@@ -21,13 +21,13 @@ export interface TimeoutOptions {
 }
 
 /**
- * Bounds the time until an answer begins: past it the request is aborted and `RequestTimeoutError` goes to
- * `next`. It does not bound how long an answer that has begun may flow.
+ * Bounds the time until the response begins. After `timeoutMs` the request is aborted and `RequestTimeoutError` goes to
+ * `next`. A response that has begun may take as long as it likes.
  *
- * Time runs from the moment the request has arrived whole. An upload is not cut while it flows, however long that
- * takes; a client whose content comes more slowly than `minUploadRate` for a whole `bodyTimeoutMs` ends in
- * `UploadStalledError`. That is looked at once in `timeoutMs`, so it may take that much longer. Where the service is the
- * one that does not read on, it is a `RequestTimeoutError`.
+ * The time runs from the moment at which the whole request has arrived, so an upload that flows is never aborted. When
+ * content arrives more slowly than `minUploadRate` for a whole `bodyTimeoutMs`, `UploadStalledError` goes to `next`. That is
+ * checked every `timeoutMs`, so it may take that much longer. When it is the service that stops reading, the error is
+ * `RequestTimeoutError`.
  */
 export function timeout(options: Readonly<TimeoutOptions>): RequestHandler {
   const { timeoutMs, acceptCallersDeadline = false, clock = systemClock } = options;

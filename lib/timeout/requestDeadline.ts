@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { Cancel, Clock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
-import type { Place } from '../util/roster.ts';
+import type { Place } from '../util/linkedSet.ts';
 import type { Deadlines, Waiting } from './deadlines.ts';
 import { RequestTimeoutError, UploadStalledError } from './errors.ts';
 import { Upload } from './upload.ts';
@@ -12,7 +12,7 @@ export interface DeadlineTerms {
   readonly minUploadRate: number;
   readonly onTimeout: () => void;
   readonly clock: Clock;
-  /** Of those that wait `timeoutMs`, which are nearly all. */
+  /** The shared timer of all requests that wait for `timeoutMs`, which are nearly all. */
   readonly deadlines: Deadlines;
 }
 
@@ -28,7 +28,7 @@ export class RequestDeadline implements Waiting {
   #cancelTimer: Cancel | undefined;
   sinceMs = 0;
 
-  /** @param own how long its sender waits, `timeoutMs` at the most, and who is told when that is over */
+  /** @param own this request's own time (`timeoutMs` at most), and the `next` that gets the error when it is over */
   constructor(
     terms: DeadlineTerms,
     req: Request,

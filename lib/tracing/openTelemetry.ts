@@ -97,7 +97,7 @@ export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
       const span = tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, contextOf(exchange.trace));
       attempt.trace = traceOf(span, exchange.trace);
       attempt.watch({
-        answered: (status) => tellStatus(span, status, status >= 400),
+        responded: (status) => tellStatus(span, status, status >= 400),
         ended: (outcome) => {
           if (outcome.kind === 'failed') tellError(span, errorType(outcome.error));
           span.end();

@@ -1,8 +1,8 @@
 import { asError } from './asError.ts';
 
 /**
- * The callback of a caller, made harmless for whoever calls it: what it throws, or a promise of its that rejects, goes
- * to `onThrown`, by default as a process warning, and breaks no request. Nothing at all when there is no callback.
+ * Wraps a caller's callback so that it cannot break a request: what it throws, or what its promise rejects with, goes to
+ * `onThrown`, which by default emits a process warning. Without a callback the returned function does nothing.
  */
 export function listener<Args extends readonly unknown[]>(
   callback: ((...args: Args) => unknown) | undefined,

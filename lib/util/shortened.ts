@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
-/** What is longer is named by its digest: keys are kept in memory, in Redis and in its books. */
+/** A longer text is replaced by its digest, since keys are kept in memory and, several times, in Redis. */
 const LONGEST_CHARACTERS = 256;
-/** Stands in front of digests; what begins so itself is digested, too. */
+/** Precedes digests. A text that begins with it is replaced by its digest too, so that the two cannot be confused. */
 const DIGEST_MARK = '#';
 
 /** Printable characters of ASCII that JSON does not escape, each of which takes one byte. */
@@ -10,8 +10,8 @@ const PLAIN = /^[ !#-[\]-~]*$/;
 const PRINTABLE = /^[ -~]*$/;
 
 /**
- * What JSON writes of `text` between the quotes, when that is ASCII and `text` is at most 256 characters long; a digest of
- * it otherwise (45 characters). No two texts have the same outcome.
+ * `text` as JSON writes it between the quotes, if that is ASCII and `text` has at most 256 characters; otherwise its digest
+ * (45 characters). Different texts have different results.
  */
 export function shortened(text: string): string {
   if (text.length > LONGEST_CHARACTERS || text.startsWith(DIGEST_MARK)) return digestOf(text);
@@ -20,7 +20,7 @@ export function shortened(text: string): string {
   return PRINTABLE.test(written) ? written : digestOf(text);
 }
 
-/** `shortened` for texts that mostly are what the last one was. */
+/** `shortened` for texts that are mostly the same as the one before. */
 export class LastShortened {
   #text = '';
   #outcome = '';
@@ -33,7 +33,7 @@ export class LastShortened {
   }
 }
 
-/** Of the JSON: what is no Unicode (half of a surrogate pair) has no bytes of its own. */
+/** The digest is made of the JSON, because a lone surrogate has no bytes in UTF-8. */
 function digestOf(text: string): string {
   return DIGEST_MARK + hash('sha256', JSON.stringify(text), 'base64url');
 }

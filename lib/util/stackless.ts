@@ -1,4 +1,4 @@
-/** An error that is an answer rather than a fault: nobody reads its stack, and recording one takes 3 us or more. */
+/** Makes an error without a stack trace, for expected errors: nobody reads it, and recording it takes 3 us or more. */
 export function stackless<E extends Error>(make: () => E): E {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { compose } from '../../gateway/compose.ts';
 import type { Outcome } from '../../lib/exchange/attempt.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
-import { balance } from '../../lib/loadbalancer/middleware.ts';
+import { loadBalancer } from '../../lib/loadbalancer/middleware.ts';
 import { ReplicaPool } from '../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../lib/loadbalancer/replica.ts';
 import { Absence } from '../../lib/loadbalancer/retry/absence.ts';
@@ -11,7 +11,7 @@ import { failover } from '../../lib/loadbalancer/retry/failover.ts';
 import { Hedging } from '../../lib/loadbalancer/retry/hedging.ts';
 import { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
 import { UpstreamUnreachableError } from '../../lib/proxy/errors.ts';
-import { forward } from '../../lib/proxy/middleware.ts';
+import { proxy } from '../../lib/proxy/middleware.ts';
 import { Transport } from '../../lib/proxy/transport.ts';
 import { timeout } from '../../lib/timeout/middleware.ts';
 import { call, open } from '../support/clients/client.ts';
@@ -30,7 +30,7 @@ interface Ended {
 
 const howOf = (outcome: Outcome) => (outcome.kind === 'failed' ? outcome.failure : outcome.kind);
 
-/** Deadline, failover with hedges, balance and forward in front of real replicas; callers are told apart by `X-Caller`. */
+/** Timeout, failover with hedges, load balancer and proxy in front of real replicas; callers are told apart by `X-Caller`. */
 async function startStages(replicas: readonly Upstream[]) {
   const clock = new ManualClock();
   const pool = new ReplicaPool({
@@ -44,18 +44,19 @@ async function startStages(replicas: readonly Upstream[]) {
   const looks: RequestHandler = (_req, res, next) => {
     const { attempt } = exchangeOf(res);
     attempt?.watch({
+      responded() {},
       ended: (outcome) => void ended.push({ replica: attempt.target.key, how: howOf(outcome) }),
     });
     next();
   };
   const attempt = compose([
-    balance({
+    loadBalancer({
       pool,
       clock,
       judgeAbsence: (tried, res) => absence.judge(tried, String(res.req.headers['x-caller'])),
     }),
     looks,
-    forward({ transport, silenceMs: 10_000, clock }),
+    proxy({ transport, idleTimeoutMs: 10_000, clock }),
   ]);
   const isUnanswered = (error: unknown) => error instanceof UpstreamUnreachableError;
   const hedging = new Hedging({ pool, deadlineMs: DEADLINE_MS, clock });

@@ -2,32 +2,32 @@ import { describe, expect, it } from '@jest/globals';
 import { externalChain, internalChain } from '../../gateway/apps.ts';
 
 describe('the order of the chains', () => {
-  it('is, on the external port, the token in the query, deadline, limits, identity, cache, then the replicas', () => {
+  it('is, on the external port, the token in the query, timeout, limits, identity, cache, then the replicas', () => {
     expect(externalChain.map((stage) => stage.name)).toEqual([
-      'takeQueryToken',
-      'collectLogin',
-      'deadline',
-      'limitAddress',
-      'admit',
-      'authenticate',
-      'countIdentity',
-      'admitLogout',
-      'limitIdentity',
+      'queryToken',
+      'loginContent',
+      'timeout',
+      'addressRateLimit',
+      'concurrency',
+      'auth',
+      'identityConcurrency',
+      'logoutConcurrency',
+      'identityRateLimit',
       'cache',
       'failover',
-      'balance',
-      'breaker',
-      'forward',
+      'loadBalancer',
+      'circuitBreaker',
+      'proxy',
     ]);
   });
 
   it('is, on the internal port, the same without limits, identity and cache', () => {
     expect(internalChain.map((stage) => stage.name)).toEqual([
-      'deadline',
+      'timeout',
       'failover',
-      'balance',
-      'breaker',
-      'forward',
+      'loadBalancer',
+      'circuitBreaker',
+      'proxy',
     ]);
   });
 });

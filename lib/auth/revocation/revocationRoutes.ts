@@ -6,7 +6,7 @@ import { MAX_TOKEN_LENGTH, type Verify } from '../tokens/verifier.ts';
 import { MAX_NAME_LENGTH } from '../tokens/who.ts';
 import type { Revocation, Revocations, Revoked } from './revocations.ts';
 
-/** Any token that can be accepted, and what stands around it. */
+/** Room for the longest token that is accepted, and the JSON around it. */
 const MAX_BODY_BYTES = MAX_TOKEN_LENGTH + 1024;
 
 const name = z
@@ -22,9 +22,9 @@ const order = z.union([
 
 export interface RevocationRoutesOptions {
   readonly revocations: Revocations;
-  /** Only a token that is valid now can be revoked: no other is accepted anyway. */
+  /** Checks a token that is to be revoked. One that is not valid need not be: it is refused anyway. */
   readonly verify: Verify;
-  /** Told of each use that changed something. */
+  /** Called after each request that changed something. */
   readonly onRevoked?: (revocation: Revocation, req: Request) => void;
   readonly onUndone?: (id: string, req: Request) => void;
   /** Milliseconds since the epoch. Default: the real clock. */
@@ -32,8 +32,8 @@ export interface RevocationRoutesOptions {
 }
 
 /**
- * `POST /` revokes by `token`, `jti` or `subject` (with `issuedBefore`, default now), `GET /` lists what is in
- * force, `DELETE /:id` takes one back. Asks nobody who he is: mount it behind a guard. Errors go to `next`:
+ * `POST /` revokes by `token`, `jti` or `subject` (with `issuedBefore`, default now), `GET /` lists the revocations in force,
+ * `DELETE /:id` takes one back. It authenticates nobody: mount it behind a guard. Errors go to `next`:
  * `BadRevocationError`, `NoSuchRevocationError`, `TooManyRevocationsError` and `StoreUnavailableError`.
  */
 export function revocationRoutes(options: Readonly<RevocationRoutesOptions>): Router {
@@ -59,7 +59,7 @@ export function revocationRoutes(options: Readonly<RevocationRoutesOptions>): Ro
   return routes;
 }
 
-/** Content of any type: `curl -d` says that it sends a form. */
+/** Reads content whatever its `Content-Type`: `curl -d` declares a form. */
 function jsonContent(): RequestHandler {
   const read = express.json({ type: () => true, limit: MAX_BODY_BYTES });
   return (req, res, next) => {
@@ -82,13 +82,13 @@ async function verified(token: string, verify: Verify) {
   try {
     return await verify(token);
   } catch (cause) {
-    // A 401 would say that the caller's own token is at fault.
+    // Not passed on as it is: a 401 would mean that the caller's own token is at fault.
     if (cause instanceof TokenError) throw new BadRevocationError('the token is not valid anyway', { cause });
     throw cause;
   }
 }
 
-/** As JSON for people: ISO 8601 times, and never a token. */
+/** The JSON for operators: times in ISO 8601, and never a token. */
 function shown(revocation: Revocation): Record<string, string> {
   const { id, createdAtMs, expiresAtMs } = revocation;
   return { id, ...subjectMatter(revocation), createdAt: iso(createdAtMs), expiresAt: iso(expiresAtMs) };

@@ -9,11 +9,11 @@ import { END_OF_TIME_MS } from '../tokens/claimChecks.ts';
 import type { VerifiedToken } from '../tokens/verifier.ts';
 
 const MAX_REVOCATIONS = 10_000;
-/** The embedded store waits for the disk each time. */
+/** Deleted at a time, since the embedded store waits for the disk each time. */
 const CLEARED_AT_A_TIME = 100;
 /**
- * By this much the clocks of gateways and of Redis may be wrong, either way, for good or for a while: a revocation is
- * kept for so long past the end of what it revokes. A day covers a wrong time zone, and costs some 100 bytes a logout.
+ * How far the clocks of gateways and Redis may be off, in either direction. A revocation is kept for this long after the
+ * tokens it covers have expired. A day covers a wrong time zone and costs about 100 bytes for each logout of a day.
  */
 export const CLOCK_ERROR_MS = 24 * 60 * 60 * 1000;
 
@@ -25,8 +25,8 @@ const revocation = z.discriminatedUnion('kind', [
 ]);
 
 /**
- * What was revoked: one token by its SHA-256, one by its `jti`, or all of a subject that were issued up to a
- * moment. `expiresAtMs` is when the last token it affects has expired.
+ * What was revoked: one token by its SHA-256, one by its `jti`, or all tokens of a subject that were issued up to a
+ * moment. `expiresAtMs` is when the last of these tokens has expired.
  */
 export type Revocation = z.output<typeof revocation>;
 
@@ -36,21 +36,21 @@ export type Revoked =
   | { readonly kind: 'jti'; readonly jti: string }
   | { readonly kind: 'subject'; readonly subject: string; readonly issuedBeforeMs: number };
 
-/** Why a token counts as revoked, beside a logout: what the revocation names. */
+/** What an operator's revocation names: the reason why a token counts as revoked, other than a logout. */
 export type CoveredBy = Revocation['kind'];
 
 export interface RevocationsOptions {
   readonly store: TokenStore;
-  /** No accepted token lives longer than this. Default: any may, and revocations by name last for good. */
+  /** Longest life of an accepted token. Default: no limit, so that revocations by name last for ever. */
   readonly maxLifetimeMs?: number | undefined;
-  /** For how long tokens are accepted past their end, in milliseconds. Default 0. */
+  /** How long tokens are accepted after they have expired, in milliseconds. Default 0. */
   readonly clockToleranceMs?: number;
   readonly clock?: Clock;
 }
 
 /**
- * Revocations that somebody has ordered, beyond logouts. They are few, at most 10,000, so every gateway keeps all
- * of them in memory for as long as the store says that they have not changed.
+ * Revocations by operators; logouts are kept elsewhere (`TokenRegistry`). There are at most 10,000 of them, so every gateway
+ * keeps all of them in memory for as long as the store says that they have not changed.
  */
 export class Revocations {
   readonly #store: TokenStore;
@@ -68,17 +68,17 @@ export class Revocations {
     this.#time = new CautiousTime(this.#clock);
   }
 
-  /** What revokes the token, or false, as far as this process knows; undefined: the store must be asked. */
+  /** What revokes the token, or false when nothing does. Undefined when the store must be asked. */
   knownCover(token: VerifiedToken): CoveredBy | false | undefined {
     const known = this.#store.peekGroup(GROUP);
-    // Not read before: what cannot be read must not throw here.
+    // A group that was not read before is left to `coverOf`: one that cannot be read must not throw here.
     if (!known || this.#indexed?.group !== known.value) return undefined;
     return this.#indexed.index.coverOf(token);
   }
 
   /**
-   * What revokes the token, or false. Rejects with `StoreUnavailableError` when the store does not tell, or tells what
-   * cannot be read.
+   * What revokes the token, or false when nothing does. Rejects with `StoreUnavailableError` when the store does not reply,
+   * or has an entry that cannot be read.
    */
   async coverOf(token: VerifiedToken): Promise<CoveredBy | false> {
     const group = await this.#store.getGroup(GROUP);
@@ -86,7 +86,7 @@ export class Revocations {
     return this.#indexed.index.coverOf(token);
   }
 
-  /** In force on every gateway once this resolves. Each stands for itself: none weakens an earlier one. */
+  /** Once this resolves the revocation is in force on every gateway. It does not replace or weaken an earlier one. */
   async add(revoked: Revoked): Promise<Revocation> {
     const current = await this.list();
     if (current.length >= MAX_REVOCATIONS) {
@@ -97,13 +97,14 @@ export class Revocations {
     return added;
   }
 
-  /** Those in force, the newest first. What has expired is cleared away. */
+  /** The revocations in force, the newest first. Expired ones are deleted. */
   async list(): Promise<readonly Revocation[]> {
     const all = read(await this.#store.getGroup(GROUP));
-    // A clock that has jumped must not clear away what will be needed once it is right again.
+    // By the earliest time it may be: a clock that has jumped ahead must not delete what is needed once it is right
+    // again.
     const nowMs = this.#time.earliestMs();
     const expired = all.filter(({ expiresAtMs }) => expiresAtMs <= nowMs).slice(0, CLEARED_AT_A_TIME);
-    // One that cannot be cleared away now is in nobody's way.
+    // If deleting fails now, the next listing tries again.
     await Promise.allSettled(expired.map(({ id }) => this.#store.removeFromGroup(GROUP, id)));
     return all
       .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
@@ -124,14 +125,14 @@ export class Revocations {
       return { id, kind: 'token', digest, subject, createdAtMs, expiresAtMs: until(acceptedUntilMs) };
     }
     const issuedUntilMs = revoked.kind === 'subject' ? revoked.issuedBeforeMs : createdAtMs;
-    // Without a limit nobody can say how long tokens live that were issued long ago.
+    // Without a limit nobody can say when the last token that was issued before has expired.
     const lifetimeMs = this.#maxLifetimeMs ?? Number.POSITIVE_INFINITY;
     const endMs = issuedUntilMs + lifetimeMs + this.#clockToleranceMs;
     return { ...revoked, id, createdAtMs, expiresAtMs: until(endMs) };
   }
 }
 
-/** Answers for one token at a time, in the time of three look-ups. */
+/** Says what revokes a token with three look-ups, however many revocations there are. */
 class RevocationIndex {
   readonly #digests = new Set<string>();
   readonly #jtis = new Set<string>();
@@ -146,12 +147,12 @@ class RevocationIndex {
     }
   }
 
-  /** By subject, whichever of the identifying claims has the value, and whether as text or as a number. */
+  /** A revocation by subject covers a token whichever identifying claim has the value, as text or as a number. */
   coverOf({ digest, jti, names, issuedAtMs = Number.NEGATIVE_INFINITY }: VerifiedToken): CoveredBy | false {
     if (this.#digests.has(digest)) return 'token';
     if (jti !== undefined && this.#jtis.has(jti)) return 'jti';
     if (this.#issuedBeforeMs.size === 0) return false;
-    // `iat` is in whole seconds: one of the same second counts as before, and so does a token that does not say.
+    // `iat` is in whole seconds: the same second counts as before, and so does a token without `iat`.
     const isCovered = (name: string) => this.#issuedBeforeMs.has(name) && issuedAtMs <= this.#latest(name);
     return names.some(isCovered) ? 'subject' : false;
   }
@@ -161,7 +162,7 @@ class RevocationIndex {
   }
 }
 
-/** Fails closed: a revocation that cannot be read may be anybody's. */
+/** Fails closed: a revocation that cannot be read might cover any token. */
 function read(group: Group): Revocation[] {
   return group.map((value) => {
     try {

@@ -2,12 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import { overridesMethod } from '../../http/methodOverride.ts';
 import { pathOf } from '../../http/path.ts';
 
-/** Methods that ask for nothing to be done (RFC 9110 section 9.2.1). */
+/** Safe methods, which ask for no change (RFC 9110 section 9.2.1). */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 const PERCENT = 0x25;
 
-/** Whether a request asks to be logged out: the target is the client's own, path and query. */
+/** Whether a request is a logout. `target` is the request target as the client sent it, path and query. */
 export type IsRevoking = (req: Pick<IncomingMessage, 'method' | 'headers'>, target: string) => boolean;
 
 /**

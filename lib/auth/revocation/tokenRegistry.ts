@@ -6,12 +6,12 @@ import { END_OF_TIME_MS } from '../tokens/claimChecks.ts';
 import type { VerifiedToken } from '../tokens/verifier.ts';
 import { CLOCK_ERROR_MS, type CoveredBy, type Revocations } from './revocations.ts';
 
-/** Why a token is refused that is otherwise valid. */
+/** Why an otherwise valid token is refused. */
 export type RevokedBy = 'logout' | CoveredBy;
 
 export interface TokenRegistryOptions {
   readonly store: TokenStore;
-  /** What was revoked otherwise than by a logout. */
+  /** Revocations by operators. */
   readonly revocations: Revocations;
   /** How long a token counts as active after it was issued or last seen. */
   readonly activeTtlMs: number;
@@ -21,10 +21,10 @@ export interface TokenRegistryOptions {
 /**
  * Which tokens are active and which are revoked, shared by all gateways on one store.
  *
- * Keys: `token:<jwt>` holds the active token's data as JSON, `blacklist:<sha256 of the jwt>` marks one that was
- * logged out until a day after it is accepted for the last time; for good, when it never expires. What is
- * `known...` is known without asking the store, or undefined; every other method rejects with
- * `StoreUnavailableError` when the store does not answer.
+ * Keys: `token:<jwt>` has the active token's data as JSON. `blacklist:<sha256 of the jwt>` marks a token that was logged
+ * out; it is kept until a day after the token has expired, and for ever when it never expires. The methods `known...`
+ * return what is known without asking the store, or undefined. Every other method rejects with `StoreUnavailableError`
+ * when the store does not reply.
  */
 export class TokenRegistry {
   readonly activeTtlMs: number;
@@ -57,12 +57,12 @@ export class TokenRegistry {
     return (await this.#store.get(activeKey(token))) !== undefined;
   }
 
-  /** Refused everywhere once this resolves. */
+  /** Once this resolves every gateway refuses the token. */
   async revoke(verified: VerifiedToken): Promise<void> {
     const { token, acceptedUntilMs } = verified;
     const leftMs = this.#mostLeftMs(Math.min(acceptedUntilMs, END_OF_TIME_MS));
     const ttlMs = Math.max(1, leftMs) + CLOCK_ERROR_MS;
-    // The mark first: without it nothing is refused for good, and a logout that failed can be made again.
+    // The mark comes first: it is what refuses the token. If storing it fails, the logout fails and can be repeated.
     await this.#store.set(logoutKeyOf(verified), '1', ttlMs, { lasts: true });
     await this.#store.delete(activeKey(token));
   }
@@ -86,7 +86,7 @@ export class TokenRegistry {
     return Math.ceil(untilMs - this.#clock.now());
   }
 
-  /** The same, were the wall clock ahead because it has jumped: a revocation must not end too early for that. */
+  /** The same by the earliest time it may be: a revocation must not end early because the clock has jumped ahead. */
   #mostLeftMs(untilMs: number): number {
     return Math.ceil(untilMs - this.#time.earliestMs());
   }

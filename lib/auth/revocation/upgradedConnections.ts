@@ -11,8 +11,8 @@ export interface UpgradedConnectionsOptions {
 }
 
 /**
- * Connections that left HTTP (WebSockets) with the token each was opened with. One whose token is revoked is cut
- * within a second. It stays when the token only expires, and while the store cannot tell.
+ * Upgraded connections (WebSockets), each with the token it was opened with. A connection whose token is revoked is closed
+ * within a second. It stays open when the token merely expires, and while the store cannot say.
  */
 export class UpgradedConnections {
   readonly #registry: TokenRegistry;
@@ -30,7 +30,7 @@ export class UpgradedConnections {
     this.#open.set(connection, token);
     connection.once('close', () => this.#open.delete(connection));
     this.#cancel ??= this.#lookLater();
-    // It may have been revoked since it was accepted: a service may take seconds to agree to upgrade.
+    // The token may have been revoked meanwhile: a service may take seconds to accept the upgrade.
     this.#look(connection, token);
   }
 
@@ -47,7 +47,7 @@ export class UpgradedConnections {
     if (known !== undefined) return;
     this.#registry.revokedBy(token).then(
       (revoked) => void (revoked && connection.destroy()),
-      // The store is away, and says so elsewhere: the connection was accepted once.
+      // The store is away, which is logged elsewhere. The connection was accepted, so it stays.
       () => {},
     );
   }

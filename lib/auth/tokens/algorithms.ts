@@ -1,7 +1,9 @@
-/** Signatures that are made and checked with one shared secret. */
+/** Signatures that are made and checked with the same secret. */
 export const HMAC_ALGORITHMS = ['HS256', 'HS384', 'HS512'] as const;
 
-/** Signatures that are checked with a public key. `EdDSA` and `Ed25519` (RFC 9864) are two names of one. */
+/**
+ * Signatures that are checked with a public key. `EdDSA` and `Ed25519` (RFC 9864) are two names of the same algorithm.
+ */
 export const PUBLIC_KEY_ALGORITHMS = [
   'RS256',
   'RS384',

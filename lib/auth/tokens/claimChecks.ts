@@ -1,20 +1,20 @@
 import { tokenError } from '../errors.ts';
 import { type Claims, invalid, shown } from './claims.ts';
 
-/** The last moment that revocations last until, and that a token may end at: the end of the year 9999. */
+/** The latest time at which a token or a revocation may expire: the end of the year 9999. */
 export const END_OF_TIME_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
-/** Claims in which issuers say what kind of token it is. */
+/** Claims in which issuers state the kind of the token. */
 const KIND_CLAIMS = ['type', 'token_type', 'tokenType', 'token_use', 'typ'] as const;
 
 export interface ClaimRules {
-  /** The `iss` that tokens must have. Default: any or none. */
+  /** The `iss` that tokens must have. Default: any value or none. */
   readonly issuer?: string | undefined;
-  /** Tokens must have one of these in `aud`. Default: any or none. */
+  /** Values of which tokens must have one in `aud`. Default: any value or none. */
   readonly audience?: readonly string[] | undefined;
   /** By how much clocks may differ when `exp` and `nbf` are judged, in milliseconds. Default 0. */
   readonly clockToleranceMs?: number;
-  /** Refuses tokens that live longer from `iat` to `exp`, or do not say. Default: any may. */
+  /** Longest time from `iat` to `exp`; tokens without `iat` are refused as well. Default: no limit. */
   readonly maxLifetimeMs?: number | undefined;
   /** Refuses tokens without `exp`. Default true. */
   readonly requireExpiry?: boolean;
@@ -22,7 +22,7 @@ export interface ClaimRules {
 
 /** When a token was issued and when it ends. */
 export interface Dates {
-  /** From `iat`; undefined when the token does not say. */
+  /** From `iat`; undefined for a token without it. */
   readonly issuedAtMs: number | undefined;
   /** From `exp`; Infinity for a token that never expires. */
   readonly expiresAtMs: number;
@@ -54,7 +54,7 @@ export function checkDates(claims: Claims, rules: ClaimRules, nowMs: number): Da
   return { issuedAtMs, expiresAtMs, acceptedUntilMs };
 }
 
-/** Throws `TokenError` unless the token is from the issuer that is expected, and for us. */
+/** Throws `TokenError` unless the token has the expected issuer and audience. */
 export function checkParties(claims: Claims, { issuer, audience }: ClaimRules): void {
   if (issuer !== undefined && claims.value('iss') !== issuer) {
     throw invalid(`${shown(claims, 'iss')}; expected ${JSON.stringify(issuer)}`);
@@ -67,13 +67,13 @@ export function checkParties(claims: Claims, { issuer, audience }: ClaimRules): 
   throw invalid(`${shown(claims, 'aud')}; expected ${expected}`);
 }
 
-/** How issuers call a token that only serves to get another one, without marks and letter case. */
+/** Names for tokens that only serve to get another token, in lower case and without punctuation. */
 const REFRESH_KINDS: ReadonlySet<string> = new Set(['refresh', 'refreshtoken']);
 
 /**
- * Throws `TokenError` for a token that only serves to get another one: by a word in any letter case and with any marks
- * (`Refresh`, `refresh_token`), alone or among others in an array. Anything else, of whatever type, says nothing that is
- * understood here, and decides nothing.
+ * Throws `TokenError` for a token that only serves to get another token, such as a refresh token. The names are compared in
+ * any letter case and with any punctuation (`Refresh`, `refresh_token`), alone or in an array. Any other value is ignored,
+ * whatever its type.
  */
 export function checkKind(claims: Claims): void {
   for (const name of KIND_CLAIMS) {
@@ -87,7 +87,7 @@ function namesRefresh(kind: unknown): boolean {
   return typeof kind === 'string' && REFRESH_KINDS.has(kind.toLowerCase().replace(/[^a-z]/g, ''));
 }
 
-/** A NumericDate (RFC 7519 section 2) in milliseconds; undefined when the token has no such claim. */
+/** The claim's NumericDate (RFC 7519 section 2) in milliseconds; undefined when the token has no such claim. */
 function momentOf(claims: Claims, name: 'exp' | 'nbf' | 'iat'): number | undefined {
   const value = claims.value(name);
   if (value === undefined) return undefined;

@@ -1,21 +1,21 @@
 import { type TokenError, tokenError } from '../errors.ts';
 
-/** Longest excerpt of what a token says that goes into an error's message, in characters. */
+/** Longest excerpt of a token's claim in an error message, in characters. */
 const MAX_SHOWN = 64;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** What a token says: each claim by its name, once as a value and once as it is written. */
+/** The claims of a token, by name: as values, and as they are written. */
 export interface Claims {
   /** The claim's value, or undefined when the token has no such claim. */
   value(name: string): unknown;
-  /** Its JSON text: numbers that a double cannot hold exactly still differ here. */
+  /** The claim's JSON text, in which numbers differ that a double cannot hold exactly. */
   text(name: string): string | undefined;
 }
 
 /**
- * Reads the payload of a token in compact form (RFC 7519 section 3). Throws `TokenError` unless it is one JSON object
- * in UTF-8 that has no claim twice: of two, one parser takes the first and another the last (RFC 7519 section 4).
+ * Reads the payload of a token in compact form (RFC 7519 section 3). Throws `TokenError` unless it is one JSON object in
+ * UTF-8 without duplicate claims: of two, some parsers take the first and others the last (RFC 7519 section 4).
  */
 export function readClaims(token: string): Claims {
   const encoded = token.slice(token.indexOf('.') + 1, token.lastIndexOf('.'));
@@ -25,7 +25,7 @@ export function readClaims(token: string): Claims {
     json = utf8.decode(Buffer.from(encoded, 'base64url'));
     values = JSON.parse(json);
   } catch {
-    // Without the cause, whose message quotes what it was given.
+    // The cause is left out: its message quotes the token.
     throw invalid('the payload is not JSON in UTF-8');
   }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
@@ -34,19 +34,19 @@ export function readClaims(token: string): Claims {
   const byName = values as Readonly<Record<string, unknown>>;
   const texts = membersOf(json);
   return {
-    // Not what an object inherits: `constructor` is no claim of every token.
+    // Checked, so that inherited properties such as `constructor` do not count as claims.
     value: (name) => (texts.has(name) ? byName[name] : undefined),
     text: (name) => texts.get(name),
   };
 }
 
-/** A claim as a message shows it: as it is written, cut short. */
+/** A claim as error messages show it: as it is written, shortened. */
 export function shown(claims: Claims, name: string): string {
   const text = claims.text(name);
   return text === undefined ? `${name} is missing` : `${name} is ${excerpt(text)}`;
 }
 
-/** The beginning of a text that somebody else wrote. */
+/** The beginning of a text that comes from outside, for a message. */
 export function excerpt(text: string): string {
   return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}... (${text.length} characters)`;
 }
@@ -55,7 +55,7 @@ export function invalid(message: string, options?: ErrorOptions): TokenError {
   return tokenError('token_invalid', message, options);
 }
 
-/** The members of a JSON object, which was parsed before, with the text of each value. One pass, whatever it holds. */
+/** The members of a JSON object that is known to be valid, with the text of each value. It takes one pass. */
 function membersOf(json: string): ReadonlyMap<string, string> {
   const members = new Map<string, string>();
   let nameText = '';
@@ -75,7 +75,7 @@ function membersOf(json: string): ReadonlyMap<string, string> {
   return members;
 }
 
-/** Strings, colons and commas of an object itself and its end, each with where it stands. */
+/** The strings, colons and commas of the outermost object and its end, each with its position. */
 function* outermostMarks(json: string): Generator<readonly [mark: string, index: number]> {
   let depth = 0;
   for (const { 0: mark, index } of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]/g)) {

@@ -7,18 +7,18 @@ import { type FindKeys, type KeyHints, MAX_KEYS_TRIED } from './findKeys.ts';
 
 const REFRESH_MS = 5 * 60_000;
 const FIRST_RETRY_MS = 1_000;
-/** Also the time between two looks for keys that nobody knows: whoever invents them causes no more traffic. */
+/** Also the time between two fetches because of unknown keys, so that made-up key names cause no more traffic. */
 const LONGEST_RETRY_MS = 30_000;
 const FETCH_TIMEOUT_MS = 2_000;
-/** So many of the keys that fit are looked at: one more than are tried, so that the log can tell. */
+/** One more than are tried, so that the log can say that there were too many. */
 const MAX_KEYS_FOUND = MAX_KEYS_TRIED + 1;
 
 export interface JwksOptions {
   /** Where the keys are published, as a JSON Web Key Set (RFC 7517 section 5). */
   readonly url: string;
-  /** Called when other keys are published than before: what was verified with the old ones is in doubt. */
+  /** Called when the published keys have changed: tokens verified with the old keys must be verified again. */
   readonly onKeysChanged?: () => void;
-  /** Told why the keys could not be fetched. */
+  /** Called with the reason when the keys could not be fetched. */
   readonly onError?: (error: Error) => void;
   readonly clock?: Clock;
 }
@@ -26,9 +26,9 @@ export interface JwksOptions {
 /**
  * The public keys of an issuer that publishes them, fetched at the start and every five minutes.
  *
- * Of several keys that fit a token, because it names none or they share a name, all are found. A token that names an
- * unknown key (`kid`) makes it look again, at most once in 30 s. While the URL is down the
- * last good keys serve on; until there were any, `find` rejects with `KeysUnavailableError`: fail closed.
+ * When several keys fit a token, because it names none or because they share a name, all of them are found. A token with an
+ * unknown key name (`kid`) causes another fetch, at most once in 30 s. While the URL is down the last good keys stay in use.
+ * Until the first keys were fetched, `find` rejects with `KeysUnavailableError`: it fails closed.
  */
 export class Jwks {
   readonly #url: string;
@@ -36,10 +36,10 @@ export class Jwks {
   readonly #onError: (error: Error) => void;
   readonly #clock: Clock;
   #local: ReturnType<typeof createLocalJWKSet> | undefined;
-  /** The last good answer, as it came. */
+  /** The text of the last good response. */
   #published = '';
   #fetching: Promise<void> | undefined;
-  /** Why the last fetch failed; undefined when it did not. */
+  /** Why the last fetch failed; undefined when it succeeded. */
   #failure: Error | undefined;
   #lookAgainAtTicks = Number.NEGATIVE_INFINITY;
   #retryMs = FIRST_RETRY_MS;
@@ -72,7 +72,7 @@ export class Jwks {
     this.#cancel();
   }
 
-  /** Every key that fits, by `kty`, `kid`, `alg`, `use` and `key_ops`: jose chooses. */
+  /** Every key that fits by `kty`, `kid`, `alg`, `use` and `key_ops`, as jose decides. */
   async #known(hints: KeyHints): Promise<readonly CryptoKey[]> {
     if (!this.#local) return [];
     try {
@@ -84,7 +84,10 @@ export class Jwks {
     }
   }
 
-  /** Fetches for a key that nobody knows. Without any keys the retries do, and nobody waits for them. */
+  /**
+   * Fetches because of an unknown key. Until there are any keys this is left to the retries, for which no request
+   * waits.
+   */
   async #lookAgain(): Promise<void> {
     if (this.#local && this.#clock.ticks() >= this.#lookAgainAtTicks) {
       this.#lookAgainAtTicks = this.#clock.ticks() + LONGEST_RETRY_MS;
@@ -108,9 +111,9 @@ export class Jwks {
 
   async #download(): Promise<string> {
     const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
-    const answer = await fetch(this.#url, { signal, headers: { Accept: 'application/json' } });
-    if (answer.status === 200) return answer.text();
-    throw new Error(`status ${answer.status}`);
+    const response = await fetch(this.#url, { signal, headers: { Accept: 'application/json' } });
+    if (response.status === 200) return response.text();
+    throw new Error(`status ${response.status}`);
   }
 
   #succeed(published: string): void {
@@ -155,7 +158,7 @@ async function firstOf<T>(items: AsyncIterable<T>, count: number): Promise<reado
   return first;
 }
 
-/** What `fetch` says is in its error's cause. */
+/** The reason of a failed `fetch` is in its error's cause. */
 function reasonOf({ message, cause }: Error): string {
   return Error.isError(cause) ? `${message}, ${cause.message}` : message;
 }

@@ -12,11 +12,11 @@ const EC_ALGORITHMS: Readonly<Record<string, PublicKeyAlgorithm>> = {
 export interface PemKeyOptions {
   /** A public key or certificate. */
   readonly pem: string;
-  /** The algorithms accepted. Throws `TypeError` when none of them goes with the key. */
+  /** The accepted algorithms. `pemKey` throws `TypeError` when the key fits none of them. */
   readonly algorithms: readonly string[];
 }
 
-/** The one key that every token is checked with, whatever `kid` its header names. */
+/** A single public key, with which every token is checked whatever `kid` its header names. */
 export function pemKey({ pem, algorithms }: Readonly<PemKeyOptions>): FindKeys {
   const key = createPublicKey(pem);
   const fitting = algorithmsOf(key);
@@ -33,7 +33,7 @@ export function pemKey({ pem, algorithms }: Readonly<PemKeyOptions>): FindKeys {
   };
 }
 
-/** Whether a text is a key or certificate in PEM, from which everybody can have the public half. */
+/** Whether a text is a key or certificate in PEM. Its public half is no secret, so it cannot serve as one. */
 export function isPublicKey(text: string): boolean {
   try {
     createPublicKey(text);

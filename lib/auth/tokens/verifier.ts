@@ -10,7 +10,7 @@ import { type FindKeys, type KeyHints, MAX_KEYS_TRIED } from './findKeys.ts';
 import { isPublicKey } from './pemKey.ts';
 import { tokenIdOf, whoIs } from './who.ts';
 
-/** Longest token that is looked at, in characters. */
+/** Longest token that is read, in characters. */
 export const MAX_TOKEN_LENGTH = 64 * 1024;
 
 /** Which claims say who is calling. */
@@ -19,22 +19,24 @@ const DEFAULT_SUBJECT_CLAIMS = ['sub'] as const;
 /** A token whose signature and claims were right when it was verified. */
 export interface VerifiedToken extends Identity, Dates {
   readonly token: string;
-  /** Names it in the store without storing it: SHA-256, hex, the same however its signature is written. */
+  /**
+   * Identifies the token in the store without storing it: SHA-256 in hex, independent of how its signature is written.
+   */
   readonly digest: string;
-  /** The token's own name, from `jti`. */
+  /** The token's id, from `jti`. */
   readonly jti: string | undefined;
-  /** Every value by which a revocation by subject covers it: that of each claim that could identify somebody. */
+  /** The values of all claims that may identify somebody: a revocation by subject may name any of them. */
   readonly names: readonly string[];
 }
 
 export interface VerifierOptions extends ClaimRules {
-  /** For the HS algorithms, and for no other. */
+  /** Used for the HS algorithms only. */
   readonly secret?: string | undefined;
-  /** For all other algorithms, and for no HS one. */
+  /** Used for all other algorithms, never for HS. */
   readonly findKeys?: FindKeys | undefined;
   /** The only algorithms accepted, whatever a token's header says. */
   readonly algorithms: readonly Algorithm[];
-  /** Claims that say who is calling: the first that a token has counts. Default `sub`. */
+  /** Claims that say who is calling, of which the first that a token has counts. Default `sub`. */
   readonly subjectClaims?: readonly string[];
   readonly clock?: Clock;
 }
@@ -43,12 +45,12 @@ export interface VerifierOptions extends ClaimRules {
 export type Verify = (token: string) => VerifiedToken | Promise<VerifiedToken>;
 
 /**
- * Makes a function that checks signature, algorithm and claims, and finds out who a token speaks for, because requests
- * are told apart by it. It knows nothing of revocation.
+ * Makes a function that checks a token's algorithm, signature and claims, and reads whose token it is. It knows nothing of
+ * revocation.
  *
- * A key serves its own kind of algorithm only: HS tokens are checked with the secret and never with a public key,
- * all others with a public key and never with the secret. So a public key cannot pass for an HS secret. What a token
- * costs is bounded before anybody works on it: 64 KiB, and ten signatures.
+ * Each key is used for its own kind of algorithm only: HS tokens are checked with the secret and never with a public key,
+ * all others with a public key and never with the secret. So a public key cannot be used as an HS secret. The cost of a
+ * token is bounded: at most 64 KiB are read, and at most ten signatures are verified.
  */
 export function createVerifier(options: Readonly<VerifierOptions>): Verify {
   const { algorithms, secret, findKeys } = options;
@@ -72,14 +74,14 @@ export function createVerifier(options: Readonly<VerifierOptions>): Verify {
   };
 }
 
-/** The header is read twice, here and by whoever checks the signature: what is decided here, they enforce. */
+/** Reads and checks the header. The library that verifies the signature reads it again and enforces the algorithm. */
 function headerOf(token: string): KeyHints {
   if (token.length > MAX_TOKEN_LENGTH) {
     throw invalid(`the token has ${token.length} characters, more than ${MAX_TOKEN_LENGTH}`);
   }
   const header = decodedHeader(token);
   const { alg, kid } = header;
-  // Extensions that must be understood (RFC 7515 section 4.1.11, RFC 7797): none is.
+  // `crit` lists extensions that must be understood (RFC 7515 section 4.1.11, RFC 7797). None is.
   if (header.crit !== undefined || header.b64 !== undefined) {
     throw invalid('not a JWT that can be checked: its header asks for an extension (crit or b64)');
   }
@@ -89,7 +91,7 @@ function headerOf(token: string): KeyHints {
   return kid === undefined ? { alg } : { alg, kid };
 }
 
-/** A media type that names another kind of JWT (RFC 8725 section 3.11), such as `refresh+jwt` or `logout+jwt`. */
+/** Refuses media types of other kinds of JWT (RFC 8725 section 3.11), such as `refresh+jwt` or `logout+jwt`. */
 function checkType(typ: unknown): void {
   if (typeof typ !== 'string') return;
   const kind = typ.toLowerCase().replace(/^application\//, '');
@@ -102,7 +104,7 @@ function decodedHeader(token: string): Readonly<Record<string, unknown>> {
   try {
     return decodeProtectedHeader(token);
   } catch {
-    // Without the cause, whose message quotes what it was given.
+    // The cause is left out: its message quotes the token.
     throw invalid('not a JWT: its header is not a JSON object in base64url');
   }
 }
@@ -116,7 +118,7 @@ function hmacCheck(
   if (isPublicKey(secret))
     throw new TypeError('createVerifier: the secret is a public key, which anybody has');
   const key = createSecretKey(Buffer.from(secret));
-  // Dates are judged with the other claims, in the same way for every kind of key.
+  // Dates are checked with the other claims, by the same code for every kind of key.
   const options = {
     algorithms: algorithms as JsonWebTokenAlgorithm[],
     ignoreExpiration: true,
@@ -138,7 +140,7 @@ function publicKeyCheck(
   if (algorithms.length === 0) return neverAsked;
   if (!findKeys) throw new TypeError(`createVerifier: ${algorithms.join(', ')} need public keys`);
   const options = { algorithms: [...algorithms] };
-  // A gateway without public keys does without the rest of jose.
+  // Loaded on demand: a gateway without public keys does not need the rest of jose.
   const loading = import('jose');
   return async (token, hints) => {
     const { compactVerify, errors } = await loading;
@@ -149,7 +151,7 @@ function publicKeyCheck(
         await compactVerify(token, key, options);
         return;
       } catch (cause) {
-        // A key that is no use at all is not the last word either: the next one may be right.
+        // A key that cannot be used at all does not end the search: the next one may be right.
         const isWrongKey = cause instanceof errors.JWSSignatureVerificationFailed;
         if (!isWrongKey) problem = `the signature cannot be checked: ${messageOf(cause)}`;
       }
@@ -163,7 +165,7 @@ function triedOf(count: number): string {
   return `the token names none of more than ${MAX_KEYS_TRIED} keys that fit; ${MAX_KEYS_TRIED} were tried`;
 }
 
-/** What is known of a token whose signature is right, once its claims are found to be so, too. */
+/** Checks the claims of a token whose signature is valid, and returns what is known about it. */
 function verified(token: string, algorithm: string, options: VerifierOptions): VerifiedToken {
   const { subjectClaims = DEFAULT_SUBJECT_CLAIMS, clock = systemClock } = options;
   const claims = readClaims(token);
@@ -181,22 +183,23 @@ function verified(token: string, algorithm: string, options: VerifierOptions): V
 }
 
 /**
- * An HS signature has one spelling. Of all others a token's bearer can make another one that is as good: unused bits
- * of base64url, or the negative of an ES signature's second half. A revoked token would come back under a new name.
+ * An HS signature can be written in one way only. Any other signature can be rewritten by the token's bearer and stays valid:
+ * by unused bits of base64url, or by the negative of an ES signature's second half. With the signature in the digest, a
+ * revoked token would come back under another digest.
  */
 function digestOf(token: string, algorithm: string): string {
   const named = isHmac(algorithm) ? token : token.slice(0, token.lastIndexOf('.'));
   return createHash('sha256').update(named).digest('hex');
 }
 
-/** In the library's own words alone: where it meets what is no object, or no JSON, the message quotes the token. */
+/** Only known messages of the library are passed on: others quote the token. */
 function signatureProblem(cause: unknown): string {
   if (!(cause instanceof jwt.JsonWebTokenError)) return 'not a JWT: its payload is not a JSON object';
   const message = messageOf(cause);
   return message === 'invalid signature' ? 'the signature does not match' : `not a JWT: ${message}`;
 }
 
-/** Those of jsonwebtoken inherit from Error without being one. */
+/** Errors of jsonwebtoken inherit from `Error`, but `Error.isError` does not recognise them. */
 function messageOf(cause: unknown): string {
   return excerpt(String((cause as Partial<Error> | undefined)?.message));
 }

@@ -1,16 +1,16 @@
 import { hash } from 'node:crypto';
 import { type Claims, invalid, shown } from './claims.ts';
 
-/** Longest subject and `jti`, in characters: a revocation names either of them. */
+/** Longest subject and longest `jti`, in characters. Both are named in revocations. */
 export const MAX_NAME_LENGTH = 1024;
 
-/** A longer key is named by its digest. */
+/** A longer key is replaced by its digest. */
 const LONGEST_KEY = 256;
 
-/** A number that every parser reads as the same one, if it is a safe integer: no fraction, exponent or minus zero. */
+/** Numbers that every parser reads alike, as long as they are safe integers: no fraction, exponent or minus zero. */
 const PLAIN_INTEGER = /^(?:0|-?[1-9]\d*)$/;
 
-/** Who a token speaks for. */
+/** The person or service that a token identifies. */
 export interface Who {
   /** The identifying claim's value, as text. */
   readonly subject: string;
@@ -24,10 +24,10 @@ export interface Who {
 }
 
 /**
- * Finds out who a token speaks for: the first claim of `subjectClaims` that it has counts. Throws `TokenError` when it
- * has none of them, or when that one is neither a non-empty well-formed string of at most 1,024 characters nor a safe
- * integer in plain digits. It never goes on to the next claim then: whoever can spoil one claim could otherwise choose
- * which one counts.
+ * Reads whom a token identifies: the first claim of `subjectClaims` that it has counts. Throws `TokenError` when it has none
+ * of them, or when that claim is neither a non-empty well-formed string of at most 1,024 characters nor a safe integer in
+ * plain digits. It never goes on to the next claim then: otherwise somebody who can spoil one claim could choose which one
+ * counts.
  */
 export function whoIs(claims: Claims, subjectClaims: readonly string[]): Who {
   const claim = subjectClaims.find((name) => claims.text(name) !== undefined);
@@ -47,15 +47,18 @@ export function whoIs(claims: Claims, subjectClaims: readonly string[]): Who {
   };
 }
 
-/** Values are encoded, so that none passes for the end of one part and the beginning of the next. */
+/** The parts are encoded, so that no value can be mistaken for the end of one part and the beginning of the next. */
 function keyOf(issuer: string | undefined, claim: string, value: string | number): string {
   const by = issuer === undefined ? 'nobody' : `iss:${encodeURIComponent(issuer)}`;
   const key = `${by} ${encodeURIComponent(claim)} ${typeof value}:${encodeURIComponent(value)}`;
-  // Without a blank it is no other's key.
+  // The digest has no blank, and every other key has, so the two cannot be equal.
   return key.length <= LONGEST_KEY ? key : `sha256:${hash('sha256', key, 'base64url')}`;
 }
 
-/** The token's own name, from `jti`; undefined for a token without one. Throws `TokenError` when nobody could name it. */
+/**
+ * The token's id, from `jti`; undefined for a token without one. Throws `TokenError` when a revocation could not name
+ * it.
+ */
 export function tokenIdOf(claims: Claims): string | undefined {
   const id = claims.value('jti');
   if (id === undefined || id === '') return undefined;
@@ -72,7 +75,7 @@ function issuerOf(claims: Claims): string | undefined {
   throw invalid(`${shown(claims, 'iss')}: not a string of at most ${MAX_NAME_LENGTH} characters`);
 }
 
-/** A number as it is written: a double may be that of another number, too. */
+/** The number as it is written: a double may stand for several numbers. */
 function nameIn(claims: Claims, claim: string): string | undefined {
   const value = claims.value(claim);
   if (isName(value)) return value;
@@ -80,7 +83,7 @@ function nameIn(claims: Claims, claim: string): string | undefined {
   return typeof value === 'number' && text !== undefined && text.length <= MAX_NAME_LENGTH ? text : undefined;
 }
 
-/** Half a character (a lone surrogate) fits into no field and no key. */
+/** A lone surrogate is half a character, which cannot be written to a header field or a key. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_LENGTH && value.isWellFormed();
 }

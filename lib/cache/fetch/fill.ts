@@ -89,7 +89,7 @@ export class Fill implements AnswerSink, RecorderListener {
     this.#exchange = inherited(visit.exchange, exchangeOf(this.#detached.res));
     if (!inBackground) {
       // What nobody waits for is not part of the request's time.
-      this.#exchange.laps = visit.exchange.laps;
+      this.#exchange.phases = visit.exchange.phases;
       this.#reader = new Reader({ visit, reason, clock, onDrain: this.#onDrain });
     }
   }

@@ -108,7 +108,7 @@ export class Flight implements FillOwner {
     const leftMs = visit.leftMs(startedAtMs);
     const leaseMs = Math.max(1, Math.ceil(leftMs ?? LEASE_MS));
     const lease = randomUUID();
-    if (await claim(store, leaseKey, lease, leaseMs)) {
+    if (await store.claim(leaseKey, lease, leaseMs)) {
       this.#lease = lease;
       return undefined;
     }
@@ -156,9 +156,4 @@ export class Flight implements FillOwner {
   get isAwaited(): boolean {
     return this.#followers > 0;
   }
-}
-
-async function claim(store: ResponseStore, key: string, value: string, ttlMs: number): Promise<boolean> {
-  if (store.claim) return store.claim(key, value, ttlMs);
-  return (await store.swap(key, undefined, value, ttlMs)).toString() === value;
 }

@@ -219,7 +219,7 @@ export class ResponseCache {
       epoch,
       reason,
       inBackground,
-      leaseKey: audience && !this.#store.isOwn ? leaseKey(visit, found, audience) : undefined,
+      leaseKey: audience && this.#store.isShared ? leaseKey(visit, found, audience) : undefined,
       store: this.#store,
       onLanded: (landing) => {
         if (key && this.#flights.get(key) === slip) this.#flights.delete(key);
@@ -235,7 +235,7 @@ export class ResponseCache {
 
   /** What is stored already is kept up to date; for the rest a full store may have no room. */
   #isWorthStoring({ quest }: Visit, { entry }: Found): boolean {
-    if (entry || (this.#store.admits?.(quest.resource.target) ?? true)) return true;
+    if (entry || this.#store.admits(quest.resource.target)) return true;
     this.#onDeclined();
     return false;
   }

@@ -81,7 +81,7 @@ export class Visit {
 
   /** Answers with what is stored: the whole of it, the part that was asked for, or that the client has it. */
   give(entry: Entry, verdict: Verdict, nowMs: number): void {
-    this.exchange.laps?.begin('answer');
+    this.exchange.phases?.begin('response');
     answerWith(entry, this.req, this.res, this.pronounced(verdict), nowMs);
   }
 

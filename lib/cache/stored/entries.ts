@@ -73,13 +73,13 @@ export class Entries {
 
   constructor({ store, now, staleIfErrorMs, onError }: Readonly<EntriesOptions>) {
     this.#store = store;
-    this.#sharesNothing = store.isOwn === true;
+    this.#sharesNothing = !store.isShared;
     this.#now = now;
     this.#staleIfErrorMs = staleIfErrorMs;
     this.#onError = onError;
     this.#purges = new Purges({ store, now });
     this.#invalidations = new Invalidations({ store, purges: this.#purges, epochs: this.#epochs, now });
-    this.#peek = (key) => store.peek?.(key);
+    this.#peek = (key) => store.peek(key);
   }
 
   /** What `find` would give, or undefined when the store must be asked. */
@@ -113,7 +113,7 @@ export class Entries {
   }
 
   #read(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
-    if (this.#store.getAll && keys.length > 1) return this.#store.getAll(keys);
+    if (keys.length > 1) return this.#store.getAll(keys);
     return Promise.all(keys.map((key) => this.#store.get(key)));
   }
 

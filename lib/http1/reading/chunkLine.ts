@@ -1,4 +1,4 @@
-import { BrokenAnswerError } from '../errors.ts';
+import { BrokenResponseError } from '../errors.ts';
 
 /** Digits of a size that a double holds exactly. */
 const MAX_SIZE_DIGITS = 13;
@@ -66,6 +66,6 @@ function hexDigit(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-function bad(what: string): BrokenAnswerError {
-  return new BrokenAnswerError('bad_chunk', `a chunk is broken: ${what}`);
+function bad(what: string): BrokenResponseError {
+  return new BrokenResponseError('bad_chunk', `a chunk is broken: ${what}`);
 }

@@ -1,4 +1,4 @@
-import { BrokenAnswerError, ResponseHeadTooLargeError } from '../errors.ts';
+import { BrokenResponseError, ResponseHeadTooLargeError } from '../errors.ts';
 import { textEnd, tokenEnd, trimmed } from '../grammar.ts';
 
 /** Field lines of one section. */
@@ -10,7 +10,7 @@ const LF = 0x0a;
 
 /**
  * The field lines in `text` from `start` to its end, each but the last ending in CRLF. Names and values together may
- * have less than `maxBytes`, and there may be `MAX_FIELDS` of them. Throws `BrokenAnswerError` for everything that is not exactly RFC 9112 section 5: folded
+ * have less than `maxBytes`, and there may be `MAX_FIELDS` of them. Throws `BrokenResponseError` for everything that is not exactly RFC 9112 section 5: folded
  * lines, blanks before the colon, bare CR or LF, control characters.
  */
 export function readFieldLines(text: string, start: number, maxBytes: number): string[] {
@@ -19,7 +19,7 @@ export function readFieldLines(text: string, start: number, maxBytes: number): s
   for (let at = start; at < text.length; ) {
     const colon = tokenEnd(text, at);
     if (colon === at || text.charCodeAt(colon) !== COLON) {
-      throw new BrokenAnswerError('bad_field', `a field line has no name and colon: ${excerpt(text, at)}`);
+      throw new BrokenResponseError('bad_field', `a field line has no name and colon: ${excerpt(text, at)}`);
     }
     const end = lineEnd(text, colon + 1);
     const value = trimmed(text, colon + 1, end);
@@ -45,7 +45,7 @@ export function lineEnd(text: string, start: number): number {
   const end = textEnd(text, start);
   if (end === text.length) return end;
   if (text.charCodeAt(end) === CR && text.charCodeAt(end + 1) === LF) return end;
-  throw new BrokenAnswerError('bad_field', `a line has a control character: ${excerpt(text, start)}`);
+  throw new BrokenResponseError('bad_field', `a line has a control character: ${excerpt(text, start)}`);
 }
 
 /** Some of what is wrong, for the log. */

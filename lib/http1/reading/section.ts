@@ -1,4 +1,4 @@
-import { BrokenAnswerError, ResponseHeadTooLargeError } from '../errors.ts';
+import { BrokenResponseError, ResponseHeadTooLargeError } from '../errors.ts';
 
 const EMPTY_LINE = Buffer.from('\r\n\r\n');
 const CRLF = Buffer.from('\r\n');
@@ -7,7 +7,9 @@ const CR = 0x0d;
 const LF = 0x0a;
 const FIRST_HELD_BYTES = 1024;
 
-/** Finds the end of a head or of a trailer section, which may come in pieces. Holds at most `maxBytes` and one piece. */
+/**
+ * Finds the end of a head or of a trailer section, which may come in pieces. Holds at most `maxBytes` and one piece.
+ */
 export class Section {
   readonly #maxBytes: number;
   readonly #beginning: string;
@@ -73,10 +75,10 @@ export class Section {
   #assertPromising(held: Buffer, from: number): void {
     const beginning = held.toString('latin1', 0, this.#beginning.length);
     if (!this.#beginning.startsWith(beginning)) {
-      throw new BrokenAnswerError('bad_status_line', `no status line: ${JSON.stringify(beginning)}`);
+      throw new BrokenResponseError('bad_status_line', `no status line: ${JSON.stringify(beginning)}`);
     }
     for (let at = held.indexOf(LF, from); at !== -1; at = held.indexOf(LF, at + 1)) {
-      if (held[at - 1] !== CR) throw new BrokenAnswerError('bad_field', 'a line ends in a bare LF');
+      if (held[at - 1] !== CR) throw new BrokenResponseError('bad_field', 'a line ends in a bare LF');
     }
     this.#assertFits(held.length);
   }

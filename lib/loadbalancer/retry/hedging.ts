@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../../clock/clock.ts';
 import type { Attempt } from '../../exchange/attempt.ts';
 import { Deadlines, type Waiting } from '../../timeout/deadlines.ts';
-import type { Place } from '../../util/roster.ts';
+import type { Place } from '../../util/linkedSet.ts';
 import type { ReplicaPool } from '../pool.ts';
 import type { Replica } from '../replica.ts';
 import { RecentLatency } from './recentLatency.ts';

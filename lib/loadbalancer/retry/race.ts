@@ -3,7 +3,7 @@ import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { Attempt, AttemptListener } from '../../exchange/attempt.ts';
 import { type Elsewhere, type Exchange, exchangeOf } from '../../exchange/exchange.ts';
 import type { Waiting } from '../../timeout/deadlines.ts';
-import type { Place } from '../../util/roster.ts';
+import type { Place } from '../../util/linkedSet.ts';
 import type { Hedging } from './hedging.ts';
 
 export interface RaceTerms {
@@ -65,7 +65,7 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
   }
 
   /** The first try has its response. */
-  answered(): void {
+  responded(): void {
     this.#stopLooking();
     this.#tellLatency(this.#first as Attempt);
   }
@@ -107,7 +107,7 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
     exchange.hedge = second;
     second.isHedge = true;
     second.watch({
-      answered: () => {
+      responded: () => {
         this.#tellLatency(second);
         this.#terms.onHedgeWon(second);
       },

@@ -3,25 +3,25 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { clientIndex, forwardedChain, type Hop, listed, unmapped } from '../../http/forwardedChain.ts';
 
-/** Whether the peer's own word about the client is believed. */
+/** Whether the peer at an address is trusted in what it says about the client. */
 export type TrustsPeer = (address: string) => boolean;
 
 /** A host with or without port, as in `Host`. */
 const HOST = /^(?:[\w.~%-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 const PROTO = /^(?:https?|wss?)$/i;
 const PORT = /^[1-9]\d{0,4}$/;
-/** Segments without dots that would lead somewhere else. */
+/** A path without dot segments, which would lead elsewhere. */
 const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~!$&'()*+=:@%-]+)+$/;
 const MAX_PREFIX_LENGTH = 1024;
 
-/** The client as its socket shows it: IPv4 addresses in their own form, not mapped into IPv6. */
+/** The address of the socket's peer. An IPv4 address that is mapped into IPv6 is returned as IPv4. */
 export function peerAddress(req: IncomingMessage): string {
   return unmapped(req.socket.remoteAddress ?? 'unknown');
 }
 
-/** What one connection shows of its client; only `host` may change from request to request. */
+/** The fields made for a connection. Only `host` may differ from request to request. */
 interface Seen {
-  /** Who judged it. */
+  /** The function that `trusted` comes from. */
   readonly trusts: TrustsPeer;
   readonly peer: string;
   readonly trusted: boolean;
@@ -29,7 +29,7 @@ interface Seen {
   readonly fields: readonly string[];
 }
 
-/** Where a connection's own is. In a `WeakMap`, collections of young objects would let dead requests live on with it. */
+/** The property of a socket that has them. With a `WeakMap`, V8's young collections would keep dead requests alive. */
 const SEEN = Symbol('seen');
 
 interface SeenSocket extends Socket {
@@ -39,8 +39,8 @@ interface SeenSocket extends Socket {
 /**
  * Makes `X-Forwarded-*` and `Forwarded` (RFC 7239) for the service, as name, value, name, value.
  *
- * Rebuilt from the socket: what the client sent under these names is kept only when its address is trusted. What a
- * stranger's connection comes to is remembered with it.
+ * They are made from the socket. What the peer sent under these names is used only when its address is trusted. For peers
+ * that are not, the fields are remembered with the connection.
  */
 export function forwardedFieldsFor(trusts: TrustsPeer): (req: IncomingMessage) => readonly string[] {
   return (req) => {
@@ -57,8 +57,8 @@ export function forwardedFieldsFor(trusts: TrustsPeer): (req: IncomingMessage) =
 }
 
 /**
- * What a trusted proxy has cut off the front of the path, to stand before what the gateway cuts off; several proxies'
- * one behind the other. '' when it says nothing, or what is no path.
+ * The path prefix that trusted proxies have removed, to be put before the one that the gateway removes; the prefixes of several
+ * proxies are joined. '' when there is none, or when it is not a path.
  */
 export function forwardedPrefix(req: IncomingMessage, trusts: TrustsPeer): string {
   const given = req.headers['x-forwarded-prefix'];
@@ -68,7 +68,7 @@ export function forwardedPrefix(req: IncomingMessage, trusts: TrustsPeer): strin
   return PREFIX.test(prefix) ? prefix : '';
 }
 
-/** Of a peer that is not trusted. */
+/** The fields for a peer that is not trusted. */
 function ownFields(req: IncomingMessage, peer: string): string[] {
   return fieldLines(
     { addresses: peer, host: req.headers.host ?? '', proto: schemeOf(req), port: undefined },
@@ -76,7 +76,7 @@ function ownFields(req: IncomingMessage, peer: string): string[] {
   );
 }
 
-/** What is passed on of the way up to here. */
+/** What the fields say about the way of the request up to here. */
 interface Told {
   readonly addresses: string;
   readonly host: string;
@@ -100,7 +100,10 @@ function fieldLines({ addresses, host, proto, port }: Told, peer: string, before
   return lines;
 }
 
-/** A proxy is trusted with its own words only: in a list that others began, with those that it and its kin appended. */
+/**
+ * A trusted proxy is trusted only in what it has written itself: the items that trusted proxies have appended to a
+ * list.
+ */
 function believedFields(req: IncomingMessage, peer: string, trusts: TrustsPeer): string[] {
   const { headers } = req;
   const chain = forwardedChain(headers);
@@ -125,7 +128,7 @@ function believedFields(req: IncomingMessage, peer: string, trusts: TrustsPeer):
   );
 }
 
-/** `Forwarded` as it came where it tells the same way as `X-Forwarded-For`; else that way, written anew. */
+/** `Forwarded` as it was received when it has the same hops as `X-Forwarded-For`; otherwise made from those hops. */
 function elementsBefore(forwarded: string | undefined, isListed: boolean, chain: readonly Hop[]): string {
   if (chain.length === 0) return '';
   if (forwarded !== undefined) {
@@ -136,7 +139,7 @@ function elementsBefore(forwarded: string | undefined, isListed: boolean, chain:
   return chain.map(({ address }) => forPair(address ?? 'unknown')).join(', ');
 }
 
-/** The item of a list that the proxy appended which is the `fromEnd`th from the service; the only one, where it is one. */
+/** The item of a list that is `fromEnd` items from its end; the first one when the list is shorter. */
 function itemFromEnd(field: string | string[] | undefined, fromEnd: number): string | undefined {
   if (field === undefined) return undefined;
   const items = listed(String(field));
@@ -155,7 +158,7 @@ function forPair(address: string): string {
   return `for=${quoted(address.includes(':') ? `[${address}]` : address)}`;
 }
 
-/** A token as it is, anything else as a quoted-string. */
+/** A token unchanged, anything else as a quoted-string. */
 function quoted(value: string): string {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : `"${value.replace(/[\\"]/g, '\\$&')}"`;
 }

@@ -1,6 +1,6 @@
 import { isHopByHop } from '../hopByHop.ts';
 
-/** Fields the gateway answers for itself; a client's copies never reach a service, whoever the client is. */
+/** Fields that only the gateway may set. A client's copies never reach a service, even if the client is trusted. */
 const OWNED: ReadonlySet<string> = new Set([
   'expect',
   'forwarded',
@@ -9,7 +9,7 @@ const OWNED: ReadonlySet<string> = new Set([
   'x-request-timeout-ms',
   // CGI programs take it for the variable HTTP_PROXY (CVE-2016-5385).
   'proxy',
-  // Who the client is: only the socket and X-Forwarded-For of a trusted peer tell.
+  // The client's address: it is taken only from the socket and from X-Forwarded-For of a trusted peer.
   'ali-cdn-real-ip',
   'cdn-src-ip',
   'cf-connecting-ip',
@@ -45,7 +45,7 @@ const OWNED: ReadonlySet<string> = new Set([
   'x-remote-ip',
   'x-sucuri-clientip',
   'x-true-client-ip',
-  // Whether it speaks TLS: only the socket and X-Forwarded-Proto of a trusted peer tell.
+  // The scheme: it is taken only from the socket and from X-Forwarded-Proto of a trusted peer.
   'cloudfront-forwarded-proto',
   'front-end-https',
   'https',
@@ -55,7 +55,7 @@ const OWNED: ReadonlySet<string> = new Set([
   'x-scheme',
   'x-ssl',
   'x-url-scheme',
-  // What is asked for: some frameworks believe these over the request line and Host.
+  // The request target: some frameworks prefer these to the request line and Host.
   'x-envoy-original-path',
   'x-host',
   'x-http-destinationurl',
@@ -64,10 +64,10 @@ const OWNED: ReadonlySet<string> = new Set([
   'x-rewrite-url',
 ]);
 
-/** The same by the beginnings of their names. */
+/** The same, by the beginnings of the names. */
 const OWNED_PREFIXES = ['x-forwarded-', 'x-original-', 'x-real-'] as const;
 
-/** Fields that may carry a token, and those in which proxies say whom they have authenticated. */
+/** Fields that may contain a token, and those in which proxies name whom they have authenticated. */
 const IDENTITY: ReadonlySet<string> = new Set([
   'authorization',
   'sec-websocket-protocol',
@@ -89,7 +89,7 @@ const IDENTITY: ReadonlySet<string> = new Set([
   'x-remote-user',
 ]);
 
-/** The same by the beginnings of their names. */
+/** The same, by the beginnings of the names. */
 const IDENTITY_PREFIXES = [
   'cf-access-',
   'ssl-client-',
@@ -104,17 +104,17 @@ const IDENTITY_PREFIXES = [
   'x-webauth-',
 ] as const;
 
-/** Fields that say where a message ends and whom it is for: only their one true spelling passes. */
+/** Fields that say where a message ends and for which host it is. They pass in their exact spelling only. */
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'host']);
 
 /**
- * Whether only the gateway may send a field of this name to a service. `ownsIdentity` takes in the fields that
- * carry a token or say who is calling, every `X-Auth-*` among them, and every name with a mark other than the hyphen.
+ * Whether only the gateway may send a field of this name to a service. With `ownsIdentity` that includes the fields that
+ * contain a token or say who is calling, such as every `X-Auth-*`, and every name with punctuation other than hyphens.
  *
- * Many servers read `X_Auth_Subject` and `X-Auth-Subject` as one name (CGI's HTTP_X_AUTH_SUBJECT), some do the same for
- * other marks: a name is judged by how it reads with hyphens, and strangers' names with other marks do not pass at all, as
- * with nginx (`underscores_in_headers off`, `ignore_invalid_headers on`), or `Accept_Language` would pass by what
- * `Accept-Language` is checked and cached for.
+ * Many servers treat `X_Auth_Subject` and `X-Auth-Subject` as the same name (CGI's HTTP_X_AUTH_SUBJECT), some do so for other
+ * punctuation too. So a name is compared as if it had hyphens. Users' names with other punctuation do not pass at all, as with
+ * nginx (`underscores_in_headers off`, `ignore_invalid_headers on`): otherwise `Accept_Language` would bypass what the gateway
+ * checks and caches by `Accept-Language`.
  */
 export function isOwned(lowerCaseName: string, ownsIdentity: boolean): boolean {
   const name = withHyphens(lowerCaseName);

@@ -3,31 +3,31 @@ import { Readable } from 'node:stream';
 import { ClientGoneError } from '../../exchange/errors.ts';
 import { BodyTooLargeError } from '../errors.ts';
 
-/** Chunks that are smaller are put together, if they come in one turn of the event loop. */
+/** Smaller chunks are joined when they arrive in the same turn of the event loop. */
 const SMALL_BYTES = 4 * 1024;
 
 /**
- * The request's content on its way to a replica. A stream of its own, because the transport destroys the body of a
- * failed call, and destroying `req` would cut the client off before it gets its reply. Nothing of `req` is read
- * before a replica asks for it, so that content which did not travel can still go to another one.
+ * The request's content on its way to a replica. It is a stream of its own because the transport destroys the body of a failed
+ * call: destroying `req` would close the client's connection before it gets its reply. Nothing of `req` is read before the
+ * replica takes it, so that unread content can still be sent to another replica.
  */
 export class RequestBody extends Readable {
   readonly #req: IncomingMessage;
   readonly #maxBytes: number;
   readonly #onContent: (bytes: number) => void;
   readonly #isChunked: boolean;
-  /** All of it, where it was waited for before. */
+  /** The whole content, if it was collected before. */
   readonly #collected: Buffer | undefined;
   #bytes = 0;
   #begun = false;
   #complete = false;
   #blocked = true;
-  /** What has come in this turn, and is not passed on yet. */
+  /** Chunks of this turn of the event loop that are not passed on yet. */
   #gathered: Buffer[] = [];
 
   /**
-   * `maxBytes` 0 means no limit. `onContent` is called with the size of each piece. Nothing is read of `req` where its
-   * content was `collected` before.
+   * `maxBytes` 0 means no limit. `onContent` is called with the size of each piece. When `collected` is given, nothing is read
+   * of `req`.
    */
   constructor(
     req: IncomingMessage,
@@ -43,7 +43,7 @@ export class RequestBody extends Readable {
     this.#maxBytes = maxBytes;
     this.#isChunked = req.headers['transfer-encoding'] !== undefined;
     this.#onContent = onContent;
-    // Whoever sends it listens, but not to the very end: an error after that must not end the process.
+    // The sender stops listening at its end. An error after that must not end the process.
     this.on('error', () => {});
     req.on('close', this.#onClose);
   }
@@ -53,7 +53,7 @@ export class RequestBody extends Readable {
     return this.#bytes;
   }
 
-  /** Whether the next step is the replica's: all content has arrived, or the replica does not read on. */
+  /** Whether the gateway waits for the replica: all content has arrived, or the replica does not read on. */
   get awaitsReplica(): boolean {
     return this.#complete || this.#blocked;
   }
@@ -74,7 +74,7 @@ export class RequestBody extends Readable {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#gathered = [];
     this.#req.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
-    // What is left of content that has begun to travel is read and dropped, so that the connection can carry the reply.
+    // The rest of content that was partly sent is read and dropped, so that the client can receive its reply.
     if (this.#begun) this.#req.resume();
     callback(error);
   }
@@ -91,7 +91,7 @@ export class RequestBody extends Readable {
     this.#onContent(chunk.length);
   };
 
-  /** Passes on all of a turn in one piece: it is chunks of a byte that it spares a write each. */
+  /** Passes on all small chunks of a turn together: otherwise each would cost a write, even a chunk of one byte. */
   readonly #flush = (): void => {
     const gathered = this.#gathered;
     const [first] = gathered;

@@ -9,25 +9,27 @@ import { forwardedFieldsFor, forwardedPrefix, type TrustsPeer } from './forwarde
 import { isOwned } from './ownedFields.ts';
 
 export interface RequestFieldsOptions {
-  /** Peers whose `X-Forwarded-*` are believed. */
+  /** Whether the `X-Forwarded-*` fields of the peer at an address are trusted. */
   readonly trustsPeer: TrustsPeer;
-  /** Removes `Authorization` and every `X-Auth-*`, which on this port only the gateway may set. */
+  /** Whether `Authorization` and every `X-Auth-*` are removed, because only the gateway may set them on this port. */
   readonly ownsIdentity: boolean;
-  /** What the gateway calls itself in `Via`, a token (RFC 9110 section 7.6.3). */
+  /** The gateway's name in `Via`, a token (RFC 9110 section 7.6.3). */
   readonly via: string;
 }
 
-/** `nowMs` is the time in milliseconds since the epoch, for what is left of the deadline. */
+/**
+ * Makes the fields of a request. `nowMs` is the time in milliseconds since the epoch, for what is left of the deadline.
+ */
 export type RequestFields = (req: IncomingMessage, exchange: Exchange, nowMs: number) => string[];
 
-/** What is done with a client's field: it passes, or the gateway has a word to say. */
+/** What is done with a client's field: most are `passed` or `dropped`, the others need a look at their value. */
 type Role = 'passed' | 'dropped' | 'host' | 'transfer-encoding' | 'max-forwards' | 'trace';
 
 /**
- * Makes the fields of a request to the service, as name, value, name, value; order, case and duplicates survive.
+ * Makes the fields of a request to the service, as name, value, name, value. Order, case and duplicates are kept.
  *
- * The client's `Connection` list is applied before the gateway adds its own fields, so no client can strip
- * those (CVE-2021-32813, CVE-2026-33805).
+ * The client's `Connection` field is applied before the gateway adds its own fields, so that no client can remove those
+ * (CVE-2021-32813, CVE-2026-33805).
  */
 export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): RequestFields {
   const { trustsPeer, ownsIdentity, via } = options;
@@ -48,7 +50,7 @@ export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): Reque
   };
 }
 
-/** What the client sent and the service may see. */
+/** The client's fields that the service may see. */
 function passedOn(
   req: IncomingMessage,
   isTraced: boolean,
@@ -76,18 +78,18 @@ function roleOf(lower: string, ownsIdentity: boolean): Role {
   return isHopByHop(lower) || isOwned(lower, ownsIdentity) ? 'dropped' : 'passed';
 }
 
-/** Whether it speaks of the client's connection only, or the gateway says it in its own words. */
+/** Whether the field applies to the client's connection only, or is replaced by the gateway's own. */
 function isDropped(role: Role, isTraced: boolean): boolean {
   return role === 'dropped' || role === 'transfer-encoding' || (role === 'trace' && isTraced);
 }
 
-/** `Max-Forwards` counts intermediaries for these methods alone (RFC 9110 section 7.6.2). */
+/** `Max-Forwards` counts intermediaries for OPTIONS and TRACE only (RFC 9110 section 7.6.2). */
 function oneLess({ method }: IncomingMessage, value: string): string {
   const counts = (method === 'OPTIONS' || method === 'TRACE') && /^[1-9]\d{0,8}$/.test(value);
   return counts ? String(Number(value) - 1) : value;
 }
 
-/** What the client offers but for its token, which was the gateway's to read. */
+/** Adds the subprotocols that the client offers, without the token among them, which was for the gateway. */
 function addSubprotocols(fields: string[], { headers }: IncomingMessage): void {
   const offered = headers['sec-websocket-protocol'];
   if (offered === undefined) return;
@@ -95,7 +97,9 @@ function addSubprotocols(fields: string[], { headers }: IncomingMessage): void {
   if (others.length > 0) fields.push('Sec-WebSocket-Protocol', others.join(', '));
 }
 
-/** Other codings would be undone by nobody: the field that names them speaks of one connection only. */
+/**
+ * Other codings are refused: the field that names them is not forwarded, so the service could not decode the content.
+ */
 function assertPlainChunks(coding: string): void {
   if (coding.trim().toLowerCase() === 'chunked') return;
   throw new AmbiguousRequestError('a transfer coding other than chunked');
@@ -121,9 +125,9 @@ function addOwnFields(fields: string[], exchange: Exchange, nowMs: number): void
   }
 }
 
-/** As it is when it can be a field value, percent-encoded otherwise; `X-Auth-Claims` has it exactly. */
+/** The subject unchanged if it can be a field value, percent-encoded otherwise. `X-Auth-Claims` has it exactly. */
 function fieldSafe(subject: string): string {
-  // Not with a percent sign: it would pass for another subject's encoding.
+  // A subject with a percent sign is encoded too: otherwise it could equal the encoding of another subject.
   const isPlain = /^[\x21-\x24\x26-\x7e](?:[\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?$/.test(subject);
   return isPlain ? subject : encodeURIComponent(subject);
 }

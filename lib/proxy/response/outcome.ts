@@ -1,7 +1,7 @@
 import type { Response } from 'express';
 import type { Attempt, FailureKind, Outcome } from '../../exchange/attempt.ts';
 import {
-  BrokenAnswerError,
+  BrokenResponseError,
   ConnectTimeoutError,
   InvalidRequestError,
   NotConnectedError,
@@ -20,7 +20,7 @@ import {
 import type { RequestBody } from '../request/requestBody.ts';
 import { isOurShortage } from '../shortage.ts';
 
-/** Errors of the gateway pass as they are; those of the transport get the gateway's names. */
+/** Turns an error of the transport into one of the gateway's. Errors of the gateway itself are returned unchanged. */
 export function asProxyError(cause: Error, { target }: Attempt): Error {
   if ('status' in cause) return cause;
   if (isOurShortage(cause)) {
@@ -30,36 +30,37 @@ export function asProxyError(cause: Error, { target }: Attempt): Error {
   if (isHeadTooLarge(cause)) {
     return new UpstreamHeadTooLargeError(`${target.id} sent too large a head: ${cause.message}`, { cause });
   }
-  if (isBrokenAnswer(cause)) {
-    return new UpstreamBadResponseError(`${target.id} sent a broken answer: ${cause.message}`, { cause });
+  if (isBrokenResponse(cause)) {
+    return new UpstreamBadResponseError(`${target.id} sent a broken response: ${cause.message}`, { cause });
   }
-  return new UpstreamUnreachableError(`${target.id} did not answer: ${cause.message}`, { cause });
+  return new UpstreamUnreachableError(`${target.id} did not respond: ${cause.message}`, { cause });
 }
 
-/** What cannot be sent, or has not the content it says, is no fault of the replica. */
+/** A request that cannot be sent, or whose content contradicts its length, is no fault of the replica. */
 function isClientsFault(cause: Error): boolean {
   return cause instanceof InvalidRequestError || cause instanceof RequestContentError;
 }
 
 /**
- * What the end of a try says about its replica; undefined: nothing, since the caller left, was too slow, or sent what
- * cannot be forwarded.
+ * What a failed try says about its replica. Undefined when it says nothing: the caller left, was too slow, or sent a request
+ * that cannot be forwarded.
  */
 export function failureKindOf(
   error: Error,
   attempt: Attempt,
   body: RequestBody | null,
 ): FailureKind | undefined {
-  if (error instanceof RequestTimeoutError) return owes(error, body) ? unlessSilent(attempt) : undefined;
+  if (error instanceof RequestTimeoutError)
+    return isReplicasFault(error, body) ? badUnlessSilent(attempt) : undefined;
   if (error instanceof UpstreamUnreachableError) {
-    return isNotConnected(error.cause) ? 'absent' : unlessSilent(attempt);
+    return isNotConnected(error.cause) ? 'absent' : badUnlessSilent(attempt);
   }
   if (error instanceof UpstreamBadResponseError) return isOverOurLimit(error.cause) ? undefined : 'bad';
   return error instanceof UpstreamSilentError ? 'bad' : undefined;
 }
 
-/** Whether the replica owed a response at the deadline, and had all of the time for it. */
-function owes({ callersOwn }: RequestTimeoutError, body: RequestBody | null): boolean {
+/** Whether the replica had the whole request and the whole deadline, and still sent no response. */
+function isReplicasFault({ callersOwn }: RequestTimeoutError, body: RequestBody | null): boolean {
   return !callersOwn && (body === null || body.awaitsReplica);
 }
 
@@ -71,39 +72,49 @@ export interface EndOfTry {
   readonly res: Response;
 }
 
-/** How a try ends that came to nothing, or broke off, because of `error`. */
+/** The outcome of a try that has failed, or broken off, with `error`. */
 export function outcomeOf(error: Error, { attempt, body, res }: EndOfTry): Outcome {
-  const isLate = error instanceof RequestTimeoutError && owes(error, body);
+  const isLate = error instanceof RequestTimeoutError && isReplicasFault(error, body);
   if (isLate) attempt.judge(res);
   if (isLate && attempt.isHedge && !attempt.silent) return ABANDONED;
   const failure = failureKindOf(error, attempt, body);
   return failure ? { kind: 'failed', failure, error } : ABANDONED;
 }
 
-/** One request without a response is `bad`: what waits for all of them is for whoever watches the replica to say. */
-function unlessSilent({ silent }: Attempt): FailureKind {
+/**
+ * A single request without a response is `bad`. It is `absent` only when the replica has responded to nobody else
+ * either.
+ */
+function badUnlessSilent({ silent }: Attempt): FailureKind {
   return silent ? 'absent' : 'bad';
 }
 
-/** A response that is right by HTTP and more than we take: others of the replica may well be smaller. */
+/** The response is valid HTTP, but larger than the gateway accepts. The replica's other responses may be fine. */
 function isOverOurLimit(cause: unknown): boolean {
-  return cause instanceof BrokenAnswerError && cause.isOurLimit;
+  return cause instanceof BrokenResponseError && cause.isOurLimit;
 }
 
-/** Whether there was never a connection; the client behind an upgrade is Node's, and tells by the name of the call. */
+/**
+ * Whether no connection came about. Upgrades use Node's own client, whose errors name the system call that failed.
+ */
 function isNotConnected(cause: unknown): boolean {
   if (cause instanceof NotConnectedError || cause instanceof ConnectTimeoutError) return true;
   if (!Error.isError(cause)) return false;
   return 'syscall' in cause && (cause.syscall === 'connect' || cause.syscall === 'getaddrinfo');
 }
 
-/** A limit of ours: other requests to the replica may fare well. Node's parser reads the responses to upgrades. */
+/**
+ * The response's head is over the gateway's limit. Responses to upgrades are read by Node's parser, which has its own
+ * code.
+ */
 function isHeadTooLarge(cause: Error): boolean {
   if (cause instanceof ResponseHeadTooLargeError) return true;
   return 'code' in cause && cause.code === 'HPE_HEADER_OVERFLOW';
 }
 
-/** Also what Node's own parser refuses, which reads the answers to upgrades. */
-export function isBrokenAnswer(cause: Error): boolean {
-  return cause instanceof BrokenAnswerError || ('code' in cause && String(cause.code).startsWith('HPE_'));
+/**
+ * Whether the response is not valid HTTP. Responses to upgrades are read by Node's parser, whose codes begin with HPE_.
+ */
+export function isBrokenResponse(cause: Error): boolean {
+  return cause instanceof BrokenResponseError || ('code' in cause && String(cause.code).startsWith('HPE_'));
 }

@@ -3,21 +3,21 @@ import { UpstreamBadResponseError } from '../errors.ts';
 import { type FieldName, fieldNames } from '../fieldNames.ts';
 import { connectionOptions, isHopByHop } from '../hopByHop.ts';
 
-/** Fields of the answer that the gateway sets itself. */
+/** Fields of the response that the gateway sets itself. */
 const OWNED: ReadonlySet<string> = new Set(['x-request-id']);
 
-/** Fields that speak of the message's own head, or would change where it ends (RFC 9110 section 6.5.1). */
+/** Fields that belong into the head only, or that would change where the message ends (RFC 9110 section 6.5.1). */
 const OF_THE_HEAD: ReadonlySet<string> = new Set(['content-length', 'set-cookie', 'content-type']);
 
-/** What is done with a replica's field: it passes, or it speaks of its connection, or the gateway sets it itself. */
+/** What is done with a replica's field: most are `passed` or `dropped`, the others need a look at their value. */
 type Role = 'passed' | 'dropped' | 'connection' | 'transfer-encoding' | 'content-length';
 
 export type ResponseFields = (raw: FieldLines, status?: number) => string[];
 
 /**
- * Makes the fields of the answer to the client of a replica's, as name, value, name, value; order, case and
- * duplicates (`Set-Cookie`) survive. It throws `UpstreamBadResponseError` when the content could not be understood.
- * `via` is added when given.
+ * Makes the fields of the client's response from those of the replica's, as name, value, name, value. Order, case and
+ * duplicates (`Set-Cookie`) are kept. Throws `UpstreamBadResponseError` when the client could not decode the content. Adds
+ * `via` as a `Via` field if it is given.
  */
 export function responseFieldsFor(via?: string): ResponseFields {
   const nameOf = fieldNames(roleOf);
@@ -39,7 +39,7 @@ function passedOn(raw: FieldLines, status: number, nameOf: (name: string) => Fie
     const value = raw[i + 1] as string;
     if (role === 'connection') connection.push(value);
     else if (role === 'transfer-encoding') assertPlain(value);
-    // A 204 has no content, whatever the service says (RFC 9110 section 8.6).
+    // A 204 has no content, so it must not state a length (RFC 9110 section 8.6).
     else if (role !== 'content-length' || status !== 204) fields.push(name, value);
   }
   const dropped = connectionOptions(connection.length === 0 ? undefined : connection.join(','));
@@ -55,7 +55,9 @@ function without(fields: readonly string[], dropped: ReadonlySet<string>): strin
   return fields.filter((_, i) => !dropped.has((fields[i & ~1] as string).toLowerCase()));
 }
 
-/** Any other coding stays on the content, while the field that names it speaks of one connection only. */
+/**
+ * Other codings are refused: the field that names them is not passed on, so the client could not decode the content.
+ */
 function assertPlain(coding: string): void {
   if (/^\s*(chunked|identity)\s*$/i.test(coding)) return;
   throw new UpstreamBadResponseError('the content has a transfer coding other than chunked');
@@ -71,7 +73,7 @@ export function interimFields(raw: FieldLines): string[] {
   return besideHead(raw).flat();
 }
 
-/** The lines that may stand elsewhere than in the head of the final response. */
+/** The field lines that are allowed outside the head of the final response. */
 function besideHead(raw: FieldLines): [string, string][] {
   const lines: [string, string][] = [];
   for (let i = 0; i < raw.length; i += 2) {

@@ -1,7 +1,7 @@
-/** A frame's head is at most this long: two bytes, a length of eight, a mask of four. */
+/** The longest head of a frame: two bytes, a length of eight bytes, a mask of four bytes. */
 const MAX_HEAD_BYTES = 14;
 
-/** Tells where the frames of one direction of a WebSocket end (RFC 6455 section 5.2). It keeps no content. */
+/** Finds where the frames in one direction of a WebSocket end (RFC 6455 section 5.2). It keeps no content. */
 export class FrameEnds {
   readonly #head = Buffer.alloc(MAX_HEAD_BYTES);
   #headBytes = 0;
@@ -17,7 +17,9 @@ export class FrameEnds {
     for (let at = 0; at < chunk.length; ) at = this.toEnd(chunk, at);
   }
 
-  /** Reads `chunk` from `start` to the end of the frame there, if it is in it. Returns the offset behind what was read. */
+  /**
+   * Reads `chunk` from `start` to the end of the frame, or of the chunk. Returns the offset after the last byte read.
+   */
   toEnd(chunk: Buffer, start = 0): number {
     let at = start;
     do {

@@ -10,11 +10,11 @@ import { type Exchange, exchangeOf } from '../../exchange/exchange.ts';
 import { fieldsByName } from '../../http/fields.ts';
 import { subprotocols } from '../../http/subprotocol.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../http1/origin.ts';
+import { IdleTimeout } from '../../timeout/idleTimeout.ts';
 import { RequestSentTwiceError, UpstreamSilentError } from '../errors.ts';
 import { beginAnswer } from '../response/answerHead.ts';
 import { asProxyError, outcomeOf } from '../response/outcome.ts';
 import type { ResponseFields } from '../response/responseFields.ts';
-import { Silence } from '../response/silence.ts';
 import { OpenWebSocket } from './webSocket.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -24,7 +24,7 @@ export type UpgradingProxy = RequestHandler<Request, Response>;
 
 export interface UpgradeOptions {
   /** Longest pause in the response of a service that refuses, and on a connection of which one side has ended. */
-  readonly silenceMs: number;
+  readonly idleTimeoutMs: number;
   readonly clock: Clock;
   readonly responseFields: ResponseFields;
   /** Whether a token among the subprotocols is the gateway's to take. */
@@ -43,10 +43,10 @@ export function upgrade(
   const permit = upgrades.tryAcquire(caller);
   if (!isPermit(permit)) {
     exchange.attempt?.end({ kind: 'abandoned' });
-    exchange.attempt?.unanswered(new ConcurrencyLimitError('upgrades', upgrades.limit, permit));
+    exchange.attempt?.noResponse(new ConcurrencyLimitError('upgrades', upgrades.limit, permit));
     return;
   }
-  exchange.attempt?.watch({ ended: () => permit.release() });
+  exchange.attempt?.watch({ responded() {}, ended: () => permit.release() });
   const headers = {
     ...fieldsByName(requestFields(exchange)),
     connection: 'Upgrade',
@@ -117,7 +117,7 @@ function reportFailure(req: Request, cause: Error): void {
   }
   const error = asProxyError(cause, attempt);
   attempt.end(outcomeOf(error, { attempt, body: null, res: req.res as Response }));
-  attempt.unanswered(error);
+  attempt.noResponse(error);
 }
 
 /** The service refused: its answer travels as any other, seen by whoever watches the response. */
@@ -134,7 +134,7 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
     reportFailure(req, error as Error);
     return;
   }
-  attempt?.answered(status);
+  attempt?.responded(status);
   // What it sent ahead for a WebSocket that will not be is dropped: unread, it would hide that the client has left.
   req.socket.removeAllListeners('readable').resume();
   answer.once('error', (error) => {
@@ -144,19 +144,24 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
         : { kind: 'failed', failure: 'bad', error },
     );
   });
-  const silence = watchSilence(answer, options);
+  const idleTimeout = watchForIdle(answer, options);
   pipeline(answer, res, () => {
-    silence.stop();
+    idleTimeout.stop();
     attempt?.end({ kind: 'completed' });
   });
 }
 
 /** A service that falls silent, and a client that does not read on, would keep each other waiting for ever. */
-function watchSilence(answer: IncomingMessage, { clock, silenceMs }: Readonly<UpgradeOptions>): Silence {
-  const silence = new Silence(clock, silenceMs, () => answer.destroy(new UpstreamSilentError(silenceMs)));
-  answer.on('data', () => silence.heard());
-  silence.start();
-  return silence;
+function watchForIdle(
+  answer: IncomingMessage,
+  { clock, idleTimeoutMs }: Readonly<UpgradeOptions>,
+): IdleTimeout {
+  const idleTimeout = new IdleTimeout(clock, idleTimeoutMs, () =>
+    answer.destroy(new UpstreamSilentError(idleTimeoutMs)),
+  );
+  answer.on('data', () => idleTimeout.activity());
+  idleTimeout.start();
+  return idleTimeout;
 }
 
 /** The fields of the service's 101 that belong to the client, and the gateway's own. */
@@ -193,7 +198,7 @@ function leaveHttp(req: Request, upstream: Socket, options: Readonly<UpgradeOpti
   const goAway = () => webSocket.goAway();
   exchange.upgraded = true;
   upstream.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
-  exchange.attempt?.answered(101);
+  exchange.attempt?.responded(101);
   exchange.signal.addEventListener('abort', goAway, { once: true });
   upstream.once('close', () => {
     exchange.signal.removeEventListener('abort', goAway);
@@ -202,27 +207,27 @@ function leaveHttp(req: Request, upstream: Socket, options: Readonly<UpgradeOpti
   });
   // httpxy passes on an end, but not a cut: the service would keep its side for ever.
   req.socket.once('close', () => upstream.destroySoon());
-  endWithSilence(req.socket, upstream, options);
+  endWhenIdle(req.socket, upstream, options);
   res.statusCode = 101;
   detach(res, req.socket);
 }
 
 /** A side that has ended waits for the other one to end only as long as that one still says something. */
-function endWithSilence(
+function endWhenIdle(
   client: Socket,
   service: Socket,
-  { clock, silenceMs }: Readonly<UpgradeOptions>,
+  { clock, idleTimeoutMs }: Readonly<UpgradeOptions>,
 ): void {
-  const silence = new Silence(clock, silenceMs, () => service.destroy());
-  const heard = () => silence.heard();
+  const idleTimeout = new IdleTimeout(clock, idleTimeoutMs, () => service.destroy());
+  const heard = () => idleTimeout.activity();
   const listen = () => {
     if (service.destroyed) return;
     for (const side of [client, service]) side.off('data', heard).on('data', heard);
-    silence.start();
+    idleTimeout.start();
   };
   // It has ended, or is gone while the service reads nothing of what is left for it.
   client.once('end', listen).once('close', listen);
-  service.once('end', listen).once('close', () => silence.stop());
+  service.once('end', listen).once('close', () => idleTimeout.stop());
 }
 
 function detach(res: ServerResponse, socket: Socket): void {

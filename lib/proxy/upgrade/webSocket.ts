@@ -4,7 +4,7 @@ import { FrameEnds } from './frameEnds.ts';
 /** A close frame with status 1001, "going away" (RFC 6455 section 7.4.1), as a server sends it. */
 const GOING_AWAY = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
 
-/** An open WebSocket between a client and a service: bytes pass as they are, piped by whoever opened it. */
+/** An open WebSocket between a client and a service. Whoever opened it pipes the bytes, which are not changed. */
 export class OpenWebSocket {
   readonly #client: Socket;
   readonly #service: Socket;
@@ -15,13 +15,13 @@ export class OpenWebSocket {
   constructor(client: Socket, service: Socket) {
     this.#client = client;
     this.#service = service;
-    // Not at once: it would take what came right behind the 101 before the pipe is there to carry it.
+    // Delayed until the pipe exists: otherwise this listener would consume the bytes that came right after the 101.
     process.nextTick(() => service.on('data', this.#onData));
   }
 
   /**
-   * Tells the client that the gateway goes away, behind the frame that is on its way to it. What the client still says,
-   * its own close frame above all, reaches the service; what the service says does not reach the client any more.
+   * Sends the client a close frame, after the frame that is being sent. What the client still sends, in particular its own
+   * close frame, reaches the service; what the service sends does not reach the client any more.
    */
   goAway(): void {
     if (this.#leaving) return;

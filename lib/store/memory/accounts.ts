@@ -1,10 +1,10 @@
-/** Whose account it is that two owners have set. */
+/** The account of values that two owners have set. */
 export const NOBODY = '';
 
-/** What is nobody's is left alone as long as it takes no more than this part of the whole. */
+/** Values of nobody are not evicted while they take up no more than this part of the store. */
 const NOBODYS_SHARE = 1 / 2;
 
-/** How much of a bounded store each owner holds, and whose values make room for whose. */
+/** How much of a bounded store each owner uses, and whose values may be evicted for whose. */
 export class Accounts {
   readonly #maxBytes: number;
   readonly #held = new Map<string, number>();
@@ -14,7 +14,7 @@ export class Accounts {
     this.#maxBytes = maxBytes;
   }
 
-  /** @param bytes below 0 for what has left */
+  /** @param bytes negative when a value was removed */
   add(owner: string, bytes: number): void {
     this.#bytes += bytes;
     const held = this.#heldBy(owner) + bytes;
@@ -23,8 +23,8 @@ export class Accounts {
   }
 
   /**
-   * Whether what `owner` holds may leave for what `writer` stores: only when it holds at least as much as the writer and
-   * no less than everybody would at equal shares.
+   * Whether a value of `owner` may be evicted for one of `writer`: only when the owner uses at least as much as the writer,
+   * and at least an equal share.
    */
   makesRoom(owner: string, writer: string): boolean {
     if (owner === NOBODY && this.#hasOwners) return this.#heldBy(NOBODY) > this.#maxBytes * NOBODYS_SHARE;

@@ -18,7 +18,7 @@ import { Accounts, NOBODY } from './accounts.ts';
 import { Admission } from './admission.ts';
 
 export interface MemoryStoreOptions {
-  /** Bound on keys, values and overhead together, in bytes; the least recently used go first. */
+  /** Bound on keys, values and overhead together, in bytes. The least recently used entries are evicted first. */
   readonly maxBytes: number;
   readonly channels: Channels;
   readonly clock: Clock;
@@ -27,38 +27,41 @@ export interface MemoryStoreOptions {
 interface Entry extends Remembered<Buffer | Live> {
   readonly expiresAtTicks: number;
   readonly owner: string;
-  /** What it costs to keep. */
+  /** The memory it takes. */
   readonly bytes: number;
-  /** Whether anybody has asked for it since it is here. */
+  /** Whether it was read since it was stored. */
   used: boolean;
 }
 
 export interface Kept {
   readonly ttlMs: number;
-  /** `NOBODY`, or whose it is. */
+  /** The owner, or `NOBODY`. */
   readonly owner: string;
 }
 
-/** An account, when it is the only entry of its owner. */
+/** Memory for an owner's account, charged to each entry: it may be the owner's only one. */
 const OWNER_BYTES = 150;
-/** So many of the least recently used are looked at for one that makes room; a value that finds none is not kept. */
+/**
+ * How many of the least recently used entries are tried for eviction. If none may be evicted, the new value is not
+ * stored.
+ */
 const MOST_LOOKED_AT = 32;
 
 const ABSENT: Remembered<undefined> = { value: undefined };
 
 /**
- * A store in this process's memory: bounded, gone with the process. A value above `maxBytes` is not kept, nor is one for
- * which only those would make room who hold less than its owner (`Accounts`).
+ * A bounded store in this process's memory. A value larger than `maxBytes` is not stored, nor is a value for which only
+ * owners with smaller accounts would have to make room (`Accounts`).
  */
 export class MemoryStore implements ResponseStore {
-  readonly isOwn = true;
+  readonly isShared = false;
   readonly #entries: LRUCache<string, Entry>;
   readonly #channels: Channels;
   readonly #clock: Clock;
   readonly #admission: Admission;
   readonly #accounts: Accounts;
   readonly #maxBytes: number;
-  /** Whether what came last had others make room, and nothing has left since. */
+  /** Whether the last value stored had others evicted, and no entry has left since. */
   #isFull = false;
   #isClosed = false;
 
@@ -78,18 +81,20 @@ export class MemoryStore implements ResponseStore {
     });
   }
 
-  /** Nothing for an object that only inherits from a store, such as one that is slower: it has ways of its own. */
   peek(key: string): Remembered<Buffer | Live | undefined> | undefined {
-    if (!(#entries in this) || this.#isClosed) return undefined;
-    return this.#fresh(key) ?? ABSENT;
+    return this.#isClosed ? undefined : (this.#fresh(key) ?? ABSENT);
   }
 
   admits(name: string): boolean {
-    return !(#entries in this) || !this.#isFull || this.#admission.admits(name);
+    return !this.#isFull || this.#admission.admits(name);
   }
 
   async get(key: string): Promise<Buffer | undefined> {
     return this.#bytes(key);
+  }
+
+  async getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    return keys.map((key) => this.#bytes(key));
   }
 
   async set(
@@ -109,7 +114,7 @@ export class MemoryStore implements ResponseStore {
     this.#put(key, ownBytes(RENEWED + word), ttlMs);
   }
 
-  /** @param owner on whose account the new value is kept; default: nobody's */
+  /** @param owner whose account the new value is charged to; default: nobody's */
   async swap(
     key: string,
     expected: Buffer | undefined,
@@ -123,6 +128,10 @@ export class MemoryStore implements ResponseStore {
     const added = ownBytes(value);
     this.#put(key, added, ttlMs, owner);
     return added;
+  }
+
+  async claim(key: string, value: string, ttlMs: number): Promise<boolean> {
+    return (await this.swap(key, undefined, value, ttlMs)).toString() === value;
   }
 
   async usage(): Promise<readonly Usage[]> {
@@ -142,13 +151,13 @@ export class MemoryStore implements ResponseStore {
     return async () => leave();
   }
 
-  /** How long the value is kept, and on whose account; `undefined` when there is none. */
+  /** The value's time to live and owner; `undefined` when there is no such value. */
   kept(key: string): Kept | undefined {
     const entry = this.#entries.peek(key);
     return entry && { ttlMs: leftMs(entry, this.#clock), owner: entry.owner };
   }
 
-  /** Everything that is kept. */
+  /** All values in the store. */
   *all(): Iterable<Kept & { readonly key: string; readonly value: Buffer }> {
     for (const [key, entry] of this.#entries.entries()) {
       const ttlMs = leftMs(entry, this.#clock);
@@ -156,7 +165,7 @@ export class MemoryStore implements ResponseStore {
     }
   }
 
-  /** Lets go of what it holds; nothing is known without asking any more. */
+  /** Drops all values. `peek` knows nothing from now on. */
   close(): void {
     this.#isClosed = true;
     this.#entries.clear();
@@ -168,13 +177,13 @@ export class MemoryStore implements ResponseStore {
     const bytes = entryBytes(key, value.byteLength) + (owner === NOBODY ? 0 : OWNER_BYTES + owner.length);
     this.#isFull = false;
     if (!this.#makeRoom(bytes - (before?.bytes ?? 0), writer, key)) {
-      // The value of before is out of date.
+      // The old value is out of date.
       this.#entries.delete(key);
       this.#isFull = true;
       return;
     }
     const wasFull = this.#isFull;
-    // What takes the place of something that was used is of the same use.
+    // A value that replaces a used one counts as used itself.
     const used = before?.used ?? false;
     const entry = { value, expiresAtTicks: this.#clock.ticks() + ttlMs, owner, bytes, used };
     this.#entries.set(key, entry);
@@ -182,9 +191,9 @@ export class MemoryStore implements ResponseStore {
     this.#isFull = wasFull;
   }
 
-  /** Whether there is room for so many bytes more, or could be made. What is under `kept` stays. */
+  /** Evicts entries until there is room for `bytes` more, and returns whether there is. The entry of `kept` stays. */
   #makeRoom(bytes: number, writer: string, kept: string): boolean {
-    // What is larger than the whole makes nobody leave.
+    // A value larger than the store will not be stored, so nothing is evicted for it.
     if (bytes > this.#maxBytes) return true;
     while (this.#entries.calculatedSize + bytes > this.#maxBytes) {
       if (!this.#makeOneLeave(writer, kept)) return false;
@@ -192,7 +201,9 @@ export class MemoryStore implements ResponseStore {
     return true;
   }
 
-  /** Those that may stay become the last to be looked at again. */
+  /**
+   * Evicts one entry. Entries that must stay become the most recently used, so that they are not tried again at once.
+   */
   #makeOneLeave(writer: string, kept: string): boolean {
     const passed: string[] = [];
     let leaving: string | undefined;
@@ -218,7 +229,7 @@ export class MemoryStore implements ResponseStore {
     if (isLive(entry.value)) this.#admission.left(entry.used);
   }
 
-  /** Whether the word is in force, or may begin to be. */
+  /** Whether the word is in force. It is put in force first where it may be. */
   #isInForce({ key, value, ttlMs, mayBegin }: Under, owner: string | undefined): boolean {
     const present = this.#bytes(key)?.toString('latin1');
     if (present === value) return true;

@@ -1,13 +1,13 @@
 import { fnv1a, spread } from '../../util/hash.ts';
 
-/** With two of them set for each name, 1.4 % of the names that were never seen pass for seen at the end of a generation. */
+/** Two bits are set for each name, so that at the end of a generation 1.4 % of unseen names pass for seen. */
 const BITS_PER_NAME = 16;
 const BITS_PER_WORD = 32;
 const MIX = 0x85ebca6b;
 
 /**
- * Remembers which names were seen of late, in two Bloom filters: one that fills, and the one before it. A few names pass
- * for seen that were not; none that was among the last `names` is ever forgotten.
+ * Remembers recently seen names in two Bloom filters: the one being filled, and the one before it. A few unseen names pass
+ * for seen; none of the last `names` names is ever forgotten.
  */
 export class Sightings {
   readonly #names: number;
@@ -16,7 +16,7 @@ export class Sightings {
   #before: Uint32Array;
   #seen = 0;
 
-  /** @param names how many of them a generation has, 1..2^24; each takes 4 bytes or more */
+  /** @param names how many names fill a generation, 1..2^24; each takes 4 bytes or more */
   constructor(names: number) {
     this.#names = names;
     const bits = 2 ** Math.ceil(Math.log2(Math.max(BITS_PER_WORD, names * BITS_PER_NAME)));
@@ -25,7 +25,7 @@ export class Sightings {
     this.#before = new Uint32Array(bits / BITS_PER_WORD);
   }
 
-  /** Whether `name` has been seen of late. From now on it has. */
+  /** Whether `name` was seen recently. From now on it counts as seen. */
   see(name: string): boolean {
     const hash = spread(fnv1a(name));
     const first = hash & this.#lastBit;

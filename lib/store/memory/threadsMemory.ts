@@ -12,7 +12,7 @@ import {
 } from '../store.ts';
 import type { MemoryStore } from './memory.ts';
 
-/** What one thread has changed and the others are told. The bytes are shared, not copied. */
+/** A change by one thread that the others are told of. The bytes are shared, not copied. */
 export type ResponseChange =
   | {
       readonly kind: 'set';
@@ -23,19 +23,19 @@ export type ResponseChange =
     }
   | { readonly kind: 'delete'; readonly key: string };
 
-/** The memory that the threads share by it, in bytes. */
+/** The size of the shared bytes of a change. */
 export function sizeOf(change: ResponseChange): number {
   return change.kind === 'set' ? change.value.byteLength : 0;
 }
 
-/** A swap that all threads make in one place, one after another. */
+/** A compare-and-set, which all threads make in one place, one after another. */
 export interface Swap {
   readonly key: string;
-  /** `anything`: whatever is there, the new value takes its place. */
+  /** `anything`: the new value replaces whatever is there. */
   readonly expected: Uint8Array | 'anything' | undefined;
   readonly value: string;
   readonly ttlMs: number;
-  /** On whose account the new value is kept. Default: nobody's. */
+  /** Whose account the new value is charged to. Default: nobody's. */
   readonly owner?: string | undefined;
 }
 
@@ -43,24 +43,26 @@ export interface Swap {
 export interface Swapped {
   readonly value: Uint8Array;
   readonly ttlMs: number;
-  /** Whose it is; undefined: nobody's. */
+  /** The owner; undefined: nobody. */
   readonly owner?: string | undefined;
 }
 
-/** The way to the other threads. What is told there arrives in one order everywhere. */
+/** The connection to the other threads. Changes arrive in the same order everywhere. */
 export interface ResponseLink {
-  /** A `set` is told to all others; a `delete` to all, the thread itself included. */
+  /** Tells a `set` to all other threads, and a `delete` to all threads, this one included. */
   tell(change: ResponseChange): void;
   swap(swap: Swap): Promise<Swapped>;
-  /** From now on `hear` is told what others tell, and first what was swapped before this thread began. */
+  /** Calls `hear` with all swaps made before this thread began, and from then on with the changes of other threads. */
   listen(hear: (change: ResponseChange) => void): void;
 }
 
 /**
- * The memory of one of several threads that all keep the same: what one stores, the others are told, and refer to the
- * same bytes. A look-up asks nobody. What another thread changes is seen once its message is read, within milliseconds.
+ * The store of one of several threads, all of which hold the same responses: what one stores the others are told, and they
+ * refer to the same bytes. A look-up asks no other thread. A change by another thread is seen once its message is read,
+ * within milliseconds.
  */
 export class ThreadsMemoryStore implements ResponseStore {
+  readonly isShared = true;
   readonly #own: MemoryStore;
   readonly #link: ResponseLink;
 
@@ -70,8 +72,17 @@ export class ThreadsMemoryStore implements ResponseStore {
     link.listen((change) => void this.#hear(change));
   }
 
+  /** Every response is taken in: what one thread has not seen asked for another may have. */
+  admits(_name: string): boolean {
+    return true;
+  }
+
   get(key: string): Promise<Buffer | undefined> {
     return this.#own.get(key);
+  }
+
+  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    return this.#own.getAll(keys);
   }
 
   peek(key: string): Remembered<Buffer | Live | undefined> | undefined {
@@ -97,6 +108,10 @@ export class ThreadsMemoryStore implements ResponseStore {
     return this.#swap({ key, expected, value, ttlMs });
   }
 
+  async claim(key: string, value: string, ttlMs: number): Promise<boolean> {
+    return (await this.swap(key, undefined, value, ttlMs)).toString() === value;
+  }
+
   async #setForAll(
     key: string,
     value: Buffer | string | Live,
@@ -108,7 +123,7 @@ export class ThreadsMemoryStore implements ResponseStore {
     this.#link.tell({ kind: 'set', key, value: shared, ttlMs, owner });
   }
 
-  /** All threads agree on words in one place. */
+  /** Words are put in force in one place, so that all threads agree. */
   async #isInForce({ key, value, ttlMs, mayBegin }: Under, owner: string | undefined): Promise<boolean> {
     const present = (await this.#own.get(key))?.toString('latin1');
     if (present === value) return true;
@@ -149,7 +164,7 @@ export class ThreadsMemoryStore implements ResponseStore {
   }
 }
 
-/** Where the threads' swaps are made. It keeps nothing but what was swapped. */
+/** The place where swaps of all threads are made. It holds nothing else. */
 export class SwapPlace {
   readonly #swapped: MemoryStore;
 
@@ -157,7 +172,7 @@ export class SwapPlace {
     this.#swapped = swapped;
   }
 
-  /** `isNew`: it is the value that was to be put there, and everybody is to be told. */
+  /** `isNew`: the new value was put there, and all threads must be told. */
   async swap({ key, expected, value, ttlMs, owner }: Swap): Promise<Swapped & { readonly isNew: boolean }> {
     if (expected === 'anything') {
       await this.#swapped.set(key, value, ttlMs);
@@ -165,7 +180,7 @@ export class SwapPlace {
     }
     const inForce = await this.#swapped.swap(key, expected && asBuffer(expected), value, ttlMs, owner);
     const isNew = inForce.equals(Buffer.from(value));
-    // What found no room here holds all the same for those who asked.
+    // A value for which there is no room here is still in force for the thread that asked.
     const kept = this.#swapped.kept(key) ?? { ttlMs, owner };
     return { value: inForce, ...kept, isNew };
   }
@@ -174,7 +189,7 @@ export class SwapPlace {
     return this.#swapped.delete(key);
   }
 
-  /** For a thread that begins: everything that was swapped. */
+  /** All swapped values, for a thread that begins. */
   get changes(): ResponseChange[] {
     return [...this.#swapped.all()].map((entry) => ({ kind: 'set', ...entry }));
   }
@@ -187,7 +202,7 @@ function sharedBytes(value: Buffer | string): Buffer {
   return bytes;
 }
 
-/** What comes by message has lost what makes it a `Buffer`. */
+/** A buffer that comes by message arrives as a mere `Uint8Array`. */
 function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
 }

@@ -14,36 +14,36 @@ import {
 } from '../store.ts';
 import type { RedisStore } from './redisStore.ts';
 
-/** Every key by the moment it expires. */
+/** Sorted set: every key, by the time it expires. */
 const INDEX = 'cache:index';
-/** What each key costs, when it expires and whose it is (`cost:expiry:owner`); the sum of costs is under the empty name. */
+/** Hash: for each key `cost:expiry:owner`; under the empty name the sum of all costs. */
 const RECORDS = 'cache:records';
-/** Every key as `owner:expiry:key`, so that an owner's soonest to expire is the first of theirs. */
+/** Sorted set: every key as `owner:expiry:key`, so that an owner's first entry is the one that expires first. */
 const OWNED = 'cache:owned';
-/** What each owner holds. */
+/** Sorted set: how much each owner uses. */
 const OWNERS = 'cache:owners';
 
 const BOOKS = [INDEX, RECORDS, OWNED, OWNERS] as const;
-/** A value and the word that it is under. */
+/** The script writes a value and the word that it is under. */
 const WRITTEN_KEYS = 2;
 
-/** Whose account it is that two owners have set. */
+/** The owner of values that two owners have set. */
 const NOBODY = '*';
-/** Owners are named by so much of a digest. */
+/** Owners are named by a digest of this length. */
 const OWNER_CHARACTERS = 16;
 
-/** What has expired is struck off with every fourth write, up to this many. */
+/** With every fourth write up to this many expired entries are removed from the books. */
 const MOST_STRUCK = 64;
 
 /**
- * Writes one value within the bound: what has expired is struck off, and room is made by whoever holds most, by what
- * of theirs expires soonest. What is nobody's is left alone while it takes no more than half. The first write of all is
- * one that a Redis without memory refuses, so that the books are never left half done. Each call from here costs Redis
- * microseconds, which all gateways share.
+ * Writes one value within the bound. Expired entries are removed first. Then, while there is too little room, the entry that
+ * expires first is evicted of whichever owner uses most; values of nobody are spared while they take no more than half. The
+ * script's first write is one that a Redis without memory refuses, so that the books are never left half updated. Each call
+ * costs Redis microseconds, which all gateways share.
  *
- * Any of the books may be lost: a Redis that evicts does that. Without the records the others say nothing and are begun
- * anew; where owners have nothing in their book, what expires soonest of all makes room. Every round of a loop takes
- * something away, so that each loop ends: Redis does nothing else meanwhile.
+ * A Redis that evicts by itself may delete any of the books. Without the records the other books are worthless and are
+ * deleted; without an owner's entries the key that expires first of all is evicted. Each round of a loop removes something,
+ * so that every loop ends: Redis serves nobody else while a script runs.
  */
 const WRITE = `
 local key, under, index, records, owned, owners, gone = unpack(KEYS)
@@ -145,14 +145,15 @@ if gone then redis.call('UNLINK', gone) end
 if mode == 'swap' then return value end
 `;
 
-/** Two numbers, an owner and three more copies of the key: what the books themselves cost. */
+/** Memory of the books for each key: two numbers, an owner and three more copies of the key. */
 const BOOKKEEPING_BYTES = 400;
 
 /**
- * Responses in a Redis that also keeps tokens: bounded here, because a Redis that evicts by itself would evict
- * revocations as well, and one that does not would refuse them when it is full.
+ * Responses in a Redis that also keeps tokens. They are bounded here: a Redis that evicts by itself would evict revocations
+ * as well, and one that does not would refuse revocations when it is full.
  */
 export class BoundedRedis implements ResponseStore {
+  readonly isShared = true;
   readonly #store: RedisStore;
   readonly #maxBytes: number;
 
@@ -164,6 +165,11 @@ export class BoundedRedis implements ResponseStore {
   /** Why Redis is away; undefined when it is not. */
   get awayBecause(): Error | undefined {
     return this.#store.awayBecause;
+  }
+
+  /** Every response is taken in: Redis makes room among all gateways, and this one sees only its own requests. */
+  admits(_name: string): boolean {
+    return true;
   }
 
   get(key: string): Promise<Buffer | undefined> {
@@ -200,8 +206,8 @@ export class BoundedRedis implements ResponseStore {
   }
 
   /**
-   * Beside the books: it is gone after `ttlMs`, or counted with what is set under it. The word of before is deleted first,
-   * which a Redis without memory does not refuse; nor does it take in what was asked for under that word.
+   * The word is not counted in the books: it expires after `ttlMs`, or is counted along with what is set under it. The old
+   * word is deleted first, which even a Redis without memory does. From then on nothing is set under the old word.
    */
   async renew(key: string, word: string, ttlMs: number): Promise<void> {
     assertTtl(ttlMs);
@@ -212,12 +218,12 @@ export class BoundedRedis implements ResponseStore {
     await Promise.all([deleted, renewed]);
   }
 
-  /** Beside the books, which cost many times as much: there is one for each request under way at the most. */
+  /** Not counted in the books, which would cost many times as much: there is at most one for each request under way. */
   claim(key: string, value: string, ttlMs: number): Promise<boolean> {
     return this.#store.setIfAbsent(key, value, ttlMs);
   }
 
-  /** What it costs stays in the books until it would have expired. */
+  /** Its cost stays in the books until it would have expired. */
   delete(key: string): Promise<void> {
     return this.#store.delete(key);
   }

@@ -1,14 +1,17 @@
-/** How a Redis makes room when its memory is full, where what falls to it may be a revocation. */
+/** How a Redis with a bound evicts keys when its memory is full. The keys may be revocations. */
 export interface Eviction {
   /** `maxmemory-policy`, such as `allkeys-lru`. */
   readonly policy: string;
   /** `maxmemory`, in bytes. */
   readonly maxMemoryBytes: number;
-  /** Which of several servers. */
+  /** Which server, when there are several. */
   readonly node?: string | undefined;
 }
 
-/** Nothing is evicted without a bound, nor with `noeviction`; logouts have a time to live, so `volatile-*` takes them, too. */
+/**
+ * The eviction that INFO reports; undefined without a bound or with `noeviction`. Logouts have a time to live, so the
+ * policies `volatile-*` evict them too.
+ */
 export function evictionIn(info: string): Eviction | undefined {
   const policy = fieldIn(info, 'maxmemory_policy');
   const maxMemoryBytes = Number(fieldIn(info, 'maxmemory') ?? 0);
@@ -16,7 +19,7 @@ export function evictionIn(info: string): Eviction | undefined {
   return { policy, maxMemoryBytes };
 }
 
-/** A field of what INFO says. */
+/** A field of INFO's reply. */
 export function fieldIn(info: string, name: string): string | undefined {
   return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
 }

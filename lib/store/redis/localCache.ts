@@ -3,26 +3,29 @@ import type { Clock } from '../../clock/clock.ts';
 import { type Held, heldBytes, ownHeld } from '../bytes.ts';
 import type { Remembered, Usage } from '../store.ts';
 
-/** One entry may take this part of the whole, so that a few large bodies do not empty the cache. */
+/** One entry may take up to this part of the cache, so that a few large bodies do not empty it. */
 const LARGEST_ENTRY = 1 / 16;
-/** lru-cache's word for it. */
+/** A `ttl` of 0 means this to lru-cache. */
 const NEVER_EXPIRES = 0;
 
 export interface LocalCacheOptions {
   /** Bound on keys, values and overhead together, in bytes. */
   readonly maxBytes: number;
-  /** The part of the whole that one entry may take. Default 1/16. */
+  /** The part of the cache that one entry may take. Default 1/16. */
   readonly largestEntry?: number;
-  /** Longest time a value is kept without asking again, in milliseconds. What is absent cannot expire: it is kept. */
+  /**
+   * Longest time a value is kept without asking again, in milliseconds. That a key is absent is remembered without
+   * limit.
+   */
   readonly maxAgeMs: number;
   readonly clock: Clock;
 }
 
 /**
- * Answers of another store, remembered until `forget` says that they may have changed.
+ * Remembers values of another store until `forget` says that they may have changed.
  *
- * It does not learn of changes by itself: whoever owns it must call `forget` for every change elsewhere, and
- * must drop the whole cache when it may have missed one.
+ * It does not notice changes by itself: its owner must call `forget` for each change elsewhere, and `forgetAll` when it may
+ * have missed one.
  */
 export class LocalCache<V extends Held> {
   readonly #remembered: LRUCache<string, Remembered<V>>;
@@ -48,7 +51,7 @@ export class LocalCache<V extends Held> {
     return this.#remembered.get(key);
   }
 
-  /** Asks `fetch`, once however many callers want the same key at the same time, and remembers its answer. */
+  /** Calls `fetch` and remembers the value. Callers that want the same key at the same time share one call. */
   load(key: string, fetch: () => Promise<V>): Promise<V> {
     const underWay = this.#loading.get(key);
     if (underWay) return underWay;
@@ -69,7 +72,7 @@ export class LocalCache<V extends Held> {
     return load;
   }
 
-  /** The key has changed: what is remembered is dropped, and so is an answer that is still on its way. */
+  /** The key has changed: drops the remembered value, and one that is being fetched will not be remembered. */
   forget(key: string): void {
     this.#remembered.delete(key);
     this.#loading.delete(key);
@@ -80,7 +83,7 @@ export class LocalCache<V extends Held> {
     this.#loading.clear();
   }
 
-  /** Whether the answer may be remembered: not when the key was forgotten while it was on its way. */
+  /** Whether the fetched value may be remembered: not when the key was forgotten meanwhile. */
   #finish(key: string, load: Promise<V>): boolean {
     return this.#loading.get(key) === load && this.#loading.delete(key);
   }

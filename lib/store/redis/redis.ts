@@ -13,13 +13,13 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_LOCAL_BYTES = 32 * 1024 * 1024;
 const DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
-/** What holds for one server as for several. */
+/** Options for one server and for several. */
 export interface RedisOptions {
-  /** Time a command may take, in milliseconds, 1 or more. Default 50. */
+  /** How long a command may take, in milliseconds, 1 or more. Default 50. */
   readonly timeoutMs?: number;
-  /** Whether a start without Redis fails. When false the store starts away. Default true. */
+  /** Whether opening fails without Redis. When false the store begins as away. Default true. */
   readonly required?: boolean;
-  /** How long a start waits for Redis, in milliseconds, 1 or more. Default 5000. */
+  /** How long opening waits for Redis, in milliseconds, 1 or more. Default 5000. */
   readonly connectTimeoutMs?: number;
   /** Memory for remembered values, in bytes, for each of the two stores. Default 32 MiB. */
   readonly localBytes?: number;
@@ -28,9 +28,9 @@ export interface RedisOptions {
   /** Time between two PINGs, in milliseconds, 1 or more. Default 200. */
   readonly heartbeatMs?: number;
   readonly onStateChange?: (change: StoreStateChange) => void;
-  /** Told whenever Redis is reached, once for each policy, that it may evict revocations. */
+  /** Called once for each policy when a connected Redis may evict revocations. */
   readonly onEviction?: (eviction: Eviction) => void;
-  /** Gets what goes wrong in the background: a callback or subscriber that threw. */
+  /** Called with errors in the background: a callback or subscriber that threw. */
   readonly onError?: (error: Error) => void;
   readonly clock?: Clock;
 }
@@ -40,7 +40,7 @@ export interface RedisStoresOptions extends RedisOptions {
   readonly url: string;
 }
 
-/** The options with their defaults. Throws `RangeError` when a number is none that can be used. */
+/** The options with their defaults. Throws `RangeError` for a number out of range. */
 export function completeOptions(options: Readonly<RedisOptions>) {
   const numbers = {
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
@@ -55,16 +55,15 @@ export function completeOptions(options: Readonly<RedisOptions>) {
 }
 
 /**
- * Shared state in Redis. Values that were read once are answered from memory until Redis says that they have
- * changed, which takes about a millisecond; while Redis is away nothing is answered from memory. A Redis that
- * stops answering is noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 0.35 s by default, and one that
- * is back within 1.1 s.
+ * Opens shared state in Redis. Values that were read once are served from memory until Redis reports that they have changed,
+ * which takes about a millisecond. While Redis is away nothing is served from memory. A Redis that stops responding is
+ * noticed after `heartbeatMs` + 3 x `timeoutMs` at the latest, 0.35 s by default, and its return within 1.1 s.
  *
- * A Redis that has become a replica, or says that it loads, is given up like one that is silent; so after a failover
- * behind one address the next attempt finds the new primary.
+ * The connection to a Redis that has become a replica, or is loading its data, is closed like one that does not respond. So
+ * after a failover behind the same address the next attempt finds the new primary.
  *
- * Rejects with `StoreUnavailableError` when `required` and Redis does not answer within `connectTimeoutMs`, and at once
- * when it refuses for good: a wrong password, a node of a cluster. While it loads its data it is waited for.
+ * Rejects with `StoreUnavailableError` when `required` and Redis does not respond within `connectTimeoutMs`, and at once when
+ * it refuses for good: a wrong password, or a node of a cluster. It waits for a Redis that is loading its data.
  */
 export async function openRedisStore({ url, ...options }: Readonly<RedisStoresOptions>): Promise<Stores> {
   assertUrl(url);
@@ -86,8 +85,10 @@ export async function openRedisStore({ url, ...options }: Readonly<RedisStoresOp
     tokens,
     responses,
     evaluate: (script, keys, args) => tokens.evaluate(script, keys, args),
-    settled: complete.required ? undefined : settled,
+    settled: complete.required ? Promise.resolve() : settled,
     trouble: () => tokens.trouble(),
+    degraded: async () => undefined,
+    nodes: async () => [],
     eviction: () => node.eviction(),
     close() {
       isOpen = false;

@@ -6,8 +6,8 @@ import { asError } from '../../util/asError.ts';
 import type { Channels } from '../channels.ts';
 import { DeadlineError, withDeadline } from '../deadline.ts';
 import { type Group, type Remembered, StoreUnavailableError, type Usage } from '../store.ts';
+import { ConsecutiveTimeouts } from './consecutiveTimeouts.ts';
 import { LocalCache } from './localCache.ts';
-import { Patience } from './patience.ts';
 import { endsConnection, hintAboutTls, redisReason, UnusableRedisError } from './redisReason.ts';
 
 /** Timeouts in a row that end a connection. */
@@ -19,9 +19,9 @@ const IS_SENTINEL = 'it is a Sentinel: name the Redis that it watches';
 
 export interface RedisConnectionOptions {
   readonly url: string;
-  /** Time a command may take, in milliseconds. */
+  /** How long a command may take, in milliseconds. */
   readonly timeoutMs: number;
-  /** Time that connecting and signing in may take, in milliseconds. */
+  /** How long connecting and authenticating may take, in milliseconds. */
   readonly connectTimeoutMs: number;
   /** Time between two PINGs, in milliseconds. */
   readonly heartbeatMs: number;
@@ -29,31 +29,33 @@ export interface RedisConnectionOptions {
   readonly localBytes: number;
   /** Longest time a value is remembered, in milliseconds. */
   readonly localMaxAgeMs: number;
-  /** Subscribed at Redis when the connection opens; messages go there. */
+  /** Its channels are subscribed when the connection opens, and it gets their messages. */
   readonly channels: Channels;
   readonly clock: Clock;
-  /** Called when Redis does not let this user hear a channel: its subscribers hear nothing, all else goes on. */
+  /**
+   * Called when Redis does not let this user subscribe to a channel. Its subscribers get no messages; all else works.
+   */
   readonly onChannelRefused: (error: Error) => void;
-  /** Called once when the connection is of no use any more, with the reason. */
+  /** Called once, with the reason, when the connection cannot be used any more. */
   readonly onLost: (cause: Error) => void;
 }
 
 /**
- * One connection to Redis, from a successful PING until it is lost; it never comes back, a new one takes over.
+ * One connection to Redis, from a successful PING until it is lost. It does not reconnect: a new object takes its place.
  *
- * What is read is remembered here, and Redis tells this connection of every change (CLIENT TRACKING): the
- * memory lives and dies with the connection, so that nothing outlives a moment in which a change was missed.
+ * Values that are read are remembered here, and Redis reports every change to this connection (CLIENT TRACKING). The memory
+ * is dropped along with the connection, so that no value stays after a change may have been missed.
  */
 export class RedisConnection {
   readonly #client: Client;
   readonly #options: RedisConnectionOptions;
   readonly #local: LocalCache<Buffer | undefined>;
   readonly #localGroups: LocalCache<Group>;
-  /** Redis has channels for all its databases together. */
+  /** Channels belong to the whole Redis, so their names begin with the number of the database. */
   readonly #prefix: string;
-  readonly #patience = new Patience(TIMEOUTS_TO_GIVE_UP);
+  readonly #timeouts = new ConsecutiveTimeouts(TIMEOUTS_TO_GIVE_UP);
   readonly #deadlines: Deadlines;
-  /** What Redis knows each script by. */
+  /** The SHA-1 by which Redis knows each script. */
   readonly #digests = new Map<string, string>();
   #cancelHeartbeat: Cancel = () => {};
   #isConnected = false;
@@ -65,7 +67,7 @@ export class RedisConnection {
     const { localBytes: maxBytes, localMaxAgeMs: maxAgeMs, clock } = options;
     this.#deadlines = new Deadlines(options.timeoutMs, clock);
     this.#local = new LocalCache({ maxBytes, maxAgeMs, clock });
-    // Groups do not expire, and there are few.
+    // Groups do not expire, and there are only a few.
     this.#localGroups = new LocalCache({
       maxBytes,
       largestEntry: 1,
@@ -75,13 +77,13 @@ export class RedisConnection {
     this.#client = clientFor(options)
       .on('error', (error: Error) => this.#lose(error))
       .on('invalidate', (key: Buffer | null) => (key ? this.#forget(String(key)) : this.#forgetAll()))
-      // A socket that opens after the attempt was given up belongs to nobody.
+      // A socket may still open after the attempt was given up: it is closed.
       .on('connect', () => this.#endedBecause && this.#client.destroy());
   }
 
   /**
-   * Connects; to be called once. Rejects with the reason when Redis is not there, refuses, is no primary, or does not
-   * answer PING within `timeoutMs`. The connection is ended then.
+   * Connects; to be called once. Rejects with the reason when Redis is not there, refuses, is no primary, or does not reply
+   * to PING within `timeoutMs`. The connection is closed then.
    */
   async open(): Promise<void> {
     const { connectTimeoutMs, clock } = this.#options;
@@ -125,7 +127,7 @@ export class RedisConnection {
     await this.#ask(['SET', key, value, 'PX', String(ttlMs)]);
   }
 
-  /** Resolves to whether there was none. */
+  /** Resolves to whether there was no value. */
   async setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean> {
     this.#local.forget(key);
     return (await this.#ask(['SET', key, value, 'PX', String(ttlMs), 'NX'])) !== null;
@@ -173,7 +175,7 @@ export class RedisConnection {
     }
   }
 
-  /** Sends a command that only reads, and remembers nothing of its answer. */
+  /** Sends a command that only reads, without remembering its reply. */
   async read(command: readonly string[]): Promise<unknown> {
     return this.#ask(command);
   }
@@ -186,7 +188,9 @@ export class RedisConnection {
     await this.#ask(['PUBLISH', this.#prefix + channel, message]);
   }
 
-  /** A channel that cannot be subscribed ends the connection: silence would pass for "no news". */
+  /**
+   * When subscribing fails the connection is closed: otherwise subscribers would take a lack of messages for no news.
+   */
   async subscribe(channel: string): Promise<void> {
     try {
       await this.#inTime(this.#hear(channel));
@@ -195,12 +199,12 @@ export class RedisConnection {
     }
   }
 
-  /** Rejects when Redis does not confirm; what still comes then reaches nobody. */
+  /** Rejects when Redis does not confirm it. Messages that still arrive then are dropped. */
   async unsubscribe(channel: string): Promise<void> {
     await this.#inTime(this.#client.unsubscribe(this.#prefix + channel, this.#deliver));
   }
 
-  /** Ends the connection, or the attempt to open it. Commands under way may finish, within their deadline. */
+  /** Closes the connection, or gives up opening it. Commands under way may finish within their deadline. */
   async close(): Promise<void> {
     if (this.#endedBecause) return;
     this.#endedBecause = new Error('closed');
@@ -228,8 +232,8 @@ export class RedisConnection {
   }
 
   /**
-   * Rejects unless Redis answers, and is the primary of one Redis. PING is refused while it loads or has lost its
-   * primary; HELLO says what it is, and no ACL can forbid it.
+   * Rejects unless Redis responds and is a primary outside of a cluster. PING is refused while it loads its data, or as a
+   * replica that has lost its primary. HELLO tells its role, and no ACL can forbid it.
    */
   async #examine(): Promise<void> {
     const [hello] = await Promise.all([
@@ -242,7 +246,7 @@ export class RedisConnection {
     if (String(role) === 'replica') throw new UnusableRedisError(IS_REPLICA, false);
   }
 
-  /** A refusal would come again with every new connection: it must not end this one. */
+  /** A refusal does not close the connection, since a new connection would be refused as well. */
   async #hear(channel: string): Promise<void> {
     try {
       await this.#client.subscribe(this.#prefix + channel, this.#deliver);
@@ -267,7 +271,7 @@ export class RedisConnection {
     return digest;
   }
 
-  /** Sends a command; what goes wrong becomes `StoreUnavailableError`. */
+  /** Sends a command. Every failure becomes a `StoreUnavailableError`. */
   async #ask<T>(command: ReadonlyArray<string | Buffer>): Promise<T> {
     try {
       return await this.#inTime(this.#client.sendCommand<T>(command));
@@ -277,20 +281,20 @@ export class RedisConnection {
     }
   }
 
-  /** The outcome of `command` within the deadline. The last of several timeouts in a row ends the connection. */
+  /** The outcome of `command` within the deadline. After several timeouts in a row the connection is closed. */
   async #inTime<T>(command: Promise<T>): Promise<T> {
-    const round = this.#patience.begin();
+    const round = this.#timeouts.begin();
     try {
-      const answer = await withDeadline(command, this.#deadlines);
-      this.#patience.answered();
-      return answer;
+      const reply = await withDeadline(command, this.#deadlines);
+      this.#timeouts.reset();
+      return reply;
     } catch (error) {
       if (error instanceof ErrorReply) {
-        // A refusal is an answer: a full Redis that refuses to write can still be read.
-        this.#patience.answered();
+        // A refusal is a reply: a full Redis that refuses writes can still be read.
+        this.#timeouts.reset();
         if (endsConnection(error)) this.#lose(error);
       }
-      if (error instanceof DeadlineError && this.#patience.timedOut(round)) this.#lose(error);
+      if (error instanceof DeadlineError && this.#timeouts.timedOut(round)) this.#lose(error);
       throw error;
     }
   }
@@ -300,8 +304,8 @@ export class RedisConnection {
   }
 
   /**
-   * Asks until Redis answers or patience ends: an idle gateway must not serve remembered values for long, and a primary
-   * that has become a replica goes on answering reads.
+   * Asks until Redis replies or the connection is given up. Without it an idle gateway would serve remembered values for
+   * long, and a primary that has become a replica still serves reads.
    */
   async #beat(): Promise<void> {
     while (!this.#endedBecause) {
@@ -326,12 +330,12 @@ export class RedisConnection {
   }
 }
 
-/** What does not know HELLO, or not as Redis does, has nothing to say of itself. */
+/** The reply of a server that refuses HELLO: it does not say what it is. */
 function nothingFrom(error: unknown): undefined {
   if (!(error instanceof ErrorReply)) throw error;
 }
 
-/** Redis has been started anew, or told to forget its scripts. */
+/** Whether Redis does not know the script: it was restarted, or told to forget its scripts. */
 function isUnknownScript(error: unknown): boolean {
   const cause = Error.isError(error) ? error.cause : undefined;
   return cause instanceof ErrorReply && cause.message.startsWith('NOSCRIPT');
@@ -340,8 +344,8 @@ function isUnknownScript(error: unknown): boolean {
 type Client = ReturnType<typeof clientFor>;
 
 /**
- * node-redis as one connection that does not reconnect by itself. Its `clientSideCache` is not used: it copies
- * every hit (0.4 ms for 1 MiB), is bounded in entries only, and leaks an entry for each key it evicts.
+ * node-redis, set up as one connection that does not reconnect. Its `clientSideCache` is not used: it copies every hit
+ * (0.4 ms for 1 MiB), is bounded in entries only, and leaks an entry for each key it evicts.
  */
 function clientFor({ url, connectTimeoutMs }: RedisConnectionOptions) {
   return createClient({
@@ -350,7 +354,7 @@ function clientFor({ url, connectTimeoutMs }: RedisConnectionOptions) {
     emitInvalidate: true,
     disableOfflineQueue: true,
     maintNotifications: 'disabled',
-    // Its own command timeout ends once the command is written, and costs an AbortSignal each.
+    // Its own command timeout covers only the time until the command is written, and costs an AbortSignal each.
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
     socket: { reconnectStrategy: false, connectTimeout: connectTimeoutMs },
   });

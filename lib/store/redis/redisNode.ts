@@ -5,25 +5,25 @@ import { BoundedRedis } from './boundedRedis.ts';
 import { type Eviction, evictionIn, fieldIn } from './eviction.ts';
 import { RedisStore } from './redisStore.ts';
 
-/** Time for one attempt to connect; more attempts follow. One that is under way when Redis comes back delays the next. */
+/** How long one attempt to connect may take. More attempts follow, and an attempt under way delays the next one. */
 const ATTEMPT_TIMEOUT_MS = 500;
-/** How long an expired value may be remembered here when Redis is slow to collect it. */
+/** How long an expired value may be remembered here when Redis is slow to delete it. */
 const LOCAL_MAX_AGE_MS = 10_000;
 
-/** Redis was lost or is back, for one of the two stores. */
+/** One of the two stores has lost Redis, or has it back. */
 export interface StoreStateChange {
   readonly store: 'tokens' | 'responses';
   readonly ready: boolean;
-  /** Why it was lost. */
+  /** Why Redis was lost. */
   readonly cause?: Error | undefined;
-  /** Which of several servers. */
+  /** Which server, when there are several. */
   readonly node?: string | undefined;
 }
 
 export interface RedisNodeOptions {
   /** `redis[s]://[[user]:password@]host[:port][/database]`. Redis 6 or newer. */
   readonly url: string;
-  /** Which of several servers it is. */
+  /** Which server it is, when there are several. */
   readonly name?: string | undefined;
   readonly timeoutMs: number;
   readonly heartbeatMs: number;
@@ -37,11 +37,11 @@ export interface RedisNodeOptions {
   readonly clock: Clock;
 }
 
-/** One server of Redis: tokens and responses, over a connection each. */
+/** One server of Redis, with a connection for tokens and one for responses. */
 export class RedisNode {
   readonly url: string;
   readonly name: string | undefined;
-  /** A connection of its own: a queue of large bodies must not make a revocation check miss its deadline. */
+  /** Has a connection of its own, so that large bodies in a queue cannot make a revocation check miss its deadline. */
   readonly tokens: RedisStore;
   readonly responses: BoundedRedis;
   /** Both connections. */
@@ -79,14 +79,14 @@ export class RedisNode {
     this.responses = new BoundedRedis(responses, options.maxResponseBytes);
   }
 
-  /** By INFO, as many a Redis that is rented out knows no CONFIG. An ACL may forbid both: then nobody knows. */
+  /** Read from INFO, since managed Redis often has no CONFIG. Undefined also when an ACL forbids INFO. */
   async eviction(): Promise<Eviction | undefined> {
     const info = await this.tokens.read(['INFO', 'memory']).catch(() => '');
     const found = evictionIn(String(info));
     return found && { ...found, node: this.name };
   }
 
-  /** Which server it is, whatever name leads to it; undefined when it does not tell. */
+  /** Identifies the server, whatever name leads to it; undefined when it does not tell. */
   async runId(): Promise<string | undefined> {
     const info = await this.tokens.read(['INFO', 'server']).catch(() => '');
     return fieldIn(String(info), 'run_id');

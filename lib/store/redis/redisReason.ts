@@ -2,7 +2,7 @@ import { ConnectionTimeoutError, ErrorReply, SocketClosedUnexpectedlyError } fro
 import { DeadlineError } from '../deadline.ts';
 import { reasonOf } from './reason.ts';
 
-/** What Redis is or lacks, by the code that its error replies begin with. */
+/** What is wrong with Redis, by the code at the beginning of its error replies. */
 const REPLIES: ReadonlyMap<string, string> = new Map([
   ['READONLY', 'it is a replica, which takes no writes'],
   ['MASTERDOWN', 'it is a replica that has lost its primary'],
@@ -22,7 +22,7 @@ const REPLIES: ReadonlyMap<string, string> = new Map([
   ['NOREPLICAS', 'it refuses writes because too few replicas follow it (min-replicas-to-write)'],
 ]);
 
-/** Error replies without such a code, and whether trying again is of no use. */
+/** Error replies without such a code. `isFinal`: trying again is useless until somebody changes a setting. */
 const PHRASES: readonly { readonly pattern: RegExp; readonly words: string; readonly isFinal: boolean }[] = [
   {
     pattern: /max number of clients/,
@@ -47,7 +47,7 @@ const PHRASES: readonly { readonly pattern: RegExp; readonly words: string; read
   },
 ];
 
-/** What the network or TLS says, by its code. */
+/** What is wrong with the network or TLS, by the error's code. */
 const CODES: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'nothing listens there'],
   ['ENOTFOUND', 'the name does not resolve'],
@@ -64,18 +64,18 @@ const CODES: ReadonlyMap<string, string> = new Map([
 const CERTIFICATE = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|CERT_UNTRUSTED|CERT_SIGNATURE/;
 
 /**
- * Whoever hears one of these does not talk to the one primary any more, or not yet, or not as its user. What the
- * connection remembers may be outdated, and only a new one, to whoever has the address by then, can mend it.
+ * After one of these replies the other side is not, or not yet, the primary, or does not know this user. Remembered values may
+ * be outdated. Only a new connection, to whichever server has the address by then, can help.
  */
 const ENDS_CONNECTION: ReadonlySet<string> = new Set([
   ...['READONLY', 'MASTERDOWN', 'LOADING', 'BUSY', 'UNBLOCKED', 'NOAUTH'],
   ...['MOVED', 'ASK', 'TRYAGAIN', 'CROSSSLOT', 'CLUSTERDOWN'],
 ]);
 
-/** Redis answers, but is nothing that can be used: a replica, a node of a cluster, a Sentinel. */
+/** Redis responds, but cannot be used: it is a replica, a node of a cluster, or a Sentinel. */
 export class UnusableRedisError extends Error {
   override readonly name = 'UnusableRedisError';
-  /** Whether only a change of settings mends it. */
+  /** Whether only a change of settings can help. */
   readonly isFinal: boolean;
 
   constructor(message: string, isFinal: boolean) {
@@ -84,12 +84,12 @@ export class UnusableRedisError extends Error {
   }
 }
 
-/** Whether the reply is a failure of the connection, and not of the command alone. */
+/** Whether the error reply concerns the connection, and not only the command. */
 export function endsConnection(reply: ErrorReply): boolean {
   return ENDS_CONNECTION.has(replyCode(reply));
 }
 
-/** Whether trying again is of no use until somebody changes a setting, here or there. */
+/** Whether trying again is useless until somebody changes a setting of the gateway or of Redis. */
 export function isFinal(error: Error): boolean {
   if (error instanceof UnusableRedisError) return error.isFinal;
   if (error instanceof ErrorReply) {
@@ -99,7 +99,7 @@ export function isFinal(error: Error): boolean {
   return CERTIFICATE.test(code) || /^(EPROTO|ERR_SSL_|ERR_TLS_|CERT_)/.test(code);
 }
 
-/** What may be the matter when connecting fails, by the scheme of the URL: each side waits for what the other never says. */
+/** A hint when connecting fails as it does if only one side speaks TLS: each waits for the other. */
 export function hintAboutTls(url: string, error: unknown): string | undefined {
   const isLate = error instanceof DeadlineError || error instanceof ConnectionTimeoutError;
   if (url.startsWith('rediss:')) {
@@ -110,12 +110,12 @@ export function hintAboutTls(url: string, error: unknown): string | undefined {
   return isClosed ? 'if it speaks TLS on this port, redis:// has to be rediss://' : undefined;
 }
 
-/** Whether it is there and only needs time. */
+/** Whether Redis is loading its data, and only needs time. */
 export function isLoading(error: Error): boolean {
   return error instanceof ErrorReply && replyCode(error) === 'LOADING';
 }
 
-/** What went wrong, in words, with Redis's or the system's own code in parentheses. */
+/** What went wrong, in words, with the code of Redis or of the system in parentheses. */
 export function redisReason(error: Error): string {
   if (error instanceof ErrorReply) return replyReason(error);
   if (error instanceof UnusableRedisError || error instanceof DeadlineError) return error.message;
@@ -138,17 +138,17 @@ function phraseOf({ message }: ErrorReply) {
 
 function replyReason(reply: ErrorReply): string {
   const code = replyCode(reply);
-  // What follows would repeat a password, or a token.
+  // The arguments are left out: they may be a password or a token.
   const [message] = reply.message.split(', with args beginning with');
   const phrase = phraseOf(reply);
   if (phrase) return `${phrase.words} (${message})`;
   const words = REPLIES.get(code);
   if (!words) return message as string;
-  // Which command, key or channel is in the message; of all others the code says enough.
+  // Only NOPERM's message says more than its code: which command, key or channel is forbidden.
   return code === 'NOPERM' ? `${words} (${message})` : `${words} (${code})`;
 }
 
-/** Before Redis 7 a script's error has the code of the command that failed inside. */
+/** Before Redis 7 the error of a script contains the code of the command that failed in it. */
 function replyCode({ message }: ErrorReply): string {
   const code = /^[A-Z]+/.exec(message)?.[0] ?? '';
   return code === 'ERR' ? (/: -([A-Z]+) /.exec(message)?.[1] ?? code) : code;

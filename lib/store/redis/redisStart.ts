@@ -6,25 +6,28 @@ import { isLoading, redisReason } from './redisReason.ts';
 const FOREVER_MS = 2 ** 31 - 1;
 
 export interface RedisStart {
-  /** Whether a start fails without it. One that goes on does not wait for a Redis that loads its data, either. */
+  /**
+   * Whether a start fails without Redis. When false the start does not wait for a Redis that is loading its data
+   * either.
+   */
   readonly required: boolean;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
-  /** Whether to wait, again after each `connectTimeoutMs`, while the server loads its data. Default: always. */
+  /** Asked after each `connectTimeoutMs` whether to go on waiting while the server loads its data. Default: always. */
   readonly isNeeded?: () => boolean;
 }
 
 /**
- * Why the server cannot be used; undefined once both its stores have connected. Where it is required it may be waited for
- * while it loads its data.
+ * Waits until both stores of the server have connected. Resolves to undefined then, and to the reason when the server cannot
+ * be used. Where the server is required, it also waits while the server loads its data.
  */
 export async function startFailure(
   node: RedisNode,
   { required, connectTimeoutMs, clock, onError, isNeeded = () => true }: RedisStart,
 ): Promise<Error | undefined> {
   const { stores } = node;
-  // The clock's timers let the process end, which it would between two attempts.
+  // The clock's timers do not keep the process alive, so that it would end between two attempts.
   const keepAlive = setInterval(() => {}, FOREVER_MS);
   const tooLate = Promise.withResolvers<Error>();
   let cancel: Cancel = () => {};

@@ -15,7 +15,7 @@ import { isFinal, redisReason } from './redisReason.ts';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 500;
-/** Where an ACL lets this user write anyway. Not among the revocations, which operators list. */
+/** A key that an ACL lets this user write anyway, outside of the revocations, which operators list. */
 const TRIAL_KEY = 'token:trial';
 const TRIAL_TTL_MS = 1_000;
 
@@ -31,8 +31,8 @@ type State =
   | { readonly kind: 'closed' };
 
 /**
- * A store in Redis that keeps itself connected: while Redis is away every call is refused at once, and only an
- * attempt in the background, every 0.1 to 0.5 s, finds out when it is back.
+ * A store in Redis that reconnects by itself. While Redis is away every call is refused at once, and attempts to connect are
+ * made in the background every 0.1 to 0.5 s.
  */
 export class RedisStore implements TokenStore {
   readonly #options: RedisStoreOptions;
@@ -48,12 +48,15 @@ export class RedisStore implements TokenStore {
   constructor(options: RedisStoreOptions) {
     this.#options = options;
     this.#writeTrial = new WriteTrial(() => this.set(TRIAL_KEY, '1', TRIAL_TTL_MS), options.clock);
-    // Whoever does not require Redis at the start does not look.
+    // Nobody looks at it where Redis is not required at the start.
     this.#firstReady.promise.catch(() => {});
     this.#connect();
   }
 
-  /** Resolves when Redis has answered for the first time; rejects when it was refused for good, or closed, before that. */
+  /**
+   * Resolves when Redis has responded for the first time. Rejects when it has refused for good, or the store was
+   * closed, before.
+   */
   get firstReady(): Promise<void> {
     return this.#firstReady.promise;
   }
@@ -116,7 +119,7 @@ export class RedisStore implements TokenStore {
     return this.#connection().evaluate(script, keys, args, written);
   }
 
-  /** Sends a command that only reads, and remembers nothing of its answer. */
+  /** Sends a command that only reads, without remembering its reply. */
   async read(command: readonly string[]): Promise<unknown> {
     return this.#connection().read(command);
   }
@@ -139,12 +142,12 @@ export class RedisStore implements TokenStore {
     return async () => {
       leave();
       if (this.#state.kind !== 'ready' || channels.has(channel)) return;
-      // Nobody listens any more, so a refusal or a timeout makes no difference.
+      // If Redis refuses or is late, messages still arrive, and nobody listens to them.
       await this.#state.connection.unsubscribe(channel).catch(() => {});
     };
   }
 
-  /** Why Redis cannot be relied on, in words; undefined when it answers and takes writes. Never rejects. */
+  /** Why Redis cannot be relied on, in words; undefined when it responds and accepts writes. Never rejects. */
   async trouble(): Promise<string | undefined> {
     if (this.#state.kind === 'away') return `Redis: ${redisReason(this.#state.cause)}`;
     return this.#writeTrial.trouble();
@@ -152,7 +155,7 @@ export class RedisStore implements TokenStore {
 
   async close(): Promise<void> {
     this.#enter({ kind: 'closed' });
-    // Nobody waits any longer for a start that has been given up.
+    // Ends a start that still waits for it.
     this.#firstReady.reject(closedError());
     await this.#latest?.close();
   }
@@ -170,7 +173,7 @@ export class RedisStore implements TokenStore {
       this.#latest = connection;
       await connection.open();
       this.#enter({ kind: 'ready', connection });
-      // Who subscribed while the connection was opening may have been too late for it; others are not asked twice.
+      // Channels joined while the connection was opening may be missing; subscribing again to the others does nothing.
       for (const channel of this.#options.channels.names) connection.subscribe(channel);
     } catch (error) {
       const cause = asError(error);
@@ -183,7 +186,7 @@ export class RedisStore implements TokenStore {
     if (this.#state.kind === 'ready') this.#enter({ kind: 'away', cause });
   }
 
-  /** The only place where the state changes. Closed is for good. */
+  /** The only method that changes the state. Once closed, it stays closed. */
   #enter(next: State): void {
     const before = this.#state.kind;
     if (before === 'closed') return;

@@ -1,32 +1,34 @@
 import { asError } from '../../util/asError.ts';
 
 /**
- * How many of so many nodes must answer before it may be said that something is on none of them. One may be away: whatever
- * was stored for good is on two of the others at least, or, of two nodes, on both.
+ * How many nodes must respond before a key may count as absent from all of them. One node may be away: a lasting value is on
+ * at least two of the nodes, or on both of two.
  */
 export function enoughToAsk(nodes: number): number {
   return Math.max(1, nodes - 1);
 }
 
-/** On how many of so many nodes something must be that is to outlive any one of them. */
+/** On how many nodes a value must be stored to survive the loss of any one of them. */
 export function enoughToLast(nodes: number): number {
   return Math.min(nodes, Math.max(2, nodes - 1));
 }
 
-/** What those say that answer; rejects as the first that does not, when fewer than `enough` do. */
-export async function answersOf<T>(asked: readonly Promise<T>[], enough: number): Promise<T[]> {
+/**
+ * The values of those promises that resolve. When fewer than `enough` do, it rejects as the first that has rejected.
+ */
+export async function resolvedOf<T>(asked: readonly Promise<T>[], enough: number): Promise<T[]> {
   const outcomes = await Promise.allSettled(asked);
-  const answers: T[] = [];
+  const values: T[] = [];
   let failure: unknown;
   for (const outcome of outcomes) {
-    if (outcome.status === 'fulfilled') answers.push(outcome.value);
+    if (outcome.status === 'fulfilled') values.push(outcome.value);
     else failure ??= outcome.reason;
   }
-  if (answers.length < enough) throw asError(failure);
-  return answers;
+  if (values.length < enough) throw asError(failure);
+  return values;
 }
 
-/** Makes one value of several, anew only when one of them is another than the time before. */
+/** Combines several values into one, and does so again only when one of them has changed. */
 export class Combined<Part, Whole> {
   readonly #combine: (parts: readonly Part[]) => Whole;
   #latest: { readonly parts: readonly Part[]; readonly whole: Whole } | undefined;

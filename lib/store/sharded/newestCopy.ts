@@ -1,20 +1,18 @@
 import type { Remembered, ResponseStore } from '../store.ts';
-import { answersOf, Combined, enoughToAsk } from './copies.ts';
+import { Combined, enoughToAsk, resolvedOf } from './copies.ts';
 
 /** The part of the store that is on one node. */
 export interface ResponseShard extends ResponseStore {
   /** Why the node is away; undefined when it is not. */
   readonly awayBecause: Error | undefined;
   peek(key: string): Remembered<Buffer | undefined> | undefined;
-  getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
-  claim(key: string, value: string, ttlMs: number): Promise<boolean>;
 }
 
 const ABSENT: Remembered<undefined> = { value: undefined };
 
 /**
- * One small value of which every node has a copy. Of copies that differ, because a node was away, the greatest counts, byte
- * by byte; one that is written must be greater than the one before. One node may be away.
+ * One small value of which every node has a copy. Copies may differ because a node was away: then the greatest counts,
+ * compared byte by byte. So each new value must be greater than the one before. One node may be away.
  */
 export class NewestCopy {
   readonly #key: string;
@@ -43,25 +41,25 @@ export class NewestCopy {
   }
 
   async get(): Promise<Buffer | undefined> {
-    const copies = await answersOf(
+    const copies = await resolvedOf(
       this.#nodes.map((node) => node.get(this.#key)),
       this.#enough,
     );
     return this.#newest.of(copies).value;
   }
 
-  /** As the store's `swap`. The first node that answers decides between two who write at the same time. */
+  /** The store's `swap`. The first node that responds decides between two who write at the same time. */
   async swap(expected: Buffer | undefined, value: string, ttlMs: number): Promise<Buffer> {
     const next = Buffer.from(value);
     const read = this.#nodes.map(async (node) => ({ node, copy: await node.get(this.#key) }));
-    const [first, ...others] = await answersOf(read, this.#enough);
+    const [first, ...others] = await resolvedOf(read, this.#enough);
     const present = newestOf([first, ...others].map((each) => each?.copy));
     if (present && !expected?.equals(present)) return present;
     if (!first) return next;
     const inForce = await first.node.swap(this.#key, first.copy, value, ttlMs);
     if (!inForce.equals(next)) return inForce;
-    // The first has it.
-    await answersOf(
+    // The first node has the value already.
+    await resolvedOf(
       others.map(({ node }) => this.#raise(node, next, ttlMs)),
       this.#enough - 1,
     );

@@ -1,14 +1,14 @@
 import { fnv1a, spread } from '../../util/hash.ts';
 
-/** Points of each node on the ring: shares differ by some per cent then. */
+/** Points of each node on the ring. With this many the nodes' shares differ by some per cent. */
 const POINTS_PER_NODE = 160;
 
 /**
- * Consistent hashing: which of several nodes a text belongs to. It goes by the nodes' names alone, in any order, so that all
- * gateways agree; without one node the texts of all others stay where they are.
+ * Consistent hashing: which of several nodes a text belongs to. It depends on the nodes' names only, in any order, so that all
+ * gateways agree. When a node is removed, the texts of all other nodes stay where they are.
  */
 export class HashRing {
-  /** In order, and at the same index which node each of them belongs to. */
+  /** The sorted points; `#owners` has the node of each at the same index. */
   readonly #points: Uint32Array;
   readonly #owners: Uint16Array;
 
@@ -33,7 +33,7 @@ export class HashRing {
       if ((this.#points[middle] as number) < hash) low = middle + 1;
       else high = middle;
     }
-    // Past the last point the ring begins anew.
+    // After the last point comes the first one.
     return this.#owners[low === this.#points.length ? 0 : low] as number;
   }
 }

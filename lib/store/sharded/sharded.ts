@@ -14,16 +14,16 @@ import { Twins } from './twins.ts';
 export interface ShardedStoresOptions extends RedisOptions {
   /** One or more servers. The name decides which keys are on one: the same on all gateways, and each once. */
   readonly nodes: readonly { readonly name: string; readonly url: string }[];
-  /** Gets what an operator should know: that two names lead to one server. */
+  /** Called with what an operator should know: that two names lead to the same server. */
   readonly onWarning?: (message: string) => void;
 }
 
 /**
- * Shared state spread over several servers of Redis that know nothing of each other. What decides who is let in is on each of
- * them, so one may be lost; responses and counts are on one each, by consistent hashing, and are lost with it. Memory bounds
- * hold for all of them together.
+ * Opens shared state spread over several servers of Redis that know nothing of each other. Tokens and revocations are on each
+ * of them, so one server may be lost. Each response and each count is on one of them, by consistent hashing, and is lost with
+ * it. Memory bounds apply to all servers together.
  *
- * Rejects with `StoreUnavailableError` when `required` and more than one does not answer within `connectTimeoutMs`.
+ * Rejects with `StoreUnavailableError` when `required` and more than one server does not respond within `connectTimeoutMs`.
  */
 export async function openShardedStore(options: Readonly<ShardedStoresOptions>): Promise<Stores> {
   for (const { url } of options.nodes) assertUrl(url);
@@ -49,7 +49,7 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
     await close();
     throw failed[0]?.cause;
   }
-  // Told of as lost.
+  // Nodes that were never reached are reported like lost ones.
   const settled = start.then((failures) => {
     for (const each of isOpen ? failures : []) told.onStateChange({ store: 'tokens', ready: false, ...each });
   });
@@ -62,7 +62,7 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
     responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
     evaluate: async (script, keys, args) =>
       (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
-    settled: complete.required ? undefined : settled,
+    settled: complete.required ? Promise.resolve() : settled,
     ...healthOf(nodes),
     eviction: () => evictionOf(nodes),
     close,
@@ -97,7 +97,7 @@ function openNode(
 
 /** The nodes that a start cannot use, each with the reason. */
 async function failuresOf(nodes: readonly RedisNode[], told: Told) {
-  // One that loads its data is waited for only while there are too few without it.
+  // A node that is loading its data is waited for only as long as there are too few others.
   const isNeeded = () => nodes.filter(isThere).length < enoughToAsk(nodes.length);
   const starts = await Promise.all(
     nodes.map(async (node) => ({
@@ -119,8 +119,8 @@ async function stateOf({ name = '', tokens }: RedisNode): Promise<NodeState> {
 
 const isThere = ({ stores }: RedisNode) => stores.every(({ awayBecause }) => awayBecause === undefined);
 
-/** What the nodes together come to. One may be away, as long as what is to last can still be stored on enough others. */
-function healthOf(nodes: readonly RedisNode[]): Required<Pick<Stores, 'trouble' | 'degraded' | 'nodes'>> {
+/** The health of all nodes together. Nodes may be away as long as lasting values can be stored on enough others. */
+function healthOf(nodes: readonly RedisNode[]): Pick<Stores, 'trouble' | 'degraded' | 'nodes'> {
   const tolerated = nodes.length - enoughToLast(nodes.length);
   const look = async () => {
     const troubles = await Promise.all(nodes.map(({ tokens }) => tokens.trouble()));

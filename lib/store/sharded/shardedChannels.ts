@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { Store, Unsubscribe } from '../store.ts';
-import { answersOf } from './copies.ts';
+import { resolvedOf } from './copies.ts';
 
-/** Ids of messages that came of late: the copies of one arrive within milliseconds of each other. */
+/** How many ids of recent messages are remembered: the copies of a message arrive within milliseconds of each other. */
 const MOST_REMEMBERED = 1_000;
 const ENVELOPE = /^([\da-f-]{36}) (.*)$/s;
 
-/** Tells all nodes of each message, with an id, so that one of them is enough to hear it, and it is heard once. */
+/** Publishes a message on all nodes, with an id: one of them is enough to deliver it, and it is delivered once. */
 export async function publishOn(nodes: readonly Store[], channel: string, message: string): Promise<void> {
   const told = `${randomUUID()} ${message}`;
-  await answersOf(
+  await resolvedOf(
     nodes.map((node) => node.publish(channel, told)),
     1,
   );
 }
 
-/** Hears on all nodes. What was published without an id passes as it is, from each. */
+/** Subscribes on all nodes. A message without an id is delivered as often as it arrives. */
 export async function subscribeOn(
   nodes: readonly Store[],
   channel: string,

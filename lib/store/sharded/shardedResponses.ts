@@ -11,7 +11,7 @@ import { NewestCopy, type ResponseShard } from './newestCopy.ts';
 import type { HashRing } from './ring.ts';
 import { publishOn, subscribeOn } from './shardedChannels.ts';
 
-/** A quote opens and closes each of the first two words. */
+/** The quotes around the first two strings of a key's JSON array. */
 const QUOTES_OF_PLACE = 4;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -23,10 +23,11 @@ export interface ShardedResponsesOptions {
 }
 
 /**
- * Responses spread over several nodes. All that is stored under one path of a service is on one node, with its epoch and its
- * leases: they are written together. What is on a node that is away is refused at once; the rest goes on.
+ * Responses spread over several nodes. Everything stored for one path of a service is on the same node, with its epoch and its
+ * leases, because these are written together. Calls for a node that is away are refused at once; all others work.
  */
 export class ShardedResponses implements ResponseStore {
+  readonly isShared = true;
   readonly #nodes: readonly ResponseShard[];
   readonly #ring: HashRing;
   readonly #everywhere: NewestCopy;
@@ -39,6 +40,11 @@ export class ShardedResponses implements ResponseStore {
 
   peek(key: string): Remembered<Buffer | undefined> | undefined {
     return key === EVERYWHERE_KEY ? this.#everywhere.peek() : this.#nodeOf(key).peek(key);
+  }
+
+  /** Every response is taken in, as with one Redis. */
+  admits(_name: string): boolean {
+    return true;
   }
 
   async get(key: string): Promise<Buffer | undefined> {
@@ -90,7 +96,7 @@ export class ShardedResponses implements ResponseStore {
     return subscribeOn(this.#nodes, channel, listener);
   }
 
-  /** Of the nodes that answer, together. */
+  /** The sum over the nodes that are there. */
   async usage(): Promise<readonly Usage[]> {
     const there = this.#nodes.filter(({ awayBecause }) => awayBecause === undefined);
     const usages = (await Promise.all(there.map((node) => node.usage()))).flat();
@@ -104,7 +110,9 @@ export class ShardedResponses implements ResponseStore {
       .toArray();
   }
 
-  /** By service and path, the first two words of a key that holds a JSON array; by the whole key where there is none. */
+  /**
+   * Chosen by service and path, the first two strings of the JSON array in a key; by the whole key when it has none.
+   */
   #nodeOf(key: string): ResponseShard {
     const from = key.indexOf('["');
     const owner =
@@ -113,7 +121,7 @@ export class ShardedResponses implements ResponseStore {
   }
 }
 
-/** Where the second word of the JSON array ends that begins at `from`. */
+/** The end of the second string of the JSON array that begins at `from`. */
 function endOfPlace(key: string, from: number): number {
   let quotes = 0;
   for (let i = from; i < key.length; i += 1) {

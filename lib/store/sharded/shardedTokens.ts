@@ -1,5 +1,5 @@
 import type { Group, Remembered, SetTokenOptions, TokenStore, Unsubscribe } from '../store.ts';
-import { answersOf, Combined, enoughToAsk, enoughToLast } from './copies.ts';
+import { Combined, enoughToAsk, enoughToLast, resolvedOf } from './copies.ts';
 import { publishOn, subscribeOn } from './shardedChannels.ts';
 
 /** The part of the store that is on one node. */
@@ -9,9 +9,9 @@ export interface TokenShard extends TokenStore {
 }
 
 /**
- * Tokens and revocations on several nodes, each of which has all of them. A value counts when any node that answers has it,
- * and counts as absent only when all nodes but one say so; what is to last is on enough of them to outlive any one. So a
- * node that is lost, or comes back without what it knew, brings nothing back that was revoked.
+ * Tokens and revocations, all of which are on each of several nodes. A value counts when any responding node has it. It counts
+ * as absent only when all nodes but one say so. Lasting values are stored on enough nodes to survive the loss of any one. So a
+ * node that is lost, or comes back without its data, cannot bring back a revoked token.
  */
 export class ShardedTokens implements TokenStore {
   readonly #nodes: readonly TokenShard[];
@@ -22,7 +22,7 @@ export class ShardedTokens implements TokenStore {
 
   /**
    * @param nodes one or more
-   * @param onMissed told which of them has not stored something that is to last
+   * @param onMissed called with the index of a node that has failed to store a lasting value
    */
   constructor(nodes: readonly TokenShard[], onMissed: (index: number) => void = () => {}) {
     this.#nodes = nodes;
@@ -56,7 +56,7 @@ export class ShardedTokens implements TokenStore {
       found = (await node.get(key)) ?? found;
     });
     try {
-      await answersOf(asked, this.#enoughToAsk);
+      await resolvedOf(asked, this.#enoughToAsk);
     } catch (error) {
       if (found === undefined) throw error;
     }
@@ -97,7 +97,7 @@ export class ShardedTokens implements TokenStore {
     await this.#keep((node) => node.putInGroup(name, id, value));
   }
 
-  /** Rejects unless every node has removed it: one that has not would bring it back. */
+  /** Rejects unless every node has removed it: a node that has not would bring it back. */
   async removeFromGroup(name: string, id: string): Promise<boolean> {
     const were = await this.#tell((node) => node.removeFromGroup(name, id), this.#nodes.length);
     return were.includes(true);
@@ -118,11 +118,11 @@ export class ShardedTokens implements TokenStore {
         throw error;
       }),
     );
-    await answersOf(kept, this.#enoughToLast);
+    await resolvedOf(kept, this.#enoughToLast);
   }
 
   #tell<T>(what: (node: TokenShard) => Promise<T>, enough: number): Promise<T[]> {
-    return answersOf(this.#nodes.map(what), enough);
+    return resolvedOf(this.#nodes.map(what), enough);
   }
 
   #combined(name: string, groups: readonly Group[]): Remembered<Group> {
@@ -135,7 +135,7 @@ export class ShardedTokens implements TokenStore {
   }
 }
 
-/** What any of the groups holds, each value once. */
+/** The values of all groups, each once. */
 function withoutCopies(groups: readonly Group[]): Group {
   const values = new Map<string, Buffer>();
   for (const value of groups.flat()) values.set(value.toString('latin1'), value);

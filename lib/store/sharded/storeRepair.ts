@@ -5,15 +5,18 @@ import type { RedisNode } from '../redis/redisNode.ts';
 import type { RedisStore } from '../redis/redisStore.ts';
 import { StoreUnavailableError } from '../store.ts';
 
-/** Slots that Redis looks at, or what it adds, in one step, so that nobody waits for long. */
+/**
+ * How many slots Redis scans, or how many fields it adds, in one step, so that its other clients do not wait for long.
+ */
 const AT_A_TIME = 500;
 const FIRST_CURSOR = '0';
-/** How long after something could not be copied it is tried again. */
+/** How long to wait before copying is tried again after a failure. */
 const AGAIN_AFTER_MS = 5_000;
 
 /**
- * Gives those of the keys that are missing. SETRANGE with no text changes nothing and gives the length; as a command that
- * writes it leaves no trace in Redis, which remembers for CLIENT TRACKING what is read: this may be every logout of a day.
+ * Returns those of the keys that are missing. SETRANGE with an empty text changes nothing and returns the length. As it is a
+ * writing command, Redis does not track the key for this client (CLIENT TRACKING), as it would after a read: there may be as
+ * many keys as logouts in a day.
  */
 const MISSING = `
 local missing = {}
@@ -28,7 +31,10 @@ local left = {}
 for i, key in ipairs(KEYS) do left[i] = redis.call('PTTL', key) end
 return left
 `;
-/** Below 0 a life is Redis's word: -1 for one without end, -2 for one that is over. Each key has its whole life at once. */
+/**
+ * Adds keys with their times to live, of which -1 means no end and -2 that the key has expired. Each is set in one
+ * step.
+ */
 const ADD = `
 for i, key in ipairs(KEYS) do
   local life = tonumber(ARGV[i])
@@ -37,23 +43,23 @@ for i, key in ipairs(KEYS) do
 end
 `;
 
-/** Not one by one: all gateways read the whole group anew after each step. */
+/** Adds all fields in one step, because every gateway reads the whole group again after each change. */
 const ADD_FIELDS = `
 for i = 1, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
 `;
 
 export interface StoreRepairOptions {
-  /** All of them; may still grow. */
+  /** All nodes. More may be added later. */
   readonly nodes: readonly RedisNode[];
-  /** Something could not be copied; the other nodes still have it. */
+  /** Called when something could not be copied. The other nodes still have it. */
   readonly onError: (error: Error) => void;
   readonly clock: Clock;
 }
 
 /**
- * Copies between a node that is there, or there again, and the others what one has that was stored for good and another has
- * not: it was away, or full, or has started without the last it knew. So nodes may be lost one after the other. What could
- * not be copied is tried again. Nothing is taken away.
+ * Copies lasting values between a node that has come (back) and the others, in both directions. A node may lack some because it
+ * was away, was full, or has restarted without its latest data. Thanks to the repair, nodes may be lost one after the other.
+ * A failed copy is tried again. Nothing is ever deleted.
  */
 export class StoreRepair {
   readonly #options: StoreRepairOptions;
@@ -66,7 +72,9 @@ export class StoreRepair {
     this.#options = options;
   }
 
-  /** The node answers from now on. However often that is said, it waits once for those before it. */
+  /**
+   * The node responds from now on. Repairs run one after the other; a node that is already waiting is not queued again.
+   */
   begin(node: RedisNode): void {
     if (this.#waiting.has(node)) return;
     this.#waiting.add(node);
@@ -76,7 +84,7 @@ export class StoreRepair {
     });
   }
 
-  /** The node has not taken something. It may need some time. */
+  /** The node has failed to store something, and may need some time. */
   beginLater(node: RedisNode): void {
     if (this.#again.has(node) || this.#isOver) return;
     const begin = () => {
@@ -86,13 +94,13 @@ export class StoreRepair {
     this.#again.set(node, this.#options.clock.after(AGAIN_AFTER_MS, begin));
   }
 
-  /** What is under way is given up. */
+  /** Stops the repair under way, and begins no other. */
   end(): void {
     this.#isOver = true;
     for (const cancel of this.#again.values()) cancel();
   }
 
-  /** First it gets what it lacks: then it has for each of the others what any of them has. */
+  /** The node gets what it lacks first. After that it has everything that any of the others may lack. */
   async #repair(node: RedisNode): Promise<void> {
     const others = this.#options.nodes.filter((other) => other !== node);
     for (const other of others) await this.#copy(other, node, node);
@@ -100,7 +108,7 @@ export class StoreRepair {
   }
 
   async #copy(from: RedisNode, to: RedisNode, returned: RedisNode): Promise<void> {
-    // Whichever is away, its return begins a repair.
+    // When either node is away, its return begins another repair.
     const isUseless = () => this.#isOver || (from.tokens.awayBecause ?? to.tokens.awayBecause) !== undefined;
     if (isUseless()) return;
     try {
@@ -125,7 +133,7 @@ async function copyKeys(from: RedisStore, to: RedisStore): Promise<void> {
   } while (cursor !== FIRST_CURSOR);
 }
 
-/** Each key lives for as long as the original. */
+/** Each key gets the time to live that the original has left. */
 async function addMissing(keys: readonly string[], from: RedisStore, to: RedisStore): Promise<void> {
   const missing = ((await to.evaluate(MISSING, keys, [], 0)) as Buffer[]).map(String);
   if (missing.length === 0) return;
@@ -145,7 +153,7 @@ async function addFields(ids: readonly string[], from: RedisStore, to: RedisStor
   const values = await valuesIn(from, ids);
   const fields = ids.flatMap((id, i) => (values[i] ? [id, values[i]] : []));
   await to.evaluate(ADD_FIELDS, [LASTING_GROUP], fields);
-  // What was taken back from both meanwhile is not to come back.
+  // A revocation that was undone on both nodes meanwhile must not come back.
   const later = await valuesIn(from, ids);
   const gone = ids.filter((_id, i) => values[i] && !later[i]);
   await Promise.all(gone.map((id) => to.removeFromGroup(LASTING_GROUP, id)));

@@ -1,8 +1,8 @@
 import type { RedisNode } from '../redis/redisNode.ts';
 
 /**
- * Finds names that lead to one server, by what the servers say of themselves: two host names may have one address. What
- * counts as stored on both is lost with that server.
+ * Finds names that lead to the same server, by the ids that servers report: two host names may have the same address. Values
+ * that count as stored on both would be lost with that one server.
  */
 export class Twins {
   readonly #nodes: readonly RedisNode[];
@@ -10,15 +10,15 @@ export class Twins {
   readonly #told = new Set<string>();
 
   /**
-   * @param nodes all of them; may still grow
-   * @param onFound told once of each two, in words
+   * @param nodes all nodes; more may be added later
+   * @param onFound called once for each pair, with a message
    */
   constructor(nodes: readonly RedisNode[], onFound: (message: string) => void) {
     this.#nodes = nodes;
     this.#onFound = onFound;
   }
 
-  /** The node answers from now on. Never rejects. */
+  /** The node responds from now on: compares its server with the others. Never rejects. */
   async look(node: RedisNode): Promise<void> {
     const ids = await Promise.all(this.#nodes.map((each) => each.runId()));
     const id = ids[this.#nodes.indexOf(node)];

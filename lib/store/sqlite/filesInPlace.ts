@@ -1,18 +1,18 @@
 import { statSync } from 'node:fs';
 
 /**
- * Notices that files were deleted or replaced while they are open. Whoever has them open goes on reading and writing
- * without an error, and nobody will ever find what was written.
+ * Notices when files are deleted or replaced while they are open. The process could go on reading and writing without an
+ * error, but nobody would ever find what it has written.
  */
 export class FilesInPlace {
   readonly #identities = new Map<string, string | undefined>();
 
-  /** @param paths of files that are open; one that is not there yet is known from when it is first seen */
+  /** @param paths of the open files; a file that does not exist yet is remembered when it is first seen */
   constructor(paths: readonly string[]) {
     for (const path of paths) this.#identities.set(path, identityOf(path));
   }
 
-  /** Throws when a name leads to another file than at first, or to none. Takes some microseconds. */
+  /** Throws when a path leads to another file than at first, or to none. It takes some microseconds. */
   assert(): void {
     for (const [path, first] of this.#identities) {
       const now = identityOf(path);
@@ -28,7 +28,7 @@ function identityOf(path: string): string | undefined {
   return stats && `${stats.dev}:${stats.ino}`;
 }
 
-/** Without the directory: it is shown to whoever asks for readiness. */
+/** The name without the directory, because readiness shows it to anybody who asks. */
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }

@@ -10,8 +10,8 @@ interface Waiting {
 }
 
 /**
- * Writes what was asked for in one turn of the event loop in one transaction: the disk is waited for once, however many
- * wait for it. Each caller hears of its own write once all of them are safe, or that none of them is.
+ * Puts all writes of one turn of the event loop into one transaction, so that they wait for the disk once. Each caller's
+ * promise settles after that: either all writes are safe on disk, or none of them is.
  */
 export class GroupCommit {
   readonly #begin: StatementSync;
@@ -21,17 +21,17 @@ export class GroupCommit {
   readonly #onCommitted: () => void;
   #waiting: Waiting[] = [];
 
-  /** @param onCommitted called after each transaction, before those who wait for it are told */
+  /** @param onCommitted called after each transaction, before the callers' promises settle */
   constructor(database: DatabaseSync, onCommitted: () => void) {
     this.#database = database;
     this.#onCommitted = onCommitted;
-    // The lock for writing at once: a transaction that asks for it later may not wait for another process.
+    // IMMEDIATE takes the write lock at once. SQLite does not wait for another process's lock later in a transaction.
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
     this.#rollback = database.prepare('ROLLBACK');
   }
 
-  /** Resolves to what `write` returns. Rejects with what SQLite throws, at any write of the transaction. */
+  /** Resolves to what `write` returns. Rejects with what SQLite throws for any write of the same transaction. */
   run<T>(write: Write<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.flush());
@@ -39,7 +39,7 @@ export class GroupCommit {
     });
   }
 
-  /** Writes at once what waits for the end of the turn. */
+  /** Writes now what would wait for the end of the turn. */
   flush(): void {
     const waiting = this.#waiting;
     if (waiting.length === 0) return;
@@ -60,7 +60,7 @@ export class GroupCommit {
       this.#commit.run();
       return results;
     } catch (error) {
-      // SQLite may have done so itself, as when the disk is full.
+      // SQLite may have rolled back itself, for example when the disk is full.
       if (this.#database.isTransaction) this.#rollback.run();
       throw error;
     }

@@ -1,12 +1,12 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Only the process's own user may look into it. */
+/** Only this process's user has access. */
 const MODE = 0o700;
 
 /**
- * Makes the directory and what is missing above it. Not with `recursive: true`: where nothing can be made although
- * the directory above exists, as in /proc, Node 26 then tries for ever.
+ * Makes the directory and its missing parents. It does not use `recursive: true`: where no directory can be made although the
+ * parent exists, as in /proc, Node 26 then tries for ever.
  */
 export function makeDirectory(path: string): void {
   if (existsSync(path)) return;
@@ -14,10 +14,10 @@ export function makeDirectory(path: string): void {
   if (above !== path) makeDirectory(above);
   try {
     mkdirSync(path, { mode: MODE });
-    // A umask may have taken from its own user what it needs.
+    // A umask may have removed permissions that the user needs.
     chmodSync(path, MODE);
   } catch (error) {
-    // Another process was faster.
+    // Another process may have made it meanwhile.
     if (!existsSync(path)) throw error;
   }
 }

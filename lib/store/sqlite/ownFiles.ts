@@ -9,10 +9,10 @@ const ALL_OTHERS = 0o007;
 const STICKY = 0o1000;
 
 /**
- * Makes sure that nobody but this process's user can read `file`, its companions (`file-*`), or the directory where that
- * holds nothing else. Creates the file when it is missing; what it creates does not depend on the umask.
+ * Makes sure that only this process's user can read `file` and its companions (`file-*`), and the directory if it holds
+ * nothing else. Creates the file when it is missing, with permissions that do not depend on the umask.
  *
- * @returns what could not be mended, in words
+ * @returns warnings about what could not be corrected
  */
 export function keepToOwner(file: string): string[] {
   if (!existsSync(file)) create(file);
@@ -28,8 +28,8 @@ export function keepToOwner(file: string): string[] {
 }
 
 /**
- * Another user's directory that only its group may enter, this process among them: platforms that make up a user for
- * each container give them their directories so. It is not ours to close, and the files in it are.
+ * Whether the directory belongs to another user and only its group, this process among them, may enter it. Platforms that
+ * assign a user to each container provide directories like that. Its permissions are left alone; those of the files are not.
  */
 function isGiven(directory: string): boolean {
   const { uid, mode } = statSync(directory);
@@ -38,7 +38,7 @@ function isGiven(directory: string): boolean {
 
 function create(file: string): void {
   const descriptor = openSync(file, 'a', OWNER_ONLY);
-  // A umask may have taken from its own user what it needs.
+  // A umask may have removed permissions that the user needs.
   fchmodSync(descriptor, OWNER_ONLY);
   closeSync(descriptor);
 }
@@ -54,7 +54,7 @@ function tightened(path: string, mode: number): string | undefined {
   }
 }
 
-/** A directory with other files in it is somebody else's to close: `/tmp`, for one. */
+/** A warning about a directory whose permissions are left alone, because it holds other files (as `/tmp` does). */
 function exposed(directory: string): string | undefined {
   const stats = statSync(directory);
   if (isGiven(directory)) return undefined;

@@ -26,18 +26,18 @@ const FILE_NAME = 'tokens.db';
 const TOKEN_PREFIX = 'token:';
 const TRIAL_KEY = 'token:trial';
 const TRIAL_TTL_MS = 1_000;
-/** How long to wait for another process that is writing to the same file. */
+/** How long to wait for another process that writes to the same file. */
 const BUSY_TIMEOUT_MS = 50;
 const PURGE_INTERVAL_MS = 60_000;
-/** Rows deleted in one go: a few milliseconds, so that a purge never holds up requests. */
+/** Rows deleted at a time. It takes a few milliseconds, so that a purge does not delay requests noticeably. */
 const PURGE_ROWS = 1_000;
 const DEFAULT_REMEMBERED_BYTES = 16 * 1024 * 1024;
-/** How often to look whether another process has changed the file, while somebody asks: 3 us each time. */
+/** How often to check whether another process has changed the file, as long as there are requests. It takes 3 us. */
 const LOOK_EVERY_MS = 10;
-/** What never expires: the latest moment that a date can name. */
+/** The expiry of values that never expire: the latest time that a date can express. */
 const NEVER_MS = 8.64e15;
 
-// FULL, not NORMAL: an acknowledged revocation then survives a power cut too, for 0.15 ms more per transaction.
+// FULL instead of NORMAL costs 0.15 ms for each transaction; an acknowledged revocation then survives a power cut too.
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
@@ -48,17 +48,17 @@ const SCHEMA = `
 `;
 
 export interface SqliteStoreOptions {
-  /** Where `tokens.db` is kept. Created, for this user only, when it is missing. */
+  /** The directory of `tokens.db`. Created, with access for this user only, when it is missing. */
   readonly dataDir: string;
   readonly channels: Channels;
-  /** Memory for what was read, in bytes. Default 16 MiB. */
+  /** Memory for values that were read, in bytes. Default 16 MiB. */
   readonly maxRememberedBytes?: number;
   readonly clock: Clock;
-  /** Gets what goes wrong in the background: a purge that failed. */
+  /** Called with errors in the background: a purge that failed. */
   readonly onError: (error: Error) => void;
-  /** Gets what its operator should mend: others may read the files. */
+  /** Called with what the operator should correct: that others may read the files. */
   readonly onWarning?: (message: string) => void;
-  /** Counts the changes of several threads of this process that each have the file open, of `CHANGES`. */
+  /** A shared counter (of the size `CHANGES`) of changes by the threads of this process that have the file open. */
   readonly changes?: Share | undefined;
 }
 
@@ -69,10 +69,10 @@ interface Kept<V> extends Remembered<V> {
 }
 
 /**
- * A store in one SQLite file that survives the process. It blocks the process while it works: 3 us to read, 0.2 ms on an
- * SSD to write all that was asked for in one turn of the event loop. What was read is remembered; what another process
- * writes into the same file, as during a restart, is seen within 10 ms, and what another thread of this process writes
- * at once. Publishing reaches this thread only.
+ * A store in one SQLite file, which survives the process. It blocks the thread while it works: 3 us to read, and 0.2 ms on an
+ * SSD to write everything that was asked for in one turn of the event loop. Values that were read are remembered. Changes by
+ * another process, as during a restart, are seen within 10 ms, and those by another thread of this process at once.
+ * Published messages reach this thread only.
  */
 export class SqliteStore implements TokenStore {
   readonly #database: DatabaseSync;
@@ -128,7 +128,7 @@ export class SqliteStore implements TokenStore {
     );
     this.#writes = new GroupCommit(this.#database, () => {
       this.#tellThreads();
-      // Nobody is told that something is kept which nobody will find.
+      // Throws if the file was replaced: then the write counts as failed.
       this.#files.assert();
     });
     this.#writeTrial = new WriteTrial(() => this.set(TRIAL_KEY, '1', TRIAL_TTL_MS), clock);
@@ -144,7 +144,7 @@ export class SqliteStore implements TokenStore {
     if (remembered) return remembered.value;
     const row = attempt(() => this.#select.get(fileKey(key)));
     const expiresAtMs = row ? Number(row.expires_at_ms) : NEVER_MS;
-    // Not remembered as absent: a clock that is ahead may be set right.
+    // An expired value is not remembered as absent, because a clock that is ahead may be set right.
     if (expiresAtMs <= this.#clock.now()) return undefined;
     const value = row && asBuffer(row.value);
     this.#remembered.set(key, { value, expiresAtMs });
@@ -191,7 +191,7 @@ export class SqliteStore implements TokenStore {
     return async () => leave();
   }
 
-  /** Why tokens cannot be relied on, in words; undefined when the file is there and takes writes. Never rejects. */
+  /** Why tokens cannot be relied on, in words; undefined when the file is there and can be written. Never rejects. */
   trouble(): Promise<string | undefined> {
     return this.#writeTrial.trouble();
   }
@@ -242,13 +242,15 @@ export class SqliteStore implements TokenStore {
     this.#remembered.clear();
   }
 
-  /** After a write: whoever looks from now on reads anew. What this thread remembers stays, if no other has written. */
+  /**
+   * After a write: all other threads read again. This thread keeps what it remembers, unless another has written too.
+   */
   #tellThreads(): void {
     const change = this.#changes?.cells.add(0, 1);
     if (change === this.#lastChange + 1) this.#lastChange = change;
   }
 
-  /** Forgets everything when another process has written, or when nobody can tell. */
+  /** Forgets everything when another process has written, or when that cannot be found out. */
   #noticeOthers(): void {
     const ticks = this.#clock.ticks();
     if (ticks < this.#lookAtTicks) return;
@@ -262,7 +264,7 @@ export class SqliteStore implements TokenStore {
     try {
       return this.#version.get()?.data_version;
     } catch {
-      // Whoever asks next gets the reason.
+      // The next read or write gets the error.
       return undefined;
     }
   }
@@ -286,7 +288,7 @@ function openDatabase(dataDir: string, file: string, onWarning: (message: string
     database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
     database.exec(SCHEMA);
     assertWritable(database);
-    // Those that SQLite has made beside it have its mode; those that were there may have another.
+    // Files that SQLite has made beside it have its mode; files that existed before may have another.
     keepToOwner(file);
     return database;
   } catch (error) {
@@ -301,12 +303,12 @@ function openDatabase(dataDir: string, file: string, onWarning: (message: string
   }
 }
 
-/** SQLite opens what it may only read, and says so to whoever writes first. */
+/** SQLite also opens a file that is read-only, and fails at the first write. So one is tried at once. */
 function assertWritable(database: DatabaseSync): void {
   try {
     database.exec('BEGIN IMMEDIATE; ROLLBACK');
   } catch (error) {
-    // Another process writes at this moment: so it can be written.
+    // Another process is writing at this moment, so the file can be written.
     if (asError(error).message !== 'database is locked') throw error;
   }
 }
@@ -320,15 +322,15 @@ function advice(message: string): string {
 }
 
 /**
- * What a key is called in the file. Behind `token:` stands a token that is good as it is, and which nobody needs to read
- * there: its SHA-256 serves as well.
+ * The name of a key in the file. A key `token:<jwt>` contains a usable token, which nobody needs to read there, so its
+ * SHA-256 is used instead.
  */
 export function fileKey(key: string): string {
   if (!key.startsWith(TOKEN_PREFIX)) return key;
   return TOKEN_PREFIX + createHash('sha256').update(key.slice(TOKEN_PREFIX.length)).digest('hex');
 }
 
-/** Where the keys of a group begin, and the first key behind them. */
+/** The keys of a group lie between this one and `groupEnd`. */
 function groupStart(name: string): string {
   return `${name}:`;
 }
@@ -342,7 +344,7 @@ function asBuffer(column: unknown): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** Runs one statement; what SQLite throws (disk full, busy, closed) becomes `StoreUnavailableError`. */
+/** Runs one statement. Errors of SQLite (disk full, busy, closed) become `StoreUnavailableError`. */
 function attempt<T>(statement: () => T): T {
   try {
     return statement();

@@ -15,7 +15,9 @@ function newWorkers(...seats: number[]) {
   const workers = seats.map((seat) => {
     const own = new Serving(new Shares(seat, main.seats, main.buffers), WORKERS);
     const threads = { serving: () => own.state, serves: (serves: boolean) => own.set(serves) };
-    const store = new StoreHealth({ stores: { trouble: async () => undefined } });
+    const store = new StoreHealth({
+      stores: { trouble: async () => undefined, degraded: async () => undefined },
+    });
     return new Readiness({ store, registry: { asked: true }, threads });
   });
   return { serving, workers: workers as [Readiness, Readiness, ...Readiness[]] };

@@ -9,16 +9,16 @@ const PORTS = { externalPort: 1, internalPort: 2 };
 /** Threads without a body, which end when the test says so. */
 function newTeam(size: number) {
   const clock = new ManualClock();
-  const hired: { thread: WorkerThread; end: () => void; listen: () => void; told: string[] }[] = [];
+  const spawned: { thread: WorkerThread; end: () => void; listen: () => void; told: string[] }[] = [];
   const team: WorkerTeam = new WorkerTeam({
     size,
     seats: Array.from({ length: 2 * size }, (_, i) => i + 1),
-    hire: (seat) => {
+    spawn: (seat) => {
       const listening = Promise.withResolvers<typeof PORTS>();
       const ended = Promise.withResolvers<void>();
       const told: string[] = [];
       const thread = {
-        number: hired.length + 1,
+        number: spawned.length + 1,
         seat,
         isEnding: false,
         listening: listening.promise,
@@ -30,73 +30,73 @@ function newTeam(size: number) {
         team.left(thread);
         ended.resolve();
       };
-      hired.push({ thread, end, listen: () => listening.resolve(PORTS), told });
+      spawned.push({ thread, end, listen: () => listening.resolve(PORTS), told });
       return thread;
     },
     logger: createLogger({ level: 'error', format: 'json' }),
     clock,
   });
-  return { team, hired, clock };
+  return { team, spawned, clock };
 }
 
 async function started(size: number) {
   const parts = newTeam(size);
   const starting = parts.team.start(false, () => {});
-  for (const { listen } of parts.hired) listen();
+  for (const { listen } of parts.spawned) listen();
   await starting;
   return parts;
 }
 
 describe('a team of workers', () => {
   it('starts the others once the first has chosen its ports', async () => {
-    const { team, hired } = newTeam(3);
+    const { team, spawned } = newTeam(3);
     const chosen: unknown[] = [];
     const starting = team.start(true, (ports) => chosen.push(ports));
-    expect(hired).toHaveLength(1);
-    hired[0]?.listen();
-    await hired[0]?.thread.listening;
+    expect(spawned).toHaveLength(1);
+    spawned[0]?.listen();
+    await spawned[0]?.thread.listening;
     await Promise.resolve();
-    expect(hired).toHaveLength(3);
-    for (const { listen } of hired) listen();
+    expect(spawned).toHaveLength(3);
+    for (const { listen } of spawned) listen();
     await starting;
     expect(chosen).toEqual([PORTS]);
   });
 
   it('replaces one that is ending while it still has its seat', async () => {
-    const { team, hired } = await started(2);
-    const [first] = hired;
+    const { team, spawned } = await started(2);
+    const [first] = spawned;
     if (first) first.thread.isEnding = true;
     team.fill();
-    expect(hired.map(({ thread }) => thread.seat)).toEqual([1, 2, 3]);
+    expect(spawned.map(({ thread }) => thread.seat)).toEqual([1, 2, 3]);
     first?.end();
-    expect(hired).toHaveLength(3);
+    expect(spawned).toHaveLength(3);
   });
 
   it('pauses longer and longer for workers that end early, and not for one that has served', async () => {
-    const { hired, clock } = await started(1);
-    const endLatest = () => hired.at(-1)?.end();
+    const { spawned, clock } = await started(1);
+    const endLatest = () => spawned.at(-1)?.end();
     endLatest();
-    expect(hired).toHaveLength(2);
+    expect(spawned).toHaveLength(2);
     for (const pauseMs of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
-      const before = hired.length;
+      const before = spawned.length;
       endLatest();
       clock.advance(pauseMs - 1);
-      expect(hired).toHaveLength(before);
+      expect(spawned).toHaveLength(before);
       clock.advance(1);
-      expect(hired).toHaveLength(before + 1);
+      expect(spawned).toHaveLength(before + 1);
     }
     clock.advance(10_000);
-    const before = hired.length;
+    const before = spawned.length;
     endLatest();
-    expect(hired).toHaveLength(before + 1);
+    expect(spawned).toHaveLength(before + 1);
   });
 
   it('replaces nobody once it is stopped', async () => {
-    const { team, hired } = await started(2);
+    const { team, spawned } = await started(2);
     const stopping = team.stop(1_000);
-    expect(hired.map(({ told }) => told)).toEqual([['drain'], ['drain']]);
-    for (const { end } of hired) end();
+    expect(spawned.map(({ told }) => told)).toEqual([['drain'], ['drain']]);
+    for (const { end } of spawned) end();
     await stopping;
-    expect(hired).toHaveLength(2);
+    expect(spawned).toHaveLength(2);
   });
 });

@@ -370,8 +370,10 @@ describe('cache without its store', () => {
   it('does not hold up an answer that the store is slow to take', async () => {
     const clock = new ManualClock();
     const store = memoryStore(clock);
-    const slow = Object.assign(Object.create(store), { get: (key: string) => store.get(key) });
-    slow.set = () => new Promise(() => {});
+    const slow = Object.assign(new FailingStore(store), {
+      failing: false,
+      set: () => new Promise<void>(() => {}),
+    });
     await using app = await cachingApp(counting(), { store: slow, clock });
     expect(text(await call(app.url))).toBe('call 1');
   });
@@ -399,7 +401,11 @@ describe('cache without its store', () => {
     const clock = new ManualClock();
     const store = memoryStore(clock);
     const asked = Promise.withResolvers<undefined>();
-    const slow = Object.assign(Object.create(store), { get: () => asked.promise });
+    const slow = Object.assign(new FailingStore(store), {
+      failing: false,
+      get: () => asked.promise,
+      getAll: async () => [await asked.promise],
+    });
     const origin = counting();
     await using app = await cachingApp(origin, { store: slow, clock });
     const req = open(app.url).end();

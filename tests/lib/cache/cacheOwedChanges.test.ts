@@ -13,12 +13,11 @@ async function startWorld() {
   const memory = memoryStore(clock);
   const part = { isAway: false };
   const store = Object.create(memory, {
-    isOwn: { value: false },
+    isShared: { value: true },
     ...Object.fromEntries(
-      (['peek', 'get', 'set', 'delete', 'swap', 'publish', 'subscribe', 'usage'] as const).map((name) => [
-        name,
-        { value: (memory[name] as (...args: unknown[]) => unknown).bind(memory) },
-      ]),
+      (
+        ['peek', 'get', 'getAll', 'set', 'delete', 'swap', 'claim', 'publish', 'subscribe', 'usage'] as const
+      ).map((name) => [name, { value: (memory[name] as (...args: unknown[]) => unknown).bind(memory) }]),
     ),
     admits: { value: () => true },
     renew: {

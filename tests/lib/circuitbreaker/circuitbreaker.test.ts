@@ -157,13 +157,13 @@ describe('circuitBreaker with an attempt', () => {
     {
       name: 'a whole answer',
       play: (attempt) => {
-        attempt.answered(200);
+        attempt.responded(200);
         attempt.end({ kind: 'completed' });
       },
       counts: false,
     },
-    { name: 'a 5xx', play: (attempt) => attempt.answered(500), counts: true },
-    { name: 'a 4xx', play: (attempt) => attempt.answered(404), counts: false },
+    { name: 'a 5xx', play: (attempt) => attempt.responded(500), counts: true },
+    { name: 'a 4xx', play: (attempt) => attempt.responded(404), counts: false },
     {
       name: 'no answer',
       play: (attempt) => attempt.end({ kind: 'failed', failure: 'bad', error }),
@@ -173,7 +173,7 @@ describe('circuitBreaker with an attempt', () => {
     {
       name: 'an answer that breaks off',
       play: (attempt) => {
-        attempt.answered(200);
+        attempt.responded(200);
         attempt.end({ kind: 'failed', failure: 'bad', error });
       },
       counts: true,
@@ -182,7 +182,7 @@ describe('circuitBreaker with an attempt', () => {
       name: 'a failure after the end',
       play: (attempt) => {
         attempt.end({ kind: 'completed' });
-        attempt.answered(500);
+        attempt.responded(500);
         attempt.end({ kind: 'failed', failure: 'bad', error });
       },
       counts: false,
@@ -197,7 +197,7 @@ describe('circuitBreaker with an attempt', () => {
     const breaker = new CircuitBreaker({ threshold: 2, windowMs: 10_000, cooldownMs: COOLDOWN_MS });
     const breaksOff: RequestHandler = (_req, res) => {
       const { attempt } = exchangeOf(res);
-      attempt?.answered(500);
+      attempt?.responded(500);
       attempt?.end({ kind: 'failed', failure: 'bad', error });
       res.end();
     };
@@ -212,7 +212,7 @@ describe('circuitBreaker with an attempt', () => {
     breaker.tryAcquire('ann')?.fail('bad');
     clock.advance(COOLDOWN_MS);
     const endless: RequestHandler = (_req, res) => {
-      exchangeOf(res).attempt?.answered(200);
+      exchangeOf(res).attempt?.responded(200);
       res.write('an endless ');
     };
     await using app = await bareApp([balances, circuitBreaker({ breakerFor: () => breaker }), endless]);
@@ -227,7 +227,7 @@ describe('circuitBreaker with an attempt', () => {
     breaker.tryAcquire('ann')?.fail('bad');
     const outcomes: string[] = [];
     const watches: RequestHandler = (_req, res, next) => {
-      exchangeOf(res).attempt?.watch({ ended: ({ kind }) => void outcomes.push(kind) });
+      exchangeOf(res).attempt?.watch({ responded() {}, ended: ({ kind }) => void outcomes.push(kind) });
       next();
     };
     await using app = await bareApp([balances, watches, circuitBreaker({ breakerFor: () => breaker })]);

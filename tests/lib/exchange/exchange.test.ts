@@ -167,11 +167,11 @@ describe('an attempt', () => {
     const attempt = new Attempt(target);
     const told: unknown[] = [];
     attempt.watch({
-      answered: (status) => void told.push(status),
+      responded: (status) => void told.push(status),
       ended: ({ kind }) => void told.push(kind),
     });
-    attempt.watch({ ended: ({ kind }) => void told.push(kind) });
-    attempt.answered(200);
+    attempt.watch({ responded() {}, ended: ({ kind }) => void told.push(kind) });
+    attempt.responded(200);
     attempt.end({ kind: 'completed' });
     expect(told).toEqual([200, 'completed', 'completed']);
   });
@@ -181,21 +181,21 @@ describe('an attempt', () => {
     const outcomes: Outcome[] = [];
     attempt.watch({
       ended: (outcome) => void outcomes.push(outcome),
-      answered: () => expect(true).toBe(false),
+      responded: () => expect(true).toBe(false),
     });
     attempt.end({ kind: 'abandoned' });
     attempt.end({ kind: 'completed' });
-    attempt.answered(500);
+    attempt.responded(500);
     expect(outcomes).toEqual([{ kind: 'abandoned' }]);
   });
 
   it('lets the last who asked decide what happens without an answer', () => {
     const attempt = new Attempt(target);
     const told: string[] = [];
-    attempt.unanswered(new Error('nobody is told'));
-    attempt.whenUnanswered(() => void told.push('first'));
-    attempt.whenUnanswered(({ message }) => void told.push(message));
-    attempt.unanswered(new Error('refused'));
+    attempt.noResponse(new Error('nobody is told'));
+    attempt.onNoResponse(() => void told.push('first'));
+    attempt.onNoResponse(({ message }) => void told.push(message));
+    attempt.noResponse(new Error('refused'));
     expect(told).toEqual(['refused']);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { AnswerReader } from '../../../lib/http1/reading/answerReader.ts';
+import { ResponseReader } from '../../../lib/http1/reading/responseReader.ts';
 import { type AnswerToRead, cutAt, oneByOne, readInPieces } from '../../support/clients/answersRead.ts';
 import { ANSWERS } from '../../support/clients/answersTable.ts';
 
@@ -30,7 +30,7 @@ describe.each(Object.entries(ANSWERS))('%s', (_kind, cases) => {
   });
 });
 
-describe('AnswerReader', () => {
+describe('ResponseReader', () => {
   it('tells the same however an answer is cut', () => {
     const anyCase = fc.constantFrom(...CASES);
     const anyCuts = fc.array(fc.nat(), { maxLength: 12 });
@@ -76,7 +76,7 @@ describe('AnswerReader', () => {
     const hint = 'HTTP/1.1 102 P\r\n\r\n';
     const end = 'HTTP/1.1 204 No\r\n\r\n';
     expect(readInPieces([Buffer.from(hint.repeat(100) + end)], {})).toMatch(/204 No keep; end$/);
-    expect(readInPieces([Buffer.from(hint.repeat(101) + end)], {})).toMatch(/102 P; unasked_answer$/);
+    expect(readInPieces([Buffer.from(hint.repeat(101) + end)], {})).toMatch(/102 P; unexpected_response$/);
   });
 
   it('takes heads below 64 KiB', () => {
@@ -88,7 +88,7 @@ describe('AnswerReader', () => {
   it('tells small chunks that come together as one, also before what is refused', () => {
     const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
     const told: string[] = [];
-    const reader = new AnswerReader({
+    const reader = new ResponseReader({
       onHead: () => {},
       onContent: (chunk) => told.push(chunk.toString('latin1')),
       onEnd: () => told.push('end'),

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as afterTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
-  BrokenAnswerError,
+  BrokenResponseError,
   ConnectionLostError,
   ConnectTimeoutError,
   PoolDestroyedError,
@@ -254,7 +254,7 @@ describe('failures', () => {
       saysAndCloses('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok'),
     );
     const error = await failure(sendOver(poolTo(upstream.url)));
-    expect(error).toBeInstanceOf(BrokenAnswerError);
+    expect(error).toBeInstanceOf(BrokenResponseError);
     expect(error).toMatchObject({ code: 'cut_short' });
   });
 

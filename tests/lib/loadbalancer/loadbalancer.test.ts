@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler, Response } from 'express';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { NoHealthyReplicaError } from '../../../lib/loadbalancer/errors.ts';
-import { balance } from '../../../lib/loadbalancer/middleware.ts';
+import { loadBalancer } from '../../../lib/loadbalancer/middleware.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../lib/loadbalancer/replica.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
@@ -31,7 +31,7 @@ describe('balance', () => {
       next();
     };
     await using app = await bareApp([
-      balance({ pool, onSelected: (replica) => void selected.push(replica) }),
+      loadBalancer({ pool, onSelected: (replica) => void selected.push(replica) }),
       looks,
       answers(),
     ]);
@@ -42,7 +42,7 @@ describe('balance', () => {
 
   it('gives ten sequential requests over three replicas 3, 4, 3', async () => {
     const pool = newPool(3);
-    await using app = await bareApp([balance({ pool }), answers()]);
+    await using app = await bareApp([loadBalancer({ pool }), answers()]);
     for (let i = 0; i < 10; i += 1) {
       await call(app.url);
       await eventually('the end', () => app.responses[i]?.closed);
@@ -54,7 +54,7 @@ describe('balance', () => {
     const pool = newPool(2);
     const kept: Response[] = [];
     const keeps: RequestHandler = (_req, res) => void kept.push(res);
-    await using app = await bareApp([balance({ pool }), keeps]);
+    await using app = await bareApp([loadBalancer({ pool }), keeps]);
     const calls = [1, 2, 3, 4].map(() => call(app.url));
     await eventually('four', () => kept.length === 4);
     expect(pool.replicas.map(({ inFlight }) => inFlight)).toEqual([2, 2]);
@@ -69,7 +69,7 @@ describe('balance', () => {
   ];
 
   it.each(nobody)('answers NoHealthyReplicaError when $name', async ({ pool }) => {
-    await using app = await bareApp([balance({ pool }), neverCalled('the next handler')]);
+    await using app = await bareApp([loadBalancer({ pool }), neverCalled('the next handler')]);
     expect((await call(app.url)).status).toBe(503);
     expect(app.errors).toEqual([expect.any(NoHealthyReplicaError)]);
     expect(app.errors[0]).toMatchObject({ code: 'no_healthy_replica', retryAfterMs: 5000 });
@@ -82,7 +82,7 @@ describe('balance', () => {
       among = suspended;
       return Object.assign(new Error('all open'), { status: 503, code: 'circuit_open' });
     };
-    await using app = await bareApp(balance({ pool, allSuspended }));
+    await using app = await bareApp(loadBalancer({ pool, allSuspended }));
     expect((await call(app.url)).status).toBe(503);
     expect(app.errors[0]?.message).toBe('all open');
     expect(among.map(({ id }) => id)).toEqual(['r1', 'r2']);
@@ -91,12 +91,12 @@ describe('balance', () => {
   it('is not broken by a listener that throws', async () => {
     using broken = new BrokenListener();
     const pool = newPool(1);
-    await using app = await bareApp([balance({ pool, onSelected: broken.listen }), answers()]);
+    await using app = await bareApp([loadBalancer({ pool, onSelected: broken.listen }), answers()]);
     expect((await call(app.url)).status).toBe(200);
   });
 });
 
-describe('balance counts a replica as free again', () => {
+describe('loadBalancer counts a replica as free again', () => {
   const endings: { name: string; end: (res: Response) => void }[] = [
     { name: 'when the answer is complete', end: (res) => void res.end() },
     { name: 'when the answer is cut short', end: (res) => void res.write('a', () => res.destroy()) },
@@ -114,7 +114,7 @@ describe('balance counts a replica as free again', () => {
   it.each(endings)('$name', async ({ end }) => {
     const pool = newPool(1);
     const ends: RequestHandler = (_req, res) => end(res);
-    await using app = await bareApp([balance({ pool }), ends]);
+    await using app = await bareApp([loadBalancer({ pool }), ends]);
     await call(app.url).catch(() => {});
     await eventually('the end', () => app.responses[0]?.closed);
     expect(pool.replicas[0]?.inFlight).toBe(0);
@@ -122,7 +122,7 @@ describe('balance counts a replica as free again', () => {
 
   it('when the client leaves', async () => {
     const pool = newPool(1);
-    await using app = await bareApp([balance({ pool }), () => {}]);
+    await using app = await bareApp([loadBalancer({ pool }), () => {}]);
     const req = open(app.url).end();
     await eventually('one in flight', () => pool.replicas[0]?.inFlight === 1);
     req.destroy();
@@ -131,12 +131,12 @@ describe('balance counts a replica as free again', () => {
 
   it('when a second try went to another replica', async () => {
     const pool = newPool(2);
-    const again = balance({ pool });
+    const again = loadBalancer({ pool });
     const fails: RequestHandler = (_req, res, next) => {
       exchangeOf(res).attempt?.end({ kind: 'failed', failure: 'bad', error: new Error('refused') });
       next();
     };
-    await using app = await bareApp([balance({ pool }), fails, again, answers()]);
+    await using app = await bareApp([loadBalancer({ pool }), fails, again, answers()]);
     await call(app.url);
     await eventually('the end', () => app.responses[0]?.closed);
     expect(pool.replicas.map(({ inFlight, requestCount }) => [inFlight, requestCount])).toEqual([

@@ -353,7 +353,7 @@ describe('forward, silence in the middle of an answer', () => {
     const clock = new ManualClock();
     const stack = new AsyncDisposableStack();
     const upstream = stack.use(await startStreaming());
-    const app = stack.use(await forwardApp(upstream.url, { silenceMs: SILENCE_MS, clock, before }));
+    const app = stack.use(await forwardApp(upstream.url, { idleTimeoutMs: SILENCE_MS, clock, before }));
     const req = open(app.url, { method });
     const begins = answerTo(req);
     if (method === 'GET') req.end();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Attempt, type FailureKind } from '../../../lib/exchange/attempt.ts';
 import {
-  BrokenAnswerError,
+  BrokenResponseError,
   ConnectionLostError,
   ConnectTimeoutError,
   InvalidRequestError,
@@ -33,8 +33,12 @@ describe('what the transport reports', () => {
     readonly failure?: FailureKind;
     readonly kept?: boolean;
   }[] = [
-    { error: new BrokenAnswerError('bad_field', 'no colon'), code: 'upstream_bad_response', failure: 'bad' },
-    { error: new BrokenAnswerError('cut_short', 'closed'), code: 'upstream_bad_response', failure: 'bad' },
+    {
+      error: new BrokenResponseError('bad_field', 'no colon'),
+      code: 'upstream_bad_response',
+      failure: 'bad',
+    },
+    { error: new BrokenResponseError('cut_short', 'closed'), code: 'upstream_bad_response', failure: 'bad' },
     { error: new ConnectionLostError(false, reset), code: 'upstream_unreachable', failure: 'bad' },
     { error: new ConnectionLostError(true, reset), code: 'upstream_unreachable', failure: 'bad', kept: true },
     { error: new ConnectionLostError(true), code: 'upstream_unreachable', failure: 'bad', kept: true },

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { fieldValues } from '../../../lib/http/fields.ts';
 import { connectionOptions } from '../../../lib/proxy/hopByHop.ts';
-import { forward } from '../../../lib/proxy/middleware.ts';
+import { proxy } from '../../../lib/proxy/middleware.ts';
 import { Transport } from '../../../lib/proxy/transport.ts';
 import { call } from '../../support/clients/client.ts';
 import { sendRaw } from '../../support/clients/rawClient.ts';
@@ -43,7 +43,7 @@ function prepared(fill: (exchange: ReturnType<typeof exchangeOf>) => void): Requ
   };
 }
 
-describe('forward, the request line', () => {
+describe('proxy, the request line', () => {
   it.each([
     '/',
     '/a/b/c?d=e&f=%20+',
@@ -80,7 +80,7 @@ describe('forward, the request line', () => {
   });
 });
 
-describe('forward, the fields of a request', () => {
+describe('proxy, the fields of a request', () => {
   it('survive with their order, case and duplicates', async () => {
     const lines = [
       'X-Odd-CASE: a',
@@ -195,7 +195,7 @@ describe('connectionOptions', () => {
   });
 });
 
-describe('forward removes what only the gateway may say', () => {
+describe('proxy removes what only the gateway may say', () => {
   it.each([
     'X-Auth-Subject',
     'x-auth-subject',
@@ -239,7 +239,7 @@ describe('forward removes what only the gateway may say', () => {
   });
 });
 
-describe('forward adds', () => {
+describe('proxy adds', () => {
   it('the name of the request', async () => {
     const before = prepared((exchange) => {
       exchange.requestId = 'r-1';
@@ -326,7 +326,7 @@ describe('forward', () => {
     await using upstream = await startUpstream();
     const transport = new Transport({ connectTimeoutMs: 1_000 });
     const target = { key: 'only', id: 'only', url: upstream.url };
-    await using app = await bareApp(forward({ transport, target, silenceMs: 1_000 }));
+    await using app = await bareApp(proxy({ transport, target, idleTimeoutMs: 1_000 }));
     expect((await call(app.url)).status).toBe(200);
     expect(app.exchanges[0]?.attempt?.target.id).toBe('only');
     await transport.destroy();
@@ -334,10 +334,10 @@ describe('forward', () => {
 
   it('says what is missing when it has neither', async () => {
     const transport = new Transport({ connectTimeoutMs: 1_000 });
-    await using app = await bareApp(forward({ transport, silenceMs: 1_000 }));
+    await using app = await bareApp(proxy({ transport, idleTimeoutMs: 1_000 }));
     expect((await call(app.url)).status).toBe(500);
     expect(app.errors[0]?.message).toBe(
-      'forward: no balancer chose a replica and no target option was given',
+      'proxy: no load balancer chose a replica and no target option was given',
     );
   });
 
@@ -359,7 +359,7 @@ describe('forward', () => {
     await using upstream = await startUpstream();
     const transport = new Transport({ connectTimeoutMs: 1_000 });
     await using app = await bareApp(
-      forward({ transport, target: { key: 'a', id: 'a', url: upstream.url }, silenceMs: 1_000 }),
+      proxy({ transport, target: { key: 'a', id: 'a', url: upstream.url }, idleTimeoutMs: 1_000 }),
     );
     await call(app.url);
     expect(upstream.open).toBe(1);

@@ -244,13 +244,13 @@ describe('the bounded store in Redis', () => {
     const { store } = world;
     await store.set('key', VALUE, MINUTE_MS);
     const before = await heldBytes(store);
-    const claims = ['a', 'b', 'c'].map((value) => store.claim?.('lease', value, MINUTE_MS));
+    const claims = ['a', 'b', 'c'].map((value) => store.claim('lease', value, MINUTE_MS));
     expect(await Promise.all(claims)).toEqual([true, false, false]);
     expect(String(await store.get('lease'))).toBe('a');
     expect(await heldBytes(store)).toBe(before);
     await store.delete('lease');
-    expect(await store.claim?.('lease', 'd', MINUTE_MS)).toBe(true);
-    await expect(store.claim?.('lease', 'e', 0)).rejects.toThrow(RangeError);
+    expect(await store.claim('lease', 'd', MINUTE_MS)).toBe(true);
+    await expect(store.claim('lease', 'e', 0)).rejects.toThrow(RangeError);
   });
 
   it('reads many keys in the order asked for, those that are not there too, and goes on when scripts are forgotten', async () => {
@@ -260,8 +260,7 @@ describe('the bounded store in Redis', () => {
     await client.scriptFlush();
     await client.close();
     await world.store.set('b', 'two', MINUTE_MS);
-    const read = async () =>
-      (await world.store.getAll?.(['b', 'none', 'a']))?.map((value) => value?.toString());
+    const read = async () => (await world.store.getAll(['b', 'none', 'a'])).map((value) => value?.toString());
     expect(await read()).toEqual(['two', undefined, 'one']);
     // Now from memory, which hears of changes.
     expect(await read()).toEqual(['two', undefined, 'one']);

@@ -305,7 +305,7 @@ describe('starting without Redis', () => {
     const onStateChange = (change: StoreStateChange) => changes.push(change);
     const stores = await openedStore({ url, required: false, clock, onStateChange });
     let isSettled = false;
-    stores.settled?.then(() => {
+    stores.settled.then(() => {
       isSettled = true;
     });
     await eventually('it has tried', async () => (await stores.trouble())?.includes('ECONNREFUSED') === true);

@@ -90,7 +90,7 @@ async function open(options: Partial<ShardedStoresOptions> = {}, count = 3): Pro
 }
 
 const upNodes = async ({ nodes }: Stores) =>
-  (await nodes?.())
+  (await nodes())
     ?.filter(({ isUp }) => isUp)
     .map(({ name }) => name)
     .join('');
@@ -380,7 +380,7 @@ describe('responses', () => {
     const { responses } = await open();
     for (const path of paths) {
       const { epoch, entry, lease } = under(path);
-      expect(await responses.claim?.(lease, 'x', MINUTE_MS)).toBe(true);
+      expect(await responses.claim(lease, 'x', MINUTE_MS)).toBe(true);
       const word = { key: epoch, value: 'word', ttlMs: MINUTE_MS, mayBegin: true };
       await responses.set(entry, 'value', MINUTE_MS, { under: word, gone: lease });
     }
@@ -442,12 +442,12 @@ describe('the log of purges', () => {
     await others.purge({ tag: 'three' });
     await kill('b', here, there);
     expect(tagsIn(purges, await here.responses.get('cache:purges'))).toEqual(['one', 'two', 'three']);
-    expect(tagsIn(purges, here.responses.peek?.('cache:purges')?.value as Buffer)).toEqual([
+    expect(tagsIn(purges, here.responses.peek('cache:purges')?.value as Buffer)).toEqual([
       'one',
       'two',
       'three',
     ]);
-    const [log] = (await here.responses.getAll?.(['cache:purges'])) ?? [];
+    const [log] = await here.responses.getAll(['cache:purges']);
     expect(tagsIn(purges, log)).toEqual(['one', 'two', 'three']);
   });
 
@@ -483,8 +483,8 @@ describe('a start', () => {
     const stores = await open();
     expect(stores.changes).toContainEqual(expect.objectContaining({ node: 'c', ready: false }));
     expect(await stores.trouble()).toBeUndefined();
-    expect(await stores.degraded?.()).toMatch(/^1 of 3 nodes cannot be used: .*nothing listens there/);
-    expect(await stores.nodes?.()).toEqual([
+    expect(await stores.degraded()).toMatch(/^1 of 3 nodes cannot be used: .*nothing listens there/);
+    expect(await stores.nodes()).toEqual([
       { name: 'a', isUp: true },
       { name: 'b', isUp: true },
       { name: 'c', isUp: false },
@@ -501,7 +501,7 @@ describe('a start', () => {
     expect(lost).toEqual(expect.arrayContaining(['b', 'c']));
     const [, ...away] = await Promise.all([redisAt('b').restart(), redisAt('c').restart()]);
     expect(away).toHaveLength(1);
-    await eventually('it is whole again', async () => (await stores.degraded?.()) === undefined);
+    await eventually('it is whole again', async () => (await stores.degraded()) === undefined);
   });
 
   test('that requires no node tells of those that are away', async () => {
@@ -575,7 +575,7 @@ describe('a start', () => {
     const expected = { policy: 'allkeys-lru', maxMemoryBytes: 104_857_600, node: 'b' };
     await eventually('it is told', () => told.length > 0);
     expect(told).toEqual([expected]);
-    expect(await eviction?.()).toEqual(expected);
+    expect(await eviction()).toEqual(expected);
     await command(redisAt('b'), ['CONFIG', 'SET', 'maxmemory', '0']);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { Deadlines } from '../../../lib/timeout/deadlines.ts';
-import type { Place } from '../../../lib/util/roster.ts';
+import type { Place } from '../../../lib/util/linkedSet.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 const DELAY_MS = 100;

@@ -1,6 +1,6 @@
-import { BrokenAnswerError } from '../../../lib/http1/errors.ts';
-import type { AnswerHead } from '../../../lib/http1/reading/answerHead.ts';
-import { AnswerReader, type AnswerSink } from '../../../lib/http1/reading/answerReader.ts';
+import { BrokenResponseError } from '../../../lib/http1/errors.ts';
+import type { ResponseHead } from '../../../lib/http1/reading/responseHead.ts';
+import { type ResponseListener, ResponseReader } from '../../../lib/http1/reading/responseReader.ts';
 
 const FRAMING: ReadonlySet<string> = new Set([
   'content-length',
@@ -35,7 +35,7 @@ export function readInPieces(
     if (content !== '') told.push(JSON.stringify(content));
     content = '';
   };
-  const sink: AnswerSink = {
+  const sink: ResponseListener = {
     onHead: (head) => void told.push(headLine(head)),
     onContent(chunk) {
       content += chunk.toString('latin1');
@@ -45,7 +45,7 @@ export function readInPieces(
       told.push(trailers.length > 0 ? `end [${pairs(trailers).join(', ')}]` : 'end');
     },
   };
-  const reader = new AnswerReader(sink);
+  const reader = new ResponseReader(sink);
   reader.expect(method);
   try {
     for (const piece of pieces) rest += piece.toString('latin1', reader.over ? 0 : readCopy(reader, piece));
@@ -56,7 +56,7 @@ export function readInPieces(
     }
   } catch (error) {
     tellContent();
-    if (!(error instanceof BrokenAnswerError)) throw error;
+    if (!(error instanceof BrokenResponseError)) throw error;
     told.push(error.code);
   }
   if (rest !== '') told.push(`rest ${JSON.stringify(rest)}`);
@@ -64,7 +64,7 @@ export function readInPieces(
 }
 
 /** Reads a copy and wipes it, as a connection's buffer is used again and again. */
-function readCopy(reader: AnswerReader, piece: Buffer): number {
+function readCopy(reader: ResponseReader, piece: Buffer): number {
   const buffer = Buffer.from(piece);
   try {
     return reader.read(buffer);
@@ -73,7 +73,7 @@ function readCopy(reader: AnswerReader, piece: Buffer): number {
   }
 }
 
-function headLine({ status, reason, keepsAlive, fields }: AnswerHead): string {
+function headLine({ status, reason, keepsAlive, fields }: ResponseHead): string {
   const others = pairs(fields).filter((pair) => !FRAMING.has(pair.slice(0, pair.indexOf('=')).toLowerCase()));
   const fate = status < 200 ? [] : [keepsAlive ? 'keep' : 'close'];
   const shown = others.length > 0 ? [`[${others.join(', ')}]`] : [];

@@ -31,7 +31,7 @@ export const TABLE = {
   internal_error: [500, 'Internal error'],
   method_not_implemented: [501, 'Method not implemented'],
   upstream_unreachable: [502, 'Service unreachable'],
-  upstream_bad_response: [502, 'Bad answer from service'],
+  upstream_bad_response: [502, 'Bad response from service'],
   upstream_head_too_large: [502, 'Response head too large'],
   circuit_open: [503, 'Circuit breaker is open'],
   no_healthy_replica: [503, 'No healthy replica'],

@@ -86,7 +86,7 @@ const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close():
       const fields = Array.from({ length: 500 }, (_, i) => `${i}`);
       return { value: encodeEntry({ ...HEAD, fields: [...fields, 'x', key] }) };
     };
-    const store = { peek, isOwn: false } as unknown as ResponseStore;
+    const store = { peek, isShared: true } as unknown as ResponseStore;
     const entries = new Entries({ store, now: Date.now, staleIfErrorMs: 0, onError: () => {} });
     return (n, name) => {
       if (n > 20_000) return entries;

@@ -70,8 +70,9 @@ export function failingTokens(store: TokenStore): TokenStore & { failing: boolea
   return failing;
 }
 
-/** A store that is away until the test says otherwise. */
+/** A store that must be asked for everything, and is away until the test says otherwise. */
 export class FailingStore implements ResponseStore {
+  readonly isShared = true;
   readonly #store: ResponseStore;
   failing = true;
 
@@ -79,8 +80,17 @@ export class FailingStore implements ResponseStore {
     this.#store = store;
   }
 
+  peek() {
+    return undefined;
+  }
+  admits() {
+    return true;
+  }
   get(key: string) {
     return this.#answer(() => this.#store.get(key));
+  }
+  getAll(keys: readonly string[]) {
+    return this.#answer(() => this.#store.getAll(keys));
   }
   set(key: string, value: Buffer | string, ttlMs: number, options?: SetOptions) {
     return this.#answer(() => this.#store.set(key, value, ttlMs, options));
@@ -90,6 +100,9 @@ export class FailingStore implements ResponseStore {
   }
   swap(key: string, expected: Buffer | undefined, value: string, ttlMs: number) {
     return this.#answer(() => this.#store.swap(key, expected, value, ttlMs));
+  }
+  claim(key: string, value: string, ttlMs: number) {
+    return this.#answer(() => this.#store.claim(key, value, ttlMs));
   }
   usage() {
     return this.#answer(() => this.#store.usage());

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { exchangeOf } from '../../../../lib/exchange/exchange.ts';
-import { balance } from '../../../../lib/loadbalancer/middleware.ts';
+import { loadBalancer } from '../../../../lib/loadbalancer/middleware.ts';
 import { ReplicaPool } from '../../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../../lib/loadbalancer/replica.ts';
 import { failover } from '../../../../lib/loadbalancer/retry/failover.ts';
@@ -65,7 +65,7 @@ async function outcome({
     next(error);
   };
   const attempt: RequestHandler = (req, res, next) =>
-    balance({ pool })(req, res, (error?: unknown) => (error ? next(error) : forward(req, res, next)));
+    loadBalancer({ pool })(req, res, (error?: unknown) => (error ? next(error) : forward(req, res, next)));
   const isUnanswered = (error: unknown) => error instanceof NoAnswerError;
   const isRefused = (error: unknown) => error instanceof RefusedError;
   const hedging = hedges ? new Hedging({ pool, deadlineMs: 3000 }) : undefined;

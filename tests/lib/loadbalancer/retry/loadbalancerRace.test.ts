@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import type { Attempt } from '../../../../lib/exchange/attempt.ts';
 import { exchangeOf } from '../../../../lib/exchange/exchange.ts';
-import { balance } from '../../../../lib/loadbalancer/middleware.ts';
+import { loadBalancer } from '../../../../lib/loadbalancer/middleware.ts';
 import { ReplicaPool } from '../../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../../lib/loadbalancer/replica.ts';
 import { failover } from '../../../../lib/loadbalancer/retry/failover.ts';
@@ -35,7 +35,7 @@ async function startRace() {
   hedging.responded(10);
   const tries: Try[] = [];
   const admitted = new Set(replicas);
-  const balanced = balance({ pool, admits: (replica) => admitted.has(replica), clock });
+  const balanced = loadBalancer({ pool, admits: (replica) => admitted.has(replica), clock });
   const forward: RequestHandler = (_req, res, next) => {
     const attempt = exchangeOf(res).attempt as Attempt;
     tries.push({

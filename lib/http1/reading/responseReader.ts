@@ -1,8 +1,8 @@
-import { BrokenAnswerError } from '../errors.ts';
+import { BrokenResponseError } from '../errors.ts';
 import type { FieldLines } from '../handler.ts';
-import { type AnswerHead, readAnswerHead } from './answerHead.ts';
 import { ChunkLine } from './chunkLine.ts';
 import { MAX_FIELDS, readFieldLines } from './fieldLines.ts';
+import { type ResponseHead, readResponseHead } from './responseHead.ts';
 import { Section } from './section.ts';
 
 /** Names and values of one head together have less, unless it is said otherwise. */
@@ -17,9 +17,9 @@ const LF = 0x0a;
 const NO_FIELDS: FieldLines = [];
 
 /** Is told of an answer, piece by piece. What it throws comes out of `read`. */
-export interface AnswerSink {
+export interface ResponseListener {
   /** Also called for interim answers, with a status below 200. */
-  onHead(head: AnswerHead): void;
+  onHead(head: ResponseHead): void;
   /** `chunk` is a copy. */
   onContent(chunk: Buffer): void;
   onEnd(trailers: FieldLines): void;
@@ -28,8 +28,8 @@ export interface AnswerSink {
 type Part = 'head' | 'content' | 'toTheClose' | 'chunkLine' | 'chunk' | 'chunkEnd' | 'trailers' | 'over';
 
 /** Reads the answers of one connection, one at a time. Once it has thrown it is of no more use. */
-export class AnswerReader {
-  readonly #sink: AnswerSink;
+export class ResponseReader {
+  readonly #sink: ResponseListener;
   readonly #maxFieldBytes: number;
   readonly #head: Section;
   #trailers: Section | undefined;
@@ -44,7 +44,7 @@ export class AnswerReader {
   #gathered: Buffer[] = [];
 
   /** `maxHeadBytes` is what names and values of a head or of a trailer section together must stay below. */
-  constructor(sink: AnswerSink, maxHeadBytes = DEFAULT_MAX_HEAD_BYTES) {
+  constructor(sink: ResponseListener, maxHeadBytes = DEFAULT_MAX_HEAD_BYTES) {
     this.#sink = sink;
     this.#maxFieldBytes = maxHeadBytes;
     this.#head = new Section(maxHeadBytes + MAX_AROUND_BYTES, 'HTTP/1.');
@@ -64,7 +64,7 @@ export class AnswerReader {
 
   /**
    * Reads `chunk`, of which nothing is kept. Returns the offset behind the answer's end, or its length. Throws
-   * `BrokenAnswerError` for what is no answer by RFC 9112.
+   * `BrokenResponseError` for what is no answer by RFC 9112.
    */
   read(chunk: Buffer): number {
     try {
@@ -77,13 +77,13 @@ export class AnswerReader {
 
   /**
    * The other side has closed the connection in good order. False: before there was a head. Throws
-   * `BrokenAnswerError` when it was before the end of the content.
+   * `BrokenResponseError` when it was before the end of the content.
    */
   close(): boolean {
     if (this.#part === 'toTheClose') this.#end(NO_FIELDS);
     if (this.#part === 'over') return true;
     if (this.#part === 'head') return false;
-    throw new BrokenAnswerError('cut_short', 'the connection was closed before the end of the answer');
+    throw new BrokenResponseError('cut_short', 'the connection was closed before the end of the answer');
   }
 
   #readParts(chunk: Buffer): number {
@@ -114,7 +114,7 @@ export class AnswerReader {
   #readHead(chunk: Buffer, at: number): number {
     const text = this.#head.read(chunk, at);
     if (text === undefined) return chunk.length;
-    const head = readAnswerHead(text, this.#method, this.#maxFieldBytes);
+    const head = readResponseHead(text, this.#method, this.#maxFieldBytes);
     if (head.status < 200) this.#assertAsked(head.status);
     this.#sink.onHead(head);
     if (head.status >= 200) this.#begin(head);
@@ -125,13 +125,13 @@ export class AnswerReader {
   #assertAsked(status: number): void {
     this.#interimAnswers += 1;
     if (status <= 101)
-      throw new BrokenAnswerError('unasked_answer', `status ${status}, which nobody asked for`);
+      throw new BrokenResponseError('unexpected_response', `status ${status}, which nobody asked for`);
     if (this.#interimAnswers <= MAX_INTERIM_ANSWERS) return;
     const message = `more than ${MAX_INTERIM_ANSWERS} interim responses`;
-    throw new BrokenAnswerError('unasked_answer', message, { isOurLimit: true });
+    throw new BrokenResponseError('unexpected_response', message, { isOurLimit: true });
   }
 
-  #begin({ framing, lengthBytes }: AnswerHead): void {
+  #begin({ framing, lengthBytes }: ResponseHead): void {
     this.#leftBytes = lengthBytes;
     if (framing === 'chunks') this.#part = 'chunkLine';
     else if (framing === 'close') this.#part = 'toTheClose';
@@ -181,7 +181,7 @@ export class AnswerReader {
 
   #readChunkEnd(chunk: Buffer, at: number): number {
     const expected = this.#seesLineFeed ? LF : CR;
-    if (chunk[at] !== expected) throw new BrokenAnswerError('bad_chunk', 'a chunk is longer than its size');
+    if (chunk[at] !== expected) throw new BrokenResponseError('bad_chunk', 'a chunk is longer than its size');
     if (this.#seesLineFeed) this.#part = 'chunkLine';
     this.#seesLineFeed = !this.#seesLineFeed;
     return at + 1;

@@ -1,4 +1,4 @@
-import { BrokenAnswerError } from '../errors.ts';
+import { BrokenResponseError } from '../errors.ts';
 import { isNamed, wholeNumber } from '../grammar.ts';
 import type { FieldLines } from '../handler.ts';
 import { lineEnd, readFieldLines } from './fieldLines.ts';
@@ -6,7 +6,7 @@ import { lineEnd, readFieldLines } from './fieldLines.ts';
 /** How the end of an answer's content is told (RFC 9112 section 6.3). */
 export type Framing = 'none' | 'length' | 'chunks' | 'close';
 
-export interface AnswerHead {
+export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
   readonly fields: FieldLines;
@@ -34,10 +34,10 @@ const CR = 0x0d;
 const REASON_AT = 12;
 
 /**
- * Reads a head without the empty line that ends it. `method` is that of the request. Throws `BrokenAnswerError` for
+ * Reads a head without the empty line that ends it. `method` is that of the request. Throws `BrokenResponseError` for
  * what is not exactly RFC 9112, and for every doubt about where the answer ends.
  */
-export function readAnswerHead(text: string, method: string, maxFieldBytes: number): AnswerHead {
+export function readResponseHead(text: string, method: string, maxFieldBytes: number): ResponseHead {
   const isHttp11 = text.startsWith('HTTP/1.1 ');
   if (!isHttp11 && !text.startsWith('HTTP/1.0 ')) throw badStatusLine(text);
   const status = readStatus(text);
@@ -69,8 +69,8 @@ function readStatus(text: string): number {
   return status;
 }
 
-function badStatusLine(text: string): BrokenAnswerError {
-  return new BrokenAnswerError('bad_status_line', `no status line: ${JSON.stringify(text.slice(0, 40))}`);
+function badStatusLine(text: string): BrokenResponseError {
+  return new BrokenResponseError('bad_status_line', `no status line: ${JSON.stringify(text.slice(0, 40))}`);
 }
 
 function readFraming(fields: FieldLines): Said {
@@ -88,11 +88,11 @@ function readFraming(fields: FieldLines): Said {
 function readFramingField(said: Said, name: string, value: string): void {
   if (isNamed(name, 'content-length')) {
     if (said.lengthBytes !== undefined)
-      throw new BrokenAnswerError('bad_framing', 'two Content-Length fields');
+      throw new BrokenResponseError('bad_framing', 'two Content-Length fields');
     said.lengthBytes = contentLength(value);
   } else if (isNamed(name, 'transfer-encoding')) {
     if (said.chunked || !isNamed(value, 'chunked')) {
-      throw new BrokenAnswerError('bad_framing', 'the content has a transfer coding other than chunked');
+      throw new BrokenResponseError('bad_framing', 'the content has a transfer coding other than chunked');
     }
     said.chunked = true;
   } else if (isNamed(name, 'connection')) {
@@ -107,12 +107,15 @@ function readFramingField(said: Said, name: string, value: string): void {
 function contentLength(value: string): number {
   const length = wholeNumber(value);
   if (!Number.isNaN(length)) return length;
-  throw new BrokenAnswerError('bad_framing', `Content-Length must be a number, got ${JSON.stringify(value)}`);
+  throw new BrokenResponseError(
+    'bad_framing',
+    `Content-Length must be a number, got ${JSON.stringify(value)}`,
+  );
 }
 
 function framingOf({ chunked, lengthBytes }: Said, method: string, status: number): Framing {
   if (chunked && lengthBytes !== undefined) {
-    throw new BrokenAnswerError('bad_framing', 'both Content-Length and Transfer-Encoding');
+    throw new BrokenResponseError('bad_framing', 'both Content-Length and Transfer-Encoding');
   }
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return 'none';
   if (chunked) return 'chunks';
