@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NextFunction, Response } from 'express';
+import { writerOf } from '../response/responseWriter.ts';
+import type { ResponseSink } from '../response/sink.ts';
 import type { TraceContext } from '../tracing/traceContext.ts';
 import type { Attempt, Target } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
@@ -41,6 +43,8 @@ export interface Elsewhere {
  * Each field names the one middleware that writes it; everybody may read it.
  */
 export class Exchange {
+  /** Where the response is written to: its client, or the cache that asks the service by itself. */
+  readonly response: ResponseSink;
   /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by resolve. */
   service = 'none';
   /** What was cut off the front of the path before forwarding, or ''. Written by resolve. */
@@ -98,6 +102,10 @@ export class Exchange {
   #controller: AbortController | undefined;
   #onAbort: ((reason: Error) => void)[] = [];
   #onClose: (() => void)[] = [];
+
+  constructor(response: ResponseSink) {
+    this.response = response;
+  }
 
   /** Names this request in logs, in the answer's `X-Request-Id` and to the service. Written by observe. */
   get requestId(): string {
@@ -190,7 +198,7 @@ export class Exchange {
     this.#onClose.push(callback);
   }
 
-  /** The response is over. Called by `exchangeOf` alone; what comes after the first time does nothing. */
+  /** The response is over. Called by whoever has begun the exchange; what comes after the first time does nothing. */
   closed(): void {
     const callbacks = this.#onClose;
     this.#onClose = [];
@@ -202,15 +210,17 @@ export class Exchange {
 export function exchangeOf(res: Response): Exchange {
   const { locals } = res;
   if (!locals.gateway) {
-    const exchange = new Exchange();
-    locals.gateway = exchange;
+    locals.gateway = new Exchange(writerOf(res));
     // One listener for everybody who waits for the end: each of its own would cost a microsecond or two.
-    res.on('close', () => {
-      if (!res.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
-      exchange.closed();
-    });
+    res.on('close', onClose);
   }
   return locals.gateway as Exchange;
+}
+
+function onClose(this: Response): void {
+  const exchange = exchangeOf(this);
+  if (!this.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
+  exchange.closed();
 }
 
 /**

@@ -2,7 +2,6 @@ import type { Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { endWith } from '../http/endWith.ts';
 import { fieldValue } from '../http/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
 import {
@@ -13,9 +12,9 @@ import {
   UpstreamSilentError,
 } from './errors.ts';
 import type { RequestBody } from './request/requestBody.ts';
-import { beginAnswer } from './response/answerHead.ts';
 import { ABANDONED, asProxyError, isBrokenAnswer, outcomeOf } from './response/outcome.ts';
 import { interimFields, type ResponseFields, trailerFields } from './response/responseFields.ts';
+import { beginResponse } from './response/responseHead.ts';
 import { Silence } from './response/silence.ts';
 import { diedWhileKept } from './transport.ts';
 
@@ -102,7 +101,7 @@ export class UpstreamCall implements Handler {
     }
     this.#writeHeld();
     this.#silence?.heard();
-    if (!this.#options.res.write(chunk)) {
+    if (!this.#options.exchange.response.content(chunk)) {
       // A client that reads slowly is not a silent replica.
       this.#silence?.stop();
       controller.pause();
@@ -116,7 +115,7 @@ export class UpstreamCall implements Handler {
   }
 
   #writeHeld(): void {
-    if (this.#held) this.#options.res.write(this.#held);
+    if (this.#held) this.#options.exchange.response.content(this.#held);
     this.#held = undefined;
     this.#flows = true;
   }
@@ -124,7 +123,7 @@ export class UpstreamCall implements Handler {
   /** Most answers are over before, and need no watch. */
   onResponsePause(controller: Controller): void {
     if (this.#over || !this.#answered) return;
-    if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
+    if (!this.#held && !this.#flows) this.#options.exchange.response.flush();
     this.#writeHeld();
     if (this.#streams || this.#silence) return;
     this.#silence = new Silence(this.#terms.clock, this.#terms.silenceMs, this.#onSilent);
@@ -133,12 +132,10 @@ export class UpstreamCall implements Handler {
 
   onResponseEnd(controller: Controller): void {
     if (this.#over) return;
-    const { res, attempt } = this.#options;
+    const { exchange, attempt } = this.#options;
     const trailers = trailerFields(controller.rawTrailers);
-    if (trailers.length > 0) res.addTrailers(trailers);
+    exchange.response.end(this.#held, trailers);
     this.#close();
-    if (this.#held) endWith(res, this.#held);
-    else res.end();
     attempt.end({ kind: 'completed' });
   }
 
@@ -170,14 +167,14 @@ export class UpstreamCall implements Handler {
 
   /** Begins the client's answer. What Node refuses to send is thrown: the transport then reports it as our error. */
   #answer(status: number, reason: string, fields: string[]): void {
-    const { res, exchange, attempt, body } = this.#options;
+    const { exchange, attempt, body } = this.#options;
     exchange.respondedBy(attempt);
     this.#streams =
       fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
     // There may be no room for another stream: the response is dropped, which is no fault of the replica.
     const refusal = this.#streams ? exchange.admission?.becomeStream() : undefined;
     if (refusal) throw refusal;
-    beginAnswer(res, status, reason, fields);
+    beginResponse(exchange.response, status, reason, fields);
     this.#answered = true;
     attempt.answered(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
@@ -197,15 +194,10 @@ export class UpstreamCall implements Handler {
   /** Interim responses travel on (RFC 9110 section 15.2), but for 100 and 101, which speak of one connection. */
   #inform(status: number, fields: string[]): void {
     if (status < 100) throw new UpstreamBadResponseError(`status ${status}`);
-    const { res, exchange } = this.#options;
-    // Whose response it will be is open.
-    if (exchange.hedge) return;
-    if (status <= 101 || res.req.httpVersion !== '1.1') return;
-    try {
-      res.writeInformation(status, interimFields(fields));
-    } catch {
-      // Node refuses fields it would not send. They were only hints: the answer itself may be good.
-    }
+    const { exchange } = this.#options;
+    // With a hedge under way it is open whose response it will be.
+    if (exchange.hedge || status <= 101) return;
+    exchange.response.interim(status, interimFields(fields));
   }
 
   readonly #breakOff = (reason: Error): void => {
@@ -227,7 +219,7 @@ export class UpstreamCall implements Handler {
 
   #waitForReader(): void {
     const { clock, sendTimeoutMs } = this.#terms;
-    if (!this.#waits) this.#options.res.on('drain', this.#onDrain);
+    if (!this.#waits) this.#options.exchange.response.onDrain(this.#onDrain);
     this.#waits = true;
     if (sendTimeoutMs === 0) return;
     this.#reader ??= new Silence(clock, sendTimeoutMs, () =>
@@ -257,7 +249,7 @@ export class UpstreamCall implements Handler {
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
     exchange.failure = error;
-    cutShort(res);
+    exchange.response.abort();
   }
 
   /** A service may respond before it has read the request, and close: the rest of that response is lost on the way. */
@@ -270,12 +262,6 @@ export class UpstreamCall implements Handler {
     this.#silence?.stop();
     this.#reader?.stop();
     this.#options.exchange.offAbort(this.#breakOff);
-    if (this.#waits) this.#options.res.off('drain', this.#onDrain);
+    if (this.#waits) this.#options.exchange.response.offDrain(this.#onDrain);
   }
-}
-
-/** To an HTTP/1.0 client the end of the connection may be the end of the answer: it needs a reset. */
-function cutShort(res: Response): void {
-  if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
-  res.destroy();
 }
