@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, Response } from 'express';
 import { AdminTokenError } from '../lib/admin/errors.ts';
 import { TokenError } from '../lib/auth/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { hasAnswerField } from '../lib/http/answerFields.ts';
+import { writerOf } from '../lib/response/responseWriter.ts';
 
 /** The path's first segment names no service. */
 export class NoSuchServiceError extends Error {
@@ -302,7 +302,7 @@ export function errorReplies({
     exchange.origin = 'gateway';
     exchange.failure = Error.isError(error) ? error : undefined;
     onReply(code, res);
-    const says = hasCache && !hasAnswerField(res, 'Cache-Status');
+    const says = hasCache && !writerOf(res).hasField('Cache-Status');
     sendProblem(res, code, error, says ? ['Cache-Status', `gateway; detail=${code}`] : []);
   };
 }
@@ -317,7 +317,7 @@ function sendProblem(res: Response, code: ReplyCode, error: unknown, more: reado
   const challenge = challengeOf(error);
   if (challenge) fields.push('WWW-Authenticate', challenge);
   fields.push('Content-Length', String(Buffer.byteLength(body)));
-  res.writeHead(status, fields).end(body);
+  writerOf(res).whole(status, fields, body);
 }
 
 function prepared(code: string, { status, title, detail, proxyError }: Reply): Prepared {

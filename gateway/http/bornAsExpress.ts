@@ -1,6 +1,7 @@
 import type { ServerOptions } from 'node:http';
 import type { Express } from 'express';
 import { http } from '../../lib/http/nodeHttp.ts';
+import { PacedRequest } from './contentPace.ts';
 
 /** What Node makes the messages of one server of. */
 export type MessageClasses = Required<Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'>>;
@@ -10,10 +11,17 @@ export type MessageClasses = Required<Pick<ServerOptions, 'IncomingMessage' | 'S
  * response otherwise, which costs more than its whole routing, and makes V8 slow with whatever reads them later.
  */
 export function bornAsExpress(app: Express): MessageClasses {
+  inherit(app.request, PacedRequest);
   return {
-    IncomingMessage: bornWith(app.request, http.IncomingMessage),
+    IncomingMessage: bornWith(app.request, PacedRequest),
     ServerResponse: bornWith(app.response, http.ServerResponse),
   };
+}
+
+/** Gives `prototype`, which inherits from the parent of `Class`, what `Class` adds to that. */
+function inherit(prototype: object, Class: new (...args: never[]) => object): void {
+  const { constructor: _own, ...methods } = Object.getOwnPropertyDescriptors(Class.prototype);
+  Object.defineProperties(prototype, methods);
 }
 
 /** Makes what `Parent` makes, with another prototype, which must inherit `Parent`'s. */

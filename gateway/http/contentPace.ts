@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../lib/clock/clock.ts';
+import { http } from '../../lib/http/nodeHttp.ts';
 
 /** Pieces of content below this size count: each costs as much as a large one. */
 const SMALL_BYTES = 256;
@@ -8,6 +9,43 @@ const PER_SECOND = 10_000;
 const BURST = 2_000;
 /** How often it is looked at, in small pieces. */
 const LOOK_EVERY = 250;
+
+/** Stands between Node's parser and the content of one request. */
+interface ContentPace {
+  /** Whether nothing more is to be read for now. */
+  readonly isHeld: boolean;
+  push: IncomingMessage['push'];
+}
+
+type IncomingMessage = InstanceType<typeof http.IncomingMessage>;
+
+/** What a server must make its requests of, for `paceContent`. */
+export class PacedRequest extends http.IncomingMessage {
+  #pace: ContentPace | undefined;
+
+  /** To be called once, before anything is read. */
+  setPace(pace: ContentPace): void {
+    this.#pace = pace;
+  }
+
+  override _read(size: number): void {
+    if (!this.#pace?.isHeld) super._read(size);
+  }
+
+  override push(chunk: Buffer | null, encoding?: BufferEncoding): boolean {
+    return this.#pace ? this.#pace.push(chunk, encoding) : super.push(chunk, encoding);
+  }
+
+  /** Goes on to read where a pace has held it. */
+  readOn(): void {
+    super._read(0);
+  }
+
+  /** Content that the pace lets through. */
+  pushOn(chunk: Buffer | null, encoding?: BufferEncoding): boolean {
+    return super.push(chunk, encoding);
+  }
+}
 
 /**
  * Lets a request bring 10,000 small pieces of content a second (of one byte or of 255) and reads no more of its
@@ -19,26 +57,27 @@ const LOOK_EVERY = 250;
  * event loop. Content that nobody wants is read like any other: what Node itself drops behind a response would not be
  * counted.
  */
-export function paceContent(req: IncomingMessage, res: ServerResponse, clock: Clock): void {
+export function paceContent(req: PacedRequest, res: ServerResponse, clock: Clock): void {
   const push = joinPieces(req);
   const pace = new Pace(clock, () => {
-    if (!req.complete && !req.destroyed) read(0);
+    if (!req.complete && !req.destroyed) req.readOn();
   });
-  const read = req._read.bind(req);
   // Before Node's own listener, which drops the content of whoever does not read it by then.
   res.prependListener('finish', () => {
     if (!req.complete) req.resume();
   });
-  req._read = (size) => {
-    if (!pace.isHeld) read(size);
-  };
-  req.push = (chunk, encoding) => {
-    const takesMore = push(chunk, encoding);
-    if (chunk === null || chunk.length >= SMALL_BYTES) return takesMore;
-    pace.count();
-    // On false Node stops reading the connection, until `_read`.
-    return takesMore && !pace.isHeld;
-  };
+  req.setPace({
+    get isHeld() {
+      return pace.isHeld;
+    },
+    push(chunk, encoding) {
+      const takesMore = push(chunk, encoding);
+      if (chunk === null || chunk.length >= SMALL_BYTES) return takesMore;
+      pace.count();
+      // On false Node stops reading the connection, until `_read`.
+      return takesMore && !pace.isHeld;
+    },
+  });
 }
 
 /** How fast small pieces come: a bucket that leaks 10,000 of them a second. */
@@ -88,9 +127,8 @@ class Pace {
   }
 }
 
-/** `req.push`, but all small pieces of a turn of the event loop, except the first, are pushed as one. */
-function joinPieces(req: IncomingMessage): IncomingMessage['push'] {
-  const push = req.push.bind(req);
+/** `req.pushOn`, but all small pieces of a turn of the event loop, except the first, are pushed as one. */
+function joinPieces(req: PacedRequest): IncomingMessage['push'] {
   let pieces: Buffer[] = [];
   let joins = false;
 
@@ -98,7 +136,7 @@ function joinPieces(req: IncomingMessage): IncomingMessage['push'] {
     if (pieces.length === 0) return true;
     const joined = Buffer.concat(pieces);
     pieces = [];
-    return push(joined);
+    return req.pushOn(joined);
   }
 
   function endTurn(): void {
@@ -114,6 +152,6 @@ function joinPieces(req: IncomingMessage): IncomingMessage['push'] {
     } else {
       flush();
     }
-    return push(chunk, encoding);
+    return req.pushOn(chunk, encoding);
   };
 }

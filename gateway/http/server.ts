@@ -14,7 +14,7 @@ import { LinkedSet } from '../../lib/util/linkedSet.ts';
 import { BrokenRequestError } from '../errors.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connectionAge.ts';
-import { paceContent } from './contentPace.ts';
+import { type PacedRequest, paceContent } from './contentPace.ts';
 import { keepIdleConnections } from './keepAlive.ts';
 import { Pipelines } from './pipelines.ts';
 import { type OnRefused, refuse } from './refusal.ts';
@@ -246,7 +246,7 @@ export class GatewayServer {
     // Every stage waits for its end.
     res.setMaxListeners(0);
     if (this.#endsConnection(req)) closeAfter(res);
-    if (req.headers['transfer-encoding'] !== undefined) paceContent(req, res, this.#clock);
+    if (req.headers['transfer-encoding'] !== undefined) paceContent(req as PacedRequest, res, this.#clock);
     const target = req.url ?? '';
     const refusal = refusalOf(req);
     if (refusal) {

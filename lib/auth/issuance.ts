@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
-import { fieldValue } from '../http/fields.ts';
-import { chunkOf, tapHead } from '../http/tap.ts';
+import { type FieldLines, fieldValue } from '../http/fields.ts';
+import type { ContentGate, HeadObserver } from '../response/hooks.ts';
+import { type ResponseWriter, writerOf } from '../response/responseWriter.ts';
 
 /** An answer that hands out a token is small; a larger one is passed on unread. */
 const MAX_ANSWER_BYTES = 64 * 1024;
@@ -37,61 +38,83 @@ export function watchForToken(
   onToken: (token: string) => Promise<void>,
   { maxHoldMs = MAX_HOLD_MS, clock = systemClock }: Readonly<IssuanceOptions> = {},
 ): void {
-  const { write, end } = res;
-  const encoding = encodingOf(res);
-  let held: Buffer[] | undefined = [];
-  let heldBytes = 0;
-  let cancel: Cancel | undefined;
-  res.once('close', () => cancel?.());
+  const writer = writerOf(res);
+  const gate = new TokenGate(res, writer, { onToken, maxHoldMs, clock });
+  writer.observeHead(gate);
+  writer.gate(gate);
+  res.once('close', () => gate.cancel());
+}
 
-  function letGo(): void {
-    cancel?.();
-    for (const chunk of held ?? []) Reflect.apply(write, res, [chunk]);
-    held = undefined;
+interface TokenGateOptions extends Required<IssuanceOptions> {
+  readonly onToken: (token: string) => Promise<void>;
+}
+
+/** Holds the content of one response until it is whole, too large, or too late. */
+class TokenGate implements ContentGate, HeadObserver {
+  readonly #res: ServerResponse;
+  readonly #writer: ResponseWriter;
+  readonly #options: TokenGateOptions;
+  #encoding: string | undefined;
+  /** Undefined once nothing is held any more. */
+  #held: Buffer[] | undefined = [];
+  #heldBytes = 0;
+  #cancel: Cancel | undefined;
+
+  constructor(res: ServerResponse, writer: ResponseWriter, options: TokenGateOptions) {
+    this.#res = res;
+    this.#writer = writer;
+    this.#options = options;
   }
 
-  res.write = function writeHeld(this: ServerResponse, ...args: unknown[]) {
-    const chunk = chunkOf(args);
-    if (!held || !chunk) return Reflect.apply(write, this, args) as boolean;
-    cancel ??= clock.after(maxHoldMs, letGo);
-    held.push(chunk);
-    heldBytes += chunk.length;
-    if (heldBytes > MAX_ANSWER_BYTES) letGo();
-    process.nextTick(callbackOf(args));
-    return true;
-  } as typeof write;
+  head(_status: number, fields: FieldLines): void {
+    this.#encoding = fieldValue(fields, 'content-encoding') ?? '';
+  }
 
-  res.end = function endHeld(this: ServerResponse, ...args: unknown[]) {
-    const last = chunkOf(args);
-    const content = held && Buffer.concat(last ? [...held, last] : held);
-    const token = content && this.statusCode < 300 && tokenIn(content, encoding());
-    if (!token) {
-      letGo();
-      return Reflect.apply(end, this, args) as ServerResponse;
+  keeps(chunk: Buffer): boolean {
+    if (!this.#held) return false;
+    const { clock, maxHoldMs } = this.#options;
+    this.#cancel ??= clock.after(maxHoldMs, this.#letGo);
+    if (this.#heldBytes + chunk.length > MAX_ANSWER_BYTES) {
+      this.#letGo();
+      return false;
     }
-    // Whoever replies meanwhile, because time is up, must not find this answer in front of its own.
-    held = undefined;
-    cancel?.();
-    const finish = () => {
-      if (!this.writableEnded && !this.destroyed) Reflect.apply(end, this, [content, callbackOf(args)]);
-    };
-    onToken(token).then(finish, finish);
-    return this;
-  } as typeof end;
-}
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    return true;
+  }
 
-/** Reads the answer's `Content-Encoding`, whether its head was written or is still to come. */
-function encodingOf(res: ServerResponse): () => string {
-  let written: string | undefined;
-  tapHead(res, (_status, fields) => {
-    written = fieldValue(fields, 'content-encoding') ?? '';
-  });
-  return () => written ?? String(res.getHeader('content-encoding') ?? '');
-}
+  keepsEnd(last: Buffer | undefined, whenDone: (() => void) | undefined): boolean {
+    const held = this.#held;
+    const content = held && Buffer.concat(last ? [...held, last] : held);
+    const token = content && this.#res.statusCode < 300 && tokenIn(content, this.#contentEncoding());
+    if (!token) {
+      this.#letGo();
+      return false;
+    }
+    // Whoever replies meanwhile, because time is up, must not find this response in front of its own.
+    this.#held = undefined;
+    this.cancel();
+    const finish = () => this.#writer.finish(content, whenDone);
+    this.#options.onToken(token).then(finish, finish);
+    return true;
+  }
 
-function callbackOf(args: readonly unknown[]): () => void {
-  const last = args.at(-1);
-  return typeof last === 'function' ? (last as () => void) : () => {};
+  /** Stops the clock. */
+  cancel(): void {
+    this.#cancel?.();
+  }
+
+  readonly #letGo = (): void => {
+    this.cancel();
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const chunk of held) this.#writer.release(chunk);
+  };
+
+  /** Also where the head is still to come. */
+  #contentEncoding(): string {
+    return this.#encoding ?? String(this.#res.getHeader('content-encoding') ?? '');
+  }
 }
 
 /** `access_token` or `token` of a JSON object, if there is one. */

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { exchangeOf } from '../exchange/exchange.ts';
-import { addAnswerField } from '../http/answerFields.ts';
 import { pathOf } from '../http/path.ts';
+import { writerOf } from '../response/responseWriter.ts';
 
 /** The query parameter that carries a token (RFC 6750 section 2.3). */
 const NAME = 'access_token';
@@ -85,12 +85,17 @@ export function queryToken(paths: readonly string[]): RequestHandler {
 }
 
 function keepPrivate(res: Response): void {
-  addAnswerField(res, 'Cache-Control', cacheControl, { replaces: true });
-  for (const name of TARGETED_FIELDS) addAnswerField(res, name, () => undefined, { replaces: true });
+  const writer = writerOf(res);
+  writer.replace('Cache-Control', cacheControl);
+  for (const name of TARGETED_FIELDS) writer.replace(name, nothing);
 }
 
 function cacheControl(status: number): string {
   return status < 300 ? 'private, no-store' : 'no-store';
+}
+
+function nothing(): undefined {
+  return undefined;
 }
 
 function setTarget(req: Request, target: string): void {

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { exchangeOf } from '../exchange/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
 import { pathOf } from '../http/path.ts';
-import { tapHead } from '../http/tap.ts';
+import { writerOf } from '../response/responseWriter.ts';
 
 /**
  * Calls `invalidate` with every path that an unsafe request has changed, just before its answer begins: its own,
@@ -12,15 +12,17 @@ import { tapHead } from '../http/tap.ts';
 export function invalidateAfter(req: Request, res: Response, invalidate: (path: string) => void): void {
   const exchange = exchangeOf(res);
   const own = pathOf(req.originalUrl);
-  tapHead(res, (status, fields) => {
-    const isUnanswered = exchange.origin === 'gateway' && exchange.attempt?.sent;
-    if (isUnanswered) invalidate(own);
-    if (status < 200 || status >= 400) return;
-    const paths = new Set([own]);
-    for (const name of ['location', 'content-location']) {
-      for (const path of pathsOf(fieldValue(fields, name), req)) paths.add(path);
-    }
-    for (const path of paths) invalidate(path);
+  writerOf(res).observeHead({
+    head(status, fields) {
+      const isUnanswered = exchange.origin === 'gateway' && exchange.attempt?.sent;
+      if (isUnanswered) invalidate(own);
+      if (status < 200 || status >= 400) return;
+      const paths = new Set([own]);
+      for (const name of ['location', 'content-location']) {
+        for (const path of pathsOf(fieldValue(fields, name), req)) paths.add(path);
+      }
+      for (const path of paths) invalidate(path);
+    },
   });
   res.once('close', () => {
     if (!res.headersSent && exchange.attempt?.sent) invalidate(own);

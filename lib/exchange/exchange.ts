@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { NextFunction, Response } from 'express';
+import { writerOf } from '../response/responseWriter.ts';
+import type { ResponseSink } from '../response/sink.ts';
 import type { TraceContext } from '../tracing/traceContext.ts';
 import type { Attempt, Target } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
@@ -47,6 +49,8 @@ export interface Elsewhere {
  * names the middleware that writes it; any middleware may read it.
  */
 export class Exchange {
+  /** Where the response is written to: its client, or the cache that asks the service by itself. */
+  readonly response: ResponseSink;
   /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by the router. */
   service = 'none';
   /** The part of the path that is removed before forwarding, or ''. Written by the router. */
@@ -117,6 +121,10 @@ export class Exchange {
   #onAbort: ((reason: Error) => void)[] | undefined;
   /** Undefined once the response is over. */
   #onClose: (() => void)[] | undefined = [];
+
+  constructor(response: ResponseSink) {
+    this.response = response;
+  }
 
   /** Identifies this request in logs, in the response's `X-Request-Id` and to the service. Written by observe. */
   get requestId(): string {
@@ -220,7 +228,7 @@ export class Exchange {
     this.#onClose?.push(callback);
   }
 
-  /** The response is over. Called by `exchangeOf` alone; what comes after the first time does nothing. */
+  /** The response is over. Called by whoever has begun the exchange; what comes after the first time does nothing. */
   closed(): void {
     const callbacks = this.#onClose;
     this.#onClose = undefined;
@@ -239,14 +247,17 @@ export function exchangeOf(res: Held): Exchange {
 }
 
 function begin(res: Held): Exchange {
-  const exchange = new Exchange();
+  const exchange = new Exchange(writerOf(res));
   res[EXCHANGE] = exchange;
   // One listener for all callbacks: a listener for each would cost a microsecond or two.
-  res.on('close', () => {
-    if (!res.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
-    exchange.closed();
-  });
+  res.on('close', onClose);
   return exchange;
+}
+
+function onClose(this: Response): void {
+  const exchange = exchangeOf(this);
+  if (!this.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
+  exchange.closed();
 }
 
 /**

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { Phases } from '../exchange/phases.ts';
-import { addAnswerField } from '../http/answerFields.ts';
+import { writerOf } from '../response/responseWriter.ts';
 import { listener } from '../util/listener.ts';
 
 /** One request, after its answer is over. */
@@ -35,9 +35,7 @@ export function observe(options: Readonly<ObserveOptions>): RequestHandler {
     exchange.phases = phases;
     const given = req.headers['x-request-id'];
     if (typeof given === 'string' && keepsRequestId(given, req)) exchange.requestId = given;
-    // A connection that leaves HTTP has its fields sent by somebody else, who asks what is set.
-    if (exchange.upgradeHead) res.setHeader('X-Request-Id', exchange.requestId);
-    else addAnswerField(res, 'X-Request-Id', () => exchange.requestId);
+    writerOf(res).add('X-Request-Id', exchange.requestId);
     exchange.onClose(() => {
       onCompleted({
         method: req.method,

@@ -2,7 +2,6 @@ import type { Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import type { Exchange } from '../exchange/exchange.ts';
-import { endWith } from '../http/endWith.ts';
 import { fieldValue } from '../http/fields.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
 import { IdleTimeout } from '../timeout/idleTimeout.ts';
@@ -14,9 +13,9 @@ import {
   UpstreamSilentError,
 } from './errors.ts';
 import type { RequestBody } from './request/requestBody.ts';
-import { beginAnswer } from './response/answerHead.ts';
 import { ABANDONED, asProxyError, isBrokenResponse, outcomeOf } from './response/outcome.ts';
 import { interimFields, type ResponseFields, trailerFields } from './response/responseFields.ts';
+import { beginResponse } from './response/responseHead.ts';
 import { diedWhileKept } from './transport.ts';
 
 /** A first piece of content up to this size is held back until it is known whether it is all. */
@@ -102,7 +101,7 @@ export class UpstreamCall implements Handler {
     }
     this.#writeHeld();
     this.#idleTimeout?.activity();
-    if (!this.#options.res.write(chunk)) {
+    if (!this.#options.exchange.response.content(chunk)) {
       // A client that reads slowly is not a silent replica.
       this.#idleTimeout?.stop();
       controller.pause();
@@ -116,7 +115,7 @@ export class UpstreamCall implements Handler {
   }
 
   #writeHeld(): void {
-    if (this.#held) this.#options.res.write(this.#held);
+    if (this.#held) this.#options.exchange.response.content(this.#held);
     this.#held = undefined;
     this.#flows = true;
   }
@@ -124,7 +123,7 @@ export class UpstreamCall implements Handler {
   /** More content may take a while. Most responses are complete before this, and need no idle timeout. */
   onResponsePause(controller: Controller): void {
     if (this.#over || !this.#responded) return;
-    if (!this.#held && !this.#flows) this.#options.res.flushHeaders();
+    if (!this.#held && !this.#flows) this.#options.exchange.response.flush();
     this.#writeHeld();
     if (this.#streams || this.#idleTimeout) return;
     this.#idleTimeout = new IdleTimeout(this.#terms.clock, this.#terms.idleTimeoutMs, this.#onIdle);
@@ -133,12 +132,10 @@ export class UpstreamCall implements Handler {
 
   onResponseEnd(controller: Controller): void {
     if (this.#over) return;
-    const { res, attempt } = this.#options;
+    const { exchange, attempt } = this.#options;
     const trailers = trailerFields(controller.rawTrailers);
-    if (trailers.length > 0) res.addTrailers(trailers);
+    exchange.response.end(this.#held, trailers);
     this.#close();
-    if (this.#held) endWith(res, this.#held);
-    else res.end();
     attempt.end({ kind: 'completed' });
   }
 
@@ -175,14 +172,14 @@ export class UpstreamCall implements Handler {
    * Begins the client's response. Throws when Node refuses to send it; the transport then reports that to this handler.
    */
   #respond(status: number, reason: string, fields: string[]): void {
-    const { res, exchange, attempt, body } = this.#options;
+    const { exchange, attempt, body } = this.#options;
     exchange.respondedBy(attempt);
     this.#streams =
       fieldValue(fields, 'content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
     // If the limit of streams is reached the response is dropped. The replica is not at fault.
     const refusal = this.#streams ? exchange.admission?.becomeStream() : undefined;
     if (refusal) throw refusal;
-    beginAnswer(res, status, reason, fields);
+    beginResponse(exchange.response, status, reason, fields);
     this.#responded = true;
     attempt.responded(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
@@ -202,15 +199,10 @@ export class UpstreamCall implements Handler {
   /** Interim responses travel on (RFC 9110 section 15.2), but for 100 and 101, which speak of one connection. */
   #inform(status: number, fields: string[]): void {
     if (status < 100) throw new UpstreamBadResponseError(`status ${status}`);
-    const { res, exchange } = this.#options;
-    // Whose response it will be is open.
-    if (exchange.hedge) return;
-    if (status <= 101 || res.req.httpVersion !== '1.1') return;
-    try {
-      res.writeInformation(status, interimFields(fields));
-    } catch {
-      // Node refuses fields it would not send. They were only hints: the answer itself may be good.
-    }
+    const { exchange } = this.#options;
+    // With a hedge under way it is open whose response it will be.
+    if (exchange.hedge || status <= 101) return;
+    exchange.response.interim(status, interimFields(fields));
   }
 
   readonly #breakOff = (reason: Error): void => {
@@ -232,7 +224,7 @@ export class UpstreamCall implements Handler {
 
   #waitForReader(): void {
     const { clock, sendTimeoutMs } = this.#terms;
-    if (!this.#waits) this.#options.res.on('drain', this.#onDrain);
+    if (!this.#waits) this.#options.exchange.response.onDrain(this.#onDrain);
     this.#waits = true;
     if (sendTimeoutMs === 0) return;
     this.#sendTimeout ??= new IdleTimeout(clock, sendTimeoutMs, () =>
@@ -262,7 +254,7 @@ export class UpstreamCall implements Handler {
     }
     exchange.errorCode = 'code' in error ? String(error.code) : undefined;
     exchange.failure = error;
-    cutShort(res);
+    exchange.response.abort();
   }
 
   /**
@@ -277,12 +269,6 @@ export class UpstreamCall implements Handler {
     this.#idleTimeout?.stop();
     this.#sendTimeout?.stop();
     this.#options.exchange.offAbort(this.#breakOff);
-    if (this.#waits) this.#options.res.off('drain', this.#onDrain);
+    if (this.#waits) this.#options.exchange.response.offDrain(this.#onDrain);
   }
-}
-
-/** To an HTTP/1.0 client the end of the connection may be the end of the answer: it needs a reset. */
-function cutShort(res: Response): void {
-  if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
-  res.destroy();
 }

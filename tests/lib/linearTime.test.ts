@@ -20,9 +20,11 @@ import { withoutSpace } from '../../lib/http/whiteSpace.ts';
 import { connectionOptions } from '../../lib/proxy/hopByHop.ts';
 import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
 import { readTrace } from '../../lib/tracing/traceContext.ts';
+import { asOrigin } from '../support/asOrigin.ts';
 import { call } from '../support/clients/client.ts';
 import { bareApp } from '../support/gateway/bareApp.ts';
 import { ManualClock } from '../support/manualClock.ts';
+import { nowhere } from '../support/nowhere.ts';
 import { memoryStore } from '../support/stores/memoryStore.ts';
 
 jest.setTimeout(60_000);
@@ -94,7 +96,7 @@ function request(name: string, value: string): IncomingMessage {
 
 const requestFields = requestFieldsFor({ trustsPeer: () => true, ownsIdentity: true, via: 'gateway' });
 const forwarded = (name: string) => (value: string) =>
-  void requestFields(request(name, value), new Exchange(), NOW_MS);
+  void requestFields(request(name, value), new Exchange(nowhere), NOW_MS);
 
 const isRevoking = revokingRequests(['/auth/logout']);
 const isLogout = (path: string) => isRevoking({ method: 'POST', headers: {} } as IncomingMessage, path);
@@ -172,7 +174,7 @@ it('a hit does not take longer for blanks in a field that Vary names', async () 
   const clock = new ManualClock();
   const handler = cache({
     store: memoryStore(clock),
-    origin: (_req, res) => void res.writeHead(200, { Vary: 'Origin, Accept' }).end('ok'),
+    origin: asOrigin((_req, res) => void res.writeHead(200, { Vary: 'Origin, Accept' }).end('ok')),
     defaultTtlMs: 30_000,
     maxBodyBytes: 1_000,
     clock,

@@ -1,4 +1,5 @@
-import type { Request, Response } from 'express';
+import type { Request } from 'express';
+import type { ResponseWriter } from '../../response/responseWriter.ts';
 import { isNotModified, isSameRepresentation } from '../rules/conditional.ts';
 import { type ByteRange, rangeOf } from '../rules/range.ts';
 import { partOf, writable } from '../stored/content.ts';
@@ -17,7 +18,7 @@ const OF_CONTENT: ReadonlySet<string> = new Set([
 export function answerWith(
   entry: Entry,
   req: Request,
-  res: Response,
+  response: ResponseWriter,
   own: readonly string[],
   nowMs: number,
 ): void {
@@ -26,45 +27,50 @@ export function answerWith(
     headers['if-none-match'] === undefined &&
     headers['if-modified-since'] === undefined &&
     headers.range === undefined;
-  if (isPlain || entry.status !== 200) whole(entry, res, own, nowMs);
-  else selected(entry, req, res, own, nowMs);
+  if (isPlain || entry.status !== 200) whole(entry, response, own, nowMs);
+  else selected(entry, req, response, own, nowMs);
 }
 
 /** Answers what a client asks that has something already, or wants a part. */
-function selected(entry: Entry, req: Request, res: Response, own: readonly string[], nowMs: number): void {
+function selected(
+  entry: Entry,
+  req: Request,
+  response: ResponseWriter,
+  own: readonly string[],
+  nowMs: number,
+): void {
   const { headers } = req;
   const stored = namedFields(entry);
   if (isNotModified(headers, stored, nowMs)) {
-    notModified(entry, res, own, nowMs);
+    notModified(entry, response, own, nowMs);
     return;
   }
   const isAsked = req.method === 'GET' && isSameRepresentation(single(headers['if-range']), stored, nowMs);
   const range = isAsked ? rangeOf(headers.range, entry.body.length) : 'whole';
-  if (range === 'whole') whole(entry, res, own, nowMs);
-  else if (range === 'none') unsatisfiable(entry, res, own);
-  else part(entry, range, res, own, nowMs);
+  if (range === 'whole') whole(entry, response, own, nowMs);
+  else if (range === 'none') unsatisfiable(entry, response, own);
+  else part(entry, range, response, own, nowMs);
 }
 
 /** Tells a client that it has what it asked for. */
 export function notModified(
   entry: Pick<Entry, 'fields' | 'generatedAtMs'>,
-  res: Response,
+  response: ResponseWriter,
   own: readonly string[],
   nowMs: number,
 ): void {
-  res.writeHead(304, [...own, ...without(entry.fields, OF_CONTENT), 'Age', ageOf(entry, nowMs)]).end();
+  response.whole(304, [...own, ...without(entry.fields, OF_CONTENT), 'Age', ageOf(entry, nowMs)]);
 }
 
-function whole(entry: Entry, res: Response, own: readonly string[], nowMs: number): void {
-  res.writeHead(entry.status, [...own, ...entry.fields, 'Age', ageOf(entry, nowMs)]);
-  // What is short leaves with the head in one piece.
-  res.end(writable(entry.body), 'latin1');
+function whole(entry: Entry, response: ResponseWriter, own: readonly string[], nowMs: number): void {
+  const head = [...own, ...entry.fields, 'Age', ageOf(entry, nowMs)];
+  response.whole(entry.status, head, writable(entry.body));
 }
 
 function part(
   entry: Entry,
   { first, last }: ByteRange,
-  res: Response,
+  response: ResponseWriter,
   own: readonly string[],
   nowMs: number,
 ): void {
@@ -72,11 +78,11 @@ function part(
   const fields = without(entry.fields, new Set(['content-length', 'content-range']));
   fields.push('Content-Range', `bytes ${first}-${last}/${size}`, 'Content-Length', String(last - first + 1));
   const head = [...own, ...fields, 'Age', ageOf(entry, nowMs)];
-  res.writeHead(206, head).end(partOf(entry.body, first, last + 1), 'latin1');
+  response.whole(206, head, partOf(entry.body, first, last + 1));
 }
 
-function unsatisfiable({ body }: Entry, res: Response, own: readonly string[]): void {
-  res.writeHead(416, [...own, 'Content-Range', `bytes */${body.length}`, 'Content-Length', '0']).end();
+function unsatisfiable({ body }: Entry, response: ResponseWriter, own: readonly string[]): void {
+  response.whole(416, [...own, 'Content-Range', `bytes */${body.length}`, 'Content-Length', '0']);
 }
 
 /** RFC 9111 section 5.1. */

@@ -1,8 +1,11 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { Cancel } from '../../clock/clock.ts';
 import { ClientGoneError } from '../../exchange/errors.ts';
-import { type Exchange, exchangeOf } from '../../exchange/exchange.ts';
+import { Exchange } from '../../exchange/exchange.ts';
 import { type FieldLines, fieldsByName } from '../../http/fields.ts';
+import { isFieldValue } from '../../http1/grammar.ts';
+import type { LineCheck } from '../../http1/lineCheck.ts';
+import type { ResponseSink, Trailers } from '../../response/sink.ts';
 import { RequestTimeoutError } from '../../timeout/errors.ts';
 import { validates, validators } from '../rules/conditional.ts';
 import { mayStandIn } from '../rules/reuse.ts';
@@ -13,10 +16,10 @@ import type { Epoch } from '../stored/epochs.ts';
 import { audienceText, EVERYONE } from '../stored/key.ts';
 import { Recorder, type RecorderContext, type RecorderListener, type Recording } from '../stored/recorder.ts';
 import { refreshed } from '../stored/refreshed.ts';
-import type { AnswerSink, Detached, Detacher } from './detached.ts';
 import type { Landing } from './landing.ts';
 import { Reader } from './reader.ts';
 import type { Visit } from './visit.ts';
+import { wholeRequest } from './wholeRequest.ts';
 
 /** Who could be given a stale answer instead of an error leaves the service nine tenths of the time. */
 const TIME_FOR_SERVICE = 0.9;
@@ -30,7 +33,8 @@ export interface FillContext extends RecorderContext {
   /** What answers when the cache cannot. */
   readonly origin: RequestHandler;
   readonly entries: Entries;
-  readonly detacher: Detacher;
+  /** Remembers which field lines can be sent. */
+  readonly lineCheck: LineCheck;
   readonly staleIfErrorMs: number;
   readonly onError: (error: Error) => void;
 }
@@ -60,18 +64,22 @@ export interface FillOwner {
  * One answer on its way from the service to the store, and past it to the one it was begun for. It belongs to no
  * connection: it goes on for as long as anybody waits for it.
  */
-export class Fill implements AnswerSink, RecorderListener {
+export class Fill implements ResponseSink, RecorderListener {
   readonly #context: FillContext;
   readonly #options: FillOptions;
   readonly #flight: FillOwner;
   readonly #requestedAtMs: number;
   readonly #recorder: Recorder;
   readonly #stale: Entry | undefined;
-  readonly #detached: Detached;
+  readonly #req: Request;
   readonly #exchange: Exchange;
   /** For whom the answer is written as it comes; undefined once that client left or got something else. */
   #reader: Reader | undefined;
   #landed = false;
+  #hasBegun = false;
+  #isOver = false;
+  /** Told when more content may follow. */
+  #onDrain: (() => void) | undefined;
   #cancelDeadline = NOT_PLANNED;
   #cancelWait = NOT_PLANNED;
 
@@ -85,28 +93,25 @@ export class Fill implements AnswerSink, RecorderListener {
     this.#stale = found.entry;
     this.#recorder = new Recorder(context, this.#requestedAtMs, this);
     const conditions = this.#stale ? validators(namedFields(this.#stale)) : NO_FIELDS;
-    this.#detached = context.detacher.detach(visit.req, visit.res, conditions, this);
-    this.#exchange = inherited(visit.exchange, exchangeOf(this.#detached.res));
+    this.#req = wholeRequest(visit.req, conditions);
+    this.#exchange = inherited(visit.exchange, new Exchange(this));
     if (!inBackground) {
       // What nobody waits for is not part of the request's time.
       this.#exchange.phases = visit.exchange.phases;
-      this.#reader = new Reader({ visit, reason, clock, onDrain: this.#onDrain });
+      this.#reader = new Reader({ visit, reason, clock, onDrain: () => this.#onDrain?.() });
     }
   }
 
   start(): void {
-    const { req, res } = this.#detached;
     const { origin } = this.#context;
     // While somebody reads, their own deadline ends it.
     if (!this.#reader || this.#hasStandIn()) this.#startDeadline();
     try {
-      origin(req, res, (error?: unknown) => this.#failed(error));
+      origin(this.#req, unconnected(this.#req, this.#exchange), (error?: unknown) => this.#failed(error));
     } catch (error) {
       this.#failed(error);
     }
   }
-
-  readonly #onDrain = (): void => void this.#detached.res.emit('drain');
 
   /** The client for whom it was begun does not wait any more. */
   readerLeft(reason: Error): void {
@@ -114,16 +119,16 @@ export class Fill implements AnswerSink, RecorderListener {
     this.#reader.tellOfAttempt(this.#exchange);
     this.#dropReader();
     this.abandonUnlessWanted(reason);
-    if (!this.#landed && !this.#detached.res.headersSent) this.#startDeadline();
+    if (!this.#landed && !this.#hasBegun) this.#startDeadline();
   }
 
   /** Ends the work when nobody waits for it; an answer that is nearly stored is no reason to go on. */
   abandonUnlessWanted(reason: Error): void {
-    if (!this.#reader && !this.#options.inBackground && !this.#flight.isAwaited) this.abort(reason);
+    if (!this.#reader && !this.#options.inBackground && !this.#flight.isAwaited) this.giveUp(reason);
   }
 
   /** Whoever still waits gets `reason`, or what may stand in for an answer. */
-  abort(reason: Error): void {
+  giveUp(reason: Error): void {
     this.#recorder.giveUp();
     this.#exchange.abort(reason);
     // An origin that heeds the signal has said so by now; another may never say anything.
@@ -138,7 +143,10 @@ export class Fill implements AnswerSink, RecorderListener {
     if (!this.#standIn()) this.#land({ kind: 'nothing', because: 'failed' });
   }
 
-  head(status: number, reason: string, fields: readonly string[]): void {
+  head(status: number, reason: string, fields: string[]): void {
+    if (this.#isOver) return;
+    assertSendable(status, reason, fields, this.#context.lineCheck);
+    this.#hasBegun = true;
     this.#cancelDeadline();
     this.#reader?.tellOfAttempt(this.#exchange);
     if (status === 304 && this.#stale) this.#validated(this.#stale, fields);
@@ -165,13 +173,18 @@ export class Fill implements AnswerSink, RecorderListener {
     this.#cancelWait = this.#context.clock.after(WAIT_FOR_END_MS, land);
   }
 
-  data(chunk: Buffer, isLast: boolean): boolean {
-    const wasRecording = this.#recorder.recording;
-    this.#recorder.data(chunk);
-    if (wasRecording && !this.#recorder.recording) this.#outgrown(wasRecording);
-    const accepted = this.#reader?.write(chunk, isLast) ?? true;
+  content(chunk: Buffer): boolean {
+    if (this.#isOver) return false;
+    this.#record(chunk);
+    const accepted = this.#reader?.write(chunk) ?? true;
     // What is recorded is held anyway: a client that reads slowly does not keep it from the others.
     return accepted || this.#recorder.recording !== undefined;
+  }
+
+  #record(chunk: Buffer): void {
+    const wasRecording = this.#recorder.recording;
+    this.#recorder.content(chunk);
+    if (wasRecording && !this.#recorder.recording) this.#outgrown(wasRecording);
   }
 
   flush(): void {
@@ -182,18 +195,37 @@ export class Fill implements AnswerSink, RecorderListener {
     this.#reader?.interim(status, fields);
   }
 
-  end(trailers: readonly (readonly [string, string])[]): void {
+  end(last: Buffer | undefined, trailers: Trailers): void {
+    if (this.#isOver) return;
+    this.#close();
+    if (last) this.#record(last);
     this.#recorder.end();
     this.#land({ kind: 'nothing', because: 'unstorable' });
-    this.#dropReader()?.end(trailers);
+    this.#dropReader()?.end(last, trailers);
   }
 
-  cut(): void {
+  abort(): void {
+    if (this.#isOver) return;
+    this.#close();
     const { recording } = this.#recorder;
     this.#recorder.giveUp();
     this.#land({ kind: 'nothing', because: 'failed' });
     if (recording) this.#payNotModified(recording);
     this.#dropReader()?.cut(this.#exchange);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#onDrain = listener;
+  }
+
+  offDrain(): void {
+    this.#onDrain = undefined;
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    // Whoever has written the end is still to say what became of the try.
+    process.nextTick(closeExchange, this.#exchange);
   }
 
   recorded(recording: Recording): void {
@@ -274,7 +306,7 @@ export class Fill implements AnswerSink, RecorderListener {
   #stopIfUseless(): void {
     if (this.#reader || this.#recorder.recording) return;
     // Not in the midst of what tells of it.
-    process.nextTick(() => this.abort(new ClientGoneError()));
+    process.nextTick(() => this.giveUp(new ClientGoneError()));
   }
 
   #payNotModified(recording: Omit<Recording, 'body'>): void {
@@ -325,6 +357,23 @@ function isFault(error: unknown): boolean {
   const status =
     typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 500;
   return status >= 500;
+}
+
+/** What the handlers behind the cache get for a response. They ask it whose exchange it is, and write to that. */
+function unconnected(req: Request, exchange: Exchange): Response {
+  return { req, locals: { gateway: exchange } } as unknown as Response;
+}
+
+/** Throws where no client could be sent such a head: it must not be stored either. */
+function assertSendable(status: number, reason: string, fields: FieldLines, check: LineCheck): void {
+  if (status < 100 || status > 999) throw new RangeError(`status ${status}: expected 100..999`);
+  if (!isFieldValue(reason)) throw new TypeError('the reason phrase has a character that cannot be sent');
+  const at = check.firstBad(fields);
+  if (at !== -1) throw new TypeError(`field line ${Math.floor(at / 2)} cannot be sent`);
+}
+
+function closeExchange(exchange: Exchange): void {
+  exchange.closed();
 }
 
 /** The fill speaks for whoever began it. */

@@ -1,5 +1,4 @@
 import { fieldsByName } from '../../http/fields.ts';
-import { tapHead } from '../../http/tap.ts';
 import { comparedWithHead } from '../rules/conditional.ts';
 import { entryOf, type Found } from '../stored/entries.ts';
 import { type Entry, type LiveEntry, namedFields } from '../stored/entry.ts';
@@ -15,8 +14,10 @@ import type { Visit } from './visit.ts';
 export function learnFromHead(visit: Visit, found: Found, context: FillContext): void {
   const { clock, onError } = context;
   const requestedAtMs = clock.now();
-  tapHead(visit.res, (status, lines) => {
-    if (status === 200) learn(visit, found, { context, requestedAtMs, lines }).catch(onError);
+  visit.response.observeHead({
+    head(status, lines) {
+      if (status === 200) learn(visit, found, { context, requestedAtMs, lines }).catch(onError);
+    },
   });
 }
 

@@ -1,9 +1,8 @@
 import type { RequestHandler } from 'express';
 import type { Clock } from '../../clock/clock.ts';
 import type { Exchange } from '../../exchange/exchange.ts';
-import { endWith } from '../../http/endWith.ts';
 import type { FieldLines } from '../../http/fields.ts';
-import { beginAnswer } from '../../proxy/response/answerHead.ts';
+import type { Trailers } from '../../response/sink.ts';
 import type { Forward, Verdict } from '../rules/status.ts';
 import type { Entry } from '../stored/entry.ts';
 import type { Recorder, Recording } from '../stored/recorder.ts';
@@ -33,7 +32,6 @@ export class Reader {
   readonly #options: ReaderOptions;
   #owesNotModified = false;
   #awaitsDrain = false;
-  #last: Buffer | undefined;
   /** The verdict that a 304 will carry. */
   #owed: readonly string[] = [];
 
@@ -56,47 +54,40 @@ export class Reader {
     this.#owesNotModified = recording !== undefined && visit.has(recording, clock);
     const own = this.#pronounced({ stored: fits });
     if (this.#owesNotModified) this.#owed = own;
-    else beginAnswer(visit.res, status, reason, withVerdict(fields, own));
+    else visit.response.head(status, reason, withVerdict(fields, own));
   }
 
-  /** Whether more may follow at once. What is last leaves with the end. */
-  write(chunk: Buffer, isLast: boolean): boolean {
+  /** Whether more may follow at once. */
+  write(chunk: Buffer): boolean {
     const { visit, onDrain } = this.#options;
-    if (this.#owesNotModified) return true;
-    if (isLast) this.#last = chunk;
-    if (isLast || visit.res.write(chunk)) return true;
-    if (!this.#awaitsDrain) visit.res.on('drain', onDrain);
+    if (this.#owesNotModified || visit.response.content(chunk)) return true;
+    if (!this.#awaitsDrain) visit.response.onDrain(onDrain);
     this.#awaitsDrain = true;
     return false;
   }
 
   flush(): void {
-    if (!this.#owesNotModified) this.#options.visit.res.flushHeaders();
+    if (!this.#owesNotModified) this.#options.visit.response.flush();
   }
 
   interim(status: number, fields: FieldLines): void {
-    const { res } = this.#options.visit;
-    if (!res.headersSent) res.writeInformation(status, fields);
+    this.#options.visit.response.interim(status, fields);
   }
 
-  end(trailers: readonly (readonly [string, string])[]): void {
-    const { res } = this.#options.visit;
-    if (trailers.length > 0) res.addTrailers(trailers as [string, string][]);
-    if (this.#last) endWith(res, this.#last);
-    else res.end();
+  end(last: Buffer | undefined, trailers: Trailers): void {
+    this.#options.visit.response.end(last, trailers);
   }
 
   /** The answer broke off, as `exchange` says. */
   cut({ errorCode, failure }: Exchange): void {
-    const { res, exchange } = this.#options.visit;
-    Object.assign(exchange, { errorCode, failure });
-    // To an HTTP/1.0 client the end of the connection may be the end of the answer: it needs a reset.
-    if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
-    res.destroy();
+    const { response, exchange } = this.#options.visit;
+    exchange.errorCode = errorCode;
+    exchange.failure = failure;
+    response.abort();
   }
 
   notModified(recording: Omit<Recording, 'body'>): void {
-    notModified(recording, this.#options.visit.res, this.#owed, this.#options.clock.now());
+    notModified(recording, this.#options.visit.response, this.#owed, this.#options.clock.now());
   }
 
   /** Answers with something stored. */
@@ -121,7 +112,7 @@ export class Reader {
 
   /** Nothing more will be written to the client from here. */
   leave(): void {
-    if (this.#awaitsDrain) this.#options.visit.res.off('drain', this.#options.onDrain);
+    if (this.#awaitsDrain) this.#options.visit.response.offDrain(this.#options.onDrain);
   }
 
   #pronounce(): void {

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import type { Clock } from '../../clock/clock.ts';
-import { tapAnswer } from '../../http/tap.ts';
+import { LineCheck } from '../../http1/lineCheck.ts';
 import type { ResponseStore } from '../../store/store.ts';
 import { NotCachedError } from '../errors.ts';
 import { Heads } from '../rules/heads.ts';
@@ -14,7 +14,6 @@ import type { Epoch } from '../stored/epochs.ts';
 import type { GatheringRoom } from '../stored/gatheringRoom.ts';
 import { type Audience, audienceText } from '../stored/key.ts';
 import { Recorder } from '../stored/recorder.ts';
-import { Detacher } from './detached.ts';
 import type { FillContext, FillOptions } from './fill.ts';
 import { Flight } from './flight.ts';
 import { Habits } from './habits.ts';
@@ -71,7 +70,7 @@ export class ResponseCache {
       entries: this.#entries,
       policy: new Policy(defaultTtlMs),
       heads: new Heads(),
-      detacher: new Detacher(),
+      lineCheck: new LineCheck(),
     };
     this.#habits = new Habits(clock);
   }
@@ -189,7 +188,7 @@ export class ResponseCache {
           .catch(onError);
       },
     });
-    tapAnswer(visit.res, recorder);
+    visit.response.observe(recorder);
     // What breaks off has no end.
     visit.exchange.onClose(() => recorder.giveUp());
   }

@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { NextFunction, Request, Response } from 'express';
 import type { Clock } from '../../clock/clock.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../../exchange/exchange.ts';
-import { addAnswerField } from '../../http/answerFields.ts';
+import { type ResponseWriter, writerOf } from '../../response/responseWriter.ts';
 import { isNotModified } from '../rules/conditional.ts';
 import { type RequestTerms, requestTerms } from '../rules/requestTerms.ts';
 import { cacheStatus, outcomeOf, type Verdict } from '../rules/status.ts';
@@ -18,6 +18,7 @@ const X_CACHE = { hit: 'HIT', miss: 'MISS', bypass: 'BYPASS' } as const;
 export class Visit {
   readonly req: Request;
   readonly res: Response;
+  readonly response: ResponseWriter;
   /** Silent once the reply is settled elsewhere. */
   readonly next: NextFunction;
   readonly exchange: Exchange;
@@ -29,6 +30,7 @@ export class Visit {
     const { audiences: all, onVerdict, speller } = options;
     this.req = req;
     this.res = res;
+    this.response = writerOf(res);
     this.next = nextWhileDue(res, next);
     this.exchange = exchangeOf(res);
     this.terms = requestTerms(req);
@@ -61,14 +63,9 @@ export class Visit {
   /** Says what became of the request: once, before somebody else begins its answer. */
   pronounce(verdict: Verdict): void {
     const [, xCache = '', , status = ''] = this.pronounced(verdict);
-    // A connection that leaves HTTP has its fields sent by somebody else, who asks what is set.
-    if (this.exchange.upgradeHead) {
-      this.res.setHeader('X-Cache', xCache).setHeader('Cache-Status', status);
-      return;
-    }
-    addAnswerField(this.res, 'X-Cache', () => xCache, { replaces: true });
+    this.response.replace('X-Cache', xCache);
     // A list that each cache appends to.
-    addAnswerField(this.res, 'Cache-Status', () => status);
+    this.response.add('Cache-Status', status);
   }
 
   /** The same in the fields of an answer that is begun here: Node takes them as they are while none is set. */
@@ -82,7 +79,7 @@ export class Visit {
   /** Answers with what is stored: the whole of it, the part that was asked for, or that the client has it. */
   give(entry: Entry, verdict: Verdict, nowMs: number): void {
     this.exchange.phases?.begin('response');
-    answerWith(entry, this.req, this.res, this.pronounced(verdict), nowMs);
+    answerWith(entry, this.req, this.response, this.pronounced(verdict), nowMs);
   }
 
   /** Whether the client has what `entry` would give it. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock/clock.ts';
 import type { FieldLines } from '../../http/fields.ts';
-import type { AnswerObserver } from '../../http/tap.ts';
+import type { ResponseObserver } from '../../response/hooks.ts';
 import type { Heads } from '../rules/heads.ts';
 import { ageMs, type Policy, type ResponseTerms } from '../rules/policy.ts';
 import { type Content, Gathering } from './content.ts';
@@ -35,7 +35,7 @@ export interface RecorderListener {
  * Copies an answer that may be stored while it streams past, and gives up when it grows too large or there is no room.
  * What it has taken of the room is given back at the end or by `giveUp`, one of which must be called.
  */
-export class Recorder implements AnswerObserver {
+export class Recorder implements ResponseObserver {
   readonly #context: RecorderContext;
   readonly #requestedAtMs: number;
   readonly #listener: RecorderListener;
@@ -87,7 +87,7 @@ export class Recorder implements AnswerObserver {
     this.#gathering = new Gathering(this.#promisedBytes ?? 0);
   }
 
-  data(chunk: Buffer): void {
+  content(chunk: Buffer): void {
     const gathering = this.#gathering;
     if (!gathering) return;
     const missingBytes = gathering.bytes + chunk.length - this.#takenBytes;

@@ -63,7 +63,7 @@ function assertPlain(coding: string): void {
   throw new UpstreamBadResponseError('the content has a transfer coding other than chunked');
 }
 
-/** The trailer section as Node takes it. */
+/** The trailer section, line by line. */
 export function trailerFields(raw: FieldLines): [string, string][] {
   return besideHead(raw);
 }

@@ -10,11 +10,12 @@ import { type Exchange, exchangeOf } from '../../exchange/exchange.ts';
 import { fieldsByName } from '../../http/fields.ts';
 import { subprotocols } from '../../http/subprotocol.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../http1/origin.ts';
+import { writerOf } from '../../response/responseWriter.ts';
 import { IdleTimeout } from '../../timeout/idleTimeout.ts';
 import { RequestSentTwiceError, UpstreamSilentError } from '../errors.ts';
-import { beginAnswer } from '../response/answerHead.ts';
 import { asProxyError, outcomeOf } from '../response/outcome.ts';
 import type { ResponseFields } from '../response/responseFields.ts';
+import { beginResponse } from '../response/responseHead.ts';
 import { OpenWebSocket } from './webSocket.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -123,12 +124,12 @@ function reportFailure(req: Request, cause: Error): void {
 /** The service refused: its answer travels as any other, seen by whoever watches the response. */
 function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<UpgradeOptions>): void {
   const res = req.res as Response;
-  const { attempt, signal } = exchangeOf(res);
+  const { attempt, signal, response } = exchangeOf(res);
   // Keeps httpxy from writing the answer to the bare socket.
   markUpgraded(answer, true);
   const { statusCode: status = 502, statusMessage = '' } = answer;
   try {
-    beginAnswer(res, status, statusMessage, options.responseFields(answer.rawHeaders, status));
+    beginResponse(response, status, statusMessage, options.responseFields(answer.rawHeaders, status));
   } catch (error) {
     answer.destroy();
     reportFailure(req, error as Error);
@@ -180,6 +181,7 @@ function switchingFields(
     ...Object.fromEntries(fields),
     ...(passed.via === undefined ? {} : { via: passed.via }),
     ...(res.getHeaders() as IncomingHttpHeaders),
+    ...fieldsByName(writerOf(res).addedFor(101)),
     connection: 'Upgrade',
     upgrade: headers.upgrade ?? req.headers.upgrade,
   };

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { paceContent } from '../../../gateway/http/contentPace.ts';
+import { PacedRequest, paceContent } from '../../../gateway/http/contentPace.ts';
 import { RawClient, request } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manualClock.ts';
@@ -14,7 +14,7 @@ let receivedBytes = 0;
 let pieces = 0;
 let refused: Socket | undefined;
 let hash = createHash('sha256');
-const server = createServer((req, res) => {
+const server = createServer({ IncomingMessage: PacedRequest }, (req, res) => {
   paceContent(req, res, clock);
   if (req.url === '/refused') {
     refused = req.socket;

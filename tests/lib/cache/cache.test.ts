@@ -5,6 +5,7 @@ import { cacheStatus, type Verdict } from '../../../lib/cache/rules/status.ts';
 import { Entries } from '../../../lib/cache/stored/entries.ts';
 import { ANONYMOUS, Keys } from '../../../lib/cache/stored/key.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
+import { asOrigin } from '../../support/asOrigin.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
 import { type Answer, type CallOptions, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -56,7 +57,7 @@ function cachingApp(
     identifies,
     cache({
       store,
-      origin: handler,
+      origin: asOrigin(handler),
       defaultTtlMs: DEFAULT_TTL_MS,
       maxBodyBytes: MAX_ENTRY_BYTES,
       clock,
@@ -288,7 +289,7 @@ describe('cache tells callers apart', () => {
     };
     await using app = await bareApp([
       names,
-      cache({ store, origin: origin.handler, defaultTtlMs: 1_000, maxBodyBytes: 1_000, clock }),
+      cache({ store, origin: asOrigin(origin.handler), defaultTtlMs: 1_000, maxBodyBytes: 1_000, clock }),
     ]);
     for (const name of ['/a', '/b', '/a', '/b']) {
       expect(text(await call(app.url, { headers: { 'X-Service': name } }))).toBe(name);

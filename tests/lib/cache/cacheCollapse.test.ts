@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
+import { asOrigin } from '../../support/asOrigin.ts';
 import { type Answer, answerTo, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
@@ -35,7 +36,7 @@ async function startWorld(options: Partial<CacheOptions> = {}) {
   const store = memoryStore(clock);
   const handler = cache({
     store,
-    origin,
+    origin: asOrigin(origin),
     defaultTtlMs: 30_000,
     maxBodyBytes: MAX_BODY_BYTES,
     clock,

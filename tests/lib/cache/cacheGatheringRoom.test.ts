@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Request, RequestHandler, Response } from 'express';
 import { cache } from '../../../lib/cache/middleware.ts';
 import { GatheringRoom } from '../../../lib/cache/stored/gatheringRoom.ts';
+import { asOrigin } from '../../support/asOrigin.ts';
 import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
@@ -19,7 +20,7 @@ async function startWorld() {
   let declined = 0;
   const handler = cache({
     store: memoryStore(clock),
-    origin,
+    origin: asOrigin(origin),
     defaultTtlMs: 30_000,
     maxBodyBytes: 10_000,
     room: new GatheringRoom(ROOM_BYTES),

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { cache } from '../../../lib/cache/middleware.ts';
 import { type ResponseStore, StoreUnavailableError } from '../../../lib/store/store.ts';
+import { asOrigin } from '../../support/asOrigin.ts';
 import { call } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
@@ -31,10 +32,10 @@ async function startWorld() {
   const app = await bareApp(
     cache({
       store,
-      origin: (_req, res) => {
+      origin: asOrigin((_req, res) => {
         calls += 1;
         res.end(`call ${calls}`);
-      },
+      }),
       defaultTtlMs: 3_600_000,
       maxBodyBytes: 1_000,
       clock,

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { PURGE_LOG_KEY, Purges } from '../../../lib/cache/stored/purge.ts';
+import { asOrigin } from '../../support/asOrigin.ts';
 import { call } from '../../support/clients/client.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
@@ -15,7 +16,9 @@ async function startWorld() {
     calls += 1;
     res.end(`call ${calls}`);
   };
-  const app = await bareApp(cache({ store, origin, defaultTtlMs: 3_600_000, maxBodyBytes: 1_000, clock }));
+  const app = await bareApp(
+    cache({ store, origin: asOrigin(origin), defaultTtlMs: 3_600_000, maxBodyBytes: 1_000, clock }),
+  );
   const purges = new Purges({ store, now: () => clock.now() });
   const get = async () => String((await call(new URL('/x', app.url))).body);
   return { clock, store, purges, get, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };

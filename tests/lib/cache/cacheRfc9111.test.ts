@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
+import { asOrigin } from '../../support/asOrigin.ts';
 import { type Answer, call } from '../../support/clients/client.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
@@ -1927,7 +1928,7 @@ async function startWorld({ answer = {}, status = 200, later, third = later, opt
   };
   const handler = cache({
     store: memoryStore(clock),
-    origin,
+    origin: asOrigin(origin),
     defaultTtlMs: DEFAULT_TTL_SECONDS * 1000,
     maxBodyBytes: 1_000,
     clock,

@@ -11,6 +11,7 @@ import { BrokenListener } from '../../support/brokenListener.ts';
 import { call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { answers, bareApp } from '../../support/gateway/bareApp.ts';
+import { nowhere } from '../../support/nowhere.ts';
 
 describe('fieldValue, fieldValues', () => {
   const lines = ['Set-Cookie', 'a=1', 'X-A', '', 'SET-COOKIE', 'b=2', 'set-cookies', 'no'];
@@ -118,7 +119,7 @@ describe('an exchange', () => {
   });
 
   it('keeps the first reason and who replies', () => {
-    const exchange = new Exchange();
+    const exchange = new Exchange(nowhere);
     const first = new DrainingError();
     exchange.abort(first);
     exchange.abort(new ClientGoneError(), 'settled');

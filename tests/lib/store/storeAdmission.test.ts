@@ -5,6 +5,7 @@ import { cache } from '../../../lib/cache/middleware.ts';
 import { Channels } from '../../../lib/store/channels.ts';
 import { MemoryStore } from '../../../lib/store/memory/memory.ts';
 import { Sightings } from '../../../lib/store/memory/sightings.ts';
+import { asOrigin } from '../../support/asOrigin.ts';
 import { call } from '../../support/clients/client.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
@@ -23,7 +24,7 @@ async function startWorld(answer: RequestHandler = (_req, res) => void res.end(C
   const app = await bareApp([
     cache({
       store,
-      origin: answer,
+      origin: asOrigin(answer),
       defaultTtlMs: MINUTE_MS,
       maxBodyBytes: 10_000,
       clock,

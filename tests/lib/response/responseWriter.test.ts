@@ -1,13 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import { type AnswerObserver, chunkOf, tapAnswer } from '../../../lib/http/tap.ts';
+import { fieldValues } from '../../../lib/http/fields.ts';
+import { chunkOf } from '../../../lib/response/givenHead.ts';
+import type { ResponseObserver } from '../../../lib/response/hooks.ts';
+import { writerOf } from '../../../lib/response/responseWriter.ts';
 import { type Answer, call } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 
-/** What a tap has seen of one answer. */
-class Seen implements AnswerObserver {
+/** What an observer has seen of one response. */
+class Seen implements ResponseObserver {
   heads: { status: number; fields: string[] }[] = [];
   chunks: Buffer[] = [];
   ends = 0;
@@ -15,7 +18,7 @@ class Seen implements AnswerObserver {
   head(status: number, fields: string[]): void {
     this.heads.push({ status, fields });
   }
-  data(chunk: Buffer): void {
+  content(chunk: Buffer): void {
     this.chunks.push(chunk);
   }
   end(): void {
@@ -31,11 +34,11 @@ interface Tapped {
   readonly answer: Answer;
 }
 
-/** The same answer as a client gets it and as a tap sees it. */
+/** The same answer as a client gets it and as an observer sees it. */
 async function tapped(write: (res: ServerResponse) => void, method = 'GET'): Promise<Tapped> {
   const seen = new Seen();
   const taps: RequestHandler = (_req, res, next) => {
-    tapAnswer(res, seen);
+    writerOf(res).observe(seen);
     next();
   };
   await using app = await bareApp([taps, (_req, res) => write(res)]);
@@ -50,7 +53,7 @@ function own(fields: readonly string[]): string[] {
   return fields.filter((_, i) => !added.has((fields[i - (i % 2)] as string).toLowerCase()));
 }
 
-describe('tapAnswer sees the head', () => {
+describe('an observer sees the head', () => {
   const heads: { name: string; write: (res: ServerResponse) => void; status?: number; fields: string[] }[] = [
     {
       name: 'writeHead with an object',
@@ -172,7 +175,7 @@ describe('tapAnswer sees the head', () => {
   });
 });
 
-describe('tapAnswer sees the content', () => {
+describe('an observer sees the content', () => {
   const contents: { name: string; write: (res: ServerResponse) => void; body: string }[] = [
     { name: 'end alone', write: (res) => void res.end('all'), body: 'all' },
     { name: 'no content', write: (res) => void res.end(), body: '' },
@@ -237,7 +240,7 @@ describe('tapAnswer sees the content', () => {
     const seen = new Seen();
     await using app = await bareApp([
       (_req, res, next) => {
-        tapAnswer(res, seen);
+        writerOf(res).observe(seen);
         next();
       },
       (_req, res) => void res.write('a beginning', () => res.destroy()),
@@ -246,16 +249,85 @@ describe('tapAnswer sees the content', () => {
     expect(seen).toMatchObject({ ends: 0, body: 'a beginning' });
   });
 
-  it('may be tapped twice', async () => {
+  it('has room for two', async () => {
     const outer = new Seen();
     const { seen, answer } = await tapped((res) => {
-      tapAnswer(res, outer);
+      writerOf(res).observe(outer);
       res.writeHead(200, { 'X-A': '1' });
       res.end('all');
     });
     expect(outer).toEqual(seen);
     expect(answer.body.toString()).toBe('all');
   });
+});
+
+describe('an added field', () => {
+  const handlers: { name: string; write: (res: ServerResponse) => void }[] = [
+    { name: 'nothing', write: (res) => void res.end('x') },
+    {
+      name: 'an object',
+      write: (res) => void res.writeHead(200, { 'x-a': 'theirs', 'X-B': 'theirs' }).end(),
+    },
+    { name: 'a list', write: (res) => void res.writeHead(200, ['X-A', 'theirs', 'x-b', 'theirs']).end() },
+    {
+      name: 'a list of pairs',
+      write: (res) => void res.writeHead(200, [['x-a', 'theirs']] as unknown as string[]).end(),
+    },
+    { name: 'what is set', write: (res) => void res.setHeader('x-A', 'theirs').end() },
+    {
+      name: 'what is set and an object',
+      write: (res) => void res.setHeader('X-C', 'theirs').writeHead(200, { 'X-A': 'theirs' }).end(),
+    },
+    { name: 'a head of a chain', write: (res) => writerOf(res).head(200, 'OK', ['X-A', 'theirs']) },
+  ];
+
+  it.each(handlers)('takes the place of $name', async ({ write }) => {
+    await using app = await bareApp([
+      (_req, res, next) => {
+        writerOf(res).replace('X-A', (status) => `ours, for ${status}`);
+        writerOf(res).add('X-D', 'ours');
+        next();
+      },
+      (_req, res) => {
+        write(res);
+        res.end();
+      },
+    ]);
+    const { fields } = await call(app.url);
+    expect(fieldValues(fields, 'x-a')).toEqual(['ours, for 200']);
+    expect(fieldValues(fields, 'x-d')).toEqual(['ours']);
+  });
+
+  it('stands beside what others say under its name', async () => {
+    await using app = await bareApp((_req, res) => {
+      writerOf(res).add('Server-Timing', 'ours');
+      res.setHeader('Server-Timing', 'theirs').end();
+    });
+    const { fields } = await call(app.url);
+    expect(fieldValues(fields, 'server-timing')).toEqual(['theirs', 'ours']);
+  });
+});
+
+it('leaves nothing of a head that cannot be sent', async () => {
+  await using app = await bareApp((_req, res) => {
+    const writer = writerOf(res);
+    writer.add('X-Added', 'once');
+    expect(() => writer.head(200, 'Fine', ['X-Good', 'a', 'X-Bad', 'a\u0000'])).toThrow();
+    res.setHeader('X-Set', 'ours');
+    expect(() => writer.head(200, 'Fine', ['X-Good', 'a', 'X-Bad', 'a\u0000'])).toThrow();
+    writer.whole(500, ['X-Last', 'b']);
+  });
+  const { status, reason, fields } = await call(app.url);
+  expect([status, reason, ...own(fields)]).toEqual([
+    500,
+    'Internal Server Error',
+    'X-Set',
+    'ours',
+    'X-Last',
+    'b',
+    'X-Added',
+    'once',
+  ]);
 });
 
 describe('chunkOf', () => {

@@ -1,0 +1,57 @@
+import type { Request } from 'express';
+import type { FieldLines } from '../../http/fields.ts';
+
+/** Fields that ask for less than the whole response. */
+const PARTIAL: readonly string[] = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
+
+/**
+ * A request for the whole response: `req` itself, or where it asks for less, or has to carry `conditions`, one that says
+ * the same in all other fields. It has no content.
+ */
+export function wholeRequest(req: Request, conditions: FieldLines): Request {
+  if (conditions.length === 0 && !isPartial(req)) return req;
+  return new WholeRequest(req, conditions) as unknown as Request;
+}
+
+/** What handlers behind the cache may ask of a request. */
+class WholeRequest {
+  readonly method: Request['method'];
+  readonly url: Request['url'];
+  readonly originalUrl: Request['originalUrl'];
+  readonly httpVersion: Request['httpVersion'];
+  readonly socket: Request['socket'];
+  readonly rawHeaders: Request['rawHeaders'];
+  readonly headers: Request['headers'];
+
+  constructor(req: Request, conditions: FieldLines) {
+    this.method = req.method;
+    this.url = req.url;
+    this.originalUrl = req.originalUrl;
+    this.httpVersion = req.httpVersion;
+    this.socket = req.socket;
+    this.rawHeaders = [...withoutPartial(req.rawHeaders), ...conditions];
+    this.headers = headersWith(req.headers, conditions);
+  }
+}
+
+function isPartial({ headers }: Request): boolean {
+  for (const name of PARTIAL) if (headers[name] !== undefined) return true;
+  return false;
+}
+
+function withoutPartial(rawHeaders: FieldLines): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (!PARTIAL.includes(name.toLowerCase())) kept.push(name, rawHeaders[i + 1] as string);
+  }
+  return kept;
+}
+
+function headersWith(headers: Request['headers'], conditions: FieldLines): Request['headers'] {
+  const { 'if-none-match': _e, 'if-modified-since': _d, 'if-range': _i, range: _r, ...whole } = headers;
+  for (let i = 0; i < conditions.length; i += 2) {
+    whole[(conditions[i] as string).toLowerCase()] = conditions[i + 1];
+  }
+  return whole;
+}

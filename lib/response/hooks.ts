@@ -1,0 +1,29 @@
+import type { ServerResponse } from 'node:http';
+import type { FieldLines } from '../http/fields.ts';
+
+/** Makes a field's value when the head of `res` is written. Undefined: the response gets no such field. */
+export type MakeValue = (status: number, res: ServerResponse) => string | undefined;
+
+/** Sees the head of a response that has just been sent, as whoever wrote it has given it: without added fields. */
+export interface HeadObserver {
+  head(status: number, fields: FieldLines): void;
+}
+
+/** Sees a response on its way, without delaying or changing it. */
+export interface ResponseObserver extends HeadObserver {
+  /** Called with each piece of content that has bytes. */
+  content(chunk: Buffer): void;
+  /** The response was given whole. Not called for one that breaks off. */
+  end(): void;
+}
+
+/**
+ * Keeps content from the client until it has decided. What it has kept it gives back with the writer's `release` and
+ * `finish`.
+ */
+export interface ContentGate {
+  /** Whether it keeps this piece; otherwise the piece goes on at once. */
+  keeps(chunk: Buffer): boolean;
+  /** Whether it keeps the end, with the last content; `whenDone` is for `finish`. */
+  keepsEnd(last: Buffer | undefined, whenDone: (() => void) | undefined): boolean;
+}

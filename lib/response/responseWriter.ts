@@ -1,0 +1,258 @@
+import type { ServerResponse } from 'node:http';
+import type { FieldLines } from '../http/fields.ts';
+import { AddedFields } from './addedFields.ts';
+import { chunkOf, givenLines, setLines } from './givenHead.ts';
+import type { ContentGate, HeadObserver, MakeValue, ResponseObserver } from './hooks.ts';
+import { besideSet, mergeIntoSet, withdraw } from './setFields.ts';
+import type { ResponseSink, Trailers } from './sink.ts';
+
+/** Longer content is not copied into a string. */
+const MAX_STRING_BYTES = 16 * 1024;
+
+/** Where a response keeps its writer. */
+const WRITER = Symbol('response writer');
+
+type Written = ServerResponse & { [WRITER]?: ResponseWriter };
+/** Node's methods, each with its overloads as one. */
+type WriteHead = (this: ServerResponse, status: number, reason?: unknown, fields?: unknown) => unknown;
+type Write = (this: ServerResponse, chunk: unknown, encoding?: unknown, whenDone?: unknown) => boolean;
+type End = (this: ServerResponse, chunk?: unknown, encoding?: unknown, whenDone?: unknown) => unknown;
+
+const NOBODY: readonly never[] = [];
+
+/** The writer of the response on `res`: the same for everybody who asks. */
+export function writerOf(res: ServerResponse & { [WRITER]?: ResponseWriter }): ResponseWriter {
+  return res[WRITER] ?? new ResponseWriter(res);
+}
+
+/**
+ * The one way of a response to its client. Whoever must see or change a response hooks in here, and no place else
+ * touches Node's methods:
+ *
+ * - `add` and `replace` put a field into its head,
+ * - `observeHead` and `observe` see head and content,
+ * - `gate` keeps content back.
+ *
+ * The hooks hold for what is written with this writer, and for what Express and others write with Node's own methods.
+ */
+export class ResponseWriter implements ResponseSink {
+  readonly #res: ServerResponse;
+  readonly #writeHead: WriteHead;
+  readonly #write: Write;
+  readonly #end: End;
+  readonly #added = new AddedFields();
+  #headObservers: readonly HeadObserver[] = NOBODY;
+  #observers: readonly ResponseObserver[] = NOBODY;
+  #gate: ContentGate | undefined;
+
+  /** Use `writerOf`: a response has one. */
+  constructor(res: Written) {
+    this.#res = res;
+    this.#writeHead = res.writeHead as WriteHead;
+    this.#write = res.write as Write;
+    this.#end = res.end as End;
+    res[WRITER] = this;
+    res.writeHead = writeHead as typeof res.writeHead;
+  }
+
+  /**
+   * Appends a field to the head, beside what others say under its name. `setHeader` would do as well, but it makes Node
+   * copy, check and look up all other fields one by one, which costs more than the rest of the head.
+   */
+  add(name: string, value: string | MakeValue): void {
+    this.#added.add(name, value, false);
+  }
+
+  /** The same, in place of all that others say under its name. */
+  replace(name: string, value: string | MakeValue): void {
+    this.#added.add(name, value, true);
+  }
+
+  /** Whether the head will have a field of this name that was set or added. */
+  hasField(name: string): boolean {
+    return this.#res.hasHeader(name) || this.#added.has(name);
+  }
+
+  /** What `add` and `replace` have put into a head of this status that somebody else writes: that of a 101. */
+  addedFor(status: number): string[] {
+    return this.#added.into([], status, this.#res);
+  }
+
+  observeHead(observer: HeadObserver): void {
+    this.#headObservers = [...this.#headObservers, observer];
+  }
+
+  observe(observer: ResponseObserver): void {
+    this.observeHead(observer);
+    this.#observers = [...this.#observers, observer];
+    this.#watchContent();
+  }
+
+  /** Puts a gate in front of the client; there is one at most. */
+  gate(gate: ContentGate): void {
+    this.#gate = gate;
+    this.#watchContent();
+  }
+
+  /** Sends content that the gate has kept. */
+  release(chunk: Buffer): void {
+    this.#write.call(this.#res, chunk);
+  }
+
+  /** Ends a response whose end the gate has kept, unless it has ended otherwise. */
+  finish(content: Buffer, whenDone: (() => void) | undefined): void {
+    const res = this.#res;
+    if (!res.writableEnded && !res.destroyed) this.#end.call(res, content, whenDone);
+  }
+
+  interim(status: number, fields: FieldLines): void {
+    const res = this.#res;
+    if (res.headersSent || res.req.httpVersion !== '1.1') return;
+    try {
+      res.writeInformation(status, fields);
+    } catch {
+      // Node refuses fields that cannot be sent. They were only hints: the response itself may be good.
+    }
+  }
+
+  /** Fields that are set on the response already stand beside these, or in their place. */
+  head(status: number, reason: string, fields: string[]): void {
+    const res = this.#res;
+    const lines = res.getHeaderNames().length === 0 ? fields : besideSet(res, fields);
+    try {
+      this.#begin(status, reason, lines);
+    } catch (error) {
+      withdraw(res, lines);
+      throw error;
+    }
+  }
+
+  flush(): void {
+    this.#res.flushHeaders();
+  }
+
+  content(chunk: Buffer): boolean {
+    const accepted = this.#gate?.keeps(chunk) ? true : this.#write.call(this.#res, chunk);
+    this.#tellContent(chunk);
+    return accepted;
+  }
+
+  end(last: Buffer | undefined, trailers: Trailers): void {
+    if (trailers.length > 0) this.#res.addTrailers(trailers as [string, string][]);
+    if (!this.#gate?.keepsEnd(last, undefined)) this.#endWith(last);
+    this.#tellEnd(last);
+  }
+
+  /** Writes a whole response of the gateway's own. In a string each character stands for one byte. */
+  whole(status: number, fields: string[], content: Buffer | string = ''): void {
+    this.#begin(status, undefined, fields);
+    // It leaves with the head in one piece. The method of the response may be a hook.
+    this.#res.end(content, 'latin1');
+  }
+
+  abort(): void {
+    const res = this.#res;
+    // To an HTTP/1.0 client the end of the connection may be the end of the response: it needs a reset.
+    if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
+    res.destroy();
+  }
+
+  onDrain(listener: () => void): void {
+    this.#res.on('drain', listener);
+  }
+
+  offDrain(listener: () => void): void {
+    this.#res.off('drain', listener);
+  }
+
+  /** Sends the head with what was added, and tells who observes it. `lines` are the writer's own to change. */
+  #begin(status: number, reason: string | undefined, lines: string[]): void {
+    const res = this.#res;
+    const isObserved = this.#headObservers !== NOBODY;
+    let given: FieldLines = lines;
+    if (res.getHeaderNames().length === 0) {
+      if (isObserved) given = lines.slice();
+      this.#writeHead.call(res, status, reason, this.#added.into(lines, status, res));
+    } else {
+      mergeIntoSet(res, lines);
+      if (isObserved) given = setLines(res);
+      this.#added.setOn(res, status);
+      this.#writeHead.call(res, status, reason);
+    }
+    for (const observer of this.#headObservers) observer.head(status, given);
+  }
+
+  /**
+   * Where it goes to a socket, content that is short goes as a string, which Node joins to a head that has not left yet:
+   * written beside it, as a buffer is, it costs a tenth more.
+   */
+  #endWith(last: Buffer | undefined): void {
+    const res = this.#res;
+    if (last === undefined) this.#end.call(res);
+    else if (res.socket && last.length <= MAX_STRING_BYTES)
+      this.#end.call(res, last.toString('latin1'), 'latin1');
+    else this.#end.call(res, last);
+  }
+
+  #tellContent(chunk: Buffer | undefined): void {
+    if (chunk === undefined || chunk.length === 0) return;
+    for (const observer of this.#observers) observer.content(chunk);
+  }
+
+  #tellEnd(last: Buffer | undefined): void {
+    this.#tellContent(last);
+    for (const observer of this.#observers) observer.end();
+  }
+
+  #watchContent(): void {
+    this.#res.write = write as ServerResponse['write'];
+    this.#res.end = end as ServerResponse['end'];
+  }
+
+  /** What `res.writeHead` does. */
+  writeHeadGiven(status: number, reason: unknown, fields: unknown): void {
+    const phrase = typeof reason === 'string' ? reason : undefined;
+    this.#begin(status, phrase, givenLines(phrase === undefined ? (fields ?? reason) : fields));
+  }
+
+  /** What `res.write` does where somebody sees or keeps the content. */
+  writeGiven(args: readonly unknown[]): boolean {
+    const chunk = chunkOf(args);
+    const isKept = chunk !== undefined && (this.#gate?.keeps(chunk) ?? false);
+    if (isKept) process.nextTick(callbackOf(args) ?? doNothing);
+    const accepted = isKept || (Reflect.apply(this.#write, this.#res, args) as boolean);
+    this.#tellContent(chunk);
+    return accepted;
+  }
+
+  /** What `res.end` does where somebody sees or keeps the content. */
+  endGiven(args: readonly unknown[]): void {
+    const isAgain = this.#res.writableEnded;
+    const last = chunkOf(args);
+    if (!this.#gate?.keepsEnd(last, callbackOf(args))) Reflect.apply(this.#end, this.#res, args);
+    if (!isAgain) this.#tellEnd(last);
+  }
+}
+
+// One function for all responses: with one of its own on each, V8 keeps dead requests until it collects everything.
+
+function writeHead(this: Written, status: number, reason?: unknown, fields?: unknown): ServerResponse {
+  writerOf(this).writeHeadGiven(status, reason, fields);
+  return this;
+}
+
+function write(this: Written, ...args: unknown[]): boolean {
+  return writerOf(this).writeGiven(args);
+}
+
+function end(this: Written, ...args: unknown[]): ServerResponse {
+  writerOf(this).endGiven(args);
+  return this;
+}
+
+function callbackOf(args: readonly unknown[]): (() => void) | undefined {
+  const last = args.at(-1);
+  return typeof last === 'function' ? (last as () => void) : undefined;
+}
+
+function doNothing(): void {}
