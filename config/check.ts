@@ -11,7 +11,7 @@ import { type Field, listVariables, type Variable } from './variables.ts';
 const USAGE = `Usage: npm run config:check
 
 Prints the settings that the gateway would start with, from the environment and the file .env, or everything
-that is wrong with them; below them what is set and does nothing. The README explains each.
+that is wrong with them; below them what is set and does nothing. docs/settings.md explains each.
 
   -h, --help  print this and stop
 `;

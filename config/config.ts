@@ -41,7 +41,7 @@ type Ingredient =
 
 /**
  * Everything the gateway can be told, frozen. Each field is described, with its default, in the row of
- * `variables.ts` that bears its name, and in the README; these few are made up of several variables.
+ * `variables.ts` that bears its name, and in docs/settings.md; these few are made up of several variables.
  */
 export interface Settings extends Omit<Values, Ingredient> {
   /** How the memory that there is is shared out. */

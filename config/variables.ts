@@ -67,7 +67,7 @@ export const variables = {
     kind: addressList,
     default: '',
     description:
-      'Peers that may connect to the port for services although their addresses are public. Loopback, private (RFC 1918, RFC 4193, RFC 6598) and link-local addresses always may; all others are closed unheard.',
+      'Peers that may connect to the port for services although their addresses are public. Loopback, private (RFC 1918, RFC 4193, RFC 6598) and link-local addresses always may; connections of all others are closed at once.',
   },
   internalNames: {
     name: 'INTERNAL_NAMES',
@@ -127,7 +127,7 @@ export const variables = {
     name: 'VIA_ON_ANSWERS',
     kind: kinds.flag,
     default: 'false',
-    description: 'Adds `Via` to answers that come from services too.',
+    description: 'Adds `Via` to responses that come from services too.',
   },
   jwtSecret: {
     name: 'JWT_SECRET',
@@ -249,7 +249,7 @@ export const variables = {
     kind: kinds.choice('refuse', 'allow'),
     default: 'refuse',
     description:
-      'When the store cannot tell whether a token was revoked: answer 503, or accept a token that is otherwise valid.',
+      'When the store cannot tell whether a token was revoked: refuse with 503, or accept a token that is otherwise valid.',
   },
   adminToken: {
     name: 'ADMIN_TOKEN',
@@ -332,13 +332,13 @@ export const variables = {
     kind: kinds.flag,
     default: 'true',
     description:
-      'Whether a configured Redis (of several nodes, all but one) must answer within 5 s of the start. `false` starts without it: services reach each other, and users get 503 until it is there.',
+      'Whether a configured Redis (of several nodes, all but one) must respond within 5 s of the start. `false` starts without it: services reach each other, and users get 503 until it is there.',
   },
   storeTimeoutMs: {
     name: 'STORE_TIMEOUT',
     kind: kinds.duration,
     default: '50ms',
-    description: 'Longest wait for one answer of the store.',
+    description: 'Longest wait for one reply of the store.',
   },
   dataDir: {
     name: 'DATA_DIR',
@@ -350,7 +350,7 @@ export const variables = {
     name: 'GLOBAL_CONCURRENCY',
     kind: count,
     default: '100',
-    description: 'Requests of users in flight at a time, all services together; past it 429.',
+    description: 'Requests of users in flight at a time, all services together; more get 429.',
   },
   perServiceLimit: {
     name: 'PER_SERVICE_LIMIT',
@@ -402,7 +402,7 @@ export const variables = {
     kind: rate,
     unset: 'none',
     description:
-      'Requests that one identity (`JWT_SUBJECT_CLAIM`) may make in a time, all services and gateways together; past it 429.',
+      'Requests that one identity (`JWT_SUBJECT_CLAIM`) may make in a time, all services and gateways together; more get 429.',
   },
   rateLimitPerAddress: {
     name: 'RATE_LIMIT_PER_ADDRESS',
@@ -422,13 +422,13 @@ export const variables = {
     kind: countOrZero,
     unset: '20000, or fewer where memory is limited',
     description:
-      'Connections of clients open at a time on each port; more are closed unheard. 0: no limit. Not set: as many as the memory limit carries (`docs/sizing.md`), up to 20,000.',
+      'Connections of clients open at a time on each port; more are closed at once. 0: no limit. Not set: as many as the memory limit carries (`docs/sizing.md`), up to 20,000.',
   },
   maxBodyBytes: {
     name: 'MAX_BODY_BYTES',
     kind: kinds.bytes(0),
     default: '0',
-    description: 'Largest request body; past it 413. 0: no limit.',
+    description: 'Largest content of a request; more gets 413. 0: no limit.',
   },
   maxRequestHeadBytes: {
     name: 'MAX_REQUEST_HEAD',
@@ -448,14 +448,14 @@ export const variables = {
     name: 'REQUEST_TIMEOUT',
     kind: kinds.duration,
     default: '3s',
-    description: "Longest time from a request's arrival to the start of its answer; past it 504.",
+    description: "Longest time from a request's arrival to the start of its response; then 504.",
   },
   headersTimeoutMs: {
     name: 'HEADERS_TIMEOUT',
     kind: kinds.duration,
     default: '20s',
     description:
-      "Longest time for a request's head to arrive, from the connection on; past it the connection is closed.",
+      "Longest time for a request's head to arrive, from the connection on; then the connection is closed.",
   },
   keepAliveTimeoutMs: {
     name: 'KEEP_ALIVE_TIMEOUT',
@@ -489,13 +489,13 @@ export const variables = {
     kind: kinds.durationOrZero,
     default: '1m',
     description:
-      'Longest time that a client may leave its answer unread; past it the connection is cut. 0: no limit.',
+      'Longest time that a client may leave its response unread; then the connection is cut. 0: no limit.',
   },
   upstreamTimeoutMs: {
     name: 'UPSTREAM_TIMEOUT',
     kind: kinds.duration,
     default: '10s',
-    description: 'Longest silence within an answer that has started; past it the connection is cut.',
+    description: 'Longest time without a byte of a response that has begun; then the connection is cut.',
   },
   upstreamKeepAliveMs: {
     name: 'UPSTREAM_KEEP_ALIVE',
@@ -523,34 +523,34 @@ export const variables = {
     kind: kinds.durationOrZero,
     unset: '`6s` with `REUSE_PORT`, otherwise 0',
     description:
-      'Of that time, how long idle connections stay open: a request that arrives there meanwhile is answered, with `Connection: close`. Then they are closed. 0: they are closed at once.',
+      'Of that time, how long idle connections stay open: a request that arrives there meanwhile is served, with `Connection: close`. Then they are closed. 0: they are closed at once.',
   },
   getCacheTtlMs: {
     name: 'GET_CACHE_TTL',
     kind: kinds.durationOrOff,
     default: '30s',
     description:
-      'How long a response to a GET is kept that does not say so itself. 0: only what says so is kept. off: no cache.',
+      'How long a response to a GET is stored that does not say so itself. 0: only what says so is stored. off: no cache.',
   },
   cacheStaleIfErrorMs: {
     name: 'CACHE_STALE_IF_ERROR',
     kind: kinds.durationOrZero,
     default: '60s',
     description:
-      'How long past its lifetime an answer may stand in when the service fails or no replica is up. 0: only where the answer says so itself.',
+      'How long after its lifetime a stored response may be served when the service fails or no replica is up. 0: only where the response says so itself.',
   },
   cacheMaxEntryBytes: {
     name: 'CACHE_MAX_ENTRY_BYTES',
     kind: kinds.bytes(1),
     default: '1MiB',
-    description: 'Largest answer that is kept.',
+    description: 'Largest response that is stored.',
   },
   cacheMaxBytes: {
     name: 'CACHE_MAX_BYTES',
     kind: kinds.bytes(1),
     unset: '64 MiB, or less where memory is limited',
     description:
-      'Memory for kept answers, in Redis or, without it, in the gateway; past it some leave before their time. Not set: a quarter of what the memory limit leaves, up to 64 MiB; in Redis 64 MiB.',
+      'Memory for stored responses, in Redis or, without it, in the gateway; when it is full some are removed before their time. Not set: a quarter of what the memory limit leaves, up to 64 MiB; in Redis 64 MiB.',
   },
   circuitBreakerThreshold: {
     name: 'CIRCUIT_BREAKER_THRESHOLD',
@@ -682,7 +682,7 @@ export const variables = {
     name: 'SERVER_TIMING',
     kind: kinds.flag,
     default: 'false',
-    description: 'Tells clients in `Server-Timing` where the time until their answer began has gone.',
+    description: 'Tells clients in `Server-Timing` where the time until their response began has gone.',
   },
   heapSnapshotDir: {
     name: 'HEAP_SNAPSHOT_DIR',

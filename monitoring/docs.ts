@@ -1,5 +1,5 @@
-// `npm run docs` writes anew what is made of the source: tables of README.md, .env.example, the dashboards, and what the
-// Helm chart and the manifests repeat.
+// `npm run docs` writes anew what is made of the source: docs/settings.md, docs/errors.md, .env.example, the dashboards,
+// and what the Helm chart and the manifests repeat.
 import { parseArgs } from 'node:util';
 import { writeChartSchema } from '../config/report/chartSchema.ts';
 import { writeSettings } from '../config/report/document.ts';
@@ -9,8 +9,8 @@ import { writeAlerts } from './prometheusRule.ts';
 
 const USAGE = `Usage: npm run docs
 
-Writes anew what is made of the source: the tables of settings and errors in README.md, .env.example, both
-dashboards, and for Kubernetes the alerts and the settings in the schema of the Helm chart. A test fails where one of
+Writes anew what is made of the source: the tables in docs/settings.md and docs/errors.md, .env.example,
+both dashboards, and for Kubernetes the alerts and the settings in the schema of the Helm chart. A test fails where one of
 them is out of date.
 
   -h, --help  print this and stop

@@ -1,37 +1,48 @@
-// What `npm run docs` writes of the settings: .env.example and the table of README.md.
+// What `npm run docs` writes of the settings: .env.example and the tables of docs/settings.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listVariables, type Variable } from '../variables.ts';
+import type { Variable } from '../variables.ts';
+import { groupSettings, type SettingGroup } from './settingGroups.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const TABLE = /(?<=<!-- settings -->\n)[\s\S]*?(?=<!-- \/settings -->)/;
+const TABLES = /(?<=<!-- settings -->\n)[\s\S]*?(?=<!-- \/settings -->)/;
 
 /** Long enough to work with every algorithm; rules.ts refuses it in production for its first word. */
 const EXAMPLE_SECRET = 'example-secret-for-development-only-put-your-own-here-in-production';
 
 const EXAMPLE_HEAD = `# Settings of the gateway: cp .env.example .env, then change what you need.
 # A line that starts with # is off and shows the default. The real environment wins over this file.
-# npm run config:check shows what the gateway makes of it; README.md says what is accepted.
+# npm run config:check shows what the gateway makes of it; docs/settings.md says what is accepted.
 `;
 
-/** README.md with a fresh table of the settings between its marks. */
+/** docs/settings.md with fresh tables of the settings between its marks, one for each subject. */
 export function settingsDocument(current: string): string {
-  const rows = listVariables().map(([, variable]) => {
+  // A function, since `$` has a meaning in a replacement text.
+  return current.replace(TABLES, () => groupSettings().map(table).join(''));
+}
+
+function table({ title, page, settings }: SettingGroup): string {
+  const head = '| Variable | Default | Accepted | What it does |\n|---|---|---|---|\n';
+  const rows = settings.map(([, variable]) => {
     return `| \`${variable.name}\` | ${defaultOf(variable)} | ${variable.kind.accepted} | ${variable.description} |\n`;
   });
-  const head = '| Variable | Default | Accepted | What it does |\n|---|---|---|---|\n';
-  // A function, since `$` has a meaning in a replacement text.
-  return current.replace(TABLE, () => head + rows.join(''));
+  const name = page.replace(/\.md.*$/, '');
+  return `\n## ${title}\n\nMore: [${name}](${page}).\n\n${head}${rows.join('')}`;
 }
 
 /** .env.example: every setting, commented out with its default, but for the secret that has none. */
 export function envExample(): string {
-  const entries = listVariables().map(([field, variable]) => {
-    const line =
-      field === 'jwtSecret' ? `JWT_SECRET=${EXAMPLE_SECRET}` : `# ${variable.name}=${variable.default ?? ''}`;
-    return `\n# ${variable.description.replaceAll('`', '')}\n${line}\n`;
+  const groups = groupSettings().map(({ title, settings }) => {
+    const entries = settings.map(([field, variable]) => {
+      const line =
+        field === 'jwtSecret'
+          ? `JWT_SECRET=${EXAMPLE_SECRET}`
+          : `# ${variable.name}=${variable.default ?? ''}`;
+      return `\n# ${variable.description.replaceAll('`', '')}\n${line}\n`;
+    });
+    return `\n# ---- ${title} ----\n${entries.join('')}`;
   });
-  return EXAMPLE_HEAD + entries.join('');
+  return EXAMPLE_HEAD + groups.join('');
 }
 
 function defaultOf(variable: Variable): string {
@@ -41,7 +52,7 @@ function defaultOf(variable: Variable): string {
 
 /** Writes both anew. */
 export function writeSettings(): void {
-  const path = join(ROOT, 'README.md');
+  const path = join(ROOT, 'docs/settings.md');
   writeFileSync(path, settingsDocument(readFileSync(path, 'utf8')));
   writeFileSync(join(ROOT, '.env.example'), envExample());
 }

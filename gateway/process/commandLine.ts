@@ -2,7 +2,7 @@
 export const USAGE = `Usage: npm start      or      node gateway/main.ts
 
 Starts the gateway until SIGTERM or Ctrl-C. It has no flags: settings are environment variables, or lines of a file
-.env in the working directory. The README lists them, and npm run config:check shows those in force.
+.env in the working directory. docs/settings.md lists them, and npm run config:check shows those in force.
 
   -h, --help  print this and stop
 `;

@@ -1,12 +1,12 @@
-// What `npm run docs` writes of the errors: their table in README.md.
+// What `npm run docs` writes of the errors: their table in docs/errors.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REPLIES } from '../errors.ts';
 
-const README = join(import.meta.dirname, '../../README.md');
+const PAGE = join(import.meta.dirname, '../../docs/errors.md');
 const TABLE = /(?<=<!-- errors -->\n)[\s\S]*?(?=<!-- \/errors -->)/;
 
-/** README.md with a fresh table of the gateway's own replies between its marks. */
+/** docs/errors.md with a fresh table of the gateway's own replies between its marks. */
 export function errorsDocument(current: string): string {
   const rows = Object.entries(REPLIES)
     .sort(([, a], [, b]) => a.status - b.status)
@@ -17,5 +17,5 @@ export function errorsDocument(current: string): string {
 
 /** Writes it anew. */
 export function writeErrors(): void {
-  writeFileSync(README, errorsDocument(readFileSync(README, 'utf8')));
+  writeFileSync(PAGE, errorsDocument(readFileSync(PAGE, 'utf8')));
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../../config/config.ts';
 import { readDotenv } from '../../config/environment.ts';
 import { envExample, settingsDocument } from '../../config/report/document.ts';
+import { groupSettings } from '../../config/report/settingGroups.ts';
 import { listVariables } from '../../config/variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -32,8 +33,8 @@ describe('.env.example', () => {
   });
 });
 
-describe('README.md', () => {
-  const document = readFileSync(join(ROOT, 'README.md'), 'utf8');
+describe('docs/settings.md', () => {
+  const document = readFileSync(join(ROOT, 'docs/settings.md'), 'utf8');
 
   test('is up to date: if not, run npm run docs', () => {
     expect(document).toBe(settingsDocument(document));
@@ -42,5 +43,10 @@ describe('README.md', () => {
   test('has one row for every setting', () => {
     const names = [...document.matchAll(/^\| `([A-Z_]+)` \|(?:[^|]+\|){3}$/gm)].map(([, name]) => name);
     expect(names).toEqual(listVariables().map(([, { name }]) => name));
+  });
+
+  test('has settings under every heading', () => {
+    const empty = groupSettings().filter(({ settings }) => settings.length === 0);
+    expect(empty.map(({ title }) => title)).toEqual([]);
   });
 });

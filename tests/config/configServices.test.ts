@@ -64,8 +64,8 @@ describe('the built-in services', () => {
     expect(clashes(BUILT_IN_SERVICES)).toEqual([]);
   });
 
-  test('have the names that docs/settings.md lists, and the static upstream in bold', () => {
-    const page = readFileSync(join(import.meta.dirname, '../../docs/settings.md'), 'utf8');
+  test('have the names that docs/services.md lists, and the static upstream in bold', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/services.md'), 'utf8');
     const listed = page.split('| service | names |')[1]?.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm) ?? [];
     const rows = Array.from(listed, ([, path, cell = '']) => {
       const host = /\*\*`([^`]+)`/.exec(cell)?.[1];

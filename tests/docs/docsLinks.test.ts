@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -22,8 +22,13 @@ describe('the pages', () => {
     expect(links.filter((link) => !leadsSomewhere(page, link))).toEqual([]);
   });
 
-  it.each(PAGES.filter((page) => !page.endsWith('README.md')))('README.md leads to %s', (page) => {
-    expect(read('README.md').includes(`](${page}`)).toBe(true);
+  it.each(PAGES.filter((page) => page !== 'docs/README.md'))('docs/README.md leads to %s', (page) => {
+    expect(read('docs/README.md')).toContain(`](${relative('docs', page)})`);
+  });
+
+  it('README.md leads to the pages by question, which are one screen', () => {
+    expect(read('README.md')).toContain('](docs/README.md)');
+    expect(read('docs/README.md').split('\n').length).toBeLessThanOrEqual(50);
   });
 });
 

@@ -41,7 +41,8 @@ for (const page of PAGES) {
       // Here, since nobody would close it for a page that is skipped.
       shell = new Shell();
       // The packages are there: these tests run on them.
-      terminal = await startInTerminal(start.replace('npm ci && ', ''), 'The playground is ready');
+      const ready = start.includes('npm start') ? 'Gateway listening' : 'The playground is ready';
+      terminal = await startInTerminal(start.replace('npm ci && ', ''), ready);
     }, 30_000);
 
     afterAll(async () => {

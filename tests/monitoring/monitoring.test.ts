@@ -78,12 +78,12 @@ it("finds nothing wrong with what prom-client adds of Node's own", async () => {
   expect(checkMetrics(text)).toEqual({ status: 0, stdout: '', stderr: '' });
 });
 
-describe('docs/operations.md', () => {
-  const page = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+describe('docs/monitoring.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/monitoring.md'), 'utf8');
 
   it.each(readRules())('says what to do about $alert', ({ alert, annotations }) => {
-    expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
-    expect(page).toContain(`\n#### ${alert}\n\n`);
+    expect(annotations.runbook_url).toBe(`docs/monitoring.md#${alert.toLowerCase()}`);
+    expect(page).toContain(`\n### ${alert}\n\n`);
   });
 
   it('lists every metric, with its labels', async () => {

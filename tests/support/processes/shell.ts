@@ -59,12 +59,23 @@ export async function startInTerminal(command: string, ready: string): Promise<T
 }
 
 export interface Terminal {
-  /** Presses Ctrl-C and resolves when the command has ended. */
+  /** Presses Ctrl-C, and closes the terminal when the command has ended: that ends what runs behind it. */
   ctrlC(): Promise<void>;
   printed(): string;
 }
 
 async function interrupt(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGINT');
+  if (child.pid === undefined) return;
+  if (child.exitCode === null) process.kill(-child.pid, 'SIGINT');
   await exited;
+  hangUp(child.pid);
+}
+
+/** What closing a terminal does to all that was started in it. */
+function hangUp(group: number): void {
+  try {
+    process.kill(-group, 'SIGHUP');
+  } catch {
+    // Nothing of it is left.
+  }
 }
