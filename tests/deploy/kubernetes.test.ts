@@ -242,7 +242,13 @@ afterAll(() => {
 });
 
 describe('the pages', () => {
-  const pages = ['README.md', 'docs/operations.md', 'docs/kubernetes.md', 'docs/troubleshooting.md'];
+  const pages = [
+    'README.md',
+    'docs/operations.md',
+    'docs/probes.md',
+    'docs/kubernetes.md',
+    'docs/troubleshooting.md',
+  ];
   const text = pages.map((path) => readFileSync(join(ROOT, path), 'utf8')).join('\n');
 
   it('name only files and folders that there are', () => {
