@@ -37,7 +37,7 @@ USER 1000:1000
 ENTRYPOINT ["node"]
 CMD ["playground/serve.ts"]
 ARG NODE_IMAGE
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="FAF CAB playground" \
       org.opencontainers.image.description="Stand-in services and registry for the FAF CAB gateway." \
@@ -75,7 +75,7 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 CMD ["bash
 # No signal opens the inspector, through which secrets can be read.
 ENTRYPOINT ["node", "--disable-sigusr1", "gateway/main.ts"]
 ARG NODE_IMAGE
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="FAF CAB gateway" \
       org.opencontainers.image.description="API gateway for the FAF CAB microservices." \

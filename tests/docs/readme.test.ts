@@ -19,6 +19,13 @@ describe('README.md', () => {
   });
 });
 
+describe('CHANGELOG.md', () => {
+  it('has what changes now on top, and then the release that package.json names', () => {
+    const headings = Array.from(read('CHANGELOG.md').matchAll(/^## (\S+)/gm), ([, title]) => title);
+    expect(headings.slice(0, 2)).toEqual(['Unreleased', JSON.parse(read('package.json')).version]);
+  });
+});
+
 describe('docs/errors.md', () => {
   it('has the table of errors that the gateway really replies with: if not, run npm run docs', () => {
     expect(read('docs/errors.md')).toBe(errorsDocument(read('docs/errors.md')));
