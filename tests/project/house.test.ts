@@ -5,6 +5,8 @@ import { expect, it } from '@jest/globals';
 const ROOT = join(import.meta.dirname, '../..');
 /** In a room with more, nobody finds anything at a glance. */
 const MOST_FILES = 12;
+/** Not yet sorted. */
+const FULLER = ['tests/lib/store'];
 
 /** Folders below `folder`, itself among them, with the number of files right in each. */
 function rooms(folder: string): [name: string, files: number][] {
@@ -15,11 +17,11 @@ function rooms(folder: string): [name: string, files: number][] {
 }
 
 // That no file imports in a circle is for biome to say: noImportCycles.
-it.each(['bench', 'config', 'gateway', 'lib', 'playground'])(
+it.each(['bench', 'config', 'gateway', 'lib', 'playground', 'tests'])(
   'no folder of %s has more files than one sees at a glance',
   (folder) => {
     const all = rooms(join(ROOT, folder));
     expect(all.length).toBeGreaterThan(1);
-    expect(all.filter(([, files]) => files > MOST_FILES)).toEqual([]);
+    expect(all.filter(([name, files]) => files > MOST_FILES && !FULLER.includes(name))).toEqual([]);
   },
 );

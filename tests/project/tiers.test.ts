@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { filesOf, PLACES, placeOf, TIERS, testFiles } from '../tiers.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+
+/** Test files that Jest would run for a script of package.json, by their paths below `tests`. */
+function filesRunBy(script: string): string[] {
+  const flags = /--selectProjects( \w+)+/.exec(scripts[script])?.[0].split(' ') ?? [];
+  const { stdout } = spawnSync('npm', ['run', '--silent', 'jest', '--', '--listTests', '--json', ...flags], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  return JSON.parse(stdout)
+    .map((path: string) => relative(join(ROOT, 'tests'), path))
+    .sort();
+}
+
+describe('the tiers of the tests', () => {
+  it('have each file in one of them: if not, name its folder in tests/tiers.ts', () => {
+    expect(testFiles().filter((file) => placeOf(file) === undefined)).toEqual([]);
+  });
+
+  it('name only files and folders that there are', () => {
+    const used = new Set(testFiles().map(placeOf));
+    expect(Object.keys(PLACES).filter((place) => !used.has(place))).toEqual([]);
+  });
+
+  it('are run by their commands, and no file is lost', () => {
+    const [all, long] = [filesRunBy('test:all'), filesRunBy('test:long')];
+    expect(filesRunBy('test')).toEqual(filesOf('unit'));
+    expect(all).toEqual([...filesOf('unit'), ...filesOf('whole')].sort());
+    expect([...all, ...long].sort()).toEqual(testFiles());
+    expect(TIERS.every((tier) => filesOf(tier).length > 0)).toBe(true);
+  });
+});
