@@ -1,7 +1,5 @@
 import { globSync } from 'node:fs';
-import { join } from 'node:path';
-
-const ROOT = join(import.meta.dirname, '..');
+import { basename } from 'node:path';
 
 /**
  * How soon a test file is run: `unit` by `npm test`, `whole` by `npm run test:all` as well, `long` and `alone` by
@@ -11,23 +9,14 @@ export type Tier = 'unit' | 'whole' | 'long' | 'alone';
 
 export const TIERS: readonly Tier[] = ['unit', 'whole', 'long', 'alone'];
 
-/** Folders and files below `tests` with their tier. The longest entry that holds a file decides. */
-export const PLACES: Readonly<Record<string, Tier>> = {
+/** The tier of each folder right below `tests` that has test files. */
+export const FOLDERS: Readonly<Record<string, Tier>> = {
   composition: 'unit',
   config: 'unit',
   gateway: 'unit',
   lib: 'unit',
+  mutate: 'unit',
   project: 'unit',
-
-  // They start processes, each of which costs as much as a hundred other tests.
-  'config/configCheck.test.ts': 'whole',
-  'gateway/health/healthcheck.test.ts': 'whole',
-  'gateway/http/internalPeers.test.ts': 'whole',
-  'gateway/process/compiledCode.test.ts': 'whole',
-  'gateway/process/start.test.ts': 'whole',
-  'lib/store/storeSharded.test.ts': 'whole',
-  'project/printed.test.ts': 'whole',
-  'project/tiers.test.ts': 'whole',
 
   attacks: 'whole',
   bench: 'whole',
@@ -42,36 +31,55 @@ export const PLACES: Readonly<Record<string, Tier>> = {
   playground: 'whole',
   regressions: 'whole',
 
-  // Each takes longer than a quarter of a minute on a quiet machine.
-  'clients/crowd.test.ts': 'long',
-  'clients/large.test.ts': 'long',
-  'clients/load.test.ts': 'long',
-  'docs/walkthrough.test.ts': 'long',
-  'integration/cache/cacheFairness.test.ts': 'long',
-  'integration/process/workers.test.ts': 'long',
   memory: 'long',
-  'nothingLost/rollingRestart.test.ts': 'long',
-  'nothingLost/soak.test.ts': 'long',
 
   faults: 'alone',
 };
 
-/** The entry of `PLACES` that decides about a file, given by its path below `tests`; undefined when none does. */
-export function placeOf(file: string): string | undefined {
-  for (let path = file; ; ) {
-    if (Object.hasOwn(PLACES, path)) return path;
-    const end = path.lastIndexOf('/');
-    if (end === -1) return undefined;
-    path = path.slice(0, end);
-  }
+/** Files that take longer than others of their folder, by name, wherever they stand. */
+export const FILES: Readonly<Record<string, Tier>> = {
+  // They start processes, each of which costs as much as a hundred other tests.
+  'configCheck.test.ts': 'whole',
+  'healthcheck.test.ts': 'whole',
+  'internalPeers.test.ts': 'whole',
+  'printed.test.ts': 'whole',
+  'start.test.ts': 'whole',
+  'storeSharded.test.ts': 'whole',
+  'tiers.test.ts': 'whole',
+  // They try thousands of cases.
+  'circuitbreakerModel.test.ts': 'whole',
+  'linearTime.test.ts': 'whole',
+  'replicasProperties.test.ts': 'whole',
+  'storeAdmission.test.ts': 'whole',
+  'storeBounded.test.ts': 'whole',
+  'storeRedisFaults.test.ts': 'whole',
+  'storeRedisRefusals.test.ts': 'whole',
+
+  // Each takes longer than a quarter of a minute on a quiet machine.
+  'cacheFairness.test.ts': 'long',
+  'compiledCode.test.ts': 'long',
+  'crowd.test.ts': 'long',
+  'help.test.ts': 'long',
+  'image.test.ts': 'long',
+  'large.test.ts': 'long',
+  'load.test.ts': 'long',
+  'rollingRestart.test.ts': 'long',
+  'soak.test.ts': 'long',
+  'walkthrough.test.ts': 'long',
+  'workers.test.ts': 'long',
+};
+
+/** The tier of a file, given by its path below `tests`; undefined when neither it nor its folder is named above. */
+export function tierOf(file: string): Tier | undefined {
+  return FILES[basename(file)] ?? FOLDERS[file.split('/')[0] ?? ''];
 }
 
 /** Every test file there is, by its path below `tests`, in order. */
 export function testFiles(): string[] {
-  return globSync('**/*.test.ts', { cwd: join(ROOT, 'tests') }).sort();
+  return globSync('**/*.test.ts', { cwd: import.meta.dirname }).sort();
 }
 
 /** The test files of a tier, by their paths below `tests`. */
 export function filesOf(tier: Tier): string[] {
-  return testFiles().filter((file) => PLACES[placeOf(file) ?? ''] === tier);
+  return testFiles().filter((file) => tierOf(file) === tier);
 }

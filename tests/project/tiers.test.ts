@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { filesOf, PLACES, placeOf, TIERS, testFiles } from '../tiers.ts';
+import { FILES, FOLDERS, filesOf, TIERS, testFiles, tierOf } from '../tiers.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -21,12 +21,14 @@ function filesRunBy(script: string): string[] {
 
 describe('the tiers of the tests', () => {
   it('have each file in one of them: if not, name its folder in tests/tiers.ts', () => {
-    expect(testFiles().filter((file) => placeOf(file) === undefined)).toEqual([]);
+    expect(testFiles().filter((file) => tierOf(file) === undefined)).toEqual([]);
   });
 
-  it('name only files and folders that there are', () => {
-    const used = new Set(testFiles().map(placeOf));
-    expect(Object.keys(PLACES).filter((place) => !used.has(place))).toEqual([]);
+  it('name only folders that have tests, and files that are one each', () => {
+    const folders = new Set(testFiles().map((file) => file.split('/')[0]));
+    expect(Object.keys(FOLDERS).sort()).toEqual([...folders].sort());
+    const names = testFiles().map((file) => basename(file));
+    for (const file of Object.keys(FILES)) expect(names.filter((name) => name === file)).toEqual([file]);
   });
 
   it('are run by their commands, and no file is lost', () => {
