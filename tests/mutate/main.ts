@@ -5,7 +5,7 @@ import { Random } from '../fuzz/random.ts';
 import { FlagError } from '../support/flags.ts';
 import { startRedis } from '../support/stores/redis.ts';
 import { type Flags, HELP, parseFlags } from './flags.ts';
-import { type Mutant, mutantsOf } from './mutants.ts';
+import { mutantsOf } from './mutants.ts';
 import { Imports, mirrorOf, ROOT, sourcesAt, testsIn } from './related.ts';
 import { described, type Fault, Trial } from './trial.ts';
 import { type Verdict, Workplace } from './workplace.ts';
@@ -48,13 +48,14 @@ function faultsOf({ paths, with: more }: Flags): Fault[] {
     return sources.flatMap((file) => {
       const tests = testsIn([mirrorOf(file), ...more]).filter((test) => imports.reachedBy(test).has(file));
       if (tests.length === 0) say(`${file}: no test imports it`);
-      return tests.length === 0 ? [] : mutantsIn(file).map((mutant) => ({ ...mutant, file, tests }));
+      return tests.length === 0 ? [] : faultsIn(file, tests);
     });
   });
 }
 
-function mutantsIn(file: string): Mutant[] {
-  return mutantsOf(readFileSync(join(ROOT, file), 'utf8'));
+function faultsIn(file: string, tests: readonly string[]): Fault[] {
+  const source = readFileSync(join(ROOT, file), 'utf8');
+  return mutantsOf(source).map((mutant) => ({ ...mutant, file, source, tests }));
 }
 
 function shuffled(faults: readonly Fault[], seed: number): Fault[] {

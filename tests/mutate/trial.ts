@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Mutant, mutated } from './mutants.ts';
-import { ROOT } from './related.ts';
 import type { Verdict, Workplace } from './workplace.ts';
 
 /** However quick its tests are. */
@@ -12,6 +9,8 @@ const PROGRESS_EVERY = 25;
 /** A fault in a file of the project. */
 export interface Fault extends Mutant {
   readonly file: string;
+  /** The file without the fault, as it was when faults were looked for. */
+  readonly source: string;
   /** The test files that import the file. */
   readonly tests: readonly string[];
 }
@@ -49,10 +48,9 @@ export class Trial {
       const fault = this.#options.faults[this.#next];
       this.#next += 1;
       if (fault === undefined) return;
-      const source = readFileSync(join(ROOT, fault.file), 'utf8');
-      place.write(fault.file, mutated(source, fault));
+      place.write(fault.file, mutated(fault.source, fault));
       this.#count(fault, await place.run(fault.tests, this.#timeoutMs(fault)));
-      place.write(fault.file, source);
+      place.write(fault.file, fault.source);
     }
   }
 
