@@ -44,7 +44,6 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'internalPeers.test.ts': 'whole',
   'printed.test.ts': 'whole',
   'start.test.ts': 'whole',
-  'storeSharded.test.ts': 'whole',
   'tiers.test.ts': 'whole',
   // They try thousands of cases.
   'circuitbreakerModel.test.ts': 'whole',
@@ -65,6 +64,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'load.test.ts': 'long',
   'rollingRestart.test.ts': 'long',
   'soak.test.ts': 'long',
+  'storeSharded.test.ts': 'long',
   'walkthrough.test.ts': 'long',
   'workers.test.ts': 'long',
 };

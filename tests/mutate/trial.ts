@@ -49,7 +49,7 @@ export class Trial {
       this.#next += 1;
       if (fault === undefined) return;
       place.write(fault.file, mutated(fault.source, fault));
-      this.#count(fault, await place.run(fault.tests, this.#timeoutMs(fault)));
+      this.#count(fault, await place.run(this.#quickestFirst(fault), this.#timeoutMs(fault)));
       place.write(fault.file, fault.source);
     }
   }
@@ -75,6 +75,11 @@ export class Trial {
         `${this.#tried} of ${this.#options.faults.length} tried, ${this.unnoticed.length} not noticed`,
       );
     }
+  }
+
+  #quickestFirst({ tests }: Fault): string[] {
+    const { tookMs } = this.#options;
+    return tests.toSorted((a, b) => (tookMs[a] ?? 0) - (tookMs[b] ?? 0));
   }
 
   #timeoutMs({ tests }: Fault): number {

@@ -1,8 +1,10 @@
 // One of the processes that run tests on faulty source: a message names the test files, the reply says how they went.
 // Its working directory is a copy of the project, in which the fault has been put already.
+import { join } from 'node:path';
 import { runCLI } from 'jest';
 
 export interface TestRun {
+  /** In the order in which they are run, within each tier. */
   readonly files: readonly string[];
 }
 
@@ -25,6 +27,7 @@ async function run(files: readonly string[]): Promise<TestOutcome> {
     runTestsByPath: true,
     runInBand: true,
     bail: 1,
+    testSequencer: join(import.meta.dirname, 'asGiven.mjs'),
     silent: true,
     watchman: false,
     reporters: [],
