@@ -600,6 +600,14 @@ const FRESHNESS: readonly Case[] = [
     outcome: 'forwarded',
   },
   {
+    // Date.parse alone takes it for 1974.
+    section: '9110 5.6.7',
+    says: 'a year of two digits that is 48 years ahead',
+    answer: { Expires: 'Monday, 15-Jan-74 12:01:00 GMT' },
+    seconds: 59,
+    outcome: 'reused',
+  },
+  {
     section: '9110 5.6.7',
     says: 'Expires in asctime form',
     answer: { Expires: 'Thu Jan 15 12:01:00 2026' },
