@@ -159,6 +159,17 @@ describe("timeout, the caller's own deadline", () => {
     clock.advance(1);
     expect((await answer).status).toBe(504);
   });
+
+  it('is ignored when nothing is said of it', async () => {
+    const clock = new ManualClock();
+    await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), neverAnswers]);
+    const answer = call(app.url, { headers: { 'X-Request-Timeout-Ms': '1000' } });
+    await requestArrives(app);
+    clock.advance(TIMEOUT_MS - 1);
+    expect(app.errors).toHaveLength(0);
+    clock.advance(1);
+    expect((await answer).status).toBe(504);
+  });
 });
 
 describe('timeout, an upload', () => {
@@ -199,6 +210,19 @@ describe('timeout, an upload', () => {
     clock.advance(TIMEOUT_MS);
     expect((await upload.answer).statusCode).toBe(408);
     expect(app.errors).toEqual([expect.any(UploadStalledError)]);
+  });
+
+  it('of which nothing has come yet has bodyTimeoutMs from its head on', async () => {
+    const clock = new ManualClock();
+    const middleware = timeout({ timeoutMs: TIMEOUT_MS, bodyTimeoutMs: 3 * TIMEOUT_MS, clock });
+    await using app = await bareApp([middleware, reads]);
+    const upload = uploadTo(app);
+    upload.req.flushHeaders();
+    await requestArrives(app);
+    clock.advance(3 * TIMEOUT_MS - 1);
+    expect(app.errors).toHaveLength(0);
+    clock.advance(1);
+    expect((await upload.answer).statusCode).toBe(408);
   });
 
   it('that is not read on ends in RequestTimeoutError: the client is not to blame', async () => {
@@ -297,6 +321,18 @@ describe('timeout refuses', () => {
   it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])('timeoutMs %p', (timeoutMs) => {
     expect(() => timeout({ timeoutMs })).toThrow(
       new RangeError(`timeout: timeoutMs must be a whole number 1..2147483647, got ${timeoutMs}`),
+    );
+  });
+
+  it.each([-1, 1.5, Number.NaN])('minUploadRate %p', (minUploadRate) => {
+    expect(() => timeout({ timeoutMs: 1, minUploadRate })).toThrow(
+      new RangeError(`timeout: minUploadRate must be a whole number 0..2147483647, got ${minUploadRate}`),
+    );
+  });
+
+  it.each([0, 1.5, 2 ** 31])('bodyTimeoutMs %p', (bodyTimeoutMs) => {
+    expect(() => timeout({ timeoutMs: 1, bodyTimeoutMs })).toThrow(
+      new RangeError(`timeout: bodyTimeoutMs must be a whole number 1..2147483647, got ${bodyTimeoutMs}`),
     );
   });
 
