@@ -26,14 +26,15 @@ export function writerOf(res: ServerResponse & { [WRITER]?: ResponseWriter }): R
 }
 
 /**
- * The one way of a response to its client. Whoever must see or change a response hooks in here, and no place else
- * touches Node's methods:
+ * The one way of a response to its client. Whoever must see or change a response uses a hook of this class; no other file
+ * replaces Node's methods:
  *
- * - `add` and `replace` put a field into its head,
- * - `observeHead` and `observe` see head and content,
+ * - `add` and `replace` put a field into the head, whose value may depend on the status,
+ * - `observeHead` and `observe` show head and content as they were written: without added fields, before the gate,
  * - `gate` keeps content back.
  *
- * The hooks hold for what is written with this writer, and for what Express and others write with Node's own methods.
+ * The hooks apply to what is written with this writer, and to what Express and others write with Node's own methods. They
+ * are to be set before the head is written. A cut (`abort`) passes no hook: `exchange.onClose` tells of it.
  */
 export class ResponseWriter implements ResponseSink {
   readonly #res: ServerResponse;
@@ -78,10 +79,12 @@ export class ResponseWriter implements ResponseSink {
     return this.#added.into([], status, this.#res);
   }
 
+  /** Calls `observer` once the head was sent. */
   observeHead(observer: HeadObserver): void {
     this.#headObservers = [...this.#headObservers, observer];
   }
 
+  /** Calls `observer` with everything that is written. */
   observe(observer: ResponseObserver): void {
     this.observeHead(observer);
     this.#observers = [...this.#observers, observer];
