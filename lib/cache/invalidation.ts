@@ -5,9 +5,10 @@ import { pathOf } from '../http/path.ts';
 import { writerOf } from '../response/responseWriter.ts';
 
 /**
- * Calls `invalidate` with every path that an unsafe request has changed, just before its answer begins: its own,
- * and those that `Location` and `Content-Location` name on this host (RFC 9111 section 4.4). Its own as well when the
- * service got it and no answer came: it may have been carried out. Nothing after an error of the service.
+ * Calls `invalidate` with every path that an unsafe request has changed, as soon as its response begins: its own,
+ * and those that `Location` and `Content-Location` name on this host (RFC 9111 section 4.4). After an error of the
+ * service nothing is invalidated. If the service got the request and no response came, its own path is: the request may
+ * have been carried out.
  */
 export function invalidateAfter(req: Request, res: Response, invalidate: (path: string) => void): void {
   const exchange = exchangeOf(res);
@@ -29,7 +30,7 @@ export function invalidateAfter(req: Request, res: Response, invalidate: (path: 
   });
 }
 
-/** A service names paths as it sees them, without the prefix that clients put in front: either may be meant. */
+/** A service may name a path with or without the prefix that clients put in front: both are invalidated. */
 function* pathsOf(reference: string | undefined, req: Request): Generator<string> {
   if (reference === undefined) return;
   const base = `http://${req.headers.host ?? 'none'}`;

@@ -3,8 +3,8 @@ import { type Clock, systemClock } from '../clock/clock.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { listener } from '../util/listener.ts';
+import { CacheRequest } from './fetch/cacheRequest.ts';
 import { ResponseCache } from './fetch/responseCache.ts';
-import { Visit } from './fetch/visit.ts';
 import { invalidateAfter } from './invalidation.ts';
 import { handlingOf } from './rules/requestTerms.ts';
 import type { Verdict } from './rules/status.ts';
@@ -15,8 +15,9 @@ import { Speller } from './stored/key.ts';
 export interface CacheOptions {
   readonly store: ResponseStore;
   /**
-   * What answers when the cache cannot: the rest of the chain, as one handler. It gets the client's own request and
-   * response, or, for an answer that others may wait for, a pair that does not end with the client.
+   * What responds when the cache cannot: the rest of the chain, as one handler. It must write to the `response` of
+   * `exchangeOf(res)`, and may ask `res` itself for nothing but `req`: a fetch that others may wait for does not end with
+   * the client, and has no response of Node's.
    */
   readonly origin: RequestHandler;
   /** How long a 200 that says nothing of its own is fresh; 0: not at all; `off` turns the cache off. */
@@ -25,12 +26,12 @@ export interface CacheOptions {
   readonly maxBodyBytes: number;
   /** Memory for responses on their way into the store, which several caches may share. Default: no limit. */
   readonly room?: GatheringRoom;
-  /** Whether answers are shared among callers that say so (`public`, `s-maxage`). Default true. */
+  /** Whether responses that allow it (`public`, `s-maxage`) are shared among callers. Default true. */
   readonly sharing?: boolean;
-  /** How long past its lifetime an answer may stand in for an error. Default 0. */
+  /** How long past its lifetime a response may be served instead of an error. Default 0. */
   readonly staleIfErrorMs?: number;
   readonly onVerdict?: (verdict: Verdict) => void;
-  /** The store failed: the request went to the service, or its answer was not stored. */
+  /** The store failed: the request went to the service, or its response was not stored. */
   readonly onError?: (error: Error) => void;
   /** The store is full and declined a response, or there was no room for one on its way there. */
   readonly onDeclined?: () => void;
@@ -57,17 +58,17 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
     onDeclined,
     clock,
   });
-  const visiting = { audiences: new Audiences(sharing), speller: new Speller(), onVerdict };
+  const requestOptions = { audiences: new Audiences(sharing), speller: new Speller(), onVerdict };
 
   return function cacheMiddleware(req: Request, res: Response, next) {
-    const visit = new Visit(req, res, next, visiting);
-    const isForNobody = visit.quest.audiences.length === 0;
+    const request = new CacheRequest(req, res, next, requestOptions);
+    const isForNobody = request.lookup.audiences.length === 0;
     const handling = isOff ? 'bypass' : handlingOf(req, isForNobody);
     if (handling === 'lookup') {
-      responses.answer(visit);
+      responses.respond(request);
       return;
     }
-    visit.pronounce({ kind: 'forward', reason: handling === 'bypass' ? 'bypass' : 'method' });
+    request.setCacheStatus({ kind: 'forward', reason: handling === 'bypass' ? 'bypass' : 'method' });
     if (handling === 'unsafe') {
       const { service } = exchangeOf(res);
       invalidateAfter(req, res, (path) => responses.invalidate(service, path));

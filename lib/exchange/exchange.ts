@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import type { NextFunction, Response } from 'express';
+import type { NextFunction, Request, Response } from 'express';
 import { writerOf } from '../response/responseWriter.ts';
 import type { ResponseSink } from '../response/sink.ts';
 import type { TraceContext } from '../tracing/traceContext.ts';
@@ -246,6 +246,14 @@ export function exchangeOf(res: Held): Exchange {
   return res[EXCHANGE] ?? begin(res);
 }
 
+/**
+ * A response for handlers whose exchange has no connection. They may ask it for its exchange and for `req`, and nothing
+ * else: what they write goes to `exchange.response`.
+ */
+export function unconnected(req: Request, exchange: Exchange): Response {
+  return { req, locals: {}, [EXCHANGE]: exchange } as unknown as Response;
+}
+
 function begin(res: Held): Exchange {
   const exchange = new Exchange(writerOf(res));
   res[EXCHANGE] = exchange;
@@ -254,7 +262,7 @@ function begin(res: Held): Exchange {
   return exchange;
 }
 
-function onClose(this: Response): void {
+function onClose(this: Held): void {
   const exchange = exchangeOf(this);
   if (!this.writableFinished && !exchange.upgraded) exchange.abort(new ClientGoneError(), 'settled');
   exchange.closed();

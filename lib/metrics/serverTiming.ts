@@ -6,7 +6,7 @@ import { writerOf } from '../response/responseWriter.ts';
 
 const SHOWN: readonly Phase[] = ['permit', 'auth', 'cache', 'upstream'];
 
-/** Tells the client in `Server-Timing` where the time until its answer began has gone. Put it behind `observe`. */
+/** Tells the client in `Server-Timing` where the time until its response began has gone. Put it behind `observe`. */
 export function serverTiming(): RequestHandler {
   return function serverTimingMiddleware(_req, res, next) {
     writerOf(res).add('Server-Timing', timingOf);

@@ -3,7 +3,7 @@ import type { FieldLines } from '../http/fields.ts';
 import { AddedFields } from './addedFields.ts';
 import { chunkOf, givenLines, setLines } from './givenHead.ts';
 import type { ContentGate, HeadObserver, MakeValue, ResponseObserver } from './hooks.ts';
-import { besideSet, mergeIntoSet, withdraw } from './setFields.ts';
+import { besideSet, hasSetFields, mergeIntoSet, withdraw } from './setFields.ts';
 import type { ResponseSink, Trailers } from './sink.ts';
 
 /** Longer content is not copied into a string. */
@@ -26,14 +26,15 @@ export function writerOf(res: ServerResponse & { [WRITER]?: ResponseWriter }): R
 }
 
 /**
- * The one way of a response to its client. Whoever must see or change a response hooks in here, and no place else
- * touches Node's methods:
+ * The one way of a response to its client. Whoever must see or change a response uses a hook of this class; no other file
+ * replaces Node's methods:
  *
- * - `add` and `replace` put a field into its head,
- * - `observeHead` and `observe` see head and content,
+ * - `add` and `replace` put a field into the head, whose value may depend on the status,
+ * - `observeHead` and `observe` show head and content as they were written: without added fields, before the gate,
  * - `gate` keeps content back.
  *
- * The hooks hold for what is written with this writer, and for what Express and others write with Node's own methods.
+ * The hooks apply to what is written with this writer, and to what Express and others write with Node's own methods. They
+ * are to be set before the head is written. A cut (`abort`) passes no hook: `exchange.onClose` tells of it.
  */
 export class ResponseWriter implements ResponseSink {
   readonly #res: ServerResponse;
@@ -78,10 +79,12 @@ export class ResponseWriter implements ResponseSink {
     return this.#added.into([], status, this.#res);
   }
 
+  /** Calls `observer` once the head was sent. */
   observeHead(observer: HeadObserver): void {
     this.#headObservers = [...this.#headObservers, observer];
   }
 
+  /** Calls `observer` with everything that is written. */
   observe(observer: ResponseObserver): void {
     this.observeHead(observer);
     this.#observers = [...this.#observers, observer];
@@ -118,9 +121,10 @@ export class ResponseWriter implements ResponseSink {
   /** Fields that are set on the response already stand beside these, or in their place. */
   head(status: number, reason: string, fields: string[]): void {
     const res = this.#res;
-    const lines = res.getHeaderNames().length === 0 ? fields : besideSet(res, fields);
+    const hasSet = hasSetFields(res);
+    const lines = hasSet ? besideSet(res, fields) : fields;
     try {
-      this.#begin(status, reason, lines);
+      this.#begin(status, reason, lines, hasSet);
     } catch (error) {
       withdraw(res, lines);
       throw error;
@@ -145,7 +149,7 @@ export class ResponseWriter implements ResponseSink {
 
   /** Writes a whole response of the gateway's own. In a string each character stands for one byte. */
   whole(status: number, fields: string[], content: Buffer | string = ''): void {
-    this.#begin(status, undefined, fields);
+    this.#begin(status, undefined, fields, hasSetFields(this.#res));
     // It leaves with the head in one piece. The method of the response may be a hook.
     this.#res.end(content, 'latin1');
   }
@@ -166,18 +170,18 @@ export class ResponseWriter implements ResponseSink {
   }
 
   /** Sends the head with what was added, and tells who observes it. `lines` are the writer's own to change. */
-  #begin(status: number, reason: string | undefined, lines: string[]): void {
+  #begin(status: number, reason: string | undefined, lines: string[], hasSet: boolean): void {
     const res = this.#res;
     const isObserved = this.#headObservers !== NOBODY;
     let given: FieldLines = lines;
-    if (res.getHeaderNames().length === 0) {
-      if (isObserved) given = lines.slice();
-      this.#writeHead.call(res, status, reason, this.#added.into(lines, status, res));
-    } else {
+    if (hasSet) {
       mergeIntoSet(res, lines);
       if (isObserved) given = setLines(res);
       this.#added.setOn(res, status);
       this.#writeHead.call(res, status, reason);
+    } else {
+      if (isObserved) given = lines.slice();
+      this.#writeHead.call(res, status, reason, this.#added.into(lines, status, res));
     }
     for (const observer of this.#headObservers) observer.head(status, given);
   }
@@ -212,7 +216,8 @@ export class ResponseWriter implements ResponseSink {
   /** What `res.writeHead` does. */
   writeHeadGiven(status: number, reason: unknown, fields: unknown): void {
     const phrase = typeof reason === 'string' ? reason : undefined;
-    this.#begin(status, phrase, givenLines(phrase === undefined ? (fields ?? reason) : fields));
+    const lines = givenLines(phrase === undefined ? (fields ?? reason) : fields);
+    this.#begin(status, phrase, lines, hasSetFields(this.#res));
   }
 
   /** What `res.write` does where somebody sees or keeps the content. */

@@ -1,6 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { type FieldLines, fieldValues } from '../http/fields.ts';
 
+/** Whether any field is set on `res`, so that Node merges a head into those. */
+export function hasSetFields(res: ServerResponse): boolean {
+  return res.getHeaderNames().length > 0;
+}
+
 /** The service's fields without those that are set on `res`; `Cache-Status` is a list that each cache appends to. */
 export function besideSet(res: ServerResponse, lines: FieldLines): string[] {
   const beside: string[] = [];

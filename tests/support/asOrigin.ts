@@ -18,15 +18,15 @@ export function asOrigin(handler: RequestHandler): RequestHandler {
 
 /** As much of Node's response as the services of tests use. */
 class ServiceResponse extends EventEmitter {
-  readonly locals: Response['locals'];
   readonly #sink: ResponseSink;
   readonly #set = new Map<string, string>();
   #hasBegun = false;
 
-  constructor({ locals }: Pick<Response, 'locals'>) {
+  constructor(res: Response) {
     super();
-    this.locals = locals;
-    this.#sink = exchangeOf({ locals } as Response).response;
+    // It belongs to the same exchange.
+    Object.assign(this, res);
+    this.#sink = exchangeOf(res).response;
     this.#sink.onDrain(() => this.emit('drain'));
   }
 

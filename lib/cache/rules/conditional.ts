@@ -5,7 +5,7 @@ type Fields = Readonly<Record<string, string>>;
 
 const ETAG = /(?:W\/)?"[^"]*"/g;
 
-/** What a client has already may be good still (RFC 9110 section 13.1.2 and 13.1.3): it is told 304 then. */
+/** Whether the client's copy is current, so that a 304 is its response (RFC 9110 section 13.1.2 and 13.1.3). */
 export function isNotModified(request: IncomingHttpHeaders, stored: Fields, nowMs: number): boolean {
   const noneMatch = request['if-none-match'];
   if (noneMatch !== undefined) return matchesAny(noneMatch, stored.etag);
@@ -14,7 +14,7 @@ export function isNotModified(request: IncomingHttpHeaders, stored: Fields, nowM
   return sinceMs !== undefined && modifiedMs !== undefined && modifiedMs <= sinceMs;
 }
 
-/** Whether a part of this representation is of use to the client (RFC 9110 section 13.1.5). */
+/** Whether `If-Range` allows a range of this representation (RFC 9110 section 13.1.5). */
 export function isSameRepresentation(ifRange: string | undefined, stored: Fields, nowMs: number): boolean {
   if (ifRange === undefined) return true;
   if (ifRange.includes('"')) return !ifRange.startsWith('W/') && ifRange === stored.etag;
@@ -22,7 +22,7 @@ export function isSameRepresentation(ifRange: string | undefined, stored: Fields
   return atMs !== undefined && atMs === strongDate(stored, nowMs);
 }
 
-/** The fields by which a service is asked whether this representation is good still (RFC 9111 section 4.3.1). */
+/** The request fields that validate this representation (RFC 9111 section 4.3.1). */
 export function validators(stored: Fields): readonly string[] {
   const lines: string[] = [];
   if (stored.etag !== undefined) lines.push('If-None-Match', stored.etag);
@@ -30,7 +30,7 @@ export function validators(stored: Fields): readonly string[] {
   return lines;
 }
 
-/** Whether a 304 speaks of the stored answer (RFC 9111 section 4.3.4). */
+/** Whether a 304 is about the stored response (RFC 9111 section 4.3.4). */
 export function validates(notModified: Fields, stored: Fields): boolean {
   const { etag, 'last-modified': lastModified } = notModified;
   if (etag !== undefined)
@@ -41,8 +41,8 @@ export function validates(notModified: Fields, stored: Fields): boolean {
 }
 
 /**
- * What the 200 to a HEAD says of a stored answer of `storedBytes` (RFC 9111 section 4.3.5). Without a validator it is
- * `unknown` whether the content is the same, and a client that asks for HEADs could keep it alive for ever.
+ * How the 200 to a HEAD compares with a stored response of `storedBytes` (RFC 9111 section 4.3.5). Without a validator it
+ * is `unknown`: otherwise a client that sends HEADs could keep outdated content fresh for ever.
  */
 export function comparedWithHead(
   head: Fields,

@@ -2,8 +2,8 @@ import type { FieldLines } from '../../http/fields.ts';
 import { fieldNames } from '../../proxy/fieldNames.ts';
 import { connectionOptions, isHopByHop } from '../../proxy/hopByHop.ts';
 
-/** Fields of one answer on its way, not of what is stored (RFC 9111 section 3.1). */
-const OF_ONE_ANSWER: ReadonlySet<string> = new Set([
+/** Fields of one response only: they are not stored (RFC 9111 section 3.1). */
+const OF_ONE_RESPONSE: ReadonlySet<string> = new Set([
   'age',
   'x-request-id',
   'x-cache',
@@ -12,8 +12,8 @@ const OF_ONE_ANSWER: ReadonlySet<string> = new Set([
   'ratelimit-policy',
 ]);
 
-/** Fields that decide whether an answer is stored, and for how long. */
-const TELLING = [
+/** Fields that decide whether a response is stored, and for how long. */
+const CACHING_FIELDS = [
   'age',
   'cache-control',
   'cdn-cache-control',
@@ -29,40 +29,40 @@ const TELLING = [
   'vary',
 ] as const;
 
-/** What they say, by their names in lower case; values of the same name joined. */
-export type Telling = { [name in (typeof TELLING)[number]]?: string | undefined };
+/** Their values by name in lower case. Values of the same name are joined. */
+export type CachingFields = { [name in (typeof CACHING_FIELDS)[number]]?: string | undefined };
 
 export interface ReadHead {
-  readonly telling: Readonly<Telling>;
+  readonly caching: Readonly<CachingFields>;
   /** Field lines as they are stored. */
   readonly stored: FieldLines;
 }
 
 interface Role {
-  readonly tells: keyof Telling | undefined;
+  readonly caching: keyof CachingFields | undefined;
   readonly isStored: boolean;
 }
 
-/** Reads heads of answers, each in one pass. What a head says as the one before it did is kept once for both. */
+/** Reads heads of responses, each in one pass. Fields that are equal to those of the head before share its strings. */
 export class Heads {
   readonly #nameOf = fieldNames(roleOf);
   #before: FieldLines = [];
 
   read(lines: FieldLines): ReadHead {
-    const telling = nothingTold();
+    const caching = noCachingFields();
     const stored: string[] = [];
     for (let i = 0; i < lines.length; i += 2) {
       const name = lines[i] as string;
       const value = lines[i + 1] as string;
-      const { tells, isStored } = this.#nameOf(name).role;
-      if (tells) telling[tells] = telling[tells] === undefined ? value : `${telling[tells]}, ${value}`;
+      const { caching: key, isStored } = this.#nameOf(name).role;
+      if (key) caching[key] = caching[key] === undefined ? value : `${caching[key]}, ${value}`;
       if (isStored) stored.push(name, value);
     }
-    const dropped = connectionOptions(telling.connection);
-    return { telling, stored: this.#shared(dropped.size === 0 ? stored : without(stored, dropped)) };
+    const dropped = connectionOptions(caching.connection);
+    return { caching, stored: this.#shared(dropped.size === 0 ? stored : without(stored, dropped)) };
   }
 
-  /** The strings of before where they are equal: those are old, and need not grow old again. */
+  /** Takes equal strings from the head before: V8 has moved those to the old generation already. */
   #shared(stored: string[]): FieldLines {
     const before = this.#before;
     let isSame = stored.length === before.length;
@@ -87,19 +87,19 @@ export function withoutTransient(lines: FieldLines, connection: string | undefin
 }
 
 function isKept(lower: string): boolean {
-  return !isHopByHop(lower) && !OF_ONE_ANSWER.has(lower);
+  return !isHopByHop(lower) && !OF_ONE_RESPONSE.has(lower);
 }
 
 function roleOf(lower: string): Role {
-  return { tells: TELLING.find((name) => name === lower), isStored: isKept(lower) };
+  return { caching: CACHING_FIELDS.find((name) => name === lower), isStored: isKept(lower) };
 }
 
 function without(lines: FieldLines, dropped: ReadonlySet<string>): string[] {
   return lines.filter((_, i) => !dropped.has((lines[i & ~1] as string).toLowerCase()));
 }
 
-/** All of one shape, which V8 reads fastest. */
-function nothingTold(): Telling {
+/** Every object has the same shape, which V8 reads fastest. */
+function noCachingFields(): CachingFields {
   return {
     age: undefined,
     'cache-control': undefined,

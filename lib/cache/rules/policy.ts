@@ -6,36 +6,36 @@ import { variesOnEverything } from './vary.ts';
 
 type Fields = Readonly<Partial<Record<string, string | undefined>>>;
 
-/** No answer is fresh for longer than a year, whatever it says. */
+/** Maximum lifetime of a response, whatever it says: one year. */
 const MAX_LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
 
-/** Services say the same of most of what they answer. */
+/** Memory for judgements: a service says the same of most of its responses. */
 const MOST_JUDGED_BYTES = 512 * 1024;
 /** What a judgement costs beside its key. */
 const JUDGED_OVERHEAD_BYTES = 400;
-/** Longer ones are judged each time. */
+/** A longer `Cache-Control` is judged each time. */
 const LONGEST_CONTROL = 512;
 
-/** What an answer lets a shared cache do with it. */
+/** What a shared cache may do with a response. */
 export interface ResponseTerms {
-  /** How long it is fresh, counted from when the service made it; 0 means never without asking. */
+  /** How long it is fresh, counted from when the service made it. 0: it always needs validation. */
   readonly lifetimeMs: number;
-  /** Whether others than the one who asked may have it (RFC 9111 section 3.5). */
+  /** Whether others than the sender of the request may have it (RFC 9111 section 3.5). */
   readonly isShared: boolean;
-  /** Whether it may be used stale because a client or the gateway says so (RFC 9111 section 4.2.4). */
+  /** Whether it may be served stale if the request or the gateway's settings allow that (RFC 9111 section 4.2.4). */
   readonly mayBeStale: boolean;
-  /** How long after `lifetimeMs` it may be used while it is asked for anew (RFC 5861 section 3). */
+  /** How long after `lifetimeMs` it may be served while it is revalidated (RFC 5861 section 3). */
   readonly staleWhileRevalidateMs: number;
-  /** How long after `lifetimeMs` it may stand in for an error (RFC 5861 section 4). */
+  /** How long after `lifetimeMs` it may be served instead of an error (RFC 5861 section 4). */
   readonly staleIfErrorMs: number;
 }
 
-/** What the library has said of answers with the same status and directives. */
+/** What the library says of all responses with the same status and directives. */
 interface Judgement {
   readonly terms: ResponseTerms | undefined;
 }
 
-/** Tells the terms of answers, those that say the same at the cost of one look-up. */
+/** Tells the terms of responses. Those with the same status and directives are judged once. */
 export class Policy {
   readonly #defaultTtlMs: number;
   /** Not by `max`, which takes the room for all of them at once, for each service. */
@@ -50,7 +50,7 @@ export class Policy {
     this.#defaultTtlMs = defaultTtlMs;
   }
 
-  /** The terms of an answer to a GET, or `undefined` when it must not be stored (RFC 9111 section 3). */
+  /** The terms of a response to a GET. Undefined: it must not be stored (RFC 9111 section 3). */
   termsOf(status: number, fields: Fields, nowMs: number): ResponseTerms | undefined {
     if (fields['set-cookie'] !== undefined || variesOnEverything(fields.vary) || isEndless(fields))
       return undefined;
@@ -84,14 +84,14 @@ export class Policy {
   }
 }
 
-/** How old the answer was when it was sent, by its own `Age`: of several the first counts (RFC 9111 section 5.1). */
+/** How old the response was when it was sent, by its `Age`; of several the first counts (RFC 9111 section 5.1). */
 export function ageMs({ age }: Fields): number {
   if (age === undefined) return 0;
   const comma = age.indexOf(',');
   return (secondsOfText(comma === -1 ? age : age.slice(0, comma).trim()) ?? 0) * 1000;
 }
 
-/** What an answer can be asked for again by (RFC 9111 section 4.3.1). */
+/** Whether the response can be validated (RFC 9111 section 4.3.1). */
 export function hasValidator(fields: Fields): boolean {
   return fields.etag !== undefined || fields['last-modified'] !== undefined;
 }
@@ -115,8 +115,8 @@ function controlsOf(fields: Fields): Controls {
 }
 
 /**
- * A status that the library understands in place of one that nobody needs to understand: any final status may be stored
- * that says for how long, but for 206 and 304, and those that must be understood (RFC 9111 section 3).
+ * The status as the library is to see it. A response with an explicit lifetime may be stored whatever its final status is,
+ * except 206, 304, and with `must-understand` (RFC 9111 section 3). The library stores those it knows only, such as 200.
  */
 function asUnderstood(status: number, directives: Directives): number {
   const isFinal = status >= 200 && status <= 599;
@@ -130,9 +130,9 @@ interface Dates {
 }
 
 /**
- * The answer as http-cache-semantics 4.3 judges it rightly. It compares names of directives as they are spelt, takes
- * `Expires: 3000` for a year, gives `immutable` a day, and calls a fresh answer stale for `must-revalidate` and
- * `proxy-revalidate`, which speak of stale ones only (`mayBeStale` minds them). It is not told of `Authorization`:
+ * The response in a form that http-cache-semantics 4.3 judges correctly. The library compares names of directives case by
+ * case, takes `Expires: 3000` for a year, gives `immutable` a day, and calls a fresh response stale for `must-revalidate`
+ * and `proxy-revalidate`, which are about stale ones only (`mayBeStale` covers them). It is not told of `Authorization`:
  * the identity is in the key.
  */
 function asLibrarySees(status: number, directives: Directives, { expires, date, nowMs }: Dates): CachePolicy {
@@ -172,7 +172,7 @@ function allowances(directives: Directives): Omit<ResponseTerms, 'lifetimeMs'> {
   const allowed = (name: string) => (mustAsk ? 0 : (secondsOf(directives, name) ?? 0) * 1000);
   return {
     isShared: directives.has('public') || directives.has('s-maxage'),
-    // s-maxage forbids it as well, except where the answer itself says how long (RFC 9111 section 5.2.2.10).
+    // s-maxage forbids it as well, except where the response itself says how long (RFC 9111 section 5.2.2.10).
     mayBeStale: !mustAsk && !directives.has('s-maxage'),
     staleWhileRevalidateMs: allowed('stale-while-revalidate'),
     staleIfErrorMs: allowed('stale-if-error'),

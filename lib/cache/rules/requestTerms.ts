@@ -3,25 +3,25 @@ import { hasContent } from '../../http/content.ts';
 import { overridesMethod } from '../../http/methodOverride.ts';
 import { type Directives, parseDirectives, secondsOf } from './directives.ts';
 
-/** What a cache may do with a request. */
+/** What the cache does with a request. */
 export type Handling =
-  /** Look for an answer. */
+  /** Look for a stored response. */
   | 'lookup'
-  /** Forward it: a method that is never answered from here, and changes nothing (RFC 9110 section 9.2.1). */
+  /** Forward it: its method is safe, and responses to it are not stored (RFC 9110 section 9.2.1). */
   | 'method'
-  /** Forward it, and what is stored under its URI is out of date when it succeeds (RFC 9111 section 4.4). */
+  /** Forward it. When it succeeds, what is stored under its URI is invalidated (RFC 9111 section 4.4). */
   | 'unsafe'
-  /** Forward it: its answer depends on more than its URI and fields, or its sender wants no cache at all. */
+  /** Forward it: its response depends on more than its URI and fields, or its sender wants no cache. */
   | 'bypass';
 
 /** What the sender of a GET or HEAD asks of a cache (RFC 9111 section 5.2.1). */
 export interface RequestTerms {
   readonly directives: Directives;
-  /** Wants the service to be asked, whatever is stored. */
+  /** The service must be asked, whatever is stored. */
   readonly noCache: boolean;
-  /** Wants no service to be asked. */
+  /** No service may be asked. */
   readonly onlyIfCached: boolean;
-  /** Says more about what may be used than nothing at all. */
+  /** Whether it says anything about which stored responses it accepts. */
   readonly isPicky: boolean;
 }
 
@@ -38,10 +38,10 @@ export function handlingOf(req: IncomingMessage, isForNobody: boolean): Handling
   const { method, headers } = req;
   if (method === 'OPTIONS' || method === 'TRACE') return 'method';
   if (method !== 'GET' && method !== 'HEAD') return 'unsafe';
-  // A few services take it for another method then: what they answer is no response to a GET.
+  // A few services take it for another method then: theirs is no response to a GET.
   if (isForNobody || overridesMethod(req, req.url ?? '')) return 'bypass';
   const depends = hasContent(req) || headers.upgrade !== undefined;
-  // These two are for the origin to judge (RFC 9111 section 4.3.2).
+  // These two are for the service to judge (RFC 9111 section 4.3.2).
   const isGuarded = headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined;
   return depends || isGuarded || saysNoStore(headers['cache-control']) ? 'bypass' : 'lookup';
 }
@@ -53,7 +53,7 @@ export function requestTerms({ headers }: IncomingMessage): RequestTerms {
   const directives = parseDirectives(control);
   return {
     directives,
-    // Browsers reload so.
+    // Browsers send `max-age=0` when they reload.
     noCache: directives.has('no-cache') || secondsOf(directives, 'max-age') === 0,
     onlyIfCached: directives.has('only-if-cached'),
     isPicky: PICKY.some((name) => directives.has(name)),

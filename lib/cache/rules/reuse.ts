@@ -3,17 +3,17 @@ import { secondsOf } from './directives.ts';
 import type { ResponseTerms } from './policy.ts';
 import type { RequestTerms } from './requestTerms.ts';
 
-/** What may be done with a stored answer for this request (RFC 9111 section 4). */
+/** What may be done with a stored response for this request (RFC 9111 section 4). */
 export type Reuse =
-  /** Give it: it is fresh, or stale and its reader content with that. */
+  /** Serve it: it is fresh, or stale and the request allows that. */
   | 'serve'
-  /** Give it, and ask the service for another meanwhile (RFC 5861 section 3). */
-  | 'serve-and-refresh'
+  /** Serve it, and ask the service for another one meanwhile (RFC 5861 section 3). */
+  | 'serve-and-revalidate'
   /** Ask the service first. */
   | 'validate';
 
 export function reuse(terms: ResponseTerms, ageMs: number, request: RequestTerms): Reuse {
-  // Nine of ten requests end here: the library would say the same.
+  // Nine of ten requests end here. The library would say the same.
   if (!request.isPicky && ageMs < terms.lifetimeMs) return 'serve';
   if (request.noCache) return 'validate';
   const { response, revalidation } = new Frozen(
@@ -22,11 +22,11 @@ export function reuse(terms: ResponseTerms, ageMs: number, request: RequestTerms
     { cacheHeuristic: 0 },
   ).evaluateRequest({ method: 'GET', url: '', headers: requestAsLibrarySees(terms, request) });
   if (!response) return 'validate';
-  return revalidation ? 'serve-and-refresh' : 'serve';
+  return revalidation ? 'serve-and-revalidate' : 'serve';
 }
 
-/** Whether a stored answer may stand in for an error: as it says itself, or as the gateway is set. */
-export function mayStandIn(terms: ResponseTerms, ageMs: number, gatewayMs: number): boolean {
+/** Whether a stored response may be served instead of an error: as it says itself, or as the gateway is set. */
+export function mayServeStaleIfError(terms: ResponseTerms, ageMs: number, gatewayMs: number): boolean {
   const allowedMs = Math.max(terms.staleIfErrorMs, terms.mayBeStale ? gatewayMs : 0);
   return ageMs < terms.lifetimeMs + allowedMs;
 }

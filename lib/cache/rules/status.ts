@@ -1,19 +1,19 @@
 /** Why a request went on to the service (RFC 9211 section 2.2). */
 export type Forward = 'uri-miss' | 'vary-miss' | 'stale' | 'request' | 'bypass' | 'method';
 
-/** What became of one request, in the words of RFC 9211. */
+/** How the cache has handled one request, in the words of RFC 9211. */
 export type Verdict =
   | { readonly kind: 'hit'; readonly ttlMs: number }
   | {
       readonly kind: 'forward';
       readonly reason: Forward;
-      /** Another request's answer served this one too. */
+      /** It was served the response to another request. */
       readonly collapsed?: boolean;
-      /** The answer is kept. */
+      /** The response is stored. */
       readonly stored?: boolean;
-      /** What the service said, when the client gets something else. */
+      /** The service's status, when the client gets something else. */
       readonly status?: number;
-      /** Of the stored answer that was given after all. */
+      /** Of the stored response that was served after all. */
       readonly ttlMs?: number;
       readonly detail?: string;
     };
@@ -30,7 +30,7 @@ export function cacheStatus(verdict: Verdict): string {
   return detail === undefined ? member : `${member}; detail=${detail}`;
 }
 
-/** The same in one word, as `X-Cache` and the access log have it. A hit cost the service nothing. */
+/** The same in one word, for `X-Cache` and the access log. A hit has cost the service nothing. */
 export function outcomeOf(verdict: Verdict): 'hit' | 'miss' | 'bypass' {
   if (verdict.kind === 'hit' || verdict.collapsed || verdict.detail !== undefined) return 'hit';
   return verdict.reason === 'bypass' || verdict.reason === 'method' ? 'bypass' : 'miss';

@@ -4,14 +4,14 @@ import { type FieldLines, fieldValues } from '../../http/fields.ts';
 import { withoutSpace } from '../../http/whiteSpace.ts';
 import { connectionOptions } from '../../proxy/hopByHop.ts';
 
-/** What a request is told apart by, beside its URI. */
+/** What selects among the responses of one URI. */
 export interface Selecting {
   /** Field lines as they came. */
   readonly rawHeaders: FieldLines;
   readonly identity: Identity | undefined;
 }
 
-/** Fields that a gateway sets anew for each request: an answer that depends on them is like no other. */
+/** Fields that the gateway sets anew for each request: a response that varies on them matches no other request. */
 const SET_ANEW =
   /^(?:x-forwarded-.*|forwarded|x-real-ip|x-request-id|x-request-timeout-ms|via|traceparent|tracestate)$/;
 
@@ -25,10 +25,10 @@ export function varyNames(vary: string | undefined): readonly string[] {
   return [...names].sort();
 }
 
-/** Each name is looked for among all fields of a request; no service has so many. */
+/** Each name is looked up among all fields of a request. No real service lists so many. */
 const MOST_NAMES = 64;
 
-/** Whether no other request can be said to ask for the same: `*`, a field that the gateway sets, or more than 64 fields. */
+/** Whether no other request can match: for `*`, a field that the gateway sets, or more than 64 fields. */
 export function variesOnEverything(vary: string | undefined): boolean {
   if (vary === undefined) return false;
   const names = varyNames(vary);
@@ -36,8 +36,8 @@ export function variesOnEverything(vary: string | undefined): boolean {
 }
 
 /**
- * What the request says under `names`, as one word that gives nothing of it away. For fields that carry who is
- * calling, what the service got counts: the verified identity.
+ * A digest of the request's fields called `names`. For fields that say who is calling the verified identity counts, which
+ * is what the service gets.
  */
 export function selectingKey(names: readonly string[], request: Selecting): string {
   if (names.length === 0) return '';
@@ -47,8 +47,8 @@ export function selectingKey(names: readonly string[], request: Selecting): stri
 }
 
 /**
- * Every line of the field, in order, as the service gets it. Servers that speak CGI read `Accept_Language` and
- * `Accept-Language` as one field: an alias counts, and counts as another word.
+ * Every line of the field, in order, as the service gets it. CGI servers read `Accept_Language` and `Accept-Language` as
+ * one field: a line with an alias of the name counts too, as a different one.
  */
 function saidUnder(name: string, { rawHeaders, identity }: Selecting): readonly unknown[] {
   const spelling = oneSpelling(name);
@@ -72,13 +72,13 @@ function linesUnder(name: string, spelling: string, rawHeaders: FieldLines): unk
   return lines;
 }
 
-/** White space around commas makes no difference in lists that are known for lists (RFC 9111 section 4.1). */
+/** White space around commas makes no difference in fields that are known to be lists (RFC 9111 section 4.1). */
 function normalValue(spelling: string, value: string): string {
   const isPlainList = spelling.startsWith('accept') && value.includes(',') && !value.includes('"');
   return isPlainList ? value.split(',').map(withoutSpace).join(',') : value;
 }
 
-/** With any other mark read as a hyphen. */
+/** The name with a hyphen in place of every character that is no letter or digit. */
 function oneSpelling(name: string): string {
   return /[^a-z0-9-]/.test(name) ? name.replace(/[^a-z0-9]/g, '-') : name;
 }

@@ -1,16 +1,16 @@
 /**
- * Content as it is kept. What is short is a string with a character for each byte: V8 moves and frees one for a tenth
- * of what a buffer costs it, and an answer is written from one.
+ * Content as it is stored. Short content is a string with one character for each byte: V8 moves and frees it at a tenth of
+ * the cost of a buffer, and a response is written from it as it is.
  */
 export type Content = Buffer | string;
 
-/** Up to here content leaves in one piece with its head. */
+/** Up to this size content is sent in one piece with its head. */
 const SHORT_BYTES = 16 * 1024;
 
 /**
- * Content on its way, in memory of its own: a piece may be a view into the 64 KiB that were read from a socket. Where its
- * length is known, what is long is put in its place at once: pieces that waited for the last one would grow old, and V8
- * collects everything it has for every 60 MiB of those.
+ * Collects content in memory of its own: a piece may be a view into the 64 KiB that were read from a socket. If the length
+ * is known, long content is copied into its final buffer at once: V8 would move pieces that are kept until the end to its
+ * old generation, and run a full collection for every 60 MiB of those.
  */
 export class Gathering {
   readonly #promisedBytes: number;
@@ -27,7 +27,7 @@ export class Gathering {
     return this.#bytes;
   }
 
-  /** Of more than was promised the rest counts, and is not kept. */
+  /** What is beyond the promised length is counted, and not kept. */
   add(piece: Buffer): void {
     if (this.#promisedBytes > SHORT_BYTES) {
       this.#whole ??= Buffer.allocUnsafeSlow(this.#promisedBytes);
@@ -51,7 +51,7 @@ function joined(pieces: readonly Buffer[], bytes: number): Buffer {
   return content;
 }
 
-/** What an answer is written from. */
+/** The form in which content is written fastest. */
 export function writable(content: Content): Content {
   return typeof content === 'string' || content.length > SHORT_BYTES ? content : content.toString('latin1');
 }

@@ -4,16 +4,16 @@ import type { ResponseTerms } from '../rules/policy.ts';
 import { bytesOf, type Content } from './content.ts';
 import type { Recording } from './recorder.ts';
 
-/** A stored answer to a GET. */
+/** A stored response to a GET. */
 export interface Entry {
   readonly status: number;
   readonly fields: FieldLines;
   readonly terms: ResponseTerms;
-  /** When the service made it, in milliseconds since the epoch: what its age is counted from. */
+  /** When the service made it, in milliseconds since the epoch. Its age counts from there. */
   readonly generatedAtMs: number;
   /** The last purge that was known when it was asked for. */
   readonly purgeVersion: number;
-  /** For whom it is, once more: `audienceText`. An entry under the wrong key is not used. */
+  /** `audienceText` of the audience it is for: an entry under the wrong key is not used. */
   readonly audience: string;
   readonly body: Content;
 }
@@ -56,7 +56,7 @@ export class LiveEntry implements Entry, Live {
   }
 }
 
-/** Stands where an answer would: which fields of a request choose among several. */
+/** Stored in place of a response: the request fields that select among several. */
 export interface VaryMarker {
   readonly vary: readonly string[];
 }
@@ -79,11 +79,11 @@ export function decodeStored(stored: Buffer): Stored {
   const end = stored.indexOf(SEPARATOR);
   const head: unknown = JSON.parse(stored.toString('utf8', 0, end));
   if (isMarker(head)) return head;
-  if (!isHead(head)) throw new TypeError('cache: what is stored is no answer');
+  if (!isHead(head)) throw new TypeError('cache: what is stored is no response');
   return { ...head, body: stored.subarray(end + 1) };
 }
 
-/** Its fields by name. */
+/** Its fields by name in lower case. */
 export function namedFields({ fields }: Pick<Entry, 'fields'>): Readonly<Record<string, string>> {
   return fieldsByName(fields);
 }

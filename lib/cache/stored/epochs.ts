@@ -11,22 +11,23 @@ export const EPOCH_TTL_MS = 24 * 60 * 60 * 1000;
 export const CHANGED_MS = 30_000;
 const WORD_BYTES = 9;
 
-/** For requests under way at a time under paths of which nothing is stored. More of them begin epochs of their own. */
+/** Memory for proposals. When it is full, requests for the same path may get different ones. */
 const PROPOSED_BYTES = 256 * 1024;
 const PROPOSED_OVERHEAD_BYTES = 200;
 
 /** The epoch in which a response is asked for. */
 export interface Epoch {
   readonly word: string;
-  /** When it was made up, in milliseconds; undefined for one that was in force. */
+  /** When it was proposed, in milliseconds. Undefined for one that was in force. */
   readonly proposedAtMs: number | undefined;
   /** Whether something was stored under it before: then it need not begin. */
   readonly hasBegun: boolean;
 }
 
 /**
- * Epochs of paths. One is made up when a response is asked for and begins when the first is stored: what is not stored
- * leaves nothing behind. Requests under way at a time have the same made up for one path, so that all may be stored.
+ * Epochs of paths. An epoch is proposed when a response is asked for, and begins when the first response is stored: what
+ * is not stored leaves nothing behind. All requests for one path that are under way get the same proposal, so that the
+ * responses to all of them may be stored.
  */
 export class Epochs {
   readonly #proposed = new LRUCache<string, Epoch>({
@@ -43,13 +44,13 @@ export class Epochs {
     return epoch;
   }
 
-  /** What is asked for under `key` from now on is of another epoch. */
+  /** What is asked for under `key` from now on belongs to another epoch. */
   changed(key: string): void {
     this.#proposed.delete(key);
   }
 }
 
-/** Condition for storing what was asked for in `epoch`. What is stored under one that is void is never found. */
+/** The condition for storing what was asked for in `epoch`: a response of an epoch that is void would never be found. */
 export function under(epochKey: string, epoch: Epoch, nowMs: number): Under | undefined {
   if (epoch.hasBegun) return undefined;
   return { key: epochKey, value: epoch.word, ttlMs: EPOCH_TTL_MS, mayBegin: isYoung(epoch, nowMs) };
@@ -59,7 +60,7 @@ export function newWord(): string {
   return randomBytes(WORD_BYTES).toString('base64url');
 }
 
-/** Whether a change since it was made up would still be known. */
+/** Whether a change since its proposal would still be known. */
 function isYoung({ proposedAtMs }: Epoch, nowMs: number): boolean {
   return proposedAtMs !== undefined && Math.abs(nowMs - proposedAtMs) < CHANGED_MS;
 }

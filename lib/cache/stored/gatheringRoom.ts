@@ -1,6 +1,6 @@
 /**
- * Memory for responses that are on their way into the cache, in bytes. Several caches may share one: what has no room
- * streams past and is not stored.
+ * The memory that responses may take while they are recorded, in bytes. Several caches may share one. A response for which
+ * there is no room is passed on and not stored.
  */
 export class GatheringRoom {
   #freeBytes: number;

@@ -3,9 +3,9 @@ import { CHANGED_MS, type Epochs, newWord } from './epochs.ts';
 import { epochKey } from './key.ts';
 import type { Purges } from './purge.ts';
 
-/** Past it, whole services are made void instead of paths. */
+/** Maximum number of paths that are owed. Beyond it whole services are purged. */
 const MOST_OWED = 1_000;
-/** While the store is away each try costs a little for each that is owed. */
+/** Time between tries: each costs a little for each path that is owed. */
 const TRY_AGAIN_MS = 250;
 
 export interface InvalidationsOptions {
@@ -16,14 +16,15 @@ export interface InvalidationsOptions {
   readonly now: () => number;
 }
 
-/** One change that the store could not be told of; a later one of the same path is another. */
+/** One change that the store could not be told of. A later change of the same path is another debt. */
 interface Debt {
   readonly service: string;
 }
 
 /**
- * What changes have made void. One that the store could not be told of is owed: no look-up of its path counts before it is
- * made good, so a Redis that comes back does not bring back what was changed meanwhile. Others do not wait for it.
+ * Invalidates what is stored under changed paths. If the store is away, the invalidation is owed: nothing is found under
+ * that path until it has been made up for, so a Redis that comes back does not bring back outdated responses. Other paths
+ * do not wait.
  */
 export class Invalidations {
   readonly #store: ResponseStore;
@@ -41,7 +42,7 @@ export class Invalidations {
     this.#now = now;
   }
 
-  /** Rejects when the store does not answer; then it is owed. */
+  /** Rejects when the store fails; then the invalidation is owed. */
   async add(service: string, path: string): Promise<void> {
     const key = epochKey(service, path);
     this.#epochs.changed(key);
@@ -53,21 +54,21 @@ export class Invalidations {
     }
   }
 
-  /** Whether nothing is owed of this path. What is owed of others is tried again meanwhile. */
+  /** Whether nothing is owed for this path. What is owed for others is tried again. */
   isSettled(service: string, path: string): boolean {
     if (this.#owedKeys.size === 0 && this.#owedServices.size === 0) return true;
     this.#tryAgain();
     return !this.#owedServices.has(service) && !this.#owedKeys.has(epochKey(service, path));
   }
 
-  /** Makes good what is owed of this path; rejects while the store does not answer. */
+  /** Pays what is owed for this path. Rejects while the store fails. */
   async settle(service: string, path: string): Promise<void> {
     if (this.#owedServices.has(service)) await this.#payService(service);
     const key = epochKey(service, path);
     if (this.#owedKeys.has(key)) await this.#payKey(key);
   }
 
-  /** Everything that is owed: nobody here may ask for it, and other gateways go by what is stored. */
+  /** Pays everything: perhaps nobody asks for those paths here, and other gateways go by what is stored. */
   #tryAgain(): void {
     const nowMs = this.#now();
     if (Math.abs(nowMs - this.#triedAtMs) < TRY_AGAIN_MS) return;

@@ -1,13 +1,13 @@
 import { pathOf } from '../../http/path.ts';
 import { LastShortened, shortened } from '../../util/shortened.ts';
 
-/** Who a stored answer is for. No key can be made without it, so no answer can be found by anybody else. */
+/** For whom a stored response is. It is part of every key, so nobody else can find the response. */
 export type Audience =
-  /** Everybody: only for an answer that says so itself. */
+  /** Everybody: only for a response that allows that itself. */
   | { readonly kind: 'everyone' }
-  /** Those who showed no credentials. */
+  /** Requests without credentials. */
   | { readonly kind: 'anonymous' }
-  /** Whoever bears a verified token of this identity: `audienceOf` its key. */
+  /** Requests with a verified token of this identity. */
   | { readonly kind: 'identity'; readonly key: string };
 
 export const EVERYONE: Audience = { kind: 'everyone' };
@@ -26,9 +26,9 @@ export interface Resource {
 export interface EntryKeyParts {
   readonly resource: Resource;
   readonly audience: Audience;
-  /** Changes when what is stored under the path is invalidated: no key of before leads anywhere then. */
+  /** Changes when what is stored under the path is invalidated: no earlier key finds anything then. */
   readonly epoch: string;
-  /** `selectingKey` of what `Vary` lists; '' for an answer that does not vary. */
+  /** `selectingKey` of what `Vary` lists; '' for a response that does not vary. */
   readonly variant: string;
 }
 
@@ -41,7 +41,7 @@ export function entryKey({ resource, audience, epoch, variant }: EntryKeyParts):
   return new Keys(resource).variant(audience, epoch, variant);
 }
 
-/** Spells the keys of one request after another. Service, host and epoch are mostly those of the request before. */
+/** Makes keys. It remembers the latest service, host and epoch, which are mostly those of the next request too. */
 export class Speller {
   readonly service = new LastShortened();
   readonly authority = new LastShortened();
@@ -52,7 +52,7 @@ export class Speller {
   }
 }
 
-/** The keys of one request's resource, spelt once: it looks there, is waited for under them, and stores there. */
+/** The keys of one request's resource: for the lookup, the fetch and the store. Each is made once. */
 export class Keys {
   readonly #resource: Resource;
   readonly #speller: Speller;
@@ -98,7 +98,7 @@ export class Keys {
   }
 }
 
-/** Without the query and the client's name for the gateway: all that is stored under a path leaves together. */
+/** It names neither the query nor the gateway: all that is stored under a path is invalidated together. */
 export function epochKey(service: string, path: string): string {
   return epochKeyAt(`"${shortened(service)}","${shortened(path)}"`);
 }

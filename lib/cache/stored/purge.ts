@@ -12,7 +12,7 @@ export type PurgeTarget =
   | { readonly prefix: string }
   /** Path prefix of the service, `/budgeting`. */
   | { readonly service: string }
-  /** One of the words in an answer's `Cache-Tag`. */
+  /** One of the words in a response's `Cache-Tag`. */
   | { readonly tag: string };
 
 /** One purge that every gateway must mind. Versions only ever grow. */
@@ -22,7 +22,7 @@ interface PurgeRecord {
   readonly value: string;
 }
 
-/** The purges of late. What was asked for before `floor` is void, whatever it is. */
+/** The latest purges. Everything that was asked for before `floor` is void. */
 export interface PurgeLog {
   readonly version: number;
   readonly floor: number;
@@ -30,9 +30,9 @@ export interface PurgeLog {
 }
 
 export const PURGE_LOG_KEY = EVERYWHERE_KEY;
-/** Older purges are merged into one of everything: a log that grows for ever would slow every look-up. */
+/** Older purges are merged into one of everything: a log that grows for ever would slow every lookup down. */
 const MOST_RECORDS = 1_000;
-/** Longer than any answer is kept. */
+/** Longer than any response is kept. */
 const LOG_TTL_MS = 7 * 24 * 60 * 60 * 1000;
 /** The version stands in front of the JSON in so many digits, so that a newer log is greater byte by byte. */
 const VERSION_DIGITS = 16;
@@ -44,9 +44,9 @@ export interface PurgesOptions {
 }
 
 /**
- * Purges by prefix, service and tag, as a log in the store that every gateway reads along with what is stored: an
- * answer counts as purged when the log names it later than it was asked for. So a purge takes one write however
- * much it covers, holds for an answer that is still on its way, and nobody has to be told who was not there.
+ * Purges by prefix, service and tag. They are a log in the store that every gateway reads with each lookup: a response
+ * counts as purged if it was asked for before a purge that covers it. So a purge takes one write however much it covers,
+ * holds for responses that are still on their way, and needs no gateway to be reachable.
  */
 export class Purges {
   readonly #store: ResponseStore;
@@ -58,7 +58,7 @@ export class Purges {
     this.#now = now;
   }
 
-  /** Parsed once for each change: the store hands out the same buffer as long as it is the same. */
+  /** The log in these bytes. Parsed once for each change: until then the store returns the same buffer. */
   logIn(bytes: Buffer | undefined): PurgeLog {
     if (!bytes) return NOTHING_PURGED;
     if (this.#latest?.bytes !== bytes)
@@ -66,14 +66,14 @@ export class Purges {
     return this.#latest.log;
   }
 
-  /** Resolves when it is in the store: others may take milliseconds to hear of it. Rejects when that does not answer. */
+  /** Resolves once it is in the store; other gateways see it some milliseconds later. Rejects when the store fails. */
   async purge(target: PurgeTarget): Promise<void> {
     if ('url' in target) return this.purgePath(target.url);
     const [[kind, value] = ['tag', '']] = Object.entries(target);
     return this.#append(kind as PurgeRecord['kind'], value);
   }
 
-  /** One path with every query, for every reader. Where the part of the store that has it is away, the log says so. */
+  /** Purges one path with every query, for every audience. If its part of the store is away, the log takes the purge. */
   async purgePath(url: string): Promise<void> {
     const path = pathOf(url);
     try {
@@ -95,7 +95,7 @@ export class Purges {
   }
 }
 
-/** Whether a purge names the answer later than it was asked for. */
+/** Whether the response was asked for before a purge that covers it. */
 export function isPurged(
   log: PurgeLog,
   entry: Entry,

@@ -6,7 +6,7 @@ import { ageMs, type Policy, type ResponseTerms } from '../rules/policy.ts';
 import { type Content, Gathering } from './content.ts';
 import type { GatheringRoom } from './gatheringRoom.ts';
 
-/** An answer that was given whole and may be stored. */
+/** A response that was given whole and may be stored. */
 export interface Recording {
   readonly status: number;
   readonly fields: FieldLines;
@@ -27,20 +27,20 @@ export interface RecorderContext {
 }
 
 export interface RecorderListener {
-  /** Called once, with an answer that was given whole. */
+  /** Called once, with a response that was given whole. */
   recorded(recording: Recording): void;
 }
 
 /**
- * Copies an answer that may be stored while it streams past, and gives up when it grows too large or there is no room.
- * What it has taken of the room is given back at the end or by `giveUp`, one of which must be called.
+ * Records a response while it is passed on, if it may be stored. It gives up when the response grows too large or there is
+ * no room. `end` or `giveUp` must be called: they give back the room that was taken.
  */
 export class Recorder implements ResponseObserver {
   readonly #context: RecorderContext;
   readonly #requestedAtMs: number;
   readonly #listener: RecorderListener;
   #head: Omit<Recording, 'body'> | undefined;
-  /** Content that the head promises; undefined when it does not say. */
+  /** The length of the content by its head. Undefined: the head does not say. */
   #promisedBytes: number | undefined;
   #gathering: Gathering | undefined;
   #takenBytes = 0;
@@ -56,32 +56,32 @@ export class Recorder implements ResponseObserver {
     this.#listener = listener;
   }
 
-  /** What is being recorded; undefined when there is nothing to record, or no more. */
+  /** What is being recorded. Undefined: nothing, or no more. */
   get recording(): Omit<Recording, 'body'> | undefined {
     return this.#head;
   }
 
-  /** Whether it is certain to fit. */
+  /** Whether it is certain to be stored if it ends well: its length is known, and there is room. */
   get fits(): boolean {
     return this.#head !== undefined && this.#promisedBytes !== undefined;
   }
 
-  /** Whether it gave up for want of room: the next answer may well be stored. */
+  /** Whether it gave up for want of room: the next response may well be stored. */
   get lacksRoom(): boolean {
     return this.#lacksRoom;
   }
 
   head(status: number, lines: FieldLines): void {
     const { policy, heads, maxBodyBytes, clock } = this.#context;
-    const { telling, stored } = heads.read(lines);
-    const terms = policy.termsOf(status, telling, clock.now());
-    const length = telling['content-length'];
+    const { caching, stored } = heads.read(lines);
+    const terms = policy.termsOf(status, caching, clock.now());
+    const length = caching['content-length'];
     this.#promisedBytes = length === undefined ? undefined : Number(length);
     if (!terms || (this.#promisedBytes ?? 0) > maxBodyBytes) return;
     if (!this.#takeRoom(this.#promisedBytes ?? 0)) return;
-    const generatedAtMs = this.#requestedAtMs - ageMs(telling);
-    // RFC 9110 section 6.6.1: whoever keeps an answer without a date says when it came.
-    const isDated = telling.date !== undefined;
+    const generatedAtMs = this.#requestedAtMs - ageMs(caching);
+    // Whoever stores a response without a date adds the time at which it came (RFC 9110 section 6.6.1).
+    const isDated = caching.date !== undefined;
     const fields = isDated ? stored : [...stored, 'Date', new Date(clock.now()).toUTCString()];
     this.#head = { status, fields, terms, generatedAtMs };
     this.#gathering = new Gathering(this.#promisedBytes ?? 0);
@@ -106,7 +106,7 @@ export class Recorder implements ResponseObserver {
     if (this.#head && gathering && isWhole) {
       const { status, terms, generatedAtMs } = this.#head;
       const says = this.#promisedBytes !== undefined || status === 204;
-      // A stored answer is whole, so it can say how long it is, also where it came in chunks.
+      // A stored response is whole, so its length is known, also if it came in chunks.
       const fields = says ? this.#head.fields : [...this.#head.fields, 'Content-Length', String(bytes)];
       this.#listener.recorded({ status, fields, terms, generatedAtMs, body: gathering.content() });
     }

@@ -340,9 +340,8 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     await using gateway = await start(upstream, { env: { AUTH_STORE_FAILURE: 'allow' } });
     await gateway.gateway.parts.stores.close();
     if (store === 'embedded') {
-      gateway.gateway.parts.stores.responses.get = async () => {
-        throw new Error('the store is broken');
-      };
+      const broken = () => Promise.reject(new Error('the store is broken'));
+      Object.assign(gateway.gateway.parts.stores.responses, { get: broken, getAll: broken });
     }
     for (const expected of ['answer 1', 'answer 2']) {
       const answer = await get(gateway);

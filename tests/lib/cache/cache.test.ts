@@ -447,13 +447,13 @@ describe('a change that the store could not be told of', () => {
     for (let n = 0; n <= 1_000; n += 1) await entries.invalidate('none', `/${n}`).catch(() => {});
     store.failing = false;
     const resource = { service: 'none', authority: `http://${app.url.host}`, target: '/never-changed' };
-    const quest = {
+    const lookup = {
       resource,
       keys: new Keys(resource),
       audiences: [ANONYMOUS],
       selecting: { rawHeaders: [], identity: undefined },
     };
-    expect((await entries.find(quest)).entry).toBeUndefined();
+    expect((await entries.find(lookup)).entry).toBeUndefined();
     expect((await call(app.url, { path: '/never-changed' })).headers['x-cache']).toBe('MISS');
   });
 });

@@ -177,7 +177,7 @@ describe('a stored answer', () => {
   it.each(Object.keys(entry))('without its %s is refused', (name) => {
     const { [name as keyof typeof entry]: _, ...rest } = entry;
     expect(() => decodeStored(Buffer.from(`${JSON.stringify(rest)}\n`))).toThrow(
-      'what is stored is no answer',
+      'what is stored is no response',
     );
   });
 

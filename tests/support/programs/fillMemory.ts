@@ -7,8 +7,8 @@ import { Registry } from 'prom-client';
 import { Authenticator } from '../../../lib/auth/authenticator.ts';
 import type { TokenRegistry } from '../../../lib/auth/revocation/tokenRegistry.ts';
 import type { VerifiedToken } from '../../../lib/auth/tokens/verifier.ts';
-import { Habits } from '../../../lib/cache/fetch/habits.ts';
-import type { Visit } from '../../../lib/cache/fetch/visit.ts';
+import type { CacheRequest } from '../../../lib/cache/fetch/cacheRequest.ts';
+import { RecentOutcomes } from '../../../lib/cache/fetch/recentOutcomes.ts';
 import { Heads } from '../../../lib/cache/rules/heads.ts';
 import { Policy } from '../../../lib/cache/rules/policy.ts';
 import { Entries } from '../../../lib/cache/stored/entries.ts';
@@ -53,13 +53,13 @@ const away = async () => {
 
 /** Everything in the process that grows with what clients send, but for requests under way. */
 const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close(): void }>> = {
-  habits() {
-    const habits = new Habits(systemClock);
+  'recent outcomes'() {
+    const recent = new RecentOutcomes(systemClock);
     return (n, name) => {
-      const quest = { resource: { service: '/a', target: name(n) } };
-      const visit = { quest, audienceFor: () => ANONYMOUS } as unknown as Visit;
-      habits.learn(visit, { kind: 'nothing', because: 'unstorable' });
-      return habits;
+      const lookup = { resource: { service: '/a', target: name(n) } };
+      const request = { lookup, audienceFor: () => ANONYMOUS } as unknown as CacheRequest;
+      recent.learn(request, { kind: 'nothing', because: 'unstorable' });
+      return recent;
     };
   },
   judgements() {

@@ -14,8 +14,8 @@ const OF_CONTENT: ReadonlySet<string> = new Set([
   'content-range',
 ]);
 
-/** Answers a GET or HEAD from what is stored, with `own` fields in front. */
-export function answerWith(
+/** Responds to a GET or HEAD with a stored response, with the cache's `own` fields in front. */
+export function respondFromStore(
   entry: Entry,
   req: Request,
   response: ResponseWriter,
@@ -31,7 +31,7 @@ export function answerWith(
   else selected(entry, req, response, own, nowMs);
 }
 
-/** Answers what a client asks that has something already, or wants a part. */
+/** Responds to a conditional or range request. */
 function selected(
   entry: Entry,
   req: Request,
@@ -52,7 +52,7 @@ function selected(
   else part(entry, range, response, own, nowMs);
 }
 
-/** Tells a client that it has what it asked for. */
+/** Tells a client that what it has is current. */
 export function notModified(
   entry: Pick<Entry, 'fields' | 'generatedAtMs'>,
   response: ResponseWriter,

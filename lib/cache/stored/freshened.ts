@@ -12,17 +12,17 @@ const OF_CONTENT: ReadonlySet<string> = new Set([
   'content-range',
 ]);
 
-export interface RefreshOptions {
+export interface FreshenOptions {
   readonly policy: Policy;
   readonly requestedAtMs: number;
   readonly nowMs: number;
 }
 
-/** What a 304 makes of a stored answer (RFC 9111 section 4.3.4); without terms it must not be stored again. */
-export function refreshed(
+/** A stored response freshened by a 304 (RFC 9111 section 4.3.4). Without terms it must not be stored again. */
+export function freshened(
   { status, fields, body }: Entry,
   notModified: FieldLines,
-  { policy, requestedAtMs, nowMs }: RefreshOptions,
+  { policy, requestedAtMs, nowMs }: FreshenOptions,
 ): Omit<Recording, 'terms'> & Partial<Pick<Recording, 'terms'>> {
   const named = fieldsByName(notModified);
   const news = withoutTransient(notModified, named.connection);
@@ -33,8 +33,8 @@ export function refreshed(
 }
 
 /**
- * Every field line of `news` takes the place of all lines of its name; what is told by `Vary` is added instead, or the
- * response would be given to requests that it was never selected for.
+ * The lines of each field in `news` take the place of those that are stored. Those of `Vary` are added instead: otherwise
+ * the response would be served to requests for which it was never selected.
  */
 function merge(fields: FieldLines, news: FieldLines): string[] {
   const replaced = new Set<string>();

@@ -1,32 +1,32 @@
 import type { TLSSocket } from 'node:tls';
-import type { NextFunction, Request, Response } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Clock } from '../../clock/clock.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../../exchange/exchange.ts';
 import { type ResponseWriter, writerOf } from '../../response/responseWriter.ts';
 import { isNotModified } from '../rules/conditional.ts';
 import { type RequestTerms, requestTerms } from '../rules/requestTerms.ts';
-import { cacheStatus, outcomeOf, type Verdict } from '../rules/status.ts';
+import { cacheStatus, type Forward, outcomeOf, type Verdict } from '../rules/status.ts';
 import type { Audiences } from '../stored/audiences.ts';
-import type { Quest } from '../stored/entries.ts';
 import { type Entry, namedFields } from '../stored/entry.ts';
+import type { Lookup } from '../stored/entryFinder.ts';
 import { type Audience, audienceText, EVERYONE, type Speller } from '../stored/key.ts';
-import { answerWith } from './answer.ts';
+import { respondFromStore } from './storedResponse.ts';
 
 const X_CACHE = { hit: 'HIT', miss: 'MISS', bypass: 'BYPASS' } as const;
 
-/** One request in front of the cache. */
-export class Visit {
+/** One request in front of the cache, and how to respond to it. */
+export class CacheRequest {
   readonly req: Request;
   readonly res: Response;
   readonly response: ResponseWriter;
-  /** Silent once the reply is settled elsewhere. */
+  /** Does nothing once somebody else has replied. */
   readonly next: NextFunction;
   readonly exchange: Exchange;
   readonly terms: RequestTerms;
-  readonly quest: Quest;
+  readonly lookup: Lookup;
   readonly #onVerdict: (verdict: Verdict) => void;
 
-  constructor(req: Request, res: Response, next: NextFunction, options: VisitOptions) {
+  constructor(req: Request, res: Response, next: NextFunction, options: CacheRequestOptions) {
     const { audiences: all, onVerdict, speller } = options;
     this.req = req;
     this.res = res;
@@ -38,7 +38,7 @@ export class Visit {
     const { service, identity } = this.exchange;
     const resource = { service, authority: authorityOf(req), target: req.originalUrl };
     const audiences = all.of(req, identity);
-    this.quest = {
+    this.lookup = {
       resource,
       audiences,
       owner: ownerOf(req, this.exchange, audiences),
@@ -47,62 +47,68 @@ export class Visit {
     };
   }
 
-  /** For whom an answer to this request may be stored; undefined for nobody. */
+  /** For whom a response to this request may be stored. Undefined: for nobody. */
   audienceFor(isShared: boolean): Audience | undefined {
-    const { audiences } = this.quest;
+    const { audiences } = this.lookup;
     if (isShared && audiences.includes(EVERYONE)) return EVERYONE;
     return audiences[0] === EVERYONE ? undefined : audiences[0];
   }
 
-  /** When the sender gives up; `undefined` for never. In milliseconds from now. */
+  /** How long until the request's deadline, in milliseconds. Undefined: it has none. */
   leftMs(nowMs: number): number | undefined {
     const { deadlineAtMs } = this.exchange;
     return deadlineAtMs === undefined ? undefined : Math.max(0, deadlineAtMs - nowMs);
   }
 
-  /** Says what became of the request: once, before somebody else begins its answer. */
-  pronounce(verdict: Verdict): void {
-    const [, xCache = '', , status = ''] = this.pronounced(verdict);
+  /** Sets `X-Cache` and `Cache-Status` of a response that somebody else is about to begin. To be called once. */
+  setCacheStatus(verdict: Verdict): void {
+    const [, xCache = '', , status = ''] = this.cacheStatusFields(verdict);
     this.response.replace('X-Cache', xCache);
     // A list that each cache appends to.
     this.response.add('Cache-Status', status);
   }
 
-  /** The same in the fields of an answer that is begun here: Node takes them as they are while none is set. */
-  pronounced(verdict: Verdict): readonly string[] {
+  /** The same as fields of a response that the cache begins. */
+  cacheStatusFields(verdict: Verdict): readonly string[] {
     const outcome = outcomeOf(verdict);
     this.exchange.cacheVerdict = outcome;
     this.#onVerdict(verdict);
     return ['X-Cache', X_CACHE[outcome], 'Cache-Status', cacheStatus(verdict)];
   }
 
-  /** Answers with what is stored: the whole of it, the part that was asked for, or that the client has it. */
-  give(entry: Entry, verdict: Verdict, nowMs: number): void {
+  /** Responds with a stored response: the whole of it, the range that was asked for, or a 304. */
+  serve(entry: Entry, verdict: Verdict, nowMs: number): void {
     this.exchange.phases?.begin('response');
-    answerWith(entry, this.req, this.response, this.pronounced(verdict), nowMs);
+    respondFromStore(entry, this.req, this.response, this.cacheStatusFields(verdict), nowMs);
   }
 
-  /** Whether the client has what `entry` would give it. */
-  has(entry: Pick<Entry, 'status' | 'fields'>, clock: Clock): boolean {
+  /** Forwards the request as it is. */
+  forward(origin: RequestHandler, reason: Forward): void {
+    this.setCacheStatus({ kind: 'forward', reason });
+    origin(this.req, this.res, this.next);
+  }
+
+  /** Whether the client has this response already, and it is current. */
+  isCurrent(entry: Pick<Entry, 'status' | 'fields'>, clock: Clock): boolean {
     const { headers } = this.req;
     const asks = headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined;
     return asks && entry.status === 200 && isNotModified(headers, namedFields(entry), clock.now());
   }
 }
 
-export interface VisitOptions {
+export interface CacheRequestOptions {
   readonly audiences: Audiences;
   readonly speller: Speller;
   readonly onVerdict: (verdict: Verdict) => void;
 }
 
-/** Who answers for what is stored: the identity, and where there is none the address. */
+/** On whose account a response is stored: the identity's, or where there is none the address's. */
 function ownerOf({ socket }: Request, exchange: Exchange, [own]: readonly Audience[]): string {
   if (own?.kind === 'identity') return audienceText(own);
   return exchange.clientAddress ?? socket.remoteAddress ?? '';
 }
 
-/** Whoever sent them, and whether they are believed: a service may read each of them. */
+/** A service may read each of them, whoever has sent them. */
 const NAMES_OF_GATEWAY = [
   'x-forwarded-host',
   'x-forwarded-proto',
@@ -112,8 +118,8 @@ const NAMES_OF_GATEWAY = [
 ] as const;
 
 /**
- * What services may build links from, whoever said it: a stored response with a forged name in it must not be found
- * by those who call the gateway by its own. The whole `Host`, as it is passed on: a port is part of it.
+ * All names of the gateway in the request: services may build links from them. A stored response with a forged name in it
+ * must not be found by requests that have the right name. `Host` counts with its port, as it is passed on.
  */
 function authorityOf({ headers, socket }: Request): string {
   const scheme = (socket as Partial<TLSSocket>).encrypted ? 'https' : 'http';

@@ -1,5 +1,7 @@
 import type { Request } from 'express';
+import { Exchange } from '../../exchange/exchange.ts';
 import type { FieldLines } from '../../http/fields.ts';
+import type { ResponseSink } from '../../response/sink.ts';
 
 /** Fields that ask for less than the whole response. */
 const PARTIAL: readonly string[] = ['if-none-match', 'if-modified-since', 'if-range', 'range'];
@@ -13,7 +15,7 @@ export function wholeRequest(req: Request, conditions: FieldLines): Request {
   return new WholeRequest(req, conditions) as unknown as Request;
 }
 
-/** What handlers behind the cache may ask of a request. */
+/** All that the handlers behind the cache ask of a request without content. */
 class WholeRequest {
   readonly method: Request['method'];
   readonly url: Request['url'];
@@ -32,6 +34,21 @@ class WholeRequest {
     this.rawHeaders = [...withoutPartial(req.rawHeaders), ...conditions];
     this.headers = headersWith(req.headers, conditions);
   }
+}
+
+/** An exchange whose response goes to `response`. It asks the service on behalf of whoever sent the client's request. */
+export function exchangeFor(response: ResponseSink, clients: Exchange): Exchange {
+  const own = new Exchange(response);
+  own.requestId = clients.requestId;
+  own.service = clients.service;
+  own.prefix = clients.prefix;
+  own.upstreamTarget = clients.upstreamTarget;
+  own.identity = clients.identity;
+  own.admission = clients.admission;
+  own.content = clients.content;
+  own.deadlineAtMs = clients.deadlineAtMs;
+  own.trace = clients.trace;
+  return own;
 }
 
 function isPartial({ headers }: Request): boolean {
