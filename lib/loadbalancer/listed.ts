@@ -6,6 +6,6 @@ export interface Listed extends Omit<ListedReplica, 'name'> {
   readonly id?: string;
   /** False when only the settings list it. Default true. */
   readonly listed?: boolean;
-  /** Whether health and request count have been taken over already by whoever counts for this pool too. Default false. */
+  /** Whether another thread, which counts for all, has taken over health and request count already. Default false. */
   readonly isCounted?: boolean;
 }

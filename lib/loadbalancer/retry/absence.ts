@@ -31,7 +31,7 @@ export interface AbsenceOptions {
 }
 
 /**
- * Judges by its silence whether a replica is absent.
+ * Judges whether a replica that gives no responses is absent.
  *
  * A replica is absent when it has owed responses for a whole deadline without a pause, has given none to anybody in that
  * time, **and** there is further evidence: a second caller has waited in vain as well; or another replica has responded to
