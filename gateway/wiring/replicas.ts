@@ -10,11 +10,13 @@ import type {
 } from '../../lib/circuitbreaker/contract.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import type { Admission, FailureKind } from '../../lib/exchange/attempt.ts';
-import { LoadScan } from '../../lib/loadbalancer/choice/loadScan.ts';
+import type { ReplicaIdentity } from '../../lib/loadbalancer/instance.ts';
+import type { Listed } from '../../lib/loadbalancer/listed.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../../lib/loadbalancer/pool.ts';
-import { type Listed, Replica } from '../../lib/loadbalancer/replica.ts';
+import { Replica } from '../../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share, ShareOf } from '../../lib/threads/cells.ts';
 import { SharedCircuitBreaker } from '../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
+import { LoadScan } from '../../lib/threads/loadbalancer/loadScan.ts';
 import { ThreadsReplica } from '../../lib/threads/loadbalancer/threadsReplica.ts';
 import type { BreakerSubject } from '../logs/breakerLog.ts';
 
@@ -149,7 +151,7 @@ export class ServiceReplicas {
   /** Takes over what the registry lists of this service, or what another thread says that it does. */
   update(listed: readonly (Listed & Partial<SharedReplica>)[]): void {
     const arriving = listed.filter(({ key }) => !this.pool.get(key));
-    this.pool.update(listed);
+    this.pool.update(listed.map((replica) => ({ ...replica, isCounted: replica.counts !== undefined })));
     for (const { key, breaker } of arriving) {
       const known = this.#breakers.get(key) && this.#breakerShares.get(key);
       if (!breaker || known?.cells.isSameAs(breaker.cells)) continue;
@@ -165,7 +167,8 @@ export class ServiceReplicas {
   /** Takes back what a thread that has ended had under way, and takes over what it was to do. */
   leave(seat: number): void {
     this.#threads?.openings.cells.leave(seat);
-    this.pool.leave(seat);
+    for (const replica of this.pool.replicas) if (replica instanceof ThreadsReplica) replica.leave(seat);
+    this.pool.resumeSlowStarts();
     for (const breaker of this.#breakers.all) {
       if (breaker instanceof SharedCircuitBreaker) breaker.leave(seat);
     }
@@ -236,7 +239,8 @@ function sharedReplicas(
     replicas:
       replicas?.map((replica) => new ThreadsReplica(replica, replica.counts)) ??
       upstreams.map((origin) => ThreadsReplica.at(origin, newCounts(), taken)),
-    newReplica: (listed) => new ThreadsReplica(listed, listed.counts ?? newCounts()),
+    newReplica: (listed: ReplicaIdentity & Partial<SharedReplica>) =>
+      new ThreadsReplica(listed, listed.counts ?? newCounts()),
     candidates: new LoadScan(random),
   };
 }

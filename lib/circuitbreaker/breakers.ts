@@ -9,12 +9,12 @@ export class CircuitBreakers<One extends Breaker = Breaker> {
     this.#create = create;
   }
 
-  /** Every breaker there is. */
+  /** All breakers. */
   get all(): readonly One[] {
     return [...this.#byKey.values()];
   }
 
-  /** Of whom there is a breaker. */
+  /** The replicas that have a breaker. */
   get keys(): readonly string[] {
     return [...this.#byKey.keys()];
   }

@@ -1,7 +1,7 @@
 import type { FailureKind } from '../exchange/attempt.ts';
 import type { Permit } from './contract.ts';
 
-/** Whom a permit reports to. */
+/** The breaker that issued a permit, which the permit reports to. */
 export interface PermitIssuer {
   succeeded(permit: CallPermit): void;
   failed(permit: CallPermit, failure: FailureKind, responded: boolean): void;
@@ -11,10 +11,10 @@ export interface PermitIssuer {
 /** One call of one caller, stamped with the generation of the state that allowed it. It fails once at most. */
 export class CallPermit implements Permit {
   readonly caller: string;
-  /** Where the caller is; `caller` itself when no more is known of it. */
+  /** Where the caller is; `caller` itself when nothing else is known of it. */
   readonly address: string;
   readonly generation: number;
-  /** Where the call was counted as good. Written by the issuer. */
+  /** The bucket in which the call was counted as good. Written by the issuer. */
   countedIn: number | undefined;
   readonly #issuer: PermitIssuer;
   #failed = false;

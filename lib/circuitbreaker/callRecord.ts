@@ -2,18 +2,20 @@ import type { FailureKind } from '../exchange/attempt.ts';
 import { LastCaller } from '../util/lastCaller.ts';
 import { CallWindow } from './callWindow.ts';
 import type { BreakerRules, Held } from './contract.ts';
-import {
-  countTowards,
-  failuresSince,
-  isBeyondItsPart,
-  type RecentFailure,
-  withFailure,
-} from './recentFailures.ts';
+import { type RecentFailure, withFailure } from './recentFailures.ts';
 
 /** On whose behalf a call is made, as a `CallPermit` has it. */
 export interface Caller {
   readonly caller: string;
   readonly address: string;
+}
+
+/** How a call failed. */
+export interface FailedCall {
+  readonly failure: FailureKind;
+  /** Whether the head of a response came. */
+  readonly responded: boolean;
+  readonly nowMs: number;
 }
 
 /** What is counted at the moment of a failure. */
@@ -26,14 +28,16 @@ export interface Counted {
   readonly failed: number;
 }
 
+/** Whether a closed breaker is to open. */
 export interface Verdict {
+  /** Failures that count towards the threshold. */
   readonly count: number;
-  /** For what the breaker is to open; undefined: it is not. */
+  /** The reason for which the breaker is to open; undefined: it stays closed. */
   readonly opensFor: FailureKind | undefined;
   readonly held?: Held;
 }
 
-/** Whether a closed breaker opens by what is counted. */
+/** The rule that opens a closed breaker. */
 export function verdictOn(
   { count, absentInARow, good, failed }: Counted,
   { threshold, ratio }: Required<BreakerRules>,
@@ -45,7 +49,7 @@ export function verdictOn(
   return { count, opensFor: undefined, held: { by: 'ratio', failures: failed, calls } };
 }
 
-/** What a closed breaker remembers of the calls in its window. Its size is bounded by the threshold alone. */
+/** What a closed breaker remembers of the calls in its window. Only the threshold bounds its size. */
 export class CallRecord {
   readonly #rules: Required<BreakerRules>;
   readonly #calls: CallWindow;
@@ -59,7 +63,7 @@ export class CallRecord {
     this.#calls = new CallWindow(rules.windowMs);
   }
 
-  /** A good response began; in which bucket it was counted. */
+  /** A good response began. Returns the bucket in which it was counted. */
   good({ caller, address }: Caller, nowMs: number): number {
     this.#absentInARow = 0;
     this.#servedAddresses.add(address, nowMs);
@@ -67,25 +71,25 @@ export class CallRecord {
     return this.#calls.addGood(nowMs);
   }
 
-  /** The good response that was counted in `bucket` broke off. */
-  takeBackGood(bucket: number, nowMs: number): void {
-    this.#calls.takeBackGood(bucket, nowMs);
-  }
-
-  /** A response came that counts neither way. */
+  /** A response came that counts neither as good nor as failed. */
   responded(): void {
     this.#absentInARow = 0;
   }
 
-  failed(failure: FailureKind, by: Caller, nowMs: number): Verdict {
-    const { threshold, windowMs } = this.#rules;
+  /** A call failed. One that was counted as good before is not any more, because its response broke off. */
+  failed(
+    by: Caller & { readonly countedIn: number | undefined },
+    { failure, responded, nowMs }: FailedCall,
+  ): Verdict {
+    if (responded) this.responded();
+    if (by.countedIn !== undefined) this.#calls.takeBackGood(by.countedIn, nowMs);
     if (failure === 'absent') this.#absentInARow += 1;
-    const blamed = failure === 'absent' ? undefined : by.caller;
-    const anotherServed = blamed !== undefined && this.hasServedAnother(by, nowMs);
-    const before = failuresSince(this.#failures, nowMs - windowMs);
-    if (!isBeyondItsPart(before, blamed, { threshold, anotherServed })) this.#calls.addFailed(nowMs);
-    this.#failures = withFailure(before, { atMs: nowMs, caller: blamed }, threshold);
-    const count = countTowards(threshold, this.#failures, anotherServed);
+    const caller = failure === 'absent' ? undefined : by.caller;
+    const anotherServed = caller !== undefined && this.hasServedAnother(by, nowMs);
+    const newest = { atMs: nowMs, caller };
+    const { kept, count, isInRatio } = withFailure(this.#failures, newest, { ...this.#rules, anotherServed });
+    if (isInRatio) this.#calls.addFailed(nowMs);
+    this.#failures = kept;
     const counted = { count, absentInARow: this.#absentInARow, ...this.#calls.totals(nowMs) };
     return verdictOn(counted, this.#rules);
   }
@@ -95,7 +99,7 @@ export class CallRecord {
     return this.#servedAddresses.sawAnother(undefined, nowMs - this.#rules.windowMs);
   }
 
-  /** The same of anybody but this caller: of another name, or at another address. */
+  /** Whether anybody but this caller did: a caller of another name, or at another address. */
   hasServedAnother({ caller, address }: Caller, nowMs: number): boolean {
     const sinceMs = nowMs - this.#rules.windowMs;
     if (this.#servedAddresses.sawAnother(address, sinceMs)) return true;

@@ -1,4 +1,4 @@
-/** Parts that the window is counted in. One more is kept, so that never less than a whole window is counted. */
+/** The window is counted in so many parts. One more is kept, so that never less than a whole window is counted. */
 const PARTS = 10;
 export const BUCKETS = PARTS + 1;
 
@@ -7,12 +7,12 @@ export function bucketAt(nowMs: number, windowMs: number): number {
   return Math.floor(nowMs / (windowMs / PARTS));
 }
 
-/** Calls `clear` with the place of each bucket that time has passed over since `from`: however long that was. */
+/** Calls `clear` with the index of each bucket that time has passed since `from`, however long ago that was. */
 export function clearPassed(from: number, to: number, clear: (place: number) => void): void {
   for (let bucket = Math.max(from + 1, to - BUCKETS + 1); bucket <= to; bucket += 1) clear(bucket % BUCKETS);
 }
 
-/** How many calls went well and how many failed, of late. */
+/** How many of the calls within the window went well, and how many failed. */
 export class CallWindow {
   readonly #windowMs: number;
   readonly #good = new Float64Array(BUCKETS);
@@ -23,7 +23,7 @@ export class CallWindow {
     this.#windowMs = windowMs;
   }
 
-  /** Counts a call that went well; in which bucket. */
+  /** Counts a call that went well. Returns the number of its bucket. */
   addGood(nowMs: number): number {
     this.#advance(nowMs);
     const place = this.#bucket % BUCKETS;
@@ -37,7 +37,7 @@ export class CallWindow {
     this.#failed[place] = (this.#failed[place] as number) + 1;
   }
 
-  /** What was counted as good in `bucket` went wrong after all. */
+  /** A call that was counted as good in `bucket` failed after all. */
   takeBackGood(bucket: number, nowMs: number): void {
     this.#advance(nowMs);
     const place = bucket % BUCKETS;

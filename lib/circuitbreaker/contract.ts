@@ -1,5 +1,6 @@
-import type { Clock } from '../clock/clock.ts';
+import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Admission, FailureKind } from '../exchange/attempt.ts';
+import { listener } from '../util/listener.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
@@ -29,7 +30,7 @@ export interface BreakerOptions extends BreakerRules {
   readonly onAdmission?: (admission: Admission) => void;
 }
 
-/** Why a breaker stays closed that has its threshold of failures. */
+/** Why a breaker stays closed although it has its threshold of failures. */
 export type Held =
   /** They are too small a part of the calls in the window. */
   | { readonly by: 'ratio'; readonly failures: number; readonly calls: number }
@@ -50,22 +51,14 @@ export interface BreakerTransition {
   readonly to: BreakerState;
   /** What opened it; undefined when it closes. */
   readonly failure: FailureKind | undefined;
-  /** Not by what was seen here, but by what somebody else said. */
+  /** Whether it follows from a hint and not from what was seen here. */
   readonly hinted: boolean;
 }
 
-/** What a breaker tells the outside, after its state is settled. */
+/** What a breaker tells its listeners, after its state is settled. */
 export type BreakerEvent = BreakerFailure | BreakerTransition;
 
-/** Hands an event on, once the state is settled. */
-export type Tell = (event: BreakerEvent) => void;
-
-export const HELD_BY_OPTION: Held = { by: 'mayOpen' };
-
-/** A trial decides soon, but nobody knows when: ask again in a second. */
-export const RETRY_TRIAL_MS = 1000;
-
-/** Permission to call a replica once. Reports that belong to an older state of the breaker are dropped. */
+/** Permission to call a replica once. A report that belongs to an earlier state of the breaker is dropped. */
 export interface Permit {
   /** A good response began. The same call may still fail, when the response breaks off. */
   succeed(): void;
@@ -84,13 +77,13 @@ export interface Permit {
  *
  * It opens for `absent` after `threshold` such failures without a response in between. It opens for `bad` when there
  * are `threshold` failures within `windowMs`, they are at least `ratio` of the calls there, and they are not all of
- * one caller while another caller (of another name, or at another address) got a good response. What one caller causes beyond its `threshold - 1` counts
- * nowhere meanwhile, so no caller decides alone what the others get.
+ * one caller while another caller (of another name, or at another address) got a good response. Meanwhile a caller's
+ * failures beyond `threshold - 1` are not counted, so no caller alone decides what the others get.
  *
  * After `cooldownMs` it is half-open and lets one call at a time through as a trial. A good trial closes it. An
- * `absent` one opens it for another cooldown. A `bad` one does so for its own caller; any other caller may make a second
- * trial at once, and only if that is bad too it is open for everybody. After an abandoned trial the next call is the
- * trial; if another caller was turned away meanwhile, it is not one of the same caller.
+ * `absent` one opens it for another cooldown. A `bad` one opens it for its own caller: any other caller may make a second
+ * trial at once, and if that is bad too, it is open for everybody. After an abandoned trial the next call is the trial;
+ * if another caller was turned away meanwhile, that is not a call of the same caller.
  */
 export interface Breaker {
   readonly threshold: number;
@@ -107,43 +100,48 @@ export interface Breaker {
   /** Whether `tryAcquire` would hand out a permit to this caller now. */
   admitsCaller(caller: string): boolean;
   /**
-   * Permission for one call on behalf of `caller`; undefined while it is open, or its trial is under way.
+   * Permission for one call on behalf of `caller`; undefined while it is open, or while its trial is under way.
    *
-   * @param address where the caller is, or `caller` itself when nothing else is known of it. Such a caller cannot be
-   * told from the others at its address, so what they get says nothing about it. Default: `caller`.
+   * @param address where the caller is. When nothing else is known of the caller, it is `caller` itself: then the caller
+   * cannot be told from others at its address, so what they get says nothing about it. Default: `caller`.
    */
   tryAcquire(caller: string, address?: string): Permit | undefined;
   /** Whether it is closed, and another caller got a good response within the window; told apart as in `tryAcquire`. */
   hasServedAnother(caller: string, address: string): boolean;
-  /** Somebody got no permit of it elsewhere. `tryAcquire` notes that itself. */
+  /** A caller was refused before it asked for a permit. `tryAcquire` notes that by itself. */
   turnedAway(caller: string): void;
   /**
-   * Somebody else's breaker for this replica has opened, so a closed one opens too. A hint of `bad` is dropped when
-   * somebody got a good response here within the window, or `mayOpen` says no.
+   * Another gateway's breaker for this replica has opened, so a closed one opens too. A hint of `bad` is dropped when
+   * somebody got a good response here within the window, or when `mayOpen` says no.
    */
   hintFailing(failure: FailureKind): void;
-  /** Somebody else's trial went well: an open breaker makes its own now. */
+  /** Another gateway's trial went well: an open breaker makes its own now. */
   hintRecovered(): void;
-  /** Calls `onAdmission` with what holds now, for somebody who may have missed it. */
+  /** Calls `onAdmission` with the admission as it is now, for a listener that may have missed it. */
   tellAdmission(): void;
-  /** Ends its timer in this thread and drops late reports: the replica has left. */
+  /** Ends its timer and drops late reports, because the replica has left. */
   dispose(): void;
 }
 
 const DEFAULT_RATIO = 0.5;
 
-/** The rules without gaps. Throws `RangeError` for an option that is out of range. */
-export function checkedRules({
-  threshold,
-  ratio = DEFAULT_RATIO,
-  windowMs,
-  cooldownMs,
-}: Readonly<BreakerOptions>): Required<BreakerRules> {
+/** The options with their defaults. Throws `RangeError` for an option that is out of range. */
+export function completeOptions(options: Readonly<BreakerOptions>): Required<BreakerOptions> {
+  const { threshold, ratio = DEFAULT_RATIO, windowMs, cooldownMs } = options;
   for (const [name, value] of Object.entries({ threshold, windowMs, cooldownMs })) {
     if (!(value >= 1)) throw new RangeError(`CircuitBreaker: ${name} must be at least 1, got ${value}`);
   }
   if (!(ratio >= 0 && ratio <= 1)) {
     throw new RangeError(`CircuitBreaker: ratio must be from 0 to 1, got ${ratio}`);
   }
-  return { threshold, ratio, windowMs };
+  return {
+    threshold,
+    ratio,
+    windowMs,
+    cooldownMs,
+    clock: options.clock ?? systemClock,
+    mayOpen: options.mayOpen ?? (() => true),
+    onEvent: listener(options.onEvent),
+    onAdmission: listener(options.onAdmission),
+  };
 }

@@ -9,7 +9,7 @@ import { CircuitOpenError } from './errors.ts';
 const NOT_IMPLEMENTED = 501;
 
 export interface CircuitBreakerOptions {
-  /** The breaker for the replica this request goes to; alone, one breaker for all requests. */
+  /** The breaker of the replica that this request goes to; without a balancer, one breaker for all requests. */
   readonly breakerFor: (res: Response) => Breaker;
   /** On whose behalf a request is made. Default: its identity, else the address of its peer. */
   readonly callerOf?: CallerOf;
@@ -21,8 +21,9 @@ export interface CircuitBreakerOptions {
 /**
  * Refuses requests to a failing replica with `CircuitOpenError` and reports how the others went.
  *
- * A 5xx and a response that is missing, broken or breaks off are failures. A 4xx, a client that leaves, 501 (the
- * method is not known there, which says nothing of how others fare) and an upgrade that is refused or ignored never are.
+ * A 5xx is a failure, and so is a response that is missing, malformed or breaks off. These are no failures: a 4xx, a
+ * client that leaves, 501 (the replica does not know the method, which says nothing about other requests) and an upgrade
+ * that is refused or ignored.
  */
 export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): RequestHandler {
   const {
@@ -47,7 +48,7 @@ export function circuitBreaker(options: Readonly<CircuitBreakerOptions>): Reques
   };
 }
 
-/** The head decides, so that a trial answered by an endless stream does not keep the breaker half-open. */
+/** The response's head decides, so that a trial with an endless response does not keep the breaker half-open. */
 function reportAttempt(attempt: Attempt, permit: Permit, isUpgrade: boolean): void {
   attempt.watch({
     responded: (status) => judge(status, permit, isUpgrade),
@@ -58,7 +59,7 @@ function reportAttempt(attempt: Attempt, permit: Permit, isUpgrade: boolean): vo
   });
 }
 
-/** Without our own forwarding there is only the response to go by. */
+/** Without a balancer there is no attempt to watch: only the response tells how the call went. */
 function reportResponse(res: Response, permit: Permit): void {
   res.once('close', () => {
     if (res.headersSent) judge(res.statusCode, permit, false);

@@ -1,51 +1,44 @@
 /** One failed call. */
 export interface RecentFailure<Caller> {
   readonly atMs: number;
-  /** On whose behalf; undefined: no request can bring about such a failure. */
+  /** The caller; undefined for a failure that no request can bring about. */
   readonly caller: Caller | undefined;
 }
 
-/** Those within a window that began at `sinceMs`. */
-export function failuresSince<Caller>(
-  failures: readonly RecentFailure<Caller>[],
-  sinceMs: number,
-): readonly RecentFailure<Caller>[] {
-  return failures.filter(({ atMs }) => atMs > sinceMs);
+export interface FailureRules {
+  readonly threshold: number;
+  readonly windowMs: number;
+  /** Whether somebody else than the caller of the newest failure got a good response within the window. */
+  readonly anotherServed: boolean;
 }
 
-/** The newest failures: at most `threshold` of one caller, and twice as many in all. More can decide nothing. */
+export interface CountedFailures<Caller> {
+  /** The failures that are remembered from now on, the newest last. */
+  readonly kept: readonly RecentFailure<Caller>[];
+  /** How many of them count towards the threshold. */
+  readonly count: number;
+  /** Whether the newest counts as a failed call in the ratio. */
+  readonly isInRatio: boolean;
+}
+
+/**
+ * Adds the newest failure. At most `threshold` are kept of one caller, and twice as many in all: more can decide nothing.
+ * While others are served, a caller brings about `threshold - 1` at the most, and what it causes beyond counts nowhere.
+ */
 export function withFailure<Caller>(
   failures: readonly RecentFailure<Caller>[],
   newest: RecentFailure<Caller>,
-  threshold: number,
-): readonly RecentFailure<Caller>[] {
-  const itsOldest = failures.findIndex(({ caller }) => caller === newest.caller);
-  const isFull = failuresOf(failures, newest.caller) === threshold;
-  const kept = isFull ? failures.toSpliced(itsOldest, 1) : failures;
-  return [...kept.slice(-2 * threshold + 1), newest];
-}
-
-/** Whether a further failure of `caller` must count nowhere: others are served, and it has caused its part before. */
-export function isBeyondItsPart<Caller>(
-  failures: readonly RecentFailure<Caller>[],
-  caller: Caller | undefined,
-  { threshold, anotherServed }: { readonly threshold: number; readonly anotherServed: boolean },
-): boolean {
-  return anotherServed && failuresOf(failures, caller) >= Math.max(1, threshold - 1);
-}
-
-/** How many count towards the threshold. `anotherServed`: somebody else than the caller of the newest. */
-export function countTowards<Caller>(
-  threshold: number,
-  failures: readonly RecentFailure<Caller>[],
-  anotherServed: boolean,
-): number {
-  const isOfOne = failures.every(({ caller }) => caller === failures[0]?.caller);
-  return Math.min(failures.length, isOfOne && anotherServed ? threshold - 1 : threshold);
-}
-
-function failuresOf<Caller>(failures: readonly RecentFailure<Caller>[], caller: Caller | undefined): number {
-  let count = 0;
-  for (const failure of failures) if (failure.caller === caller) count += 1;
-  return count;
+  { threshold, windowMs, anotherServed }: FailureRules,
+): CountedFailures<Caller> {
+  const before = failures.filter(({ atMs }) => atMs > newest.atMs - windowMs);
+  const ofCaller = before.filter(({ caller }) => caller === newest.caller);
+  const isFull = ofCaller.length === threshold;
+  const others = isFull ? before.filter((failure) => failure !== ofCaller[0]) : before;
+  const kept = [...others.slice(-2 * threshold + 1), newest];
+  const isOfOne = kept.every(({ caller }) => caller === newest.caller);
+  return {
+    kept,
+    count: Math.min(kept.length, isOfOne && anotherServed ? threshold - 1 : threshold),
+    isInRatio: !anotherServed || ofCaller.length < Math.max(1, threshold - 1),
+  };
 }

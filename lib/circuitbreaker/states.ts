@@ -1,17 +1,24 @@
 import type { Admission, FailureKind } from '../exchange/attempt.ts';
 
+/** Every call is let through. */
+export interface Closed {
+  readonly kind: 'closed';
+}
+
+/** No call is let through before the cooldown is over, but for those of other callers than `failedCaller`, if there is one. */
 export interface Open<Caller> {
   readonly kind: 'open';
   readonly failure: FailureKind;
   readonly untilMs: number;
-  /** The one caller whose trial was bad: any other may make a second one. */
+  /** The only caller whose trial was bad: any other one may make a second trial. */
   readonly failedCaller: Caller | undefined;
 }
 
+/** One call is let through as a trial. */
 export interface HalfOpen<Caller> {
   readonly kind: 'half-open';
   readonly failure: FailureKind;
-  /** Who makes the trial; undefined: the place is free. */
+  /** The caller that makes the trial; undefined: the next caller makes it. */
   readonly trialOf: Caller | undefined;
   /** Whether the trial of another caller has been bad just before. */
   readonly isSecond: boolean;
@@ -19,26 +26,24 @@ export interface HalfOpen<Caller> {
   readonly othersWait: boolean;
 }
 
-/** What a breaker that is not closed may become. */
-export type Next<Caller> = { readonly kind: 'closed' } | Omit<Open<Caller>, 'untilMs'> | HalfOpen<Caller>;
+/** The state that follows; when an open one ends, the breaker says. */
+export type Next<Caller> = Closed | Omit<Open<Caller>, 'untilMs'> | HalfOpen<Caller>;
 
-/** Half-open, with the place free for anybody. */
+export const CLOSED: Closed = { kind: 'closed' };
+
+/** A trial decides soon, but nobody knows when: ask again in a second. */
+const RETRY_TRIAL_MS = 1000;
+
+export function openForAll(failure: FailureKind): Next<never> {
+  return { kind: 'open', failure, failedCaller: undefined };
+}
+
+/** Half-open, and the next caller makes the trial. */
 export function halfOpen(failure: FailureKind): HalfOpen<never> {
   return { kind: 'half-open', failure, trialOf: undefined, isSecond: false, othersWait: false };
 }
 
-/** Whether some caller would get a permit. */
-export function isAdmitting(state: { readonly kind: 'closed' } | Open<unknown> | HalfOpen<unknown>): boolean {
-  if (state.kind === 'open') return state.failedCaller !== undefined;
-  return state.kind === 'closed' || state.trialOf === undefined;
-}
-
-export function admissionOf(state: Parameters<typeof isAdmitting>[0]): Admission {
-  if (state.kind === 'closed') return 'all';
-  return isAdmitting(state) ? 'trial' : 'none';
-}
-
-/** The place is taken. The state must admit the caller. */
+/** Half-open, and this caller makes the trial. The state before must admit the caller. */
 export function withTrialOf<Caller>(
   caller: Caller,
   { kind, failure }: Open<Caller> | HalfOpen<Caller>,
@@ -46,19 +51,37 @@ export function withTrialOf<Caller>(
   return { ...halfOpen(failure), trialOf: caller, isSecond: kind === 'open' };
 }
 
-/** One caller's bad trial opens the breaker for that caller, a second one's for everybody; so does an absent replica. */
-export function afterFailedTrial<Caller>(
-  { isSecond }: HalfOpen<Caller>,
-  caller: Caller,
-  failure: FailureKind,
-): Next<Caller> {
-  return { kind: 'open', failure, failedCaller: failure === 'absent' || isSecond ? undefined : caller };
-}
-
-/** The place is free again; where others wait for it, it is theirs. */
+/** The trial ended without a result. If another caller was turned away meanwhile, the same caller makes no second one. */
 export function afterAbandonedTrial<Caller>(
   { failure, othersWait }: HalfOpen<Caller>,
   caller: Caller,
 ): Next<Caller> {
   return othersWait ? { kind: 'open', failure, failedCaller: caller } : halfOpen(failure);
+}
+
+/** Whether some caller would get a permit. */
+export function admitsAnybody(state: Next<unknown>): boolean {
+  if (state.kind === 'open') return state.failedCaller !== undefined;
+  return state.kind === 'closed' || state.trialOf === undefined;
+}
+
+/** Whether this caller would get a permit. */
+export function admitsCaller<Caller>(state: Next<Caller>, caller: Caller): boolean {
+  return admitsAnybody(state) && !(state.kind === 'open' && state.failedCaller === caller);
+}
+
+export function admissionOf(state: Next<unknown>): Admission {
+  if (state.kind === 'closed') return 'all';
+  return admitsAnybody(state) ? 'trial' : 'none';
+}
+
+/** What opened the breaker; undefined while it is closed. */
+export function failureOf(state: Next<unknown>): FailureKind | undefined {
+  return state.kind === 'closed' ? undefined : state.failure;
+}
+
+/** Milliseconds until a call may be let through; 0 means now. */
+export function retryAfterMs(state: Closed | Open<unknown> | HalfOpen<unknown>, nowMs: number): number {
+  if (state.kind === 'open') return Math.max(1, state.untilMs - nowMs);
+  return admitsAnybody(state) ? 0 : RETRY_TRIAL_MS;
 }

@@ -12,23 +12,23 @@ import { Collections } from './collections.ts';
 import { refusalsOf } from './errors.ts';
 import { isPermit, type Permit, type Permits, type Refusal } from './permits.ts';
 
-/** What is collected grows from here, as it doubles: a piece may be a view into 64 KiB that were read from a socket. */
+/** The first size of the buffer, which doubles. Content is copied: a chunk may be a view into 64 KiB of a socket's. */
 const FIRST_BYTES = 1024;
 
 export interface CollectContentOptions {
-  /** Whose content is collected. Default: every request's. */
+  /** Whether a request's content is collected. Default: each one's. */
   readonly appliesTo?: (req: Request) => boolean;
-  /** How many requests may have content here at a time: together at most `maxBytes` times as much. */
+  /** How many requests may have content in memory at a time: together at most `maxBytes` times as much. */
   readonly permits: Permits;
-  /** What is on its way under these permits. Default: nothing but what comes through this middleware. */
+  /** All content that is being collected under these permits. Default: that of this middleware alone. */
   readonly underWay?: Collections;
   /** Largest content in bytes, 1..2147483647; a request with more gets `BodyTooLargeError`. */
   readonly maxBytes: number;
-  /** Time in which all of it must have arrived, in milliseconds, 1..2147483647; past it `UploadStalledError`. */
+  /** Time in which all of it must have arrived, in milliseconds, 1..2147483647; after it `UploadStalledError`. */
   readonly timeoutMs: number;
-  /** For whom a request is counted. Default: all requests are of one caller. */
+  /** The caller for whom a request is counted. Default: one caller for all. */
   readonly callerOf?: CallerOf;
-  /** Called for each request for which there is no room. */
+  /** Called for each request that is refused. */
   readonly onLimitReached?: () => void;
   readonly clock?: Clock;
 }
@@ -37,8 +37,8 @@ export interface CollectContentOptions {
  * Waits until a request's content has arrived before anything else happens to the request, so that a client that sends it
  * slowly holds no permit of a service meanwhile. The content is in `exchange.content` then, and is forwarded from there.
  *
- * Where a caller has its share of `permits`, its content that has been on its way for longest makes room for the next, and
- * gets the refusal: several users may be one caller by their address, and honest content comes at once.
+ * When a caller has its share of `permits`, its oldest request whose content is still arriving is refused, and the new one
+ * gets the permit: several users behind one address may be one caller, and an honest user's content arrives at once.
  */
 export function collectContent(options: Readonly<CollectContentOptions>): RequestHandler {
   const { appliesTo = () => true, permits, maxBytes, timeoutMs, callerOf = () => '' } = options;
@@ -66,7 +66,7 @@ export function collectContent(options: Readonly<CollectContentOptions>): Reques
       return next(refusals[permit]);
     }
     const exchange = exchangeOf(res);
-    // Not when it has arrived: it takes up its room until the request is over.
+    // The permit is held until the request is over, because the content stays in memory for so long.
     exchange.onClose(() => {
       permit.release();
       exchange.content = undefined;
@@ -89,7 +89,7 @@ interface CollectionOptions {
   readonly onSettled: (error?: unknown) => void;
 }
 
-/** One request's content on its way into memory. */
+/** Collects the content of one request. */
 class Collection {
   readonly #req: Request;
   readonly #exchange: Exchange;
@@ -120,7 +120,7 @@ class Collection {
   readonly fail = (error: Error): void => {
     if (this.#isOver) return;
     this.#close();
-    // What is left is read and dropped, so that the connection can carry the reply.
+    // The rest is read and dropped, so that the client can read the reply.
     this.#req.resume();
     this.#options.onSettled(error);
   };

@@ -1,14 +1,14 @@
-/** Content that is on its way. */
+/** The content of one request that is being collected. */
 interface Collecting {
-  /** Gives its permit back and ends with this error. */
+  /** Releases its permit and ends with this error. */
   makeRoom(error: Error): void;
 }
 
-/** All content that is on its way under one limit, by caller, in the order in which it began. */
+/** All content that is being collected under one limit, by caller, in the order in which it began. */
 export class Collections {
   readonly #byCaller = new Map<string, Set<Collecting>>();
 
-  /** Returns what is to be called when it is no longer on its way. */
+  /** Returns a function that is to be called at the end. */
   add(caller: string, content: Collecting): () => void {
     const own = this.#byCaller.get(caller) ?? new Set();
     this.#byCaller.set(caller, own.add(content));
@@ -18,7 +18,7 @@ export class Collections {
     };
   }
 
-  /** Ends what has been on its way for longest; whether there was any. */
+  /** Ends the oldest one of the caller; whether there was one. */
   endOldest(caller: string, error: Error): boolean {
     const [oldest] = this.#byCaller.get(caller) ?? [];
     oldest?.makeRoom(error);

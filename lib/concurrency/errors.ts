@@ -1,7 +1,7 @@
 import { stackless } from '../util/stackless.ts';
 import type { Permits, Refusal } from './permits.ts';
 
-/** What is limited: requests of a service or of all, open streams of a service or of all, WebSockets, logins on their way. */
+/** What is limited: requests and open streams, of one service or of all, WebSockets, and logins whose content arrives. */
 export type Limited = 'service' | 'gateway' | 'service_streams' | 'gateway_streams' | 'upgrades' | 'content';
 
 type ConcurrencyCode = 'service_busy' | 'gateway_busy' | 'streams_busy' | 'upgrades_busy' | 'fair_share_used';
@@ -15,7 +15,7 @@ const CODES = {
   content: 'gateway_busy',
 } as const satisfies Record<Limited, ConcurrencyCode>;
 
-/** What there is a limit of. */
+/** Who has the limit, and what it counts. */
 const NAMES: Readonly<Record<Limited, readonly [owner: string, counted: string]>> = {
   service: ['the service', 'concurrent requests'],
   gateway: ['the gateway', 'concurrent requests'],
@@ -25,7 +25,7 @@ const NAMES: Readonly<Record<Limited, readonly [owner: string, counted: string]>
   content: ['the gateway', 'requests whose content it waits for'],
 };
 
-/** As many requests as allowed are under way already, of all callers or of this one: `code` tells which it is. */
+/** As many requests as allowed are under way already: of all callers, or of this caller. `code` tells which. */
 export class ConcurrencyLimitError extends Error {
   override readonly name = 'ConcurrencyLimitError';
   readonly code: ConcurrencyCode;
@@ -43,7 +43,7 @@ export class ConcurrencyLimitError extends Error {
   }
 }
 
-/** The errors for one limit, made once: a flood of refusals must not cost an error each. */
+/** The errors for one limit. They are made once, so that a flood of refusals does not cost an error each. */
 export function refusalsOf(limited: Limited, { limit }: Permits): Record<Refusal, ConcurrencyLimitError> {
   return {
     full: stackless(() => new ConcurrencyLimitError(limited, limit)),

@@ -15,14 +15,14 @@ export interface LoadBalancerOptions {
   readonly admits?: ((replica: Replica, req: Request, res: Response) => boolean) | undefined;
   /** The error when healthy replicas exist but all of them are suspended. Default: `NoHealthyReplicaError`. */
   readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]], req: Request, res: Response) => Error;
-  /** For requests of which all must go to the same replica: whose they are. Default: there are none. */
+  /** The caller of a request, if all such requests of a caller must go to the same replica. Default: none must. */
   readonly stickyTo?: ((req: Request, res: Response) => string | undefined) | undefined;
   readonly onSelected?: (replica: Replica, attempt: Attempt, res: Response) => void;
-  /** Judges whether a replica that leaves a try without a response is absent. Default: none is. */
+  /** Judges whether a replica that gives no response is absent. Default: none is. */
   readonly judgeAbsence?: JudgeAbsence;
   /**
-   * How long a replica counts as busy with a request that was taken from it because another replica responded first:
-   * it may work on it still. Default 0.
+   * How long a replica still counts as busy with a request that was broken off because another replica responded first,
+   * as it may still work on it. Default 0.
    */
   readonly busyWithLostMs?: number;
   readonly clock?: Clock;
@@ -43,7 +43,7 @@ export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHan
     return first ? allSuspended([first, ...others], req, res) : new NoHealthyReplicaError(pool.service);
   }
 
-  /** Of a request that must go where the caller's others go. */
+  /** The replica for a request that must go where the caller's others go. */
   function keep(req: Request, res: Response): Replica | undefined {
     const caller = stickyTo(req, res);
     if (caller === undefined) return undefined;
@@ -82,8 +82,8 @@ export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHan
     });
     exchange.attempt = attempt;
     exchange.latestAttempt = attempt;
-    // Whatever becomes of the request further on, the replica is free once the exchange is over; an upgraded
-    // connection keeps it busy for longer.
+    // Whatever happens to the request later, the replica is free once the exchange is over. An upgraded connection
+    // lasts longer.
     exchange.onClose(() => {
       if (!exchange.upgraded) attempt.end({ kind: 'abandoned' });
     });

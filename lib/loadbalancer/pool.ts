@@ -4,36 +4,37 @@ import { listener } from '../util/listener.ts';
 import type { Accepts, Candidates } from './choice/candidates.ts';
 import { LoadHeap } from './choice/loadHeap.ts';
 import { slowStart } from './choice/slowStart.ts';
-import { instanceName } from './instance.ts';
-import { type Known, type Listed, Replica } from './replica.ts';
+import { instanceName, type ReplicaIdentity } from './instance.ts';
+import type { Listed } from './listed.ts';
+import { Replica } from './replica.ts';
 
 export interface ReplicaPoolOptions {
   /** Path prefix of the service, for errors. */
   readonly service: string;
-  /** Who is asked until a registry lists others. */
+  /** The replicas until a registry lists others. */
   readonly replicas: readonly Replica[];
-  /** How long a newcomer takes to get its full part of the load; 0 (the default) is at once. */
+  /** How long a new replica takes to get its full part of the load; 0 (the default) is at once. */
   readonly slowStartMs?: number;
-  /** Makes a replica that comes, for several threads. Default: this thread is alone. */
-  readonly newReplica?: (listed: Listed & Known) => Replica;
-  /** Who is next among the replicas. Default: for a thread that is alone. */
+  /** Makes a replica that is new in the list. Default: a `Replica`. */
+  readonly newReplica?: (listed: Listed & ReplicaIdentity) => Replica;
+  /** Says which of the replicas is next. Default: a `LoadHeap`. */
   readonly candidates?: Candidates;
   readonly clock?: Clock;
   readonly random?: () => number;
   /** A replica has left the list. Requests may still be under way there. */
   readonly onDeparted?: (replica: Replica) => void;
-  /** The last request of this thread at a departed replica is over. */
+  /** The last request at a replica that has left the list is over. */
   readonly onIdle?: (replica: Replica) => void;
 }
 
-/** The replicas of one service and who of them gets the next request. */
+/** The replicas of one service, and the choice of the one that gets the next request. */
 export class ReplicaPool {
   readonly service: string;
   readonly #byKey = new Map<string, Replica>();
   /** What the replicas are called. */
   readonly #names = new Set<string>();
   readonly #candidates: Candidates;
-  readonly #newReplica: (listed: Listed & Known) => Replica;
+  readonly #newReplica: (listed: Listed & ReplicaIdentity) => Replica;
   readonly #startSlowly: (replica: Replica, stepsLeft?: number) => void;
   readonly #onDeparted: (replica: Replica) => void;
   readonly #onIdle: (replica: Replica) => void;
@@ -50,7 +51,7 @@ export class ReplicaPool {
     for (const replica of replicas) this.#enlist(replica);
   }
 
-  /** Everyone listed, available or not. */
+  /** All that are listed, available or not. */
   get replicas(): readonly Replica[] {
     return [...this.#byKey.values()];
   }
@@ -72,17 +73,20 @@ export class ReplicaPool {
     return false;
   }
 
-  /** Who gets the next request, counted as taken; `undefined` if no available replica `accepts` it. Default: any does. */
+  /**
+   * Chooses the replica for the next request and counts the request as under way there. Returns `undefined` when no
+   * available replica `accepts` it. Default: each does.
+   */
   take(accepts?: Accepts): Replica | undefined {
     return this.#candidates.take(accepts);
   }
 
-  /** The same for a request that has come to nothing once: it is no trial while there is anybody else. */
+  /** The same for a request that has failed once: it is no trial as long as there is any other replica. */
   takeAnother(accepts: Accepts): Replica | undefined {
     return this.#candidates.take(untried(accepts)) ?? this.#candidates.take(accepts);
   }
 
-  /** Whom `takeAnother` would give now. */
+  /** The replica that `takeAnother` would choose now. */
   another(accepts: Accepts): Replica | undefined {
     return this.#candidates.least(untried(accepts)) ?? this.#candidates.least(accepts);
   }
@@ -91,7 +95,7 @@ export class ReplicaPool {
   release(replica: Replica): void {
     replica.end();
     this.#candidates.changed(replica);
-    if (replica.inFlightHere === 0 && this.get(replica.key) !== replica) this.#onIdle(replica);
+    if (replica.isIdle && this.get(replica.key) !== replica) this.#onIdle(replica);
   }
 
   /** Lets all new requests through to a replica, one as a trial, or none. What is under way goes on. */
@@ -103,17 +107,17 @@ export class ReplicaPool {
     });
   }
 
-  /** Ends what a thread that has ended had under way, and goes on with the slow starts it began. */
-  leave(seat: number): void {
+  /** Goes on with slow starts that were begun elsewhere, by somebody who no longer can. */
+  resumeSlowStarts(): void {
     for (const replica of this.replicas) {
-      replica.leave(seat);
       if (replica.startStepsLeft > 0) this.#startSlowly(replica, replica.startStepsLeft);
     }
   }
 
   /**
-   * Takes over what a registry lists. Who is known by host and port keeps its name, what is under way and the larger
-   * request count, whatever id it has now. An empty list changes nothing: no answer can be given by nobody.
+   * Takes over what a registry lists. A replica that is known by host and port keeps its name, what is under way there
+   * and the larger request count, whatever id it has now. An empty list changes nothing, because without replicas nobody
+   * could respond.
    */
   update(listed: readonly Listed[]): void {
     if (listed.length === 0) return;
@@ -131,7 +135,7 @@ export class ReplicaPool {
     }
     known.registered = listed.registered;
     known.listed = listed.listed ?? true;
-    if (listed.counts) return;
+    if (listed.isCounted) return;
     this.#change(known, () => {
       known.healthy = listed.healthy;
       known.raiseRequestCount(listed.requestCount);
@@ -139,15 +143,16 @@ export class ReplicaPool {
   }
 
   #join(listed: Listed): void {
-    const replica = this.#newReplica({ ...listed, id: listed.id ?? instanceName(listed, this.#names) });
-    if (!listed.counts) this.#begin(replica, listed);
+    const { id = instanceName(listed, this.#names), listed: isListed = true } = listed;
+    const replica = this.#newReplica({ ...listed, id, listed: isListed });
+    if (!listed.isCounted) this.#begin(replica, listed);
     this.#enlist(replica);
   }
 
   #begin(replica: Replica, { healthy, requestCount }: Listed): void {
     replica.healthy = healthy;
     replica.raiseRequestCount(requestCount);
-    // Those that the first listing names have worked before, for all we know.
+    // The replicas of the first listing have probably worked before.
     if (this.#listed && isInService(replica)) this.#startSlowly(replica);
   }
 
@@ -162,7 +167,7 @@ export class ReplicaPool {
     this.#names.delete(replica.id);
     this.#candidates.remove(replica);
     this.#onDeparted(replica);
-    if (replica.inFlightHere === 0) this.#onIdle(replica);
+    if (replica.isIdle) this.#onIdle(replica);
   }
 
   /** The one place where a replica that is listed becomes available or ceases to be. */
@@ -178,7 +183,7 @@ function isInService({ healthy, admission }: Replica): boolean {
   return healthy && admission === 'all';
 }
 
-/** Those that wait for no trial. */
+/** Accepts none that waits for a trial. */
 function untried(accepts: Accepts): Accepts {
   return (replica) => replica.admission !== 'trial' && accepts(replica);
 }

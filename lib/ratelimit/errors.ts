@@ -1,4 +1,4 @@
-/** As many requests as the policy allows in its time have been made already. */
+/** The key has already made as many requests as the policy allows in its window. */
 export class RateLimitError extends Error {
   override readonly name = 'RateLimitError';
   readonly code = 'rate_limited';

@@ -7,7 +7,7 @@ import type { RateCounter, Verdict } from './rateLimit.ts';
 
 export interface RateLimitMiddlewareOptions {
   readonly limit: RateCounter;
-  /** Whom a request is counted for; undefined lets it pass uncounted. */
+  /** The key for which a request is counted; a request without one passes uncounted. */
   readonly keyOf: (req: Request, res: Response) => string | undefined;
   readonly onLimited?: () => void;
 }
@@ -15,7 +15,7 @@ export interface RateLimitMiddlewareOptions {
 /**
  * Admits as many requests for each key as `limit` allows in its time and refuses the others with `RateLimitError`.
  *
- * Every answer says where its client stands, in `RateLimit-Policy` and `RateLimit`
+ * Every response says where its client stands, in `RateLimit-Policy` and `RateLimit`
  * (draft-ietf-httpapi-ratelimit-headers-10). Several of these middlewares in a row share the two fields.
  */
 export function rateLimit({

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { shortened } from '../util/shortened.ts';
-import { type Evaluate, sharedLimiter } from './sharedLimiter.ts';
+import { type Evaluate, redisCounter } from './redisCounter.ts';
 
-/** For each limit. Whoever leaves for others begins a window of their own anew. */
+/** For each limit. A key that has to leave begins a new window when it comes back. */
 const DEFAULT_MAX_BYTES = 32 * 1024 * 1024;
-/** A counter with its timer, and its place in the order of use. */
+/** The memory of a counter, its timer and its entry in the LRU order. */
 const OVERHEAD_BYTES = 800;
 
 export interface Rate {
@@ -19,15 +19,15 @@ export interface RateLimitOptions {
   /** Names the limit to clients and in the store: `identity`. Letters, digits, `-` and `_`. */
   readonly policy: string;
   readonly rate: Rate;
-  /** Runs a script in the Redis that all gateways count in. Without it this process counts for itself. */
+  /** Runs a script in the Redis that all gateways share. Without it this process counts for itself. */
   readonly evaluate?: Evaluate | undefined;
-  /** Memory for what is counted in this process, in bytes. Default 32 MiB. */
+  /** Memory for the counters of this process, in bytes. Default 32 MiB. */
   readonly maxBytes?: number;
-  /** Told of each request that was counted here alone, because Redis could not. */
+  /** Called for each request that was counted in this process alone, because Redis failed. */
   readonly onStoreError?: (error: Error) => void;
 }
 
-/** What became of one request. */
+/** The decision on one request. */
 export interface Verdict {
   readonly admitted: boolean;
   /** Requests left in the window. */
@@ -36,7 +36,7 @@ export interface Verdict {
   readonly resetMs: number;
 }
 
-/** Whoever counts requests by key, here or elsewhere. */
+/** Counts requests by key, in this thread or elsewhere. */
 export interface RateCounter {
   readonly policy: string;
   readonly rate: Rate;
@@ -45,10 +45,10 @@ export interface RateCounter {
 }
 
 /**
- * So many requests for each key in a window of time. Over several gateways on one Redis exactly so many pass.
+ * A number of requests for each key in a window of time. Several gateways on one Redis let exactly so many pass together.
  *
- * Availability comes before exactness: while Redis does not answer, each process counts for itself, so at worst as
- * many requests pass as there are gateways times the limit. Who is over the limit is refused from memory.
+ * Availability comes before exactness: while Redis does not respond, each process counts for itself, so at worst each
+ * gateway lets as many requests pass as the limit allows. A key that is over the limit is refused from memory.
  */
 export class RateLimit implements RateCounter {
   readonly policy: string;
@@ -78,7 +78,7 @@ export class RateLimit implements RateCounter {
         if (reason === 'evict') own.delete(key);
       },
     });
-    this.#limiter = evaluate ? sharedLimiter({ ...options, evaluate, onStoreError, insurance: own }) : own;
+    this.#limiter = evaluate ? redisCounter({ ...options, evaluate, onStoreError, insurance: own }) : own;
   }
 
   async take(of: string): Promise<Verdict> {

@@ -4,18 +4,18 @@ import type { Replica } from '../replica.ts';
 export type Accepts = (replica: Replica) => boolean;
 
 /**
- * Those listed of a service, and who of them is next: one that waits for a trial; else the available one with the least
- * load; of equals the one whose latest request began longest ago; of those that have had none here, the one with the
- * fewest requests in all; further ties fall at random.
+ * The listed replicas of a service, and which of them is next: one that waits for a trial; otherwise the available one with
+ * the least load; among equals the one whose latest request began longest ago; among those that have had no request from
+ * this gateway, the one with the fewest requests in all. Further ties are settled at random.
  */
 export interface Candidates {
   add(replica: Replica): void;
   remove(replica: Replica): void;
-  /** To be called after the load or the availability of `replica` has changed in this thread. */
+  /** To be called after this pool has changed the load or the availability of `replica`. */
   changed(replica: Replica): void;
-  /** The first available one that `accepts`, by default any; `undefined` if there is none. */
+  /** The next available one that `accepts`, by default any; `undefined` if there is none. */
   least(accepts?: Accepts): Replica | undefined;
-  /** The same, counted as taken. */
+  /** The same, and counts a request as under way there. */
   take(accepts?: Accepts): Replica | undefined;
 }
 

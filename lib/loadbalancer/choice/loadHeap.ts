@@ -3,9 +3,9 @@ import { type Accepts, acceptsAll, type Candidates, compare } from './candidates
 
 interface Entry {
   readonly replica: Replica;
-  /** In the heap; `OUTSIDE` while the replica is not available. */
+  /** Its index in the heap; `OUTSIDE` while the replica is not available. */
   place: number;
-  /** Of the replica, when it last changed. */
+  /** These are the replica's, as they were when it last changed. */
   load: number;
   turn: number;
   requestCount: number;
@@ -15,8 +15,8 @@ interface Entry {
 const OUTSIDE = -1;
 
 /**
- * Candidates in a binary heap, the first on top. Each change is O(log n), so the pick stays cheap with thousands of
- * replicas. Only for what this thread alone changes.
+ * Candidates in a binary heap, the next on top. Each change is O(log n), so the choice stays cheap with thousands of
+ * replicas. It must be told of each change, so nobody else may change the replicas.
  */
 export class LoadHeap implements Candidates {
   readonly #heap: Entry[] = [];
@@ -40,7 +40,7 @@ export class LoadHeap implements Candidates {
     this.#takeOut(entry);
   }
 
-  /** It draws a new lot, so that ties fall at random. */
+  /** Draws a new lot, so that ties are settled at random. */
   changed(replica: Replica): void {
     const entry = this.#entries.get(replica);
     if (!entry) return;
@@ -56,7 +56,7 @@ export class LoadHeap implements Candidates {
     const replica = this.least(accepts);
     if (!replica) return undefined;
     this.#latestTurn += 1;
-    replica.begin(replica.inFlight, this.#latestTurn);
+    replica.begin(this.#latestTurn);
     this.changed(replica);
     return replica;
   }
@@ -67,7 +67,7 @@ export class LoadHeap implements Candidates {
     return this.#leastBelow(accepts)?.replica;
   }
 
-  /** Seldom needed, so it looks at all of them. */
+  /** This is seldom needed, so it looks at all of them. */
   #leastBelow(accepts: Accepts): Entry | undefined {
     let least: Entry | undefined;
     for (const entry of this.#heap) {

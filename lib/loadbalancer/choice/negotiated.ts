@@ -5,8 +5,8 @@ import type { Replica } from '../replica.ts';
 const NEGOTIATE = '/negotiate';
 
 /**
- * Whether the request is one of a pair that must reach the same replica, as SignalR makes them: it negotiates by a POST
- * to `<hub>/negotiate`, and opens its WebSocket by `<hub>?id=<what came of it>`, which no other replica knows.
+ * Whether the request is one of a pair that must reach the same replica, as SignalR sends them: it negotiates by a POST
+ * to `<hub>/negotiate`, and opens its WebSocket by `<hub>?id=<the id it was given>`, which no other replica knows.
  */
 export function isNegotiated({ method, url = '' }: IncomingMessage, isUpgrade: boolean): boolean {
   if (!isUpgrade && method !== 'POST') return false;
@@ -16,8 +16,8 @@ export function isNegotiated({ method, url = '' }: IncomingMessage, isUpgrade: b
 }
 
 /**
- * The available replica that a caller is always given: another one only while that is away, or when one joins that comes
- * before it for this caller (rendezvous hashing). All gateways and threads choose the same, and nothing is remembered.
+ * The available replica that is always chosen for a caller (rendezvous hashing). It changes only while that replica is
+ * away, or when one joins that has a higher score for this caller. All gateways choose the same without remembering it.
  */
 export function replicaFor(caller: string, replicas: readonly Replica[]): Replica | undefined {
   let chosen: Replica | undefined;

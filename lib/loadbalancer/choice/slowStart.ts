@@ -7,14 +7,14 @@ export function slowStart(slowStartMs: number, clock: Clock, onChange: (replica:
   const starting = new WeakMap<Replica, Cancel>();
 
   return (replica: Replica, stepsLeft = START_STEPS - 1): void => {
-    // Who comes back before its start is over begins anew.
+    // A replica that comes back before its start is over begins again.
     starting.get(replica)?.();
     replica.startStepsLeft = slowStartMs === 0 ? 0 : stepsLeft;
     if (replica.startStepsLeft > 0) waitForStep(stepsLeft);
 
     function waitForStep(left: number): void {
       const step = () => {
-        // Another thread has begun it anew, or goes on with it.
+        // Somebody else has begun it again, or goes on with it.
         if (replica.startStepsLeft !== left) return;
         replica.startStepsLeft = left - 1;
         onChange(replica);

@@ -6,7 +6,7 @@ export interface Counted {
   readonly count: number;
 }
 
-/** Counts by replica, of at most `maxReplicas`. */
+/** Counts the requests of at most `maxReplicas` replicas. */
 export class Tally {
   readonly #maxReplicas: number;
   readonly #byTag = new Map<string, { replica: Registered; count: number }>();
@@ -15,7 +15,7 @@ export class Tally {
     this.#maxReplicas = maxReplicas;
   }
 
-  /** One more; what had to leave to make room for the replica, the one counted longest. */
+  /** Counts one more. Returns the oldest count if it had to be dropped to make room for the replica. */
   add(replica: Registered): Counted | undefined {
     const known = this.#byTag.get(replica.tag);
     if (known) {
@@ -30,7 +30,7 @@ export class Tally {
     this.#byTag.delete(tag);
   }
 
-  /** All counts; the tally begins anew. */
+  /** Returns all counts and begins again. */
   take(): readonly Counted[] {
     const counts = [...this.#byTag.values()];
     this.#byTag.clear();

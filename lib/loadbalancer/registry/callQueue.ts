@@ -9,18 +9,18 @@ const REST_MS = 1000;
 export interface CallQueueOptions {
   /** Makes one call; when it rejects, the call is not made again. */
   readonly send: (call: Counted) => Promise<void>;
-  /** Calls that may wait; one more, and the oldest is dropped. */
+  /** Maximum number of calls that wait. When there is one more, the oldest is dropped. */
   readonly maxWaiting: number;
   readonly clock: Clock;
-  /** Must not throw. Says whether to rest before the next call. */
+  /** Must not throw. Returns whether to pause before the next call. */
   readonly onFailed: (error: Error) => boolean;
   /** Must not throw. */
   readonly onDropped: (calls: readonly Counted[]) => void;
 }
 
 /**
- * Calls that wait their turn, four at once. After a failure that asks for it a turn rests for a second, so that a
- * registry that is away costs four tries a second however many requests there are.
+ * Makes calls in order, four at a time. After a failure that asks for it, one of the four pauses for a second, so that a
+ * registry that is down costs four calls a second however many requests there are.
  */
 export class CallQueue {
   readonly #options: CallQueueOptions;
@@ -47,12 +47,12 @@ export class CallQueue {
 
   add(call: Counted): void {
     this.#waiting.push(call);
-    // As many turns as calls wait: whoever is pushed out leaves its turn to the newcomer.
+    // There are as many turns as calls that wait: a new call takes the turn of the dropped one.
     if (this.#waiting.length > this.#options.maxWaiting) this.#options.onDropped(this.#waiting.splice(0, 1));
     else void this.#limit(this.#takeTurn);
   }
 
-  /** Resolves when all calls have been made, without rests. What is added later may not be waited for. */
+  /** Resolves when all calls have been made, without pauses. It may not wait for calls that are added later. */
   drain(): Promise<void> {
     this.#draining = true;
     for (const wake of this.#wakers) wake();
@@ -60,7 +60,7 @@ export class CallQueue {
     return this.#drained.promise;
   }
 
-  /** Drops what waits. */
+  /** Drops the calls that wait. */
   discard(): void {
     if (this.#waiting.length > 0) this.#options.onDropped(this.#waiting.splice(0));
   }

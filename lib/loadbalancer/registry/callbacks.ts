@@ -12,19 +12,19 @@ const DEFAULT_MAX_WAITING = 1000;
 export interface RegistryCallsOptions {
   readonly client: RegistryClient;
   readonly clock?: Clock;
-  /** Increments that may wait, and deregistrations likewise; one more, and the oldest is dropped. Default 1000. */
+  /** Maximum number of increments that wait, and of deregistrations; then the oldest is dropped. Default 1000. */
   readonly maxWaiting?: number;
-  /** Called for each call that failed: it is not made again. */
+  /** Called for each call that failed. It is not made again. */
   readonly onError?: (error: Error) => void;
   /** Called when the registry has dropped a replica. */
   readonly onDeregistered?: (replica: Registered) => void;
-  /** Called when calls are dropped, with the number of requests or trips that the registry will not hear of. */
+  /** Called when calls are dropped, with the number of requests or trips that the registry is not told of. */
   readonly onDropped?: (count: number) => void;
 }
 
 /**
- * Tells the registry which replicas were sent requests and which to forget, without ever delaying anybody.
- * Where the registry takes counts, increments are gathered for half a second; otherwise each is a call.
+ * Tells the registry which replicas were sent requests and which to deregister, without delaying any request. If the
+ * registry takes counts, increments are collected for half a second; otherwise each is a call.
  */
 export class RegistryCalls {
   readonly #client: RegistryClient;
@@ -33,7 +33,7 @@ export class RegistryCalls {
   readonly #onError: (error: Error) => void;
   readonly #onDropped: (count: number) => void;
   readonly #increments: CallQueue;
-  /** Apart from the increments, with which a slow registry may be busy: a trip is told at once. */
+  /** Not in the queue of the increments, so that a trip is told at once even if a slow registry is busy with those. */
   readonly #deregistrations: CallQueue;
   readonly #gathered: Tally;
   #cancelRound: Cancel | undefined;
@@ -64,7 +64,7 @@ export class RegistryCalls {
     return this.#failed;
   }
 
-  /** Requests and trips so far that the registry was not told of, for want of time or room. */
+  /** Requests and trips so far that the registry was not told of, for lack of time or room. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -84,8 +84,8 @@ export class RegistryCalls {
   }
 
   /**
-   * Sends what has been gathered and waits until everything is sent, for `deadlineMs` at the most; what has not begun
-   * by then is dropped. New calls are ignored from now on. Never rejects.
+   * Sends what has been collected and waits until everything is sent, for `deadlineMs` at most. Calls that have not begun
+   * by then are dropped. New calls are ignored from now on. Never rejects.
    */
   async flush(deadlineMs: number): Promise<void> {
     this.#closed = true;
@@ -109,7 +109,7 @@ export class RegistryCalls {
   }
 
   #endRound(): void {
-    // While the registry is behind with the last round, this one goes on: it grows in counts, not in calls.
+    // While the registry has not finished the last round, this one continues: its counts grow, not its calls.
     const behind = this.#increments.waiting > 0;
     this.#cancelRound = behind ? this.#clock.after(GATHER_MS, () => this.#endRound()) : undefined;
     if (!behind) this.#sendGathered();

@@ -4,7 +4,7 @@ import type { ListedReplica, Listing } from './listing.ts';
 
 /** Something that knows which replicas run, or what else there is to find. */
 export interface Source<Entry> {
-  /** Who is there now. It may take its time to answer, until something has changed. */
+  /** The list as it is now. It may resolve only once something has changed. */
   list(): Promise<Listing<Entry>>;
 }
 
@@ -21,11 +21,11 @@ export interface DiscoveryOptions<Entry = ListedReplica> {
   readonly onListing: (listed: readonly Entry[]) => void;
   /** Called after a look that found entries it could not read, with a line for each. */
   readonly onSkipped?: (skipped: readonly string[]) => void;
-  /** Called after a look that failed: whoever keeps the last good list goes on with it. */
+  /** Called after a look that failed. The last good list remains valid. */
   readonly onError: (error: Error) => void;
 }
 
-/** Looks at the registry again and again, one look at a time. It keeps nothing of what it sees. */
+/** Looks at the registry at intervals, one look at a time. It does not store what it finds. */
 export class Discovery<Entry = ListedReplica> {
   readonly #source: Source<Entry>;
   readonly #intervalMs: number;
@@ -70,7 +70,7 @@ export class Discovery<Entry = ListedReplica> {
     return this.#firstLook;
   }
 
-  /** For good. What a look under way brings is dropped. */
+  /** Stops for good. The result of a look that is under way is dropped. */
   stop(): void {
     this.#state = 'stopped';
     this.#cancelNext();

@@ -31,8 +31,8 @@ export interface ListedReplica {
   /** Scheme, host and port: its `url` or, without one, `http://host:port`. */
   readonly url: URL;
   /**
-   * False only when the registry has found it `unhealthy`. A registry lists newcomers as `unknown`, some for ever:
-   * those are asked, and their breakers judge them.
+   * False only when the registry has found it `unhealthy`. A registry lists new replicas as `unknown`, some registries
+   * for ever: these replicas get requests, and their breakers judge them.
    */
   readonly healthy: boolean;
   /** Requests ever sent to it, by all gateways. */
@@ -41,8 +41,8 @@ export interface ListedReplica {
 
 export interface Listing<Entry = ListedReplica> {
   /**
-   * Of replicas: no two of a service at the same host and port: of several, the last one counts, being the latest to register, with
-   * the highest request count of all.
+   * No two replicas of a service at the same host and port. Of several the last one counts, which registered last, with
+   * the highest request count of them.
    */
   readonly listed: readonly Entry[];
   /** Why entries were left out: one line each, which names the entry. */
@@ -100,7 +100,7 @@ function entriesOf(body: unknown): readonly unknown[] {
   return entries;
 }
 
-/** The replica, or why it is none. */
+/** The replica, or the reason why the entry is none. */
 function replicaFrom(entry: unknown): ListedReplica | string {
   const { data, error } = ENTRY.safeParse(entry);
   if (error) return error.issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');

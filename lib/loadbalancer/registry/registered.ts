@@ -1,6 +1,6 @@
-/** What a registry may be told a replica by. It is made anew when the registry lists the replica differently. */
+/** The names of a replica at its registry. There is a new one when the registry lists the replica differently. */
 export interface Registered {
-  /** What the registry itself calls it, if it calls it anything. It may have another one at any listing. */
+  /** The registry's own id for it, if it has one. It may change with any listing. */
   readonly id: string | undefined;
   /** As the registry writes it: an IPv6 address without brackets, for instance. */
   readonly host: string;
@@ -13,7 +13,7 @@ export function registeredAs({ id, host, port }: Omit<Registered, 'tag'>): Regis
   return { id, host, port, tag: JSON.stringify([host, port, id]) };
 }
 
-/** What is known of a replica that only an address is known of. */
+/** For a replica of which only the address is known. */
 export function registeredAt(url: URL): Registered {
   return registeredAs({ id: undefined, host: url.hostname, port: portOf(url) });
 }

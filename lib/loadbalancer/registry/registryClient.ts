@@ -57,7 +57,7 @@ export class RegistryClient {
       auth: credentialsIn(options.url),
       httpAgent: this.#agent,
       httpsAgent: this.#agent,
-      // The registry is a neighbour: neither HTTP_PROXY nor a redirect leads anywhere else.
+      // The registry is on the same network: neither HTTP_PROXY nor a redirect may lead anywhere else.
       proxy: false,
       maxRedirects: 0,
       maxContentLength: MAX_ANSWER_BYTES,
@@ -118,7 +118,7 @@ export class RegistryClient {
     return fill((this.#forms[0] as RegistryForm).deregister, replica);
   }
 
-  /** Rejects with what the registry said to the form that it should know best. */
+  /** Rejects with the registry's response to the form that it accepted last. */
   async #tell(method: string, pathIn: (form: RegistryForm) => string): Promise<void> {
     const refusals = new Map<string, RegistryError>();
     for (const form of this.#forms) {

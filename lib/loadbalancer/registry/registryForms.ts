@@ -1,4 +1,4 @@
-/** How a registry is told of a replica: paths below its URL, in which `{id}`, `{host}` and `{port}` are the replica's. */
+/** Paths below the registry's URL for calls about a replica, with `{id}`, `{host}` and `{port}` of the replica. */
 export interface RegistryForm {
   /** Called with PUT for each request that was sent to the replica. */
   readonly increment: string;
@@ -12,7 +12,7 @@ const STACK_FORMS: readonly RegistryForm[] = [
   { increment: '/services/increment?id={id}', deregister: '/deregister?id={host}' },
 ];
 
-/** The forms that a registry may speak, the first to be tried first. A template that is given holds for all of them. */
+/** The forms that a registry may understand, in the order in which they are tried. A given template is part of each. */
 export function registryForms({
   increment,
   deregister,

@@ -4,22 +4,22 @@ import { fnv1a, spread } from '../../util/hash.ts';
 import type { ReplicaPool } from '../pool.ts';
 import type { Replica } from '../replica.ts';
 
-/** A try begins a little after its request: so much of a deadline is taken for the whole. */
+/** A try begins a little after its request, so this part of the deadline counts as a whole one. */
 const WHOLE = 0.9;
-/** Tries that follow each other within this part of a deadline have waited without a pause. */
+/** A shorter part of the deadline between two tries is no pause. */
 const PAUSE = 0.1;
-/** Several callers have waited: no number is equal to it. */
+/** Several callers have waited. No caller's number is equal to it. */
 const SEVERAL = Number.NaN;
-/** A caller as one number: the hash of its address in front, and of its name behind; 0: none is known. */
+/** A caller is one number: the hash of its address times this, plus the hash of its name; 0: no name is known. */
 const NAMES = 2 ** 26;
 
 export interface AbsenceWitness {
   /**
-   * Where the caller is, or the caller itself when nothing else is known of it: such a one cannot be told from the others
-   * at its address. Default: the caller.
+   * Where the caller is. When nothing else is known of the caller, it is the caller itself: then the caller cannot be told
+   * from others at its address. Default: the caller.
    */
   readonly address?: string;
-  /** Whether others than the caller have got good responses of late. Default: nobody has. */
+  /** Whether anybody but the caller got a good response recently. Default: nobody did. */
   readonly othersAreServed?: () => boolean;
 }
 
@@ -31,15 +31,16 @@ export interface AbsenceOptions {
 }
 
 /**
- * Judges by its silence whether a replica is absent.
+ * Judges whether a replica that gives no responses is absent.
  *
- * It is absent when it has owed responses for a whole deadline without a pause and has given none to anybody in that
- * time, **and** somebody bears witness: a second caller has waited in vain as well, another replica has responded to the
- * same request, or to any while nobody but this caller uses the service. So one caller makes nobody absent while others
- * are served, or has but one replica: nothing tells a frozen replica from one that works on a slow response. That others
- * are served elsewhere says nothing then: they are sent where less is under way.
+ * A replica is absent when it has owed responses for a whole deadline without a pause, has given none to anybody in that
+ * time, **and** there is further evidence: a second caller has waited in vain as well; or another replica has responded to
+ * the same request; or another replica has responded to any request while nobody but this caller uses the service. So one
+ * caller alone makes no replica absent while others are served, or when there is only one replica, because nothing tells a
+ * frozen replica from one that works on a slow response. That others are served by other replicas is no evidence then:
+ * they are sent where less is under way.
  *
- * A try counts whose client has waited to the end, and one that was broken off because another replica responded: its
+ * A try counts if its client has waited to the end, or if it was broken off because another replica responded: then its
  * response is owed for one more deadline. A client that leaves says nothing about a replica.
  */
 export class Absence {
@@ -59,8 +60,8 @@ export class Absence {
   }
 
   /**
-   * Whether the replica is absent that leaves this try of `caller` without a response now, as the deadline is over or
-   * another replica has responded. To be asked once for a try.
+   * Whether the replica of this try is absent. To be asked once, when the try of `caller` ends without a response because
+   * the deadline is over or another replica has responded.
    */
   judge(attempt: Attempt, caller: string, witness: Readonly<AbsenceWitness> = {}): boolean {
     const { target, startedAtMs, lost } = attempt;
@@ -74,7 +75,7 @@ export class Absence {
     return this.#pool.hasResponded(silentFromMs, replica) && !othersAreServed();
   }
 
-  /** Adds the time in which a response was owed to the silence of its replica, or begins a new one with it. */
+  /** Adds the time in which a response was owed to the silence of the replica, or begins a new silence. */
   #prolong(replica: Replica, startedAtMs: number, untilMs: number, caller: number): void {
     const { heardAtMs, silentFromMs, silentUntilMs, silentCaller } = replica;
     const fromMs = Math.max(startedAtMs, heardAtMs);
@@ -92,7 +93,7 @@ function numberOf(caller: string, address: string): number {
   return (spread(fnv1a(address)) >>> 6) * NAMES + name;
 }
 
-/** Who has waited when both have: the same caller, as far as is known, or `SEVERAL`. */
+/** The one number for two that have waited: the same caller, as far as is known, or `SEVERAL`. */
 function together(one: number, other: number): number {
   if (Math.floor(one / NAMES) !== Math.floor(other / NAMES)) return SEVERAL;
   const [name, otherName] = [one % NAMES, other % NAMES];

@@ -14,41 +14,41 @@ export interface FailoverOptions {
   readonly budget: RetryBudget;
   /** Makes one try at one replica: balances, asks the breaker, forwards. */
   readonly attempt: RequestHandler;
-  /** Whether the error says that this replica gave no answer. Others concern the request itself. */
+  /** Whether the error says that this replica gave no response. Others concern the request itself. */
   readonly isUnanswered: (error: unknown) => boolean;
   /**
-   * Whether the error says that the replica which was chosen does not take the request after all. Then another one is
-   * chosen, which costs nothing. Default: none does.
+   * Whether the error says that the chosen replica does not take the request after all. Then another one is chosen, which
+   * is no second try. Default: no error does.
    */
   readonly isRefused?: (error: unknown) => boolean;
   /** Called before the second try, with what went wrong in the first. */
   readonly onFailover?: (failed: Attempt, error: Error) => void;
-  /** Sends what waits for a silent replica to a second one as well. Default: nothing is. */
+  /** Sends a request that waits for a silent replica to a second one as well. Default: none is. */
   readonly hedging?: Hedging;
-  /** The request of the first try, which waits, has been sent to a second replica as well. */
+  /** Called when the request of the first try, which still waits, has been sent to a second replica as well. */
   readonly onHedged?: (first: Attempt, second: Attempt) => void;
-  /** The second replica responded before the first. */
+  /** Called when the second replica responded before the first. */
   readonly onHedgeWon?: (second: Attempt) => void;
   readonly clock?: Clock;
 }
 
 /**
- * Makes a second try at another replica when the first came to nothing and a second can do no harm: nothing of the
- * request was sent, or it is a GET or HEAD without content (RFC 9110 section 9.2.2) that got no answer. At most once
- * for each request, within the budget.
+ * Makes a second try at another replica when the first failed and a second can do no harm: nothing of the request was
+ * sent, or it is a GET or HEAD without content (RFC 9110 section 9.2.2) that got no response. There is at most one second
+ * try for each request, within the budget.
  *
- * A replica that refuses the request between the choice and the call, because another thread has opened its breaker or
- * makes its trial just then, has not been sent anything: choosing another one is no second try.
+ * A replica that refuses the request between the choice and the call, because its breaker has just opened or makes its
+ * trial, has not been sent anything: to choose another one is no second try.
  *
- * With `hedging`, such a GET or HEAD that waits for a silent replica is sent to another one as well, and the first
- * response is given. That is its second try. One whose kept connection was lost goes to another replica as well, which
- * costs no budget.
+ * With `hedging`, such a GET or HEAD that waits for a silent replica is sent to another one as well, and the client gets
+ * the first response. That is its second try. A request whose kept connection was lost goes to another replica as well,
+ * which costs no budget.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   const { pool, budget, isUnanswered, isRefused = () => false, hedging, clock = systemClock } = options;
   const onFailover = listener(options.onFailover);
 
-  /** Ends, since nobody is chosen twice for a request. */
+  /** This ends, because no replica is chosen twice for a request. */
   const attempt: RequestHandler = (req, res, next) =>
     options.attempt(req, res, (error?: unknown) => {
       if (isRefused(error)) attempt(req, res, next);
@@ -65,7 +65,7 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
     if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return false;
     if (!hasAnother(exchange) || !budget.spend()) return false;
     onFailover(failed, error as Error);
-    // Where nobody takes it after all, there has been one try.
+    // If no replica takes it after all, the error of the only try counts.
     attempt(req, res, (second?: unknown) => next(exchange.attempt === failed ? error : second));
     return true;
   }

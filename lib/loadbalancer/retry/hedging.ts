@@ -8,10 +8,10 @@ import { RecentLatency } from './recentLatency.ts';
 import { RetryBudget } from './retryBudget.ts';
 
 /** No hedge before this part of the deadline has passed. */
-const PATIENCE = 0.5;
-/** What could not be hedged, because no other replica was any better, is looked at again after this part of it. */
+const HEDGE_AFTER = 0.5;
+/** A request that was not hedged, because no other replica was better off, is looked at again after this part of it. */
 const LOOK_AGAIN = 0.1;
-/** Part of all requests that may be hedged, and how many besides, to begin with. */
+/** The part of all requests that may be hedged, and how many more in the beginning. */
 const PER_REQUEST = 0.05;
 const RESERVE = 10;
 
@@ -24,12 +24,12 @@ export interface HedgingOptions {
 }
 
 /**
- * Says when a request that waits is sent to a second replica as well. One for each service, with one timer for all of
- * its requests until half of their deadline has passed.
+ * Says when a request that waits is sent to a second replica as well. Each service has one, with one timer for all of its
+ * requests until half of their deadline has passed.
  */
 export class Hedging {
   readonly #pool: ReplicaPool;
-  readonly #patienceMs: number;
+  readonly #hedgeAfterMs: number;
   readonly #againMs: number;
   readonly #budget: RetryBudget;
   readonly #clock: Clock;
@@ -40,11 +40,11 @@ export class Hedging {
     const { pool, deadlineMs, clock = systemClock } = options;
     const { budget = new RetryBudget({ perRequest: PER_REQUEST, reserve: RESERVE }) } = options;
     this.#pool = pool;
-    this.#patienceMs = deadlineMs * PATIENCE;
+    this.#hedgeAfterMs = deadlineMs * HEDGE_AFTER;
     this.#againMs = deadlineMs * LOOK_AGAIN;
     this.#budget = budget;
     this.#clock = clock;
-    this.#waiting = new Deadlines(this.#patienceMs, clock);
+    this.#waiting = new Deadlines(this.#hedgeAfterMs, clock);
   }
 
   /** A request begins to wait: `who` is told when it has waited for half of the deadline, unless it leaves before. */
@@ -60,26 +60,26 @@ export class Hedging {
 
   /**
    * How long to wait before the request is sent to another replica as well, in milliseconds; 0: it is to be sent now,
-   * and is paid for; `Infinity`: never.
+   * and the budget is charged; `Infinity`: never.
    *
    * The replica must have responded to nobody for half of the deadline, or for as long as 95 % of the service's recent
-   * responses took, if that is longer. There must be time left for a response, going by the median of them; and another
-   * replica must be better off: idle, or one that has responded to somebody since, and whose latest response took no
-   * longer than the time that is left.
+   * responses took, if that is longer. The median of those must fit into the time that is left. Another replica must be
+   * better off: it is idle, or has responded to somebody since, and its latest response took no longer than the time that
+   * is left.
    */
   delayMs({ target, startedAtMs }: Attempt, leftMs: number): number {
     const medianMs = this.#latency.quantile(0.5);
     if (medianMs === undefined || medianMs > leftMs) return Number.POSITIVE_INFINITY;
     const replica = target as Replica;
     const silentMs = this.#clock.ticks() - Math.max(startedAtMs, replica.heardAtMs);
-    const patienceMs = Math.max(this.#patienceMs, this.#latency.quantile(0.95) ?? 0);
-    if (silentMs < patienceMs) return patienceMs - silentMs;
+    const quietMs = Math.max(this.#hedgeAfterMs, this.#latency.quantile(0.95) ?? 0);
+    if (silentMs < quietMs) return quietMs - silentMs;
     const other = this.#pool.another((one) => one !== replica);
     const isBetter = other !== undefined && isBetterOff(other, startedAtMs, leftMs);
     return isBetter && this.#budget.spend() ? 0 : this.#againMs;
   }
 
-  /** Stops looking. */
+  /** Tells nobody any more. */
   dispose(): void {
     this.#waiting.dispose();
   }

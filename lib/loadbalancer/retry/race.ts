@@ -23,8 +23,8 @@ export interface RaceTerms {
 }
 
 /**
- * One request that is sent to a second replica as well when the first is silent. The first response wins; who gives it
- * (`exchange.respondedBy`) breaks the other try off. An error counts once no try is left.
+ * One request that is sent to a second replica as well when the first is silent. The first response wins, and the other
+ * try is broken off (`exchange.respondedBy`). An error counts once no try is left.
  */
 export class Race implements Waiting, AttemptListener, Elsewhere {
   readonly #terms: RaceTerms;
@@ -34,10 +34,10 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
   readonly #exchange: Exchange;
   #first: Attempt | undefined;
   #second: Attempt | undefined;
-  /** What the first try came to, when the second was under way. */
+  /** How the first try failed, if the second was under way then. */
   #firstError: unknown;
   #isFirstOver = false;
-  /** What the second came to, when the first was under way. */
+  /** How the second try failed, if the first was under way then. */
   #secondError: unknown;
   /** When the first try began. */
   sinceMs = 0;
@@ -79,7 +79,7 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
     return !this.#isFirstOver && !this.#exchange.hedge && this.#terms.hasAnother(this.#exchange);
   }
 
-  /** The first try has lost its connection, which is nobody's fault: the second costs no budget. */
+  /** The first try has lost its kept connection. That is no replica's fault, so the second costs no budget. */
   go(): void {
     this.#isFirstOver = true;
     this.#terms.attempt(this.#req, this.#res, this.#next);

@@ -1,9 +1,9 @@
-/** How many of the latest times count. */
+/** How many durations are remembered. */
 const KEPT = 128;
-/** The quantiles are worked out anew after so many further times. */
+/** The durations are sorted again after so many further ones. */
 const SORT_EVERY = 16;
 
-/** Quantiles of the latest 128 durations. To add one is a write; they are sorted when somebody asks, seldom. */
+/** Quantiles of the latest 128 durations. To add one is a single write; they are sorted when a quantile is asked for. */
 export class RecentLatency {
   readonly #latest = new Float64Array(KEPT);
   #count = 0;

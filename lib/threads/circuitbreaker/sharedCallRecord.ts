@@ -1,23 +1,15 @@
-import { type Verdict, verdictOn } from '../../circuitbreaker/callRecord.ts';
+import { type FailedCall, type Verdict, verdictOn } from '../../circuitbreaker/callRecord.ts';
 import { BUCKETS, bucketAt, clearPassed } from '../../circuitbreaker/callWindow.ts';
 import type { BreakerRules } from '../../circuitbreaker/contract.ts';
-import {
-  countTowards,
-  failuresSince,
-  isBeyondItsPart,
-  type RecentFailure,
-  withFailure,
-} from '../../circuitbreaker/recentFailures.ts';
-import type { FailureKind } from '../../exchange/attempt.ts';
+import { type RecentFailure, withFailure } from '../../circuitbreaker/recentFailures.ts';
 import { fnv1a } from '../../util/hash.ts';
 import type { Cells, CellsSize } from '../cells.ts';
-
-const NOBODY = 0;
+import { NOBODY } from './breakerCells.ts';
 
 /** Whole numbers, behind those of the breaker itself. */
 const ABSENT_IN_A_ROW = 0;
 const FAILURES = 1;
-/** Two addresses and two names that were served last, as `LastCallers` has them. */
+/** The two addresses and the two names that were served last: enough to tell whether another one was. */
 const SERVED_ADDRESSES = 2;
 const SERVED_NAMES = 4;
 const GOOD = 6;
@@ -60,7 +52,7 @@ export class SharedCallRecord {
     return { whole: FAILURE_CALLERS + 2 * threshold, fractions: FAILURE_TIMES + 2 * threshold };
   }
 
-  /** A good response began; in which bucket it was counted. Not to be called within `exclusively`. */
+  /** A good response began. Returns the bucket in which it was counted. Not to be called within `exclusively`. */
   good({ caller, address }: HashedCaller, nowMs: number): number {
     const cells = this.#cells;
     if (this.#get(ABSENT_IN_A_ROW) !== 0) this.#set(ABSENT_IN_A_ROW, 0);
@@ -68,36 +60,36 @@ export class SharedCallRecord {
     if (caller !== address) this.#served(SERVED_NAMES, caller, nowMs);
     const bucket = bucketAt(nowMs, this.#rules.windowMs);
     if (bucket > this.#fractionAt(BUCKET)) cells.exclusively(() => this.#advance(nowMs));
-    cells.add(this.#whole + GOOD + (bucket % BUCKETS), 1);
+    this.#add(GOOD, bucket, 1);
     return bucket;
   }
 
-  /** The good response that was counted in `bucket` broke off. This and what follows: within `exclusively`. */
-  takeBackGood(bucket: number, nowMs: number): void {
-    this.#advance(nowMs);
-    if (bucket <= this.#fractionAt(BUCKET) - BUCKETS) return;
-    this.#cells.add(this.#whole + GOOD + (bucket % BUCKETS), -1);
-  }
-
+  /** A response came that counts neither as good nor as failed. */
   responded(): void {
     this.#set(ABSENT_IN_A_ROW, 0);
   }
 
-  failed(failure: FailureKind, by: HashedCaller, nowMs: number): Verdict {
-    const { threshold, windowMs } = this.#rules;
-    if (failure === 'absent') this.#set(ABSENT_IN_A_ROW, this.#get(ABSENT_IN_A_ROW) + 1);
-    const blamed = failure === 'absent' ? undefined : by.caller;
-    const anotherServed = blamed !== undefined && this.hasServedAnother(by, nowMs);
-    const before = failuresSince(this.#failures(), nowMs - windowMs);
+  /** A call failed. To be called within `exclusively`. */
+  failed(
+    by: HashedCaller & { readonly countedIn: number | undefined },
+    { failure, responded, nowMs }: FailedCall,
+  ): Verdict {
     this.#advance(nowMs);
-    if (!isBeyondItsPart(before, blamed, { threshold, anotherServed })) {
-      this.#cells.add(this.#whole + FAILED + (bucketAt(nowMs, windowMs) % BUCKETS), 1);
-    }
-    const kept = withFailure(before, { atMs: nowMs, caller: blamed }, threshold);
+    if (responded) this.responded();
+    if (by.countedIn !== undefined) this.#takeBackGood(by.countedIn);
+    if (failure === 'absent') this.#set(ABSENT_IN_A_ROW, this.#get(ABSENT_IN_A_ROW) + 1);
+    const caller = failure === 'absent' ? undefined : by.caller;
+    const anotherServed = caller !== undefined && this.hasServedAnother(by, nowMs);
+    const newest = { atMs: nowMs, caller };
+    const { kept, count, isInRatio } = withFailure(this.#failures(), newest, {
+      ...this.#rules,
+      anotherServed,
+    });
+    if (isInRatio) this.#add(FAILED, bucketAt(nowMs, this.#rules.windowMs), 1);
     this.#keep(kept);
     return verdictOn(
       {
-        count: countTowards(threshold, kept, anotherServed),
+        count,
         absentInARow: this.#get(ABSENT_IN_A_ROW),
         good: this.#sum(GOOD),
         failed: this.#sum(FAILED),
@@ -107,12 +99,16 @@ export class SharedCallRecord {
   }
 
   hasServed(nowMs: number): boolean {
-    return this.#another(SERVED_ADDRESSES, NOBODY, nowMs - this.#rules.windowMs);
+    return this.#sawAnother(SERVED_ADDRESSES, NOBODY, nowMs - this.#rules.windowMs);
   }
 
   /** Forgets everything. */
   clear(): void {
     for (let i = 0; i < FAILURE_CALLERS; i += 1) this.#set(i, 0);
+  }
+
+  #takeBackGood(bucket: number): void {
+    if (bucket > this.#fractionAt(BUCKET) - BUCKETS) this.#add(GOOD, bucket, -1);
   }
 
   #failures(): RecentFailure<number>[] {
@@ -131,7 +127,7 @@ export class SharedCallRecord {
   }
 
   #served(pair: number, who: number, nowMs: number): void {
-    if (!this.#sawAgain(pair, who, nowMs)) this.#cells.exclusively(() => this.#sawAnother(pair, who, nowMs));
+    if (!this.#sawAgain(pair, who, nowMs)) this.#cells.exclusively(() => this.#addAnother(pair, who, nowMs));
   }
 
   #sawAgain(pair: number, who: number, nowMs: number): boolean {
@@ -143,7 +139,7 @@ export class SharedCallRecord {
     return false;
   }
 
-  #sawAnother(pair: number, who: number, nowMs: number): void {
+  #addAnother(pair: number, who: number, nowMs: number): void {
     const older = this.#servedAt(pair) <= this.#servedAt(pair + 1) ? pair : pair + 1;
     this.#set(older, who);
     this.#setFraction(timeOf(older), nowMs);
@@ -153,14 +149,14 @@ export class SharedCallRecord {
     return this.#get(place) === NOBODY ? Number.NEGATIVE_INFINITY : this.#fractionAt(timeOf(place));
   }
 
-  #another(pair: number, who: number, sinceMs: number): boolean {
+  #sawAnother(pair: number, who: number, sinceMs: number): boolean {
     return [pair, pair + 1].some((place) => this.#get(place) !== who && this.#servedAt(place) > sinceMs);
   }
 
   hasServedAnother({ caller, address }: HashedCaller, nowMs: number): boolean {
     const sinceMs = nowMs - this.#rules.windowMs;
-    if (this.#another(SERVED_ADDRESSES, address, sinceMs)) return true;
-    return caller !== address && this.#another(SERVED_NAMES, caller, sinceMs);
+    if (this.#sawAnother(SERVED_ADDRESSES, address, sinceMs)) return true;
+    return caller !== address && this.#sawAnother(SERVED_NAMES, caller, sinceMs);
   }
 
   #advance(nowMs: number): void {
@@ -177,6 +173,10 @@ export class SharedCallRecord {
     let total = 0;
     for (let i = 0; i < BUCKETS; i += 1) total += this.#get(from + i);
     return total;
+  }
+
+  #add(buckets: number, bucket: number, amount: number): void {
+    this.#cells.add(this.#whole + buckets + (bucket % BUCKETS), amount);
   }
 
   #get(index: number): number {

@@ -1,16 +1,17 @@
 import type { Admission } from '../../exchange/attempt.ts';
 import { loadOf } from '../../loadbalancer/choice/load.ts';
+import { identityAt, type ReplicaIdentity } from '../../loadbalancer/instance.ts';
 import type { Registered } from '../../loadbalancer/registry/registered.ts';
-import { type Known, namedByAddress, type Replica } from '../../loadbalancer/replica.ts';
+import type { Replica } from '../../loadbalancer/replica.ts';
 import type { CellsSize, Share } from '../cells.ts';
 
 const IN_FLIGHT = 0;
-/** Those of late; what a registry says and what does not fit is in a fraction. */
+/** The recent ones; what a registry says and what does not fit are in a fraction. */
 const REQUESTS = 1;
 const START_STEPS_LEFT = 2;
 const ADMISSION = 3;
 const UNHEALTHY = 4;
-/** From here on what each seat has under way. */
+/** From here on: how many requests each seat has under way. */
 const FIRST_SEAT = 5;
 
 const EARLIER_REQUESTS = 0;
@@ -21,12 +22,12 @@ const SILENT_UNTIL = 4;
 const SILENT_CALLER = 5;
 const TOOK = 6;
 
-const MOST_OF_LATE = 2 ** 30;
+const MOST_RECENT = 2 ** 30;
 
 const ADMISSIONS = ['all', 'trial', 'none'] as const;
 const NONE = ADMISSIONS.indexOf('none');
 
-/** A replica that several threads see: `Replica`, with its numbers in cells. */
+/** A `Replica` that several threads see, with its numbers in cells. */
 export class ThreadsReplica implements Replica {
   readonly key: string;
   readonly id: string;
@@ -36,7 +37,7 @@ export class ThreadsReplica implements Replica {
   /** This thread's part in the numbers, of `ThreadsReplica.sizeFor`. */
   readonly counts: Share;
 
-  constructor({ key, id, url, registered, listed = true }: Known, counts: Share) {
+  constructor({ key, id, url, registered, listed }: ReplicaIdentity, counts: Share) {
     this.key = key;
     this.id = id;
     this.url = url;
@@ -45,9 +46,9 @@ export class ThreadsReplica implements Replica {
     this.counts = counts;
   }
 
-  /** A replica that only the settings list; `taken`: what others of its service are called. */
+  /** A replica that only the settings list. Its name is added to those that are `taken` by others of its service. */
   static at(origin: string, counts: Share, taken = new Set<string>()): ThreadsReplica {
-    return new ThreadsReplica(namedByAddress(origin, taken), counts);
+    return new ThreadsReplica(identityAt(origin, taken), counts);
   }
 
   static sizeFor(seats: number): CellsSize {
@@ -58,8 +59,9 @@ export class ThreadsReplica implements Replica {
     return this.counts.cells.glance(IN_FLIGHT);
   }
 
-  get inFlightHere(): number {
-    return this.counts.cells.glance(FIRST_SEAT + this.counts.seat);
+  /** Of this thread alone: other threads close connections of their own. */
+  get isIdle(): boolean {
+    return this.counts.cells.glance(FIRST_SEAT + this.counts.seat) === 0;
   }
 
   get requestCount(): number {
@@ -135,23 +137,24 @@ export class ThreadsReplica implements Replica {
   }
 
   get load(): number {
-    return this.loadWith(this.inFlight);
-  }
-
-  loadWith(inFlight: number): number {
-    return loadOf(inFlight, this.startStepsLeft, this.admission);
+    return loadOf(this.inFlight, this.startStepsLeft, this.admission);
   }
 
   get available(): boolean {
     return this.healthy && this.counts.cells.glance(ADMISSION) !== NONE;
   }
 
-  begin(inFlight: number, turn: number): boolean {
+  begin(turn: number): void {
+    while (!this.beginAt(this.inFlight, turn));
+  }
+
+  /** Counts a request as under way, unless `inFlight` has changed since it was read as this; whether it did. */
+  beginAt(inFlight: number, turn: number): boolean {
     const { cells, seat } = this.counts;
     if (!cells.replace(IN_FLIGHT, inFlight, inFlight + 1)) return false;
     cells.fractions[TURN] = turn;
     cells.add(FIRST_SEAT + seat, 1);
-    if (cells.add(REQUESTS, 1) === MOST_OF_LATE) this.#makeRoom();
+    if (cells.add(REQUESTS, 1) === MOST_RECENT) this.#makeRoom();
     return true;
   }
 
@@ -166,6 +169,7 @@ export class ThreadsReplica implements Replica {
     if (missing > 0) this.#addEarlier(missing);
   }
 
+  /** Ends what a thread that has ended had under way. */
   leave(seat: number): void {
     const { cells } = this.counts;
     cells.leave(seat);
@@ -178,8 +182,8 @@ export class ThreadsReplica implements Replica {
   }
 
   #makeRoom(): void {
-    this.#addEarlier(MOST_OF_LATE);
-    this.counts.cells.add(REQUESTS, -MOST_OF_LATE);
+    this.#addEarlier(MOST_RECENT);
+    this.counts.cells.add(REQUESTS, -MOST_RECENT);
   }
 
   #addEarlier(requests: number): void {

@@ -267,6 +267,17 @@ describe.each(variants)('$name', ({ make }) => {
       expect(permits.tryAcquire('greedy')).toBe('full');
     });
 
+    it('goes by the time that it is given, and reads the clock where it is given none', () => {
+      const clock = new ManualClock();
+      const longAgoMs = clock.ticks();
+      clock.advance(60_000);
+      const permits = make(FAIR, clock);
+      granted(permits.tryAcquire('other', 'other', longAgoMs)).release();
+      expect(hold(permits, 'greedy', 10).filter(isPermit)).toHaveLength(10);
+      permits.tryAcquire('other');
+      expect(permits.tryAcquire('greedy')).toBe('share');
+    });
+
     it('remembers who else has asked, whoever of them asked last', () => {
       const clock = new ManualClock();
       const permits = make(FAIR, clock);

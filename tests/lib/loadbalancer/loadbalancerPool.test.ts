@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Listed } from '../../../lib/loadbalancer/listed.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../../../lib/loadbalancer/pool.ts';
-import { type Listed, Replica } from '../../../lib/loadbalancer/replica.ts';
+import { Replica } from '../../../lib/loadbalancer/replica.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { registered } from '../../support/upstreams/registered.ts';
 

@@ -25,7 +25,7 @@ it('what a replica of several threads is told in one of them, the others see', (
   const [here, there] = [0, 1].map((seat) =>
     ThreadsReplica.at('http://a:1', { cells: new SharedCells(buffer, seat), seat, seats: 2 }),
   ) as [ThreadsReplica, ThreadsReplica];
-  here.begin(0, 5);
+  here.begin(5);
   const told = {
     heardAtMs: 1.5,
     silentFromMs: 2.5,
@@ -34,7 +34,15 @@ it('what a replica of several threads is told in one of them, the others see', (
     admission: 'none' as const,
   };
   Object.assign(here, told);
-  expect(there).toMatchObject({ ...told, inFlight: 1, inFlightHere: 0, requestCount: 1, turn: 5 });
+  expect(there).toMatchObject({ ...told, inFlight: 1, isIdle: true, requestCount: 1, turn: 5 });
+});
+
+it('a replica of several threads begins nothing from an outdated look', () => {
+  const replica = shared();
+  expect(replica.beginAt(1, 3)).toBe(false);
+  expect(replica).toMatchObject({ inFlight: 0, requestCount: 0, turn: 0 });
+  expect(replica.beginAt(0, 3)).toBe(true);
+  expect(replica).toMatchObject({ inFlight: 1, requestCount: 1, turn: 3 });
 });
 
 describe.each(KINDS)('a replica of %s', (_of, make) => {
@@ -46,7 +54,7 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
   it('begins with nothing to do, healthy and available', () => {
     expect(make()).toMatchObject({
       inFlight: 0,
-      inFlightHere: 0,
+      isIdle: true,
       requestCount: 0,
       turn: 0,
       startStepsLeft: 0,
@@ -59,33 +67,30 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
 
   it('counts what is begun and ended', () => {
     const replica = make();
-    expect([replica.begin(0, 3), replica.begin(1, 8)]).toEqual([true, true]);
+    replica.begin(3);
+    replica.begin(8);
     replica.end();
-    expect(replica).toMatchObject({ inFlight: 1, inFlightHere: 1, requestCount: 2, turn: 8 });
-  });
-
-  it('begins nothing from an outdated look', () => {
-    const replica = make();
-    expect(replica.begin(1, 3)).toBe(false);
-    expect(replica).toMatchObject({ inFlight: 0, requestCount: 0, turn: 0 });
+    expect(replica).toMatchObject({ inFlight: 1, isIdle: false, requestCount: 2, turn: 8 });
   });
 
   it('counts each request for several while it starts slowly, and is idle all the same when it is', () => {
     const replica = make();
     replica.startStepsLeft = 9;
     expect(replica.load).toBe(0);
-    replica.begin(0, 1);
+    replica.begin(1);
     expect(replica.load).toBe(10);
     replica.startStepsLeft = 5;
     expect(replica.load).toBe(2);
-    expect(replica.loadWith(3)).toBe(6);
+    replica.begin(2);
+    replica.begin(3);
+    expect(replica.load).toBe(6);
     replica.startStepsLeft = 0;
-    expect(replica.load).toBe(1);
+    expect(replica.load).toBe(3);
   });
 
   it('comes before any other while it waits for a trial', () => {
     const replica = make();
-    replica.begin(0, 1);
+    replica.begin(1);
     replica.startStepsLeft = 9;
     replica.admission = 'trial';
     expect(replica.load).toBeLessThan(0);
@@ -133,7 +138,7 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
   it('counts on past what a whole number of 32 bits holds', () => {
     const replica = make();
     replica.raiseRequestCount(5_000_000_000);
-    replica.begin(0, 1);
+    replica.begin(1);
     expect(replica.requestCount).toBe(5_000_000_001);
   });
 });

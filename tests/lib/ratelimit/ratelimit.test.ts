@@ -4,7 +4,7 @@ import type { Request } from 'express';
 import { RateLimitError } from '../../../lib/ratelimit/errors.ts';
 import { rateLimit } from '../../../lib/ratelimit/middleware.ts';
 import { type Rate, RateLimit } from '../../../lib/ratelimit/rateLimit.ts';
-import type { Evaluate } from '../../../lib/ratelimit/sharedLimiter.ts';
+import type { Evaluate } from '../../../lib/ratelimit/redisCounter.ts';
 import { openRedisStore } from '../../../lib/store/redis/redis.ts';
 import type { Stores } from '../../../lib/store/store.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';

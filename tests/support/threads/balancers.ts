@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
-import { LoadScan } from '../../../lib/loadbalancer/choice/loadScan.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
+import { LoadScan } from '../../../lib/threads/loadbalancer/loadScan.ts';
 import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 import { answerWith } from './place.ts';

@@ -33,8 +33,8 @@ export class DnsError extends Error {
 }
 
 /**
- * Replicas by DNS: the tasks of a Docker Swarm service, the pods behind a headless service of Kubernetes. Everybody
- * listed is healthy: who is not, the engine does not list.
+ * Replicas by DNS: the tasks of a Docker Swarm service, the pods behind a headless service of Kubernetes. All listed
+ * replicas are healthy, because the engine does not list others.
  */
 export class DnsSource {
   readonly #pattern: string;
@@ -68,7 +68,7 @@ export class DnsSource {
     this.#resolver.cancel();
   }
 
-  /** Those of the first of its names that has any. Rejects when the likeliest failed, and no other has. */
+  /** The replicas of the first of its names that has any. Rejects when the likeliest one failed and no other has any. */
   async #replicasOf(service: DnsService): Promise<ListedReplica[]> {
     const { name, names = [name] } = service;
     const likeliest = this.#found.get(name) ?? names[0] ?? name;
@@ -86,7 +86,7 @@ export class DnsSource {
     return [];
   }
 
-  /** Whoever is found by this name of the service. */
+  /** The replicas that are found by this name of the service. */
   async #replicasAt(name: string, service: DnsService): Promise<ListedReplica[]> {
     const host = this.#hostFor(name);
     const places = host.startsWith('_') ? await this.#srvPlaces(host) : [{ host, port: service.port }];

@@ -72,7 +72,7 @@ class World {
   readonly openedAtMs = new Map<string, number>();
   /** How long breakers were open that were left alone. */
   readonly cooldownsMs: number[] = [];
-  readonly inFlightWhenIdle: number[] = [];
+  readonly wereIdle: boolean[] = [];
   /** Hears of listings first and tells the others. */
   readonly keeper: ServiceReplicas;
   /** Who takes requests, in turn. */
@@ -114,7 +114,7 @@ class World {
         if (event.to === 'open') this.openedAtMs.set(key, this.clock.ticks());
       },
       onDeparted: () => {},
-      onIdle: ({ inFlightHere }) => void this.inFlightWhenIdle.push(inFlightHere),
+      onIdle: ({ isIdle }) => void this.wereIdle.push(isIdle),
     });
   }
 
@@ -225,7 +225,7 @@ class World {
     const { pool } = this.keeper;
     expect(pool.replicas.length).toBeGreaterThan(0);
     expect(this.cooldownsMs.every((ms) => ms === COOLDOWN_MS)).toBe(true);
-    expect(this.inFlightWhenIdle.every((inFlight) => inFlight === 0)).toBe(true);
+    expect(this.wereIdle.every((isIdle) => isIdle)).toBe(true);
     for (const replica of pool.replicas) {
       const mine = this.underWay.filter(
         (request) =>

@@ -1,8 +1,9 @@
-import type { Replica } from '../replica.ts';
-import { type Accepts, acceptsAll, type Candidates, compare } from './candidates.ts';
+import { type Accepts, acceptsAll, type Candidates, compare } from '../../loadbalancer/choice/candidates.ts';
+import { loadOf } from '../../loadbalancer/choice/load.ts';
+import type { ThreadsReplica } from './threadsReplica.ts';
 
 interface Looked {
-  readonly replica: Replica;
+  readonly replica: ThreadsReplica;
   /** As it was when it was looked at. */
   readonly inFlight: number;
   readonly load: number;
@@ -11,11 +12,11 @@ interface Looked {
 }
 
 /**
- * Candidates whose load other threads change as well: each pick looks at all of them. When the load of the one that was
- * picked has changed meanwhile, it looks again, so two threads never take the last free one for free both.
+ * Candidates whose load other threads change as well: each choice looks at all of them. When the load of the chosen one
+ * has changed meanwhile, it looks again, so two threads never both take the same replica for idle.
  */
 export class LoadScan implements Candidates {
-  readonly #replicas = new Set<Replica>();
+  readonly #replicas = new Set<ThreadsReplica>();
   readonly #random: () => number;
   /** Of all at the last look. Two threads may give the one behind it to two replicas, which makes a tie. */
   #latestTurn = 0;
@@ -24,23 +25,23 @@ export class LoadScan implements Candidates {
     this.#random = random;
   }
 
-  add(replica: Replica): void {
+  add(replica: ThreadsReplica): void {
     this.#replicas.add(replica);
   }
 
-  remove(replica: Replica): void {
+  remove(replica: ThreadsReplica): void {
     this.#replicas.delete(replica);
   }
 
   changed(): void {}
 
-  least(accepts: Accepts = acceptsAll): Replica | undefined {
+  least(accepts: Accepts = acceptsAll): ThreadsReplica | undefined {
     return this.#look(accepts)?.replica;
   }
 
-  take(accepts: Accepts = acceptsAll): Replica | undefined {
+  take(accepts: Accepts = acceptsAll): ThreadsReplica | undefined {
     for (let least = this.#look(accepts); least; least = this.#look(accepts)) {
-      if (least.replica.begin(least.inFlight, this.#latestTurn + 1)) return least.replica;
+      if (least.replica.beginAt(least.inFlight, this.#latestTurn + 1)) return least.replica;
     }
     return undefined;
   }
@@ -49,10 +50,16 @@ export class LoadScan implements Candidates {
     let least: Looked | undefined;
     let equals = 1;
     for (const replica of this.#replicas) {
-      const { inFlight, turn, requestCount } = replica;
+      const { inFlight, turn, requestCount, startStepsLeft, admission } = replica;
       this.#latestTurn = Math.max(this.#latestTurn, turn);
       if (!replica.available) continue;
-      const looked = { replica, inFlight, load: replica.loadWith(inFlight), turn, requestCount };
+      const looked = {
+        replica,
+        inFlight,
+        load: loadOf(inFlight, startStepsLeft, admission),
+        turn,
+        requestCount,
+      };
       const difference = least ? compare(looked, least) : -1;
       if (difference > 0 || !accepts(replica)) continue;
       equals = difference === 0 ? equals + 1 : 1;

@@ -1,9 +1,9 @@
 import { type RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
 
-/** Runs a Lua script that writes `keys[0]`. Rejects when Redis does not answer in time. */
+/** Runs a Lua script that writes `keys[0]`. Rejects when Redis does not respond in time. */
 export type Evaluate = (script: string, keys: readonly string[], args: readonly string[]) => Promise<unknown>;
 
-export interface SharedLimiterOptions {
+export interface RedisCounterOptions {
   readonly keyPrefix: string;
   readonly points: number;
   /** In seconds. */
@@ -15,9 +15,9 @@ export interface SharedLimiterOptions {
 }
 
 /**
- * Gives the count and what is left of the window, in milliseconds. The library's own script reads with PTTL, and a
- * connection that tracks what it reads (CLIENT TRACKING) is then told of every request on every gateway: half the
- * CPU of a request's count. HINCRBY by 0 reads without that.
+ * Returns the count and what is left of the window, in milliseconds. The library's own script reads with PTTL, and a
+ * connection that tracks what it reads (CLIENT TRACKING) is then told of every request on every gateway, which costs half
+ * of the CPU of counting. HINCRBY by 0 reads without being tracked.
  */
 const COUNT = `
 local key, points, windowMs = KEYS[1], ARGV[1], ARGV[2] * 1000
@@ -32,8 +32,8 @@ end
 return {consumed, math.max(ends - now, 1)}
 `;
 
-/** Counts in Redis, and refuses from memory a key that has had its requests. */
-export function sharedLimiter(options: Readonly<SharedLimiterOptions>): RateLimiterRedis {
+/** Counts in Redis, and refuses a key that has used up its requests from memory. */
+export function redisCounter(options: Readonly<RedisCounterOptions>): RateLimiterRedis {
   const { keyPrefix, points, duration, insurance } = options;
   return new RateLimiterRedis({
     keyPrefix,
@@ -47,8 +47,8 @@ export function sharedLimiter(options: Readonly<SharedLimiterOptions>): RateLimi
   });
 }
 
-/** The one command of node-redis that the library sends. */
-function client({ evaluate, onStoreError }: SharedLimiterOptions) {
+/** A client with the only command of node-redis that the library sends. */
+function client({ evaluate, onStoreError }: RedisCounterOptions) {
   return {
     async eval(script: string, { keys, arguments: args }: { keys: string[]; arguments: string[] }) {
       try {

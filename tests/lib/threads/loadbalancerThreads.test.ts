@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { LoadScan } from '../../../lib/loadbalancer/choice/loadScan.ts';
 import { ReplicaPool } from '../../../lib/loadbalancer/pool.ts';
+import { LoadScan } from '../../../lib/threads/loadbalancer/loadScan.ts';
 import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 import type { TakeOrder } from '../../support/threads/balancers.ts';
@@ -71,7 +71,7 @@ describe('the choice of four threads', () => {
     await balancers.order(0, { times: 5, keep: true });
     await balancers.order(1, { times: 1, keep: true });
     await (balancers.team.members[0] as TeamMember).worker.terminate();
-    balancers.pool.leave(1);
+    for (const replica of balancers.pool.replicas) (replica as ThreadsReplica).leave(1);
     expect(inFlight(balancers.pool).toSorted()).toEqual([0, 0, 1]);
   });
 });
