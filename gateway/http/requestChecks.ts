@@ -1,37 +1,38 @@
 import type { IncomingMessage } from 'node:http';
+import { fieldCount } from '../../lib/http/fields.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { BadTargetError, BrokenRequestError, MethodNotAllowedError, type ReplyCode } from '../errors.ts';
 
 /**
- * `uri-host [":" port]` (RFC 9110 section 7.2): a name of letters, digits, `-`, `.`, `_`, `~` and percent-encoded
- * bytes, or an address in brackets. No user, path, list or blank: two parties could read them as two hosts.
+ * `uri-host [":" port]` (RFC 9110 section 7.2): a name of letters, digits, `-`, `.`, `_`, `~` and percent-encoded bytes, or an
+ * address in brackets. A user, path, list or blank is not allowed, since two parties could read it as different hosts.
  */
 const HOST = /^(?:(?:[\w.~-]|%[0-9a-f]{2})+|\[[0-9a-f:.]{2,}\])(?::\d{0,5})?$/i;
 
 /** A request line of HTTP/1 (RFC 9112 section 3); its method is a token (RFC 9110 section 9.1). */
 const REQUEST_LINE = /^([\w!#$%&'*+.^`|~-]+) [\x21-\x7e]+ HTTP\/1\.\d\r?\n/;
 
-/** How Node's parser says that it stopped within a request line. */
+/** The error codes of Node's parser for a broken request line. */
 const STOPPED_IN_REQUEST_LINE: ReadonlySet<string | undefined> = new Set([
   'HPE_INVALID_METHOD',
-  // It knows the methods of RTSP, too, and then asks for RTSP's version.
+  // The parser knows the methods of RTSP too, and then expects RTSP's version.
   'HPE_INVALID_CONSTANT',
 ]);
 
-/** What Node's `clientError` tells of bytes that its parser refused. */
+/** The error of Node's `clientError` event, for bytes that its parser refused. */
 export interface ParserError extends NodeJS.ErrnoException {
   readonly rawPacket?: Buffer;
   /** Offset into `rawPacket` at which the parser stopped. */
   readonly bytesParsed?: number;
 }
 
-/** What is said to a client whose bytes never became a request. */
+/** The reply to a client whose bytes never became a request. */
 export function replyToBroken(error: ParserError): ReplyCode {
   if (error.code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
   return hasUnknownMethod(error) ? 'method_not_implemented' : 'bad_request';
 }
 
-/** Whether the line is a request for a method that Node's parser does not know, and came in one piece. */
+/** Whether it is a valid request line, received in one piece, with a method that Node's parser does not know. */
 function hasUnknownMethod({ code, rawPacket, bytesParsed = 0 }: ParserError): boolean {
   if (!rawPacket || !STOPPED_IN_REQUEST_LINE.has(code)) return false;
   const start = rawPacket.subarray(0, bytesParsed).lastIndexOf('\n') + 1;
@@ -39,39 +40,32 @@ function hasUnknownMethod({ code, rawPacket, bytesParsed = 0 }: ParserError): bo
   return method !== undefined && !http.METHODS.includes(method);
 }
 
-/** Why the gateway serves such a request to nobody, whatever its target; `undefined`: it may go on. */
+/** Why the gateway refuses this request, whatever its target; undefined when it does not. */
 export function refusalOf(req: IncomingMessage): Error | undefined {
   const { host, 'transfer-encoding': coding } = req.headers;
   const { httpVersion } = req;
-  // Node's parser lets 0.9 and 2.0 pass for HTTP/1, which they are not.
+  // Node's parser accepts the versions 0.9 and 2.0, which are not HTTP/1.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return new BrokenRequestError(`HTTP/${httpVersion}`);
   if (host === undefined) {
     if (httpVersion === '1.1') return new BadTargetError('HTTP/1.1 without Host (RFC 9112 section 3.2)');
-  } else if (!HOST.test(host) || hasTwoHosts(req.rawHeaders)) {
+  } else if (!HOST.test(host) || fieldCount(req.rawHeaders, 'host') > 1) {
     return new BadTargetError('Host is not one host (RFC 9112 section 3.2)');
   }
-  // Where such a message ends nobody can say.
+  // Nobody can say where such a message ends.
   if (coding !== undefined && httpVersion !== '1.1') {
     return new BadTargetError('a transfer coding before HTTP/1.1 (RFC 9112 section 6.1)');
   }
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
     return new BrokenRequestError('a transfer coding other than chunked');
   }
-  // It would show a client the fields that the gateway adds for the service (RFC 9110 section 9.3.8).
+  // TRACE would show the client the fields that the gateway adds for the service (RFC 9110 section 9.3.8).
   if (req.method === 'TRACE') return new MethodNotAllowedError('TRACE');
   return undefined;
 }
 
-/** An OPTIONS about the gateway itself, or one that may not be forwarded any more (RFC 9110 section 7.6.2). */
+/**
+ * Whether it is an OPTIONS for the gateway itself, or one that must not be forwarded further (RFC 9110 section 7.6.2).
+ */
 export function isForGateway({ method, headers }: IncomingMessage, target: string): boolean {
   return method === 'OPTIONS' && (target === '*' || headers['max-forwards'] === '0');
-}
-
-function hasTwoHosts(rawHeaders: readonly string[]): boolean {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === 4 && name.toLowerCase() === 'host') count += 1;
-  }
-  return count > 1;
 }

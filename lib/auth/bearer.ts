@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange } from '../exchange/exchange.ts';
+import { fieldCount } from '../http/fields.ts';
 import { subprotocols } from '../http/subprotocol.ts';
 import { type TokenError, tokenError } from './errors.ts';
 
@@ -72,7 +73,7 @@ function acceptsEventStream({ method, headers: { accept } }: IncomingMessage): b
 export function readBearer(req: IncomingMessage): string | TokenError {
   const field = req.headers.authorization ?? offeredToken(req);
   if (field === undefined) return NO_FIELD;
-  if (countOf(req.rawHeaders, 'authorization') > 1) return SEVERAL_FIELDS;
+  if (fieldCount(req.rawHeaders, 'authorization') > 1) return SEVERAL_FIELDS;
   if (field.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return OTHER_SCHEME;
   return field.slice(SCHEME.length).trim() || EMPTY;
 }
@@ -89,13 +90,4 @@ function offeredToken({ headers }: IncomingMessage): string | undefined {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
   const { token } = subprotocols(headers['sec-websocket-protocol']);
   return token && `${SCHEME}${token}`;
-}
-
-function countOf(rawHeaders: readonly string[], lowerCaseName: string): number {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) count += 1;
-  }
-  return count;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIPv4, type Socket, SocketAddress } from 'node:net';
 import { clientIndex, forwardedChain, nodeAddress, unmapped } from './forwardedChain.ts';
 
-/** Where the client of a connection is remembered, which is the same for all of its requests. */
+/** The property of a socket that remembers its client's key, which is the same for all requests. */
 const KNOWN = Symbol('client address');
 
 interface KnownSocket extends Socket {
@@ -10,10 +10,10 @@ interface KnownSocket extends Socket {
 }
 
 /**
- * Whom a request is counted for by its address. That is the socket's, or where the peer is trusted the last one in
- * `X-Forwarded-For` (without it, in `Forwarded`) that is not: nobody can choose it who is not trusted.
+ * The key of the client by whose address a request is counted. It is made of the socket's address or, when that peer is trusted,
+ * of the last address in `X-Forwarded-For` (without it, in `Forwarded`) that is not trusted. So only trusted peers can choose it.
  *
- * @param trusts whether the peer at an address is believed
+ * @param trusts whether the peer at an address is trusted
  */
 export function clientAddress(trusts: (address: string) => boolean): (req: IncomingMessage) => string {
   return (req) => {
@@ -22,14 +22,14 @@ export function clientAddress(trusts: (address: string) => boolean): (req: Incom
     if (known?.trusts === trusts) return known.key;
     const { remoteAddress = '' } = socket;
     if (trusts(remoteAddress)) return rateLimitKey(forwardedFor(req, trusts) ?? remoteAddress);
-    // What a peer says that is not trusted is not even read, so it is one client for as long as it is connected.
+    // The fields of a peer that is not trusted are not even read, so it is one client for as long as it is connected.
     const key = rateLimitKey(remoteAddress);
     socket[KNOWN] = { trusts, key };
     return key;
   };
 }
 
-/** The last address on the way that is not trusted; undefined: nobody has written one down. */
+/** The last address on the request's way that is not trusted; undefined when there are no such fields. */
 function forwardedFor(req: IncomingMessage, trusts: (address: string) => boolean): string | undefined {
   const chain = forwardedChain(req.headers);
   const index = clientIndex(chain, trusts);
@@ -37,16 +37,16 @@ function forwardedFor(req: IncomingMessage, trusts: (address: string) => boolean
 }
 
 /**
- * An IPv4 address as it is; of an IPv6 address its /64, since every customer of a provider has at least that many to
- * call from. What is no address, with or without a port, is `unknown`.
+ * The key of an address: an IPv4 address unchanged, and the /64 of an IPv6 address, since every customer of a provider has at
+ * least that many addresses. A text that is not an address, with or without a port, becomes `unknown`.
  */
 export function rateLimitKey(text: string): string {
-  // Most are plain, also where a port that listens on every address writes IPv4 as IPv6.
+  // Nearly all are plain IPv4, which a port that listens on every address writes as IPv6.
   const plain = unmapped(text);
   if (isIPv4(plain)) return plain;
   const node = nodeAddress(text);
   if (node === undefined) return 'unknown';
-  // As Node writes it: each address in one way only.
+  // Node writes each address in one way only.
   const address = unmapped(SocketAddress.parse(node.includes(':') ? `[${node}]` : node)?.address ?? node);
   return isIPv4(address) ? address : `${first64Bits(address)}::/64`;
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Whether the request carries content (RFC 9112 section 6). Read from the bytes, which nobody has edited. */
+/** Whether the request has content (RFC 9112 section 6). It reads `rawHeaders`, which no middleware changes. */
 export function hasContent({ rawHeaders }: IncomingMessage): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
@@ -10,7 +10,7 @@ export function hasContent({ rawHeaders }: IncomingMessage): boolean {
   return false;
 }
 
-/** Whether the request may be made twice: a GET or HEAD (RFC 9110 section 9.2.1) whose content cannot get lost. */
+/** Whether the request may be sent twice: a GET or HEAD (RFC 9110 section 9.2.1) without content. */
 export function isRepeatable(req: IncomingMessage): boolean {
   return (req.method === 'GET' || req.method === 'HEAD') && !hasContent(req);
 }

@@ -1,4 +1,6 @@
-/** Field lines of a message in order: name, value, name, value. */
+import { isNamed } from '../http1/grammar.ts';
+
+/** Field lines of a message in order: name, value, name, value. Each character is one byte (latin1). */
 export type FieldLines = readonly string[];
 
 /** The values of every field line called `lowerCaseName`, in order. */
@@ -8,6 +10,13 @@ export function fieldValues(fields: FieldLines, lowerCaseName: string): string[]
     if (isNamed(fields[i] as string, lowerCaseName)) values.push(fields[i + 1] as string);
   }
   return values;
+}
+
+/** How many field lines are called `lowerCaseName`. */
+export function fieldCount(fields: FieldLines, lowerCaseName: string): number {
+  let count = 0;
+  for (let i = 0; i < fields.length; i += 2) if (isNamed(fields[i] as string, lowerCaseName)) count += 1;
+  return count;
 }
 
 /** The value of the first field line called `lowerCaseName`. */
@@ -20,7 +29,7 @@ export function fieldValue(fields: FieldLines, lowerCaseName: string): string | 
 
 /**
  * Field lines as one object, names in lower case, values of the same name joined (RFC 9110 section 5.3).
- * It has no prototype: `constructor` is a name like any other.
+ * The object has no prototype, so that `constructor` is a name like any other.
  */
 export function fieldsByName(fields: FieldLines): Record<string, string> {
   const byName: Record<string, string> = Object.create(null);
@@ -31,8 +40,4 @@ export function fieldsByName(fields: FieldLines): Record<string, string> {
     byName[name] = name in byName ? byName[name] + separator + value : value;
   }
   return byName;
-}
-
-function isNamed(name: string, lowerCaseName: string): boolean {
-  return name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName;
 }

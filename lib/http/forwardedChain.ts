@@ -2,27 +2,27 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 const MAPPED_IPV4 = '::ffff:';
-/** Hops that are looked at, the latest. More than a few are nobody's real way. */
+/** How many of the latest hops are used. No real request has more than a few. */
 const MAX_HOPS = 50;
-/** Pairs of a `Forwarded` that are read, empty ones too: with more it counts as none. */
+/** The most pairs in a `Forwarded`, empty ones included. A longer field is ignored. */
 const MAX_PAIRS = 500;
 /** A port, or an obfuscated one (RFC 7239 section 6.3). */
 const PORT = /^:(?:\d{1,5}|_[\w.-]+)$/;
 
-/** What one proxy says of where it got the request from. */
+/** What one proxy states about where it got the request from. */
 export interface Hop {
-  /** An IP address in lower case, without port; undefined: not said, or hidden (RFC 7239 section 6). */
+  /** An IP address in lower case, without port; undefined when it is not stated, or hidden (RFC 7239 section 6). */
   readonly address: string | undefined;
-  /** What the proxy was asked for and by which scheme. Only `Forwarded` says it hop by hop. */
+  /** The host and scheme that the proxy was called with. Only `Forwarded` has them for each hop. */
   readonly host?: string | undefined;
   readonly proto?: string | undefined;
 }
 
 /**
- * The way of a request up to the peer, the client's end first, as trusted proxies have written it down.
+ * The way of a request up to the peer, beginning with the client, as trusted proxies have recorded it.
  *
- * `X-Forwarded-For` wins over `Forwarded`: most proxies write only the former and let a client's `Forwarded` pass. A
- * `Forwarded` that is not exactly RFC 7239 counts as none. Not safe for the fields of a peer that is not trusted.
+ * `X-Forwarded-For` takes precedence over `Forwarded`: most proxies write only the former, and pass on a client's `Forwarded`. A
+ * `Forwarded` that does not follow RFC 7239 exactly is ignored. It must not be used for peers that are not trusted.
  */
 export function forwardedChain({ 'x-forwarded-for': list, forwarded }: IncomingHttpHeaders): readonly Hop[] {
   if (list !== undefined) return listed(String(list)).map((node) => ({ address: nodeAddress(node) }));
@@ -30,10 +30,10 @@ export function forwardedChain({ 'x-forwarded-for': list, forwarded }: IncomingH
 }
 
 /**
- * Where in the chain the client stands: the last hop that is not trusted, or the first if all are. -1: the peer itself
- * is the client. It is the same count from the end for every list that the same proxies have appended to.
+ * The index of the client in the chain: the last hop that is not trusted, or the first one if all are. -1 when the peer itself is
+ * the client. Counted from the end, it applies to every list that the same proxies have appended to.
  *
- * @param trusts whether the proxy at an address is believed
+ * @param trusts whether the proxy at an address is trusted
  */
 export function clientIndex(chain: readonly Hop[], trusts: (address: string) => boolean): number {
   let index = chain.length - 1;
@@ -45,7 +45,7 @@ export function clientIndex(chain: readonly Hop[], trusts: (address: string) => 
   return index;
 }
 
-/** The items of a comma-separated field that proxies append to, without blanks and empty ones (RFC 9110 section 5.6.1). */
+/** The items of a comma-separated field, trimmed and without empty ones (RFC 9110 section 5.6.1). */
 export function listed(field: string): string[] {
   if (!field.includes(',')) return field.trim() === '' ? [] : [field.trim()];
   const items = field.split(',').map((item) => item.trim());
@@ -53,8 +53,8 @@ export function listed(field: string): string[] {
 }
 
 /**
- * The address in a node's name, with or without port: `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]:80`, each
- * also in quotes. Undefined for `unknown`, `_hidden` and whatever else is no address.
+ * The address in the name of a node, with or without port: `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]:80`, each
+ * also in quotes. Undefined for `unknown`, `_hidden` and anything else that is not an address.
  */
 export function nodeAddress(name: string): string | undefined {
   const node = name.startsWith('"') && name.endsWith('"') ? name.slice(1, -1) : name;
@@ -64,7 +64,7 @@ export function nodeAddress(name: string): string | undefined {
   return unmapped(address.toLowerCase());
 }
 
-/** An IPv4 address as it is when it comes mapped into IPv6, as a port that listens on every address has it. */
+/** Converts an IPv4 address that is mapped into IPv6, as on a port that listens on every address, to IPv4. */
 export function unmapped(address: string): string {
   const inner = address.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : '';
   return isIPv4(inner) ? inner : address;
@@ -78,7 +78,7 @@ function inBrackets(node: string): string | undefined {
   return isIPv6(inner) ? inner : undefined;
 }
 
-/** An IPv6 address has no port here: it would need brackets. */
+/** Removes a port. An IPv6 address can only have a port in brackets. */
 function withoutPort(node: string): string {
   const colon = node.indexOf(':');
   return colon !== -1 && colon === node.lastIndexOf(':') && PORT.test(node.slice(colon))
@@ -98,7 +98,7 @@ function readForwarded(field: string): Hop[] | undefined {
     if (!match || read === MAX_PAIRS) return undefined;
     const [, name, token, quoted, ending] = match;
     if (name !== undefined) {
-      // A pair may occur only once.
+      // Each name may occur only once in an element.
       if (name.toLowerCase() in pairs) return undefined;
       pairs[name.toLowerCase()] = token ?? quoted?.replace(/\\(.)/g, '$1') ?? '';
     }

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Fields by which some frameworks let a request have another method than it says. */
+/** Fields with which some frameworks override the method of a request. */
 const FIELDS = ['x-http-method-override', 'x-http-method', 'x-method-override'] as const;
 
-/** The parameter of the query by which others do. */
+/** The query parameter with which other frameworks do so. */
 const PARAMETER = '_method=';
 
 /**
- * Whether some framework may take the request for one of another method, and `matches` says so of that method. The
- * parameter counts as it is written, not percent-encoded: who means another method writes it so.
+ * Whether some framework may read another method for this request that `matches`. The query parameter is only recognised without
+ * percent-encoding, which nobody uses who means it.
  *
  * @param target path and query
  */

@@ -1,8 +1,8 @@
-/** What a browser offers with `new WebSocket(url, ['bearer', token, 'chat'])`: it can set no other field. */
+/** The offer of a browser's `new WebSocket(url, ['bearer', token, 'chat'])`, which can set no other field. */
 export interface Subprotocols {
-  /** What stands behind `bearer`. */
+  /** The item after `bearer`. */
   readonly token: string | undefined;
-  /** The list as it is without the two. */
+  /** The list without these two. */
   readonly others: readonly string[];
 }
 

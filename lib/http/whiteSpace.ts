@@ -2,8 +2,8 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * `text` without the white space of HTTP around it (OWS, RFC 9110 section 5.6.3), in time proportional to its length.
- * `trim` also takes what a service may tell apart, such as the no-break space.
+ * Removes HTTP's white space around `text` (OWS, RFC 9110 section 5.6.3), in time proportional to its length. `trim` would also
+ * remove characters that are significant for a service, such as the no-break space.
  */
 export function withoutSpace(text: string): string {
   let from = 0;

@@ -1,16 +1,17 @@
-import type { Controller, FieldLines, Handler, Request } from './handler.ts';
+import type { FieldLines } from '../http/fields.ts';
+import type { Controller, Handler, Request } from './handler.ts';
 import type { RequestHead } from './requestHead.ts';
 
 const NO_FIELDS: FieldLines = [];
 
-/** What a call may ask of the connection that carries it. */
+/** The part of a connection that a call uses. */
 export interface Carrier {
   pause(): void;
   resume(): void;
   cut(reason: Error): void;
 }
 
-/** One request on its way, and what its handler holds of it. */
+/** One request under way, which is its handler's controller as well. */
 export class Call implements Controller {
   readonly request: Request;
   readonly head: RequestHead;
@@ -49,7 +50,7 @@ export class Call implements Controller {
     this.#carrier.cut(reason);
   }
 
-  /** The answer is whole. From here on the connection is somebody else's. */
+  /** The response is complete. From here on the connection may serve another request. */
   end(trailers: FieldLines): void {
     this.#carrier = undefined;
     this.rawTrailers = trailers;

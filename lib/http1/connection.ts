@@ -1,20 +1,20 @@
 import type { LookupFunction, Socket } from 'node:net';
+import type { FieldLines } from '../http/fields.ts';
 import type { Call, Carrier } from './call.ts';
 import { ContentSender } from './contentSender.ts';
 import { ConnectionLostError, ConnectTimeoutError, NotConnectedError } from './errors.ts';
-import type { FieldLines } from './handler.ts';
 import { connect, type Origin } from './origin.ts';
 import type { ResponseHead } from './reading/responseHead.ts';
 import { type ResponseListener, ResponseReader } from './reading/responseReader.ts';
 
-/** Ends something that was begun. */
+/** Cancels something that was begun. */
 export type Cancel = () => void;
 
-/** Where time comes from. */
+/** The source of time. */
 export interface Clock {
-  /** Milliseconds since some fixed moment. */
+  /** Milliseconds since an arbitrary moment. */
   ticks(): number;
-  /** Runs `callback` once, `delayMs` from now. Must not keep the process alive. */
+  /** Calls back once, `delayMs` from now. It must not keep the process alive. */
   after(delayMs: number, callback: () => void): Cancel;
 }
 
@@ -24,17 +24,19 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
   /** Resolves the origin's name. Default: the system. */
   readonly lookup?: LookupFunction | undefined;
-  /** Names and values of a response's head together must stay below. */
+  /** Names and values of a response's head together must be smaller, in bytes. */
   readonly maxHeadBytes: number;
-  /** What arrives is read into it; may be shared by any number of connections. */
+  /** The buffer that sockets are read into. Any number of connections may share it. */
   readonly readBuffer: Buffer;
-  /** Called after each answer that leaves the connection usable. */
+  /** Called after each response, if the connection can be used again. */
   readonly onFree: (connection: Connection) => void;
-  /** Called once, at the end. */
+  /** Called once, when the connection has ended. */
   readonly onClosed: (connection: Connection) => void;
 }
 
-/** One connection to an origin. It carries one request at a time, and ends at the first doubt about where one ends. */
+/**
+ * One connection to an origin. It serves one request at a time, and is closed as soon as it is in doubt where a message ends.
+ */
 export class Connection implements ResponseListener, Carrier {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
@@ -43,19 +45,19 @@ export class Connection implements ResponseListener, Carrier {
   #call: Call | undefined;
   #sender: ContentSender | undefined;
   #connected = false;
-  /** Whether it has carried a whole answer. */
+  /** Whether a whole response has arrived over it. */
   #kept = false;
   #keepsAlive = false;
   #paused = false;
-  /** Whether nothing more is read of it, and it is about to be cut. */
+  /** Whether it is not read any more, and is about to be closed. */
   #broken = false;
   #cut = false;
-  /** When it was begun, by the clock's `ticks`. */
+  /** When it was opened, by the clock's `ticks`. */
   readonly openedAtMs: number;
-  /** How long the origin keeps it when idle, by its latest answer. */
+  /** How long the origin keeps it when idle, according to the latest response. */
   keepAliveMs: number | undefined;
 
-  /** Connects, and sends `call` first. */
+  /** Connects, and then sends `call`. */
   constructor(options: ConnectionOptions, call: Call) {
     const { origin, clock, connectTimeoutMs, maxHeadBytes, readBuffer, lookup } = options;
     this.#options = options;
@@ -74,7 +76,7 @@ export class Connection implements ResponseListener, Carrier {
     });
   }
 
-  /** Whether it is or may become fit to carry a request. */
+  /** Whether it can serve a request, now or once it is open. */
   get open(): boolean {
     return !this.#cut;
   }
@@ -113,7 +115,7 @@ export class Connection implements ResponseListener, Carrier {
     this.#socket.resume();
   }
 
-  /** Ends it at once. A request that it carries fails with `reason`. */
+  /** Closes it at once. A request under way fails with `reason`. */
   cut(reason: Error): void {
     if (this.#cut) return;
     this.#cut = true;
@@ -125,7 +127,7 @@ export class Connection implements ResponseListener, Carrier {
     call?.fail(reason);
   }
 
-  /** Ends it when it is idle. */
+  /** Closes it when it is idle. */
   close(): void {
     this.#cut = true;
     this.#socket.destroy();
@@ -134,7 +136,7 @@ export class Connection implements ResponseListener, Carrier {
   onHead(head: ResponseHead): void {
     const call = this.#call;
     if (!call) return;
-    // An interim answer may say so, too.
+    // An interim response may say `Connection: close` too.
     this.#keepsAlive &&= head.keepsAlive;
     this.keepAliveMs = head.keepAliveMs;
     call.rawHeaders = head.fields;
@@ -170,22 +172,25 @@ export class Connection implements ResponseListener, Carrier {
     try {
       const call = this.#call;
       if (call) call.handler.onResponsePause(call);
-      else this.#afterAnswer(end === bytes);
+      else this.#afterResponse(end === bytes);
     } catch (error) {
       this.#breakOff(error as Error);
     }
     return true;
   };
 
-  /** What the handler has written in this turn leaves before the answer breaks off. */
+  /** Closes it after what the handler has written in this turn has been sent, before the response breaks off. */
   #breakOff(error: Error): void {
     if (this.#broken) return;
     this.#broken = true;
     setImmediate(() => this.cut(error));
   }
 
-  /** Bytes behind an answer belong to none: whatever they are, no request may get them for its answer. */
-  #afterAnswer(isExact: boolean): void {
+  /**
+   * Bytes after a response belong to no request. No later request may get them as its response, so the connection is
+   * closed.
+   */
+  #afterResponse(isExact: boolean): void {
     if (this.#cut) return;
     const sender = this.#sender;
     const isUsable = isExact && this.#keepsAlive && (!sender || sender.whole);
@@ -196,7 +201,7 @@ export class Connection implements ResponseListener, Carrier {
       return;
     }
     this.#kept = true;
-    // A handler may have paused it in the end.
+    // A handler may have paused the call at its end.
     if (this.#paused) this.resume();
     this.#options.onFree(this);
   }
@@ -204,7 +209,7 @@ export class Connection implements ResponseListener, Carrier {
   readonly #onEnd = (): void => {
     if (this.#cut || this.#broken) return;
     try {
-      if (this.#call && this.#reader.close()) this.#afterAnswer(false);
+      if (this.#call && this.#reader.close()) this.#afterResponse(false);
       else this.cut(new ConnectionLostError(this.#kept));
     } catch (error) {
       this.cut(error as Error);
@@ -224,7 +229,7 @@ export class Connection implements ResponseListener, Carrier {
   };
 }
 
-/** Node tries every address of a name, and sums up in an error that says nothing. */
+/** Node tries every address of a name, and its summarizing error has no message: the first cause has one. */
 function firstOf(error: Error): Error {
   return error instanceof AggregateError ? (error.errors[0] ?? error) : error;
 }

@@ -4,25 +4,25 @@ import { isFieldValue, isToken } from './grammar.ts';
 import type { RequestContent } from './handler.ts';
 import type { RequestHead } from './requestHead.ts';
 
-/** What is no larger leaves as one string, in one piece with what stands around it. */
+/** Content up to this size is sent as one string, in one piece with the bytes around it. */
 const MAX_STRING_BYTES = 8 * 1024;
 
 export interface ContentSenderOptions {
   readonly socket: Socket;
   readonly head: RequestHead;
   readonly content: RequestContent;
-  /** Called at most once, when the content cannot be sent to its end. */
+  /** Called at most once, when the content cannot be sent completely. */
   readonly onError: (error: Error) => void;
 }
 
 /**
- * Sends a head and its content, held back when the connection takes no more. The head waits for the first piece, to
- * leave in one packet with it.
+ * Sends a head and its content, with back-pressure from the connection. The head waits for the first piece of content, to be
+ * sent in the same packet.
  */
 export class ContentSender {
   readonly #options: ContentSenderOptions;
   readonly #lengthBytes: number | undefined;
-  /** Of the head, until it is sent. */
+  /** The head, until it is sent. */
   #unsent: string;
   #sentBytes = 0;
   #ended = false;
@@ -35,28 +35,28 @@ export class ContentSender {
     this.#unsent = head.text;
     content.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError);
     content.on('close', this.#onClose);
-    // It tells of its end once, which may have been before.
+    // A stream announces its end once, which may have happened already.
     if (content.destroyed || content.readableEnded) process.nextTick(this.#onClose);
   }
 
-  /** Whether the origin has all of the request. */
+  /** Whether the whole request was sent. */
   get whole(): boolean {
     return this.#ended || (this.#unsent === '' && this.#sentBytes === this.#lengthBytes);
   }
 
-  /** The connection takes more. */
+  /** The connection can be written to again. */
   drain(): void {
     if (!this.#ended) this.#options.content.resume();
   }
 
-  /** Sends no more. Content that is left is destroyed: nobody else will read it. */
+  /** Stops sending. The rest of the content is destroyed, because nobody else will read it. */
   stop(): void {
     const { content } = this.#options;
     this.#stopped = true;
     content.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     content.off('error', this.#onError);
     if (this.#ended) return;
-    // An error of what nobody listens to any more must not end the process.
+    // Later errors of the stream must not end the process.
     content.on('error', () => {});
     if (!this.whole) content.destroy();
   }
@@ -88,7 +88,7 @@ export class ContentSender {
     if (!this.#ended && !this.#stopped) this.#fail('it was closed before its end');
   };
 
-  /** Returns whether the connection takes more. */
+  /** Returns whether more may be written. */
   #send(chunk: Buffer): boolean {
     const isChunked = this.#lengthBytes === undefined;
     const head = this.#unsent === '' ? '' : this.#takeHead('Transfer-Encoding: chunked\r\n');
@@ -109,7 +109,7 @@ export class ContentSender {
     return takesMore && !socket.writableNeedDrain;
   }
 
-  /** The head with its end. `framing` is the line for content whose length the fields do not say. */
+  /** The complete head. `framing` is the line for content whose length the fields do not state. */
   #takeHead(framing: string): string {
     const text = this.#unsent + (this.#lengthBytes === undefined ? framing : '');
     this.#unsent = '';
@@ -121,7 +121,7 @@ export class ContentSender {
   }
 }
 
-/** What would be no field line is left out: it is too late to refuse the request. */
+/** Invalid field lines of the trailer section are left out: it is too late to refuse the request. */
 function trailerLines(content: RequestContent): string {
   const fields = content.rawTrailers ?? [];
   let lines = '';

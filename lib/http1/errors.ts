@@ -1,30 +1,30 @@
-/** What an answer did wrong. */
-export type BrokenAnswerCode =
+/** What is wrong with a response. */
+export type BrokenResponseCode =
   | 'bad_status_line'
   | 'bad_field'
   | 'bad_framing'
   | 'bad_chunk'
   | 'head_too_large'
-  /** An interim answer (1xx) that nobody asked for, or too many of them. */
+  /** An interim response (1xx) that nobody asked for, or too many of them. */
   | 'unexpected_response'
-  /** The connection was closed before the end of the answer's content. */
+  /** The connection was closed before the end of the response's content. */
   | 'cut_short';
 
-/** What came is no answer by RFC 9112. Nothing more is read from that connection. */
+/** The bytes that arrived are not a valid response (RFC 9112). The connection is not read any more. */
 export class BrokenResponseError extends Error {
   override readonly name: string = 'BrokenResponseError';
-  readonly code: BrokenAnswerCode;
-  /** Whether it breaks a limit of ours rather than a rule of HTTP. */
+  readonly code: BrokenResponseCode;
+  /** Whether the response exceeds a limit of ours, and does not break a rule of HTTP. */
   readonly isOurLimit: boolean;
 
-  constructor(code: BrokenAnswerCode, message: string, { isOurLimit = false } = {}) {
+  constructor(code: BrokenResponseCode, message: string, { isOurLimit = false } = {}) {
     super(message);
     this.code = code;
     this.isOurLimit = isOurLimit;
   }
 }
 
-/** The head of a response, or its trailer section, is larger than the receiver allows. The origin may be quite well. */
+/** The head of a response, or its trailer section, is larger than allowed. The origin may be healthy. */
 export class ResponseHeadTooLargeError extends BrokenResponseError {
   override readonly name = 'ResponseHeadTooLargeError';
 
@@ -33,19 +33,19 @@ export class ResponseHeadTooLargeError extends BrokenResponseError {
   }
 }
 
-/** The request cannot be written without saying something else than it means. Nothing of it was sent. */
+/** The request cannot be written without changing its meaning. Nothing of it was sent. */
 export class InvalidRequestError extends Error {
   override readonly name = 'InvalidRequestError';
   readonly code = 'invalid_request';
 }
 
-/** The request's content was not as long as its Content-Length, or ended without an end. The connection is cut. */
+/** The request's content did not match its Content-Length, or broke off. The connection is closed. */
 export class RequestContentError extends Error {
   override readonly name = 'RequestContentError';
   readonly code = 'request_content';
 }
 
-/** No connection within the time there was for it. */
+/** No connection came about in time. */
 export class ConnectTimeoutError extends Error {
   override readonly name = 'ConnectTimeoutError';
   readonly code = 'connect_timeout';
@@ -55,10 +55,10 @@ export class ConnectTimeoutError extends Error {
   }
 }
 
-/** There was never a connection: refused, unreachable, no such name, a TLS handshake that failed. */
+/** No connection came about: it was refused, unreachable, the name does not exist, or the TLS handshake failed. */
 export class NotConnectedError extends Error {
   override readonly name = 'NotConnectedError';
-  /** Node's: `ECONNREFUSED`, `EHOSTUNREACH`, `ENOTFOUND`. */
+  /** Node's code: `ECONNREFUSED`, `EHOSTUNREACH`, `ENOTFOUND`. */
   readonly code: string;
 
   constructor(cause: NodeJS.ErrnoException) {
@@ -67,12 +67,12 @@ export class NotConnectedError extends Error {
   }
 }
 
-/** The connection ended under a request, before its answer had a head or by a reset within its content. */
+/** The connection ended during a request: before the head of its response, or by a reset during its content. */
 export class ConnectionLostError extends Error {
   override readonly name = 'ConnectionLostError';
-  /** Node's (`ECONNRESET`, `EPIPE`), or `connection_closed`: the other side closed it in good order. */
+  /** Node's code (`ECONNRESET`, `EPIPE`), or `connection_closed` when the other side closed it properly. */
   readonly code: string;
-  /** Whether it had carried a whole answer before: then it may have been closed as idle (RFC 9112 section 9.3.1). */
+  /** Whether it had served a request before. Then the origin may have closed it as idle (RFC 9112 section 9.3.1). */
   readonly kept: boolean;
 
   constructor(kept: boolean, cause?: NodeJS.ErrnoException) {
@@ -82,7 +82,7 @@ export class ConnectionLostError extends Error {
   }
 }
 
-/** The pool was destroyed, and every request with it. */
+/** The pool was destroyed, with all its requests. */
 export class PoolDestroyedError extends Error {
   override readonly name = 'PoolDestroyedError';
   readonly code = 'pool_destroyed';

@@ -7,12 +7,12 @@ const CASE = 0x20;
 const DIGIT_0 = 0x30;
 const MAX_DIGITS = 15;
 
-/** By character code: 1 for what a token is made of (RFC 9110 section 5.6.2). */
+/** By character code: 1 for characters of a token (RFC 9110 section 5.6.2). */
 const TOKEN_CHARACTERS = Uint8Array.from({ length: 256 }, (_, code) =>
   /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
 
-/** The offset of the first character from `start` on that is none of a token. */
+/** The offset of the first character from `start` on that is not allowed in a token. */
 export function tokenEnd(text: string, start: number): number {
   let at = start;
   while (at < text.length && TOKEN_CHARACTERS[text.charCodeAt(at)] === 1) at += 1;
@@ -23,19 +23,22 @@ export function isToken(text: string): boolean {
   return text.length > 0 && tokenEnd(text, 0) === text.length;
 }
 
-/** The offset of the first character from `start` on that is none of a field value or a reason (RFC 9110 section 5.5). */
+/**
+ * The offset of the first character from `start` on that is not allowed in a field value or reason (RFC 9110 section
+ * 5.5).
+ */
 export function textEnd(text: string, start: number): number {
   let at = start;
   while (at < text.length && isTextCharacter(text.charCodeAt(at))) at += 1;
   return at;
 }
 
-/** Whether a field of this value says nothing but this value. */
+/** Whether the text is a valid field value. */
 export function isFieldValue(text: string): boolean {
   return textEnd(text, 0) === text.length;
 }
 
-/** Whether a request line with this target has no other than this target. */
+/** Whether the text is a valid request target: it cannot end the request line or begin another part of it. */
 export function isTarget(text: string): boolean {
   if (text.charCodeAt(0) !== 0x2f && text !== '*') return false;
   for (let at = 0; at < text.length; at += 1) {
@@ -61,13 +64,13 @@ export function isNamed(name: string, lowerCaseName: string): boolean {
   for (let at = 0; at < name.length; at += 1) {
     const expected = lowerCaseName.charCodeAt(at);
     const code = name.charCodeAt(at);
-    // The bit that tells cases of letters apart; of the hyphen it makes a hyphen only.
+    // Sets the bit for lower case, which leaves a hyphen unchanged.
     if (code !== expected && (expected === HYPHEN || (code | CASE) !== expected)) return false;
   }
   return true;
 }
 
-/** A number of 1 to 15 digits and nothing else, which a double holds exactly; NaN for any other text. */
+/** Parses 1 to 15 digits, which a double holds exactly; NaN for any other text. */
 export function wholeNumber(text: string): number {
   if (text.length === 0 || text.length > MAX_DIGITS) return Number.NaN;
   let number = 0;

@@ -1,11 +1,9 @@
 import type { Readable } from 'node:stream';
-
-/** Field lines of a message in order: name, value, name, value. Each character is one byte (latin1). */
-export type FieldLines = readonly string[];
+import type { FieldLines } from '../http/fields.ts';
 
 /** Content on its way to the origin. */
 export interface RequestContent extends Readable {
-  /** The trailer section, looked at once the content has ended. It travels behind chunks only. */
+  /** The trailer section, read when the content has ended. It is sent only with chunked content. */
   readonly rawTrailers?: FieldLines;
 }
 
@@ -13,44 +11,44 @@ export interface Request {
   readonly method: string;
   /** The request target: a path with its query, or `*`. */
   readonly path: string;
-  /** Without those that speak of the connection: they are the client's own. `Host` is the origin's by default. */
+  /** Without connection fields, which this client sets itself. `Host` is the origin's by default. */
   readonly headers?: FieldLines;
   /**
-   * Framed by the `Content-Length` among the fields, by chunks when there is none. Nothing of it is read, nor are its
-   * errors heard, before the request starts. Default: no content.
+   * Framed by the `Content-Length` in the fields, or by chunks when there is none. Before the request starts nothing of it is
+   * read, and its errors are not noticed. Default: no content.
    */
   readonly body?: RequestContent | null;
 }
 
 /** One request under way. */
 export interface Controller {
-  /** Fields of the latest head. */
+  /** The fields of the latest head. */
   readonly rawHeaders: FieldLines;
-  /** The trailer section, once the answer is over. */
+  /** The trailer section, once the response is complete. */
   readonly rawTrailers: FieldLines;
   readonly paused: boolean;
   readonly aborted: boolean;
-  /** Reads no more of the answer than has been read. What has arrived already is still handed over. */
+  /** Stops reading the response. Data that was read already is still passed on. */
   pause(): void;
   resume(): void;
-  /** Ends the request and its connection; the handler hears of it as an error. Does nothing once it is over. */
+  /** Ends the request and its connection; the handler gets an error. Does nothing once the request is over. */
   abort(reason: Error): void;
 }
 
 /**
- * Is told what becomes of a request, in this order; either `onResponseEnd` or `onResponseError` comes last, once.
- * What it throws ends the request with that error.
+ * Is called with the events of a request, in this order. The last call is either `onResponseEnd` or `onResponseError`. An
+ * error that a method throws ends the request.
  */
 export interface Handler {
-  /** The request is about to be written to a connection. One that is aborted here is not sent. */
+  /** The request is about to be written to a connection. If it is aborted here, it is not sent. */
   onRequestStart(controller: Controller): void;
-  /** Also called for interim answers, with a status below 200. */
+  /** Also called for interim responses, whose status is below 200. */
   onResponseStart(controller: Controller, status: number, fields: FieldLines, reason: string): void;
-  /** `chunk` is the handler's to keep. */
+  /** The handler may keep `chunk`. */
   onResponseData(controller: Controller, chunk: Buffer): void;
-  /** What has arrived of the answer has been told, and it is not over: more may take a while. */
+  /** Everything that has arrived was passed on, and the response is not complete: more may take a while. */
   onResponsePause(controller: Controller): void;
   onResponseEnd(controller: Controller): void;
-  /** `controller` is undefined when the request could not be made at all. */
+  /** `controller` is undefined when the request could not be made. */
   onResponseError(controller: Controller | undefined, error: Error): void;
 }

@@ -2,22 +2,22 @@ import { connect as connectTcp, isIP, type LookupFunction, type OnReadOpts, type
 import { connect as connectTls } from 'node:tls';
 
 /**
- * When a TCP connection on which nothing comes is asked for a sign of life, as undici does. Node asks ten times, once a
- * second, before it gives the connection up.
+ * After this time without data a TCP connection is probed (keep-alive), as undici does. Node sends ten probes, one each second,
+ * before it gives the connection up.
  */
 export const KEEP_ALIVE_PROBE_MS = 60_000;
 
-/** Whom requests are sent to. */
+/** The server that requests are sent to. */
 export interface Origin {
   readonly isTls: boolean;
-  /** A name or an address, without brackets. */
+  /** A host name or an address, without brackets. */
   readonly hostname: string;
   readonly port: number;
-  /** As `Host` says it. */
+  /** The value of `Host`. */
   readonly host: string;
 }
 
-/** Scheme, host and port of `url`. Throws `TypeError` for another scheme than http and https. */
+/** The origin of `url`. Throws `TypeError` for any scheme but http and https. */
 export function originOf({ protocol, hostname, port, host, href }: URL): Origin {
   const isTls = protocol === 'https:';
   if (!isTls && protocol !== 'http:') throw new TypeError(`url must be http: or https:, got ${href}`);
@@ -29,7 +29,7 @@ export function originOf({ protocol, hostname, port, host, href }: URL): Origin 
   };
 }
 
-/** Opens a connection. `onread` gets what arrives; `lookup` resolves a name, by default as the system does. */
+/** Opens a connection. `onread` gets the data; `lookup` resolves a name, by default as the system does. */
 export function connect(
   { isTls, hostname, port }: Origin,
   onread: OnReadOpts,

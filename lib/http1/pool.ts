@@ -8,25 +8,25 @@ import { type Origin, originOf } from './origin.ts';
 import { DEFAULT_MAX_HEAD_BYTES } from './reading/responseReader.ts';
 import { requestHead } from './requestHead.ts';
 
-/** How long an idle connection is kept when nobody says how long it may be. */
+/** How long an idle connection is kept when the origin does not state a time. */
 const DEFAULT_IDLE_MS = 4_000;
 /**
  * A request that may not be sent twice takes no connection that has been idle for longer, unless the origin has said how
  * long it keeps it: some close idle connections after 2 s, and the request would be lost with it.
  */
 const RISKY_IDLE_MS = 1_000;
-/** Longest time that an origin is believed. */
+/** The longest stated time that is believed. */
 const MAX_IDLE_MS = 600_000;
-/** Earlier than the origin by this: a request must not meet the closing of its connection. */
+/** A connection is closed this much earlier than the origin would, so that no request meets its closing. */
 const MARGIN_MS = 2_000;
-/** What one read takes at the most. */
+/** The most bytes of one read. */
 export const READ_BYTES = 64 * 1024;
 
 export interface PoolOptions {
-  /** Scheme, host and port count. */
+  /** Only scheme, host and port are used. */
   readonly url: URL;
   readonly clock: Clock;
-  /** How long a connection may take to open. */
+  /** How long opening a connection may take, in milliseconds. */
   readonly connectTimeoutMs: number;
   /** Names and values of a response's head together must stay below. Default: 64 KiB. */
   readonly maxHeadBytes?: number;
@@ -39,12 +39,14 @@ export interface PoolOptions {
   readonly maxAgeMs?: number;
   /** Resolves the origin's name. Default: the system. */
   readonly lookup?: LookupFunction;
-  /** What is read goes through it, and is gone with the next read: pools may share one. Default: one of its own. */
+  /** The buffer that sockets are read into, until the next read. Pools may share one. Default: a buffer of its own. */
   readonly readBuffer?: Buffer;
 }
 
 export interface SendOptions {
-  /** Over a connection opened for it: a kept one may be about to be closed. Default false. */
+  /**
+   * Whether the request must be sent over a new connection, since a kept one may be about to be closed. Default false.
+   */
   readonly afresh?: boolean;
 }
 
@@ -55,8 +57,8 @@ interface Idle {
 }
 
 /**
- * Connections to one origin, as many as there are requests at a time, and kept for later ones. The latest to become
- * idle is used first, so that what is not needed grows old. Never has two requests on one connection at a time.
+ * Connections to one origin: as many as there are concurrent requests, kept for later ones. The connection that became idle last
+ * is used first, so that those that are not needed expire. A connection never has two requests at a time.
  */
 export class Pool {
   readonly #origin: Origin;
@@ -66,9 +68,11 @@ export class Pool {
   readonly #maxAgeMs: number;
   readonly #lineCheck = new LineCheck();
   readonly #connections = new Set<Connection>();
-  /** Idle for a whole turn of the event loop: whatever had been sent on them unasked has been seen. */
+  /**
+   * Connections that were idle for a whole turn of the event loop, so that anything sent on them unasked was noticed.
+   */
   #idle: Idle[] = [];
-  /** Idle since this turn. */
+  /** Connections that became idle in this turn. */
   #freed: Idle[] = [];
   #waiting: Call[] = [];
   #turnAwaited = false;
@@ -104,7 +108,7 @@ export class Pool {
     };
   }
 
-  /** Sends one request. Everything that comes of it is told to `handler`, errors too. */
+  /** Sends one request. `handler` gets everything that follows, errors included. */
   send(request: Request, handler: Handler, { afresh = false }: SendOptions = {}): void {
     let call: Call;
     try {
@@ -123,14 +127,14 @@ export class Pool {
     }
   }
 
-  /** Lets every request come to its end, and closes each connection when it is idle. Later requests are served too. */
+  /** Closes each connection when its request has ended. Later requests are still served. */
   close(): Promise<void> {
     this.#closing = true;
     this.#awaitTurn();
     return this.#whenEmpty.promise;
   }
 
-  /** Cuts every connection; requests under way fail, and so do later ones. */
+  /** Closes every connection at once. Requests under way fail, and so do later ones. */
   destroy(): Promise<void> {
     this.#destroyed = true;
     const error = new PoolDestroyedError();
@@ -163,8 +167,8 @@ export class Pool {
   }
 
   /**
-   * Requests wait until the sockets have been looked at: a connection that was closed, or on which an answer came that
-   * nobody asked for, must not get one (GHSA-35p6-xmwp-9g52). It costs one immediate a turn, for all of them.
+   * Requests wait until the sockets were read: a connection that was closed, or on which an unrequested response has arrived,
+   * must not get a request (GHSA-35p6-xmwp-9g52). It costs one immediate in each turn, for all requests together.
    */
   #awaitTurn(): void {
     if (this.#turnAwaited) return;
@@ -188,7 +192,7 @@ export class Pool {
     for (const call of waiting) {
       const connection = this.#takeIdle(call);
       if (connection) connection.carry(call);
-      // Whatever was freed in this turn is good for the next one.
+      // Connections that became idle in this turn can be used in the next one.
       else if (this.#waiting.length < this.#freed.length) this.#waiting.push(call);
       else this.#open(call);
     }
@@ -212,12 +216,12 @@ export class Pool {
     return this.#clock.ticks() - idle.sinceMs > RISKY_IDLE_MS;
   }
 
-  /** How long an idle connection may be kept; 0 or less: not at all. */
+  /** How long an idle connection may still be kept; 0 or less: it must be closed. */
   #idleTimeMs(saidMs: number | undefined): number {
     return saidMs === undefined ? this.#idleMs : Math.min(saidMs - MARGIN_MS, MAX_IDLE_MS);
   }
 
-  /** One timer for all of them. Which is the first to grow too old hardly ever changes. */
+  /** One timer for all connections. Which one expires first hardly ever changes. */
   #sweepLater(): void {
     if (this.#cancelSweep || this.#idle.length === 0) return;
     const firstMs = this.#idle.reduce(
@@ -248,7 +252,7 @@ export class Pool {
   }
 }
 
-/** Whether it can be sent once more, should its connection end under it. */
+/** Whether the request can be sent again if its connection ends. */
 function isRepeatable({ request: { method, body } }: Call): boolean {
   return (method === 'GET' || method === 'HEAD') && !body;
 }

@@ -1,35 +1,35 @@
+import type { FieldLines } from '../http/fields.ts';
 import { InvalidRequestError } from './errors.ts';
 import { isNamed, isTarget, isToken, wholeNumber } from './grammar.ts';
-import type { FieldLines, Request } from './handler.ts';
+import type { Request } from './handler.ts';
 import type { LineCheck } from './lineCheck.ts';
 
-/** A head but for the empty line, and for the field that frames content of unknown length. */
+/** A head without its empty line, and without the field that frames content of unknown length. */
 export interface RequestHead {
   /** Each character is one byte (latin1). */
   readonly text: string;
-  /** Of the content, by the fields; undefined: they do not say. */
+  /** The length of the content by the fields; undefined when they do not state it. */
   readonly lengthBytes: number | undefined;
 }
 
-/** Methods that mean something by content: without any they say so (RFC 9110 section 8.6). */
+/** Methods whose content has a meaning: without content they state a length of 0 (RFC 9110 section 8.6). */
 const WITH_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
-/** What the client says itself, or cannot do. */
+/** Fields that this client sets itself, or cannot support. */
 const OF_THE_CONNECTION: readonly string[] = ['upgrade', 'connection', 'keep-alive', 'transfer-encoding'];
 
 const NO_FIELDS: FieldLines = [];
 
-/** What the fields say that the client has to know. */
+/** What this client must know of the fields. */
 interface Said {
   host: boolean;
   lengthBytes: number | undefined;
 }
 
 /**
- * The head of `request`, its fields as they are given and as `check` lets them through. `host` is what `Host` says when
- * they do not. Throws `InvalidRequestError` for everything that would make another request of it (CR, LF and the like),
- * for fields that speak of the connection, and when length and content contradict each other. `Expect` is left out:
- * nobody here waits.
+ * Writes the head of `request`, with the given fields, which `check` validates. `host` is used for `Host` when the fields have
+ * none. Throws `InvalidRequestError` for anything that would change the request (CR, LF and the like), for connection fields,
+ * and when length and content contradict each other. `Expect` is left out, because this client does not wait for a 100.
  */
 export function requestHead(
   { method, path, headers = NO_FIELDS, body }: Request,
@@ -56,7 +56,7 @@ export function requestHead(
   };
 }
 
-/** Whether another request may follow: after an answer to HEAD nobody can tell whether content comes. */
+/** Whether the connection can be used again. After HEAD it cannot: some servers send content anyway. */
 export function keepsAlive(method: string): boolean {
   return method !== 'HEAD';
 }

@@ -33,3 +33,8 @@ export function ownBytes(value: Buffer | string): Buffer {
 export function ownHeld<H extends Held>(held: H): H {
   return (Buffer.isBuffer(held) ? ownBytes(held) : held?.map(ownBytes)) as H;
 }
+
+/** A view of bytes as a `Buffer`: what SQLite returns, and what comes by message from another thread, is none. */
+export function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+}

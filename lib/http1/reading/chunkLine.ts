@@ -1,8 +1,8 @@
 import { BrokenResponseError } from '../errors.ts';
 
-/** Digits of a size that a double holds exactly. */
+/** The most digits of a size, so that a double holds it exactly. */
 const MAX_SIZE_DIGITS = 13;
-/** Extensions are read by nobody. */
+/** The longest chunk extensions, which nobody reads. */
 const MAX_LINE_BYTES = 4096;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -21,12 +21,12 @@ export class ChunkLine {
   #value = 0;
   #size: number | undefined;
 
-  /** Of the chunk, once the line has ended with the last `read`. */
+  /** The chunk's size, after a `read` that has found the end of the line. */
   get size(): number | undefined {
     return this.#size;
   }
 
-  /** Returns the offset behind the line's end, or the length of `chunk`. */
+  /** Returns the offset after the line's end, or the length of `chunk`. */
   read(chunk: Buffer, start: number): number {
     this.#size = undefined;
     let at = start;

@@ -1,7 +1,7 @@
 import { BrokenResponseError, ResponseHeadTooLargeError } from '../errors.ts';
 import { textEnd, tokenEnd, trimmed } from '../grammar.ts';
 
-/** Field lines of one section. */
+/** The most field lines of one section. */
 export const MAX_FIELDS = 1000;
 
 const COLON = 0x3a;
@@ -9,9 +9,9 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /**
- * The field lines in `text` from `start` to its end, each but the last ending in CRLF. Names and values together may
- * have less than `maxBytes`, and there may be `MAX_FIELDS` of them. Throws `BrokenResponseError` for everything that is not exactly RFC 9112 section 5: folded
- * lines, blanks before the colon, bare CR or LF, control characters.
+ * Parses the field lines in `text` from `start` to its end, each but the last ending in CRLF. Names and values together must have
+ * less than `maxBytes`, and there may be at most `MAX_FIELDS` lines. Throws `BrokenResponseError` for everything that does not
+ * follow RFC 9112 section 5 exactly: folded lines, blanks before the colon, bare CR or LF, control characters.
  */
 export function readFieldLines(text: string, start: number, maxBytes: number): string[] {
   const fields: string[] = [];
@@ -40,7 +40,7 @@ export function readFieldLines(text: string, start: number, maxBytes: number): s
   return fields;
 }
 
-/** The offset of the CRLF (or the end of `text`) up to which there is nothing but text. */
+/** The offset of the line's CRLF, or the end of `text`. Throws for control characters before it. */
 export function lineEnd(text: string, start: number): number {
   const end = textEnd(text, start);
   if (end === text.length) return end;
@@ -48,7 +48,7 @@ export function lineEnd(text: string, start: number): number {
   throw new BrokenResponseError('bad_field', `a line has a control character: ${excerpt(text, start)}`);
 }
 
-/** Some of what is wrong, for the log. */
+/** An excerpt of the broken text, for the log. */
 function excerpt(text: string, at: number): string {
   return JSON.stringify(text.slice(at, at + 40));
 }

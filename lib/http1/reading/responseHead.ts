@@ -1,9 +1,9 @@
+import type { FieldLines } from '../../http/fields.ts';
 import { BrokenResponseError } from '../errors.ts';
 import { isNamed, wholeNumber } from '../grammar.ts';
-import type { FieldLines } from '../handler.ts';
 import { lineEnd, readFieldLines } from './fieldLines.ts';
 
-/** How the end of an answer's content is told (RFC 9112 section 6.3). */
+/** How the end of a response's content is found (RFC 9112 section 6.3). */
 export type Framing = 'none' | 'length' | 'chunks' | 'close';
 
 export interface ResponseHead {
@@ -11,15 +11,15 @@ export interface ResponseHead {
   readonly reason: string;
   readonly fields: FieldLines;
   readonly framing: Framing;
-  /** Of the content; 0 unless it is framed by its length. */
+  /** The length of the content; 0 unless it is framed by its length. */
   readonly lengthBytes: number;
-  /** Whether the connection may carry another request. */
+  /** Whether the connection may be used for another request. */
   readonly keepsAlive: boolean;
-  /** How long the origin says it keeps an idle connection. */
+  /** How long the origin states that it keeps an idle connection. */
   readonly keepAliveMs: number | undefined;
 }
 
-/** What the fields say of the message and its connection. */
+/** What the fields say about the message and its connection. */
 interface Said {
   chunked: boolean;
   lengthBytes: number | undefined;
@@ -30,12 +30,12 @@ interface Said {
 const DIGIT_0 = 0x30;
 const SPACE = 0x20;
 const CR = 0x0d;
-/** Behind `HTTP/1.1 200`. */
+/** The offset after `HTTP/1.1 200`. */
 const REASON_AT = 12;
 
 /**
- * Reads a head without the empty line that ends it. `method` is that of the request. Throws `BrokenResponseError` for
- * what is not exactly RFC 9112, and for every doubt about where the answer ends.
+ * Parses a head without its empty line. `method` is the request's. Throws `BrokenResponseError` for everything that does not
+ * follow RFC 9112 exactly, and for any doubt about where the response ends.
  */
 export function readResponseHead(text: string, method: string, maxFieldBytes: number): ResponseHead {
   const isHttp11 = text.startsWith('HTTP/1.1 ');
@@ -77,7 +77,7 @@ function readFraming(fields: FieldLines): Said {
   const said: Said = { chunked: false, lengthBytes: undefined, connection: '', keepAliveMs: undefined };
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;
-    // Few names have one of these lengths, so few are compared.
+    // Compared by length first: only a few names have one of these lengths.
     if (name.length === 10 || name.length === 14 || name.length === 17) {
       readFramingField(said, name, fields[i + 1] as string);
     }
@@ -123,13 +123,13 @@ function framingOf({ chunked, lengthBytes }: Said, method: string, status: numbe
 }
 
 /**
- * Never after an answer to HEAD, nor after one without content that speaks of content: services that send it
- * nevertheless exist, and it would be read as the answer to somebody else's request.
+ * Whether the connection can be used again. Never after a response to HEAD, nor after one that has no content but fields about
+ * content: some services send the content anyway, and it would be read as the response to another request.
  */
 function keepsAlive(said: Said, framing: Framing, isHttp11: boolean, method: string): boolean {
   if (framing === 'close' || method === 'HEAD') return false;
   if (framing === 'none' && (said.chunked || (said.lengthBytes ?? 0) > 0)) return false;
-  // RFC 9112 section 6.1: chunks before HTTP/1.1 are faulty framing.
+  // RFC 9112 section 6.1: chunked content in HTTP/1.0 is faulty framing.
   if (said.chunked && !isHttp11) return false;
   if (said.connection === '' || said.connection === 'keep-alive') return isHttp11 || said.connection !== '';
   const options = said.connection.split(',').map((option) => option.trim());

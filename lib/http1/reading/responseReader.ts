@@ -1,24 +1,24 @@
+import type { FieldLines } from '../../http/fields.ts';
 import { BrokenResponseError } from '../errors.ts';
-import type { FieldLines } from '../handler.ts';
 import { ChunkLine } from './chunkLine.ts';
 import { MAX_FIELDS, readFieldLines } from './fieldLines.ts';
 import { type ResponseHead, readResponseHead } from './responseHead.ts';
 import { Section } from './section.ts';
 
-/** Names and values of one head together have less, unless it is said otherwise. */
+/** Default limit for the names and values of one head together, in bytes. */
 export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
-/** What may stand around names and values: the status line, and colon, blanks and CRLF of each field. */
+/** Room for the rest of a head: the status line, and colon, blanks and CRLF of each field. */
 const MAX_AROUND_BYTES = 1024 + 8 * MAX_FIELDS;
-/** Chunks that are smaller are told together. */
+/** Smaller chunks are joined. */
 const SMALL_CHUNK_BYTES = 4 * 1024;
-const MAX_INTERIM_ANSWERS = 100;
+const MAX_INTERIM_RESPONSES = 100;
 const CR = 0x0d;
 const LF = 0x0a;
 const NO_FIELDS: FieldLines = [];
 
-/** Is told of an answer, piece by piece. What it throws comes out of `read`. */
+/** Gets a response piece by piece. What it throws is thrown by `read`. */
 export interface ResponseListener {
-  /** Also called for interim answers, with a status below 200. */
+  /** Also called for interim responses, whose status is below 200. */
   onHead(head: ResponseHead): void;
   /** `chunk` is a copy. */
   onContent(chunk: Buffer): void;
@@ -27,7 +27,7 @@ export interface ResponseListener {
 
 type Part = 'head' | 'content' | 'toTheClose' | 'chunkLine' | 'chunk' | 'chunkEnd' | 'trailers' | 'over';
 
-/** Reads the answers of one connection, one at a time. Once it has thrown it is of no more use. */
+/** Parses the responses of one connection, one at a time. After it has thrown it must not be used any more. */
 export class ResponseReader {
   readonly #sink: ResponseListener;
   readonly #maxFieldBytes: number;
@@ -36,54 +36,54 @@ export class ResponseReader {
   #chunkLine: ChunkLine | undefined;
   #part: Part = 'over';
   #method = '';
-  #interimAnswers = 0;
-  /** Of the content or the chunk. */
+  #interimResponses = 0;
+  /** Bytes that are left of the content or of the chunk. */
   #leftBytes = 0;
   #seesLineFeed = false;
-  /** Small chunks of the piece that is being read. */
+  /** Small chunks of the data that is being read. */
   #gathered: Buffer[] = [];
 
-  /** `maxHeadBytes` is what names and values of a head or of a trailer section together must stay below. */
+  /** @param maxHeadBytes names and values of a head or a trailer section together must be smaller */
   constructor(sink: ResponseListener, maxHeadBytes = DEFAULT_MAX_HEAD_BYTES) {
     this.#sink = sink;
     this.#maxFieldBytes = maxHeadBytes;
     this.#head = new Section(maxHeadBytes + MAX_AROUND_BYTES, 'HTTP/1.');
   }
 
-  /** Whether no answer is expected, or the one that was is over. */
+  /** Whether no response is expected, or the expected one is complete. */
   get over(): boolean {
     return this.#part === 'over';
   }
 
-  /** Expects the answer to a request with this method. */
+  /** Expects the response to a request with this method. */
   expect(method: string): void {
     this.#method = method;
-    this.#interimAnswers = 0;
+    this.#interimResponses = 0;
     this.#part = 'head';
   }
 
   /**
-   * Reads `chunk`, of which nothing is kept. Returns the offset behind the answer's end, or its length. Throws
-   * `BrokenResponseError` for what is no answer by RFC 9112.
+   * Parses `chunk` without keeping a reference to it. Returns the offset after the response's end, or the length of `chunk`.
+   * Throws `BrokenResponseError` for anything that is not a valid response (RFC 9112).
    */
   read(chunk: Buffer): number {
     try {
       return this.#readParts(chunk);
     } finally {
-      // Also what stands before the bytes that were refused.
+      // Also when parsing fails: the chunks before the broken bytes are passed on.
       if (this.#gathered.length > 0) this.#flush();
     }
   }
 
   /**
-   * The other side has closed the connection in good order. False: before there was a head. Throws
-   * `BrokenResponseError` when it was before the end of the content.
+   * The other side has closed the connection properly. Returns false when no head has arrived. Throws `BrokenResponseError` when
+   * the content is not complete.
    */
   close(): boolean {
     if (this.#part === 'toTheClose') this.#end(NO_FIELDS);
     if (this.#part === 'over') return true;
     if (this.#part === 'head') return false;
-    throw new BrokenResponseError('cut_short', 'the connection was closed before the end of the answer');
+    throw new BrokenResponseError('cut_short', 'the connection was closed before the end of the response');
   }
 
   #readParts(chunk: Buffer): number {
@@ -121,13 +121,13 @@ export class ResponseReader {
     return this.#head.endAt;
   }
 
-  /** The client asks for no `100 Continue` and for no other protocol. Other interim answers may come as they like. */
+  /** Refuses a 100 and a 101, which this client never asks for, and more than a hundred other interim responses. */
   #assertAsked(status: number): void {
-    this.#interimAnswers += 1;
+    this.#interimResponses += 1;
     if (status <= 101)
       throw new BrokenResponseError('unexpected_response', `status ${status}, which nobody asked for`);
-    if (this.#interimAnswers <= MAX_INTERIM_ANSWERS) return;
-    const message = `more than ${MAX_INTERIM_ANSWERS} interim responses`;
+    if (this.#interimResponses <= MAX_INTERIM_RESPONSES) return;
+    const message = `more than ${MAX_INTERIM_RESPONSES} interim responses`;
     throw new BrokenResponseError('unexpected_response', message, { isOurLimit: true });
   }
 
@@ -149,7 +149,7 @@ export class ResponseReader {
     return end;
   }
 
-  /** Small chunks that came together are told as one: whoever gets them has to pay for each. */
+  /** Passes on joined small chunks, because each call costs the receiver. */
   #tell(content: Buffer): void {
     if (this.#part === 'chunk' && content.length < SMALL_CHUNK_BYTES) {
       this.#gathered.push(content);

@@ -8,7 +8,7 @@ const LF = 0x0a;
 const FIRST_HELD_BYTES = 1024;
 
 /**
- * Finds the end of a head or of a trailer section, which may come in pieces. Holds at most `maxBytes` and one piece.
+ * Finds the end of a head or a trailer section that may arrive in pieces. It keeps at most `maxBytes` and one piece.
  */
 export class Section {
   readonly #maxBytes: number;
@@ -17,30 +17,30 @@ export class Section {
   #heldBytes = 0;
   #endAt = 0;
 
-  /** `beginning` is what every section of this kind begins with. */
+  /** @param beginning the text with which every section of this kind begins */
   constructor(maxBytes: number, beginning = '') {
     this.#maxBytes = maxBytes;
     this.#beginning = beginning;
   }
 
-  /** Behind what the last `read` has taken of its chunk. */
+  /** The offset after what the last `read` has taken of its chunk. */
   get endAt(): number {
     return this.#endAt;
   }
 
-  /** Begins as if the CRLF of the line before were its own: so an empty section ends like any other. */
+  /** Begins with the CRLF of the line before, so that an empty section ends like any other. */
   startBehindLine(): void {
     this.#hold(CRLF, 0);
   }
 
-  /** The text before the empty line, once there is one; until then undefined, and all of `chunk` is taken. */
+  /** The text before the empty line, once that has arrived. Undefined before, and then all of `chunk` was taken. */
   read(chunk: Buffer, start: number): string | undefined {
     const heldBefore = this.#heldBytes;
     const end = heldBefore === 0 ? chunk.indexOf(EMPTY_LINE, start) : -1;
     if (end !== -1) return this.#found(chunk, start, end);
     this.#hold(chunk, start);
     const held = this.#held.subarray(0, this.#heldBytes);
-    // The empty line may have begun in the pieces before.
+    // The empty line may begin in an earlier piece.
     const heldEnd = held.indexOf(EMPTY_LINE, Math.max(0, heldBefore - EMPTY_LINE.length + 1));
     if (heldEnd === -1) {
       this.#endAt = chunk.length;
@@ -71,7 +71,7 @@ export class Section {
     this.#heldBytes = needed;
   }
 
-  /** What speaks another protocol, or ends its lines in another way, may never send an empty line: no use to wait. */
+  /** Fails early for other protocols or line endings, since an empty line might never come. */
   #assertPromising(held: Buffer, from: number): void {
     const beginning = held.toString('latin1', 0, this.#beginning.length);
     if (!this.#beginning.startsWith(beginning)) {

@@ -1,3 +1,4 @@
+import { asBuffer } from '../bytes.ts';
 import {
   assertTtl,
   isLive,
@@ -200,9 +201,4 @@ function sharedBytes(value: Buffer | string): Buffer {
   if (typeof value === 'string') bytes.write(value);
   else bytes.set(value);
   return bytes;
-}
-
-/** A buffer that comes by message arrives as a mere `Uint8Array`. */
-function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
 }

@@ -1,6 +1,5 @@
 import { ConnectionTimeoutError, ErrorReply, SocketClosedUnexpectedlyError } from 'redis';
 import { DeadlineError } from '../deadline.ts';
-import { reasonOf } from './reason.ts';
 
 /** What is wrong with Redis, by the code at the beginning of its error replies. */
 const REPLIES: ReadonlyMap<string, string> = new Map([
@@ -122,7 +121,7 @@ export function redisReason(error: Error): string {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof ConnectionTimeoutError) return `the address does not answer (${error.message})`;
   if (error instanceof SocketClosedUnexpectedlyError) return `${CLOSED} (${error.message})`;
-  if (code === undefined) return reasonOf(error);
+  if (code === undefined) return error.message;
   if (code === 'ECONNRESET') return `${CLOSED} (${code})`;
   const words = CERTIFICATE.test(code) ? UNTRUSTED : CODES.get(code);
   return words ? `${words} (${code})` : code;

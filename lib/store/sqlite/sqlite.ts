@@ -6,7 +6,7 @@ import { CautiousTime } from '../../clock/cautiousTime.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import type { CellsSize, Share } from '../../threads/cells.ts';
 import { asError } from '../../util/asError.ts';
-import { type Held, heldBytes } from '../bytes.ts';
+import { asBuffer, type Held, heldBytes } from '../bytes.ts';
 import type { Channels } from '../channels.ts';
 import {
   assertTtl,
@@ -146,7 +146,7 @@ export class SqliteStore implements TokenStore {
     const expiresAtMs = row ? Number(row.expires_at_ms) : NEVER_MS;
     // An expired value is not remembered as absent, because a clock that is ahead may be set right.
     if (expiresAtMs <= this.#clock.now()) return undefined;
-    const value = row && asBuffer(row.value);
+    const value = row && asBuffer(row.value as Uint8Array);
     this.#remembered.set(key, { value, expiresAtMs });
     return value;
   }
@@ -169,7 +169,7 @@ export class SqliteStore implements TokenStore {
     const remembered = this.peekGroup(name);
     if (remembered) return remembered.value;
     const rows = attempt(() => this.#selectGroup.all(groupStart(name), groupEnd(name)));
-    const value = rows.map((row) => asBuffer(row.value));
+    const value = rows.map((row) => asBuffer(row.value as Uint8Array));
     this.#remembered.set(groupStart(name), { value, expiresAtMs: NEVER_MS });
     return value;
   }
@@ -337,11 +337,6 @@ function groupStart(name: string): string {
 
 function groupEnd(name: string): string {
   return `${name};`;
-}
-
-function asBuffer(column: unknown): Buffer {
-  const { buffer, byteOffset, byteLength } = column as Uint8Array<ArrayBuffer>;
-  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** Runs one statement. Errors of SQLite (disk full, busy, closed) become `StoreUnavailableError`. */

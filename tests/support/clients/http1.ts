@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createRawServer, type Socket } from 'node:net';
-import type { Controller, FieldLines, Handler, Request } from '../../../lib/http1/handler.ts';
+import type { FieldLines } from '../../../lib/http/fields.ts';
+import type { Controller, Handler, Request } from '../../../lib/http1/handler.ts';
 import type { Pool, SendOptions } from '../../../lib/http1/pool.ts';
 
 /** An answer as a handler was told of it. */
