@@ -30,7 +30,7 @@ const SERVICE_COLUMNS = [
   'ALIASES',
 ];
 
-/** Where the settings to report come from. */
+/** The sources of the settings to report. */
 export interface ReportSources {
   readonly env: NodeJS.ProcessEnv;
   readonly dotenv: NodeJS.Dict<string>;
@@ -82,7 +82,7 @@ function serviceRow(service: Service): string[] {
 
 function show(field: Field, variable: Variable, text: string | undefined, settings: Settings): string {
   if (text) return variable.mask?.(text) ?? text;
-  // The defaults that are worked out from other settings.
+  // Defaults that are computed from other settings.
   if (field === 'cacheMaxBytes' || field === 'maxConnections') return String(settings[field]);
   if (field === 'memoryLimitBytes' && settings.memory.limitBytes !== undefined)
     return String(settings.memory.limitBytes);

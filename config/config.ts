@@ -19,10 +19,10 @@ export { SettingsError } from './report/problems.ts';
 /** The window of the circuit breaker, in request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
 const BREAKER_WINDOW_TIMEOUTS = 3.5;
 
-/** Busy clients come back within it, and are told to close. */
+/** Within this time busy clients send another request, whose response tells them to close. */
 const SHARED_PORT_GRACE_MS = 6_000;
 
-/** Variables that only serve to make up another field. */
+/** Variables that are only used to compute other fields. */
 type Ingredient =
   | 'jwtSecretFile'
   | 'jwtPublicKeyFile'
@@ -40,21 +40,21 @@ type Ingredient =
   | 'servicesFile';
 
 /**
- * Everything the gateway can be told, frozen. Each field is described, with its default, in the row of
- * `variables.ts` that bears its name, and in docs/settings.md; these few are made up of several variables.
+ * All settings of the gateway, frozen. Each field is described, with its default, in the row of `variables.ts` with the same
+ * name, and in docs/settings.md. The fields below are computed from several variables.
  */
 export interface Settings extends Omit<Values, Ingredient> {
-  /** How the memory that there is is shared out. */
+  /** How the available memory is divided. */
   readonly memory: MemoryPlan;
   /** 1 or more. Default: by `memory`. */
   readonly cacheMaxBytes: number;
   /** 0: no limit. Default: by `memory`. */
   readonly maxConnections: number;
-  /** At least one; each has a secret or public keys to be checked with. */
+  /** At least one. For each there is a secret or there are public keys. */
   readonly jwtAlgorithms: readonly Algorithm[];
   /** `redis://user:password@host:6379/0`; undefined: several nodes, or the embedded store. */
   readonly redisUrl: string | undefined;
-  /** What keys are spread over; empty: `redisUrl`, or the embedded store. */
+  /** The nodes that keys are spread over; empty: `redisUrl`, or the embedded store. */
   readonly redisNodes: readonly RedisNode[];
   /** 1 or more. Default: 3.5 times `requestTimeoutMs`. */
   readonly circuitBreakerWindowMs: number;
@@ -67,7 +67,7 @@ export interface Settings extends Omit<Values, Ingredient> {
 /**
  * Reads the settings from environment variables and the files they name.
  *
- * @param machine the memory that there is
+ * @param machine the available memory
  * @throws {SettingsError} listing everything that is wrong
  */
 export function loadSettings(
@@ -85,10 +85,10 @@ export function loadSettings(
     ...brokenRules(values, new Set(wrong.keys())),
     ...tlsProblems(values, readFile),
     ...wrongServices,
-    // Of services that are missing because they are wrong nothing can be said.
+    // Services that are missing because they are wrong cannot be checked further.
     ...(wrongServices.length === 0 && wrong.size === 0 ? serviceProblems(definitions, values, env) : []),
   ];
-  // Alone they are no problem, since other programs may read them; beside one they may be its reason.
+  // Misspelt names alone are no problem, since other programs may read them. Beside a problem they may be its cause.
   if (problems.length > 0) throw new SettingsError([...misspeltNames(env), ...problems]);
 
   const services = definitions.map((definition) =>

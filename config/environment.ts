@@ -2,7 +2,7 @@ import { parseEnv } from 'node:util';
 import { quote, reasonOf, SettingsError } from './report/problems.ts';
 import { type ReadFile, readTextFile } from './values.ts';
 
-/** The environment of the process, completed by the file `.env`, which never overrides it. */
+/** The environment of the process and, for variables that it does not have, the file `.env`. */
 export function readEnvironment(
   env: NodeJS.ProcessEnv = process.env,
   dotenv: NodeJS.Dict<string> = readDotenv(),

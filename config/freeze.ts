@@ -1,4 +1,4 @@
-/** Freezes an object and all it holds, so that nothing can change a setting once the gateway runs. */
+/** Freezes an object and everything in it, so that nothing can change a setting while the gateway runs. */
 export function deepFreeze<T>(value: T): Readonly<T> {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { quote } from './report/problems.ts';
 import { suggest } from './report/suggest.ts';
 
-/** What one issue of zod means for the author of a JSON file: `services[2].requestTimeout is "soon": expected ...`. */
+/** An issue of zod in words for the author of a JSON file: `services[2].requestTimeout is "soon": expected ...`. */
 export function describeIssue(
   issue: z.core.$ZodIssue,
   at: readonly PropertyKey[],

@@ -8,15 +8,15 @@ import type { Field, Values } from './variables.ts';
 const MIN_SECRET_BYTES = 32;
 const OWN_SECRET = 'such as the output of: openssl rand -base64 48';
 
-// Parts of the secrets that documents, templates and .env.example show; no random secret holds one by chance.
+// Parts of the secrets in documents, templates and .env.example. A random secret does not contain one by chance.
 const EXAMPLES =
   /example|your[-_]?(jwt[-_]?)?secret|secret[-_]?key[-_]?here|change[-_]?(me|this)|placeholder/i;
 
-/** What several settings must be together. */
+/** A rule that several settings must follow together. */
 interface Rule {
-  /** Not judged while one of these is wrong by itself. */
+  /** The rule is not checked while one of these settings is wrong by itself. */
   readonly about: readonly Field[];
-  /** The problem, or undefined when all is well. */
+  /** The problem, or undefined when the rule is followed. */
   readonly problem: (values: Values) => string | undefined;
 }
 
@@ -36,7 +36,7 @@ const rules: readonly Rule[] = [
   { about: ['cacheMaxEntryBytes', 'cacheMaxBytes'], problem: entryBeyondCache },
 ];
 
-/** The problems between settings that are each right by themselves. */
+/** The problems of settings that are each valid but do not fit together. */
 export function brokenRules(values: Values, wrong: ReadonlySet<Field>): string[] {
   return rules
     .filter(({ about }) => !about.some((field) => wrong.has(field)))
@@ -56,7 +56,7 @@ function twoPublicKeys({ jwksUrl, jwtPublicKey }: Values): string | undefined {
   return 'JWKS_URL and JWT_PUBLIC_KEY are both set: expected only one of them';
 }
 
-/** An algorithm that no token could ever be accepted with. */
+/** An algorithm for which there is no key, so that no token could ever be accepted. */
 function algorithmWithoutKey(values: Values): string | undefined {
   const { jwtAlgorithms = [], jwtSecret, jwksUrl, jwtPublicKey } = values;
   const hasPublicKeys = jwksUrl !== undefined || jwtPublicKey !== undefined;
@@ -66,7 +66,7 @@ function algorithmWithoutKey(values: Values): string | undefined {
   return `JWT_ALGORITHMS holds ${useless}: expected ${missing} to be set as well`;
 }
 
-/** Everybody who has it could sign tokens with it. */
+/** A public key as JWT_SECRET: everybody who has it could sign tokens. */
 function publicJwtSecret({ jwtSecret }: Values): string | undefined {
   if (jwtSecret === undefined || !isPublicKey(jwtSecret)) return undefined;
   return 'JWT_SECRET holds a key in PEM: expected a secret, and JWT_PUBLIC_KEY to hold a public key';
@@ -76,7 +76,7 @@ function weakJwtSecret({ environment, jwtSecret }: Values): string | undefined {
   return environment === 'production' ? weakness('JWT_SECRET', jwtSecret) : undefined;
 }
 
-/** A path without a token has none to revoke: a logout there would get its 2xx, and the token stay good. */
+/** A path that needs no token cannot revoke one: a logout there would get a 2xx, and its token would stay valid. */
 function publicLogout({ authIssuePaths, authRevokePaths }: Values): string | undefined {
   const isRevoking = revokingRequests(authRevokePaths);
   const both = authIssuePaths.find((path) => isRevoking({ method: 'POST', headers: {} }, path));
@@ -102,7 +102,7 @@ function weakness(name: string, secret: string | undefined): string | undefined 
 }
 
 function samePort({ externalHost, externalPort, internalHost, internalPort }: Values): string | undefined {
-  // `::` takes the port on every address.
+  // `::` uses the port on every address.
   const overlap = externalHost === internalHost || externalHost === '::' || internalHost === '::';
   if (!overlap || externalPort === 0 || externalPort !== internalPort) return undefined;
   return `INTERNAL_PORT is "${internalPort}": expected another port than EXTERNAL_PORT, or another host`;
@@ -113,7 +113,7 @@ function twoRedises({ redisHost, redisUrl }: Values): string | undefined {
   return 'REDIS_HOST and REDIS_URL are both set: expected only one of them';
 }
 
-/** Which node has which revocation must not be guessed. */
+/** Sharding without a list of nodes: the gateway must not guess which node has which keys. */
 function shardingWithoutNodes({ useRedisSharding, redisNodes }: Values): string | undefined {
   if (!useRedisSharding || redisNodes !== undefined) return undefined;
   return 'USE_REDIS_SHARDING is true and REDIS_NODES is not set: expected the nodes, as name:host:port,...';
@@ -138,7 +138,7 @@ function twiceInUrl({ redisUrl, redisUsername, redisPassword, redisDb }: Values)
   return undefined;
 }
 
-/** Whatever the memory of this machine: not set, the cache has room for such a response at least. */
+/** Only a CACHE_MAX_BYTES that is set can be too small: its default has room for the largest response. */
 function entryBeyondCache({
   cacheMaxEntryBytes,
   cacheMaxBytes = MOST_CACHE_BYTES,

@@ -2,21 +2,21 @@ import { readFileSync } from 'node:fs';
 import { quote, reasonOf } from './report/problems.ts';
 import { type Field, listVariables, type Values, type Variable } from './variables.ts';
 
-/** Gives the text of a file, or throws. */
+/** Returns the text of a file, or throws. */
 export type ReadFile = (path: string) => string;
 
-/** Where a value comes from; `file` is one that a `_FILE` variable names. */
+/** Where a value comes from. `file`: the file that a `_FILE` variable names. */
 export type Source = 'default' | 'environment' | 'file';
 
-/** What a variable says, before it is parsed. */
+/** The text of a variable, before it is parsed. */
 export interface Given {
   readonly text: string | undefined;
   readonly source: Source;
 }
 
-/** What the variables say, and what is wrong with those that say nothing usable. */
+/** The values of all variables, and the problems of those that cannot be parsed. */
 export interface Reading {
-  /** A variable with a problem stands here with its default. */
+  /** A variable with a problem has its default here. */
   readonly values: Values;
   readonly problems: ReadonlyMap<Field, string>;
 }
@@ -66,7 +66,7 @@ function readVariable(variable: Variable, env: NodeJS.ProcessEnv, readFile: Read
 
 function readSecret(file: string, path: string, readFile: ReadFile): Result<Given> {
   try {
-    // Editors and `echo` end a file with a newline that is no part of the secret.
+    // Editors and `echo` end a file with a newline that does not belong to the secret.
     const text = readFile(path).replace(/\r?\n$/, '');
     if (text !== '') return { value: { text, source: 'file' } };
     return { problem: `${file} is ${quote(path)}: expected a file holding the secret, this one is empty` };
@@ -79,7 +79,7 @@ function parseDefault(variable: Variable): unknown {
   return variable.default === undefined ? undefined : variable.kind.schema.parse(variable.default);
 }
 
-/** Blanks around a value are slips of the pen, except in a secret; nothing but blanks is as good as unset. */
+/** Removes blanks around a value, except in a secret. A value of blanks only counts as unset. */
 function textOf(name: string, isSecret: boolean, env: NodeJS.ProcessEnv): string | undefined {
   const text = env[name] ?? '';
   return (isSecret ? text : text.trim()) || undefined;

@@ -2,12 +2,12 @@ import { isIP } from 'node:net';
 import proxyAddr from 'proxy-addr';
 import { type Kind, kind, splitList } from './kinds.ts';
 
-/** Where to listen or connect: `::`, `127.0.0.1`, `redis`. Underscores occur in Docker's host names. */
+/** An address or host name: `::`, `127.0.0.1`, `redis`. Docker's host names may contain underscores. */
 export const host: Kind<string> = kind('an IP address or a host name', (given) =>
   isIP(given) !== 0 || isHostName(given) ? given : undefined,
 );
 
-/** `http://service-discovery:9000` or a path below it, given back without a slash at its end. */
+/** `http://service-discovery:9000`, or a path below it. A slash at the end is removed. */
 export const httpUrl: Kind<string> = kind(
   'an http or https URL without user, password, query and fragment',
   (given) => parseHttp(given)?.href.replace(/\/+$/, ''),
@@ -22,7 +22,7 @@ export const origin: Kind<string> = kind(
   },
 );
 
-/** `redis://user:password@host:6379/0`, or `rediss://` for TLS; all but the host may be left out. */
+/** `redis://user:password@host:6379/0`, or `rediss://` for TLS. Everything but the host is optional. */
 export const redisAddress: Kind<string> = kind(
   'redis:// or rediss:// with [user:password@]host[:port][/db]',
   (given) => {
@@ -34,7 +34,7 @@ export const redisAddress: Kind<string> = kind(
   },
 );
 
-/** Addresses as proxy-addr reads them, its names `loopback`, `linklocal` and `uniquelocal` among them. */
+/** Addresses in the syntax of proxy-addr, including the names `loopback`, `linklocal` and `uniquelocal`. */
 export const addressList: Kind<readonly string[]> = kind(
   'a comma-separated list of IP addresses and ranges such as 10.0.0.0/8 or fd00::/8',
   (given) => {
@@ -43,7 +43,7 @@ export const addressList: Kind<readonly string[]> = kind(
   },
 );
 
-/** Host names, given back in lower case. */
+/** Host names, converted to lower case. */
 export const hostList: Kind<readonly string[]> = kind('a comma-separated list of host names', (given) => {
   const names = given === '' ? [] : splitList(given);
   return names.every(isHostName) ? names.map((name) => name.toLowerCase()) : undefined;
@@ -69,7 +69,7 @@ function isAddress(given: string): boolean {
   }
 }
 
-/** False for a stray `%`, which would make the Redis client throw. */
+/** Whether percent-encoding is valid: a stray `%` would make the Redis client throw. */
 function decodes(given: string): boolean {
   try {
     decodeURIComponent(given);

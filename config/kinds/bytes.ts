@@ -1,11 +1,11 @@
 const UNIT_BYTES = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
-/** A number of bytes for people: in whole MiB. */
+/** A number of bytes in whole MiB, for messages. */
 export function inMib(bytes: number): string {
   return `${Math.round(bytes / UNIT_BYTES.MiB).toLocaleString('en')} MiB`;
 }
 
-/** Bytes in `65536`, `64KiB`, `1MiB` or `1GiB`; undefined for anything else. */
+/** Parses `65536`, `64KiB`, `1MiB` or `1GiB`; undefined for anything else. */
 export function parseBytes(text: string): number | undefined {
   for (const [unit, bytes] of Object.entries(UNIT_BYTES)) {
     const count = text.endsWith(unit) ? text.slice(0, text.length - unit.length) : '';

@@ -1,6 +1,6 @@
 import parse from 'parse-duration';
 
-/** The longest duration a setting may hold: Node's timers overflow at 24.8 days. */
+/** The longest duration of a setting: Node's timers overflow at 24.8 days. */
 export const MAX_DURATION_MS = 24 * 24 * 60 * 60 * 1000;
 
 const LARGE_UNITS = [
@@ -9,13 +9,13 @@ const LARGE_UNITS = [
   { name: 'm', ms: 60 * 1000 },
 ] as const;
 
-// Every unit at most once, the largest first: what is left out here, parse-duration would guess at.
+// Each unit at most once, the largest first: parse-duration would guess at anything else.
 const GRAMMAR = new RegExp(
   `^${['d', 'h', 'm', 's', 'ms'].map((unit) => `(?:\\d+(?:\\.\\d+)?${unit})?`).join('')}$`,
 );
 
 /**
- * Milliseconds in `500ms`, `3s`, `1m30s`, `1.5h` or `0`; undefined for anything else.
+ * Parses `500ms`, `3s`, `1m30s`, `1.5h` or `0` into milliseconds; undefined for anything else.
  *
  * Not accepted: a number without a unit, other spellings (`3 sec`), and parts of a millisecond.
  */
@@ -23,7 +23,7 @@ export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
   if (text === '' || !GRAMMAR.test(text)) return undefined;
   const ms = parse(text) ?? 0;
-  // 2.3 x 1000 is 2299.9999999999995 in binary: that is a whole number here, 0.4ms is not.
+  // In binary 2.3 x 1000 is 2299.9999999999995, which must count as a whole number. 0.4ms must not.
   const whole = Math.round(ms);
   return Math.abs(ms - whole) < 1e-6 ? whole : undefined;
 }

@@ -8,19 +8,19 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** More threads than any machine has cores for. */
 const MAX_WORKERS = 256;
 
-/** The most of anything that a setting may count. */
+/** The largest number of anything in a setting. */
 export const MAX_COUNT = 1_000_000;
 
-/** A kind of value: how its text becomes a value, and the words for what is accepted. */
+/** A kind of value: how a text is parsed, and the description of what is accepted. */
 export interface Kind<T> {
-  /** Follows "expected" in an error and stands in the table of the documentation. */
+  /** Follows "expected" in error messages; also used in the table of the documentation. */
   readonly accepted: string;
   readonly schema: z.ZodType<T, string>;
 }
 
 /**
- * @param parse gives undefined for what is not accepted
- * @param explain a better ending to "expected ..." for a text known to go wrong often
+ * @param parse returns undefined for a text that is not accepted
+ * @param explain returns a better ending of "expected ..." for common mistakes
  */
 export function kind<T>(
   accepted: string,
@@ -36,7 +36,7 @@ export function kind<T>(
   return { accepted, schema };
 }
 
-/** Any text; `accepted` says what it stands for. */
+/** Any text; `accepted` says what it means. */
 export const text = (accepted: string): Kind<string> => kind(accepted, (given) => given);
 
 export const flag: Kind<boolean> = kind('true or false', (given) => {
@@ -44,7 +44,7 @@ export const flag: Kind<boolean> = kind('true or false', (given) => {
   return /^(false|0)$/i.test(given) ? false : undefined;
 });
 
-/** NODE_ENV, in lower case. `prod` is refused: it would switch the checks for production off unnoticed. */
+/** NODE_ENV, in lower case. `prod` is refused: it would silently turn off the checks for production. */
 export const environmentName: Kind<string> = kind(
   'production (written in full), development, test or another name',
   (given) => {
@@ -74,7 +74,7 @@ export function list(accepted: string): Kind<readonly string[]> {
   });
 }
 
-/** A comma-separated list of whole paths as requests have them: two segments or more, nothing encoded. */
+/** A comma-separated list of whole paths, as in requests: two segments or more, without percent-encoding. */
 export const paths: Kind<readonly string[]> = kind(
   'a comma-separated list of paths such as /userManagement/auth/login, without a slash at the end',
   (given) => {
@@ -84,7 +84,7 @@ export const paths: Kind<readonly string[]> = kind(
   },
 );
 
-/** The same of paths that stand for all that is below them, too: one segment or more. `none` is an empty list. */
+/** A list of paths that include everything below them: one segment or more. `none` is an empty list. */
 export const pathPrefixes: Kind<readonly string[]> = kind(
   'none or a comma-separated list of paths such as /communication/hubs, without a slash at the end',
   (given) => {
@@ -106,7 +106,7 @@ export const workers: Kind<number> = kind(`auto or a whole number from 1 to ${MA
     : digits(given, 1, MAX_WORKERS),
 );
 
-/** A part of the whole, from 0 to 1. */
+/** A share, from 0 to 1. */
 export const share: Kind<number> = kind('a number from 0 to 1, such as 0.1', (given) => {
   const value = /^(?:\d+\.?\d*|\.\d+)$/.test(given) ? Number(given) : Number.NaN;
   return value <= 1 ? value : undefined;
@@ -128,13 +128,13 @@ export function port(min: 0 | 1): Kind<number> {
 /** A duration above zero, in milliseconds. */
 export const duration = durationFrom(1);
 
-/** A duration that no timer waits for, in milliseconds. */
+/** A duration for which no timer is set, in milliseconds. It may exceed 24 days. */
 export const longDuration = durationFrom(1, 3650);
 
-/** A duration in milliseconds, where zero has a meaning that the setting's description tells. */
+/** A duration in milliseconds, where the setting's description says what zero means. */
 export const durationOrZero = durationFrom(0);
 
-/** A duration in milliseconds from zero on, or `off` for what is then not there at all. */
+/** A duration in milliseconds, zero included, or `off` for turning a feature off. */
 export const durationOrOff: Kind<number | 'off'> = kind(`${durationOrZero.accepted}, or off`, (given) =>
   given.toLowerCase() === 'off' ? 'off' : durationOrZero.schema.safeParse(given).data,
 );
@@ -147,7 +147,7 @@ export function bytes(min: 0 | 1): Kind<number> {
   });
 }
 
-/** A size in bytes, from `min` to `max`, both given as a person would type them. */
+/** A size in bytes, from `min` to `max`, which are written as in settings. */
 export function bytesBetween(min: string, max: string): Kind<number> {
   const [minBytes = 0, maxBytes = 0] = [parseBytes(min), parseBytes(max)];
   return kind(`a size in bytes such as 65536 or 64KiB, from ${min} to ${max}`, (given) => {
@@ -166,7 +166,7 @@ export const token: Kind<string> = kind('a name of letters, digits, . _ and -', 
   /^[\w.-]+$/.test(given) ? given : undefined,
 );
 
-/** The items of a comma-separated list, without the blanks around them. */
+/** The items of a comma-separated list, trimmed. */
 export function splitList(given: string): string[] {
   return given.split(',').map((item) => item.trim());
 }

@@ -1,7 +1,7 @@
 import { suggest } from '../report/suggest.ts';
 import { listVariables } from '../variables.ts';
 
-/** The setting that the name of a variable, which is none, probably misspells; undefined: none. */
+/** The setting of which an unknown variable's name is probably a misspelling; undefined when there is none. */
 export function settingMeantBy(name: string): string | undefined {
   const known = new Set(listVariables().map(([, variable]) => variable.name));
   return known.has(name) ? undefined : suggest(name, known);

@@ -3,7 +3,7 @@ import { type Kind, kind } from './kinds.ts';
 
 const ACCEPTED = 'a public key or certificate in PEM';
 
-/** The text of a key that signatures can be checked with. */
+/** A public key in PEM. */
 export const publicKey: Kind<string> = kind(
   ACCEPTED,
   (given) => (succeeds(() => createPublicKey(given)) && !isPrivate(given) ? given : undefined),

@@ -3,7 +3,7 @@ import { type Kind, kind, MAX_COUNT } from './kinds.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Requests in a time. */
+/** A number of requests in a time. */
 export interface Rate {
   /** 1 or more. */
   readonly requests: number;
@@ -11,7 +11,7 @@ export interface Rate {
   readonly windowMs: number;
 }
 
-/** So many requests in so long a time: `100/1m`. */
+/** A rate such as `100/1m`. */
 export const rate: Kind<Rate> = kind(
   `requests in whole seconds such as 100/1m or 5000/1h (from 1/1s to ${MAX_COUNT}/1d)`,
   (given) => {

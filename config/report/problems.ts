@@ -1,6 +1,6 @@
 const QUOTE_LIMIT = 80;
 
-/** Stops the start: carries everything that is wrong with the settings, never a secret. */
+/** The settings are wrong, so the gateway does not start. It lists all problems and contains no secret. */
 export class SettingsError extends Error {
   readonly code = 'bad_settings';
   /** One sentence each, naming the variable, its value and what is accepted. */
@@ -13,17 +13,17 @@ export class SettingsError extends Error {
   }
 }
 
-/** `redis://user:password@host` becomes `redis://***@host`, and `password@host` loses its password too. */
+/** Masks credentials: `redis://user:password@host` becomes `redis://***@host`, and `password@host` is masked too. */
 export function maskCredentials(text: string): string {
   return text.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@');
 }
 
-/** Tells that a secret is there and how long it is, in bytes of UTF-8, and nothing else. */
+/** Says that a secret is set and how many bytes it has in UTF-8, and nothing else. */
 export function maskAll(text: string): string {
   return `(set, ${Buffer.byteLength(text)} bytes)`;
 }
 
-/** A value as an error shows it: in quotes, on one line, not too long, without credentials. */
+/** A value as error messages show it: in quotes, on one line, shortened, without credentials. */
 export function quote(value: unknown): string {
   const quoted = typeof value === 'string' ? JSON.stringify(maskCredentials(value)) : jsonOf(value);
   return quoted.length <= QUOTE_LIMIT ? quoted : `${quoted.slice(0, QUOTE_LIMIT)}...`;
@@ -33,7 +33,7 @@ function jsonOf(value: unknown): string {
   return maskCredentials(JSON.stringify(value) ?? String(value));
 }
 
-/** Why reading a file failed, as `ENOENT` or the like: the full message would repeat the path. */
+/** Why reading a file failed, such as `ENOENT`. The full message would repeat the path. */
 export function reasonOf(error: unknown): string {
   const hasCode = typeof error === 'object' && error !== null && 'code' in error;
   return hasCode ? String(error.code) : 'unknown reason';

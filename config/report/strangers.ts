@@ -2,21 +2,21 @@ import { distance } from 'fastest-levenshtein';
 import { settingMeantBy } from '../kinds/names.ts';
 import { listVariables } from '../variables.ts';
 
-/** What a name may begin with that is meant for a gateway, beside the first words of its own settings. */
+/** Prefixes of names that are meant for a gateway, in addition to the first words of its own settings. */
 const OWN_PREFIX = 'GATEWAY';
-/** Node and every program that is observed read variables that begin so. */
+/** Prefixes of variables that Node and OpenTelemetry read, in any program. */
 const OTHERS_PREFIXES: ReadonlySet<string> = new Set(['NODE', 'OTEL']);
 
-/** What the environment says to the gateway under names that are no settings, as far as anybody can tell. */
+/** Where to look for variables that seem to be meant for the gateway and are no settings. */
 export interface StrangerSources {
   readonly env: NodeJS.ProcessEnv;
   readonly dotenv: NodeJS.Dict<string>;
 }
 
 /**
- * A sentence for each variable that is no setting and does nothing: all of `.env`, which nobody but the gateway reads, and of
- * the environment those whose names begin as settings do, or misspell one. What container engines put there for other
- * containers is passed over. Never a value.
+ * A sentence for each variable that is no setting and so has no effect. Of `.env`, which only the gateway reads, that is every
+ * unknown name; of the environment only names that begin like settings or misspell one. Variables that container engines set
+ * for other containers are ignored. No value is ever shown.
  */
 export function strangersIn({ env, dotenv }: StrangerSources): string[] {
   const known = listVariables().map(([, { name }]) => name);
@@ -45,7 +45,7 @@ function prefixOf(name: string): string {
   return name.split('_', 1)[0] as string;
 }
 
-/** The setting that has most words in common with the name; of several, the one that takes the fewest changes. */
+/** The setting that has most words in common with the name; of several, the one with the smallest edit distance. */
 function nearestOf(name: string, known: readonly string[]): string {
   const meant = name.startsWith(`${OWN_PREFIX}_`) ? name.slice(OWN_PREFIX.length + 1) : name;
   const words = new Set(meant.split('_'));
@@ -64,13 +64,13 @@ const INJECTED_NAMES: readonly RegExp[] = [
   /_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/,
   // Both: REDIS_PORT_6379_TCP, with _ADDR, _PORT, _PROTO; for ranges of ports _START and _END.
   /_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO)(_(START|END))?|_(START|END))?$/,
-  // Docker's links: what the other container has in its environment.
+  // Docker's links: the environment of the other container.
   /_ENV_[A-Za-z0-9_]+$/,
   // Of images: REDIS_VERSION, REDIS_DOWNLOAD_URL, REDIS_DOWNLOAD_SHA.
   /_(VERSION|DOWNLOAD_(URL|SHA\d*))$/,
 ];
 
-/** Whether a container engine or an image has put it there, and nobody for the gateway. */
+/** Whether a container engine or an image has set the variable, so that it is not meant for the gateway. */
 function isInjected(name: string, value = ''): boolean {
   if (INJECTED_NAMES.some((pattern) => pattern.test(name))) return true;
   // REDIS_PORT=tcp://172.17.0.2:6379, REDIS_NAME=/gateway/redis

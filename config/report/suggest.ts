@@ -1,14 +1,14 @@
 import { distance } from 'fastest-levenshtein';
 
-// Below these lengths unrelated names lie as close together as slips of the pen do.
+// Shorter names are too similar to each other: unrelated ones differ as little as misspelt ones.
 const ONE_SLIP_LENGTH = 7;
 const TWO_SLIPS_LENGTH = 13;
 
 /**
  * The known name that `name` is probably a misspelling of, or undefined.
  *
- * Case and punctuation do not count (`jwt-secret` is JWT_SECRET). Beyond that one slip is forgiven: a letter
- * too many, missing, wrong, or two exchanged; and two slips in names of 13 letters and more.
+ * Case and punctuation are ignored (`jwt-secret` is JWT_SECRET). Beyond that one mistake is tolerated: an extra, missing or wrong
+ * letter, or two exchanged ones; and two mistakes in names of 13 letters or more.
  */
 export function suggest(name: string, known: Iterable<string>): string | undefined {
   let nearest: { readonly name: string; readonly slips: number } | undefined;
@@ -19,7 +19,7 @@ export function suggest(name: string, known: Iterable<string>): string | undefin
   return nearest?.name;
 }
 
-/** How many slips turn one spelling into the other; undefined when they are different words. */
+/** How many mistakes turn one spelling into the other; undefined when they are different words. */
 function slipsBetween(name: string, known: string): number | undefined {
   const edits = distance(name, known);
   const slips = edits === 2 && sorted(name) === sorted(known) ? 1 : edits;

@@ -6,21 +6,21 @@ import { authWarnings } from '../sections/serviceRules.ts';
 import { strangersIn } from './strangers.ts';
 
 export interface WarningSources {
-  /** Of the process, without what `.env` adds. */
+  /** The environment of the process, without `.env`. */
   readonly env: NodeJS.ProcessEnv;
   readonly dotenv: NodeJS.Dict<string>;
-  /** What both amount to. */
+  /** The settings that result from both. */
   readonly settings: Settings;
 }
 
-/** What is known of a gateway's settings when something that is set may mean nothing. */
+/** What the checks for settings without effect need to know. */
 interface Question {
   readonly settings: Settings;
-  /** Whether the variable says anything. */
+  /** Whether the variable is set and not empty. */
   readonly isSet: (name: string) => boolean;
 }
 
-/** Variables that do nothing beside the others. */
+/** Variables that have no effect because of other settings. */
 interface Idle {
   readonly names: readonly string[];
   readonly when: (settings: Settings) => boolean;
@@ -93,8 +93,8 @@ const IDLE: readonly Idle[] = [
 ];
 
 /**
- * What is set and does nothing, or contradicts something else, although a gateway can start with it: one sentence each,
- * naming the setting. Never a secret.
+ * Warnings about settings that have no effect or contradict each other, although the gateway can start with them: one sentence
+ * each, naming the setting. No secret is ever shown.
  */
 export function settingsWarnings({ env, dotenv, settings }: WarningSources): string[] {
   const merged = { ...dotenv, ...env };
@@ -122,7 +122,7 @@ function contradictions({ settings, isSet }: Question): string[] {
   const { drainTimeoutMs, drainGraceMs, globalConcurrency, services } = settings;
   const longestMs = Math.max(...services.map(({ requestTimeoutMs }) => requestTimeoutMs));
   const warnings: string[] = [...fewNodes(settings)];
-  // 0 says outright that nobody is waited for.
+  // 0 states explicitly that the gateway waits for nobody.
   if (drainTimeoutMs > 0 && drainTimeoutMs < longestMs) {
     warnings.push(
       `DRAIN_TIMEOUT is ${formatDuration(drainTimeoutMs)} and a request may take ${formatDuration(longestMs)}: a gateway ` +
@@ -146,7 +146,10 @@ function contradictions({ settings, isSet }: Question): string[] {
   return warnings;
 }
 
-/** What may be full at the same time. A heap that is collected late comes on top. */
+/**
+ * A warning when everything that may be full at the same time exceeds the memory limit. Uncollected garbage comes on
+ * top.
+ */
 function memoryWarning(settings: Settings): string | undefined {
   const { memory, cacheMaxBytes, maxConnections, workers } = settings;
   const { limitBytes, ownBytes } = memory;

@@ -1,7 +1,7 @@
 import { host, httpUrl } from '../kinds/addresses.ts';
 import { type Kind, kind } from '../kinds/kinds.ts';
 
-/** Where replicas are looked up. */
+/** Where the gateway looks for replicas. */
 export type DiscoveryAddress =
   | { readonly kind: 'http' | 'consul'; readonly url: string }
   | {
@@ -23,7 +23,7 @@ export const discoveryAddress: Kind<DiscoveryAddress> = kind(
   (given) => parseDns(given) ?? parseConsul(given) ?? parseHttp(given),
 );
 
-/** Of a Swarm stack, without the underscore that Swarm puts behind it. */
+/** The name of a Swarm stack, without the underscore that Swarm appends to it. */
 export const stackName: Kind<string> = kind('the name of a Swarm stack, such as padstack', (given) =>
   /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/i.test(given) ? given : undefined,
 );

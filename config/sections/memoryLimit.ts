@@ -1,8 +1,10 @@
 import { totalmem } from 'node:os';
 
-/** What the system says of memory, in bytes. */
+/** The memory of the system, in bytes. */
 export interface Machine {
-  /** The limit of the control group (a container's, systemd's `MemoryMax`) as Node reads it; 0 or a huge number: none. */
+  /**
+   * The limit of the control group (a container's, systemd's `MemoryMax`) as Node reads it; 0 or a huge number: none.
+   */
   readonly constrainedBytes: number;
   /** All memory that there is. */
   readonly totalBytes: number;
@@ -13,7 +15,10 @@ export function thisMachine(): Machine {
   return { constrainedBytes: process.constrainedMemory(), totalBytes: totalmem() };
 }
 
-/** The memory past which the system ends this process, in bytes; undefined when only the machine's own end is near. */
+/**
+ * The limit beyond which the system kills this process, in bytes; undefined when there is only the machine's own
+ * memory.
+ */
 export function memoryLimitOf({ constrainedBytes, totalBytes }: Machine): number | undefined {
   return constrainedBytes > 0 && constrainedBytes < totalBytes ? constrainedBytes : undefined;
 }

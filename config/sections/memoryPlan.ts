@@ -1,28 +1,28 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** What a gateway takes under load before it keeps anything for anybody, by measurement (docs/sizing.md). */
+/** Memory of a gateway under load that has stored nothing yet, as measured (docs/sizing.md). */
 const OWN_BYTES = 88 * MIB;
-/** What Redis's client adds to that. */
+/** What the Redis client adds to that. */
 const REDIS_BYTES = 12 * MIB;
-/** With WORKERS above 1: the main thread, which takes no requests, and each worker beside it. */
+/** With several workers: memory of the main thread, which serves no requests, and of each worker. */
 const MAIN_THREAD_BYTES = 75 * MIB;
 const WORKER_BYTES = 75 * MIB;
 
-/** A connection that has carried a request, by measurement; TLS keeps its keys and buffers outside of V8's heap. */
+/** Memory of a connection after a request, as measured. TLS keeps its keys and buffers outside of V8's heap. */
 const CONNECTION_BYTES = 20 * KIB;
 const TLS_CONNECTION_BYTES = 64 * KIB;
 
-/** What is spared of the rest for each use. What is left of it is what V8 has not collected yet. */
+/** The shares of the remaining memory for each use. The rest is for objects that V8 has not collected yet. */
 const SHARE = { connections: 0.4, cache: 0.25, remembered: 0.125, gathering: 0.125 } as const;
-/** The part of the limit that V8's heap should have at most, and that part with its buffers. The rest is outside of V8. */
+/** The largest shares of the limit for V8's heap, and for the heap with its buffers. The rest is used outside of V8. */
 const HEAP_SHARE = 0.45;
 const HELD_SHARE = 0.5;
 
-/** Of the default of `CACHE_MAX_BYTES`. */
+/** The largest default of `CACHE_MAX_BYTES`. */
 export const MOST_CACHE_BYTES = 64 * MIB;
 
-/** What holds without a limit, and at most with one. */
+/** The values without a limit, which are the largest ones with a limit. */
 const MOST = {
   connections: 20_000,
   cacheBytes: MOST_CACHE_BYTES,
@@ -30,7 +30,7 @@ const MOST = {
   gatheringBytes: 64 * MIB,
   collectEveryBytes: 16 * MIB,
 } as const;
-/** Too little to work well with; a warning says that the limit is too low. */
+/** The smallest values. With these the gateway does not work well, and warns that the limit is too low. */
 const LEAST = {
   connections: 100,
   cacheBytes: MIB,
@@ -39,41 +39,41 @@ const LEAST = {
   collectEveryBytes: 2 * MIB,
 } as const;
 
-/** What decides how memory is shared out. */
+/** What the division of memory depends on. */
 export interface MemoryNeeds {
-  /** Undefined: nobody limits it. */
+  /** Undefined: there is no limit. */
   readonly limitBytes: number | undefined;
   readonly workers: number;
   readonly hasRedis: boolean;
   readonly hasTls: boolean;
-  /** The cache has room for one response at least. */
+  /** The cache gets room for at least one response of this size. */
   readonly cacheMaxEntryBytes: number;
 }
 
-/** How the memory that there is is shared out, in bytes, where the operator says nothing else. */
+/** How the available memory is divided, in bytes. Settings of the operator take precedence. */
 export interface MemoryPlan {
-  /** Undefined: nobody limits it, and every default is as large as it gets. */
+  /** Undefined: there is no limit, and every default has its largest value. */
   readonly limitBytes: number | undefined;
-  /** What the gateway takes under load before it keeps anything. */
+  /** Memory of the gateway under load that has stored nothing yet. */
   readonly ownBytes: number;
   readonly connectionBytes: number;
-  /** What the heap of each thread should be limited to; undefined: V8 decides. */
+  /** The limit for each thread's heap; undefined: V8 decides. */
   readonly heapBytes: number | undefined;
-  /** Of each thread: its heap and buffers together, past which all of them are collected; undefined: V8 decides. */
+  /** When a thread's heap and buffers together exceed this, everything is collected; undefined: V8 decides. */
   readonly mostHeldBytes: number | undefined;
   /** Default of `CACHE_MAX_BYTES`. */
   readonly cacheBytes: number;
   /** Default of `MAX_CONNECTIONS`. */
   readonly connections: number;
-  /** Of each thread, for each of: verified tokens, tokens read from Redis, responses read from Redis, rate limits. */
+  /** For each thread and each of: verified tokens, tokens read from Redis, responses read from Redis, rate limits. */
   readonly rememberedBytes: number;
-  /** Of each thread, for responses on their way into the cache. */
+  /** For each thread: responses that are being collected for the cache. */
   readonly gatheringBytes: number;
-  /** Content that may pass before its spent buffers are collected. */
+  /** How much content may pass before the buffers that it leaves behind are collected. */
   readonly collectEveryBytes: number;
 }
 
-/** Shares out what is left of the limit once the gateway itself has what it takes. */
+/** Divides what is left of the limit after the gateway's own memory. */
 export function planMemory(needs: Readonly<MemoryNeeds>): MemoryPlan {
   const { limitBytes, workers, hasRedis, hasTls, cacheMaxEntryBytes } = needs;
   const ownBytes = ownBytesOf(needs);
@@ -85,7 +85,7 @@ export function planMemory(needs: Readonly<MemoryNeeds>): MemoryPlan {
   const freeBytes = Math.max(0, limitBytes - ownBytes);
   const perThread = (share: number) => Math.floor((freeBytes * share) / workers);
   const threads = workers === 1 ? 1 : workers + 1;
-  // In Redis the cache takes nothing of this process.
+  // A cache in Redis takes no memory of this process.
   const cacheBytes = hasRedis
     ? MOST.cacheBytes
     : between(LEAST.cacheBytes, freeBytes * SHARE.cache, MOST.cacheBytes);

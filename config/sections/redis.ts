@@ -1,13 +1,13 @@
 import type { Values } from '../variables.ts';
 
-/** A server of Redis, as the gateway connects to it. */
+/** A server of Redis that the gateway connects to. */
 export interface RedisNode {
   readonly name: string;
   /** `redis://user:password@host:6379/0` */
   readonly url: string;
 }
 
-/** The one URL that the REDIS_* settings amount to; undefined when they name no Redis, or several nodes. */
+/** The URL that results from the REDIS_* settings; undefined when they name no Redis, or several nodes. */
 export function redisUrlOf(values: Values): string | undefined {
   const { useRedisSharding, redisUrl, redisHost, redisPort } = values;
   if (useRedisSharding) return undefined;
@@ -15,14 +15,14 @@ export function redisUrlOf(values: Values): string | undefined {
   return given === undefined ? undefined : completed(given, values);
 }
 
-/** The nodes that keys are spread over; none unless USE_REDIS_SHARDING says so. */
+/** The nodes that keys are spread over; none without USE_REDIS_SHARDING. */
 export function redisNodesOf(values: Values): readonly RedisNode[] {
   const { useRedisSharding, redisNodes = [] } = values;
   if (!useRedisSharding) return [];
   return redisNodes.map(({ name, host, port }) => ({ name, url: completed(urlAt(host, port), values) }));
 }
 
-/** With database, user and password where the URL has none. */
+/** Adds the database, user and password to a URL that has none. */
 function completed(given: string, { redisDb, redisUsername, redisPassword }: Values): string {
   const url = new URL(given);
   if (!/\d/.test(url.pathname)) url.pathname = `/${redisDb}`;

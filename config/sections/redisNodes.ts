@@ -3,7 +3,7 @@ import { type Kind, kind, splitList } from '../kinds/kinds.ts';
 
 /** One of the servers that keys are spread over. */
 export interface RedisNodeAddress {
-  /** By which its share of the keys goes, so that a node may move to another address. */
+  /** Decides which keys are on the node, so that it can move to another address. */
   readonly name: string;
   readonly host: string;
   readonly port: number;
@@ -13,7 +13,7 @@ const HIGHEST_PORT = 65_535;
 const ACCEPTED =
   'a comma-separated list of nodes as name:host:port, such as a:redis-a:6379,b:redis-b:6379; without a name, host:port is its name';
 
-/** `name:host:port,...`, each name and each address once. An IPv6 address stands in brackets. */
+/** `name:host:port,...`, with unique names and addresses. An IPv6 address is written in brackets. */
 export const redisNodes: Kind<readonly RedisNodeAddress[]> = kind(
   ACCEPTED,
   (given) => {

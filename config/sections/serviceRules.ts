@@ -3,11 +3,11 @@ import type { Field, Values } from '../variables.ts';
 import { variables } from '../variables.ts';
 import { leadsTo, type ServiceDefinition } from './services.ts';
 
-/** Without these nobody gets in, or out. */
+/** Settings of paths without which nobody can log in or out. */
 const AUTH_PATHS = ['authIssuePaths', 'authRevokePaths'] as const satisfies readonly Field[];
 const ALL_PATHS = [...AUTH_PATHS, 'authQueryTokenPaths'] as const satisfies readonly Field[];
 
-/** What is wrong between services that are each right by themselves and the settings. */
+/** Problems between services and settings that are each valid but do not fit together. */
 export function serviceProblems(
   services: readonly ServiceDefinition[],
   values: Values,
@@ -22,7 +22,10 @@ export function serviceProblems(
   return [...withoutReplicas(services, values), ...paths];
 }
 
-/** The defaults of AUTH_ISSUE_PATHS and AUTH_REVOKE_PATHS, where no service has such paths: nobody can log in or out. */
+/**
+ * Problems of the defaults of AUTH_ISSUE_PATHS and AUTH_REVOKE_PATHS when no service has these paths: nobody can log in
+ * or out.
+ */
 export function authWarnings(
   services: readonly ServiceDefinition[],
   values: Pick<Values, (typeof AUTH_PATHS)[number]>,

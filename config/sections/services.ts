@@ -1,41 +1,41 @@
 /** One microservice behind the gateway. */
 export interface Service {
-  /** The name it has in the registry: `cab-booking`. */
+  /** Its name in the registry: `cab-booking`. */
   readonly name: string;
   /** The first segment of its public paths, with the slash: `/booking`. */
   readonly path: string;
-  /** Origins such as `http://cab-booking-service:8084`, for when no registry lists it. May be empty. */
+  /** Origins such as `http://cab-booking-service:8084`, used when no registry lists the service. May be empty. */
   readonly upstreams: readonly string[];
   /** Other names that registries use for it. */
   readonly aliases: readonly string[];
-  /** Whether `/booking/api/rides` reaches it as `/api/rides`. */
+  /** Whether the prefix is removed: `/booking/api/rides` reaches the service as `/api/rides`. */
   readonly stripPrefix: boolean;
   /** Requests of users in flight at a time, 1 or more. */
   readonly concurrency: number;
   /** Streams of users open at a time, 0 or more. */
   readonly streams: number;
-  /** From a request's arrival to the start of its answer, 1 or more. */
+  /** Longest time from a request's arrival to the start of its response, in milliseconds, 1 or more. */
   readonly requestTimeoutMs: number;
-  /** How long a response is kept that does not say so itself; `off`: none is kept. */
+  /** How long responses are stored that do not say so themselves, in milliseconds; `off`: none is stored. */
   readonly cacheTtlMs: number | 'off';
   /** Whether its replicas have circuit breakers. */
   readonly breaker: boolean;
-  /** Whether answers that say `public` or `s-maxage` are shared among users. */
+  /** Whether responses with `public` or `s-maxage` are shared among users. */
   readonly cacheShared: boolean;
 }
 
-/** What the author of a service writes down. */
+/** The definition of a service in a file; the rest has defaults. */
 export type ServiceDefinition = Pick<Service, 'name' | 'path'> & Partial<Service>;
 
-/** What a service takes from the gateway's settings. */
+/** The settings that are the defaults of a service. */
 export type ServiceDefaults = Pick<Service, 'concurrency' | 'streams' | 'requestTimeoutMs' | 'cacheTtlMs'>;
 
-/** First segments that the gateway answers itself. */
+/** First path segments that the gateway serves itself. */
 export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal', 'admin'];
 
 /**
- * The ten services of FAF CAB. The third is what it is called in the stack's compose files, where its static upstream
- * is. `lost-found` is called `lostFound-service` in some of them.
+ * The ten services of FAF CAB. The third column is the host name in the stack's compose files, and so the static upstream.
+ * `lost-found` is called `lostFound-service` in some of these files.
  */
 export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [
   builtIn('user-management', '/userManagement', 'user-management:8080'),
@@ -50,12 +50,12 @@ export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [
   builtIn('sharing', '/sharing', 's-service:8089'),
 ];
 
-/** Whether requests to `path`, without a query, are the service's. */
+/** Whether requests to `path` (without a query) go to this service. */
 export function leadsTo({ path: own }: Pick<Service, 'path'>, path: string): boolean {
   return path === own || path.startsWith(`${own}/`);
 }
 
-/** A definition with everything it leaves out filled in. */
+/** Completes a definition with the defaults. */
 export function completeService(definition: ServiceDefinition, defaults: ServiceDefaults): Service {
   return {
     name: definition.name,

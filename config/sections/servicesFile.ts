@@ -7,7 +7,7 @@ import { quote, reasonOf } from '../report/problems.ts';
 import type { ReadFile } from '../values.ts';
 import { RESERVED_SEGMENTS, type ServiceDefinition } from './services.ts';
 
-/** The services of a file that are right, and what is wrong with the others. */
+/** The valid services of a file, and the problems of the others. */
 export interface ServicesReading {
   readonly definitions: readonly ServiceDefinition[];
   readonly problems: readonly string[];
@@ -65,8 +65,8 @@ export function readServicesFile(path: string, readFile: ReadFile): ServicesRead
 }
 
 /**
- * A problem for each path, name and alias that leads to two services; a wrong service leaves a gap. Names that a
- * registry's are compared with as equal, whatever their letter case, lead to two as well.
+ * A problem for each path, name and alias that two services have. An invalid service is a gap in the list. Names count as equal
+ * when a registry's name could mean both of them, for example in another letter case.
  */
 export function clashes(services: readonly (ServiceDefinition | undefined)[]): string[] {
   const owners = new Map<string, { readonly index: number; readonly value: string }>();
@@ -86,7 +86,9 @@ export function clashes(services: readonly (ServiceDefinition | undefined)[]): s
   return problems;
 }
 
-/** A problem for each upstream that a service names twice: replicas have equal parts, whatever such a list may mean. */
+/**
+ * A problem for each upstream that a service lists twice: that gives it no greater share, since all replicas are equal.
+ */
 function doubles(services: readonly (ServiceDefinition | undefined)[]): string[] {
   return services.flatMap((service, index) => {
     const { upstreams = [] } = service ?? {};
@@ -149,7 +151,7 @@ function readJson(
   try {
     return { value: JSON.parse(text) };
   } catch (error) {
-    // The position and no more: the message quotes the file, which may be the wrong one and full of secrets.
+    // Only the position is shown: the message quotes the file, which may be the wrong one and contain secrets.
     const position = /line \d+ column \d+/.exec(String(error))?.[0];
     return { problem: `JSON${position ? `; it has a mistake at ${position}` : ''}` };
   }

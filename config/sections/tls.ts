@@ -3,7 +3,7 @@ import { quote, reasonOf } from '../report/problems.ts';
 import type { ReadFile } from '../values.ts';
 import type { Values } from '../variables.ts';
 
-/** What keeps the external port from speaking TLS; empty when nothing does, or nobody asked for it. */
+/** Why the external port cannot speak TLS; empty when it can, or need not. */
 export function tlsProblems({ tlsCertFile, tlsKeyFile }: Values, readFile: ReadFile): string[] {
   if (tlsCertFile === undefined || tlsKeyFile === undefined) {
     if (tlsCertFile === tlsKeyFile) return [];
