@@ -3,28 +3,28 @@ import type { Registry } from '../registries/contract.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { StoreHealth, StoreState } from './storeHealth.ts';
 
-/** What a port that is ready has. `draining` stands for not doing so. */
+/** What may be missing for a port to be ready. `draining`: the gateway is shutting down. */
 export type Missing = 'listening' | 'draining' | 'discovery' | 'store';
 
 export interface ReadinessState {
   readonly missing: readonly Missing[];
-  /** Why, in words, where the name alone does not say it. Without addresses: users may read this. */
+  /** Reasons in words, where the name is not enough. They contain no addresses, since users may read them. */
   readonly reasons?: { readonly store: string };
-  /** What is wrong although it does not stand in the way of this port, in words, without addresses. */
+  /** What is wrong although this port is ready, in words and without addresses. */
   readonly degraded?: { readonly store?: string; readonly workers?: string };
 }
 
 export interface ReadinessOptions {
   readonly store: StoreHealth;
   readonly registry: Pick<Registry, 'asked'>;
-  /** When the gateway is one of several threads. */
+  /** The other threads, if there are any. */
   readonly threads?: Pick<Threads, 'serving' | 'serves'> | undefined;
 }
 
 /**
  * Whether a port of this gateway should be sent requests. Users' requests need the store, which knows who has logged out;
- * services call each other without it. In one of several threads: at first whether all of them listen, and from then on
- * whether this one does.
+ * services call each other without it. With several threads a port is ready once all of them listen, and from then on as
+ * long as this thread does.
  */
 export class Readiness {
   readonly #store: StoreHealth;
@@ -53,10 +53,11 @@ export class Readiness {
     this.#threads?.serves(false);
   }
 
-  /** What stands in the way of requests to this port; nothing is missing when it is ready. */
+  /** What this port lacks to be ready; nothing is missing when it is. */
   async state(port: Port): Promise<ReadinessState> {
     const missing = this.#missing();
-    // At the start the internal port waits, too: a pod is in both Services with its first 200, and users come at once.
+    // At the start the internal port waits for the store too: with its first 200 a pod is in both Services, and users
+    // come.
     const needsStore = port === 'external' || !this.#store.isSettled;
     const store = await (needsStore ? this.#store.ask() : this.#store.glance());
     if (!needsStore || store.trouble === undefined) return { missing, ...this.#degraded(store) };

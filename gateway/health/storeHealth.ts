@@ -1,22 +1,22 @@
 import type { Stores } from '../../lib/store/store.ts';
 
-/** What the store says of itself, in words and without addresses: users may read this. */
+/** The state of the store, in words and without addresses, since users may read it. */
 export interface StoreState {
   /** Why it cannot be relied on; undefined when it can. */
   readonly trouble?: string | undefined;
-  /** What is wrong although it can be relied on. */
+  /** What is wrong although the store can be relied on. */
   readonly degraded?: string | undefined;
 }
 
 export interface StoreHealthOptions {
   readonly stores: Pick<Stores, 'trouble' | 'degraded'>;
-  /** Resolves when the store has had the time that a start gives it. Default: it has. */
+  /** Resolves when the store has had the time that a start gives it. Default: it has had it. */
   readonly settled?: Promise<void> | undefined;
-  /** Told each time somebody asks what the store says. */
+  /** Called with the result each time the store is asked. */
   readonly onTrouble?: (trouble: string | undefined) => void;
 }
 
-/** Whether the store can be relied on, for those who need it and for those who only tell of it. */
+/** Whether the store can be relied on: by asking it, or by its last known state. */
 export class StoreHealth {
   readonly #stores: StoreHealthOptions['stores'];
   readonly #onTrouble: (trouble: string | undefined) => void;
@@ -32,12 +32,12 @@ export class StoreHealth {
     });
   }
 
-  /** Whether the store has had the time that a start gives it, with whatever result. */
+  /** Whether the store has had the time that a start gives it, whatever the result. */
   get isSettled(): boolean {
     return this.#isSettled;
   }
 
-  /** Asks it. Takes as long as the store may take for a write; never rejects. */
+  /** Asks the store, which takes as long as a write may take. Never rejects. */
   async ask(): Promise<StoreState> {
     const trouble = await this.#stores.trouble();
     this.#onTrouble(trouble);
@@ -46,7 +46,7 @@ export class StoreHealth {
     return this.#known;
   }
 
-  /** What it says if that is known at once, else what it said last: a store that hangs keeps nobody waiting. */
+  /** The store's state if that is known at once, otherwise its last known state: a store that hangs delays nobody. */
   async glance(): Promise<StoreState> {
     const thisTurn = new Promise<void>((resolve) => setImmediate(resolve));
     await Promise.race([this.ask(), thisTurn]);

@@ -6,12 +6,12 @@ import { rendered } from '../../lib/metrics/rendered.ts';
 import type { Port } from '../port.ts';
 import type { Parts } from '../wiring/parts.ts';
 
-/** Metrics are rendered once in this time at the most. */
+/** Metrics are rendered at most once in this time. */
 export const METRICS_EVERY_MS = 1_000;
 
 /**
- * `/healthz` (the process lives) and `/readyz` (send this port requests) on both ports, not counted; `/metrics` on the internal
- * one, and on the external one if `EXTERNAL_METRICS` says so.
+ * `/healthz` (the process is alive) and `/readyz` (this port should be sent requests) on both ports; they are not counted.
+ * `/metrics` on the internal port, and on the external one with `EXTERNAL_METRICS`.
  */
 export function wellKnown(
   parts: Pick<Parts, 'settings' | 'metrics' | 'readiness' | 'scrape' | 'clock'>,

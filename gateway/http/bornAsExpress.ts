@@ -3,12 +3,12 @@ import type { Express } from 'express';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { PacedRequest } from './contentPace.ts';
 
-/** What Node makes the messages of one server of. */
+/** The classes of which Node makes the requests and responses of a server. */
 export type MessageClasses = Required<Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'>>;
 
 /**
- * Classes whose messages are born with the prototypes that Express gives them. It changes those of each request and
- * response otherwise, which costs more than its whole routing, and makes V8 slow with whatever reads them later.
+ * Classes whose objects have the prototypes of Express from the beginning. Otherwise Express changes the prototype of each
+ * request and response, which costs more than its whole routing and makes all later property reads slow in V8.
  */
 export function bornAsExpress(app: Express): MessageClasses {
   inherit(app.request, PacedRequest);
@@ -24,7 +24,7 @@ function inherit(prototype: object, Class: new (...args: never[]) => object): vo
   Object.defineProperties(prototype, methods);
 }
 
-/** Makes what `Parent` makes, with another prototype, which must inherit `Parent`'s. */
+/** A class like `Parent` whose objects have another prototype, which must inherit from `Parent`'s. */
 function bornWith<Parent extends abstract new (...args: never[]) => object>(
   prototype: object,
   Parent: Parent,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock/clock.ts';
 
-/** Tells which connections of clients are old, counted from their first request. */
+/** Tells whether a client's connection is too old, counted from its first request. */
 export class ConnectionAge {
   readonly #maxAgeMs: number;
   readonly #clock: Clock;
@@ -13,7 +13,7 @@ export class ConnectionAge {
     this.#clock = clock;
   }
 
-  /** Asked with each request. */
+  /** To be called with each request: the first call begins the connection's time. */
   isOver(socket: Socket): boolean {
     const nowMs = this.#clock.ticks();
     const sinceMs = this.#since.get(socket);

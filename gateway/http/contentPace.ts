@@ -2,12 +2,12 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 
-/** Pieces of content below this size count: each costs as much as a large one. */
+/** Pieces of content below this size are counted, since each costs as much as a large one. */
 const SMALL_BYTES = 256;
-/** Small pieces that a request may bring in a second, and those that it may bring at once. */
+/** How many small pieces a request may bring per second, and how many at once. */
 const PER_SECOND = 10_000;
 const BURST = 2_000;
-/** How often it is looked at, in small pieces. */
+/** The rate is checked after so many small pieces. */
 const LOOK_EVERY = 250;
 
 /** Stands between Node's parser and the content of one request. */
@@ -48,21 +48,19 @@ export class PacedRequest extends http.IncomingMessage {
 }
 
 /**
- * Lets a request bring 10,000 small pieces of content a second (of one byte or of 255) and reads no more of its
- * connection for as long as it has brought more. Small pieces that Node's parser finds in one read go on as one. Otherwise
- * one client that sends chunks of a byte would take the time of all: 64 KiB of them, each on its own way, take as long as
- * a thousand requests.
+ * Lets a request bring 10,000 small pieces of content (of 1 to 255 bytes) per second, and stops reading its connection while
+ * it has brought more. Small pieces that Node's parser finds in one read are joined. Otherwise a client that sends chunks of
+ * one byte could use up the CPU time of everybody: 64 KiB of them, passed on one by one, take as long as a thousand requests.
  *
- * It stands between Node's parser and whoever reads the content, and holds nothing back but for the rest of a turn of the
- * event loop. Content that nobody wants is read like any other: what Node itself drops behind a response would not be
- * counted.
+ * It stands between Node's parser and the reader of the content, and delays a piece at most until the end of the turn of the
+ * event loop. Content that nobody reads passes through here as well, since Node itself would drop it without being counted.
  */
 export function paceContent(req: PacedRequest, res: ServerResponse, clock: Clock): void {
   const push = joinPieces(req);
   const pace = new Pace(clock, () => {
     if (!req.complete && !req.destroyed) req.readOn();
   });
-  // Before Node's own listener, which drops the content of whoever does not read it by then.
+  // Added before Node's own listener, which drops content that nobody has begun to read.
   res.prependListener('finish', () => {
     if (!req.complete) req.resume();
   });
@@ -74,13 +72,13 @@ export function paceContent(req: PacedRequest, res: ServerResponse, clock: Clock
       const takesMore = push(chunk, encoding);
       if (chunk === null || chunk.length >= SMALL_BYTES) return takesMore;
       pace.count();
-      // On false Node stops reading the connection, until `_read`.
+      // When this returns false, Node stops reading the connection until `_read` is called.
       return takesMore && !pace.isHeld;
     },
   });
 }
 
-/** How fast small pieces come: a bucket that leaks 10,000 of them a second. */
+/** Measures the rate of small pieces: a leaky bucket that lets 10,000 of them through per second. */
 class Pace {
   readonly #clock: Clock;
   readonly #onGoOn: () => void;
@@ -95,7 +93,7 @@ class Pace {
     this.#atMs = clock.ticks();
   }
 
-  /** Whether no more may come for now. */
+  /** Whether the connection must not be read for now. */
   get isHeld(): boolean {
     return this.#isHeld;
   }

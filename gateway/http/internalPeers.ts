@@ -4,24 +4,24 @@ import { throttled } from '../logs/throttled.ts';
 import type { Parts } from '../wiring/parts.ts';
 
 /**
- * Peers of the internal port that may be services wherever it is reachable from: loopback, RFC 1918 and RFC 4193
- * (`uniquelocal`), link-local (RFC 3927, RFC 4291) and the shared space of carriers and clouds (RFC 6598).
+ * Addresses from which the internal port may be called: loopback, RFC 1918 and RFC 4193 (`uniquelocal`), link-local (RFC
+ * 3927, RFC 4291) and the shared address space of carriers and clouds (RFC 6598).
  */
 const PRIVATE = ['loopback', 'uniquelocal', 'linklocal', '100.64.0.0/10'];
 
-/** Whether the peer at an address may connect; undefined, as of a peer that has left, never. */
+/** Whether the peer at an address may connect. An undefined address, as of a peer that has left, may not. */
 export type MayConnect = (address: string | undefined) => boolean;
 
-/** Private peers, and those that `INTERNAL_ALLOW` lists. IPv4 addresses may be mapped into IPv6. */
+/** Accepts private addresses, and those that `INTERNAL_ALLOW` lists. IPv4 addresses may be mapped into IPv6. */
 export function isInternalPeer(allow: readonly string[]): MayConnect {
   const contains = proxyaddr.compile([...PRIVATE, ...allow]);
-  // A link-local address comes with its interface: fe80::1%eth0.
+  // A link-local address includes its interface: fe80::1%eth0.
   return (address = '') => contains(address.replace(/%.*$/, ''), 0);
 }
 
 /**
- * The same, counted and logged. It says who the peer is and not who the caller is: behind a proxy, or a port that
- * Docker publishes, all the world is one private peer. So it takes nothing from the rule that nobody publishes this port.
+ * The same, with refusals counted and logged. It judges the peer of the connection, not the caller: behind a proxy, or a port
+ * that Docker publishes, everybody has the same private address. So this port must still never be published.
  */
 export function internalPeers({
   settings,
@@ -45,7 +45,7 @@ export function internalPeers({
   };
 }
 
-/** Where the internal port listens, and who may call it, as whoever starts the gateway should know. */
+/** The log line that says where the internal port listens and who may call it. */
 export function internalPortNotice(
   { internalHost, internalAllow }: Pick<Settings, 'internalHost' | 'internalAllow'>,
   port: number,

@@ -2,27 +2,27 @@ import type { Server } from 'node:http';
 import type { Permits } from '../../lib/concurrency/permits.ts';
 
 /**
- * What clients are told in `Keep-Alive` at the most. Those that read the field have let go of an idle connection before
- * `DRAIN_GRACE` is over; load balancers do not read it.
+ * The longest time that `Keep-Alive` tells clients. Clients that read the field have closed an idle connection before
+ * `DRAIN_GRACE` is over. Load balancers do not read it.
  */
 const TOLD_MS = 5_000;
-/** A connection stays open for at least this much longer than its client is told. */
+/** A connection stays open for at least this much longer than the client was told. */
 const MARGIN_MS = 1_000;
-/** The part of a port's places from which idle connections are kept for no longer than clients are told. */
+/** When this part of a port's connections is in use, idle ones are kept no longer than clients were told. */
 const CROWDED = 0.75;
 
 export interface KeepAliveOptions {
   /** How long an idle connection stays open. */
   readonly keepAliveTimeoutMs: number;
-  /** 0: no limit, so it is never crowded. */
+  /** 0: no limit, so that idle connections are always kept for the full time. */
   readonly maxConnections: number;
   /** Counts the connections of several threads together. */
   readonly connections?: Permits | undefined;
 }
 
 /**
- * Keeps idle connections for `keepAliveTimeoutMs`, and for 6 s at most while three quarters of the places are taken:
- * clients that have gone idle must not keep others out. It holds for connections that become idle from then on.
+ * Keeps idle connections for `keepAliveTimeoutMs`, but only for 6 s while three quarters of the connections are in use, so
+ * that idle clients do not keep others out. A change applies to connections that become idle from then on.
  */
 export function keepIdleConnections(server: Server, options: Readonly<KeepAliveOptions>): void {
   const { keepAliveTimeoutMs, maxConnections, connections } = options;

@@ -1,9 +1,9 @@
-/** The gateway cannot listen where its settings say; the message names the setting and how to mend it. */
+/** The gateway cannot listen where its settings say. The message names the setting and says what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
   readonly code = 'cannot_listen';
 
-  /** `setting` is what the names of both settings begin with: `EXTERNAL` or `INTERNAL`. */
+  /** @param setting the prefix of the settings' names: `EXTERNAL` or `INTERNAL` */
   constructor(setting: string, port: number, host: string, cause: NodeJS.ErrnoException) {
     super(explain(setting, port, host, cause.code), { cause });
   }

@@ -1,21 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Requests that a connection may have sent ahead, behind the one that is being answered, before no more is read. */
+/** How many requests may wait on a connection, behind the current one, before it is not read any more. */
 const MAX_AHEAD = 100;
-/** The same of all connections of a port: one of them that has sent more than its part ahead is then closed. */
+/** The same for all connections of a port together. Beyond it, a connection with more than its part is closed. */
 const MAX_AHEAD_IN_ALL = 20_000;
 
 /**
- * Requests that clients have sent without waiting for the response before (RFC 9112 section 9.3.2). Node reads and keeps
- * as many as a client sends, a few kilobytes for each that may have 30 bytes. Here a connection is not read on while a
- * hundred wait, but for what one read has brought along.
+ * Requests that clients have sent without waiting for the previous response (RFC 9112 section 9.3.2). Node reads as many as a
+ * client sends and keeps a few kilobytes for each, although a request may have only 30 bytes. Here a connection is not read
+ * while a hundred requests wait, except for those that were part of the last read.
  */
 export class Pipelines {
   readonly #ahead = new WeakMap<Socket, number>();
   #inAll = 0;
 
-  /** Called with each request whose response is not the next on its connection. Returns how many of that wait with it. */
+  /**
+   * To be called with each request whose response is not the next one on its connection. Returns how many requests wait on
+   * that connection.
+   */
   enter({ socket }: IncomingMessage, res: ServerResponse): number {
     const ahead = this.#ahead.get(socket);
     if (ahead === undefined) socket.once('close', () => this.#change(socket, -this.#waiting(socket)));
@@ -26,7 +29,7 @@ export class Pipelines {
     return waiting;
   }
 
-  /** Whether a connection has sent so many ahead that they are no longer served side by side. */
+  /** Whether so many requests wait on a connection that they are no longer served concurrently. */
   isFull(waiting: number): boolean {
     return waiting > MAX_AHEAD;
   }
@@ -36,7 +39,7 @@ export class Pipelines {
       socket.destroy();
       return;
     }
-    // Node itself reads on behind each request; this comes after, when some may have been answered.
+    // Node resumes reading after each request. This runs after that, when some responses may have been sent.
     process.nextTick(() => {
       if (this.#waiting(socket) > MAX_AHEAD) socket.pause();
     });

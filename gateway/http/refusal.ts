@@ -3,13 +3,13 @@ import type { Duplex } from 'node:stream';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { ALLOWED_METHODS, problem, REPLIES, type ReplyCode } from '../errors.ts';
 
-/** How long a refused client may go on sending: a connection closed at once would take the reply with it. */
+/** How long a refused client may go on sending. If the connection were closed at once, the reply could get lost. */
 const LINGER_MS = 1_000;
 
-/** What never became a request: told once, with the id that the client got. */
+/** Called once for bytes that never became a request, with the id that the client was given. */
 export type OnRefused = (code: ReplyCode, requestId: string) => void;
 
-/** Replies on the bare connection of something that no response belongs to, and closes it. */
+/** Writes a reply to a connection that has no response object, and closes it. */
 export function refuse(socket: Duplex, code: ReplyCode, onRefused: OnRefused): void {
   const { status, proxyError } = REPLIES[code];
   const requestId = randomUUID();
@@ -29,7 +29,7 @@ export function refuse(socket: Duplex, code: ReplyCode, onRefused: OnRefused): v
       body,
     ].join('\r\n'),
   );
-  // What else the client sends is read and dropped.
+  // Whatever else the client sends is read and dropped.
   socket.resume();
   const linger = setTimeout(() => socket.destroy(), LINGER_MS).unref();
   socket.once('close', () => clearTimeout(linger));

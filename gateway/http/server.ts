@@ -21,51 +21,53 @@ import { type OnRefused, refuse } from './refusal.ts';
 import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
 
-/** Field lines of a request's head. */
+/** The most field lines in a request's head. */
 const MAX_FIELDS = 1000;
-/** How long a client may go on with content that nobody wants any more, once it has its answer. */
+/** How long a client may go on sending content after its response is complete. */
 const LINGER_MS = 5_000;
-/** How long a WebSocket's client has to answer a close frame. */
+/** How long the client of a WebSocket has to reply to a close frame. */
 const CLOSING_MS = 1_000;
 
-/** RFC 9110 section 9.2.1. */
+/** Methods that change nothing (RFC 9110 section 9.2.1). */
 const SAFE_METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-/** How long a listener is asked whether everybody who knocked has been let in: the rest of the grace is for leaving. */
+/**
+ * How long a drain waits for connections that the kernel has accepted. The rest of the grace is for clients to leave.
+ */
 const LETTING_IN_MS = 1_000;
-/** A turn of the event loop in which next to nothing was done. */
+/** A turn of the event loop that took no longer than this did next to nothing. */
 const QUIET_TURN_MS = 0.2;
 
-/** When a drain becomes impatient. */
+/** Signals that shorten a drain. */
 export interface DrainSignals {
   /** Aborted: idle connections are closed. */
   readonly graceOver: AbortSignal;
-  /** Aborted: whatever is left is cut. */
+  /** Aborted: whatever is left is closed. */
   readonly outOfTime: AbortSignal;
 }
 
 export interface GatewayServerOptions {
-  /** How long a request's head may take to arrive, from the connection or the end of the request before. */
+  /** How long a request's head may take to arrive, since the connection was opened or the previous request ended. */
   readonly headersTimeoutMs: number;
-  /** Request target, field names and values of a request together; a larger head gets a 431. */
+  /** Limit of a request's target, field names and values together, in bytes. A larger head gets a 431. */
   readonly maxHeadBytes: number;
   /** How long an idle connection stays open. */
   readonly keepAliveTimeoutMs: number;
-  /** Age from which a connection ends with its next response. 0: no limit. */
+  /** Age after which a connection is closed with its next response. 0: no limit. */
   readonly connectionMaxAgeMs: number;
   readonly clock: Clock;
-  /** How long a client may leave its answer unread before it is cut off. 0: for ever. */
+  /** How long a client may not read on before its connection is closed. 0: no limit. */
   readonly sendTimeoutMs: number;
-  /** Connections open at a time; more are closed unheard. 0: no limit. */
+  /** Maximum number of open connections; further ones are closed at once. 0: no limit. */
   readonly maxConnections: number;
-  /** Counts them by address, for several threads together too. Default: all that Node lets in. */
+  /** Counts connections by address, for several threads together too. Default: only `maxConnections` applies. */
   readonly connections?: Permits | undefined;
-  /** Whether the peer at an address speaks for many clients. Default: nobody does. */
+  /** Whether the peer at an address is a trusted proxy, which has many clients. Default: none is. */
   readonly trustsPeer?: (address: string) => boolean;
   readonly onRefused?: OnRefused;
-  /** Whether the peer at an address may connect; others are closed unheard. Default: everybody. */
+  /** Whether the peer at an address may connect; others are closed at once. Default: everybody may. */
   readonly mayConnect?: (address: string | undefined) => boolean;
-  /** Makes what listens. Default: plain HTTP. */
+  /** Makes the server. Default: plain HTTP. */
   readonly create?: CreateServer;
 }
 
@@ -77,14 +79,14 @@ export class GatewayServer {
   readonly #classes: MessageClasses;
   readonly #onRefused: OnRefused;
   readonly #server: Server;
-  /** Requests under way. */
+  /** The responses of all requests under way. */
   readonly #responses = new LinkedSet<ServerResponse>();
-  /** Connections that left HTTP. */
+  /** Upgraded connections, which carry no HTTP any more. */
   readonly #upgraded = new Map<Duplex, Exchange>();
-  /** Connections that have carried an unsafe method: only safe ones may run side by side (RFC 9112 section 9.3.2). */
+  /** Connections with an unsafe method: only safe methods may be served concurrently (RFC 9112 section 9.3.2). */
   readonly #byTurns = new WeakSet<Socket>();
   readonly #pipelines = new Pipelines();
-  /** Connections that end with the reply to a request that was refused for its form. */
+  /** Connections that are closed after the reply to a malformed request. */
   readonly #refused = new WeakSet<Socket>();
   readonly #clock: Clock;
   readonly #age: ConnectionAge | undefined;
@@ -103,29 +105,31 @@ export class GatewayServer {
     if (connectionMaxAgeMs > 0) this.#age = new ConnectionAge(connectionMaxAgeMs, clock);
     this.#server = create({
       ...this.#classes,
-      // What has no content is not read to its end, either.
+      // Node then does not wait for anybody to read a request that has no content.
       optimizeEmptyRequests: true,
       maxHeaderSize: maxHeadBytes,
-      // An upload may take as long as it flows; the app's deadline watches it.
+      // An upload may take any time while it flows: the timeout stage watches it.
       requestTimeout: 0,
-      // Said outright: Node's default is the lesser of this and requestTimeout, so 0.
+      // Set explicitly: Node's default is the smaller of this and requestTimeout, which is 0.
       headersTimeout: headersTimeoutMs,
-      // How often Node looks for heads that are late.
+      // How often Node checks for late heads.
       connectionsCheckingInterval: Math.min(30_000, Math.ceil(headersTimeoutMs / 4)),
-      // Node's own reply would be bare; the router refuses such a request.
+      // Node's own reply would have no content. The router refuses such a request instead.
       requireHostHeader: false,
-      // A client that vanished without a FIN is noticed, although nothing is on its way to it.
+      // Notices clients that have vanished without a FIN, although nothing is being sent to them.
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
-      // Any other offer to upgrade may be ignored (RFC 9110 section 7.8).
+      // Offers to upgrade to anything else may be ignored (RFC 9110 section 7.8).
       shouldUpgradeCallback: asksForWebSocket,
     });
-    // Node refuses a request with more. Nothing may be dropped: the service would judge another request than the
-    // gateway.
+    // Node refuses a request with more field lines. Dropping some would let the service see another request than the
+    // gateway does.
     this.#server.maxHeadersCount = MAX_FIELDS;
     keepIdleConnections(this.#server, options);
     if (connections)
-      this.#server.prependListener('connection', (socket) => admit(socket, connections, trustsPeer));
+      this.#server.prependListener('connection', (socket) =>
+        countConnection(socket, connections, trustsPeer),
+      );
     else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
     if (mayConnect) {
       this.#server.prependListener('connection', (socket) => {
@@ -133,11 +137,11 @@ export class GatewayServer {
       });
     }
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
-    // http-proxy-middleware adds one for each service.
+    // http-proxy-middleware adds a listener for each service.
     this.#server.setMaxListeners(0);
     this.#server.on('request', (req, res) => this.#handle(req, res));
     this.#server.on('checkContinue', (req, res) => this.#handleExpecting(req, res));
-    // An expectation that nobody here knows: the request is served without it.
+    // The gateway knows no such expectation, and serves the request without it.
     this.#server.on('checkExpectation', (req, res) => this.#handle(req, res));
     this.#server.on('upgrade', (req, socket, head) => this.#handleUpgrade(req, socket as Socket, head));
     this.#server.on('connect', (_req, socket) => {
@@ -146,14 +150,14 @@ export class GatewayServer {
     this.#server.on('clientError', (error, socket) => this.#handleBroken(error, socket));
   }
 
-  /** Resolves to the port really taken. Rejects when it cannot be, and after `drain`. */
+  /** Resolves to the port that was taken. Rejects when listening fails, and after `drain`. */
   async listen(port: number, host: string, { reusePort = false } = {}): Promise<number> {
     const server = this.#server;
     const { promise: settled, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
-    // A drain that comes first closes what never listened.
+    // A drain may have come first, and has closed a server that never listened.
     server.once('close', resolve);
-    // Left out, '::' becomes 0.0.0.0 on a machine without IPv6.
+    // Without a host, Node listens on '::', or on 0.0.0.0 where there is no IPv6.
     if (this.#draining) resolve();
     else server.listen({ port, host: host === '::' ? undefined : host, reusePort }, resolve);
     await settled.finally(() => server.off('error', reject).off('close', resolve));
@@ -162,13 +166,13 @@ export class GatewayServer {
   }
 
   /**
-   * Stops accepting and lets requests under way finish. A connection ends with its next answer, when its keep-alive is
-   * over, or when one of the signals says so.
+   * Stops accepting connections and lets requests under way finish. A connection is closed with its next response, when its
+   * keep-alive time is over, or when one of the signals is aborted.
    */
   async drain({ graceOver, outOfTime }: DrainSignals): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.once('close', () => resolve()));
     if (!graceOver.aborted && this.#server.listening) await this.#letEverybodyIn(graceOver);
-    // Not http's close: it cuts idle connections, and a request may be on its way there.
+    // The close of `http` is not used: it closes idle connections at once, to which a request may be on its way.
     NetServer.prototype.close.call(this.#server);
     this.#draining = true;
     for (const res of this.#responses) closeAfter(res);
@@ -178,14 +182,14 @@ export class GatewayServer {
     ];
     await closed;
     for (const unwatch of watches) unwatch();
-    // Ends Node's watch over heads that are late.
+    // Ends Node's timer for late heads.
     this.#server.close();
   }
 
   /**
-   * Waits for a short turn of the event loop that brought no connection: those that the kernel holds for a listener are
-   * reset with it, unless net.ipv4.tcp_migrate_req hands them on. Answers still promise to keep their connections, or
-   * many clients would come back just now.
+   * Waits for a short turn of the event loop without a new connection. The kernel resets the connections that wait for a
+   * listener when that is closed, unless net.ipv4.tcp_migrate_req hands them on. Until then responses still keep connections
+   * alive: otherwise many clients would connect again just now.
    */
   async #letEverybodyIn(graceOver: AbortSignal): Promise<void> {
     let cameIn = false;
@@ -193,7 +197,7 @@ export class GatewayServer {
       cameIn = true;
     };
     this.#server.on('connection', onConnection);
-    // The rest of the turn that runs now tells nothing.
+    // The rest of the current turn says nothing.
     await nextTurn();
     const giveUpAtMs = performance.now() + LETTING_IN_MS;
     for (let quiet = false; !quiet && !graceOver.aborted && performance.now() < giveUpAtMs; ) {
@@ -207,14 +211,14 @@ export class GatewayServer {
 
   #closeIdle(): void {
     this.#closesIdle = true;
-    // Not before requests are read that came while the process was held up.
+    // Requests that arrived while the process was busy are read first.
     setImmediate(() => this.#server.closeIdleConnections());
   }
 
-  /** A reply where none has begun, then the end of every connection. */
+  /** Sends a reply where no response has begun, then closes every connection. */
   #cut(): void {
     for (const res of this.#responses) exchangeOf(res).abort(new DrainingError());
-    // Those that left HTTP say good-bye in their own words.
+    // WebSockets send a close frame first.
     for (const exchange of this.#upgraded.values()) exchange.abort(new DrainingError(), 'settled');
     setImmediate(() => this.#server.closeAllConnections());
     const destroyUpgraded = () => {
@@ -225,7 +229,7 @@ export class GatewayServer {
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
     if (!SAFE_METHODS.has(req.method)) this.#byTurns.add(req.socket);
-    // Behind another request on its connection, whose end Node tells so.
+    // Another request on this connection comes first. Node emits `socket` when that one has ended.
     if (res.socket === null) {
       const waiting = this.#pipelines.enter(req, res);
       if (this.#byTurns.has(req.socket) || this.#pipelines.isFull(waiting)) {
@@ -233,17 +237,17 @@ export class GatewayServer {
         return;
       }
     }
-    // Sent along with what was refused: it need not be what it seems.
+    // It arrived together with a malformed request, so it may not be what it seems.
     if (this.#refused.has(req.socket)) return;
     const place = this.#responses.enter(res);
     const exchange = exchangeOf(res);
     exchange.onClose(() => {
       place.leave();
       if (!req.complete) linger(req);
-      // An answer that had promised to keep its connection before the drain began.
+      // The head of this response promised to keep the connection, before the drain began.
       if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections());
     });
-    // Every stage waits for its end.
+    // Stages wait for the end of the response.
     res.setMaxListeners(0);
     if (this.#endsConnection(req)) closeAfter(res);
     if (req.headers['transfer-encoding'] !== undefined) paceContent(req as PacedRequest, res, this.#clock);
@@ -254,19 +258,19 @@ export class GatewayServer {
       this.#refused.add(req.socket);
       exchange.refusal = refusal;
     }
-    // What cannot be brought into origin-form names no service; Express could not even parse it.
+    // A target without an origin-form names no service, and Express could not parse it.
     req.url = originForm(target, req.headers.host) ?? noService(target);
     this.#app(req, res);
   }
 
-  /** Whether the connection ends with the response to this request. */
+  /** Whether the connection is closed after the response to this request. */
   #endsConnection({ socket }: IncomingMessage): boolean {
     return this.#draining || (this.#age?.isOver(socket) ?? false);
   }
 
   /**
-   * A client that waits for `100 Continue` gets it when somebody reads the content; a refusal before that comes without.
-   * Whether the content then follows nobody can tell, so the connection ends (RFC 9110 section 10.1.1).
+   * A client that waits for `100 Continue` gets it when the content is read, and not when the request is refused before. After
+   * a refusal nobody can tell whether content follows, so the connection is closed (RFC 9110 section 10.1.1).
    */
   #handleExpecting(req: IncomingMessage, res: ServerResponse): void {
     const { shouldKeepAlive } = res;
@@ -279,10 +283,10 @@ export class GatewayServer {
     this.#handle(req, res);
   }
 
-  /** Nothing has moved on the connection for a while: it is idle, or its client does not read. */
+  /** Nothing was read or written for a while: the connection is idle, or its client does not read. */
   #handleQuiet(socket: Socket): void {
     const { bytesRead } = socket;
-    // A process that was held up finds the time over before it reads what has come meanwhile.
+    // After the process was busy, the timer fires before data that has arrived meanwhile is read.
     setImmediate(() => {
       if (socket.bytesRead !== bytesRead) return;
       const isIdle = ![...this.#responses].some(({ req }) => req.socket === socket);
@@ -290,20 +294,21 @@ export class GatewayServer {
     });
   }
 
-  /** Bytes that Node's parser refuses: a request that never begins, or the content of one that has begun. */
+  /** Handles bytes that Node's parser has refused: a request that never began, or the content of one that has. */
   #handleBroken(error: ParserError, socket: Duplex): void {
-    // The rest of what was refused already.
+    // This connection was refused already.
     if (socket.writableEnded) return;
     const [res, another] = [...this.#responses].filter(({ req }) => req.socket === socket);
-    // What comes behind a request that says `Connection: close` is not read (RFC 9112 section 9.6); its answer is owed.
+    // Bytes after a request with `Connection: close` are ignored (RFC 9112 section 9.6). That request still gets its
+    // response.
     if (res && error.code === 'HPE_CLOSED_CONNECTION') return;
-    // A head that never came, or a client that has gone: nobody waits for a reply.
+    // No head has arrived, or the client has left: nobody waits for a reply.
     if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || !socket.writable) {
       socket.destroy();
     } else if (!res) {
       refuse(socket, replyToBroken(error), this.#onRefused);
     } else if (another || res.headersSent || res.req.complete) {
-      // An answer is owed to what came before: a refusal would pass for it.
+      // An earlier request still waits for its response, for which a refusal would be mistaken.
       socket.destroy();
     } else {
       closeAfter(res);
@@ -312,8 +317,8 @@ export class GatewayServer {
   }
 
   /**
-   * Cuts a connection that leaves HTTP while answers are owed on it, and tells whether it did. Node forgets them with
-   * the upgrade: nobody else would tell what waits for their end.
+   * Closes a connection that is upgraded while earlier requests on it have no response yet, and returns whether it did. Node
+   * forgets those responses with the upgrade, so that whatever waits for their end would wait for ever.
    */
   #cutOwing(socket: Duplex): boolean {
     const owed = [...this.#responses].filter(({ req }) => req.socket === socket);
@@ -323,13 +328,13 @@ export class GatewayServer {
     return true;
   }
 
-  /** A request to upgrade runs through the same app: refused, it gets a real HTTP answer. */
+  /** A request to upgrade runs through the same app, so that it gets a real HTTP response when it is refused. */
   #handleUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
     if (this.#cutOwing(socket)) return;
     const res = new this.#classes.ServerResponse(req);
     res.assignSocket(socket);
     closeAfter(res);
-    // Not end(): a client that is refused and never closes would keep its permit.
+    // Destroyed and not ended: a refused client that never closes its side would keep its permit.
     res.once('finish', () => socket.destroySoon());
     socket.on('error', () => socket.destroy());
     res.once('close', watchForEnd(socket));
@@ -341,8 +346,10 @@ export class GatewayServer {
   }
 }
 
-/** Closes a connection that there is no room for, as Node does. Those of a trusted proxy count each for itself. */
-function admit(socket: Socket, connections: Permits, trusts: (address: string) => boolean): void {
+/**
+ * Closes a connection that is over the limit. Connections of a trusted proxy are each counted as a caller of their own.
+ */
+function countConnection(socket: Socket, connections: Permits, trusts: (address: string) => boolean): void {
   const { remoteAddress = '', remotePort } = socket;
   const address = rateLimitKey(remoteAddress);
   const permit = connections.tryAcquire(trusts(remoteAddress) ? `${address} ${remotePort}` : address);
@@ -351,8 +358,8 @@ function admit(socket: Socket, connections: Permits, trusts: (address: string) =
 }
 
 /**
- * A request with content is none: Node would hand over something that is not the socket. HTTP/1.0 knows no upgrade (RFC
- * 9110 section 7.8).
+ * Whether the request asks for a WebSocket. One with content does not count: Node would pass something other than the socket.
+ * HTTP/1.0 has no upgrades (RFC 9110 section 7.8).
  */
 function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
   const { upgrade, 'transfer-encoding': coding, 'content-length': length = '0' } = headers;
@@ -361,25 +368,27 @@ function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): bo
 }
 
 /**
- * Drops a client that leaves while nobody reads what it sends, as is so until its upgrade is agreed on. Returns
- * what ends the watch.
+ * Closes the connection of a client that leaves while nobody reads from it, as is the case until the service accepts the
+ * upgrade. Returns a function that stops watching.
  */
 function watchForEnd(socket: Socket): () => void {
-  // Reads no byte: it only lets the stream find out that none will come.
+  // Reads no byte: it only makes the stream notice the end.
   const look = () => void socket.read(0);
   const drop = () => socket.destroy();
   socket.on('readable', look).once('end', drop);
   return () => socket.off('readable', look).off('end', drop);
 }
 
-/** Runs `callback` when `signal` is aborted, at once if it is already. Returns what ends the wait. */
+/** Calls back when `signal` is aborted, or at once if it is already. Returns a function that stops waiting. */
 function whenAborted(signal: AbortSignal, callback: () => void): () => void {
   if (signal.aborted) callback();
   else signal.addEventListener('abort', callback, { once: true });
   return () => signal.removeEventListener('abort', callback);
 }
 
-/** Reads what is left of a request that has its answer, but not for ever. Once it is whole, its connection goes on. */
+/**
+ * Reads the rest of a request whose response is complete, for a limited time. Then the connection can be used again.
+ */
 function linger(req: IncomingMessage): void {
   if (req.socket.destroyed) return;
   const cut = setTimeout(() => {

@@ -7,20 +7,22 @@ const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
 
 /**
- * Encodings that mean something else to everybody: control characters, the backslash, what only IIS takes for an
- * encoding, and overlong UTF-8 (RFC 3629 section 3), in which a dot or slash may hide.
+ * Encodings that different programs read differently: control characters, the backslash, `%u` encodings (IIS only), and
+ * overlong UTF-8 (RFC 3629 section 3), which can hide a dot or slash.
  */
 const UNREADABLE = /%(?:[01][0-9a-f]|7f|5c|c[01]%[89ab]|e0%[89]|f0%8|u[0-9a-f])/i;
 
-/** A request target taken apart at its first segment. */
+/** A request target, split after its first segment. */
 export interface ParsedTarget {
   /** `budgeting` of `/budgeting/api?x=1`. */
   readonly segment: string;
-  /** `/api?x=1`: path and query behind the segment, byte for byte, always with a slash in front. */
+  /** `/api?x=1`: path and query after the segment, byte for byte, always beginning with a slash. */
   readonly rest: string;
 }
 
-/** `mount` is what stands before the service's segment: '' or `/internal`. `undefined` when it is missing. */
+/**
+ * Splits a target. `mount` is the prefix before the service's segment: '' or `/internal`. Undefined when it is missing.
+ */
 export function parseTarget(target: string, mount: string): ParsedTarget | undefined {
   const start = mount.length + 1;
   if (target.charCodeAt(mount.length) !== SLASH || !target.startsWith(mount)) return undefined;
@@ -30,8 +32,8 @@ export function parseTarget(target: string, mount: string): ParsedTarget | undef
 }
 
 /**
- * Whether two parties could read the path as two different ones: dot segments in any encoding, backslashes,
- * control characters, a fragment, overlong encodings. `//` and `%2F` are left alone: the service is chosen by the raw first segment.
+ * Whether two parties could read the path differently: dot segments in any encoding, backslashes, control characters, a
+ * fragment, overlong encodings. `//` and `%2F` are allowed, because the service is chosen by the raw first segment.
  */
 export function isAmbiguous(target: string): boolean {
   const path = pathOf(target);
@@ -41,8 +43,8 @@ export function isAmbiguous(target: string): boolean {
 }
 
 /**
- * The origin-form of an absolute-form target (RFC 9112 section 3.2.2) whose authority is the `Host` field's;
- * any other target as it is. `undefined` when the two name different hosts.
+ * The origin-form of an absolute-form target (RFC 9112 section 3.2.2); any other target unchanged. Undefined when the target and
+ * the `Host` field name different hosts.
  */
 export function originForm(target: string, host: string | undefined): string | undefined {
   if (target.charCodeAt(0) === SLASH || target === '*') return target;
@@ -53,8 +55,8 @@ export function originForm(target: string, host: string | undefined): string | u
 }
 
 /**
- * A path that names no service, for a target without an origin-form: fit for logs, so without a password or query. An `@`
- * behind a question mark may be part of either: then nothing is shown.
+ * A path that names no service, in place of a target that has no origin-form. It is safe for logs: without password and query.
+ * When there is an `@` after a question mark, it could belong to either, so nothing of the target is shown.
  */
 export function noService(target: string): string {
   const userEnd = target.lastIndexOf('@');
@@ -74,7 +76,7 @@ function decodeOnce(encoded: string): string {
   return String.fromCharCode(Number.parseInt(encoded.slice(1), 16));
 }
 
-/** `;` ends a segment's name for some servers: `/..;/` is a dot segment to them. */
+/** For some servers `;` ends the name of a segment, so that `/..;/` is a dot segment. */
 function hasDotSegment(path: string): boolean {
   return path.split('/').some((segment) => /^\.\.?(?:;|$)/.test(segment));
 }

@@ -12,13 +12,13 @@ import { type ErrorRepliesOptions, REPLIES } from '../errors.ts';
 import type { OnRefused } from '../http/refusal.ts';
 import type { Port } from '../port.ts';
 
-/** 1 to 128 characters that are safe in a field and in a log. */
+/** 1 to 128 characters that are safe in a header field and in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 
-/** Bit of a trace's flags. */
+/** The bit of a trace's flags that says that it is recorded. */
 const SAMPLED = 0x01;
 
-/** What the lines for people need not repeat: it is in the message. */
+/** Details that lines for people leave out, because the message has them. */
 const SAID_OF_REQUEST = new Set(['method', 'service', 'status', 'seconds', 'replica']);
 const SAID_OF_TOKEN = new Set([...SAID_OF_REQUEST, 'code']);
 const SAID_OF_REFUSAL = new Set(['status']);
@@ -32,7 +32,7 @@ export interface LogOptions {
 export interface AccessLogOptions extends LogOptions {
   readonly settings: Pick<Settings, 'accessLogSample' | 'accessLogSlowMs'>;
   readonly random: () => number;
-  /** Whether the peer's own word about a request is believed. */
+  /** Whether the peer at an address is trusted to name requests. */
   readonly trustsPeer: TrustsPeer;
 }
 
@@ -45,7 +45,7 @@ export function accessLog({
   random,
   trustsPeer,
 }: AccessLogOptions): Pick<ObserveOptions, 'onCompleted' | 'keepsRequestId'> {
-  // The internal port's lines are the audit trail of who called whom.
+  // Lines of the internal port are never sampled: they are the audit trail of who called whom.
   const share = port === 'internal' ? 1 : accessLogSample;
   const isSlow = (seconds: number) => seconds * 1000 >= accessLogSlowMs;
   const writeLine = requestLines(logger);
@@ -53,7 +53,7 @@ export function accessLog({
     share === 1 || isFailed(completed) || isSlow(completed.seconds) || random() < share;
 
   return {
-    // Users do not name requests; services that call others and trusted proxies pass the name on.
+    // A request id is taken from services and trusted proxies, never from users.
     keepsRequestId: (requestId, req) =>
       (port === 'internal' || trustsPeer(peerAddress(req))) && REQUEST_ID.test(requestId),
     onCompleted: (completed) => {
@@ -75,7 +75,7 @@ export function accessLog({
   };
 }
 
-/** Counts the replies the gateway makes itself, and logs an error that nobody foresaw. */
+/** Counts the gateway's own replies, and logs unexpected errors. */
 export function errorLog({ port, metrics, logger }: LogOptions): ErrorRepliesOptions {
   return {
     hasCache: port === 'external',
@@ -97,17 +97,17 @@ export function refusalLog({ port, metrics, logger }: LogOptions): OnRefused {
   };
 }
 
-/** Of a trace that is recorded, if any is: its flags say so. */
+/** The trace id, if the trace is recorded. */
 function sampledTrace({ trace }: Exchange): string | undefined {
   return trace && (trace.flags & SAMPLED) !== 0 ? trace.traceId : undefined;
 }
 
-/** The answer says so, or was cut before its end. */
+/** Whether the request failed: by its status, or because the response was cut short. */
 function isFailed({ status, exchange }: Completed): boolean {
   return status >= 500 || (status < 400 && exchange.failure !== undefined);
 }
 
-/** The path alone: a query may hold what must not be in a log. */
+/** The message shows the path only: a query may contain secrets. */
 function accessLine({ method, target, status, seconds, exchange }: Completed): string {
   const line = `${method} ${shownPath(target)} ${status || 'client gone'} in ${oneDecimal(seconds * 1000)} ms`;
   const { attempt, errorCode } = exchange;
@@ -115,13 +115,13 @@ function accessLine({ method, target, status, seconds, exchange }: Completed): s
   return attempt ? `${line} (Load balancer selected ${attempt.target.url.origin})` : line;
 }
 
-/** As `toFixed(1)`, which takes ten times as long. */
+/** The same as `toFixed(1)`, which takes ten times as long. */
 function oneDecimal(value: number): string {
   const tenths = Math.round(value * 10);
   return `${Math.floor(tenths / 10)}.${tenths % 10}`;
 }
 
-/** What a machine reads of the same request; `undefined` leaves a detail out. */
+/** The details of the same request for machines; undefined ones are left out. */
 function accessDetails({ method, status, seconds, exchange }: Completed, port: Port) {
   const { phases } = exchange;
   return {
@@ -140,15 +140,15 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: P
     subject: exchange.identity?.subject,
     cache: exchange.cacheVerdict,
     code: exchange.errorCode,
-    // The client learns the code alone.
+    // The message is for the log only: the client is told nothing but the code.
     tokenProblem: exchange.failure instanceof TokenError ? exchange.failure.message : undefined,
-    // Of what clients do wrong the code says enough.
+    // For errors of clients the code says enough.
     cause: status >= 400 && status < 500 ? undefined : exchange.failure?.message,
     [SAID]: exchange.errorCode?.startsWith('token_') ? SAID_OF_TOKEN : SAID_OF_REQUEST,
   };
 }
 
-/** Hundredths of a millisecond are enough; what did not happen is left out. */
+/** Rounded to hundredths of a millisecond; undefined for a phase that never ran. */
 function rounded(ms = Number.NaN): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.round(ms * 100) / 100;
 }

@@ -20,14 +20,14 @@ export interface BreakerLogOptions {
   readonly deregisters: boolean;
 }
 
-/** The replica a breaker stands in front of, as the log names it. */
+/** The replica of a breaker, as logs name it. */
 export interface BreakerSubject {
   /** Path prefix of its service. */
   readonly service: string;
   readonly replica: Pick<Replica, 'key' | 'id' | 'url' | 'registered'>;
 }
 
-/** Counts and logs what happens to breakers, in the original's words: people grep for them. */
+/** Counts and logs events of breakers, in the words of the original gateway, for which people grep. */
 export function breakerLog({
   logger,
   metrics,
@@ -79,13 +79,16 @@ export function breakerLog({
   };
 }
 
-/** Why a breaker with enough failures is still closed, behind their count. */
+/** The end of a line about failures: why the breaker is still closed although there are enough of them. */
 function why(held: Held | undefined): string {
   if (held?.by !== 'ratio') return '';
   return `, stays closed: ${held.failures} of ${held.calls} calls failed`;
 }
 
-/** Somebody else uses the channel, or gateways of different versions do. At most one line in ten seconds. */
+/**
+ * Logs messages that cannot be read, at most one in ten seconds. Something else may use the channel, or another
+ * version.
+ */
 export function unreadableNewsLog(logger: Logger, clock: Clock): (error: Error) => void {
   return throttled(clock, (error) => logger.warn('News of breakers that cannot be read', { error }));
 }

@@ -12,7 +12,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOBUFS: 'the system has no memory left for sockets: give it more, or lower MAX_CONNECTIONS',
 };
 
-/** Says what the gateway lacks for a connection, and what to do about it, at most once in ten seconds. */
+/** Logs what the gateway has run out of and what to do about it, at most once in ten seconds. */
 export function exhaustedLog(logger: Logger, clock: Clock): (error: Error) => void {
   return throttled(clock, (error) => {
     const code = Error.isError(error.cause) && 'code' in error.cause ? String(error.cause.code) : '';

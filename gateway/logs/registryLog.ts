@@ -10,7 +10,7 @@ interface Named {
 
 export type RegistryLog = ReturnType<typeof registryLog>;
 
-/** What there is to say of the registry. */
+/** All log lines about the registry. */
 export function registryLog(logger: Logger, clock: Clock) {
   return {
     failed: throttled(clock, (error: Error) => {
@@ -21,7 +21,7 @@ export function registryLog(logger: Logger, clock: Clock) {
       logger.warn(`The registry lists what cannot be used: ${first}`, { others: others.length });
     }),
 
-    /** These names no service has, and the listing before did not have them. `nearest`: which one is meant, perhaps. */
+    /** Names that are new in the listing and that no service has. `nearest` finds the service that may be meant. */
     unknown(names: readonly string[], nearest: (name: string) => string | undefined): void {
       const shown = names.slice(0, SHOWN).map((name) => namedWith(name, nearest(name)));
       const more = names.length > SHOWN ? [`and ${names.length - SHOWN} more`] : [];
@@ -30,7 +30,7 @@ export function registryLog(logger: Logger, clock: Clock) {
       );
     },
 
-    /** Says who has come and who has gone, if anybody. */
+    /** Which replicas were added and removed, if any. */
     listed(service: string, before: readonly Named[], after: readonly Named[]): void {
       const joined = namesMissing(after, before);
       const left = namesMissing(before, after);
@@ -42,7 +42,7 @@ export function registryLog(logger: Logger, clock: Clock) {
       });
     },
 
-    /** What the registry knows a replica by whose breaker has opened, as the original says it. */
+    /** The registry's id of a replica whose breaker has opened, in the words of the original. */
     extracted({ host }: Registered): void {
       logger.warn(`🔍 Extracted replica ID: ${host}`);
     },
@@ -51,7 +51,7 @@ export function registryLog(logger: Logger, clock: Clock) {
       logger.warn(`🗑️  Sending deregister request: ${url}`);
     },
 
-    /** It would take replicas away that work. */
+    /** A deregistration that is not made, because it would remove replicas that work. */
     shared({ host, port }: Registered, url: string): void {
       logger.warn(
         `The replica at ${host}:${port} stays registered: ${url} would take away others that the registry knows by ` +
@@ -59,7 +59,7 @@ export function registryLog(logger: Logger, clock: Clock) {
       );
     },
 
-    /** Both lines are the original's: its log example has the one, its walk-through the other. */
+    /** Both lines are the original's: one is in its log example, the other in its walk-through. */
     deregistered({ host }: Registered): void {
       logger.warn(`✅ Successfully deregistered replica: ${host}`);
       logger.warn(`🗑️ Deregistered replica ${host}`);
@@ -82,7 +82,10 @@ function shortened(names: readonly string[]): string {
   return [...names.slice(0, SHOWN), ...more].join(', ');
 }
 
-/** Who of `here` is not `there`; one that has moved to another port keeps its name, and is told with its port. */
+/**
+ * The names of those in `here` that are not in `there`. A replica that has moved to another port is named with its
+ * port.
+ */
 function namesMissing(here: readonly Named[], there: readonly Named[]): string[] {
   const keys = new Set(there.map(({ key }) => key));
   const names = new Set(there.map(({ id }) => id));

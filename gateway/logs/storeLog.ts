@@ -9,7 +9,7 @@ export function storeErrorLog(logger: Logger, clock: Clock): (error: Error) => v
   return throttled(clock, (error) => logger.warn('The store does not answer', { error }));
 }
 
-/** Says when Redis is lost and when it is back: between the two every use of it fails at once. */
+/** Logs when Redis is lost and when it is back. In between every use of it fails at once. */
 export function storeStateLog(logger: Logger): (change: StoreStateChange) => void {
   return ({ store, ready, cause, node }) => {
     const redis = redisNamed(node);
@@ -18,7 +18,7 @@ export function storeStateLog(logger: Logger): (change: StoreStateChange) => voi
   };
 }
 
-/** Says that a full Redis would drop revocations, and what to set. */
+/** Warns that a full Redis would evict revocations, and says what to set. */
 export function evictionLog(logger: Logger): (eviction: Eviction) => void {
   return ({ policy, maxMemoryBytes, node }) =>
     logger.warn(
@@ -27,7 +27,7 @@ export function evictionLog(logger: Logger): (eviction: Eviction) => void {
     );
 }
 
-/** Says when the store is found not to take writes, or for another reason, and when it does again. */
+/** Logs when the store cannot be relied on, for example because it accepts no writes, and when it can again. */
 export function storeTroubleLog(logger: Logger): (trouble: string | undefined) => void {
   let known: string | undefined;
   return (trouble) => {

@@ -4,20 +4,19 @@ import { writeHeapSnapshot } from 'node:v8';
 import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 
-/** Nobody but the gateway's user: all that the gateway knows is in it, tokens and secrets too. */
+/** Only the gateway's user may read it: it contains everything in memory, tokens and secrets too. */
 const OWN_FILE = 0o600;
 
 export interface HeapSnapshotOptions {
-  /** Where snapshots go. Undefined: none is taken. */
+  /** The directory for snapshots. Undefined: none is taken. */
   readonly directory: string | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 /**
- * Writes what is in the memory of this thread to a new file, which only the gateway's user can read. Meanwhile, for
- * seconds, no request goes on, and the process needs about as much memory again. Where it cannot be written the log
- * says why, and the gateway goes on.
+ * Writes the heap of this thread to a new file that only the gateway's user can read. That takes seconds, in which no request
+ * is served, and about as much memory again. If the file cannot be written the log says why, and the gateway goes on.
  */
 export function takeHeapSnapshot({ directory, logger, clock }: HeapSnapshotOptions): void {
   if (directory === undefined) {
@@ -28,7 +27,7 @@ export function takeHeapSnapshot({ directory, logger, clock }: HeapSnapshotOptio
   const at = new Date(clock.now()).toISOString().replaceAll(/[:.]/g, '-');
   const path = join(directory, `gateway-${at}.heapsnapshot`);
   try {
-    // A new file: nothing that lies there already is followed or overwritten.
+    // `wx` creates a new file: an existing file or link is neither followed nor overwritten.
     closeSync(openSync(path, 'wx', OWN_FILE));
     writeHeapSnapshot(path);
     const tookMs = Math.round(clock.ticks() - startedMs);

@@ -4,14 +4,14 @@ import type { MemoryPlan } from '../../config/sections/memoryPlan.ts';
 import { type Collect, type SpentBuffers, spentBuffers } from './spentBuffers.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** V8's limit counts its space for young objects as well. */
+/** V8's limit includes its space for young objects. */
 const MOST_HEAP_SHARE = 0.6;
 
 /**
- * Has V8 collect this thread's garbage as early as the plan wants it. Gives what is to be told of all content
- * that passes, and of what is shared with other threads.
+ * Makes V8 collect this thread's garbage as early as the plan demands. The returned object must be told of all content that
+ * passes and of all memory shared with other threads.
  *
- * @param collect default: a collector of this thread's own
+ * @param collect default: this thread's own collector
  */
 export function keepWithin(plan: MemoryPlan, collect?: Collect): SpentBuffers {
   const buffers = spentBuffers({
@@ -19,12 +19,12 @@ export function keepWithin(plan: MemoryPlan, collect?: Collect): SpentBuffers {
     everyBytes: plan.collectEveryBytes,
     mostHeldBytes: plan.mostHeldBytes,
   });
-  // Requests without content leave garbage behind as well.
+  // Checked regularly too, because requests without content also leave garbage.
   if (plan.mostHeldBytes !== undefined) setInterval(buffers.look, LOOK_EVERY_MS).unref();
   return buffers;
 }
 
-/** What the gateway makes of the memory that there is, for the log. */
+/** A log line about how the gateway divides the available memory. */
 export function memoryLine(settings: Settings, heapLimitBytes: number): string {
   const { memory, redisUrl, redisNodes, cacheMaxBytes, maxConnections } = settings;
   const limit = memory.limitBytes === undefined ? 'no limit' : `limit ${inMib(memory.limitBytes)}`;
@@ -36,7 +36,7 @@ export function memoryLine(settings: Settings, heapLimitBytes: number): string {
   );
 }
 
-/** What an operator should know of V8's own limit; undefined when it fits. */
+/** Advice for the operator about V8's own limit; undefined when that fits. */
 export function heapAdvice(plan: MemoryPlan, heapLimitBytes: number): string | undefined {
   const { limitBytes, heapBytes } = plan;
   if (limitBytes === undefined || heapBytes === undefined) return undefined;

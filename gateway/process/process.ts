@@ -12,7 +12,7 @@ import { takeHeapSnapshot } from './heapSnapshot.ts';
 import { heapAdvice, keepWithin, memoryLine } from './memory.ts';
 import { listenToSignals } from './signals.ts';
 
-/** What draining may take beyond its time when nobody knows what still works. */
+/** How long a drain may take beyond its time after an uncaught error, when nobody knows what still works. */
 const GRACE_MS = 5_000;
 
 try {
@@ -20,7 +20,7 @@ try {
   if (printed === undefined) await start();
   else process.stdout.write(printed);
 } catch (error) {
-  // Whoever starts it reads this: what is wrong and what to do, without a stack.
+  // Read by whoever starts the gateway: it says what is wrong and what to do, without a stack trace.
   process.stderr.write(`${explain(error)}\n`);
   process.exitCode = 1;
 }
@@ -70,12 +70,12 @@ async function run(settings: Settings, logger: Logger): Promise<void> {
   }
 }
 
-/** A gateway in this thread, or in several. */
+/** A gateway of one thread or of several. */
 interface Running {
   readonly metrics: Metrics;
   start(): Promise<unknown>;
   stop(): Promise<void>;
-  /** The log has another level from now on. */
+  /** Changes the level of the log. */
   setLogLevel(level: LogLevel): void;
 }
 
@@ -89,14 +89,14 @@ async function create(settings: Settings, logger: Logger): Promise<Running> {
     metrics: gateway.parts.metrics,
     start: () => gateway.start(),
     stop: () => gateway.stop(),
-    // Its logger is this one.
+    // It uses this process's logger, whose level is changed elsewhere.
     setLogLevel() {},
   };
 }
 
-/** An error that nobody caught leaves a process that nobody understands: it says why, and ends with 1. */
+/** After an uncaught error the state of the process is unknown: it logs the error, drains and exits with 1. */
 function onUncaught(logger: Logger, end: () => void): void {
-  // Node brings promises that nobody handles here as well.
+  // Node reports unhandled rejections here as well.
   process.on('uncaughtException', (thrown, kind) => {
     const error = Error.isError(thrown) ? thrown : new Error(String(thrown));
     logger.error(`Ending because of an error that nobody caught (${kind})`, { error });

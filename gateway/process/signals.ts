@@ -2,10 +2,10 @@ import { constants } from 'node:os';
 import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 
-/** A terminal and npm both pass one Ctrl-C on: what comes within this time is the same wish. */
+/** A terminal and npm both pass on the same Ctrl-C: signals within this time count as one. */
 const SAME_WISH_MS = 1_000;
 
-/** The process, as far as signals go. */
+/** The part of `process` that signals need. */
 interface SignalledProcess {
   on(signal: NodeJS.Signals, listener: () => void): unknown;
   exit(code: number): void;
@@ -15,20 +15,20 @@ export interface SignalsOptions {
   readonly process: SignalledProcess;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** SIGTERM or SIGINT, each time it comes: the gateway is to drain and end. */
+  /** Called for each SIGTERM or SIGINT: the gateway is to drain and exit. */
   readonly onStop: () => void;
-  /** SIGUSR2: the log is to have its other level. */
+  /** Called for SIGUSR2: the log is to switch its level. */
   readonly onSwitchLevel: () => void;
-  /** SIGURG, which the system ignores where nobody listens: what is in memory is to be written down. */
+  /** Called for SIGURG, which the system ignores by default: a heap snapshot is to be written. */
   readonly onHeapSnapshot: () => void;
 }
 
 /**
- * What each signal does. SIGTERM and SIGINT drain; a second one, a second later or more, ends the process at once with
- * 128 and the signal's number. SIGUSR2 switches the log's level, SIGURG takes a heap snapshot. SIGHUP and SIGUSR1 do nothing but say so: the one would
- * end the process without a drain, the other would open Node's inspector, through which every secret can be read.
- * `node --disable-sigusr1`, which every start of ours says, keeps SIGUSR1 from coming here at all: then nothing is said.
- * Node itself ignores SIGPIPE; all others do what the system has them do.
+ * Handles the process's signals. SIGTERM and SIGINT drain; a second one, at least a second later, ends the process at once
+ * with the exit code 128 + the signal's number. SIGUSR2 switches the log's level. SIGURG writes a heap snapshot. SIGHUP and
+ * SIGUSR1 are only logged: by default the first would end the process without a drain, and the second would open Node's
+ * inspector, through which every secret can be read. With `node --disable-sigusr1`, which all our start commands have, SIGUSR1
+ * is blocked and not even logged. Node ignores SIGPIPE; all other signals have their default effect.
  */
 export function listenToSignals(options: SignalsOptions): void {
   const { process, logger, clock, onStop } = options;

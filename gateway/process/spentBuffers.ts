@@ -7,39 +7,39 @@ export type Collection = 'minor' | 'major';
 export type Collect = (type: Collection) => void;
 
 export interface SpentBuffersOptions {
-  /** Default: V8's collector. */
+  /** Runs a collection. Default: V8's. */
   readonly collect?: Collect;
-  /** Content that may pass between two collections of young objects, in bytes. Default 16 MiB. */
+  /** How much content may pass between two collections of young objects, in bytes. Default 16 MiB. */
   readonly everyBytes?: number;
-  /** Memory of V8's heap and its buffers together past which everything is collected. Default: no such bound. */
+  /** When V8's heap and buffers together take more than this, everything is collected. Default: no such bound. */
   readonly mostHeldBytes?: number | undefined;
-  /** What V8's heap and its buffers take, in bytes. */
+  /** Returns how much V8's heap and its buffers take, in bytes. */
   readonly heldBytes?: () => number;
 }
 
-/** Has V8 collect in time. */
+/** Makes V8 collect garbage in time. */
 export interface SpentBuffers {
-  /** Told of all content that passes, in bytes. */
+  /** To be called with the size of each piece of content, in bytes. */
   passed(bytes: number): void;
-  /** Told of all memory that this thread shares with others from now on, in bytes. */
+  /** To be called with the size of all memory that this thread begins to share with others, in bytes. */
   shared(bytes: number): void;
-  /** Looks whether more is held than may be; for whoever calls it now and then. */
+  /** Checks whether too much memory is in use. To be called now and then. */
   look(): void;
 }
 
 /**
- * Told of all content that passes, this has V8 free the buffers that it leaves behind.
+ * Makes V8 free the buffers that passing content leaves behind.
  *
- * Every read of a socket takes a buffer of 64 KiB. V8 sees little more than the small objects that hold them and
- * lets 60 to 90 MiB pile up before it collects everything there is. Told in time, it frees them in a collection
- * of young objects: a download of 1 GiB then grows the process by 30 MiB instead of 90, and takes a quarter less
- * time. Requests with little content never notice.
+ * Each read of a socket takes a buffer of 64 KiB. V8 counts little more than the small objects that refer to the buffers, and
+ * lets 60 to 90 MiB pile up before it collects everything. In time, a collection of young objects is enough: then a download of
+ * 1 GiB grows the process by 30 MiB instead of 90, and takes a quarter less time. Requests with little content cause no
+ * collections.
  *
- * Where memory is limited V8 does not know how much of it is taken by what is outside of its heap: past `mostHeldBytes` it
- * is told to collect everything, and again only when as much has come as passes between two young collections.
+ * With limited memory V8 does not know how much of it is used outside of its heap. So when more than `mostHeldBytes` is in use
+ * everything is collected, and again only after as much content as between two collections of young objects.
  *
- * Memory that threads share V8 does not count at all: it frees it whenever it collects what refers to it, in every thread,
- * and nothing tells it to. So each thread collects everything once for every 16 MiB of it.
+ * V8 does not count memory that threads share. It frees it when every thread has collected what refers to it, but has no reason
+ * to collect. So each thread collects everything once for every 16 MiB of shared memory.
  */
 export function spentBuffers({
   collect = ownCollector(),
@@ -78,7 +78,7 @@ function heldByV8(): number {
   return heapBytes + bufferBytes;
 }
 
-/** V8 hands its collector only to contexts that begin with the flag set. */
+/** Gets V8's collector, which only contexts created while the flag is set have. */
 function ownCollector(): Collect {
   setFlagsFromString('--expose-gc');
   const collect: NodeJS.GCFunction = runInNewContext('gc');
@@ -87,8 +87,8 @@ function ownCollector(): Collect {
 }
 
 /**
- * The flag is the whole process's: threads that set and unset it, each for its own context, would be in each other's
- * way. So the main thread sets it before it starts any.
+ * Sets the flag for all threads. It applies to the whole process, so that threads which set and unset it for themselves would
+ * disturb each other. The main thread calls this before it starts any thread.
  */
 export function exposeCollector(): void {
   setFlagsFromString('--expose-gc');

@@ -9,11 +9,14 @@ import { fillPools } from './fillPools.ts';
 import { nearestName, serviceNames } from './namesOf.ts';
 import { unknownNames } from './unknownNames.ts';
 
-/** Between two blocking queries: a service that changes all the time is not asked after all the time. */
+/** Pause between two blocking queries, so that a service that changes constantly is not asked for constantly. */
 const PAUSE_MS = 100;
 const RETRY_MS = 1000;
 
-/** Replicas by Consul's health API: changes are known at once. Its catalog tells by which names it knows a service. */
+/**
+ * Finds replicas by Consul's health API, which reports changes at once. Its catalog says by which names it has a
+ * service.
+ */
 export function consulRegistry(url: string, options: RegistryOptions): Registry {
   const { settings, services: pools, metrics, logger, clock } = options;
   const consul = { url, timeoutMs: settings.requestTimeoutMs, token: settings.serviceDiscoveryToken };
@@ -32,7 +35,9 @@ export function consulRegistry(url: string, options: RegistryOptions): Registry 
   const unknown = unknownNames((fresh) => log.unknown(fresh, nearest));
   let likely = new Map<string, boolean>();
 
-  /** Consul lists everybody's services: only what looks like one of ours is worth a word. Each is judged once. */
+  /**
+   * Consul lists everybody's services, so only names that resemble one of ours are reported. Each name is judged once.
+   */
   function likeOurs(listed: readonly string[]): string[] {
     likely = new Map(listed.map((name) => [name, likely.get(name) ?? nearest(name) !== undefined]));
     return listed.filter((name) => likely.get(name));
@@ -57,7 +62,7 @@ export function consulRegistry(url: string, options: RegistryOptions): Registry 
       return unknown.entries;
     },
     async start() {
-      // The catalog is for further names: a service is found by its own without it.
+      // The catalog is only needed for other names: a service is found by its own name without it.
       await Promise.all([catalog.start(), ...services.map((service) => service.follow([]))]);
     },
     async stop() {

@@ -5,13 +5,13 @@ import type { ConsulSource } from '../../lib/loadbalancer/registry/sources/consu
 
 export interface ConsulServiceOptions {
   readonly service: Service;
-  /** Asks Consul for what it knows by this name. */
+  /** Makes a source that asks Consul for this name. */
   readonly sourceOf: (consulName: string) => ConsulSource;
   readonly discover: (
     source: ConsulSource,
     onListing: (listed: readonly ListedReplica[]) => void,
   ) => Discovery;
-  /** Told who is listed, under whatever name. */
+  /** Called with all listed replicas, whatever name they are listed under. */
   readonly onListing: (listed: readonly ListedReplica[]) => void;
 }
 
@@ -21,7 +21,10 @@ interface Look {
   listed: readonly ListedReplica[];
 }
 
-/** The replicas of one service under all the names that Consul has for it: its own always, others while they are there. */
+/**
+ * The replicas of one service under all its names in Consul: always its own, and others as long as the catalog has
+ * them.
+ */
 export class ConsulService {
   readonly #options: ConsulServiceOptions;
   readonly #looks = new Map<string, Look>();
@@ -30,12 +33,12 @@ export class ConsulService {
     this.#options = options;
   }
 
-  /** Whether Consul has been asked once for every name. */
+  /** Whether Consul was asked once for every name. */
   get asked(): boolean {
     return this.#looks.values().every(({ discovery }) => discovery.firstRoundOver);
   }
 
-  /** Resolves when Consul has been asked once for every name that is new; never rejects. */
+  /** Resolves when Consul was asked once for every new name; never rejects. */
   async follow(names: Iterable<string>): Promise<void> {
     const wanted = new Set([this.#options.service.name, ...names]);
     const gone = [...this.#looks].filter(([name]) => !wanted.has(name));
@@ -43,7 +46,7 @@ export class ConsulService {
       end(look);
       this.#looks.delete(name);
     }
-    // Consul forgets a name with its last replica, which whoever waits for that name may not have been told yet.
+    // Consul removes a name along with its last replica, and the query for that name may not have reported this yet.
     if (gone.length > 0) this.#report();
     await Promise.all(Array.from(wanted, (name) => this.#lookAt(name).discovery.start()));
   }

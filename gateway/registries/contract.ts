@@ -6,25 +6,25 @@ import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
 import type { ServiceReplicas } from '../wiring/replicas.ts';
 
-/** Where replicas come from and who is told of them. Each kind is a file in `registries/`. */
+/** A registry, from which replicas come and which is told about them. Each kind is a file in `registries/`. */
 export interface Registry {
-  /** Whether it is told of requests and trips. */
+  /** Whether it is told of requests and of breakers that open. */
   readonly takesCalls: boolean;
-  /** Whether it has been asked once, with whatever result. Requests can then be taken. */
+  /** Whether it was asked once, whatever the result. Then the gateway can take requests. */
   readonly asked: boolean;
-  /** Names of its latest listing that no service has, each with the number of its entries. */
+  /** Names in its latest listing that no service has, each with the number of its entries. */
   readonly unknownNames: ReadonlyMap<string, number>;
-  /** Resolves when it has been asked once; never rejects. */
+  /** Resolves when it was asked once; never rejects. */
   start(): Promise<void>;
-  /** Tells it what is still to be told, within a second. */
+  /** Makes the calls that are left, within a second. */
   stop(): Promise<void>;
-  /** One more request was sent to a replica that it lists. Never waits. */
+  /** Tells it that a request was sent to a replica. Returns at once. */
   increment(replica: Registered): void;
-  /** The replica does not work. Never waits. */
+  /** Tells it that a replica does not work. Returns at once. */
   deregister(replica: Registered): void;
 }
 
-/** Of whoever lists nothing but what it is asked for. */
+/** For registries that are asked by name and so list nothing unknown. */
 export const NO_UNKNOWN_NAMES: ReadonlyMap<string, number> = new Map();
 
 /** A service whose replicas are listed. */

@@ -8,7 +8,7 @@ export interface DiscoverOptions<Entry>
   readonly log: RegistryLog;
 }
 
-/** Looks at a source again and again; what goes wrong is counted and logged. */
+/** Asks a source at intervals. Failures are counted and logged. */
 export function discover<Entry>({
   metrics,
   log,

@@ -8,14 +8,14 @@ import { namesOf } from './namesOf.ts';
 
 const HTTP_PORT = 80;
 
-/** What `dns://tasks.{name}-service:8080?server=10.0.0.2` says. */
+/** The parts of `dns://tasks.{name}-service:8080?server=10.0.0.2`. */
 export interface DnsAddress {
   readonly pattern: string;
   readonly port: number | undefined;
   readonly server: string | undefined;
 }
 
-/** Replicas by the engine's own DNS, asked every `SERVICE_REFRESH_INTERVAL`. */
+/** Finds replicas by the container engine's DNS, asked every `SERVICE_REFRESH_INTERVAL`. */
 export function dnsRegistry({ pattern, port, server }: DnsAddress, options: RegistryOptions): Registry {
   const { settings, services, metrics, logger, clock } = options;
   const log = registryLog(logger, clock);
@@ -28,7 +28,7 @@ export function dnsRegistry({ pattern, port, server }: DnsAddress, options: Regi
     timeoutMs: settings.requestTimeoutMs,
   });
   const intervalMs = settings.serviceRefreshIntervalMs;
-  // Whoever is looked up by a name is listed by the service's own.
+  // Replicas are listed under the service's own name, whichever of its names was looked up.
   const find = (name: string) => settings.services.find((service) => service.name === name);
   const onListing = fillPools({ find, services, log });
   const discovery = discover({ source, intervalMs, onListing, metrics, log, clock });
@@ -48,7 +48,7 @@ export function dnsRegistry({ pattern, port, server }: DnsAddress, options: Regi
   };
 }
 
-/** Where the service's static upstreams listen its other replicas do too. */
+/** The port of the replicas: that of the service's first static upstream. */
 function portOf({ upstreams: [upstream] }: Service): number {
   return Number(upstream === undefined ? '' : new URL(upstream).port) || HTTP_PORT;
 }

@@ -4,16 +4,16 @@ import type { RegistryLog } from '../logs/registryLog.ts';
 import type { ListedService } from './contract.ts';
 
 export interface FillPoolsOptions {
-  /** The service that the registry means by this name. */
+  /** Finds the service that has this name in the registry. */
   readonly find: (name: string) => Service | undefined;
-  /** Those that have pools by now. */
+  /** The services that have pools. */
   readonly services: readonly ListedService[];
   readonly log: RegistryLog;
-  /** Told what no service has, with every listing: a name for each entry. */
+  /** Called with each listing's names that no service has, one for each entry. */
   readonly onUnknown?: ((names: readonly string[]) => void) | undefined;
 }
 
-/** Hands each service what is listed under one of its names. Other entries are somebody else's. */
+/** Gives each service the replicas that are listed under one of its names. Other entries are ignored. */
 export function fillPools({ find, services, log, onUnknown = () => {} }: FillPoolsOptions) {
   return (listed: readonly ListedReplica[]): void => {
     const unknown: string[] = [];
@@ -36,7 +36,7 @@ function update(
   log.listed(settings.path, before, replicas.pool.replicas);
 }
 
-/** Each name is looked up once for a listing, however many entries it has. */
+/** Groups a listing by service. Each name is looked up once, however many entries it has. */
 function byService(listed: readonly ListedReplica[], find: FillPoolsOptions['find']) {
   const found = new Map<string, Service | undefined>();
   return Map.groupBy(listed, ({ name }) => {

@@ -9,10 +9,10 @@ import { fillPools } from './fillPools.ts';
 import { nearestName, serviceNames } from './namesOf.ts';
 import { unknownNames } from './unknownNames.ts';
 
-/** At the end, what is still to be told may take so long. */
+/** How long the calls that are left may take at the end. */
 const FLUSH_MS = 1000;
 
-/** The stack's own registry: it lists replicas, counts their requests, and is told which of them do not work. */
+/** The stack's own registry. It lists replicas, counts their requests, and is told which replicas do not work. */
 export function httpRegistry(
   url: string,
   { settings, services, metrics, logger, clock }: RegistryOptions,
@@ -39,7 +39,7 @@ export function httpRegistry(
   });
   const intervalMs = settings.serviceRefreshIntervalMs;
 
-  /** Whether the registry would take it for others as well: several may listen on one host. */
+  /** Whether the registry would remove other replicas as well, because several of them listen on the same host. */
   function namesSeveral(replica: Registered): boolean {
     const url = client.deregisterUrl(replica);
     const known = services.flatMap(({ replicas }) => replicas.pool.replicas);

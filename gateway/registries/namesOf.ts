@@ -3,12 +3,12 @@ import { suggest } from '../../config/report/suggest.ts';
 import type { Service } from '../../config/sections/services.ts';
 import { nameSpellings, ServiceNames } from '../../lib/loadbalancer/registry/serviceNames.ts';
 
-/** Every name of a service, its own first. */
+/** All names of a service, its own first. */
 export function namesOf({ name, aliases }: Pick<Service, 'name' | 'aliases'>): readonly string[] {
   return [name, ...aliases];
 }
 
-/** Finds a service by what a registry calls it. */
+/** Finds a service by the name that a registry has for it. */
 export function serviceNames({
   services,
   serviceDiscoveryStack: stack,
@@ -19,7 +19,7 @@ export function serviceNames({
   });
 }
 
-/** The name of a service that this one, which no service has, is probably a misspelling of; undefined: none. */
+/** The service's name of which an unknown name is probably a misspelling; undefined when there is none. */
 export function nearestName(
   name: string,
   { services, serviceDiscoveryStack }: Pick<Settings, 'services' | 'serviceDiscoveryStack'>,

@@ -1,6 +1,6 @@
 import { NO_UNKNOWN_NAMES, type Registry, type RegistryOptions } from './contract.ts';
 
-/** Static upstreams alone. */
+/** No registry: there are only static upstreams. */
 const NO_REGISTRY: Registry = {
   takesCalls: false,
   asked: true,
@@ -11,7 +11,9 @@ const NO_REGISTRY: Registry = {
   deregister() {},
 };
 
-/** Asks the registry of the settings, if there is one, and fills the pools from what it lists. Only its kind is loaded. */
+/**
+ * Makes the registry of the settings, if there is one, which fills the pools. Only the module of its kind is loaded.
+ */
 export async function createRegistry(options: Readonly<RegistryOptions>): Promise<Registry> {
   const { serviceDiscovery } = options.settings;
   switch (serviceDiscovery?.kind) {

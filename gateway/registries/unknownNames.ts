@@ -1,14 +1,14 @@
 import { withoutTask } from '../../lib/loadbalancer/registry/serviceNames.ts';
 
-/** What a registry lists under names that no service has. */
+/** The names in a registry's listing that no service has. */
 export interface UnknownNames {
-  /** Of the latest listing: how many entries each name has. Tasks of one Swarm service count as one name. */
+  /** How many entries each name has in the latest listing. Tasks of one Swarm service count as one name. */
   readonly entries: ReadonlyMap<string, number>;
-  /** Takes these names of a whole listing, one for each entry, in place of those before. */
+  /** Sets the unknown names of a whole listing, one for each entry. They replace those of the listing before. */
   listed(names: Iterable<string>): void;
 }
 
-/** `onNew` is told the names that the listing before did not have: each once, and again when it was gone meanwhile. */
+/** @param onNew called with the names that were not in the listing before */
 export function unknownNames(onNew: (names: readonly string[]) => void): UnknownNames {
   let entries = new Map<string, number>();
   return {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ListenError } from '../http/listenError.ts';
 
-/** Rejects with `ListenError` unless the port can be had alone. Port 0 always can. */
+/** Rejects with `ListenError` when another process uses the port. Port 0 is always free. */
 export async function assertFree(setting: string, port: number, host: string): Promise<void> {
   if (port === 0) return;
   const server = createServer();

@@ -42,9 +42,9 @@ import { Shares } from './shares.ts';
 import { WorkerTeam } from './team.ts';
 import { WorkerThread } from './workerThread.ts';
 
-/** What a worker may take to end beyond the time for its requests. */
+/** How long a worker may take to end after the time for its requests. */
 const GRACE_MS = 5_000;
-/** A worker that is busy for longer than this is shown as it was. */
+/** A worker that takes longer to send its metrics is shown with its last ones. */
 const METRICS_WITHIN_MS = 1_000;
 const OWN_SEAT = 0;
 
@@ -61,8 +61,8 @@ interface MainService {
 }
 
 /**
- * A gateway of several worker threads, as the main thread has it: it takes no requests itself. It keeps the workers
- * alive, asks the registry, and is where everything comes together that is not in shared memory.
+ * The main thread's part of a gateway of several worker threads. It serves no requests itself: it replaces workers that end,
+ * asks the registry, and combines everything that is not in shared memory, such as metrics.
  */
 export class MainGateway {
   readonly metrics: Metrics;
@@ -73,9 +73,9 @@ export class MainGateway {
   readonly #serving: Serving;
   readonly #limits: SharedLimits;
   readonly #services: readonly MainService[];
-  /** Set before anybody else has this gateway. */
+  /** Set before anybody else can use this object. */
   #registry!: Registry;
-  /** As is this. */
+  /** Likewise. */
   #rates!: RateLimits;
   readonly #swaps: SwapPlace;
   readonly #memory: SpentBuffers;
@@ -86,9 +86,9 @@ export class MainGateway {
   #spawned = 0;
   #discovered = false;
   #begun = false;
-  /** What workers that have ended have counted. */
+  /** The metrics of workers that have ended. */
   #earlier: Snapshot = [];
-  /** One rendering for all who ask meanwhile, whichever worker they ask. */
+  /** One rendering serves all scrapes at the same time, whichever worker they reach. */
   readonly #scrape = rendered({
     render: () => this.#render(),
     everyMs: METRICS_EVERY_MS,
@@ -98,7 +98,7 @@ export class MainGateway {
 
   private constructor({ settings, logger, logFormat }: MainGatewayOptions) {
     const clock = threadsClock;
-    // Twice as many seats as workers: one that ends after its requests keeps its own until then.
+    // Twice as many seats as workers: a worker that drains keeps its seat while its replacement needs another.
     const seats = 1 + 2 * settings.workers;
     this.#settings = settings;
     this.#logger = logger;
@@ -115,7 +115,7 @@ export class MainGateway {
         globalLimit: () => this.#limits.gateway.limit,
         globalStreamLimit: () => this.#limits.streams.limit,
         unknownNames: () => this.#registry.unknownNames,
-        // The workers know.
+        // Only workers open the store; their values are merged with this one.
         storeUp: async () => true,
       },
       known: knownLabels(settings.services),
@@ -124,7 +124,7 @@ export class MainGateway {
     this.#swaps = new SwapPlace(
       new MemoryStore({ maxBytes: settings.cacheMaxBytes, channels: new Channels(() => {}), clock }),
     );
-    // Its collector is made before `exposeCollector`.
+    // Must come before `exposeCollector`: it makes a collector of its own.
     this.#memory = keepWithin(settings.memory);
     this.#team = new WorkerTeam({
       size: settings.workers,
@@ -144,7 +144,7 @@ export class MainGateway {
   /** Resolves once all workers listen; rejects when one cannot begin. */
   async start(): Promise<TakenPorts> {
     const { externalHost, internalHost, externalPort, internalPort, reusePort } = this.#settings;
-    // Workers listen in a way that would let them share a port with a stranger.
+    // Workers listen with reusePort, which would let them share a port with another process.
     if (!reusePort) {
       await assertFree('EXTERNAL', externalPort, externalHost);
       await assertFree('INTERNAL', internalPort, internalHost);
@@ -162,7 +162,7 @@ export class MainGateway {
     return this.#ports;
   }
 
-  /** Every worker ends after its requests, then the registry is told what is still to be told. */
+  /** Ends every worker after its requests, then sends the registry the calls that are left. */
   stop(): Promise<void> {
     this.#stopped ??= this.#drain();
     return this.#stopped;
@@ -217,7 +217,7 @@ export class MainGateway {
         newShare: this.#shares.allocate,
         openings: openingsOf(service.path, this.#shares.of),
       },
-      // Only what it takes over from workers that have ended.
+      // The main thread only sees events of breakers that it takes over from workers that have ended.
       onBreakerEvent: (event, subject) => this.#logBreaker(event, subject),
       onDeparted: ({ id }) => this.#forgetReplica(service.path, id),
       onIdle: () => {},
@@ -225,7 +225,7 @@ export class MainGateway {
     return { settings: service, replicas, limits: this.#limits.services.get(service.path) as ServiceLimits };
   }
 
-  /** The service as the registry sees it: what it lists goes to the workers as well. */
+  /** The service for the registry client. Its listings are passed on to the workers as well. */
   #listed({ settings, replicas }: MainService) {
     return {
       settings,
@@ -249,13 +249,13 @@ export class MainGateway {
     const worker = new WorkerThread({
       start: this.#startOf(seat),
       onTold: (told, from) => this.#told(told, from),
-      onAsked: (asked) => this.#answer(asked),
+      onAsked: (asked) => this.#serve(asked),
       onEnded: (ended, error) => this.#left(ended, error),
     });
     worker.listening.then(
       () => this.#logger.debug(`Worker ${worker.number} listens`),
       ({ message }: Error) => {
-        // At the start whoever started it is told.
+        // During the start the error goes to whoever started the gateway.
         if (this.#begun) this.#logger.error(`Worker ${worker.number} does not begin: ${message}`);
       },
     );
@@ -267,7 +267,7 @@ export class MainGateway {
       return [settings.path, toSend(shared)] as const;
     });
     return {
-      // Each port is one that this process has already, or that it will have alone.
+      // The ports are in use by this process already, or were found free.
       settings: { ...this.#settings, ...portsOf(this.#ports), reusePort: true },
       logLevel: this.#logger.level as LogLevel,
       logFormat: this.#logFormat,
@@ -300,7 +300,10 @@ export class MainGateway {
     }
   }
 
-  /** Everybody learns of changes in the order in which they come here; who deletes, too: it may have heard of older. */
+  /**
+   * Passes a change on to the workers, in the order in which changes arrive here. A `delete` also goes back to its sender, which
+   * may meanwhile have applied an older change.
+   */
   #passOn(change: ResponseChange, from: WorkerThread): void {
     this.#memory.shared(sizeOf(change));
     if (change.kind === 'delete') void this.#swaps.delete(change.key);
@@ -317,21 +320,22 @@ export class MainGateway {
     return { value, ttlMs, owner };
   }
 
-  async #answer(asked: MainQuestion): Promise<unknown> {
+  async #serve(asked: MainQuestion): Promise<unknown> {
     if (asked.kind === 'rate') return this.#rates[asked.policy]?.take(asked.key);
     if (asked.kind === 'swap') return this.#swap(asked.swap);
     return this.#scrape();
   }
 
   async #render(): Promise<string> {
-    // Taken together: a worker that ends meanwhile is among the workers, and not among those that ended earlier.
+    // Both are read at once, so that a worker that ends meanwhile is counted once: among the workers, not among the
+    // ended.
     const earlier = this.#earlier;
     const workers = this.#team.workers.map((worker) => worker.metrics(METRICS_WITHIN_MS));
     const own = this.metrics.registry.getMetricsAsJSON();
     return mergedText([...(await Promise.all([own, ...workers])), earlier]);
   }
 
-  /** Gives back what the worker held, keeps what it counted, and has it replaced. */
+  /** A worker has ended: releases what it held, keeps its metrics, and replaces it. */
   #left(worker: WorkerThread, error: Error | undefined): void {
     const { seat, number, snapshot } = worker;
     if (error) {

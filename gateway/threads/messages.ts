@@ -17,58 +17,58 @@ export interface WorkerStart {
   readonly worker: number;
   readonly seat: number;
   readonly seats: number;
-  /** Whether it takes the place of another: the start of the gateway is over. */
+  /** Whether it replaces another worker, after the start of the gateway. */
   readonly isReplacement: boolean;
   readonly buffers: Buffers;
   /** By path prefix of the service. */
   readonly replicas: ReadonlyMap<string, readonly SentReplica[]>;
   readonly discovered: boolean;
   readonly takesRegistryCalls: boolean;
-  /** What all threads are called in news for other gateways. */
+  /** Identifies all threads of this gateway in messages to other gateways. */
   readonly gatewayId: string;
-  /** What threads of the embedded cache have agreed on so far. */
+  /** The swaps that the threads have made so far, for the embedded cache. */
   readonly responses: readonly ResponseChange[];
 }
 
-/** A replica and the memory of what is shared of it. */
+/** A replica and its shared memory, in a form that can be sent to another thread. */
 export interface SentReplica extends Omit<SharedReplica, 'url' | 'counts' | 'breaker'> {
   readonly href: string;
   readonly counts: SharedArrayBuffer;
   readonly breaker: SharedArrayBuffer;
 }
 
-/** What the main thread tells a worker. */
+/** Notices from the main thread to a worker. */
 export type ToWorker =
   | { readonly kind: 'replicas'; readonly path: string; readonly replicas: readonly SentReplica[] }
-  /** The registry has been asked once. */
+  /** The registry has been asked for the first time. */
   | { readonly kind: 'discovered' }
   | { readonly kind: 'response'; readonly change: ResponseChange }
   | { readonly kind: 'level'; readonly level: LogLevel }
-  /** Ends, after its requests. */
+  /** The worker is to end after its requests. */
   | { readonly kind: 'drain' };
 
-/** What the main thread asks a worker: a `Snapshot` of its metrics. */
+/** Calls from the main thread to a worker: for a `Snapshot` of its metrics. */
 export type WorkerQuestion = { readonly kind: 'metrics' };
 
-/** What a worker tells the main thread. */
+/** Notices from a worker to the main thread. */
 export type FromWorker =
   | { readonly kind: 'listening'; readonly externalPort: number; readonly internalPort: number }
-  /** It cannot begin, for a reason in plain words. */
+  /** The worker cannot start. The message says why. */
   | { readonly kind: 'failed'; readonly message: string }
-  /** An error that nobody caught: it takes no new requests and will end after those it has. */
+  /** After an uncaught error: the worker takes no new requests and ends after those it has. */
   | { readonly kind: 'ending' }
-  /** Its metrics as they are at its end. */
+  /** The worker's final metrics. */
   | { readonly kind: 'last'; readonly metrics: Snapshot }
-  /** Requests were sent to replicas, so many to each. */
+  /** How many requests were sent to each replica. */
   | { readonly kind: 'increments'; readonly counts: readonly Counted[] }
   | { readonly kind: 'deregister'; readonly replica: Registered }
   | { readonly kind: 'response'; readonly change: ResponseChange };
 
-/** What a worker asks the main thread. */
+/** Calls from a worker to the main thread. */
 export type MainQuestion =
   /** The metrics of all threads, as text. */
   | { readonly kind: 'scrape' }
-  /** Counts one request; the answer is a `Verdict`. */
+  /** Counts one request; the result is a `Verdict`. */
   | { readonly kind: 'rate'; readonly policy: 'address' | 'identity'; readonly key: string }
-  /** The answer is `Swapped`. */
+  /** The result is `Swapped`. */
   | { readonly kind: 'swap'; readonly swap: Swap };

@@ -3,7 +3,7 @@ import { Tally } from '../../lib/loadbalancer/choice/tally.ts';
 import { NO_UNKNOWN_NAMES, type Registry } from '../registries/contract.ts';
 import type { FromWorker } from './messages.ts';
 
-/** Requests are told to the main thread together, so often. */
+/** How often the counted requests are sent to the main thread. */
 const TELL_EVERY_MS = 20;
 
 export interface RegistryThroughOptions {
@@ -13,7 +13,7 @@ export interface RegistryThroughOptions {
   readonly clock: Clock;
 }
 
-/** The registry client of the main thread, for a worker. */
+/** A worker's registry, which passes all calls on to the registry client of the main thread. */
 export function registryThrough({ takesCalls, tell, isAsked, clock }: RegistryThroughOptions): Registry {
   const counts = new Tally(Number.POSITIVE_INFINITY);
   let cancel: Cancel | undefined;
@@ -30,7 +30,7 @@ export function registryThrough({ takesCalls, tell, isAsked, clock }: RegistryTh
     get asked() {
       return isAsked();
     },
-    // The main thread shows them.
+    // Only the main thread shows them.
     unknownNames: NO_UNKNOWN_NAMES,
     async start() {},
     async stop() {
@@ -42,7 +42,7 @@ export function registryThrough({ takesCalls, tell, isAsked, clock }: RegistryTh
       cancel ??= clock.after(TELL_EVERY_MS, flush);
     },
     deregister(replica) {
-      // In order: the requests that led to it come first.
+      // The requests that led to it are reported first.
       flush();
       tell({ kind: 'deregister', replica });
     },

@@ -4,24 +4,24 @@ import type { Shares } from './shares.ts';
 export interface ServingState {
   /** How many threads take requests. */
   readonly count: number;
-  /** How many are to. */
+  /** How many threads should take requests. */
   readonly wanted: number;
-  /** Whether there have been as many as that at some time: the start is over. */
+  /** Whether that number was reached at some time, so that the start is over. */
   readonly begun: boolean;
-  /** Whether all of them are to end. */
+  /** Whether all threads are to end. */
   readonly stopping: boolean;
 }
 
-/** Which threads take requests, as all of them see it. */
+/** Which threads take requests, in memory that all of them share. */
 export class Serving {
   readonly #cells: Cells;
   readonly #seat: number;
   readonly #seats: number;
   readonly #wanted: number;
 
-  /** @param wanted how many are to take requests */
+  /** @param wanted how many threads should take requests */
   constructor(shares: Shares, wanted: number) {
-    // One for each seat, one for whether the start is over, and one for whether the end has begun.
+    // A cell for each seat, one for whether the start is over, and one for whether the end has begun.
     const { cells, seat, seats } = shares.of('serving', (count) => ({ whole: count + 2 }));
     this.#cells = cells;
     this.#seat = seat;
@@ -38,18 +38,18 @@ export class Serving {
     };
   }
 
-  /** This thread does from now on, or does not any more. */
+  /** Whether this thread takes requests from now on. */
   set(serves: boolean): void {
     this.#cells.set(this.#seat, Number(serves));
     if (this.#count() >= this.#wanted) this.#cells.set(this.#seats, 1);
   }
 
-  /** All threads are to end: each says so from now on, also those that do not know yet. */
+  /** All threads are to end. Each reports that from now on, even before it is told to end. */
   stop(): void {
     this.#cells.set(this.#seats + 1, 1);
   }
 
-  /** Another thread has ended. */
+  /** The thread of this seat has ended. */
   leave(seat: number): void {
     this.#cells.set(seat, 0);
   }

@@ -3,7 +3,7 @@ import { SharedCells } from '../../lib/threads/sharedCells.ts';
 
 export type Buffers = ReadonlyMap<string, SharedArrayBuffer>;
 
-/** What the threads of a gateway share, by name. The first one allocates, the others are given its buffers. */
+/** The shared memory of a gateway's threads, by name. The main thread allocates it and sends it to the others. */
 export class Shares {
   readonly seat: number;
   readonly seats: number;
@@ -23,10 +23,10 @@ export class Shares {
     return this.see(buffer);
   };
 
-  /** Something new that has no name. */
+  /** Allocates memory without a name. */
   readonly allocate = (size: CellsSize): Share => this.see(SharedCells.allocate(size));
 
-  /** Seen from this thread's seat. */
+  /** The memory as the thread of this seat uses it. */
   see(buffer: SharedArrayBuffer): Share {
     const { seat, seats } = this;
     return { cells: new SharedCells(buffer, seat), seat, seats };

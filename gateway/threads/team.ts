@@ -4,23 +4,26 @@ import type { TakenPorts } from '../gateway.ts';
 import type { ToWorker } from './messages.ts';
 import type { WorkerThread } from './workerThread.ts';
 
-/** Who has served for so long has not ended because of how it began. */
+/** A worker that has run for this long did not end because of a failed start. */
 const PROVEN_MS = 10_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
 export interface TeamOptions {
-  /** How many are to take requests. */
+  /** How many workers should take requests. */
   readonly size: number;
-  /** Seats that workers may have. More than `size`: one that ends after its requests keeps its seat until then. */
+  /** The seats for workers. More than `size`, since a draining worker keeps its seat until it has ended. */
   readonly seats: readonly number[];
-  /** Starts a worker at a seat. */
+  /** Starts a worker with this seat. */
   readonly spawn: (seat: number) => WorkerThread;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
-/** Workers in their seats. One that ends is replaced: at once, or after a pause when it did not serve for long. */
+/**
+ * The workers of a gateway. Each has a seat: its number in shared memory. A worker that ends is replaced, at once or, when it
+ * did not run for long, after a pause.
+ */
 export class WorkerTeam {
   readonly #options: TeamOptions;
   readonly #freeSeats: number[];
@@ -35,14 +38,14 @@ export class WorkerTeam {
     this.#freeSeats = [...options.seats];
   }
 
-  /** All that have not ended. */
+  /** All workers that have not ended. */
   get workers(): readonly WorkerThread[] {
     return [...this.#workers.keys()];
   }
 
   /**
-   * Resolves once all listen. `onFirst` is given the ports of the first; where they are its to choose (port 0), no
-   * other is started before.
+   * Resolves once all workers listen. `onFirst` is called with the ports of the first one. When the first one chooses the ports
+   * (port 0), the others are started after it listens.
    */
   async start(choosesPorts: boolean, onFirst: (ports: TakenPorts) => void): Promise<void> {
     const first = this.#spawn();
@@ -54,14 +57,14 @@ export class WorkerTeam {
     await Promise.all(this.workers.map(({ listening }) => listening));
   }
 
-  /** Brings the team to its size. */
+  /** Starts workers until there are `size` of them. */
   fill(): void {
     const { size } = this.#options;
     if (!this.#begun || this.#stopped || this.#pausing) return;
     while (this.#freeSeats.length > 0 && this.#serving() < size) this.#spawn();
   }
 
-  /** To be told of each that has ended. */
+  /** To be called when a worker has ended. */
   left(worker: WorkerThread): void {
     const startedAtMs = this.#workers.get(worker) ?? 0;
     this.#workers.delete(worker);
@@ -77,7 +80,7 @@ export class WorkerTeam {
     for (const worker of this.workers) worker.tell(told);
   }
 
-  /** Ends all, after their requests; who takes longer than that is killed. None is replaced any more. */
+  /** Ends all workers after their requests, and replaces none. A worker that takes longer than `withinMs` is killed. */
   async stop(withinMs: number): Promise<void> {
     const { clock, logger } = this.#options;
     this.#stopped = true;
@@ -102,7 +105,10 @@ export class WorkerTeam {
     return worker;
   }
 
-  /** The first that ends early is replaced at once; if that ends early as well, something is wrong. */
+  /**
+   * The first worker that ends early is replaced at once. After the next one there is a pause, since something is
+   * wrong.
+   */
   #pause(): void {
     this.#endedEarly += 1;
     if (this.#endedEarly === 1 || this.#pausing) return;

@@ -5,24 +5,24 @@ import type { CountRate } from '../wiring/rateLimits.ts';
 import type { ReplicaThreads } from '../wiring/replicas.ts';
 import type { ServingState } from './serving.ts';
 
-/** What a gateway needs of its other threads when it is one of several. */
+/** What one of several threads of a gateway needs of the others. */
 export interface Threads {
   readonly shareOf: ShareOf;
-  /** The replicas that are known so far of the service with this path prefix. */
+  /** The replicas known so far of the service with this path prefix. */
   replicasOf(path: string): ReplicaThreads;
-  /** The one registry client of the process, which the main thread has. */
+  /** The registry client of the main thread, the only one of the process. */
   registry(services: readonly ListedService[]): Registry;
   readonly countRate: CountRate;
   /** For an embedded store. */
   readonly store: StoreThreads;
   /** The metrics of all threads. */
   scrape(): Promise<string>;
-  /** Whether this one takes the place of another: the start of the gateway is over. */
+  /** Whether this thread replaces another, after the start of the gateway. */
   readonly isReplacement: boolean;
   /** How many threads take requests. */
   serving(): ServingState;
-  /** This one does from now on, or does not any more. */
+  /** Sets whether this thread takes requests. */
   serves(serving: boolean): void;
-  /** What all threads are called in news for other gateways. */
+  /** Identifies all threads of this gateway in messages to other gateways. */
   readonly gatewayId: string;
 }

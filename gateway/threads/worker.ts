@@ -1,4 +1,4 @@
-// One worker thread of a gateway of several: both servers, and everything behind them that is not shared.
+// A worker thread of a gateway: both servers, and everything behind them that threads do not share.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { threadsClock } from '../../lib/clock/threadsClock.ts';
 import { createLogger, type Logger } from '../../lib/logging/logger.ts';
@@ -24,13 +24,13 @@ import { Serving } from './serving.ts';
 import { Shares } from './shares.ts';
 import type { Threads } from './threads.ts';
 
-/** What draining may take beyond its time when nobody knows what still works. */
+/** How long a drain may take beyond its time after an uncaught error, when nobody knows what still works. */
 const GRACE_MS = 5_000;
 
-/** One that ends while others go on leaves idle connections open until Node's keep-alive has ended them. */
+/** A worker that ends while others go on keeps idle connections open until Node's keep-alive has closed them. */
 const LEAVE_IDLE_MS = 6_000;
 
-/** The gateway of this thread, and what it hears of the others. */
+/** The gateway of this thread, and its connection to the others. */
 class WorkerGateway {
   readonly #start: WorkerStart;
   readonly #logger: Logger;
@@ -146,7 +146,7 @@ class WorkerGateway {
     };
   }
 
-  /** An error that nobody caught leaves a thread that nobody understands: another takes its place. */
+  /** After an uncaught error the state of this thread is unknown, so another one replaces it. */
   #uncaught(error: Error, kind: string): void {
     this.#logger.error(`A worker ends because of an error that nobody caught (${kind})`, { error });
     process.exitCode = 1;
@@ -155,7 +155,7 @@ class WorkerGateway {
     void this.#leave({ graceMs: LEAVE_IDLE_MS });
   }
 
-  /** Ends after the requests that are under way. */
+  /** Ends this thread after the requests under way. */
   async #leave(how: { readonly graceMs?: number } = {}): Promise<void> {
     if (this.#leaving) return;
     this.#leaving = true;
@@ -168,7 +168,7 @@ class WorkerGateway {
       this.#logger.error('Stopping failed', { error });
       process.exitCode = 1;
     }
-    // What is logged leaves this thread by way of the main thread.
+    // Log lines of this thread are written by the main thread, which needs a moment for the last ones.
     setImmediate(() => process.stdout.write('', () => process.exit()));
   }
 }

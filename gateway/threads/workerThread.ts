@@ -8,7 +8,7 @@ import type { FromWorker, MainQuestion, ToWorker, WorkerStart } from './messages
 import { RpcChannel } from './rpcChannel.ts';
 
 const MODULE = join(import.meta.dirname, 'worker.ts');
-/** Of a worker's heap, for young objects. */
+/** The part of a worker's heap for young objects. */
 const YOUNG_SHARE = 0.25;
 const LEAST_YOUNG_MIB = 8;
 
@@ -16,20 +16,20 @@ export interface WorkerThreadOptions {
   readonly start: WorkerStart;
   readonly onTold: (told: FromWorker, worker: WorkerThread) => void;
   readonly onAsked: (asked: MainQuestion) => Promise<unknown>;
-  /** It has ended; the error says why, when it was not to. */
+  /** Called when the worker has ended, with the reason when it was not told to. */
   readonly onEnded: (worker: WorkerThread, error: Error | undefined) => void;
 }
 
-/** One worker thread as the main thread sees it. */
+/** The main thread's handle of a worker thread. */
 export class WorkerThread {
   readonly number: number;
   readonly seat: number;
-  /** Its ports, once it listens; rejects when it cannot. */
+  /** Resolves to its ports once it listens; rejects when it cannot. */
   readonly listening: Promise<TakenPorts>;
   readonly ended: Promise<void>;
-  /** It takes no new requests any more. */
+  /** Whether it takes no new requests any more. */
   isEnding = false;
-  /** The metrics that it told last. */
+  /** Its last known metrics. */
   snapshot: Snapshot = [];
   readonly #thread: Worker;
   readonly #channel: RpcChannel<FromWorker, MainQuestion>;
@@ -41,7 +41,7 @@ export class WorkerThread {
     this.number = start.worker;
     this.seat = start.seat;
     this.listening = this.#listening.promise;
-    // Whoever replaces it does not ask.
+    // Nobody waits for a replacement to listen.
     this.listening.catch(() => {});
     this.#onTold = onTold;
     this.#thread = new Worker(MODULE, {
@@ -71,7 +71,7 @@ export class WorkerThread {
     this.#channel.tell(told);
   }
 
-  /** Its metrics now; those that it told last when it does not answer in time. */
+  /** Its current metrics, or the last known ones when it does not reply in time. */
   async metrics(withinMs: number): Promise<Snapshot> {
     const late = Promise.withResolvers<Snapshot>();
     const timer = setTimeout(() => late.resolve(this.snapshot), withinMs);
@@ -81,7 +81,7 @@ export class WorkerThread {
     return this.snapshot;
   }
 
-  /** Ends it now, whatever it does. */
+  /** Ends it at once, whatever it is doing. */
   async kill(): Promise<void> {
     await this.#thread.terminate();
   }
@@ -95,7 +95,7 @@ export class WorkerThread {
   }
 }
 
-/** Limits of a worker's heap. V8's own limit for young objects is the same, 96 MiB, however little memory there is. */
+/** The limits of a worker's heap. Without them V8 allows 96 MiB for young objects, however little memory there is. */
 function heapLimit({ heapBytes }: MemoryPlan): Pick<WorkerOptions, 'resourceLimits'> {
   if (heapBytes === undefined) return {};
   const heapMib = Math.floor(heapBytes / 2 ** 20);

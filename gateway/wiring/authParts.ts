@@ -11,7 +11,7 @@ import type { Parts } from './parts.ts';
 
 type AuthParts = Pick<Parts, 'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'stopKeys'>;
 
-/** Everything that decides who is let in, from keys to revocations. */
+/** Makes everything that authentication needs, from keys to revocations. */
 export async function createAuth(
   parts: Pick<Parts, 'settings' | 'stores' | 'clock' | 'logger' | 'logStoreError'>,
 ): Promise<AuthParts> {
@@ -58,7 +58,7 @@ export async function createAuth(
   return { verify, authenticator, revocations, upgradedConnections, stopKeys };
 }
 
-/** From the URL or the PEM of the settings; neither set, there are none. */
+/** The public keys, from the URL or the PEM of the settings; none when neither is set. */
 async function publicKeys(
   { jwksUrl, jwtPublicKey, jwtAlgorithms }: Settings,
   options: Omit<JwksOptions, 'url'>,

@@ -11,7 +11,7 @@ const SUBJECT = {
   gateway: z.string(),
   /** Path prefix of the service. */
   service: z.string(),
-  /** Its key: what the gateways call it may differ. */
+  /** The replica's key: its name may differ between gateways. */
   replica: z.string(),
 };
 
@@ -23,21 +23,21 @@ const NEWS = z.discriminatedUnion('verdict', [
 type News = z.output<typeof NEWS>;
 
 export interface BreakerNewsOptions {
-  /** Tells one's own news from others'. Default: made up. */
+  /** Identifies this gateway, which ignores its own messages. Default: a random id. */
   readonly gatewayId?: string | undefined;
   readonly store: Store;
   /** The replicas of a service, by its path prefix. */
   readonly replicasOf: (service: string) => ServiceReplicas | undefined;
-  /** News could not be told. */
+  /** Called when a message could not be published. */
   readonly onError: (error: Error) => void;
-  /** What came on the channel is no news. */
+  /** Called for a message on the channel that cannot be read. */
   readonly onUnreadable: (error: Error) => void;
 }
 
 /**
- * Tells the other gateways on the same store when a breaker trips or recovers, and for what, and takes their news as
- * hints. A replica that is said to respond badly but serves somebody here stays: callers are not judged by what those of
- * another gateway brought about. A gateway that hears nothing finds out for itself: news may be lost.
+ * Tells the other gateways on the same store when a breaker opens or closes, and why, and takes their messages as hints. A
+ * replica that is reported for bad responses, but serves somebody here, stays in use: callers of this gateway must not suffer
+ * for those of another. Messages may be lost; a gateway then notices by its own requests.
  */
 export class BreakerNews {
   readonly #gateway: string;
@@ -58,7 +58,7 @@ export class BreakerNews {
     await this.#store.subscribe(CHANNEL, (message) => this.#heard(message));
   }
 
-  /** To be told of every breaker event. */
+  /** To be called with every breaker event. */
   publish(event: BreakerEvent, { service, replica }: BreakerSubject): void {
     const verdict = verdictOf(event);
     if (!verdict) return;
@@ -71,7 +71,7 @@ export class BreakerNews {
     if (!news || news.gateway === this.#gateway) return;
     const { service, replica } = news;
     const replicas = this.#replicasOf(service);
-    // Only of replicas that are listed here too: a stranger's name must not make a breaker.
+    // Only replicas that are listed here count: an unknown name must not create a breaker.
     if (!replicas?.hasBreakers || !replicas.pool.get(replica)) return;
     const breaker = replicas.breakerOf(replica);
     if (news.verdict === 'failing') breaker.hintFailing(news.failure);
@@ -89,8 +89,8 @@ export class BreakerNews {
 }
 
 /**
- * Trips and recoveries, seen here. What was itself a hint is not passed on, nor is a trial that failed: a gateway that
- * alone cannot reach a replica would keep it from the others for ever.
+ * What an event means to other gateways: a breaker that opened or closed by this gateway's own requests. Hints are not passed
+ * on, nor are failed trials: a gateway that alone cannot reach a replica would keep it from all others for ever.
  */
 function verdictOf(event: BreakerEvent) {
   if (event.kind !== 'transition' || event.hinted) return undefined;

@@ -26,7 +26,7 @@ import { serviceReplicas } from './serviceReplicas.ts';
 import { createSpans } from './spans.ts';
 import { openCertificate } from './tls.ts';
 
-/** Rejects when the store cannot be opened. */
+/** Makes all parts of a gateway. Rejects when the store cannot be opened. */
 export async function createParts({
   settings,
   logger,
@@ -40,7 +40,7 @@ export async function createParts({
   const stores = await openStores({
     redisUrl: settings.redisUrl,
     redisNodes: settings.redisNodes,
-    // Who takes the place of a worker must not fail for what the gateway can do without.
+    // A worker that replaces another must start without Redis too, since the gateway goes on without it.
     required: settings.redisRequired && !threads?.isReplacement,
     timeoutMs: settings.storeTimeoutMs,
     dataDir: settings.dataDir,
@@ -152,7 +152,7 @@ function trusts(proxies: readonly string[]): TrustsPeer {
 
 const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
 
-/** What the gauges show when somebody scrapes. */
+/** The values of the gauges, read at each scrape. */
 export function readings(services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limits'>[]) {
   return {
     replicas: () =>

@@ -7,9 +7,9 @@ import type { ShareOf } from '../../lib/threads/cells.ts';
 import { SharedSemaphore } from '../../lib/threads/concurrency/sharedSemaphore.ts';
 import type { Port } from '../port.ts';
 
-/** Content of a login or logout. */
+/** Longest content of a login or logout. */
 export const MAX_COLLECTED_BYTES = 64 * 1024;
-/** Requests with such content at a time: 16 MiB. */
+/** How many requests with such content there may be at a time: 16 MiB together. */
 const MAX_COLLECTED = 256;
 
 /** The limits of one service. */
@@ -18,28 +18,28 @@ export interface ServiceLimits {
   readonly streams: Permits;
 }
 
-/** Every limit of how much may be under way at a time. */
+/** All concurrency limits. */
 export interface Limits {
   readonly gateway: Permits;
   readonly streams: Permits;
   readonly upgrades: Permits;
   /** Logouts that revoke their token. */
   readonly revocations: Permits;
-  /** Logouts whose token is revoked, and which a service is told of. Neither takes any other permit. */
+  /** Logouts that are forwarded after their token was revoked. Neither kind of logout takes another permit. */
   readonly logouts: Permits;
   /** Requests whose content is collected before they ask for a permit. */
   readonly content: Permits;
-  /** What is on its way under `content`, in this thread. */
+  /** The content being collected under `content`, in this thread. */
   readonly collections: Collections;
   /** By path prefix. */
   readonly services: ReadonlyMap<string, ServiceLimits>;
-  /** Open connections of a port; undefined: there is no limit. */
+  /** Open connections of each port; undefined: no limit. */
   readonly connections: Readonly<Record<Port, Permits | undefined>>;
 }
 
-/** Of all limits together, where threads share them. */
+/** The limits of several threads. */
 export interface SharedLimits extends Limits {
-  /** Takes back what a thread that has ended held and waited for. */
+  /** Releases what a thread that has ended held, and removes its waiting callers. */
   leave(seat: number): void;
 }
 
@@ -50,7 +50,7 @@ export function createLimits(settings: Settings, clock: Clock): Limits {
   return limitsOf(settings, (_name, options) => new Semaphore({ ...options, clock }));
 }
 
-/** The limits that all threads of a gateway share, as one of them sees them. */
+/** The limits that all threads of a gateway share, for one of them. */
 export function createSharedLimits(settings: Settings, shareOf: ShareOf, clock: Clock): SharedLimits {
   const all: SharedSemaphore[] = [];
   const newPermits = (name: string, options: PermitsOptions) => {
@@ -65,15 +65,16 @@ export function createSharedLimits(settings: Settings, shareOf: ShareOf, clock: 
 
 function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
   const { concurrencyQueue: queue, maxConnections, fairShare } = settings;
-  // A caller who has taken it all when another comes would keep that one from logging in or out for some seconds, and
-  // from connections, streams and WebSockets for as long as it likes: nothing ends them but their client.
+  // Without fair shares a caller who holds all of a limit could keep others from logging in or out for seconds, and
+  // from
+  // connections, streams and WebSockets for as long as it likes, since only their client ends them.
   const reachable = (name: string, permits: number) =>
     newPermits(name, { limit: permits, fairShare, keepsRoom: true });
   const requests = (name: string, permits: number) => newPermits(name, { limit: permits, queue, fairShare });
   const connections = (port: Port) => {
     if (maxConnections === 0) return undefined;
     const name = `connections ${port}`;
-    // Services have no share: they may be few, and are trusted.
+    // Services have no fair shares: there may be only a few, and they are trusted.
     return port === 'external'
       ? reachable(name, maxConnections)
       : newPermits(name, { limit: maxConnections });

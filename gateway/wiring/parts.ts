@@ -23,7 +23,7 @@ import type { Limits, ServiceLimits } from './limits.ts';
 import type { RateLimits } from './rateLimits.ts';
 import type { ServiceReplicas } from './replicas.ts';
 
-/** One service with what the gateway keeps for it. */
+/** One service and the objects that belong to it. */
 export interface ServiceParts {
   readonly settings: Service;
   readonly replicas: ServiceReplicas;
@@ -32,7 +32,7 @@ export interface ServiceParts {
   readonly limits: ServiceLimits;
 }
 
-/** Everything both apps are built from: made once, owned by the gateway. */
+/** Everything that both apps are built from. It is made once and owned by the gateway. */
 export interface Parts {
   readonly settings: Settings;
   readonly clock: Clock;
@@ -40,16 +40,16 @@ export interface Parts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly stores: Stores;
-  /** For responses on their way into the cache, of all services together. */
+  /** Bounds the memory of responses that are being collected for the cache, of all services together. */
   readonly gatheringRoom: GatheringRoom;
-  /** Of the external port; undefined: it speaks plain HTTP. */
+  /** The external port's certificate; undefined: the port speaks plain HTTP. */
   readonly certificate: Certificate | undefined;
   readonly readiness: Readiness;
   readonly verify: Verify;
   readonly authenticator: Authenticator;
   readonly revocations: Revocations;
   readonly upgradedConnections: UpgradedConnections;
-  /** Ends what fetches keys in the background. */
+  /** Stops fetching keys in the background. */
   readonly stopKeys: () => void;
   readonly services: readonly ServiceParts[];
   readonly registry: Registry;
@@ -58,16 +58,16 @@ export interface Parts {
   readonly limits: Limits;
   readonly transport: Transport;
   readonly trustsPeer: TrustsPeer;
-  /** Told the size of each piece of content that passes. */
+  /** To be called with the size of each piece of content, in either direction. */
   readonly onContent: (bytes: number) => void;
   readonly logStoreError: (error: Error) => void;
-  /** Told when this machine or process lacks what a connection needs. */
+  /** To be called when the process or machine has no descriptors, ports or buffers for a connection. */
   readonly onExhausted: (error: Error) => void;
-  /** Records requests for OpenTelemetry, where that is wanted. */
+  /** Records requests for OpenTelemetry; undefined without an endpoint. */
   readonly spans: Spans | undefined;
-  /** Every metric, as text that is at most a second old. */
+  /** All metrics as text, at most a second old. */
   readonly scrape: () => Promise<string>;
-  /** Undefined: this thread is the gateway. */
+  /** The other threads; undefined when this is the only one. */
   readonly threads: Threads | undefined;
 }
 
@@ -76,8 +76,8 @@ export interface PartsOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: () => number;
-  /** Called with the size of each piece of content that passes, either way. */
+  /** Called with the size of each piece of content, in either direction. */
   readonly onContent?: (bytes: number) => void;
-  /** When the gateway is one of several threads. */
+  /** The other threads, if there are any. */
   readonly threads?: Threads;
 }

@@ -11,7 +11,7 @@ export interface RateLimits {
 
 export type RatePolicy = keyof RateLimits;
 
-/** Counts one request where all threads of the gateway count. */
+/** Counts one request in the main thread, for all threads of the gateway. */
 export type CountRate = (policy: RatePolicy, key: string) => Promise<Verdict>;
 
 export interface RateLimitsOptions {
@@ -19,7 +19,7 @@ export interface RateLimitsOptions {
   readonly stores: Pick<Stores, 'evaluate'>;
   readonly metrics: Metrics;
   readonly logStoreError: (error: Error) => void;
-  /** For a gateway of several threads with an embedded store. Default: this thread counts. */
+  /** Used by a gateway of several threads with an embedded store. Default: this thread counts. */
   readonly countRate?: CountRate | undefined;
 }
 

@@ -20,7 +20,7 @@ import { LoadScan } from '../../lib/threads/loadbalancer/loadScan.ts';
 import { ThreadsReplica } from '../../lib/threads/loadbalancer/threadsReplica.ts';
 import type { BreakerSubject } from '../logs/breakerLog.ts';
 
-/** A replica whose counts and breaker several threads share. */
+/** A replica whose counters and breaker several threads share. */
 export interface SharedReplica extends Listed {
   readonly id: string;
   readonly counts: Share;
@@ -29,18 +29,18 @@ export interface SharedReplica extends Listed {
   readonly listed: boolean;
 }
 
-/** For a gateway of several threads. */
+/** What the replicas of a service need when several threads share them. */
 export interface ReplicaThreads {
   readonly seats: number;
-  /** Makes what threads can share. */
+  /** Allocates memory that threads can share. */
   readonly newShare: (size: CellsSize) => Share;
-  /** The same for all threads: by its lock the service's breakers open one after the other. */
+  /** One for all threads: under its lock the service's breakers open one at a time. */
   readonly openings: Share;
-  /** What another thread has begun already, in place of the settings' upstreams. */
+  /** Replicas that another thread knows already, in place of the settings' upstreams. */
   readonly replicas?: readonly SharedReplica[];
 }
 
-/** `ReplicaThreads.openings` of a service, as one of the threads sees them. */
+/** `ReplicaThreads.openings` of a service, for one of the threads. */
 export function openingsOf(path: string, shareOf: ShareOf): Share {
   return shareOf(`openings ${path}`, () => ({ whole: 0 }));
 }
@@ -52,19 +52,19 @@ export interface ServiceReplicasOptions extends BreakerRules {
   readonly clock: Clock;
   readonly random: () => number;
   readonly threads?: ReplicaThreads | undefined;
-  /** Something happened to a replica's breaker. */
+  /** Called with each event of a replica's breaker. */
   readonly onBreakerEvent: (event: BreakerEvent, subject: BreakerSubject) => void;
-  /** A replica is no longer listed. */
+  /** Called when a replica is no longer listed. */
   readonly onDeparted: (replica: Replica) => void;
-  /** Nothing is under way any more at a replica that is no longer listed. */
+  /** Called when the last request at a replica that is no longer listed has ended. */
   readonly onIdle: (replica: Replica) => void;
 }
 
-/** The replicas of one service, a breaker for each, and what the two have to tell each other. */
+/** The replicas of one service with a breaker for each, and the connection between the two. */
 export class ServiceReplicas {
   readonly pool: ReplicaPool;
   readonly #breakers: CircuitBreakers;
-  /** Where several threads share them. */
+  /** The shared replicas by key, when there are several threads. */
   readonly #breakerShares = new Map<string, Share>();
   readonly #threads: ReplicaThreads | undefined;
   readonly #service: Service;
@@ -100,7 +100,7 @@ export class ServiceReplicas {
     });
   }
 
-  /** For other threads: everyone listed, with what is to be shared. */
+  /** All listed replicas with their shared memory, for other threads. */
   get shared(): readonly SharedReplica[] {
     return this.pool.replicas.map((replica) => {
       const { key, id, url, registered, healthy, requestCount, counts, listed } = replica as ThreadsReplica;
@@ -115,27 +115,27 @@ export class ServiceReplicas {
     return this.#service.breaker;
   }
 
-  /** The breaker of a replica. One that is asked after its replica has left is used for what is still under way. */
+  /** The breaker of a replica. It also exists for a removed replica, whose last requests may still be under way. */
   breakerOf(key: string): Breaker {
     return this.#breakers.for(key);
   }
 
-  /** Whether the replica's breaker stands in nobody's way. */
+  /** Whether the replica's breaker is closed, so that it lets every call through. */
   isClosed(key: string): boolean {
     return this.breakerState(key) === 'closed';
   }
 
-  /** How the replica's breaker is; one that was never needed is closed. */
+  /** The state of the replica's breaker; one that was never needed is closed. */
   breakerState(key: string): BreakerState {
     return this.#usedBreaker(key)?.state ?? 'closed';
   }
 
-  /** Whether any of them has given another caller a good response of late; who is another is told in `Breaker`. */
+  /** Whether any replica has recently given another caller a good response. `Breaker` says who counts as another. */
   hasServedAnother(caller: string, address: string): boolean {
     return this.pool.replicas.some(({ key }) => this.breakerOf(key).hasServedAnother(caller, address));
   }
 
-  /** Which of these replicas is tried first again, and when. */
+  /** Which of these replicas has its trial first, and when. */
   nextTrial([first, ...others]: readonly [Replica, ...Replica[]]): {
     replica: Replica;
     retryAfterMs: number;
@@ -148,7 +148,7 @@ export class ServiceReplicas {
     return next;
   }
 
-  /** Takes over what the registry lists of this service, or what another thread says that it does. */
+  /** Takes over the registry's listing of this service, directly or from another thread. */
   update(listed: readonly (Listed & Partial<SharedReplica>)[]): void {
     const arriving = listed.filter(({ key }) => !this.pool.get(key));
     this.pool.update(listed.map((replica) => ({ ...replica, isCounted: replica.counts !== undefined })));
@@ -158,13 +158,14 @@ export class ServiceReplicas {
       this.#breakers.forget(key);
       this.#breakerShares.set(key, breaker);
     }
-    // Who was tripped, left, and comes back before its cooldown is over, is still tripped.
+    // A replica that was removed with an open breaker and comes back before the cooldown is over still has that
+    // breaker.
     for (const { key } of listed) this.#breakers.get(key)?.tellAdmission();
-    // Whose cooldown another thread has ended.
+    // Another thread may have ended the cooldown meanwhile.
     for (const key of this.#breakers.keys) if (!this.pool.get(key)) this.#forgetUnlessOpen(key);
   }
 
-  /** Takes back what a thread that has ended had under way, and takes over what it was to do. */
+  /** Gives back what a thread that has ended had under way, and takes over its duties. */
   leave(seat: number): void {
     this.#threads?.openings.cells.leave(seat);
     for (const replica of this.pool.replicas) if (replica instanceof ThreadsReplica) replica.leave(seat);
@@ -174,7 +175,7 @@ export class ServiceReplicas {
     }
   }
 
-  /** Ends the timers of all breakers, of those too whose replicas have left. */
+  /** Stops the timers of all breakers, including those of removed replicas. */
   dispose(): void {
     this.#breakers.forgetAll();
   }
@@ -188,8 +189,8 @@ export class ServiceReplicas {
   }
 
   /**
-   * At most half of several replicas are open for `bad` at a time: one that answers some requests is better than none,
-   * and requests may be what is bad. Who is absent answers none, however many that are.
+   * Of several replicas at most half may be open because of `bad` failures: a replica that serves some requests is better than
+   * none, and the requests may be the cause. An absent replica serves nobody, so absent ones do not count.
    */
   #mayOpen(key: string, failure: FailureKind): boolean {
     const { replicas } = this.pool;
@@ -200,7 +201,7 @@ export class ServiceReplicas {
     return others.length + 1 <= Math.floor(replicas.length / 2);
   }
 
-  /** The replica's breaker, if it was ever used: another thread may have opened one that was never needed here. */
+  /** The replica's breaker, if it was ever used. Another thread may have opened one that this thread never needed. */
   #usedBreaker(key: string): Breaker | undefined {
     return this.#breakerShares.has(key) ? this.breakerOf(key) : this.#breakers.get(key);
   }
@@ -219,7 +220,7 @@ export class ServiceReplicas {
     this.#onDeparted(replica);
   }
 
-  /** An open breaker outlives its replica until its cooldown is over. */
+  /** An open breaker is kept after its replica was removed, until the cooldown is over. */
   #forgetUnlessOpen(key: string): void {
     if (this.breakerState(key) === 'open') return;
     this.#breakers.forget(key);
@@ -227,7 +228,7 @@ export class ServiceReplicas {
   }
 }
 
-/** Replicas whose counts several threads share. */
+/** The replicas with counters that several threads share. */
 function sharedReplicas(
   { upstreams }: Service,
   { seats, newShare, replicas }: ReplicaThreads,

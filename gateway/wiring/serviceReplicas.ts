@@ -14,7 +14,7 @@ interface ServiceReplicasParts
   readonly threads?: Pick<Threads, 'replicasOf'> | undefined;
 }
 
-/** Makes the replicas of each service and tells everybody concerned what becomes of them. */
+/** Makes the replicas of each service and connects them to the logs, metrics, registry and transport. */
 export function serviceReplicas(parts: ServiceReplicasParts): (service: Service) => ServiceReplicas {
   const { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads } = parts;
   const rules = breakerRules(settings);
@@ -23,7 +23,7 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
   function onBreakerEvent(event: BreakerEvent, subject: BreakerSubject): void {
     log(event, subject);
     if (settings.breakerShared) breakerNews.publish(event, subject);
-    // Once for a trip: who hears of it from another gateway, or fails its trial, has been reported already.
+    // Reported once for each trip. A replica known from another gateway, or failing its trial, was reported already.
     const tripped = event.kind === 'transition' && event.from === 'closed' && event.to === 'open';
     if (tripped && !event.hinted) registry.deregister(subject.replica.registered);
   }
@@ -46,7 +46,7 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
     });
 }
 
-/** The settings of every breaker. */
+/** The options of every breaker. */
 export function breakerRules(settings: Settings) {
   return {
     threshold: settings.circuitBreakerThreshold,

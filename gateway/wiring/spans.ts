@@ -13,7 +13,7 @@ export interface SpansOptions {
   readonly clock: Clock;
 }
 
-/** What records requests for OpenTelemetry; without an endpoint nothing, and nothing of its SDK is loaded. */
+/** Records requests for OpenTelemetry. Undefined without an endpoint; then its SDK is not loaded either. */
 export async function createSpans({
   settings,
   metrics,

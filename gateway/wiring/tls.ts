@@ -8,7 +8,9 @@ import { type OnRefused, refuse } from '../http/refusal.ts';
 import type { CreateServer } from '../http/server.ts';
 import type { Parts } from './parts.ts';
 
-/** The certificate of the external port; undefined where the settings name none. Rejects when it cannot be used. */
+/**
+ * Opens the certificate of the external port; undefined when the settings name none. Rejects when it cannot be used.
+ */
 export async function openCertificate(
   { tlsCertFile, tlsKeyFile }: Settings,
   logger: Logger,
@@ -31,7 +33,7 @@ export async function openCertificate(
   return certificate;
 }
 
-/** Makes a server that speaks TLS with the certificate; undefined where there is none. */
+/** Makes a server that speaks TLS with the certificate; undefined without one. */
 export function overTls(
   { certificate, metrics, logger, clock }: Pick<Parts, 'certificate' | 'metrics' | 'logger' | 'clock'>,
   onRefused: OnRefused,
