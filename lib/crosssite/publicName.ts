@@ -1,4 +1,4 @@
-/** Last labels that no public name ends with: reserved (RFC 6761, RFC 6762, ICANN's `internal`) or never delegated. */
+/** Last labels of names that are never public: reserved (RFC 6761, RFC 6762, ICANN's `internal`) or never delegated. */
 const PRIVATE_SUFFIXES: ReadonlySet<string> = new Set([
   'localhost',
   'local',
@@ -11,9 +11,9 @@ const PRIVATE_SUFFIXES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a `Host` may be a name of the public DNS, which its owner can point at any address. Not so are addresses,
- * names without a dot (`api-gateway`), Kubernetes' (`gateway.faf.svc.cluster.local`), and names that end with something
- * that cannot be a top-level domain, such as Swarm's `tasks.api-gateway`: those are letters alone, or begin with `xn--`.
+ * Whether a `Host` may be a name of the public DNS, which its owner can point to any address. That is not the case for
+ * addresses, names without a dot (`api-gateway`), names of Kubernetes (`gateway.faf.svc.cluster.local`), and names whose last
+ * label cannot be a top-level domain, as in Swarm's `tasks.api-gateway`: those have only letters, or begin with `xn--`.
  */
 export function isPublicName(host: string): boolean {
   const name = nameOf(host);
@@ -23,7 +23,7 @@ export function isPublicName(host: string): boolean {
   return /^(?:[a-z]+|xn--[a-z0-9-]+)$/.test(last) && !PRIVATE_SUFFIXES.has(last);
 }
 
-/** A `Host` in lower case, without its port and without the dot of an absolute name. */
+/** The name in a `Host`: in lower case, without port and without the final dot of an absolute name. */
 export function nameOf(host: string): string {
   return host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
 }

@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { CrossSiteError, ForeignHostError } from './errors.ts';
 import { isPublicName, nameOf } from './publicName.ts';
 
-/** What `Sec-Fetch-Site` says of a request that no other site's page has made: the user, or the origin itself. */
+/**
+ * Values of `Sec-Fetch-Site` for requests that no page of another site has made: by the user, or by the same origin.
+ */
 const OWN: ReadonlySet<string | undefined> = new Set([undefined, 'same-origin', 'none']);
 
 export interface CrossSiteOptions {
@@ -10,24 +12,23 @@ export interface CrossSiteOptions {
   readonly names?: readonly string[];
 }
 
-/** Why a request is refused as a browser's that is misused by a page of another site; undefined: it is none. */
+/** Why a request is refused as cross-site; undefined when it is not. */
 export type CrossSiteRefusal = (req: Pick<IncomingMessage, 'headers'>) => Error | undefined;
 
 /**
- * For a port that asks for no credentials and serves programs: keeps browsers within reach of it from being used by the
- * pages that they show. Refused are
+ * Protects a port that asks for no credentials and serves programs from pages in browsers that can reach it. It refuses
  *
  * - `Sec-Fetch-Site: cross-site` and `same-site`, which browsers send to secure origins and to localhost;
  * - an `Origin` that is not the target's own, with any method and with a WebSocket's handshake;
- * - a public name in `Host`, where a browser may have sent the request: after DNS rebinding a page is of the origin it
- *   calls, and only the name tells (see `isPublicName`). `names` are exempt.
+ * - a public name in `Host`, if a browser may have sent the request: after DNS rebinding the page has the same origin as the
+ *   target, and only the name shows it (see `isPublicName`). `names` are exempt.
  *
- * Programs are none of this: they send neither `Sec-Fetch-Site` nor `Origin`, and the name they use does not matter.
- * What tells a browser there is `Accept-Language`, which pages can change and not leave out; that of Node's `fetch` is
- * known by `Sec-Fetch-Mode` without `Sec-Fetch-Site`, two fields that no page can set. A program that passes on all
- * fields of a browser's request is taken for the browser.
+ * Programs are not affected: they send neither `Sec-Fetch-Site` nor `Origin`, and may use any name. For the last rule a browser
+ * is recognised by `Accept-Language`, which pages can change but not leave out. Node's `fetch` sends it too, and is recognised
+ * by `Sec-Fetch-Mode` without `Sec-Fetch-Site`, two fields that no page can set. A program that passes on all fields of a
+ * browser's request counts as the browser.
  *
- * It is no protection from programs, which can send what they like.
+ * It does not protect from programs, which can send any field.
  */
 export function crossSiteRefusal({ names = [] }: Readonly<CrossSiteOptions> = {}): CrossSiteRefusal {
   const exempt = new Set(names);
@@ -40,7 +41,7 @@ export function crossSiteRefusal({ names = [] }: Readonly<CrossSiteOptions> = {}
   };
 }
 
-/** A proxy in front may have ended TLS. */
+/** Compares hosts only, not schemes, because a proxy in front may have terminated TLS. */
 function isOwn(origin: string, host: string | undefined): boolean {
   if (host === undefined) return false;
   const own = host.toLowerCase();

@@ -1,6 +1,6 @@
 const SECOND_MS = 1000;
 
-/** The time as ISO 8601 with milliseconds. All but these is spelt out once for all lines of a second. */
+/** The time in ISO 8601 with milliseconds. Everything but the milliseconds is formatted once per second. */
 export function isoClock(): () => string {
   let secondMs = Number.NaN;
   let upToSecond = '';

@@ -1,15 +1,15 @@
 import type { Logger } from './logger.ts';
 
 /**
- * Switches between the level the logger has now and `debug`, back and forth; between `debug` and `info` when it has
- * `debug` now. Each turn says the new level in the log.
+ * Makes a function that switches between the logger's present level and `debug`; between `debug` and `info` when the present
+ * level is `debug`. Each switch is logged.
  */
 export function levelSwitch(logger: Logger): () => void {
   const configured = logger.level;
   const other = configured === 'debug' ? 'info' : 'debug';
   return () => {
     const next = logger.level === other ? configured : other;
-    // Said while debug is in force, before or after: at the other level it might not be written.
+    // Logged while debug is in force, before or after the switch: the other level might suppress the line.
     logger.level = 'debug';
     logger.info(`Log level is now ${next}`);
     logger.level = next;

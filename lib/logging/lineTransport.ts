@@ -1,20 +1,20 @@
 import winston from 'winston';
 
-/** Where a format leaves the finished line. */
+/** The property in which a format stores the finished line. */
 export const MESSAGE = Symbol.for('message');
 
-/** How long the line of a request may wait for others. */
+/** How long the line of a request may wait for more lines. */
 const GATHER_MS = 10;
-/** So many characters leave at once. */
+/** With this many characters waiting, lines are written at once. */
 const GATHER_CHARACTERS = 16 * 1024;
 
 /**
- * Writes many lines in one piece: a write to a pipe costs several times what the rest of a line does. What is logged
- * leaves in the same turn of the event loop, the lines of requests within 10 ms. Nothing is lost when the process
- * exits, by an uncaught error either; SIGKILL takes what has not left.
+ * Writes many lines at once, because a write to a pipe costs several times as much as the rest of a line. Log lines are written
+ * in the same turn of the event loop, lines of requests within 10 ms. Nothing is lost when the process exits, even after an
+ * uncaught error. Only SIGKILL loses lines that wait.
  */
 export class LineTransport extends winston.transports.Stream {
-  /** Whether lines are JSON objects, which others may write as well as `format`. */
+  /** Whether lines are JSON objects, so that `requestLines` may write them without `format`. */
   readonly takesJson: boolean;
   readonly #stream: NodeJS.WritableStream;
   readonly #flush = () => this.#writePending();
@@ -34,7 +34,7 @@ export class LineTransport extends winston.transports.Stream {
     next();
   }
 
-  /** Takes a finished line that can wait a little. */
+  /** Writes a finished line, which may wait for others. */
   append(line: string): void {
     if (this.#pending === '') {
       this.#timer = setTimeout(this.#flush, GATHER_MS).unref();
@@ -44,7 +44,7 @@ export class LineTransport extends winston.transports.Stream {
     if (this.#pending.length >= GATHER_CHARACTERS) this.#writePending();
   }
 
-  /** Writes what waits for other lines. */
+  /** Writes the lines that wait for others. */
   flush(): void {
     this.#writePending();
   }

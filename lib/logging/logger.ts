@@ -4,10 +4,10 @@ import { safeJson, safeLines, safeText, safeValue } from './escape.ts';
 import { isoClock } from './isoClock.ts';
 import { LineTransport, MESSAGE } from './lineTransport.ts';
 
-/** Causes of causes that are written out: an error may be its own. */
+/** How many nested causes of an error are written. There must be a limit, since an error may be its own cause. */
 const MAX_CAUSES = 8;
 
-/** The detail that names those which the message says already: lines for people leave these out. */
+/** A detail that names other details which the message contains: lines for people leave those out. */
 export const SAID = Symbol.for('said');
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -16,26 +16,26 @@ export type Logger = winston.Logger;
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** One JSON object a line, or lines for people; colours only on a terminal. */
+  /** A JSON object for each line, or lines for people, which have colours on a terminal only. */
   readonly format: LogFormat;
-  /** Where lines go. Default: standard output. */
+  /** Where lines are written. Default: standard output. */
   readonly stream?: NodeJS.WritableStream;
 }
 
 /**
- * Whether lines of `level` are written now. To be asked before one is made for each request: winston's own answer, which
- * looks at every transport, leaves 650 bytes of garbage behind.
+ * Whether lines of `level` are written at present. To be asked before a line is made for each request. Winston's own method
+ * checks every transport and leaves 650 bytes of garbage.
  */
 export function isLogged({ levels, level: now }: Logger, level: LogLevel): boolean {
   return (levels[now] ?? 0) >= (levels[level] ?? 0);
 }
 
-/** The process's log. Lines carry `timestamp`, `level`, `message` and what the caller adds. */
+/** Makes the process's logger. Lines have `timestamp`, `level`, `message` and the caller's details. */
 export function createLogger({ level, format, stream = process.stdout }: Readonly<LoggerOptions>): Logger {
   const lines = format === 'json' ? jsonLines() : readableLines(isTerminal(stream));
   return winston.createLogger({
     level,
-    // The transport formats, because a logger would do so before it looks at the level.
+    // The format belongs to the transport: the logger would format lines before it checks their level.
     format: winston.format.combine(),
     transports: [new LineTransport(stream, lines, { takesJson: format === 'json' })],
   });
@@ -44,7 +44,8 @@ export function createLogger({ level, format, stream = process.stdout }: Readonl
 function jsonLines(): winston.Logform.Format {
   const { combine, timestamp, errors, json } = winston.format;
   const thorough = json({ replacer: withErrors });
-  // An access line has only plain details, and there is one for each request: JSON's own way takes a fifth of the time.
+  // Access lines, of which there is one for each request, have only plain details. `JSON.stringify` alone is five times
+  // faster.
   const line = winston.format((info) =>
     isPlain(info) ? { ...info, [MESSAGE]: JSON.stringify(info) } : thorough.transform(info, thorough.options),
   );
@@ -52,12 +53,12 @@ function jsonLines(): winston.Logform.Format {
   return combine(errors({ stack: true, cause: true }), timestamp({ format: isoClock() }), line(), safe());
 }
 
-/** Whether JSON can write every detail without help. */
+/** Whether `JSON.stringify` can write every detail by itself. */
 function isPlain(info: object): boolean {
   return Object.values(info).every((value) => value === null || !['object', 'bigint'].includes(typeof value));
 }
 
-/** JSON knows nothing of an error's own parts: without this a detail that is an error would be written as {}. */
+/** Converts errors for JSON, which would write them as {}. */
 function withErrors(_name: string, value: unknown): unknown {
   if (typeof value === 'bigint') return String(value);
   return Error.isError(value) ? plainError(value, MAX_CAUSES) : value;

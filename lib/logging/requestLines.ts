@@ -3,17 +3,16 @@ import { isoClock } from './isoClock.ts';
 import { LineTransport } from './lineTransport.ts';
 import type { Logger } from './logger.ts';
 
-/** Details that JSON can write without help; `undefined` leaves one out. */
+/** Details that `JSON.stringify` can write by itself; undefined ones are left out. */
 export type PlainDetails = Readonly<Record<string | symbol, unknown>>;
 
 export type WriteLine = (message: string, details: PlainDetails) => void;
 
 /**
- * Writes lines of level `info` about requests. There is one for each request: where lines are JSON they go straight
- * to the transport, because the way through winston's streams and formats takes ten times as long.
+ * Writes lines of level `info` about requests, one for each request. JSON lines go directly to the transport, because winston's
+ * streams and formats take ten times as long.
  *
- * The caller asks `isLogged` first, before it makes the line, and passes strings, numbers, booleans
- * and `undefined` only.
+ * The caller must ask `isLogged` before it makes the line, and may pass only strings, numbers, booleans and `undefined`.
  */
 export function requestLines(logger: Logger): WriteLine {
   const transport = logger.transports.find((one) => one instanceof LineTransport);

@@ -8,24 +8,24 @@ const LOOK_EVERY_MS = 10_000;
 export interface CertificateOptions {
   readonly certFile: string;
   readonly keyFile: string;
-  /** Another pair is in force. */
+  /** Called when another pair is in use. */
   readonly onRenewed?: (pair: KeyPair) => void;
-  /** The files hold no usable pair, told once for each content: the pair before stays in force. */
+  /** Called once for each content of the files that is no usable pair. The previous pair stays in use. */
   readonly onBroken?: (error: Error) => void;
   readonly clock?: Clock;
 }
 
-/** Files that could not be used, as the last look found them. */
+/** The contents of files that could not be used, from the last check. */
 interface Trouble {
   readonly what: string;
   readonly isTold: boolean;
 }
 
 /**
- * A certificate and its key from two files, renewed with them.
+ * A certificate and its key from two files, reloaded when these change.
  *
- * The files are read every ten seconds. Nothing else sees every way of renewing: Kubernetes swaps a symbolic link two
- * directories up, certbot one beside the file, and neither network file systems nor bind mounts tell of changes.
+ * The files are read every ten seconds. File watching would miss some renewals: Kubernetes replaces a symbolic link two
+ * directories above, certbot one beside the file, and network file systems and bind mounts report no changes.
  */
 export class Certificate {
   readonly #options: CertificateOptions;
@@ -42,7 +42,7 @@ export class Certificate {
     this.#pair = pair;
   }
 
-  /** Rejects when the files cannot be read or hold no usable pair. */
+  /** Rejects when the files cannot be read or are no usable pair. */
   static async open(options: Readonly<CertificateOptions>): Promise<Certificate> {
     const [cert, key] = await textsOf(options);
     return new Certificate(options, keyPair(cert, key));
@@ -52,7 +52,7 @@ export class Certificate {
     return this.#pair;
   }
 
-  /** Tells `follower` of each pair from the next on. */
+  /** Calls `follower` with each new pair. */
   follow(follower: (pair: KeyPair) => void): void {
     this.#followers.add(follower);
   }
@@ -92,7 +92,7 @@ export class Certificate {
     listener(this.#options.onRenewed)(pair);
   }
 
-  /** At the second look in a row: two files are never written at one moment, and the other one may be on its way. */
+  /** Reports a bad pair at the second check in a row: the two files are not written at the same moment. */
   #complain(seen: string, error: Error): void {
     const what = `${error.message}${seen}`;
     const isSecondLook = this.#trouble?.what === what;

@@ -1,9 +1,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 
-/** A certificate and the key that belongs to it. */
+/** A certificate and its private key. */
 export interface KeyPair {
-  /** PEM: the certificate first, then those that lead to a root. */
+  /** PEM: the certificate first, then the intermediate ones. */
   readonly cert: string;
   /** PEM, not encrypted. */
   readonly key: string;
@@ -11,13 +11,13 @@ export interface KeyPair {
   readonly expiresAtMs: number;
 }
 
-/** Checks that both can be served with. Throws an error that says which is wrong, and never what a key holds. */
+/** Checks that the two can be used together. Throws an error that says which is wrong, without showing the key. */
 export function keyPair(cert: string, key: string): KeyPair {
   const leaf = certificateIn(cert);
   if (!leaf.checkPrivateKey(privateKeyIn(key))) {
     throw new Error('the key does not belong to the first certificate in the file');
   }
-  // OpenSSL's own opinion: a key may be too short, a certificate further down may be broken.
+  // OpenSSL checks the rest: a key may be too short, or an intermediate certificate broken.
   createSecureContext({ cert, key });
   return { cert, key, expiresAtMs: leaf.validToDate.getTime() };
 }
@@ -32,7 +32,7 @@ function certificateIn(pem: string): X509Certificate {
 
 function privateKeyIn(pem: string): KeyObject {
   if (/ENCRYPTED/.test(pem)) {
-    // A passphrase in a setting beside the file would protect nothing.
+    // Encrypted keys are not supported: a passphrase in a setting beside the file would protect nothing.
     throw new Error(
       'the key is encrypted: take its passphrase off with openssl pkey -in key.pem -out plain.pem',
     );

@@ -4,26 +4,25 @@ import { type Clock, systemClock } from '../clock/clock.ts';
 import type { Certificate } from './certificate.ts';
 import type { KeyPair } from './keyPair.ts';
 
-/** The first byte of every TLS connection: a record of the handshake (RFC 8446 section 5.1). */
+/** The first byte of every TLS connection, a handshake record (RFC 8446 section 5.1). */
 const HANDSHAKE = 22;
-/** Between the arrival of a connection and the end of its handshake. */
+/** How long a connection may take until the end of its handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 export interface TlsServerOptions {
   readonly certificate: Certificate;
-  /** Gets a connection that speaks plain HTTP, unread; by default it is closed. */
+  /** Called with a connection that speaks plain HTTP, before anything is read. By default it is closed. */
   readonly onPlainHttp?: (socket: Socket) => void;
-  /** A client that spoke TLS, and no connection came of it: no common version or cipher, or it left. */
+  /** Called when a handshake has failed: there was no common version or cipher, or the client left. */
   readonly onHandshakeFailed?: (error: Error) => void;
   readonly clock?: Clock;
 }
 
 /**
- * An HTTP/1.1 server over TLS 1.2 or newer. New connections get the certificate that is in force when they come;
- * those that are open keep theirs.
+ * An HTTP/1.1 server over TLS 1.2 or newer. New connections get the current certificate; open ones keep theirs.
  */
 export class TlsServer extends Server {
-  /** Connections whose handshake is not over, by their far end. HTTP does not know them yet. */
+  /** Connections whose handshake is not complete, by their peer. The HTTP server does not know them yet. */
   readonly #arriving = new Map<string, Socket>();
   readonly #clock: Clock;
 
@@ -50,7 +49,7 @@ export class TlsServer extends Server {
       }),
     );
     this.on('secureConnection', (socket) => this.#arriving.delete(farEnd(socket)));
-    // Node's own listener would have a refusal written into a handshake.
+    // Node's own listener would let an HTTP reply be written into the handshake.
     this.removeAllListeners('tlsClientError');
     this.on('tlsClientError', (error, socket) => {
       socket.destroy();
@@ -58,7 +57,7 @@ export class TlsServer extends Server {
     });
   }
 
-  /** Also ends what has not shaken hands, as an HTTP server ends connections without a request. `close` does so, too. */
+  /** Also closes connections whose handshake is not complete: they have no request either. `close` does the same. */
   override closeIdleConnections(): void {
     super.closeIdleConnections();
     this.#endArriving();
@@ -73,7 +72,7 @@ export class TlsServer extends Server {
     for (const socket of this.#arriving.values()) socket.destroy();
   }
 
-  /** Waits for the first byte and leaves it to be read again. */
+  /** Waits for the first byte, which stays to be read. */
   #receive(socket: Socket, decide: (first: number | undefined) => void): void {
     const key = farEnd(socket);
     this.#arriving.set(key, socket);
@@ -94,12 +93,12 @@ function terms({ cert, key }: KeyPair) {
   return { cert, key, minVersion: 'TLSv1.2' } as const;
 }
 
-/** The same for a connection before and after its handshake. */
+/** A key that is the same for a connection before and after its handshake. */
 function farEnd({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** What a method begins with. */
+/** Whether a byte can begin an HTTP method. */
 function isLetter(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x41 && byte <= 0x5a;
 }

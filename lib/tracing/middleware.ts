@@ -4,16 +4,16 @@ import type { Spans } from './spans.ts';
 import { readTrace, traceStarter } from './traceContext.ts';
 
 export interface TraceOptions {
-  /** Whether the sender's word about the trace is believed. Default: nobody's. */
+  /** Whether a request's trace context is trusted. Default: none is. */
   readonly trusts?: (req: Request) => boolean;
-  /** What records the request; none when left out. */
+  /** Records requests. Default: they are not recorded. */
   readonly spans?: Spans | undefined;
 }
 
 /**
- * Continues the trace that the request names in `traceparent`, or begins one (W3C Trace Context): without a recorder only
- * once a service is called. Without a recorder a trace is passed on as it came: a span that nobody records must not be
- * anybody's parent.
+ * Continues the trace of the request's `traceparent`, or begins one (W3C Trace Context). Without a recorder a trace is only
+ * begun when a service is called, and a trace context is passed on unchanged, because a span that is not recorded must not be
+ * a parent.
  */
 export function trace(options: Readonly<TraceOptions>): RequestHandler {
   const { trusts = () => false, spans } = options;
@@ -27,7 +27,7 @@ export function trace(options: Readonly<TraceOptions>): RequestHandler {
       spans.begin(req, res, given);
     } else {
       exchange.trace = given;
-      // A response from the cache and a refusal are part of nobody's trace, and random ids take 2 us.
+      // Not begun yet: responses from the cache and refusals need no trace, and random ids take 2 us.
       exchange.beginTrace = beginTrace;
     }
     next();

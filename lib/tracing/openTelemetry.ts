@@ -39,27 +39,27 @@ import { shownPath } from '../http/path.ts';
 import type { Spans } from './spans.ts';
 import type { TraceContext } from './traceContext.ts';
 
-/** The methods that span names and attributes may have: others are a client's own words. */
+/** Methods that may be used in span names and attributes. Others could be any text of a client. */
 const METHODS: ReadonlySet<string> = new Set(
   'GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT'.split(' '),
 );
 
 export interface OpenTelemetryOptions {
-  /** The collector's address; spans go to `/v1/traces` below it. */
+  /** The collector's URL; spans go to `/v1/traces` below it. */
   readonly endpoint: string;
   readonly serviceName: string;
   readonly version: string;
   readonly clock: Clock;
-  /** The collector did not take a batch. Its spans are lost. */
+  /** Called when the collector has not accepted a batch, whose spans are lost. */
   readonly onError: (error: Error) => void;
 }
 
 /**
- * Spans by OpenTelemetry's SDK, to a collector by OTLP over HTTP. They are sent in the background from a bounded queue:
- * a collector that is slow or away costs spans, never a request. `OTEL_EXPORTER_OTLP_HEADERS`,
+ * Records spans with OpenTelemetry's SDK and sends them to a collector by OTLP over HTTP. They are sent in the background from a
+ * bounded queue: when the collector is slow or away, spans are lost, but no request suffers. `OTEL_EXPORTER_OTLP_HEADERS`,
  * `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` are read by the SDK itself.
  *
- * Spans hold paths, never queries, fields, tokens or subjects.
+ * Spans contain paths, but never queries, header fields, tokens or subjects.
  */
 export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
   const { endpoint, serviceName, version, clock, onError } = options;
@@ -108,14 +108,14 @@ export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
     async close(deadlineMs) {
       const { promise: outOfTime, resolve } = Promise.withResolvers<void>();
       const cancel = clock.after(deadlineMs, resolve);
-      // What could not be sent the exporter has told of.
+      // Failed batches were reported by the exporter.
       await Promise.race([provider.shutdown().catch(() => {}), outOfTime]);
       cancel();
     },
   };
 }
 
-/** Tells of each batch that was lost; the SDK itself keeps it to itself. */
+/** Reports each lost batch, which the SDK does not. */
 function watched(exporter: SpanExporter, onError: (error: Error) => void): SpanExporter {
   return {
     export: (spans, done) =>
@@ -138,7 +138,7 @@ function contextOf({ traceId, parentId, flags, state }: TraceContext): Context {
   });
 }
 
-/** What a service is told that is called from `span`. */
+/** The trace context for a service that is called from `span`. */
 function traceOf(span: Span, parent: TraceContext | undefined): TraceContext {
   const { traceId, spanId, traceFlags } = span.spanContext();
   return { traceId, parentId: spanId, flags: traceFlags, state: parent?.state ?? '' };
@@ -170,9 +170,9 @@ function endRequest(span: Span, res: Response, exchange: Exchange): void {
   }
   span.setAttribute('gateway.request_id', requestId);
   if (cacheVerdict) span.setAttribute('gateway.cache', cacheVerdict);
-  // A client that left first was told no status.
+  // A client that left before the response has no status.
   if (res.headersSent || exchange.upgraded) tellStatus(span, res.statusCode, res.statusCode >= 500);
-  // The head was sent, and the rest was not.
+  // The head was sent, but the response is not complete.
   const wasCut = failure !== undefined && res.statusCode < 400;
   if (errorCode && (wasCut || res.statusCode >= 500)) tellError(span, errorCode);
   span.end();
