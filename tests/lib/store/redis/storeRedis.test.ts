@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { createClient, type RedisClientType } from 'redis';
-import { openRedisStore } from '../../../lib/store/redis/redis.ts';
-import type { Stores } from '../../../lib/store/store.ts';
-import { eventually } from '../../support/eventually.ts';
-import { type RedisServer, startRedis } from '../../support/stores/redis.ts';
+import { openRedisStore } from '../../../../lib/store/redis/redis.ts';
+import type { Stores } from '../../../../lib/store/store.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { type RedisServer, startRedis } from '../../../support/stores/redis.ts';
 
 const MINUTE_MS = 60_000;
 // Real processes on a machine that may be busy.

@@ -1,14 +1,14 @@
 import { Agent } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import { cache } from '../../../lib/cache/middleware.ts';
-import { Channels } from '../../../lib/store/channels.ts';
-import { MemoryStore } from '../../../lib/store/memory/memory.ts';
-import { Sightings } from '../../../lib/store/memory/sightings.ts';
-import { asOrigin } from '../../support/asOrigin.ts';
-import { call } from '../../support/clients/client.ts';
-import { bareApp } from '../../support/gateway/bareApp.ts';
-import { ManualClock } from '../../support/manualClock.ts';
+import { cache } from '../../../../lib/cache/middleware.ts';
+import { Channels } from '../../../../lib/store/channels.ts';
+import { MemoryStore } from '../../../../lib/store/memory/memory.ts';
+import { Sightings } from '../../../../lib/store/memory/sightings.ts';
+import { asOrigin } from '../../../support/asOrigin.ts';
+import { call } from '../../../support/clients/client.ts';
+import { bareApp } from '../../../support/gateway/bareApp.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
 
 /** Room for some 30 small answers. */
 const MAX_BYTES = 32 * 1024;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { GroupCommit } from '../../../lib/store/sqlite/groupCommit.ts';
+import { GroupCommit } from '../../../../lib/store/sqlite/groupCommit.ts';
 
 describe('writes that are committed together', () => {
   let directory: string;

@@ -2,16 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { Channels } from '../../../lib/store/channels.ts';
-import { MemoryStore } from '../../../lib/store/memory/memory.ts';
+import { Channels } from '../../../../lib/store/channels.ts';
+import { MemoryStore } from '../../../../lib/store/memory/memory.ts';
 import {
   type ResponseChange,
   SwapPlace,
   ThreadsMemoryStore,
-} from '../../../lib/store/memory/threadsMemory.ts';
-import { CHANGES, SqliteStore } from '../../../lib/store/sqlite/sqlite.ts';
-import { SharedCells } from '../../../lib/threads/sharedCells.ts';
-import { ManualClock } from '../../support/manualClock.ts';
+} from '../../../../lib/store/memory/threadsMemory.ts';
+import { CHANGES, SqliteStore } from '../../../../lib/store/sqlite/sqlite.ts';
+import { SharedCells } from '../../../../lib/threads/sharedCells.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
 
 const MINUTE_MS = 60_000;
 

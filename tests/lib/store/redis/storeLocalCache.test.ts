@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { LocalCache } from '../../../lib/store/redis/localCache.ts';
-import { ManualClock } from '../../support/manualClock.ts';
+import { LocalCache } from '../../../../lib/store/redis/localCache.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
 
 const MAX_AGE_MS = 10_000;
 

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { createClient } from 'redis';
-import { Purges } from '../../../lib/cache/stored/purge.ts';
-import type { StoreStateChange } from '../../../lib/store/redis/redisNode.ts';
-import { HashRing } from '../../../lib/store/sharded/ring.ts';
-import { openShardedStore, type ShardedStoresOptions } from '../../../lib/store/sharded/sharded.ts';
-import { type Stores, StoreUnavailableError, type TokenStore } from '../../../lib/store/store.ts';
-import { eventually } from '../../support/eventually.ts';
-import { DURABLE, type RedisServer, startRedis } from '../../support/stores/redis.ts';
+import { Purges } from '../../../../lib/cache/stored/purge.ts';
+import type { StoreStateChange } from '../../../../lib/store/redis/redisNode.ts';
+import { HashRing } from '../../../../lib/store/sharded/ring.ts';
+import { openShardedStore, type ShardedStoresOptions } from '../../../../lib/store/sharded/sharded.ts';
+import { type Stores, StoreUnavailableError, type TokenStore } from '../../../../lib/store/store.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { DURABLE, type RedisServer, startRedis } from '../../../support/stores/redis.ts';
 
 const MINUTE_MS = 60_000;
 const LASTS = { lasts: true };

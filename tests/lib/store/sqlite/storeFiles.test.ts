@@ -16,9 +16,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { openEmbeddedStore } from '../../../lib/store/embedded.ts';
-import { type Stores, StoreUnavailableError } from '../../../lib/store/store.ts';
-import { ManualClock } from '../../support/manualClock.ts';
+import { openEmbeddedStore } from '../../../../lib/store/embedded.ts';
+import { type Stores, StoreUnavailableError } from '../../../../lib/store/store.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
 
 // Real processes on a machine that may be busy.
 jest.setTimeout(30_000);

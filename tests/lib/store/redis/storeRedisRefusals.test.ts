@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { createClient } from 'redis';
-import { openRedisStore } from '../../../lib/store/redis/redis.ts';
-import { CertificateFiles, makeCertificate } from '../../support/certificates.ts';
-import { eventually } from '../../support/eventually.ts';
-import { TiedProcess } from '../../support/processes/tiedProcess.ts';
-import { ensureRedisBinary, freePort, type RedisServer, startRedis } from '../../support/stores/redis.ts';
+import { openRedisStore } from '../../../../lib/store/redis/redis.ts';
+import { CertificateFiles, makeCertificate } from '../../../support/certificates.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { TiedProcess } from '../../../support/processes/tiedProcess.ts';
+import { ensureRedisBinary, freePort, type RedisServer, startRedis } from '../../../support/stores/redis.ts';
 
 // Real processes on a machine that may be busy.
 jest.setTimeout(30_000);

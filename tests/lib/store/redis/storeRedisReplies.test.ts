@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createClient, ErrorReply } from 'redis';
-import { openRedisStore } from '../../../lib/store/redis/redis.ts';
-import { endsConnection, isFinal, redisReason } from '../../../lib/store/redis/redisReason.ts';
-import type { Stores } from '../../../lib/store/store.ts';
-import { StoreUnavailableError } from '../../../lib/store/store.ts';
-import { eventually } from '../../support/eventually.ts';
-import { type RedisServer, startRedis } from '../../support/stores/redis.ts';
+import { openRedisStore } from '../../../../lib/store/redis/redis.ts';
+import { endsConnection, isFinal, redisReason } from '../../../../lib/store/redis/redisReason.ts';
+import type { Stores } from '../../../../lib/store/store.ts';
+import { StoreUnavailableError } from '../../../../lib/store/store.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { type RedisServer, startRedis } from '../../../support/stores/redis.ts';
 
 // Real processes on a machine that may be busy.
 jest.setTimeout(30_000);

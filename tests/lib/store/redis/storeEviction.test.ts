@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createClient } from 'redis';
-import { evictionIn } from '../../../lib/store/redis/eviction.ts';
-import { eventually } from '../../support/eventually.ts';
-import { startGateway } from '../../support/gateway/gateway.ts';
-import { type RedisServer, startRedis } from '../../support/stores/redis.ts';
+import { evictionIn } from '../../../../lib/store/redis/eviction.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { startGateway } from '../../../support/gateway/gateway.ts';
+import { type RedisServer, startRedis } from '../../../support/stores/redis.ts';
 
 // Real processes on a machine that may be busy.
 jest.setTimeout(30_000);

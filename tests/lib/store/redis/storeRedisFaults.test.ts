@@ -4,16 +4,16 @@ import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { createClient } from 'redis';
-import { systemClock } from '../../../lib/clock/clock.ts';
+import { systemClock } from '../../../../lib/clock/clock.ts';
 import {
   openRedisStore,
   type RedisStoresOptions,
   type StoreStateChange,
-} from '../../../lib/store/redis/redis.ts';
-import { type Store, type Stores, StoreUnavailableError } from '../../../lib/store/store.ts';
-import { eventually } from '../../support/eventually.ts';
-import { ManualClock } from '../../support/manualClock.ts';
-import { DURABLE, freePort, type RedisServer, startRedis } from '../../support/stores/redis.ts';
+} from '../../../../lib/store/redis/redis.ts';
+import { type Store, type Stores, StoreUnavailableError } from '../../../../lib/store/store.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
+import { DURABLE, freePort, type RedisServer, startRedis } from '../../../support/stores/redis.ts';
 
 const MINUTE_MS = 60_000;
 // Real processes on a machine that may be busy.
@@ -256,7 +256,7 @@ describe('starting without Redis', () => {
   test('keeps the process alive until the error is out', async () => {
     const port = await freePort();
     const script = `
-      import { openRedisStore } from ${JSON.stringify(new URL('../../../lib/store/redis/redis.ts', import.meta.url).href)};
+      import { openRedisStore } from ${JSON.stringify(new URL('../../../../lib/store/redis/redis.ts', import.meta.url).href)};
       await openRedisStore({ url: 'redis://127.0.0.1:${port}', connectTimeoutMs: 300 });`;
     const child = run(process.execPath, ['--input-type=module', '--eval', script]);
     await expect(child).rejects.toMatchObject({
