@@ -39,7 +39,7 @@ export function createRouter({ services, mount, chainFor }: Readonly<RouterOptio
     const target = req.originalUrl;
     const exchange = exchangeOf(res);
     if (exchange.refusal) return next(exchange.refusal);
-    if (isForGateway(req, target)) return answerOptions(res);
+    if (isForGateway(req, target)) return replyToOptions(res);
     if (target.length > MAX_TARGET_LENGTH) return next(new UriTooLongError(`${target.length} characters`));
     const parsed = parseTarget(target, mount);
     const route = parsed && routes.get(parsed.segment);
@@ -52,6 +52,6 @@ export function createRouter({ services, mount, chainFor }: Readonly<RouterOptio
   };
 }
 
-function answerOptions(res: Response): void {
+function replyToOptions(res: Response): void {
   res.writeHead(200, { Allow: ALLOWED_METHODS, 'Content-Length': 0 }).end();
 }

@@ -126,7 +126,7 @@ function contradictions({ settings, isSet }: Question): string[] {
   if (drainTimeoutMs > 0 && drainTimeoutMs < longestMs) {
     warnings.push(
       `DRAIN_TIMEOUT is ${formatDuration(drainTimeoutMs)} and a request may take ${formatDuration(longestMs)}: a gateway ` +
-        'that is stopped cuts requests that would have been answered',
+        'that is stopped cuts requests that would have been served',
     );
   }
   if (isSet('DRAIN_GRACE') && drainGraceMs > drainTimeoutMs) {

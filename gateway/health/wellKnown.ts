@@ -22,7 +22,7 @@ export function wellKnown(
   const openMetrics =
     exemplars &&
     rendered({ render: () => exemplars.openMetrics(registry), everyMs: METRICS_EVERY_MS, clock });
-  const answers = new Map<string, (res: Response) => Promise<unknown> | unknown>([
+  const handlers = new Map<string, (res: Response) => Promise<unknown> | unknown>([
     ['/healthz', (res) => res.json({ status: 'alive' })],
     [
       '/readyz',
@@ -34,7 +34,7 @@ export function wellKnown(
     ],
   ]);
   if (port === 'internal' || settings.externalMetrics) {
-    answers.set('/metrics', async (res) => {
+    handlers.set('/metrics', async (res) => {
       if (openMetrics && exemplars && readsOpenMetrics(res.req.headers.accept))
         return res.type(exemplars.contentType).send(await openMetrics());
       return res.type(registry.contentType).send(await scrape());
@@ -42,10 +42,10 @@ export function wellKnown(
   }
 
   return function wellKnownMiddleware(req, res, next) {
-    const answer = isRead(req) ? answers.get(pathOf(req.url)) : undefined;
-    if (!answer || exchangeOf(res).refusal) return next();
+    const handler = isRead(req) ? handlers.get(pathOf(req.url)) : undefined;
+    if (!handler || exchangeOf(res).refusal) return next();
     res.setHeader('Cache-Control', 'no-store');
-    return answer(res) as Promise<void>;
+    return handler(res) as Promise<void>;
   };
 }
 

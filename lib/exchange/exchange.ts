@@ -103,7 +103,10 @@ export class Exchange {
   refusal: Error | undefined;
   /** How long each part of the request takes. Written by observe; other middlewares begin their phase. */
   phases: Phases | undefined;
-  /** Its place in a distributed trace: undefined until a service is told of it, unless it came with one. Written by trace. */
+  /**
+   * Its place in a distributed trace: undefined until a service is told of it, unless it came with one. Written by
+   * trace.
+   */
   trace: TraceContext | undefined;
   /** Begins a trace for a request that came without one. Written by trace. */
   beginTrace: (() => TraceContext) | undefined;

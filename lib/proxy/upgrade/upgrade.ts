@@ -20,15 +20,18 @@ import { OpenWebSocket } from './webSocket.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-/** http-proxy-middleware. */
+/** The middleware of http-proxy-middleware, which upgrades connections. */
 export type UpgradingProxy = RequestHandler<Request, Response>;
 
 export interface UpgradeOptions {
-  /** Longest pause in the response of a service that refuses, and on a connection of which one side has ended. */
+  /**
+   * Longest time without data in the response of a service that refuses, and on a connection of which one side has
+   * ended.
+   */
   readonly idleTimeoutMs: number;
   readonly clock: Clock;
   readonly responseFields: ResponseFields;
-  /** Whether a token among the subprotocols is the gateway's to take. */
+  /** Whether the gateway removes a token from the subprotocols. */
   readonly ownsIdentity: boolean;
 }
 
@@ -53,17 +56,17 @@ export function upgrade(
     connection: 'Upgrade',
     upgrade: req.headers.upgrade,
   };
-  // What the client sent stays as it is, for a second try.
+  // The request itself is not changed, since a second try may need it.
   const onward: Request = Object.create(req, { headers: { value: headers } });
   const head = exchange.upgradeHead ?? NOTHING;
-  // From here on it is in the socket again.
+  // From here on these bytes are in the socket again.
   exchange.upgradeHead = NOTHING;
   proxy
     .then((loaded) => loaded.upgrade(onward, req.socket, head))
     .catch((error) => reportFailure(req, error));
 }
 
-/** Reports what becomes of an upgrade to its attempt: http-proxy-middleware itself tells only its events. */
+/** Reports the outcome of an upgrade to its attempt, by the events of http-proxy-middleware. */
 export function reportUpgrades(options: Readonly<UpgradeOptions>): Plugin<Request, Response> {
   return (proxyServer) => {
     proxyServer.on('proxyReqWs', (proxyReq: ClientRequest, req: IncomingMessage) => {
@@ -90,27 +93,28 @@ function report(proxyReq: ClientRequest, req: Request, options: Readonly<Upgrade
   signal.addEventListener('abort', onAbort, { once: true });
   proxyReq.once('upgrade', (answer, upstream: Socket) => {
     signal.removeEventListener('abort', onAbort);
-    // httpxy, whose listener comes later, writes the head from here.
+    // httpxy writes the client's head from these fields, in a listener that is called later.
     answer.headers = switchingFields(req, answer, options);
     leaveHttp(req, upstream, options);
   });
   proxyReq.once('response', (answer) => passRefusal(req, answer, options));
   process.nextTick(() => {
-    // httpxy's own listener, which comes later than this event, ends the client's connection: no reply, no second try.
+    // httpxy adds its own listener after this event. It would close the client's connection, without a reply or second
+    // try.
     proxyReq.removeAllListeners('error').on('error', (error) => {
       signal.removeEventListener('abort', onAbort);
       reportFailure(req, error);
     });
-    // Behind httpxy's own: Node would take the mark for a 101.
+    // Called after httpxy's own listener: Node would take the mark for a 101.
     proxyReq.once('response', (answer) => markUpgraded(answer, false));
   });
-  // The client may have left while http-proxy-middleware prepared the request.
+  // The client may have left while http-proxy-middleware was preparing the request.
   if (signal.aborted) onAbort();
 }
 
 function reportFailure(req: Request, cause: Error): void {
   const { attempt, upgraded } = exchangeOf(req.res as Response);
-  // How a connection ends that has left HTTP says nothing of how requests fare.
+  // The end of an upgraded connection says nothing about how the replica handles requests.
   if (!attempt || upgraded) return;
   if (req.socket.destroyed) {
     attempt.end({ kind: 'abandoned' });
@@ -136,7 +140,7 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
     return;
   }
   attempt?.responded(status);
-  // What it sent ahead for a WebSocket that will not be is dropped: unread, it would hide that the client has left.
+  // Bytes that the client sent ahead for its WebSocket are dropped. Unread, they would hide that the client has left.
   req.socket.removeAllListeners('readable').resume();
   answer.once('error', (error) => {
     attempt?.end(
@@ -152,7 +156,7 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
   });
 }
 
-/** A service that falls silent, and a client that does not read on, would keep each other waiting for ever. */
+/** Without it, a service that sends nothing and a client that does not read could wait for each other for ever. */
 function watchForIdle(
   answer: IncomingMessage,
   { clock, idleTimeoutMs }: Readonly<UpgradeOptions>,
@@ -165,7 +169,7 @@ function watchForIdle(
   return idleTimeout;
 }
 
-/** The fields of the service's 101 that belong to the client, and the gateway's own. */
+/** The fields of the client's 101: those of the service's that may pass, and the gateway's own. */
 function switchingFields(
   req: Request,
   { headers, rawHeaders }: IncomingMessage,
@@ -176,7 +180,7 @@ function switchingFields(
   const fields = Object.entries(headers).filter(([name]) => name in passed);
   const offered = ownsIdentity ? subprotocols(res.req.headers['sec-websocket-protocol']) : undefined;
   return {
-    // Browsers give up when they offered something and nothing was chosen.
+    // Browsers close the connection when they offered subprotocols and none was chosen.
     ...(offered?.token === undefined ? {} : { 'sec-websocket-protocol': 'bearer' }),
     ...Object.fromEntries(fields),
     ...(passed.via === undefined ? {} : { via: passed.via }),
@@ -187,12 +191,12 @@ function switchingFields(
   };
 }
 
-/** What Node and httpxy look at, and Node's types do not know. */
+/** Sets a property that Node and httpxy read, and that Node's types do not have. */
 function markUpgraded(answer: IncomingMessage, upgrade: boolean): void {
   Object.assign(answer, { upgrade });
 }
 
-/** The service agreed: from here on the socket carries no HTTP, and the exchange is over. */
+/** The service has accepted: from here on the socket carries no HTTP, and the exchange is over. */
 function leaveHttp(req: Request, upstream: Socket, options: Readonly<UpgradeOptions>): void {
   const res = req.res as Response;
   const exchange = exchangeOf(res);
@@ -207,14 +211,14 @@ function leaveHttp(req: Request, upstream: Socket, options: Readonly<UpgradeOpti
     exchange.attempt?.end({ kind: 'completed' });
     req.socket.destroySoon();
   });
-  // httpxy passes on an end, but not a cut: the service would keep its side for ever.
+  // httpxy passes on an end, but not a reset: the service would keep its side open for ever.
   req.socket.once('close', () => upstream.destroySoon());
   endWhenIdle(req.socket, upstream, options);
   res.statusCode = 101;
   detach(res, req.socket);
 }
 
-/** A side that has ended waits for the other one to end only as long as that one still says something. */
+/** When one side has ended, the other one may stay open only as long as it still sends data. */
 function endWhenIdle(
   client: Socket,
   service: Socket,
@@ -227,13 +231,13 @@ function endWhenIdle(
     for (const side of [client, service]) side.off('data', heard).on('data', heard);
     idleTimeout.start();
   };
-  // It has ended, or is gone while the service reads nothing of what is left for it.
+  // The client has ended, or is gone while the service does not read what is left for it.
   client.once('end', listen).once('close', listen);
   service.once('end', listen).once('close', () => idleTimeout.stop());
 }
 
 function detach(res: ServerResponse, socket: Socket): void {
   res.detachSocket(socket);
-  // Nobody will end this response: what waits for its end (permits, logs, metrics) is told here.
+  // Nobody will end this response, so whatever waits for its end (permits, logs, metrics) is told here.
   res.emit('close');
 }

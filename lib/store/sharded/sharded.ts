@@ -32,11 +32,11 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   const nodes: RedisNode[] = [];
   const repair = new StoreRepair({ nodes, onError: complete.onError, clock: complete.clock });
   const twins = new Twins(nodes, listener(options.onWarning, complete.onError));
-  function onAnswers(node: RedisNode): void {
+  function onReady(node: RedisNode): void {
     repair.begin(node);
     twins.look(node);
   }
-  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, onAnswers));
+  for (const node of options.nodes) nodes.push(openNode(node, options.nodes.length, told, onReady));
   let isOpen = true;
   const close = async () => {
     isOpen = false;
@@ -78,7 +78,7 @@ function openNode(
   { name, url }: ShardedStoresOptions['nodes'][number],
   count: number,
   told: Told,
-  onAnswers: (node: RedisNode) => void,
+  onReady: (node: RedisNode) => void,
 ): RedisNode {
   const share = (bytes: number) => Math.max(1, Math.floor(bytes / count));
   const node: RedisNode = new RedisNode({
@@ -89,7 +89,7 @@ function openNode(
     maxResponseBytes: share(told.maxResponseBytes),
     onStateChange: (change) => {
       told.onStateChange(change);
-      if (change.ready && change.store === 'tokens') onAnswers(node);
+      if (change.ready && change.store === 'tokens') onReady(node);
     },
   });
   return node;
