@@ -25,12 +25,21 @@ FROM ${NODE_IMAGE} AS base
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
-COPY --from=dependencies /app/sbom.cdx.json ./
 COPY package.json LICENSE ./
 COPY config ./config
 STOPSIGNAL SIGTERM
 
+# The playground has a WebSocket server; the gateway has none, and its image no package for one.
+FROM ${NODE_IMAGE} AS playground-dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN ws=$(npm pkg get devDependencies.ws | tr -d '"') \
+    && npm pkg delete dependencies devDependencies \
+    && npm pkg set "dependencies.ws=$ws" \
+    && npm install --ignore-scripts
+
 FROM base AS playground
+COPY --from=playground-dependencies /app/node_modules/ws ./node_modules/ws
 COPY playground ./playground
 ENV LISTEN_HOST=0.0.0.0
 USER 1000:1000
@@ -54,6 +63,7 @@ RUN node gateway/process/compile.ts
 
 # The last stage is what `docker build .` makes.
 FROM base AS gateway
+COPY --from=dependencies /app/sbom.cdx.json ./
 COPY lib ./lib
 COPY gateway ./gateway
 # It belongs to root, as all code does: whoever could write there could change what runs.

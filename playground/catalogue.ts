@@ -20,10 +20,6 @@ export type ServiceName = (typeof CATALOGUE)[number]['name'];
 
 export const SERVICE_NAMES: readonly ServiceName[] = CATALOGUE.map(({ name }) => name);
 
-export function isServiceName(name: string): name is ServiceName {
-  return SERVICE_NAMES.some((known) => known === name);
-}
-
 /** What the service is called in the registry, for example `user-management`. */
 export function registryNameOf(service: ServiceName): string {
   return CATALOGUE.find(({ name }) => name === service)?.registryName ?? service;

@@ -1,7 +1,9 @@
 // Runs services, registry and gateway until Ctrl-C: npm run playground -- --help
 import './lifeline.ts';
+import { FlagError, helpOf } from '../config/commandLine/flags.ts';
+import { EXIT_BAD_FLAGS, EXIT_FAILED, print } from '../config/commandLine/run.ts';
 import { CommandError } from './control/command.ts';
-import { FlagError, HELP, parseFlags } from './flags.ts';
+import { PLAYGROUND_COMMAND, parseFlags } from './flags.ts';
 import { tellParent } from './messages.ts';
 import { TakenPortsError } from './ports.ts';
 import { ChildDiedError } from './stack/child.ts';
@@ -11,13 +13,6 @@ import { curlLines, failure, headline, table } from './stack/report.ts';
 
 /** A shell's Ctrl-C arrives twice, from the terminal and from npm: only a later one means impatience. */
 const IMPATIENT_AFTER_MS = 1000;
-
-const EXIT_FAILED = 1;
-const EXIT_BAD_FLAGS = 2;
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
 
 /** Resolves when somebody wants the playground to stop. */
 function stopRequested(playground: Playground): Promise<void> {
@@ -55,7 +50,7 @@ function complaintOf(error: unknown): string | undefined {
 async function main(): Promise<number> {
   const flags = parseFlags(process.argv.slice(2));
   if (flags.help) {
-    print(HELP);
+    print(helpOf(PLAYGROUND_COMMAND));
     return 0;
   }
   const playground = new Playground({ flags, env: process.env, print });

@@ -1,9 +1,19 @@
 // Runs one replica of one service: node playground/serve.ts --service budgeting --port 8087
 import './lifeline.ts';
 import { once } from 'node:events';
-import { parseArgs } from 'node:util';
-import { isServiceName, registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
-import { FlagError, portFlag } from './flags.ts';
+import {
+  asksForHelp,
+  type Command,
+  type Flag,
+  type FlagValues,
+  helpOf,
+  nameAmong,
+  number,
+  parseFlags,
+  text,
+} from '../config/commandLine/flags.ts';
+import { registryNameOf, SERVICE_NAMES, type ServiceName } from './catalogue.ts';
+import { port } from './flags.ts';
 import { isMessage, tellParent } from './messages.ts';
 import { assertFree } from './ports.ts';
 import { ownAddress } from './replica/container.ts';
@@ -15,54 +25,43 @@ import { Traffic } from './replica/traffic.ts';
 import { HEALTH_PATH } from './services/common.ts';
 import type { Replica } from './services/contract.ts';
 
-const USAGE = `Usage: node playground/serve.ts --service budgeting --port 8087 [--replica 1] [--registry URL]`;
-
 /** A replica that leaves waits so long for the last requests of those who have not noticed yet. */
 const LEAVES_AFTER_QUIET_MS = 1000;
 
-interface ServeFlags {
-  readonly service: ServiceName;
-  readonly port: number;
-  /** Which replica of the service this is, counted from 1. */
-  readonly number: number;
-  /** Missing: it registers nowhere. */
-  readonly registryUrl: string | undefined;
+const flags = {
+  service: serviceFlag(),
+  port: port(undefined, 'where it listens'),
+  replica: number(1, { min: 1, max: 99, whole: true }, 'which replica of the service this is'),
+  registry: text('URL', 'where it registers. Default: nowhere'),
+};
+
+const COMMAND: Command<typeof flags> = {
+  about: 'Runs one replica of one service, such as --service budgeting --port 8087.',
+  usage: ['node playground/serve.ts'],
+  flags,
+};
+
+/** One of the ten; it has to be given. */
+function serviceFlag(): Flag<ServiceName> {
+  const read = (name: string, given: readonly string[]) =>
+    nameAmong(name, given.at(-1) ?? '', SERVICE_NAMES, 'service');
+  return { shown: 'budgeting', help: `which service: ${SERVICE_NAMES.join(', ')}`, read };
 }
 
-function readFlags(): ServeFlags | 'help' {
-  const { help, service, port, replica, registry } = parseArgs({
-    options: {
-      help: { type: 'boolean', short: 'h', default: false },
-      service: { type: 'string', default: '' },
-      port: { type: 'string', default: '' },
-      replica: { type: 'string', default: '1' },
-      registry: { type: 'string' },
-    },
-  }).values;
-  if (help) return 'help';
-  if (!isServiceName(service)) {
-    throw new FlagError(
-      `--service must be one of ${SERVICE_NAMES.join(', ')}, got ${JSON.stringify(service)}`,
-    );
-  }
-  if (!/^[1-9]\d?$/.test(replica))
-    throw new FlagError(`--replica must be 1 to 99, got ${JSON.stringify(replica)}`);
-  return { service, port: portFlag('port', port), number: Number(replica), registryUrl: registry };
-}
-
-async function serve({ service, port: wantedPort, number, registryUrl }: ServeFlags): Promise<void> {
+async function serve(asked: FlagValues<typeof flags>): Promise<void> {
+  const { service, port: wantedPort, registry: registryUrl } = asked;
   await assertFree([{ port: wantedPort, for: service, flag: '--port' }]);
   const stop = stopOnSignal();
   const leave = new AbortController();
   const traffic = new Traffic();
-  const replica = { service, id: replicaIdOf(service, number), requestsCount: () => traffic.total };
+  const replica = { service, id: replicaIdOf(service, asked.replica), requestsCount: () => traffic.total };
   const before = [traffic.middleware, misbehave(obeyParent(leave))];
   const server = await serverFor(replica, process.env, stop.signal, before);
-  const port = await listen(server, wantedPort);
-  const url = `http://${await ownAddress()}:${port}`;
+  const ownPort = await listen(server, wantedPort);
+  const url = `http://${await ownAddress()}:${ownPort}`;
   const registration = registryUrl && registrationOf(replica, url, registryUrl);
   if (registration) await registration.ensure();
-  announce(replica.id, port);
+  announce(replica.id, ownPort);
   const going = AbortSignal.any([stop.signal, leave.signal]);
   await (registration ? registration.keep(going) : once(going, 'abort'));
   if (leave.signal.aborted) await finish(traffic, stop.signal);
@@ -95,8 +94,8 @@ function registrationOf({ service, id }: Replica, url: string, registryUrl: stri
   return new Registration({ registryUrl, entry, print });
 }
 
-await endOnFault(USAGE, async () => {
-  const flags = readFlags();
-  if (flags === 'help') print(USAGE);
-  else await serve(flags);
+await endOnFault(helpOf(COMMAND), async () => {
+  const args = process.argv.slice(2);
+  if (asksForHelp(COMMAND, args)) print(helpOf(COMMAND));
+  else await serve(parseFlags(COMMAND, args));
 });

@@ -1,8 +1,9 @@
-import { inUnit } from '../../monitoring/picture/units.ts';
 import type { Expectation, LoadRequest } from '../measure/subjects.ts';
 import type { Figure } from '../report/results.ts';
 import type { GatewayOptions } from '../servers/servers.ts';
 import type { Site } from '../servers/site.ts';
+
+const BINARY_PREFIXES = ['B', 'KiB', 'MiB', 'GiB'];
 
 /** How the cost of a request grows with something. */
 export interface Curve {
@@ -25,7 +26,9 @@ export interface Curve {
 
 /** A point as tables and pictures have it. */
 export function pointName({ unit }: Pick<Curve, 'unit'>, n: number): string {
-  return unit ? inUnit(n, unit) : n.toLocaleString('en');
+  if (!unit) return n.toLocaleString('en');
+  const power = Math.min(Math.floor(Math.log2(n) / 10), BINARY_PREFIXES.length - 1);
+  return `${Number((n / 1024 ** power).toPrecision(3))} ${BINARY_PREFIXES[power]}`;
 }
 
 /** One way of asking, measured at every point of a curve. */

@@ -1,4 +1,4 @@
-import { escapeHtml, niceTop } from '../../monitoring/picture/svg.ts';
+import { escapeXml } from '../report/picture.ts';
 import { UNITS } from '../report/report.ts';
 import { medianOf, type SubjectResult, valuesOf } from '../report/results.ts';
 import { median } from '../report/statistics.ts';
@@ -44,7 +44,7 @@ export function curvePicture(curve: Curve, results: readonly SubjectResult[]): s
     ...(lines.length > 1 ? results.map(legend) : (lines[0] ?? []).map((mark) => valueAt(mark, x, y))),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12" fill="${INK}">
-<title>${escapeHtml(`${UNITS[curve.figure ?? 'cpuUs']}: ${curve.title}`)}</title>
+<title>${escapeXml(`${UNITS[curve.figure ?? 'cpuUs']}: ${curve.title}`)}</title>
 ${parts.join('\n')}
 </svg>
 `;
@@ -64,6 +64,13 @@ function marksOf(curve: Curve, result: SubjectResult): Mark[] {
         most: Math.max(...values),
       };
     });
+}
+
+/** The next number whose quarters people can read. */
+function niceTop(highest: number): number {
+  const unit = 10 ** Math.floor(Math.log10(highest));
+  const steps = [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10];
+  return (steps.find((step) => step * unit >= highest * 1.02) ?? 20) * unit;
 }
 
 function logarithmic(first: number, last: number): (n: number) => number {
@@ -112,7 +119,7 @@ function legend({ name }: SubjectResult, index: number): string {
 }
 
 function label(x: number, y: number, text: string, anchor: 'start' | 'middle' | 'end'): string {
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${escapeHtml(text)}</text>`;
+  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${escapeXml(text)}</text>`;
 }
 
 function colorOf(index: number): string {

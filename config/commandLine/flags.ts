@@ -118,11 +118,7 @@ export function parseCommand<Table extends FlagTable>(
   { flags, words }: Pick<Command<Table>, 'flags' | 'words'>,
   args: readonly string[],
 ): { readonly values: FlagValues<Table>; readonly words: readonly string[] } {
-  const options: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h', multiple: true } };
-  for (const [name, { shown }] of Object.entries(flags)) {
-    options[spelled(name)] = { type: shown === '' ? 'boolean' : 'string', multiple: true };
-  }
-  const parsed = parsedArgs(args, options, words !== undefined);
+  const parsed = parsedArgs(args, optionsOf(flags), words !== undefined);
   const given = (name: string) => ((parsed.values[name] ?? []) as readonly (string | boolean)[]).map(String);
   const values = Object.fromEntries(
     Object.entries(flags).map(([name, flag]) => [name, flag.read(spelled(name), given(spelled(name)))]),
@@ -131,6 +127,14 @@ export function parseCommand<Table extends FlagTable>(
     values: { ...values, help: given('help').length > 0 } as FlagValues<Table>,
     words: parsed.positionals,
   };
+}
+
+/** Whether `--help` is among them, whatever else is missing or wrong with a value. Throws `FlagError` for unknown flags. */
+export function asksForHelp(
+  command: Pick<Command<FlagTable>, 'flags' | 'words'>,
+  args: readonly string[],
+): boolean {
+  return parsedArgs(args, optionsOf(command.flags), command.words !== undefined).values.help !== undefined;
 }
 
 /** As `parseCommand`, for a command that takes flags only. */
@@ -156,6 +160,14 @@ export function helpOf({ about, usage, flags, notes, words }: Command<FlagTable>
   const behind = words === undefined ? '[flags]' : `[flags] ${words}`;
   const ways = usage.map((way) => `${way} ${behind}`).join('      or      ');
   return [about, `Usage: ${ways}`, lines.join('\n'), ...(notes === undefined ? [] : [notes])].join('\n\n');
+}
+
+function optionsOf(flags: FlagTable): ParseArgsOptionsConfig {
+  const options: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h', multiple: true } };
+  for (const [name, { shown }] of Object.entries(flags)) {
+    options[spelled(name)] = { type: shown === '' ? 'boolean' : 'string', multiple: true };
+  }
+  return options;
 }
 
 function parsedArgs(args: readonly string[], options: ParseArgsOptionsConfig, allowPositionals: boolean) {

@@ -16,8 +16,7 @@ import {
   startPrometheus,
 } from '../../tests/support/monitoring/prometheus.ts';
 import { startPlayground } from '../../tests/support/processes/playground.ts';
-import { dashboardPage, panelKey } from './page.ts';
-import type { Span } from './svg.ts';
+import { dashboardPage, type Span } from './page.ts';
 
 const PICTURE = join(import.meta.dirname, '../../docs/dashboard.png');
 const VARIABLES = { service: '.*', port: '.*', __rate_interval: '6s' };
@@ -92,16 +91,13 @@ async function freeze(): Promise<void> {
 
 async function page(server: PrometheusServer, span: Span): Promise<string> {
   const dashboard = readDashboard('overview');
-  const answers = new Map<string, Series[][]>();
+  const results = new Map<number | undefined, Series[][]>();
   const ask = (expr: unknown) =>
     server.queryRange(fill(String(expr), VARIABLES), { ...span, stepSeconds: 0.5 });
   for (const panel of panelsOf(dashboard)) {
-    answers.set(panelKey(panel), await Promise.all((panel.targets ?? []).map(({ expr }) => ask(expr))));
+    results.set(panel.id, await Promise.all((panel.targets ?? []).map(({ expr }) => ask(expr))));
   }
-  for (const annotation of dashboard.annotations?.list ?? []) {
-    if ('expr' in annotation) answers.set(`annotation ${annotation.name}`, [await ask(annotation.expr)]);
-  }
-  return dashboardPage(dashboard, answers, span);
+  return dashboardPage(dashboard, results, span);
 }
 
 async function picture(html: string): Promise<Buffer> {

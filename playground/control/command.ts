@@ -1,4 +1,4 @@
-import { FlagError } from '../flags.ts';
+import { FlagError } from '../../config/commandLine/flags.ts';
 
 const ACTIONS = ['kill', 'freeze', 'thaw', 'slow', 'fail', 'heal', 'leave', 'join'] as const;
 

@@ -9,7 +9,3 @@ export const REGISTRY_FORMS_HELP = `stack     as the stack's compose files start
           PUT /services/increment?id=<id>, DELETE /deregister?id=<host>
 document  as the original gateway's document describes it:
           PUT /increment?service_id=<host>, DELETE /deregister?service_id=<host>`;
-
-export function isRegistryForm(text: string): text is RegistryForm {
-  return REGISTRY_FORMS.some((form) => form === text);
-}

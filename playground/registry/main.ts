@@ -1,12 +1,12 @@
 // Runs the service registry alone: node playground/registry/main.ts --port 9000
 import '../lifeline.ts';
 import { createServer } from 'node:http';
-import { parseArgs } from 'node:util';
-import { portFlag, registryFormFlag } from '../flags.ts';
+import { type Command, helpOf, parseFlags } from '../../config/commandLine/flags.ts';
+import { DEFAULT_REGISTRY_PORT, port, registryForm } from '../flags.ts';
 import { assertFree } from '../ports.ts';
 import { announce, endOnFault, endWith, listen, print, stopOnSignal } from '../replica/lifecycle.ts';
 import { registryApp } from './app.ts';
-import { DEFAULT_REGISTRY_FORM, REGISTRY_FORMS, REGISTRY_FORMS_HELP, type RegistryForm } from './forms.ts';
+import type { RegistryForm } from './forms.ts';
 import { keepChecking } from './healthChecks.ts';
 import { Replicas } from './replicas.ts';
 
@@ -15,25 +15,21 @@ async function serveRegistry(wantedPort: number, form: RegistryForm): Promise<vo
   const stopping = stopOnSignal().signal;
   const replicas = new Replicas();
   const server = createServer(registryApp(replicas, { form }));
-  const port = await listen(server, wantedPort);
-  announce('The registry', port);
+  announce('The registry', await listen(server, wantedPort));
   await keepChecking(replicas, stopping);
   endWith(server);
 }
 
-const USAGE = `Usage: node playground/registry/main.ts [--port 9000] [--registry-form ${REGISTRY_FORMS.join('|')}]
+const flags = { port: port(DEFAULT_REGISTRY_PORT, 'where it listens'), registryForm: registryForm() };
 
-The forms, of which ${DEFAULT_REGISTRY_FORM} is the default:
-${REGISTRY_FORMS_HELP}`;
+const COMMAND: Command<typeof flags> = {
+  about: 'Runs the service registry alone.',
+  usage: ['node playground/registry/main.ts'],
+  flags,
+};
 
-await endOnFault(USAGE, async () => {
-  const { values } = parseArgs({
-    options: {
-      help: { type: 'boolean', short: 'h', default: false },
-      port: { type: 'string', default: '9000' },
-      'registry-form': { type: 'string', default: DEFAULT_REGISTRY_FORM },
-    },
-  });
-  if (values.help) print(USAGE);
-  else await serveRegistry(portFlag('port', values.port), registryFormFlag(values['registry-form']));
+await endOnFault(helpOf(COMMAND), async () => {
+  const { help, port: wantedPort, registryForm: form } = parseFlags(COMMAND, process.argv.slice(2));
+  if (help) print(helpOf(COMMAND));
+  else await serveRegistry(wantedPort, form);
 });

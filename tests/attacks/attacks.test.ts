@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { FlagError } from '../support/flags.ts';
+import { FlagError, parseFlags } from '../../config/commandLine/flags.ts';
 import { attacks } from './attacks.ts';
-import { parseFlags } from './flags.ts';
+import { ATTACKS_COMMAND } from './command.ts';
 import type { Trial } from './trial.ts';
 import { judge } from './verdict.ts';
 
@@ -34,16 +34,18 @@ describe('the verdict on attacks', () => {
 });
 
 describe('the flags of the attacks', () => {
+  const parse = (...args: string[]) => parseFlags(ATTACKS_COMMAND, args);
+
   test('choose attacks by words of their names, or by the number of the finding', () => {
-    expect(parseFlags(['--only', 'login']).names).toEqual(['slow uploads to the login']);
-    expect(parseFlags(['--only', '7']).names.length).toBeGreaterThan(1);
-    expect(parseFlags([]).names).toEqual(Object.keys(attacks));
+    expect(parse('--only', 'login').only).toEqual(['slow uploads to the login']);
+    expect(parse('--only', '7').only.length).toBeGreaterThan(1);
+    expect(parse().only).toEqual(Object.keys(attacks));
   });
 
   test.each([['--only', 'nothing like it'], ['--seconds', '0'], ['--pairs', 'x'], ['--unknown']])(
     'refuse %s %s',
     (...args) => {
-      expect(() => parseFlags(args)).toThrow(FlagError);
+      expect(() => parse(...args)).toThrow(FlagError);
     },
   );
 });

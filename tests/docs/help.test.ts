@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { parseFlags } from '../fuzz/flags.ts';
-import { FlagError } from '../support/flags.ts';
+import { FlagError, parseFlags } from '../../config/commandLine/flags.ts';
+import { FUZZ_COMMAND } from '../fuzz/command.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const WITHIN_MS = 60_000;
@@ -58,20 +58,20 @@ it('the list above holds the commands that people know', () => {
 
 describe('the flags of npm run fuzz', () => {
   it.each([
-    ['--kind=both', '--kind is "both": expected request or answer'],
-    ['--seconds=soon', '--seconds is "soon": expected a number'],
-    ['--seed=1.5', '--seed is "1.5": expected a whole number'],
-    ['--cases=0', '--cases is "0": expected a number from 1'],
+    ['--kind=both', '--kind must be request or answer, got "both"'],
+    ['--seconds=soon', '--seconds must be a number from 0.1 to 86400, got "soon"'],
+    ['--seed=1.5', '--seed must be a whole number from 0 to 2147483647, got "1.5"'],
+    ['--cases=0', '--cases must be a whole number from 1'],
     ['--sed=1', '--sed'],
   ])('%s is refused', (arg, message) => {
-    expect(() => parseFlags([arg])).toThrow(FlagError);
-    expect(() => parseFlags([arg])).toThrow(message);
+    expect(() => parseFlags(FUZZ_COMMAND, [arg])).toThrow(FlagError);
+    expect(() => parseFlags(FUZZ_COMMAND, [arg])).toThrow(message);
   });
 
   it('are read', () => {
     const flags = { help: false, seconds: 0.5, seed: 7, kind: 'answer', cases: 3 };
-    expect(parseFlags(['--seconds', '0.5', '--seed', '7', '--kind', 'answer', '--cases', '3'])).toEqual(
-      flags,
-    );
+    expect(
+      parseFlags(FUZZ_COMMAND, ['--seconds', '0.5', '--seed', '7', '--kind', 'answer', '--cases', '3']),
+    ).toEqual(flags);
   });
 });

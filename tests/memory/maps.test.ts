@@ -13,7 +13,7 @@ const NOISE_MIB = 16;
 /** 30,000 values of 8 KiB would be 240 MiB. */
 const MOST_PEAK_MIB = 320;
 
-/** What docs/performance.md says each may take at the most, in MiB. */
+/** What docs/sizing.md says each may take at the most, in MiB. */
 const BOUNDS: Readonly<Record<string, number>> = {
   habits: 2,
   judgements: 0.5,

@@ -1,8 +1,8 @@
 // Puts faults into the source and looks whether the tests notice: npm run mutate -- lib/cache/rules
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FlagError } from '../../config/commandLine/flags.ts';
 import { Random } from '../fuzz/random.ts';
-import { FlagError } from '../support/flags.ts';
 import { startRedis } from '../support/stores/redis.ts';
 import { type Flags, HELP, parseFlags } from './flags.ts';
 import { mutantsOf } from './mutants.ts';

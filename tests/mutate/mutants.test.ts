@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { FlagError } from '../support/flags.ts';
+import { FlagError } from '../../config/commandLine/flags.ts';
 import { parseFlags } from './flags.ts';
 import { mutantsOf, mutated } from './mutants.ts';
 import { Imports, mirrorOf, sourcesAt, testsIn } from './related.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseFlags } from '../soak/flags.ts';
+import { parseFlags } from '../../config/commandLine/flags.ts';
+import { SOAK_COMMAND } from '../soak/command.ts';
 import type { Sample } from '../soak/samples.ts';
 import { complaints } from '../soak/verdict.ts';
 import { visitors } from '../soak/visitors.ts';
@@ -62,6 +63,6 @@ describe('a soak', () => {
   });
 
   it.each([['--minutes', 'soon'], ['--samples', '2'], ['--colour']])('refuses %s %s', (...args) => {
-    expect(() => parseFlags(args)).toThrow(args[0]);
+    expect(() => parseFlags(SOAK_COMMAND, args)).toThrow(args[0]);
   });
 });

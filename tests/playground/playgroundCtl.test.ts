@@ -2,10 +2,10 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { FlagError } from '../../config/commandLine/flags.ts';
 import { choose } from '../../playground/control/choose.ts';
 import { parseCommand } from '../../playground/control/command.ts';
 import { socketPathOf } from '../../playground/control/sockets.ts';
-import { FlagError } from '../../playground/flags.ts';
 import { eventually } from '../support/eventually.ts';
 import { isAlive, runCtl, startPlayground, type TestPlayground } from '../support/processes/playground.ts';
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { FlagError } from '../../config/commandLine/flags.ts';
 import { SERVICE_NAMES } from '../../playground/catalogue.ts';
-import { FlagError, parseFlags } from '../../playground/flags.ts';
+import { parseFlags } from '../../playground/flags.ts';
 
 describe('parseFlags', () => {
   it('has the documented ports, one replica of each service and the embedded store by default', () => {

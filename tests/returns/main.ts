@@ -1,23 +1,10 @@
 // Has a replica die and come back, again and again: node tests/returns/main.ts --help
-import { parseArgs } from 'node:util';
-import { FlagError, numberFlag } from '../support/flags.ts';
+import { type Command, choice, type FlagValues, number } from '../../config/commandLine/flags.ts';
+import { EXIT_FAILED, print, runCommand } from '../../config/commandLine/run.ts';
 import { startRedis } from '../support/stores/redis.ts';
 import { COURSES, FAIR, gatewayRestarts, ONE_BY_ONE, replicaReturns, type Setup } from './experiment.ts';
 
-const EXIT_FAILED = 1;
-const EXIT_BAD_FLAGS = 2;
 const RESTARTED = { counts: [9_000, 0, 300], count: 440, most: 176 } as const;
-
-const HELP = `Has one replica of three die under load and come back, and sees what part it gets of what comes one by one.
-
-Usage: node tests/returns/main.ts [flags]
-
-  --times 20       how often with each gateway, 1 to 1000
-  --only NAME      only with this gateway: threads=1, threads=2 or redis
-  --help           this text
-
-Exit code 1 when a part is not from ${FAIR.least} to ${FAIR.most} of ${ONE_BY_ONE}, a request under load fails, or a replica
-gets more than ${RESTARTED.most} of ${RESTARTED.count} after a restart of the gateway; 2 when a flag is wrong.`;
 
 const GATEWAYS = {
   'threads=1': { workers: 1, redis: false },
@@ -27,30 +14,21 @@ const GATEWAYS = {
 
 type Name = keyof typeof GATEWAYS;
 
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
+const NAMES = Object.keys(GATEWAYS) as Name[];
 
-/** Throws `FlagError`. */
-function parseFlags(args: readonly string[]) {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      help: { type: 'boolean', short: 'h', default: false },
-      times: { type: 'string', default: '20' },
-      only: { type: 'string' },
-    },
-  });
-  const names = Object.keys(GATEWAYS) as Name[];
-  const wanted = names.filter((name) => values.only === undefined || name === values.only);
-  if (wanted.length === 0)
-    throw new FlagError(`--only is "${values.only}": expected one of ${names.join(', ')}`);
-  return {
-    help: values.help,
-    times: Math.round(numberFlag('times', values.times, 1, 1_000)),
-    wanted,
-  };
-}
+const flags = {
+  times: number(20, { min: 1, max: 1_000, whole: true }, 'how often with each gateway, 1 to 1000'),
+  only: choice(undefined, NAMES, 'only with this gateway'),
+};
+
+const COMMAND: Command<typeof flags> = {
+  about:
+    'Has one replica of three die under load and come back, and sees what part it gets of what comes one by one.',
+  usage: ['node tests/returns/main.ts'],
+  flags,
+  notes: `Exit code 1 when a part is not from ${FAIR.least} to ${FAIR.most} of ${ONE_BY_ONE}, a request under load fails, or a replica
+gets more than ${RESTARTED.most} of ${RESTARTED.count} after a restart of the gateway; 2 when a flag is wrong.`,
+};
 
 /** Whether everything was as it should be. */
 async function experiment(name: Name, setup: Setup, times: number): Promise<boolean> {
@@ -80,12 +58,8 @@ async function experiment(name: Name, setup: Setup, times: number): Promise<bool
   return areFair && failed.length === 0 && Math.max(...restarts.flat()) <= RESTARTED.most;
 }
 
-async function main(): Promise<number> {
-  const { help, times, wanted } = parseFlags(process.argv.slice(2));
-  if (help) {
-    print(HELP);
-    return 0;
-  }
+async function main({ times, only }: FlagValues<typeof flags>): Promise<number> {
+  const wanted = only === undefined ? NAMES : [only];
   const redis = wanted.includes('redis') ? await startRedis() : undefined;
   let isGood = true;
   try {
@@ -100,11 +74,4 @@ async function main(): Promise<number> {
   return isGood ? 0 : EXIT_FAILED;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isFlag =
-    error instanceof FlagError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS');
-  process.stderr.write(`${isFlag ? (error as Error).message : (error as Error).stack}\n`);
-  process.exitCode = isFlag ? EXIT_BAD_FLAGS : EXIT_FAILED;
-}
+await runCommand(COMMAND, main);

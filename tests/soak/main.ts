@@ -1,12 +1,10 @@
 // Wears the gateway out for as long as you like: npm run soak -- --help
-import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { EXIT_FAILED, print, runCommand, writeJson } from '../../config/commandLine/run.ts';
 import { attacks } from '../attacks/attacks.ts';
 import { AUTH_PATHS, startAttacker } from '../attacks/trial.ts';
-import { FlagError } from '../support/flags.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway/gatewayProcess.ts';
 import { watchPrinted } from '../support/jest/printed.ts';
-import { type Flags, HELP, parseFlags } from './flags.ts';
+import { type Flags, SOAK_COMMAND } from './command.ts';
 import { growthLines, heading, row } from './report.ts';
 import { type Sample, takeSample } from './samples.ts';
 import { startServices } from './services.ts';
@@ -14,8 +12,6 @@ import { Traffic } from './traffic.ts';
 import { complaints, growthOf } from './verdict.ts';
 import { MAX_BODY_BYTES } from './visitors.ts';
 
-const EXIT_FAILED = 1;
-const EXIT_BAD_FLAGS = 2;
 const PROGRESS_EVERY_MS = 500;
 
 const SETTINGS = {
@@ -29,10 +25,6 @@ const SETTINGS = {
   CIRCUIT_BREAKER_COOLDOWN: '200ms',
   ...AUTH_PATHS,
 };
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
 
 /** Rewrites one line of the terminal until it is stopped; nothing where there is none. */
 function showProgress(text: () => string): () => void {
@@ -78,12 +70,7 @@ async function soak(gateway: GatewayProcess, flags: Flags): Promise<{ samples: S
   return { samples, traffic };
 }
 
-async function main(): Promise<number> {
-  const flags = parseFlags(process.argv.slice(2));
-  if (flags.help) {
-    print(HELP);
-    return 0;
-  }
+async function main(flags: Flags): Promise<number> {
   const leaks: string[] = [];
   watchPrinted((leak) => leaks.push(leak));
   await using site = await startServices();
@@ -97,19 +84,8 @@ async function main(): Promise<number> {
   const found = [...complaints(samples, flags.clients, traffic.surprises), ...leaks];
   print(`\n${growthLines(growth).join('\n')}`);
   print(found.length === 0 ? '\nNothing grows, and nobody was surprised.' : `\nFAILED\n${found.join('\n')}`);
-  if (flags.json !== undefined) {
-    const document = { flags, node: process.version, samples, growth, complaints: found };
-    writeFileSync(resolve(flags.json), `${JSON.stringify(document, null, 2)}\n`);
-  }
+  writeJson(flags.json, { flags, node: process.version, samples, growth, complaints: found });
   return found.length === 0 ? 0 : EXIT_FAILED;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(EXIT_FAILED));
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(
-    `${error instanceof FlagError ? error.message : Error.isError(error) ? error.stack : error}\n`,
-  );
-  process.exitCode = error instanceof FlagError ? EXIT_BAD_FLAGS : EXIT_FAILED;
-}
+await runCommand(SOAK_COMMAND, main);

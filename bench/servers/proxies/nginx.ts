@@ -38,6 +38,7 @@ http {
     location /posted { log_not_found off; mirror /sink; error_page 404 405 =200 @answer; }
     location = /sink { internal; return 204; }
     location @answer { return 200 '${KIB}'; }
+    location /unstored { add_header Cache-Control no-store; return 200 '${KIB}'; }
     location / { return 200 '${KIB}'; }
   }
 }

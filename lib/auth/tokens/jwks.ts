@@ -1,3 +1,4 @@
+import type { AxiosRequestConfig } from 'axios';
 import { type CryptoKey, createLocalJWKSet, errors, type JWSHeaderParameters } from 'jose';
 import { type Cancel, type Clock, systemClock } from '../../clock/clock.ts';
 import { listener } from '../../util/listener.ts';
@@ -12,6 +13,17 @@ const LONGEST_RETRY_MS = 30_000;
 const FETCH_TIMEOUT_MS = 2_000;
 /** One more than are tried, so that the log can say that there were too many. */
 const MAX_KEYS_FOUND = MAX_KEYS_TRIED + 1;
+
+/** A key set takes a few KiB. */
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+const REQUEST: AxiosRequestConfig = {
+  // The content is compared with the last one as text.
+  transformResponse: [],
+  validateStatus: () => true,
+  maxContentLength: MAX_RESPONSE_BYTES,
+  // HTTP_PROXY must not lead the request elsewhere.
+  proxy: false,
+};
 
 export interface JwksOptions {
   /** Where the keys are published, as a JSON Web Key Set (RFC 7517 section 5). */
@@ -110,9 +122,13 @@ export class Jwks {
   }
 
   async #download(): Promise<string> {
+    // Loaded with the first fetch, because most gateways verify with a secret.
+    const { default: axios } = await import('axios');
     const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
-    const response = await fetch(this.#url, { signal, headers: { Accept: 'application/json' } });
-    if (response.status === 200) return response.text();
+    const response = await axios
+      .get<string>(this.#url, { ...REQUEST, signal, headers: { Accept: 'application/json' } })
+      .catch((error) => Promise.reject(signal.aborted ? signal.reason : error));
+    if (response.status === 200) return response.data;
     throw new Error(`status ${response.status}`);
   }
 

@@ -397,6 +397,7 @@ describe('keys at a URL', () => {
     ['nonsense', 'nonsense'],
     ['no keys', { keys: [] }],
     ['something else', { hello: 'world' }],
+    ['more than 1 MiB', `${' '.repeat(2 ** 20)}{"keys":[{"kty":"RSA"}]}`],
   ])('serve on while the URL answers %s; who needs another one gets 503', async (_what, answer) => {
     await using at = await start({ keys: [await jwk(rsa, 'a')] });
     expect(await codeOf(at.verify, await signedWith(rsa, 'a'))).toBe('ann');
