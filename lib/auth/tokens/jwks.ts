@@ -75,7 +75,7 @@ export class Jwks {
     const late = await this.#known(hints);
     if (late.length > 0) return late;
     const cause = this.#failure;
-    if (cause) throw new KeysUnavailableError(`the keys cannot be fetched: ${reasonOf(cause)}`, { cause });
+    if (cause) throw new KeysUnavailableError(`the keys cannot be fetched: ${cause.message}`, { cause });
     throw invalid(`no published key goes with the token: ${named(hints)}`);
   };
 
@@ -127,7 +127,7 @@ export class Jwks {
     const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
     const response = await axios
       .get<string>(this.#url, { ...REQUEST, signal, headers: { Accept: 'application/json' } })
-      .catch((error) => Promise.reject(signal.aborted ? signal.reason : error));
+      .catch((error) => Promise.reject(signal.aborted ? signal.reason : new Error(wordsFor(error))));
     if (response.status === 200) return response.data;
     throw new Error(`status ${response.status}`);
   }
@@ -174,9 +174,9 @@ async function firstOf<T>(items: AsyncIterable<T>, count: number): Promise<reado
   return first;
 }
 
-/** The reason of a failed `fetch` is in its error's cause. */
-function reasonOf({ message, cause }: Error): string {
-  return Error.isError(cause) ? `${message}, ${cause.message}` : message;
+/** In words alone: what axios threw holds the whole request. A refused `localhost` has a code and no message. */
+function wordsFor({ message, code }: NodeJS.ErrnoException): string {
+  return message || String(code);
 }
 
 function named({ alg, kid }: KeyHints): string {

@@ -47,7 +47,8 @@ export function exchangeFor(response: ResponseSink, clients: Exchange): Exchange
   own.admission = clients.admission;
   own.content = clients.content;
   own.deadlineAtMs = clients.deadlineAtMs;
-  own.trace = clients.trace;
+  // The service is called for this request, if for several others as well.
+  own.trace = clients.joinTrace();
   return own;
 }
 

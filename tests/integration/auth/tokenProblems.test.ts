@@ -142,7 +142,7 @@ it('keys that cannot be fetched are named with the reason, in the cause of the 5
   const answer = await fetch(`${gateway.external}/up/x`, { headers: bearer(token) });
   expect(await lineOf(gateway, answer)).toMatchObject({
     code: 'keys_unavailable',
-    cause: 'the keys cannot be fetched: fetch failed, bad port',
+    cause: 'the keys cannot be fetched: connect ECONNREFUSED 127.0.0.1:1',
   });
   await expectProblem(answer, 'keys_unavailable');
 });
