@@ -4,7 +4,7 @@ import { readDotenv, readEnvironment } from './environment.ts';
 import { formatDuration } from './kinds/durations.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
 import { settingsWarnings } from './report/warnings.ts';
-import type { Service } from './sections/services.ts';
+import type { Service, ServiceRoute } from './sections/services.ts';
 import { lookUp, type ReadFile, readTextFile } from './values.ts';
 import { type Field, listVariables, type Variable } from './variables.ts';
 
@@ -17,6 +17,7 @@ that is wrong with them; below them what is set and does nothing. docs/settings.
 `;
 
 const SETTING_COLUMNS = ['SETTING', 'VALUE', 'SOURCE'];
+const ROUTE_COLUMNS = ['ROUTE', 'SPELLING', 'AUTH', 'TIMEOUT', 'IDLE', 'BODY', 'CACHE'];
 const SERVICE_COLUMNS = [
   'SERVICE',
   'PATH',
@@ -27,6 +28,9 @@ const SERVICE_COLUMNS = [
   'CACHE',
   'PREFIX',
   'BREAKER',
+  'AUTH',
+  'IDLE',
+  'BODY',
   'ALIASES',
 ];
 
@@ -51,10 +55,12 @@ export function reportSettings({ env, dotenv, readFile = readTextFile }: ReportS
     const fromDotenv = source === 'environment' && env[variable.name] === undefined;
     return [variable.name, show(field, variable, text, settings), fromDotenv ? '.env' : source];
   });
+  const routes = settings.services.flatMap((service) => service.routes);
   return [
     align([SETTING_COLUMNS, ...rows]),
     `Shared state: ${storePlace(settings)}\n`,
     align([SERVICE_COLUMNS, ...settings.services.map(serviceRow)]),
+    ...(routes.length > 0 ? [align([ROUTE_COLUMNS, ...routes.map(routeRow)])] : []),
     ...settingsWarnings({ env, dotenv, settings }).map((warning) => `Warning: ${warning}\n`),
   ].join('\n');
 }
@@ -73,15 +79,39 @@ function serviceRow(service: Service): string[] {
     String(service.concurrency),
     String(service.streams),
     formatDuration(service.requestTimeoutMs),
-    service.cacheTtlMs === 'off' ? 'off' : formatDuration(service.cacheTtlMs),
+    ttlText(service.cacheTtlMs),
     service.stripPrefix ? 'cut' : 'kept',
     service.breaker ? 'on' : 'off',
+    service.auth,
+    formatDuration(service.idleTimeoutMs),
+    bytesText(service.maxBodyBytes),
     service.aliases.join(' '),
   ];
 }
 
+function routeRow({ name, spelling, settings }: ServiceRoute): string[] {
+  return [
+    name,
+    spelling,
+    settings.auth,
+    formatDuration(settings.requestTimeoutMs),
+    formatDuration(settings.idleTimeoutMs),
+    bytesText(settings.maxBodyBytes),
+    ttlText(settings.cacheTtlMs),
+  ];
+}
+
+function bytesText(bytes: number): string {
+  return bytes === 0 ? 'any' : String(bytes);
+}
+
+function ttlText(ttlMs: number | 'off'): string {
+  return ttlMs === 'off' ? 'off' : formatDuration(ttlMs);
+}
+
 function show(field: Field, variable: Variable, text: string | undefined, settings: Settings): string {
   if (text) return variable.mask?.(text) ?? text;
+  if (field === 'gatewayFile' && settings.gatewayFile !== undefined) return settings.gatewayFile;
   // Defaults that are computed from other settings.
   if (field === 'cacheMaxBytes' || field === 'maxConnections') return String(settings[field]);
   if (field === 'memoryLimitBytes' && settings.memory.limitBytes !== undefined)

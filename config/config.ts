@@ -1,15 +1,17 @@
 import type { Algorithm } from '../lib/auth/tokens/algorithms.ts';
+import { type EvaluateModule, evaluateModule } from './file/evaluate.ts';
+import { readGatewayFile } from './file/gatewayFile.ts';
 import { deepFreeze } from './freeze.ts';
 import { MAX_DURATION_MS } from './kinds/durations.ts';
 import { misspeltNames } from './kinds/names.ts';
 import { SettingsError } from './report/problems.ts';
 import { brokenRules } from './rules.ts';
+import { completeService } from './sections/complete.ts';
 import { type Machine, memoryLimitOf, thisMachine } from './sections/memoryLimit.ts';
 import { type MemoryPlan, planMemory } from './sections/memoryPlan.ts';
 import { type RedisNode, redisNodesOf, redisUrlOf } from './sections/redis.ts';
 import { serviceProblems } from './sections/serviceRules.ts';
-import { BUILT_IN_SERVICES, completeService, type Service } from './sections/services.ts';
-import { readServicesFile } from './sections/servicesFile.ts';
+import type { Service } from './sections/services.ts';
 import { tlsProblems } from './sections/tls.ts';
 import { type ReadFile, readTextFile, readValues } from './values.ts';
 import type { Values } from './variables.ts';
@@ -37,7 +39,7 @@ type Ingredient =
   | 'redisPassword'
   | 'redisPasswordFile'
   | 'serviceDiscoveryTokenFile'
-  | 'servicesFile';
+  | 'gatewayFile';
 
 /**
  * All settings of the gateway, frozen. Each field is described, with its default, in the row of `variables.ts` with the same
@@ -62,26 +64,31 @@ export interface Settings extends Omit<Values, Ingredient> {
   readonly drainGraceMs: number;
   /** At least one; paths, names and aliases are unique. */
   readonly services: readonly Service[];
+  /** The file that says so; undefined: there is none, and they are the built-in ones. */
+  readonly gatewayFile: string | undefined;
+  /** Variables in whose place that file has a value for every service. */
+  readonly overriddenByFile: readonly string[];
 }
 
 /**
  * Reads the settings from environment variables and the files they name.
  *
  * @param machine the available memory
+ * @param evaluate gives what a GATEWAY_FILE in TypeScript exports
  * @throws {SettingsError} listing everything that is wrong
  */
 export function loadSettings(
   env: NodeJS.ProcessEnv,
   readFile: ReadFile = readTextFile,
   machine: Machine = thisMachine(),
+  evaluate: EvaluateModule = evaluateModule,
 ): Settings {
   const { values, problems: wrong } = readValues(env, readFile);
-  const { definitions, problems: wrongServices } =
-    values.servicesFile === undefined
-      ? { definitions: BUILT_IN_SERVICES, problems: [] }
-      : readServicesFile(values.servicesFile, readFile);
+  const file = readGatewayFile({ path: values.gatewayFile, env, readFile, evaluate });
+  const { definitions, problems: wrongServices } = file;
   const problems = [
     ...wrong.values(),
+    ...movedSettings(env),
     ...brokenRules(values, new Set(wrong.keys())),
     ...tlsProblems(values, readFile),
     ...wrongServices,
@@ -97,12 +104,31 @@ export function loadSettings(
       streams: values.serviceStreams,
       requestTimeoutMs: values.requestTimeoutMs,
       cacheTtlMs: values.getCacheTtlMs,
+      idleTimeoutMs: values.upstreamTimeoutMs,
+      maxBodyBytes: values.maxBodyBytes,
     }),
   );
-  return deepFreeze(assemble(values, services, machine));
+  return deepFreeze({
+    ...assemble(values, machine),
+    services,
+    gatewayFile: file.path,
+    overriddenByFile: file.overridden,
+  });
 }
 
-function assemble(values: Values, services: readonly Service[], machine: Machine): Settings {
+/** Settings that there were, with the line that takes their place. */
+function movedSettings(env: NodeJS.ProcessEnv): string[] {
+  const path = env.SERVICES_FILE?.trim();
+  if (!path) return [];
+  return [
+    `SERVICES_FILE is no setting any more: write GATEWAY_FILE=${path} (docs/routes.md says what it holds)`,
+  ];
+}
+
+function assemble(
+  values: Values,
+  machine: Machine,
+): Omit<Settings, 'services' | 'gatewayFile' | 'overriddenByFile'> {
   const {
     memoryLimitBytes,
     jwtSecretFile,
@@ -117,7 +143,7 @@ function assemble(values: Values, services: readonly Service[], machine: Machine
     redisPassword,
     redisPasswordFile,
     serviceDiscoveryTokenFile,
-    servicesFile,
+    gatewayFile,
     ...direct
   } = values;
   const defaultWindowMs = Math.min(
@@ -143,7 +169,6 @@ function assemble(values: Values, services: readonly Service[], machine: Machine
     redisNodes: nodes,
     circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
     drainGraceMs: direct.drainGraceMs ?? (direct.reusePort ? SHARED_PORT_GRACE_MS : 0),
-    services,
   };
 }
 

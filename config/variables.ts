@@ -640,11 +640,13 @@ export const variables = {
     description:
       "Path that is called with DELETE when a replica's breaker opens. It is not called when it names others as well. Not set: whichever of the two goes with the registry's increments.",
   },
-  servicesFile: {
-    name: 'SERVICES_FILE',
+  gatewayFile: {
+    name: 'GATEWAY_FILE',
     kind: filePath,
-    unset: 'the ten built-in services',
-    description: 'A JSON file of services that takes the place of the built-in ones.',
+    unset:
+      '`gateway.config.ts`, `gateway.yaml` or `gateway.json` in the working directory, else the ten built-in services',
+    description:
+      'A file in TypeScript, YAML or JSON that says which services there are, and what holds for each.',
   },
   logLevel: {
     name: 'LOG_LEVEL',

@@ -107,7 +107,7 @@ function refuseBrowsers({ internalNames }: Parts['settings']): RequestHandler {
 
 function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): RequestHandler {
   const chainFor = (service: ServiceParts) => stagesOf(chain, { port, parts, service });
-  return createRouter({ services: parts.services, mount, chainFor });
+  return createRouter({ services: parts.services, mount, hasRoutes: port === 'external', chainFor });
 }
 
 /** Makes each stage's handler, from the last stage to the first, since a stage is given the handlers behind it. */

@@ -4,6 +4,7 @@ import { issuingRequests } from '../lib/auth/issuePaths.ts';
 import { auth as authMiddleware } from '../lib/auth/middleware.ts';
 import { queryToken as queryTokenMiddleware } from '../lib/auth/queryToken.ts';
 import { revokingRequests } from '../lib/auth/revocation/revokePaths.ts';
+import { authWhereNeeded } from '../lib/auth/whereNeeded.ts';
 import { cache as cacheMiddleware } from '../lib/cache/middleware.ts';
 import { outcomeOf } from '../lib/cache/rules/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
@@ -46,11 +47,11 @@ function limitOptions({ trustsPeer, metrics, clock }: Parts, { settings: { path 
 
 /** Options of the stages that wait for a request's content before the request may go on. */
 function contentOptions({ parts, service }: StageContext) {
-  const { limits, settings } = parts;
+  const { limits } = parts;
   return {
     permits: limits.content,
     underWay: limits.collections,
-    maxBytes: Math.min(MAX_COLLECTED_BYTES, settings.maxBodyBytes || MAX_COLLECTED_BYTES),
+    maxBytes: Math.min(MAX_COLLECTED_BYTES, service.settings.maxBodyBytes || MAX_COLLECTED_BYTES),
     timeoutMs: service.settings.requestTimeoutMs,
     ...limitOptions(parts, service),
   };
@@ -136,8 +137,9 @@ export const identityRateLimit: Stage = ({ parts: { rateLimits, metrics }, servi
 
 export const auth: Stage = ({
   parts: { authenticator, upgradedConnections, settings, metrics, logger, clock },
-}) =>
-  authMiddleware({
+  service,
+}) => {
+  const required = authMiddleware({
     authenticator,
     issuePaths: settings.authIssuePaths,
     revokePaths: settings.authRevokePaths,
@@ -154,6 +156,15 @@ export const auth: Stage = ({
     onUpgraded: (connection, token) => upgradedConnections.add(connection, token),
     clock,
   });
+  const need = service.settings.auth;
+  if (need === 'required') return required;
+  const isIssuing = issuingRequests(settings.authIssuePaths);
+  return authWhereNeeded({
+    required,
+    need,
+    isNeeded: (req, res) => exchangeOf(res).revokes === true || isIssuing(req),
+  });
+};
 
 export const cache: Stage = ({
   parts: { settings, stores, gatheringRoom, metrics, clock, logStoreError },
@@ -255,12 +266,12 @@ export const circuitBreaker: Stage = ({ parts: { trustsPeer }, service: { settin
   });
 };
 
-export const proxy: Stage = ({ port, parts }) => {
+export const proxy: Stage = ({ port, parts, service }) => {
   const { transport, trustsPeer, settings, limits, metrics, onContent, onExhausted, clock } = parts;
   return proxyMiddleware({
     transport,
-    idleTimeoutMs: settings.upstreamTimeoutMs,
-    maxBodyBytes: settings.maxBodyBytes,
+    idleTimeoutMs: service.settings.idleTimeoutMs,
+    maxBodyBytes: service.settings.maxBodyBytes,
     sendTimeoutMs: settings.sendTimeoutMs,
     trustsPeer,
     via: settings.viaName,

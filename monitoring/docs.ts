@@ -1,6 +1,7 @@
 // `npm run docs` writes anew what is made of the source: docs/settings.md, docs/errors.md, .env.example, the dashboards,
-// and what the Helm chart and the manifests repeat.
+// the JSON Schema of GATEWAY_FILE, and what the Helm chart and the manifests repeat.
 import { parseArgs } from 'node:util';
+import { writeJsonSchema } from '../config/file/jsonSchema.ts';
 import { writeChartSchema } from '../config/report/chartSchema.ts';
 import { writeSettings } from '../config/report/document.ts';
 import { writeErrors } from '../gateway/process/document.ts';
@@ -10,7 +11,8 @@ import { writeAlerts } from './prometheusRule.ts';
 const USAGE = `Usage: npm run docs
 
 Writes anew what is made of the source: the tables in docs/settings.md and docs/errors.md, .env.example,
-both dashboards, and for Kubernetes the alerts and the settings in the schema of the Helm chart. A test fails where one of
+both dashboards, the JSON Schema of GATEWAY_FILE, and for Kubernetes the alerts and the settings in the
+schema of the Helm chart. A test fails where one of
 them is out of date.
 
   -h, --help  print this and stop
@@ -33,6 +35,7 @@ function main(args: string[]): number {
   writeDashboards();
   writeAlerts();
   writeChartSchema();
+  writeJsonSchema();
   return 0;
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isInstalled, programOf } from '../machine/machine.ts';
@@ -42,7 +42,7 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** A service as the file that SERVICES_FILE names has it. */
+/** A service as a GATEWAY_FILE has it. */
 export interface ServiceEntry {
   readonly name: string;
   readonly path: string;
@@ -189,8 +189,8 @@ function commandFor(context: CommandContext): Command {
 function gatewayCommand(context: CommandContext): Command {
   const { name, site, port, internalPort, directory, options } = context;
   const { nodeOptions = [], services = usualServices(site), group } = options;
-  writeFileSync(join(directory, 'services.json'), JSON.stringify({ services }));
-  const main = join(name === 'gateway before' ? (site.against ?? '') : ROOT, 'gateway/main.ts');
+  const checkout = name === 'gateway before' ? (site.against ?? '') : ROOT;
+  const main = join(checkout, 'gateway/main.ts');
   const node = [process.execPath, ...nodeOptions, main];
   const [command = '', ...args] = group ? commandIn(group, node) : node;
   return {
@@ -203,7 +203,7 @@ function gatewayCommand(context: CommandContext): Command {
       INTERNAL_HOST: '127.0.0.1',
       INTERNAL_PORT: String(internalPort),
       JWT_SECRET: site.jwtSecret,
-      SERVICES_FILE: 'services.json',
+      ...servicesVariable(checkout, directory, services),
       GLOBAL_CONCURRENCY: '10000',
       PER_SERVICE_LIMIT: '10000',
       DATA_DIR: 'data',
@@ -215,6 +215,25 @@ function gatewayCommand(context: CommandContext): Command {
   };
 }
 
+/** The variable by which the gateway of a checkout finds its services. Earlier ones had a file of another shape. */
+function servicesVariable(
+  checkout: string,
+  directory: string,
+  services: readonly ServiceEntry[],
+): Record<string, string> {
+  if (existsSync(join(checkout, 'config/file'))) {
+    writeFileSync(join(directory, 'gateway.json'), JSON.stringify({ services }));
+    return { GATEWAY_FILE: 'gateway.json' };
+  }
+  const former = services.map(({ limits, timeouts, ...same }) => ({
+    ...same,
+    ...(limits as object),
+    requestTimeout: (timeouts as { request?: string } | undefined)?.request,
+  }));
+  writeFileSync(join(directory, 'services.json'), JSON.stringify({ services: former }));
+  return { SERVICES_FILE: 'services.json' };
+}
+
 /** The service at `path` that is reached at these addresses. */
 export function serviceEntry(path: string, addresses: readonly string[], more = {}): ServiceEntry {
   return { name: path.slice(1), path, upstreams: addresses.map((address) => `http://${address}`), ...more };
@@ -224,7 +243,7 @@ export function usualServices({ upstream, echo }: Site): ServiceEntry[] {
   return [
     serviceEntry('/budgeting', [upstream]),
     serviceEntry('/echo', [echo]),
-    serviceEntry('/busy', [echo], { concurrency: 1, requestTimeout: '1h' }),
+    serviceEntry('/busy', [echo], { limits: { concurrency: 1 }, timeouts: { request: '1h' } }),
   ];
 }
 

@@ -15,7 +15,7 @@ const OWN = new Set([
   'INTERNAL_PORT',
   'DATA_DIR',
   'DRAIN_TIMEOUT',
-  'SERVICES_FILE',
+  'GATEWAY_FILE',
 ]);
 
 /** What Node itself reads, and an operator may need. */

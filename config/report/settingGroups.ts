@@ -30,7 +30,7 @@ const HEADINGS: readonly Heading[] = [
     first: 'circuitBreakerThreshold',
   },
   { title: 'Load balancing and registry', page: 'resilience.md#who-is-asked', first: 'slowStartMs' },
-  { title: 'Services', page: 'services.md', first: 'servicesFile' },
+  { title: 'Services', page: 'routes.md', first: 'gatewayFile' },
   { title: 'Logs', page: 'logs.md', first: 'logLevel' },
   { title: 'Metrics and diagnosis', page: 'monitoring.md', first: 'externalMetrics' },
   { title: 'Tracing', page: 'logs.md#traces', first: 'otlpEndpoint' },

@@ -3,6 +3,7 @@ import type { Settings } from '../config.ts';
 import { inMib } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authWarnings } from '../sections/serviceRules.ts';
+import type { RouteSettings } from '../sections/services.ts';
 import { strangersIn } from './strangers.ts';
 
 export interface WarningSources {
@@ -57,7 +58,7 @@ const IDLE: readonly Idle[] = [
   },
   {
     names: ['CACHE_STALE_IF_ERROR', 'CACHE_MAX_ENTRY_BYTES', 'CACHE_MAX_BYTES'],
-    when: ({ services }) => services.every(({ cacheTtlMs }) => cacheTtlMs === 'off'),
+    when: (settings) => withRoutes(settings).every(({ cacheTtlMs }) => cacheTtlMs === 'off'),
     why: 'the cache is off for every service (GET_CACHE_TTL)',
   },
   {
@@ -104,8 +105,14 @@ export function settingsWarnings({ env, dotenv, settings }: WarningSources): str
     ...strangersIn({ env, dotenv }),
     ...authWarnings(settings.services, settings, merged),
     ...idle(question),
+    ...overridden(question),
     ...contradictions(question),
   ];
+}
+
+/** What holds for the requests of each service and of each route. */
+function withRoutes({ services }: Settings): RouteSettings[] {
+  return services.flatMap((service) => [service, ...service.routes.map((route) => route.settings)]);
 }
 
 function isEmbedded({ redisUrl, redisNodes }: Settings): boolean {
@@ -118,9 +125,15 @@ function idle({ settings, isSet }: Question): string[] {
   );
 }
 
+function overridden({ settings: { gatewayFile, overriddenByFile }, isSet }: Question): string[] {
+  return overriddenByFile
+    .filter(isSet)
+    .map((name) => `${name} is set and does nothing: the defaults of ${gatewayFile} take its place`);
+}
+
 function contradictions({ settings, isSet }: Question): string[] {
   const { drainTimeoutMs, drainGraceMs, globalConcurrency, services } = settings;
-  const longestMs = Math.max(...services.map(({ requestTimeoutMs }) => requestTimeoutMs));
+  const longestMs = Math.max(...withRoutes(settings).map(({ requestTimeoutMs }) => requestTimeoutMs));
   const warnings: string[] = [...fewNodes(settings)];
   // 0 states explicitly that the gateway waits for nobody.
   if (drainTimeoutMs > 0 && drainTimeoutMs < longestMs) {

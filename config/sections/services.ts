@@ -1,5 +1,30 @@
+import type { RouteMatch, RouteRule } from '../../lib/routing/route.ts';
+
+/** Whether users must say who they are. `optional`: they may, and a token that is not good is refused. */
+export type AuthNeed = 'required' | 'optional' | 'none';
+
+/** What may differ from route to route of one service. */
+export interface RouteSettings {
+  readonly auth: AuthNeed;
+  /** Longest time from a request's arrival to the start of its response, in milliseconds, 1 or more. */
+  readonly requestTimeoutMs: number;
+  /** Longest silence within its response, in milliseconds, 1 or more. */
+  readonly idleTimeoutMs: number;
+  /** Largest content of a request, in bytes; 0: no limit. */
+  readonly maxBodyBytes: number;
+  /** How long responses are stored that do not say so themselves, in milliseconds; `off`: none is stored. */
+  readonly cacheTtlMs: number | 'off';
+  /** Whether responses with `public` or `s-maxage` are shared among users. */
+  readonly cacheShared: boolean;
+}
+
+/** Some requests to a service, with what holds for them. */
+export interface ServiceRoute extends RouteRule {
+  readonly settings: RouteSettings;
+}
+
 /** One microservice behind the gateway. */
-export interface Service {
+export interface Service extends RouteSettings {
   /** Its name in the registry: `cab-booking`. */
   readonly name: string;
   /** The first segment of its public paths, with the slash: `/booking`. */
@@ -14,21 +39,26 @@ export interface Service {
   readonly concurrency: number;
   /** Streams of users open at a time, 0 or more. */
   readonly streams: number;
-  /** Longest time from a request's arrival to the start of its response, in milliseconds, 1 or more. */
-  readonly requestTimeoutMs: number;
-  /** How long responses are stored that do not say so themselves, in milliseconds; `off`: none is stored. */
-  readonly cacheTtlMs: number | 'off';
   /** Whether its replicas have circuit breakers. */
   readonly breaker: boolean;
-  /** Whether responses with `public` or `s-maxage` are shared among users. */
-  readonly cacheShared: boolean;
+  /** What differs for some of its requests on the external port; the most specific counts, and without one the service's own. */
+  readonly routes: readonly ServiceRoute[];
 }
 
 /** The definition of a service in a file; the rest has defaults. */
-export type ServiceDefinition = Pick<Service, 'name' | 'path'> & Partial<Service>;
+export type ServiceDefinition = Pick<Service, 'name' | 'path'> &
+  Partial<Omit<Service, 'routes'>> & { readonly routes?: readonly RouteDefinition[] };
+
+/** What the author of a route writes down; its path begins with the service's. */
+export interface RouteDefinition extends Partial<RouteSettings> {
+  readonly match: RouteMatch;
+}
 
 /** The settings that are the defaults of a service. */
-export type ServiceDefaults = Pick<Service, 'concurrency' | 'streams' | 'requestTimeoutMs' | 'cacheTtlMs'>;
+export type ServiceDefaults = Pick<
+  Service,
+  'concurrency' | 'streams' | 'requestTimeoutMs' | 'idleTimeoutMs' | 'maxBodyBytes' | 'cacheTtlMs'
+>;
 
 /** First path segments that the gateway serves itself. */
 export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal', 'admin'];
@@ -53,23 +83,6 @@ export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [
 /** Whether requests to `path` (without a query) go to this service. */
 export function leadsTo({ path: own }: Pick<Service, 'path'>, path: string): boolean {
   return path === own || path.startsWith(`${own}/`);
-}
-
-/** Completes a definition with the defaults. */
-export function completeService(definition: ServiceDefinition, defaults: ServiceDefaults): Service {
-  return {
-    name: definition.name,
-    path: definition.path,
-    upstreams: definition.upstreams ?? [],
-    aliases: definition.aliases ?? [],
-    stripPrefix: definition.stripPrefix ?? true,
-    concurrency: definition.concurrency ?? defaults.concurrency,
-    streams: definition.streams ?? defaults.streams,
-    requestTimeoutMs: definition.requestTimeoutMs ?? defaults.requestTimeoutMs,
-    cacheTtlMs: definition.cacheTtlMs ?? defaults.cacheTtlMs,
-    cacheShared: definition.cacheShared ?? true,
-    breaker: definition.breaker ?? true,
-  };
 }
 
 function builtIn(name: string, path: string, address: string, ...others: string[]): ServiceDefinition {

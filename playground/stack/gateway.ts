@@ -19,7 +19,7 @@ export interface GatewaySettings {
   readonly externalPort: number;
   readonly internalPort: number;
   readonly registryUrl: string;
-  readonly servicesFile: string;
+  readonly gatewayFile: string;
   readonly dataDir: string;
   readonly jwtSecret: string;
   readonly redisUrl?: string | undefined;
@@ -60,7 +60,7 @@ export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.Proces
     INTERNAL_HOST: LOOPBACK,
     INTERNAL_PORT: String(settings.internalPort),
     SERVICE_DISCOVERY_URL: settings.registryUrl,
-    SERVICES_FILE: settings.servicesFile,
+    GATEWAY_FILE: settings.gatewayFile,
     JWT_SECRET: settings.jwtSecret,
     JWT_SECRET_FILE: undefined,
     ...(redisUrl && { REDIS_URL: redisUrl }),

@@ -160,13 +160,13 @@ export class Playground {
   }
 
   async #startGateway(registryUrl: string, services: PlaygroundUrls['services']) {
-    const servicesFile = await this.#files.writeServices(services);
+    const gatewayFile = await this.#files.writeServices(services);
     const externalPort = await settlePort(this.#flags.externalPort);
     const internalPort = await settlePort(this.#flags.internalPort);
     const { dataDir } = this.#files;
     const { redisUrl } = this.#flags;
     const jwtSecret = this.#jwtSecret;
-    const settings = { externalPort, internalPort, registryUrl, servicesFile, dataDir, jwtSecret, redisUrl };
+    const settings = { externalPort, internalPort, registryUrl, gatewayFile, dataDir, jwtSecret, redisUrl };
     for (const line of notPassedOn(settings, this.#env)) this.#print(line);
     const gateway = this.#spawn({
       name: GATEWAY,

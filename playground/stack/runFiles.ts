@@ -25,9 +25,9 @@ export function createRunFiles(): RunFiles {
     directory,
     dataDir: join(directory, 'data'),
     async writeServices(upstreams) {
-      const servicesFile = join(directory, 'services.json');
-      await writeFile(servicesFile, JSON.stringify(servicesOf(upstreams), undefined, 2));
-      return servicesFile;
+      const gatewayFile = join(directory, 'gateway.json');
+      await writeFile(gatewayFile, JSON.stringify(servicesOf(upstreams), undefined, 2));
+      return gatewayFile;
     },
     remove: () => rm(directory, { recursive: true, force: true }),
   };

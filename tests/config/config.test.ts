@@ -14,6 +14,7 @@ describe('defaults', () => {
       internalPort: 8001,
       internalAllow: [],
       internalNames: [],
+      overriddenByFile: [],
       workers: 1,
       reusePort: false,
       trustedProxies: [],
@@ -121,7 +122,7 @@ describe('the settings', () => {
   });
 
   test('hold no part that another field is made of', () => {
-    const settings = load({ REDIS_HOST: 'redis', REDIS_PASSWORD: 'hunter2', SERVICES_FILE: '' });
+    const settings = load({ REDIS_HOST: 'redis', REDIS_PASSWORD: 'hunter2', GATEWAY_FILE: '' });
     const parts = [
       'redisHost',
       'redisPort',
@@ -130,7 +131,6 @@ describe('the settings', () => {
       'jwtSecretFile',
       'jwtPublicKeyFile',
       'adminTokenFile',
-      'servicesFile',
     ];
     expect(Object.keys(settings).filter((field) => parts.includes(field))).toEqual([]);
   });
@@ -143,9 +143,9 @@ describe('the settings', () => {
       REQUEST_TIMOUT: '3s',
       LOG_LEVEL: 'loud',
       CACHE_MAX_ENTRY_BYTES: '65MiB',
-      SERVICES_FILE: 'services.json',
+      GATEWAY_FILE: 'gateway.json',
     };
-    const problems = problemsOf(env, { 'services.json': '{"services":[{"name":"a"}]}' });
+    const problems = problemsOf(env, { 'gateway.json': '{"services":[{"name":"a"}]}' });
     expect(problems.map((problem) => problem.split(' ')[0])).toEqual([
       'REQUEST_TIMOUT',
       'EXTERNAL_PORT',
@@ -153,10 +153,10 @@ describe('the settings', () => {
       'LOG_LEVEL',
       'JWT_SECRET',
       'CACHE_MAX_ENTRY_BYTES',
-      'services.json:',
+      'gateway.json:1:14:',
     ]);
     const message = `The settings cannot be used:\n  ${problems.join('\n  ')}`;
-    expect(() => load(env, { 'services.json': '{"services":[{"name":"a"}]}' })).toThrow(message);
+    expect(() => load(env, { 'gateway.json': '{"services":[{"name":"a"}]}' })).toThrow(message);
   });
 });
 

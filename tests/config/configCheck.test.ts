@@ -85,8 +85,12 @@ describe('config:check', () => {
 
   test('never shows a secret', () => {
     const files: Record<string, string> = { jwt: 'hunter2', redis: 'hunter2' };
-    const report = (env: NodeJS.ProcessEnv) =>
-      reportSettings({ env, dotenv: {}, readFile: (path) => files[path] ?? '' });
+    const readFile = (path: string) => {
+      const text = files[path];
+      if (text === undefined) throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
+      return text;
+    };
+    const report = (env: NodeJS.ProcessEnv) => reportSettings({ env, dotenv: {}, readFile });
     const fromFiles = report({ JWT_SECRET_FILE: 'jwt', REDIS_HOST: 'redis', REDIS_PASSWORD_FILE: 'redis' });
     expect(row(fromFiles, 'JWT_SECRET')).toBe('(set, 7 bytes) file');
     expect(row(fromFiles, 'REDIS_PASSWORD')).toBe('(set, 7 bytes) file');

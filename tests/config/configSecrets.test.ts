@@ -158,11 +158,15 @@ describe('secrets', () => {
     },
     { name: 'a password before a host', in: { SERVICE_DISCOVERY_URL: 'u:hunter2@registry:9000' } },
     { name: 'a password in another URL', in: { SERVICE_DISCOVERY_URL: 'http://u:hunter2@registry' } },
-    { name: 'a file that is not the services', in: { SERVICES_FILE: 'f' }, files: { f: 'hunter2' } },
+    {
+      name: 'a file that is not the services',
+      in: { GATEWAY_FILE: 'f.yaml' },
+      files: { 'f.yaml': 'hunter2' },
+    },
     {
       name: 'a password in an upstream',
-      in: { SERVICES_FILE: 'f' },
-      files: { f: '{"services":[{"name":"a","path":"/a","upstreams":["http://u:hunter2@a"]}]}' },
+      in: { GATEWAY_FILE: 'f.json' },
+      files: { 'f.json': '{"services":[{"name":"a","path":"/a","upstreams":["http://u:hunter2@a"]}]}' },
     },
   ];
   test.each(cases)('stay out of errors: $name', ({ in: env, files }) => {

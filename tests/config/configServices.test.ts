@@ -2,24 +2,26 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../../config/config.ts';
+import { clashes } from '../../config/file/services.ts';
 import { BUILT_IN_SERVICES, type Service } from '../../config/sections/services.ts';
-import { clashes } from '../../config/sections/servicesFile.ts';
 import { load, problemsOf as settingsProblemsOf } from '../support/gateway/settings.ts';
 
 /** With one, services need no upstreams of their own. */
 const REGISTRY = { SERVICE_DISCOVERY_URL: 'http://service-discovery:9000' };
 
-/** The services of a gateway whose services.json holds this text or value. */
+/** The services of a gateway whose gateway.json holds this text or value. */
 function servicesOf(content: unknown, env: NodeJS.ProcessEnv = {}): readonly Service[] {
-  return load({ ...REGISTRY, SERVICES_FILE: 'services.json', ...env }, { 'services.json': textOf(content) })
+  return load({ ...REGISTRY, GATEWAY_FILE: 'gateway.json', ...env }, { 'gateway.json': textOf(content) })
     .services;
 }
 
+/** Without the places: all of them are in the file's one line. */
 function problemsOf(content: unknown): readonly string[] {
-  return settingsProblemsOf(
-    { ...REGISTRY, SERVICES_FILE: 'services.json' },
-    { 'services.json': textOf(content) },
+  const problems = settingsProblemsOf(
+    { ...REGISTRY, GATEWAY_FILE: 'gateway.json' },
+    { 'gateway.json': textOf(content) },
   );
+  return problems.map((problem) => problem.replace(/^gateway\.json:\d+:\d+:/, 'gateway.json:'));
 }
 
 function textOf(content: unknown): string {
@@ -54,9 +56,13 @@ describe('the built-in services', () => {
       concurrency: 7,
       streams: 100,
       requestTimeoutMs: 3000,
+      idleTimeoutMs: 10_000,
+      maxBodyBytes: 0,
       cacheTtlMs: 'off',
       cacheShared: true,
       breaker: true,
+      auth: 'required',
+      routes: [],
     });
   });
 
@@ -84,11 +90,18 @@ describe('the built-in services', () => {
   });
 });
 
-describe('SERVICES_FILE', () => {
+describe('GATEWAY_FILE', () => {
   test('needs a name and a path, and inherits the rest', () => {
     const [service] = servicesOf(
       { services: [{ name: 'orders', path: '/orders' }] },
-      { PER_SERVICE_LIMIT: '5', SERVICE_STREAMS: '6', REQUEST_TIMEOUT: '1s', GET_CACHE_TTL: '2s' },
+      {
+        PER_SERVICE_LIMIT: '5',
+        SERVICE_STREAMS: '6',
+        REQUEST_TIMEOUT: '1s',
+        GET_CACHE_TTL: '2s',
+        UPSTREAM_TIMEOUT: '4s',
+        MAX_BODY_BYTES: '7',
+      },
     );
     expect(service).toEqual({
       name: 'orders',
@@ -99,9 +112,13 @@ describe('SERVICES_FILE', () => {
       concurrency: 5,
       streams: 6,
       requestTimeoutMs: 1000,
+      idleTimeoutMs: 4000,
+      maxBodyBytes: 7,
       cacheTtlMs: 2000,
       cacheShared: true,
       breaker: true,
+      auth: 'required',
+      routes: [],
     });
   });
 
@@ -111,24 +128,34 @@ describe('SERVICES_FILE', () => {
   });
 
   test('takes the place of the built-in services, and its values that of the defaults', () => {
-    const full = {
+    const same = {
       name: 'budgeting',
       path: '/budgeting',
-      upstreams: ['http://budgeting-service:8087/', 'https://[::1]:8443'],
       aliases: ['padstack_budgeting-service'],
       stripPrefix: false,
-      concurrency: 50,
-      streams: 500,
-      requestTimeout: '1m30s',
-      cacheTtl: 'off',
-      cacheShared: false,
       breaker: false,
     };
-    const { requestTimeout, cacheTtl, ...same } = full;
-    const upstreams = ['http://budgeting-service:8087', 'https://[::1]:8443'];
-    expect(servicesOf({ services: [full] })).toEqual([
-      { ...same, upstreams, requestTimeoutMs: 90_000, cacheTtlMs: 'off' },
-    ]);
+    const full = {
+      ...same,
+      upstreams: ['http://budgeting-service:8087/', 'https://[::1]:8443'],
+      timeouts: { request: '1m30s', idle: '2s' },
+      limits: { concurrency: 50, streams: 500, body: '1KiB' },
+      cache: { ttl: '5s', shared: false },
+    };
+    const expected = {
+      ...same,
+      upstreams: ['http://budgeting-service:8087', 'https://[::1]:8443'],
+      requestTimeoutMs: 90_000,
+      idleTimeoutMs: 2000,
+      concurrency: 50,
+      streams: 500,
+      maxBodyBytes: 1024,
+      cacheTtlMs: 5000,
+      cacheShared: false,
+      auth: 'required',
+      routes: [],
+    };
+    expect(servicesOf({ services: [full] })).toEqual([expected]);
   });
 
   const ORIGIN = 'expected an origin such as http://budgeting-service:8087, without a path';
@@ -136,16 +163,25 @@ describe('SERVICES_FILE', () => {
     'expected a slash and one segment, such as /budgeting, other than metrics, healthz, readyz, internal, admin';
   const wrongFields: { in: object; out: string }[] = [
     {
-      in: { requestTimeout: 'soon' },
-      out: '.requestTimeout is "soon": expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
+      in: { timeouts: { request: 'soon' } },
+      out: '.timeouts.request is "soon": expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
     },
     {
-      in: { requestTimeout: 3 },
-      out: '.requestTimeout is 3: expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
+      in: { timeouts: { request: 3 } },
+      out: '.timeouts.request is 3: expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
     },
-    { in: { concurrency: 0 }, out: '.concurrency is 0: expected a whole number from 1 to 1000000' },
-    { in: { streams: -1 }, out: '.streams is -1: expected a whole number from 0 to 1000000' },
-    { in: { concurrency: '10' }, out: '.concurrency is "10": expected a whole number from 1 to 1000000' },
+    {
+      in: { limits: { concurrency: 0 } },
+      out: '.limits.concurrency is 0: expected a whole number from 1 to 1000000',
+    },
+    {
+      in: { limits: { streams: -1 } },
+      out: '.limits.streams is -1: expected a whole number from 0 to 1000000',
+    },
+    {
+      in: { limits: { concurrency: '10' } },
+      out: '.limits.concurrency is "10": expected a whole number from 1 to 1000000',
+    },
     { in: { stripPrefix: 'no' }, out: '.stripPrefix is "no": expected true or false' },
     { in: { upstreams: 'http://a' }, out: '.upstreams is "http://a": expected a list of origins' },
     { in: { upstreams: ['http://a', 'a:80'] }, out: `.upstreams[1] is "a:80": ${ORIGIN}` },
@@ -165,11 +201,26 @@ describe('SERVICES_FILE', () => {
       in: { name: '' },
       out: '.name is "": expected a name of letters, digits, dots, dashes and underscores',
     },
-    { in: { breaker: 'on' }, out: '.breaker is "on": expected true, false or "off"' },
-    { in: { requestTimout: '3s' }, out: '.requestTimout is not known: did you mean requestTimeout?' },
+    { in: { breaker: 'on' }, out: '.breaker is "on": expected off, true or false' },
+    { in: { cache: 'none' }, out: '.cache is "none": expected off or an object' },
     {
-      in: { timeout: '3s' },
-      out: '.timeout is not known: expected one of name, path, upstreams, aliases, stripPrefix, concurrency, streams, requestTimeout, cacheTtl, cacheShared, breaker',
+      in: { cache: { ttl: 'soon' } },
+      out: '.cache.ttl is "soon": expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d)',
+    },
+    { in: { cache: { tt: '1s' } }, out: '.cache.tt is not known: expected one of ttl, shared' },
+    { in: { limits: 3 }, out: '.limits is 3: expected an object' },
+    {
+      in: { limits: { body: '3 MB' } },
+      out: '.limits.body is "3 MB": expected a size in bytes such as 65536, 64KiB, 1MiB or 1GiB, from 0',
+    },
+    { in: { timeout: { request: '3s' } }, out: '.timeout is not known: did you mean timeouts?' },
+    { in: { limits: { concurency: 3 } }, out: '.limits.concurency is not known: did you mean concurrency?' },
+    // What the former SERVICES_FILE had.
+    { in: { requestTimeout: '3s' }, out: '.requestTimeout is not known: it is timeouts.request now' },
+    { in: { cacheShared: false }, out: '.cacheShared is not known: it is cache.shared now' },
+    {
+      in: { retries: 3 },
+      out: '.retries is not known: expected one of name, path, upstreams, aliases, stripPrefix, auth, timeouts, limits, cache, breaker, routes',
     },
   ];
   test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {
@@ -177,22 +228,21 @@ describe('SERVICES_FILE', () => {
       { name: 'first', path: '/first' },
       { name: 'second', path: '/second', ...fields },
     ];
-    expect(problemsOf({ services })).toEqual([`services.json: services[1]${out}`]);
+    expect(problemsOf({ services })).toEqual([`gateway.json: services[1]${out}`]);
   });
 
   const wrongFiles: { in: unknown; out: string }[] = [
-    { in: '', out: 'SERVICES_FILE is "services.json": expected JSON' },
-    { in: '{\n  "services": [,]\n}\n', out: 'SERVICES_FILE is "services.json": expected JSON' },
-    { in: [], out: 'services.json: the file is []: expected an object such as {"services": [...]}' },
-    { in: {}, out: 'services.json: services is missing: expected a list of services' },
-    { in: { services: [] }, out: 'services.json: services is []: expected at least one service' },
+    { in: '', out: 'gateway.json: the file is empty: expected services' },
+    { in: '{\n  "services": [,]\n}\n', out: 'gateway.json: expected JSON; there is a mistake here' },
+    { in: [], out: 'gateway.json: the file is a list: expected an object such as { services: [...] }' },
+    { in: { services: [] }, out: 'gateway.json: services is []: expected at least one service' },
     {
       in: { services: ['budgeting'] },
-      out: 'services.json: services[0] is "budgeting": expected an object with a name',
+      out: 'gateway.json: services[0] is "budgeting": expected an object with a name',
     },
     {
       in: { service: [], services: [{ name: 'a', path: '/a' }] },
-      out: 'services.json: service is not known: did you mean services?',
+      out: 'gateway.json: service is not known: did you mean services?',
     },
   ];
   test.each(wrongFiles)('names what is wrong with $in', ({ in: content, out }) => {
@@ -201,14 +251,14 @@ describe('SERVICES_FILE', () => {
 
   test('tells where its JSON goes wrong', () => {
     expect(problemsOf('{"services": [{"name": "budgeting" "path": "/budgeting"}]}')).toEqual([
-      'SERVICES_FILE is "services.json": expected JSON; it has a mistake at line 1 column 36',
+      'gateway.json: expected JSON; there is a mistake here',
     ]);
   });
 
   test('tells why it cannot be read', () => {
-    const missing = { JWT_SECRET: 'x', SERVICES_FILE: '/nowhere/services.json' };
+    const missing = { JWT_SECRET: 'x', GATEWAY_FILE: '/nowhere/gateway.json' };
     expect(() => loadSettings(missing)).toThrow(
-      'SERVICES_FILE is "/nowhere/services.json": expected a readable JSON file (ENOENT)',
+      'GATEWAY_FILE is "/nowhere/gateway.json": expected a readable file (ENOENT)',
     );
   });
 
@@ -220,9 +270,9 @@ describe('SERVICES_FILE', () => {
       { name: 'd', path: '/d', aliases: ['d-service', 'b'] },
     ];
     expect(problemsOf({ services }).slice(1)).toEqual([
-      'services.json: services[1].path is "/a": expected another for b, since a (services[0]) has "/a"',
-      'services.json: services[1].name is "b": expected another for b, since a (services[0]) has "b"',
-      'services.json: services[3].aliases[1] is "b": expected another for d, since a (services[0]) has "b"',
+      'gateway.json: services[1].path is "/a": expected another for b, since a (services[0]) has "/a"',
+      'gateway.json: services[1].name is "b": expected another for b, since a (services[0]) has "b"',
+      'gateway.json: services[3].aliases[1] is "b": expected another for d, since a (services[0]) has "b"',
     ]);
   });
 
@@ -233,7 +283,7 @@ describe('SERVICES_FILE', () => {
     const services = names.split(', ').map((name, index) => ({ name, path: `/${index}` }));
     const [first, second] = names.split(', ');
     expect(problemsOf({ services })).toEqual([
-      `services.json: ${what}: expected another for ${second}, since ${first} (services[0]) has ${other}`,
+      `gateway.json: ${what}: expected another for ${second}, since ${first} (services[0]) has ${other}`,
     ]);
   });
 
@@ -266,9 +316,9 @@ describe('SERVICES_FILE', () => {
 describe('services and the settings', () => {
   const problems = (services: object[], env: NodeJS.ProcessEnv = {}) =>
     settingsProblemsOf(
-      { SERVICES_FILE: 'services.json', ...env },
-      { 'services.json': JSON.stringify({ services }) },
-    );
+      { GATEWAY_FILE: 'gateway.json', ...env },
+      { 'gateway.json': JSON.stringify({ services }) },
+    ).map((problem) => problem.replace(/^gateway\.json:\d+:\d+:/, 'gateway.json:'));
   const orders = { name: 'orders', path: '/orders', upstreams: ['http://orders:80'] };
 
   test.each([{ upstreams: [] }, {}])('a service with %j and no registry is refused', (upstreams) => {
@@ -283,7 +333,7 @@ describe('services and the settings', () => {
     expect(problems([{ ...orders, upstreams }])).toEqual([
       'services[0].upstreams[2] is "http://orders": expected another, services[0].upstreams[0] is the same'.replace(
         /^/,
-        'services.json: ',
+        'gateway.json: ',
       ),
     ]);
     expect(problems([orders, { ...orders, name: 'second', path: '/second' }])).toEqual([]);

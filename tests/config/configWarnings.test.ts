@@ -1,17 +1,29 @@
 import { expect, test } from '@jest/globals';
 import { loadSettings } from '../../config/config.ts';
+import { DEFAULT_FILES } from '../../config/file/gatewayFile.ts';
 import { settingsWarnings } from '../../config/report/warnings.ts';
 import { listVariables } from '../../config/variables.ts';
 
-const ORDERS = { name: 'orders', path: '/orders', upstreams: ['http://orders:80'], concurrency: 5 };
+const ORDERS = {
+  name: 'orders',
+  path: '/orders',
+  upstreams: ['http://orders:80'],
+  limits: { concurrency: 5 },
+};
 const FILES: Readonly<Record<string, string>> = {
-  'services.json': JSON.stringify({ services: [ORDERS] }),
+  'gateway.json': JSON.stringify({ services: [ORDERS] }),
   secret: 'x',
 };
 
+/** None of the files that a gateway looks for unasked is there; of others what is not here is empty. */
+function readTestFile(path: string): string {
+  if (DEFAULT_FILES.some((name) => name === path)) throw Object.assign(new Error(path), { code: 'ENOENT' });
+  return FILES[path.replace('config/', '')] ?? '';
+}
+
 function warningsOf(env: NodeJS.ProcessEnv, dotenv: NodeJS.Dict<string> = {}): string[] {
   const all = { JWT_SECRET: 'test secret', ...dotenv, ...env };
-  const settings = loadSettings(all, (path) => FILES[path] ?? '');
+  const settings = loadSettings(all, readTestFile);
   return settingsWarnings({ env, dotenv, settings });
 }
 
@@ -104,13 +116,13 @@ test('what containers, images and tools put into the environment is not named', 
 });
 
 test('the default paths of login and logout, where no service has them', () => {
-  const warnings = warningsOf({ SERVICES_FILE: 'services.json' });
+  const warnings = warningsOf({ GATEWAY_FILE: 'config/gateway.json' });
   expect(warnings).toEqual([
     'AUTH_ISSUE_PATHS is not set, and no service has the paths of its default (/userManagement/auth/login, /userManagement/auth/register, /userManagement/auth/refresh): no path is open to users without a token',
     'AUTH_REVOKE_PATHS is not set, and no service has the paths of its default (/userManagement/auth/logout): no path revokes a token',
   ]);
   const set = { AUTH_ISSUE_PATHS: '/orders/in', AUTH_REVOKE_PATHS: '/orders/out' };
-  expect(warningsOf({ SERVICES_FILE: 'services.json', ...set })).toEqual([]);
+  expect(warningsOf({ GATEWAY_FILE: 'config/gateway.json', ...set })).toEqual([]);
 });
 
 const NODES = 'a:redis-a:6379,b:redis-b:6379,c:redis-c:6379';

@@ -47,10 +47,10 @@ const described = reason === undefined ? 'with podman' : `with podman (skipped: 
 
   /** As strictly as any platform would: no user of the image's, nothing to write to but /data, no capability. */
   async function start(name: string, services: string, ports: { external: number; internal: number }) {
-    writeFileSync(join(directory, 'services.json'), services);
+    writeFileSync(join(directory, 'gateway.json'), services);
     const env = {
       JWT_SECRET: TEST_SECRET,
-      SERVICES_FILE: '/services/services.json',
+      GATEWAY_FILE: '/services/gateway.json',
       EXTERNAL_PORT: ports.external,
       INTERNAL_PORT: ports.internal,
     };

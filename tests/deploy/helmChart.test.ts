@@ -149,7 +149,7 @@ whereRendered.each(Object.entries(INSTALLATIONS))(`the chart, rendered %s${witho
     installation = {
       objects,
       settings: theOne(objects, 'ConfigMap', 'gateway').data,
-      servicesFile: services?.data['services.json'],
+      gatewayFile: services?.data['gateway.json'],
     };
   });
 
@@ -223,7 +223,7 @@ whereRendered(`the chart, rendered${without}`, () => {
     const services = [{ name: 'a', path: '/a', upstreams: ['http://a:1'] }];
     const objects = await rendered(['--set-json', `services=${JSON.stringify(services)}`]);
     const { data } = theOne(objects, 'ConfigMap', 'gateway-services');
-    const settings = settingsFrom(theOne(objects, 'ConfigMap', 'gateway').data, data['services.json']);
+    const settings = settingsFrom(theOne(objects, 'ConfigMap', 'gateway').data, data['gateway.json']);
     expect(settings.services).toEqual([expect.objectContaining(services[0] as object)]);
   });
 

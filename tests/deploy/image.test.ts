@@ -166,8 +166,8 @@ describe('the image', () => {
       res.end('after all');
     });
     const services = [{ name: 'budgeting', path: '/budgeting', upstreams: [upstream.url.origin] }];
-    const data = volume({ 'services.json': JSON.stringify({ services }) });
-    const env = await environment({ REDIS_URL: redisTestUrl(), SERVICES_FILE: '/data/services.json' });
+    const data = volume({ 'gateway.json': JSON.stringify({ services }) });
+    const env = await environment({ REDIS_URL: redisTestUrl(), GATEWAY_FILE: '/data/gateway.json' });
     await using container = new Container(image, { env, data });
     await container.untilHealthy();
     expect(container.status('NSpid').at(-1)).toBe('1');

@@ -15,7 +15,7 @@ describe('README.md', () => {
 
   it('shows the services file of the example that it starts', () => {
     const shown = /^```json\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '';
-    expect(JSON.parse(shown)).toEqual(JSON.parse(read('examples/shop/services.json')));
+    expect(JSON.parse(shown)).toEqual(JSON.parse(read('examples/shop/gateway.json')));
   });
 });
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it, jest } from '@jest/globals';
-import { isAmbiguous, originForm } from '../../gateway/http/target.ts';
+import { isAmbiguous, MAX_TARGET_LENGTH, originForm } from '../../gateway/http/target.ts';
 import { readToken } from '../../lib/auth/bearer.ts';
 import { takeTokens } from '../../lib/auth/queryToken.ts';
 import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
@@ -19,6 +19,7 @@ import { subprotocols } from '../../lib/http/subprotocol.ts';
 import { withoutSpace } from '../../lib/http/whiteSpace.ts';
 import { connectionOptions } from '../../lib/proxy/hopByHop.ts';
 import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
+import { RouteTable } from '../../lib/routing/routeTable.ts';
 import { readTrace } from '../../lib/tracing/traceContext.ts';
 import { asOrigin } from '../support/asOrigin.ts';
 import { call } from '../support/clients/client.ts';
@@ -98,6 +99,22 @@ const requestFields = requestFieldsFor({ trustsPeer: () => true, ownsIdentity: t
 const forwarded = (name: string) => (value: string) =>
   void requestFields(request(name, value), new Exchange(nowhere), NOW_MS);
 
+const routes = new RouteTable(
+  ['/**', '/*/*/a', '/a/:b/**', '/A/*'].map((path) => ({
+    name: path,
+    match: { path },
+    spelling: 'any' as const,
+  })),
+);
+
+const hostRoutes = new RouteTable(
+  ['*.a', '*.b.a', 'a'].map((host) => ({
+    name: host,
+    match: { host, path: '/' },
+    spelling: 'exact' as const,
+  })),
+);
+
 const isRevoking = revokingRequests(['/auth/logout']);
 const isLogout = (path: string) => isRevoking({ method: 'POST', headers: {} } as IncomingMessage, path);
 
@@ -134,6 +151,9 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   Forwarded: forwarded('Forwarded'),
   'an address': rateLimitKey,
   'a target': (value) => [isAmbiguous(value), originForm(value, 'gateway.test')],
+  'the route of a target': (value) =>
+    routes.find({ method: 'GET', headers: {} }, `/${value}`.slice(0, MAX_TARGET_LENGTH)),
+  'the route of a host': (host) => hostRoutes.find({ method: 'GET', headers: { host } }, '/'),
   'a target in the log': shownPath,
   'a target in absolute form': (value) => originForm(`http://gateway.test${value}`, 'gateway.test'),
   'the key of a target': (target) => {

@@ -37,7 +37,7 @@ async function startStack() {
 
 /** Without services of the test's own, and with nothing said but what the image and `env` say. */
 function runImage(env: Record<string, string>, files: Record<string, string> = {}) {
-  const unset = { SERVICES_FILE: '', JWT_SECRET: '', STORE_TIMEOUT: '2s' };
+  const unset = { GATEWAY_FILE: '', JWT_SECRET: '', STORE_TIMEOUT: '2s' };
   // The image's directory for data is not this machine's to write to; runGateway names another.
   const { DATA_DIR: _, ...image } = IMAGE_ENV;
   return runGateway({ services: {}, env: { ...image, ...unset, ...env }, files });

@@ -34,8 +34,8 @@ describe('each service of the original', () => {
       request_count: 0,
     }));
     const registry = stack.use(await startUpstream((_req, res) => sendJson(res, listing)));
-    // An empty SERVICES_FILE counts as none: these are the built-in services.
-    const env = { SERVICES_FILE: '', SERVICE_DISCOVERY_URL: registry.url.origin };
+    // An empty GATEWAY_FILE counts as none: these are the built-in services.
+    const env = { GATEWAY_FILE: '', SERVICE_DISCOVERY_URL: registry.url.origin };
     gateway = stack.use(await startGateway({ services: {}, env }));
   });
   afterAll(() => stack.disposeAsync());

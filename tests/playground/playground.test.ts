@@ -228,7 +228,7 @@ describe('what the gateway is given', () => {
     externalPort: 1,
     internalPort: 2,
     registryUrl: 'http://127.0.0.1:9000',
-    servicesFile: '/tmp/services.json',
+    gatewayFile: '/tmp/gateway.json',
     dataDir: '/tmp/data',
     jwtSecret: 's',
   };
@@ -247,7 +247,7 @@ describe('what the gateway is given', () => {
       INTERNAL_HOST: '127.0.0.1',
       INTERNAL_PORT: '2',
       SERVICE_DISCOVERY_URL: 'http://127.0.0.1:9000',
-      SERVICES_FILE: '/tmp/services.json',
+      GATEWAY_FILE: '/tmp/gateway.json',
       DATA_DIR: '/tmp/data',
       JWT_SECRET: 's',
       JWT_SECRET_FILE: undefined,
@@ -318,11 +318,11 @@ describe('what the gateway is given', () => {
   it('leaves out the services that do not run', async () => {
     const upstreams = Object.fromEntries(SERVICE_NAMES.map((name) => [name, [] as string[]]));
     const files = createRunFiles();
-    const servicesFile = await files.writeServices({
+    const gatewayFile = await files.writeServices({
       ...(upstreams as Record<ServiceName, string[]>),
       sharing: ['http://127.0.0.1:8089'],
     });
-    const { services } = JSON.parse(await readFile(servicesFile, 'utf8'));
+    const { services } = JSON.parse(await readFile(gatewayFile, 'utf8'));
     await files.remove();
     expect(services).toMatchObject([{ path: '/sharing', upstreams: ['http://127.0.0.1:8089'] }]);
   });

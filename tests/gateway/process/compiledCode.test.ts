@@ -28,7 +28,7 @@ beforeEach(() => {
     cpSync(join(ROOT, name), join(installation, name), { recursive: true, verbatimSymlinks: true });
   }
   const services = [{ name: 'budgeting', path: '/budgeting', upstreams: ['http://127.0.0.1:9'] }];
-  writeFileSync(join(installation, 'services.json'), JSON.stringify({ services }));
+  writeFileSync(join(installation, 'gateway.json'), JSON.stringify({ services }));
   mkdirSync(join(installation, 'node_modules'));
   for (const name of readdirSync(join(ROOT, 'node_modules')).filter((entry) => !entry.startsWith('.'))) {
     symlinkSync(join(ROOT, 'node_modules', name), join(installation, 'node_modules', name));
@@ -90,7 +90,7 @@ async function startAndStop({ WORKERS = '1', thread = 0 } = {}): Promise<Started
       EXTERNAL_PORT: '0',
       INTERNAL_PORT: '0',
       DATA_DIR: 'data',
-      SERVICES_FILE: 'services.json',
+      GATEWAY_FILE: 'gateway.json',
       WORKERS,
     },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { completeService } from '../../../config/sections/services.ts';
+import { completeService } from '../../../config/sections/complete.ts';
 import {
   type ReplicaThreads,
   ServiceReplicas,
@@ -97,7 +97,14 @@ class World {
     return new ServiceReplicas({
       service: completeService(
         { name: 'x', path: '/x', upstreams: ['http://a:80', 'http://b:80'] },
-        { concurrency: 10, streams: 10, requestTimeoutMs: 3000, cacheTtlMs: 'off' },
+        {
+          concurrency: 10,
+          streams: 10,
+          requestTimeoutMs: 3000,
+          idleTimeoutMs: 10_000,
+          maxBodyBytes: 0,
+          cacheTtlMs: 'off',
+        },
       ),
       threshold: 3,
       windowMs: 10_500,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from '@jest/globals';
-import { completeService } from '../../../config/sections/services.ts';
+import { completeService } from '../../../config/sections/complete.ts';
 import { toSend } from '../../../gateway/threads/sent.ts';
 import { Shares } from '../../../gateway/threads/shares.ts';
 import { ServiceReplicas } from '../../../gateway/wiring/replicas.ts';
@@ -12,7 +12,14 @@ const WITHIN_MS = 60_000;
 const UPSTREAMS = ['http://a:80', 'http://b:80'];
 const RULES = {
   service: { name: 'x', path: '/x', upstreams: UPSTREAMS },
-  defaults: { concurrency: 10, streams: 10, requestTimeoutMs: 3000, cacheTtlMs: 'off' as const },
+  defaults: {
+    concurrency: 10,
+    streams: 10,
+    requestTimeoutMs: 3000,
+    idleTimeoutMs: 10_000,
+    maxBodyBytes: 0,
+    cacheTtlMs: 'off' as const,
+  },
   breaker: { threshold: 1, ratio: 0, windowMs: 60_000, cooldownMs: 3_600_000, slowStartMs: 0 },
 };
 

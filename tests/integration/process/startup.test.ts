@@ -43,7 +43,7 @@ describe('a gateway that cannot start', () => {
         runGateway({
           services: {},
           env: {
-            SERVICES_FILE: '',
+            GATEWAY_FILE: '',
             REQUEST_TIMEOUT: 'soon',
             EXTERNAL_PORT: '99999',
             LOG_LEVEL: 'loud',

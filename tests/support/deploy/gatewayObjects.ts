@@ -7,16 +7,17 @@ import { type Manifest, theOne } from './manifests.ts';
 export interface Installation {
   readonly objects: readonly Manifest[];
   readonly settings: Readonly<Record<string, string>>;
-  /** What SERVICES_FILE holds, where it is set. */
-  readonly servicesFile?: string;
+  /** What GATEWAY_FILE holds, where it is set. */
+  readonly gatewayFile?: string;
 }
 
 /** The settings that a deployment's variables make, or an error that lists what is wrong. */
-export function settingsFrom(env: Readonly<Record<string, string>>, servicesFile = ''): Settings {
+export function settingsFrom(env: Readonly<Record<string, string>>, gatewayFile = ''): Settings {
   const secret = 'c2VjcmV0IG9mIGEgZGVwbG95bWVudCBpbiB0aGlzIHRlc3Q=';
-  return loadSettings({ NODE_ENV: 'production', ...env }, (path) =>
-    path.endsWith('.json') ? servicesFile : secret,
-  );
+  return loadSettings({ NODE_ENV: 'production', ...env }, (path) => {
+    if (path.startsWith('/')) return path.endsWith('.json') ? gatewayFile : secret;
+    throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
+  });
 }
 
 /** Tests of what holds for every installation, whichever tool made it. Objects that it lacks are not missed. */
@@ -26,7 +27,7 @@ export function itRunsAGateway(installation: () => Installation): void {
   const pod = () => deployment().spec.template;
   const container = () => pod().spec.containers[0];
   const labels = () => pod().metadata.labels;
-  const loaded = () => settingsFrom(installation().settings, installation().servicesFile);
+  const loaded = () => settingsFrom(installation().settings, installation().gatewayFile);
 
   it('selects the pods that it means', () => {
     const matching = (selector: object) => expect(labels()).toMatchObject(selector);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import { loadSettings } from '../../../config/config.ts';
+import type { RouteInput } from '../../../config/file/schema.ts';
 import type { ServiceDefinition } from '../../../config/sections/services.ts';
 import { Gateway } from '../../../gateway/gateway.ts';
 import type { Clock } from '../../../lib/clock/clock.ts';
@@ -22,7 +23,7 @@ export type StoreKind = (typeof STORES)[number];
 /** Where a replica listens, or anything that is listening and says so. */
 type Origin = string | URL | { readonly url: URL };
 
-/** Replicas alone, or with what SERVICES_FILE may say beside the service's name and path. */
+/** Replicas alone, or with what else a service may be given, in short. */
 export type TestService = readonly Origin[] | TestServiceDefinition;
 
 interface TestServiceDefinition
@@ -31,6 +32,9 @@ interface TestServiceDefinition
   > {
   readonly breaker?: boolean | 'off';
   readonly upstreams: readonly Origin[];
+  readonly auth?: 'required' | 'optional' | 'none';
+  /** As a GATEWAY_FILE has them. */
+  readonly routes?: readonly RouteInput[];
   readonly requestTimeout?: string;
   readonly cacheTtl?: string;
 }
@@ -113,26 +117,45 @@ export function gatewayEnvironment(
   directory: string,
 ): NodeJS.ProcessEnv {
   const services = Object.entries(options.services).map(([path, service]) => {
-    const { upstreams, ...rest } = 'upstreams' in service ? service : { upstreams: service };
+    const { upstreams, ...rest }: TestServiceDefinition =
+      'upstreams' in service ? service : { upstreams: service };
     const origins =
       upstreams.length > 0 || options.env?.SERVICE_DISCOVERY_URL ? upstreams.map(originOf) : [NOBODY];
-    return { name: path.slice(1), path, upstreams: origins, ...rest };
+    return { name: path.slice(1), path, upstreams: origins, ...writtenOut(rest) };
   });
-  const servicesFile = join(directory, 'services.json');
-  writeFileSync(servicesFile, JSON.stringify({ services }));
+  // Not a name that a gateway looks for by itself: some tests take the variable away.
+  const gatewayFile = join(directory, 'services.json');
+  writeFileSync(gatewayFile, JSON.stringify({ services }));
   return {
     EXTERNAL_PORT: '0',
     INTERNAL_PORT: '0',
     EXTERNAL_HOST: '127.0.0.1',
     INTERNAL_HOST: '127.0.0.1',
     JWT_SECRET: TEST_SECRET,
-    SERVICES_FILE: servicesFile,
+    GATEWAY_FILE: gatewayFile,
     DATA_DIR: directory,
     // Two cores run two gateways, their origins and Redis: 50 ms would be noticed for the wrong reason.
     STORE_TIMEOUT: '2s',
     DRAIN_TIMEOUT: '2s',
     ...(options.store === 'redis' ? { REDIS_URL: redisTestUrl() } : {}),
     ...options.env,
+  };
+}
+
+/** As a GATEWAY_FILE has it. */
+function writtenOut({
+  requestTimeout,
+  concurrency,
+  streams,
+  cacheTtl,
+  cacheShared,
+  ...same
+}: Omit<TestServiceDefinition, 'upstreams'>): object {
+  return {
+    ...same,
+    timeouts: { request: requestTimeout },
+    limits: { concurrency, streams },
+    cache: cacheTtl === 'off' ? cacheTtl : { ttl: cacheTtl, shared: cacheShared },
   };
 }
 

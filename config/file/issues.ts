@@ -1,0 +1,115 @@
+import type { z } from 'zod';
+import { quote } from '../report/problems.ts';
+import { suggest } from '../report/suggest.ts';
+
+/** A problem and the part of the file that it is about. */
+export interface FileProblem {
+  readonly path: readonly PropertyKey[];
+  readonly text: string;
+}
+
+/** Where what the former SERVICES_FILE had in another place is now. */
+const MOVED: Readonly<Record<string, string>> = {
+  concurrency: 'limits.concurrency',
+  streams: 'limits.streams',
+  requestTimeout: 'timeouts.request',
+  cacheTtl: 'cache.ttl',
+  cacheShared: 'cache.shared',
+};
+
+/**
+ * What an issue of zod means for the author of a file: `services[2].timeouts.request is "soon": expected ...`.
+ *
+ * @param written the file's data as it is written, without what variables stand for
+ */
+export function describeIssue(schema: z.ZodType, issue: z.core.$ZodIssue, written: unknown): FileProblem[] {
+  const { path } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      text: `${pathText([...path, key])} is not known: ${meant(key, keysAt(schema, path))}`,
+    }));
+  }
+  if (issue.code === 'invalid_union') {
+    const nested = branchFor(issue.errors, valueAt(written, path));
+    if (nested) {
+      return nested.flatMap((each) =>
+        describeIssue(schema, { ...each, path: [...path, ...each.path] }, written),
+      );
+    }
+  }
+  if (issue.code === 'invalid_key') {
+    const [wrong = issue] = issue.issues;
+    return [{ path, text: `${pathText(path)} is not known: expected ${wrong.message}` }];
+  }
+  // What is no object may be another file altogether, and full of secrets.
+  if (path.length === 0) {
+    return [{ path, text: `the file is ${kindOf(written)}: expected ${issue.message}` }];
+  }
+  const value = valueAt(written, path);
+  const shown = value === undefined ? 'missing' : quote(value);
+  return [{ path, text: `${pathText(path)} is ${shown}: expected ${issue.message}` }];
+}
+
+/** `['services', 2, 'name']` as `services[2].name`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+/** Of an object, what is wrong with it as one; undefined where it should be something else altogether. */
+function branchFor(
+  branches: readonly (readonly z.core.$ZodIssue[])[],
+  value: unknown,
+): readonly z.core.$ZodIssue[] | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return branches.find((issues) =>
+    issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
+  );
+}
+
+function meant(key: string, known: readonly string[]): string {
+  const moved = MOVED[key];
+  if (moved !== undefined && known.includes(moved.split('.')[0] ?? '')) return `it is ${moved} now`;
+  const name = suggest(key, known);
+  return name ? `did you mean ${name}?` : `expected one of ${known.join(', ')}`;
+}
+
+/** The names that an object at this path of the schema may have. */
+function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  let shapes = shapesOf(schema);
+  for (const part of path) {
+    shapes = shapes.flatMap(({ def }) => {
+      if (def.type === 'array') return shapesOf((def as z.core.$ZodArrayDef).element);
+      const child = (def as z.core.$ZodObjectDef).shape?.[String(part)];
+      return child ? shapesOf(child) : [];
+    });
+  }
+  return shapes.flatMap(({ def }) => Object.keys((def as z.core.$ZodObjectDef).shape ?? {}));
+}
+
+interface Shape {
+  readonly def: z.core.$ZodTypeDef;
+}
+
+/** The objects and lists that a schema stands for, behind what makes it optional or one of several. */
+function shapesOf(schema: z.core.$ZodType): Shape[] {
+  const { def } = schema as z.ZodType;
+  if (def.type === 'optional') return shapesOf((def as z.core.$ZodOptionalDef).innerType);
+  if (def.type === 'union') return (def as z.core.$ZodUnionDef).options.flatMap((option) => shapesOf(option));
+  return [{ def }];
+}
+
+function kindOf(data: unknown): string {
+  if (Array.isArray(data)) return 'a list';
+  if (typeof data === 'string') return 'one text';
+  return data === null || data === undefined ? 'empty' : `a ${typeof data}`;
+}
+
+function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
+  let value = data;
+  for (const part of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[part];
+  return value;
+}

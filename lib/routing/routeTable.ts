@@ -1,0 +1,155 @@
+import { overridesMethod } from '../http/methodOverride.ts';
+import { pathOf } from '../http/path.ts';
+import { HostTrees, hostName } from './host.ts';
+import {
+  headersFit,
+  methodFits,
+  type Route,
+  type RouteRequest,
+  type RouteRule,
+  readRule,
+  spellingFits,
+} from './route.ts';
+import { foldedPath, isPlain, readingsOf } from './spelling/readings.ts';
+import { RouteTree, type Visit } from './tree.ts';
+
+/** Different services may read the request in ways that different routes protect: it must be refused. */
+export const AMBIGUOUS = 'ambiguous';
+
+/** Two rules that are equally specific, and that one request can match. */
+export type Clash<Rule extends RouteRule> = readonly [Rule, Rule];
+
+/**
+ * Finds the most specific route for a request: by host (a name, `*.` and a longer name, a shorter one, any), then by the
+ * path's segments from the left (a literal before `*` or `:name` before `**`), then a route that names methods before one
+ * that does not, then by the number of fields it asks for, then by priority. The order of the rules does not matter.
+ *
+ * A route is found in as many steps as its path has segments, however many routes there are, unless their paths overlap.
+ * Nothing changes once it is made.
+ *
+ * Rules of spelling `exact` match the path byte for byte. Rules of spelling `any` match every path that some service might
+ * read as theirs: see `readingsOf`; so do fields and parameters that override the method. It fails closed: a request that is
+ * public only in one reading is not public.
+ */
+export class RouteTable<Rule extends RouteRule> {
+  /** Rules that must not stand beside each other. A table that has some is not to be used. */
+  readonly clashes: readonly Clash<Rule>[];
+  readonly #hosts: HostTrees<RouteTree<Rule>>;
+  /** Whether any rule matches more than its own spelling. */
+  readonly #folds: boolean;
+  /** The methods that rules of spelling `any` name. */
+  readonly #guardedMethods: ReadonlySet<string>;
+
+  /** @throws {PatternError} where a path is no pattern */
+  constructor(rules: readonly Rule[]) {
+    const routes = rules.map(readRule);
+    const lenient = routes.filter(({ isExact }) => !isExact);
+    const folds = lenient.length > 0;
+    this.#folds = folds;
+    this.#guardedMethods = new Set(lenient.flatMap(({ methods = [] }) => [...methods]));
+    this.#hosts = new HostTrees(() => new RouteTree<Rule>(folds));
+    this.clashes = routes.flatMap((route) =>
+      this.#hosts
+        .ensure(route.host)
+        .add(route)
+        .map((other): Clash<Rule> => [other.rule, route.rule]),
+    );
+  }
+
+  /**
+   * @param target path and query, in which no dot segments, backslashes or control characters are left, in any encoding
+   * @returns undefined: no route is for it, see `allowedMethods`
+   */
+  find(request: RouteRequest, target: string): Route<Rule> | typeof AMBIGUOUS | undefined {
+    const path = pathOf(target);
+    const { method } = request;
+    if (this.#hosts.isUsed && request.headers.host?.includes('%')) return AMBIGUOUS;
+    if (!this.#folds)
+      return this.#search({ request, method, path, keys: path, emptyFits: false, accepts: isFor });
+    const plain = isPlain(path);
+    const keys = plain ? path.toLowerCase() : foldedPath(path);
+    const best = this.#search({ request, method, path, keys, emptyFits: !plain, accepts: isForInSpelling });
+    const methods = this.#claimedMethods(request, target);
+    if (plain && methods.size === 0) return best;
+    return this.#strictest(best, { request, method, path, keys, emptyFits: true, accepts: isFor }, methods);
+  }
+
+  /** The methods that routes with the request's host, path and fields name: none of them is the request's. */
+  allowedMethods(request: RouteRequest, target: string): string[] {
+    const allowed = new Set<string>();
+    const path = pathOf(target);
+    const keys = !this.#folds ? path : foldedPath(path);
+    this.#search({
+      request,
+      method: request.method,
+      path,
+      keys,
+      emptyFits: false,
+      accepts: (route) => {
+        if (!headersFit(route, request) || !spellingFits(route, path)) return false;
+        for (const method of route.methods ?? []) allowed.add(method);
+        return false;
+      },
+    });
+    return [...allowed].sort();
+  }
+
+  /** What the other readings of the request say, where they keep out more than the first. */
+  #strictest(
+    best: Route<Rule> | undefined,
+    first: Visit<Rule>,
+    claimed: ReadonlySet<string>,
+  ): Route<Rule> | typeof AMBIGUOUS | undefined {
+    const accepts = (route: Route<Rule>, visit: Visit<Rule>) =>
+      (route === best || !route.isExact) && isFor(route, visit);
+    let stricter: Route<Rule> | undefined;
+    for (const keys of new Set([first.keys, ...readingsOf(first.path)])) {
+      for (const method of [first.method, ...claimed]) {
+        const visit = { ...first, keys, method, accepts };
+        const found = this.#search(visit);
+        if (found === undefined || found === best || found === stricter) continue;
+        if (stricter !== undefined || (best && !best.isExact && !this.#isAt(best, visit))) return AMBIGUOUS;
+        stricter = found;
+      }
+    }
+    return stricter ?? best;
+  }
+
+  #isAt(route: Route<Rule>, visit: Visit<Rule>): boolean {
+    return (
+      this.#search({ ...visit, accepts: (other) => other === route && isFor(route, visit) }) !== undefined
+    );
+  }
+
+  #search(visit: Visit<Rule>): Route<Rule> | undefined {
+    if (!this.#hosts.isUsed) return this.#hosts.any?.find(visit);
+    for (const tree of this.#hosts.treesOf(hostName(visit.request.headers.host ?? ''))) {
+      const found = tree.find(visit);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Methods that a service may take the request to have, and that some rule of spelling `any` names. */
+  #claimedMethods(request: RouteRequest, target: string): ReadonlySet<string> {
+    if (this.#guardedMethods.size === 0) return NO_METHODS;
+    let claimed = NO_METHODS;
+    overridesMethod(request, target, (written) => {
+      const method = written.trim().toUpperCase();
+      if (this.#guardedMethods.has(method) && method !== request.method)
+        claimed = new Set([...claimed, method]);
+      return false;
+    });
+    return claimed;
+  }
+}
+
+const NO_METHODS: ReadonlySet<string> = new Set();
+
+function isFor<Rule extends RouteRule>(route: Route<Rule>, { request, method }: Visit<Rule>): boolean {
+  return methodFits(route, method) && headersFit(route, request);
+}
+
+function isForInSpelling<Rule extends RouteRule>(route: Route<Rule>, visit: Visit<Rule>): boolean {
+  return isFor(route, visit) && spellingFits(route, visit.path);
+}

@@ -1,0 +1,101 @@
+import {
+  before,
+  foldedCharacters,
+  percentDecodedText,
+  percentDecodedTwice,
+  withoutTrailingDots,
+} from './lenientText.ts';
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const SEPARATORS = /[\\/]/;
+
+/** In place of a slash that one reading takes for a part of a segment's name. No pattern has it. */
+const INNER_SLASH = '\0';
+
+/**
+ * Whether every service reads the path in the same way, letter case apart: segments of letters, digits, `-`, `_`, `~` and
+ * inner dots, each behind one slash, and no slash at the end.
+ */
+export function isPlain(path: string): boolean {
+  let previous = 0;
+  for (let i = 0; i < path.length; i += 1) {
+    const code = path.charCodeAt(i);
+    const isMark = code === SLASH || code === DOT;
+    const wasMark = previous === SLASH || previous === DOT;
+    if (isMark ? wasMark : !isPlainCharacter(code)) return false;
+    previous = code;
+  }
+  return previous !== SLASH && previous !== DOT;
+}
+
+/** A segment as the most lenient service reads it. */
+export function foldedSegment(raw: string): string {
+  const name = before(foldedCharacters(percentDecodedTwice(raw)), ';').trim();
+  const folded = name === '.' || name === '..' ? name : withoutTrailingDots(name);
+  return SEPARATORS.test(folded) ? folded.replaceAll(/[\\/]/g, INNER_SLASH) : folded;
+}
+
+/** The path with each of its segments folded: as many as before, and none taken apart. */
+export function foldedPath(path: string): string {
+  return path.split('/').map(foldedSegment).join('/');
+}
+
+/**
+ * Every other path that some service may read, its segments folded: encoded slashes separate segments or do not, encoded
+ * once or twice; slashes count once or each; dot segments that a second decoding brings out are followed or are names; what
+ * is a query or a fragment after decoding is cut off or is not. At most some forty, mostly one or two; linear in the
+ * path's length.
+ */
+export function readingsOf(path: string): ReadonlySet<string> {
+  const readings = new Set<string>();
+  const text = utf8(path);
+  addStructures(readings, text.split('/'));
+  if (!text.includes('%') && text === path) return readings;
+  for (const decoded of [percentDecodedText(text), percentDecodedTwice(text)]) {
+    const folded = foldedCharacters(decoded);
+    addStructures(readings, folded.split(SEPARATORS));
+    const cut = before(before(folded, '?'), '#');
+    if (cut !== folded) addStructures(readings, cut.split(SEPARATORS));
+  }
+  return readings;
+}
+
+/** @param parts what stands between the slashes, beginning with the nothing before the first */
+function addStructures(readings: Set<string>, [, ...parts]: string[]): void {
+  const merged = parts.filter((part) => part !== '');
+  const open = parts.at(-1) === '' ? parts.slice(0, -1) : parts;
+  for (const kept of new Set([parts, open, merged])) {
+    const segments = kept.map(foldedSegment);
+    for (const list of [segments, withoutDotSegments(segments)]) {
+      readings.add(joined(list));
+      readings.add(joined(list.filter((segment) => segment !== '')));
+    }
+  }
+}
+
+function withoutDotSegments(segments: readonly string[]): string[] {
+  const result: string[] = [];
+  for (const segment of segments) {
+    if (segment === '..') result.pop();
+    else if (segment !== '.') result.push(segment);
+  }
+  return result;
+}
+
+function joined(segments: readonly string[]): string {
+  return segments.map((segment) => `/${segment}`).join('');
+}
+
+/** Node gives each byte of a target as one character. */
+function utf8(path: string): string {
+  const bytes = Buffer.from(path, 'latin1');
+  const isAscii = bytes.every((byte) => byte < 0x80);
+  return isAscii ? path : bytes.toString('utf8');
+}
+
+function isPlainCharacter(code: number): boolean {
+  const lower = code | 0x20;
+  if ((lower >= 0x61 && lower <= 0x7a) || (code >= 0x30 && code <= 0x39)) return true;
+  return code === 0x2d || code === 0x5f || code === 0x7e;
+}
