@@ -75,7 +75,7 @@ describe.each(STACKS)('%s', (path) => {
   });
 
   it('waits longer than the gateway drains before it kills it, and so does plain `docker stop`', () => {
-    const { drainTimeoutMs } = settingsFrom({ JWT_SECRET_FILE: 'x' });
+    const { drainTimeoutMs } = settingsFrom({ JWT_SECRET_FILE: '/x' });
     const seconds = Number.parseInt(stack.services['api-gateway']?.stop_grace_period ?? '', 10);
     expect(seconds * 1000).toBeGreaterThan(drainTimeoutMs);
     expect(drainTimeoutMs).toBeLessThanOrEqual(DOCKER_STOP_MS - ENDS_WITHIN_MS);
@@ -403,7 +403,7 @@ describe('docker-compose.yaml', () => {
     const { networks } = serviceNamed('api-gateway');
     const aliases = Array.isArray(networks) ? [] : Object(networks).services.aliases;
     expect(job.dns_sd_configs[0].names).toEqual(aliases);
-    expect(job.dns_sd_configs[0].port).toBe(settingsFrom({ JWT_SECRET_FILE: 'x' }).internalPort);
+    expect(job.dns_sd_configs[0].port).toBe(settingsFrom({ JWT_SECRET_FILE: '/x' }).internalPort);
     expect(networksOf(serviceNamed('prometheus'))).toContain('services');
   });
 
