@@ -15,7 +15,7 @@ const MOST_PEAK_MIB = 320;
 
 /** What docs/sizing.md says each may take at the most, in MiB. */
 const BOUNDS: Readonly<Record<string, number>> = {
-  habits: 2,
+  'recent outcomes': 2,
   judgements: 0.5,
   epochs: 0.25,
   'owed invalidations': 1,
