@@ -51,7 +51,7 @@ export const MODE_NAMES: readonly string[] = MODES.map(({ name }) => name);
 
 /** The service of both gateways. */
 export function guardServices({ upstream }: Site): ServiceEntry[] {
-  return [serviceEntry('/budgeting', [upstream], { cacheTtl: '1h' })];
+  return [serviceEntry('/budgeting', [upstream], { cache: { ttl: '1h' } })];
 }
 
 /** The mode as the rest of the bench knows what is measured. */

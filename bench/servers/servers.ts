@@ -225,9 +225,10 @@ function servicesVariable(
     writeFileSync(join(directory, 'gateway.json'), JSON.stringify({ services }));
     return { GATEWAY_FILE: 'gateway.json' };
   }
-  const former = services.map(({ limits, timeouts, ...same }) => ({
+  const former = services.map(({ limits, timeouts, cache, ...same }) => ({
     ...same,
     ...(limits as object),
+    cacheTtl: (cache as { ttl?: string } | undefined)?.ttl,
     requestTimeout: (timeouts as { request?: string } | undefined)?.request,
   }));
   writeFileSync(join(directory, 'services.json'), JSON.stringify({ services: former }));
