@@ -33,9 +33,9 @@ STOPSIGNAL SIGTERM
 FROM ${NODE_IMAGE} AS playground-dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN ws=$(npm pkg get devDependencies.ws | tr -d '"') \
+RUN ws=$(npm pkg get devDependencies.ws) \
     && npm pkg delete dependencies devDependencies \
-    && npm pkg set "dependencies.ws=$ws" \
+    && npm pkg set --json "dependencies.ws=$ws" \
     && npm install --ignore-scripts
 
 FROM base AS playground
