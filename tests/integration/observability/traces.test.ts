@@ -81,7 +81,7 @@ describe('of requests that no service is called for', () => {
     expect((await traceOf(caching, url, {})).logged).toBeUndefined();
   });
 
-  it('each that waits for the same response logs its own identity and the trace of the call, if it made it', async () => {
+  it('of several that wait for one response, only the one that made the call logs its trace', async () => {
     const url = `${caching.external}/budgeting/collapsed`;
     const all = await Promise.all([1, 2, 3].map(() => fetch(url, { headers })));
     const ids = all.map((one) => one.headers.get('X-Request-Id'));
