@@ -1,31 +1,25 @@
 import { foldName } from '../../lib/loadbalancer/registry/serviceNames.ts';
 import { RouteTable } from '../../lib/routing/routeTable.ts';
+import { type Said, together } from '../policies/policies.ts';
 import { quote } from '../report/problems.ts';
 import { BUILT_IN_SERVICES, type RouteDefinition, type ServiceDefinition } from '../sections/services.ts';
 import { variables } from '../variables.ts';
 import { type FileProblem, pathText } from './issues.ts';
-import {
-  type GatewayFileData,
-  type RouteData,
-  type ServiceData,
-  type SharedData,
-  serviceSchema,
-} from './schema.ts';
+import { type GatewayFileData, type RouteData, type ServiceData, serviceSchema } from './schema.ts';
 
-/** What services take from the environment where no file says it. */
+/** The variables that say what services are given where no file does. */
 const VARIABLES = [
-  ['requestTimeoutMs', variables.requestTimeoutMs.name],
-  ['idleTimeoutMs', variables.upstreamTimeoutMs.name],
-  ['concurrency', variables.perServiceLimit.name],
-  ['streams', variables.serviceStreams.name],
-  ['maxBodyBytes', variables.maxBodyBytes.name],
-  ['cacheTtlMs', variables.getCacheTtlMs.name],
-] as const;
+  [({ timeouts }) => timeouts?.request, variables.requestTimeoutMs.name],
+  [({ timeouts }) => timeouts?.idle, variables.upstreamTimeoutMs.name],
+  [({ limits }) => limits?.concurrency, variables.perServiceLimit.name],
+  [({ limits }) => limits?.streams, variables.serviceStreams.name],
+  [({ limits }) => limits?.body, variables.maxBodyBytes.name],
+  [({ cache }) => (typeof cache === 'object' ? cache.ttl : cache), variables.getCacheTtlMs.name],
+] as const satisfies readonly (readonly [(said: Said) => unknown, string])[];
 
 /** The services of a file, each with what it inherits from `defaults`. */
 export function definitionsOf({ services, defaults = {} }: GatewayFileData): ServiceDefinition[] {
-  if (services === undefined)
-    return BUILT_IN_SERVICES.map((service) => ({ ...service, ...settingsOf(defaults) }));
+  if (services === undefined) return BUILT_IN_SERVICES.map((service) => ({ ...service, says: defaults }));
   return services.map((service) => toDefinition(service, defaults));
 }
 
@@ -39,68 +33,23 @@ export function rightServices(data: unknown): (ServiceDefinition | undefined)[] 
   });
 }
 
-function toDefinition(service: ServiceData, defaults: SharedData): ServiceDefinition {
-  const { name, path, upstreams, aliases, stripPrefix, auth, routes } = service;
-  const settings = inherited(service, defaults);
+function toDefinition(service: ServiceData, defaults: Said): ServiceDefinition {
+  const { name, path, upstreams, aliases, stripPrefix, routes, ...own } = service;
+  const says = together(own, defaults);
   return {
-    ...{ name, path, upstreams, aliases, stripPrefix, auth },
-    ...settingsOf(settings),
-    routes: routes?.map((route) => toRoute(path, route, settings)),
+    ...{ name, path, upstreams, aliases, stripPrefix, says },
+    routes: routes?.map((route) => toRoute(path, route, says)),
   };
 }
 
-function toRoute(
-  servicePath: string,
-  { match, auth, ...own }: RouteData,
-  outer: SharedData,
-): RouteDefinition {
+function toRoute(servicePath: string, { match, ...own }: RouteData, outer: Said): RouteDefinition {
   const path = match.path === '/' ? servicePath : servicePath + match.path;
-  const { requestTimeoutMs, idleTimeoutMs, maxBodyBytes, cacheTtlMs, cacheShared } = settingsOf(
-    inherited(own, outer),
-  );
-  return {
-    match: { ...match, path },
-    auth,
-    requestTimeoutMs,
-    idleTimeoutMs,
-    maxBodyBytes,
-    cacheTtlMs,
-    cacheShared,
-  };
-}
-
-/** Maps merge; everything else replaces what is outside. */
-function inherited(own: SharedData, outer: SharedData): SharedData {
-  return {
-    timeouts: { ...outer.timeouts, ...own.timeouts },
-    limits: { ...outer.limits, ...own.limits },
-    cache:
-      isMap(own.cache) && isMap(outer.cache) ? { ...outer.cache, ...own.cache } : (own.cache ?? outer.cache),
-    breaker: own.breaker ?? outer.breaker,
-  };
-}
-
-function settingsOf({ timeouts, limits, cache, breaker }: SharedData) {
-  return {
-    requestTimeoutMs: timeouts?.request,
-    idleTimeoutMs: timeouts?.idle,
-    concurrency: limits?.concurrency,
-    streams: limits?.streams,
-    maxBodyBytes: limits?.body,
-    cacheTtlMs: isMap(cache) || cache === undefined ? cache?.ttl : ('off' as const),
-    cacheShared: isMap(cache) ? cache.shared : undefined,
-    breaker: breaker === undefined ? undefined : breaker === true,
-  };
-}
-
-function isMap(cache: SharedData['cache']): cache is Exclude<SharedData['cache'], 'off' | false | undefined> {
-  return typeof cache === 'object';
+  return { match: { ...match, path }, says: together(own, outer) };
 }
 
 /** The variables in whose place `defaults` has a value. */
 export function overriddenBy({ defaults = {} }: GatewayFileData): string[] {
-  const settings = settingsOf(defaults);
-  return VARIABLES.filter(([field]) => settings[field] !== undefined).map(([, name]) => name);
+  return VARIABLES.filter(([said]) => said(defaults) !== undefined).map(([, name]) => name);
 }
 
 /** What is wrong between services that are each right by themselves; one that is not leaves a gap. */

@@ -2,8 +2,8 @@ import { isHmac } from '../../lib/auth/tokens/algorithms.ts';
 import type { Settings } from '../config.ts';
 import { inMib } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
+import type { PolicySettings } from '../policies/policies.ts';
 import { authWarnings } from '../sections/serviceRules.ts';
-import type { RouteSettings } from '../sections/services.ts';
 import { strangersIn } from './strangers.ts';
 
 export interface WarningSources {
@@ -111,7 +111,7 @@ export function settingsWarnings({ env, dotenv, settings }: WarningSources): str
 }
 
 /** What holds for the requests of each service and of each route. */
-function withRoutes({ services }: Settings): RouteSettings[] {
+function withRoutes({ services }: Settings): PolicySettings[] {
   return services.flatMap((service) => [service, ...service.routes.map((route) => route.settings)]);
 }
 

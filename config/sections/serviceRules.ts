@@ -27,7 +27,7 @@ export function serviceProblems(
  * or out.
  */
 export function authWarnings(
-  services: readonly ServiceDefinition[],
+  services: readonly Pick<ServiceDefinition, 'path'>[],
   values: Pick<Values, (typeof AUTH_PATHS)[number]>,
   env: NodeJS.ProcessEnv,
 ): string[] {
@@ -52,11 +52,14 @@ function withoutReplicas(services: readonly ServiceDefinition[], { serviceDiscov
     );
 }
 
-function strayPaths(services: readonly ServiceDefinition[], paths: readonly string[]): string[] {
+function strayPaths(
+  services: readonly Pick<ServiceDefinition, 'path'>[],
+  paths: readonly string[],
+): string[] {
   return paths.filter((path) => !services.some((service) => leadsTo(service, path)));
 }
 
-function listed(services: readonly ServiceDefinition[]): string {
+function listed(services: readonly Pick<ServiceDefinition, 'path'>[]): string {
   const [first = '/'] = services.map(({ path }) => path);
   return services.length === 1 ? `${first}/...` : `such as ${first}/...`;
 }

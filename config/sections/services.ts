@@ -1,30 +1,13 @@
 import type { RouteMatch, RouteRule } from '../../lib/routing/route.ts';
-
-/** Whether users must say who they are. `optional`: they may, and a token that is not good is refused. */
-export type AuthNeed = 'required' | 'optional' | 'none';
-
-/** What may differ from route to route of one service. */
-export interface RouteSettings {
-  readonly auth: AuthNeed;
-  /** Longest time from a request's arrival to the start of its response, in milliseconds, 1 or more. */
-  readonly requestTimeoutMs: number;
-  /** Longest silence within its response, in milliseconds, 1 or more. */
-  readonly idleTimeoutMs: number;
-  /** Largest content of a request, in bytes; 0: no limit. */
-  readonly maxBodyBytes: number;
-  /** How long responses are stored that do not say so themselves, in milliseconds; `off`: none is stored. */
-  readonly cacheTtlMs: number | 'off';
-  /** Whether responses with `public` or `s-maxage` are shared among users. */
-  readonly cacheShared: boolean;
-}
+import type { PolicySettings, Said } from '../policies/policies.ts';
 
 /** Some requests to a service, with what holds for them. */
 export interface ServiceRoute extends RouteRule {
-  readonly settings: RouteSettings;
+  readonly settings: PolicySettings;
 }
 
 /** One microservice behind the gateway. */
-export interface Service extends RouteSettings {
+export interface Service extends PolicySettings {
   /** Its name in the registry: `cab-booking`. */
   readonly name: string;
   /** The first segment of its public paths, with the slash: `/booking`. */
@@ -35,30 +18,25 @@ export interface Service extends RouteSettings {
   readonly aliases: readonly string[];
   /** Whether the prefix is removed: `/booking/api/rides` reaches the service as `/api/rides`. */
   readonly stripPrefix: boolean;
-  /** Requests of users in flight at a time, 1 or more. */
-  readonly concurrency: number;
-  /** Streams of users open at a time, 0 or more. */
-  readonly streams: number;
-  /** Whether its replicas have circuit breakers. */
-  readonly breaker: boolean;
   /** What differs for some of its requests on the external port; the most specific counts, and without one the service's own. */
   readonly routes: readonly ServiceRoute[];
 }
 
-/** The definition of a service in a file; the rest has defaults. */
-export type ServiceDefinition = Pick<Service, 'name' | 'path'> &
-  Partial<Omit<Service, 'routes'>> & { readonly routes?: readonly RouteDefinition[] };
-
-/** What the author of a route writes down; its path begins with the service's. */
-export interface RouteDefinition extends Partial<RouteSettings> {
-  readonly match: RouteMatch;
+/** A service as its author writes it down; the rest has defaults. */
+export interface ServiceDefinition
+  extends Pick<Service, 'name' | 'path'>,
+    Partial<Pick<Service, 'upstreams' | 'aliases' | 'stripPrefix'>> {
+  /** What it says itself, and what `defaults` say where it says nothing. */
+  readonly says?: Said;
+  readonly routes?: readonly RouteDefinition[] | undefined;
 }
 
-/** The settings that are the defaults of a service. */
-export type ServiceDefaults = Pick<
-  Service,
-  'concurrency' | 'streams' | 'requestTimeoutMs' | 'idleTimeoutMs' | 'maxBodyBytes' | 'cacheTtlMs'
->;
+/** A route as its author writes it down; its path begins with the service's. */
+export interface RouteDefinition {
+  readonly match: RouteMatch;
+  /** What it says itself, and what its service says where it says nothing. */
+  readonly says: Said;
+}
 
 /** First path segments that the gateway serves itself. */
 export const RESERVED_SEGMENTS: readonly string[] = ['metrics', 'healthz', 'readyz', 'internal', 'admin'];

@@ -294,7 +294,7 @@ describe('routes of a service', () => {
       'any /a/**',
     ]);
     const [first, second, third, rest] = routes.map(({ settings }) => settings);
-    expect(first).toEqual({
+    expect(first).toMatchObject({
       auth: 'none',
       requestTimeoutMs: 7000,
       idleTimeoutMs: 10_000,

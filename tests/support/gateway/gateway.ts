@@ -6,7 +6,7 @@ import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import { loadSettings } from '../../../config/config.ts';
 import type { RouteInput } from '../../../config/file/schema.ts';
-import type { ServiceDefinition } from '../../../config/sections/services.ts';
+import type { Service } from '../../../config/sections/services.ts';
 import { Gateway } from '../../../gateway/gateway.ts';
 import type { Clock } from '../../../lib/clock/clock.ts';
 import { LineTransport } from '../../../lib/logging/lineTransport.ts';
@@ -27,9 +27,7 @@ type Origin = string | URL | { readonly url: URL };
 export type TestService = readonly Origin[] | TestServiceDefinition;
 
 interface TestServiceDefinition
-  extends Partial<
-    Pick<ServiceDefinition, 'aliases' | 'stripPrefix' | 'concurrency' | 'streams' | 'cacheShared'>
-  > {
+  extends Partial<Pick<Service, 'aliases' | 'stripPrefix' | 'concurrency' | 'streams' | 'cacheShared'>> {
   readonly breaker?: boolean | 'off';
   readonly upstreams: readonly Origin[];
   readonly auth?: 'required' | 'optional' | 'none';

@@ -1,0 +1,49 @@
+import type { z } from 'zod';
+import { auth } from './auth.ts';
+import { breaker } from './breaker.ts';
+import { cache } from './cache.ts';
+import { limits } from './limits.ts';
+import { type Environment, inherit, type Policy } from './policy.ts';
+import { timeouts } from './timeouts.ts';
+
+/** All policies, by the names that they have in a file. */
+export const POLICIES = { auth, timeouts, limits, cache, breaker } as const;
+
+type Policies = typeof POLICIES;
+type PolicyName = keyof Policies;
+
+/** What a level of the file says, or several of them together. */
+export type Said = { readonly [Name in PolicyName]?: z.output<Policies[Name]['schema']> | undefined };
+
+/** What holds for a service or route: the settings of all policies. */
+export type PolicySettings = UnionToIntersection<ReturnType<Policies[PolicyName]['settings']>>;
+
+type UnionToIntersection<Union> = (Union extends unknown ? (each: Union) => void : never) extends (
+  each: infer Intersection,
+) => void
+  ? Intersection
+  : never;
+
+const ALL = Object.entries(POLICIES) as unknown as readonly [PolicyName, Policy<z.ZodType, object>][];
+
+/** What `levels` say together, the innermost first. */
+export function together(...levels: readonly Said[]): Said {
+  return Object.fromEntries(
+    ALL.map(([name]) => [
+      name,
+      levels
+        .map((level) => level[name] as unknown)
+        .reduceRight((outer, inner) => inherit(inner, outer), undefined),
+    ]),
+  );
+}
+
+/** What holds where the file says this, and the variables the rest. */
+export function settingsOf(said: Said, environment: Environment): PolicySettings {
+  return Object.assign({}, ...ALL.map(([name, { settings }]) => settings(said[name], environment)));
+}
+
+/** Whether `own` keeps out, or gives less than, `outer` in anything. */
+export function isTighter(own: PolicySettings, outer: PolicySettings): boolean {
+  return ALL.some(([, { tightens }]) => tightens?.(own, outer) ?? false);
+}
