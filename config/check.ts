@@ -4,7 +4,7 @@ import { readDotenv, readEnvironment } from './environment.ts';
 import { formatDuration } from './kinds/durations.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
 import { settingsWarnings } from './report/warnings.ts';
-import type { Service, ServiceRoute } from './sections/services.ts';
+import type { Route, Service } from './sections/services.ts';
 import { lookUp, type ReadFile, readTextFile } from './values.ts';
 import { type Field, listVariables, type Variable } from './variables.ts';
 
@@ -55,7 +55,7 @@ export function reportSettings({ env, dotenv, readFile = readTextFile }: ReportS
     const fromDotenv = source === 'environment' && env[variable.name] === undefined;
     return [variable.name, show(field, variable, text, settings), fromDotenv ? '.env' : source];
   });
-  const routes = settings.services.flatMap((service) => service.routes);
+  const routes = [...settings.services.flatMap((service) => service.routes), ...settings.routes];
   return [
     align([SETTING_COLUMNS, ...rows]),
     `Shared state: ${storePlace(settings)}\n`,
@@ -89,7 +89,7 @@ function serviceRow(service: Service): string[] {
   ];
 }
 
-function routeRow({ name, spelling, settings }: ServiceRoute): string[] {
+function routeRow({ name, spelling, settings }: Route): string[] {
   return [
     name,
     spelling,

@@ -5,13 +5,13 @@ import { deepFreeze } from './freeze.ts';
 import { MAX_DURATION_MS } from './kinds/durations.ts';
 import { misspeltNames } from './kinds/names.ts';
 import { SettingsError } from './report/problems.ts';
+import { completeRouting } from './routes/complete.ts';
 import { brokenRules } from './rules.ts';
-import { completeService } from './sections/complete.ts';
 import { type Machine, memoryLimitOf, thisMachine } from './sections/memoryLimit.ts';
 import { type MemoryPlan, planMemory } from './sections/memoryPlan.ts';
 import { type RedisNode, redisNodesOf, redisUrlOf } from './sections/redis.ts';
 import { serviceProblems } from './sections/serviceRules.ts';
-import type { Service } from './sections/services.ts';
+import type { Route, Service } from './sections/services.ts';
 import { tlsProblems } from './sections/tls.ts';
 import { type ReadFile, readTextFile, readValues } from './values.ts';
 import type { Values } from './variables.ts';
@@ -64,6 +64,8 @@ export interface Settings extends Omit<Values, Ingredient> {
   readonly drainGraceMs: number;
   /** At least one; paths, names and aliases are unique. */
   readonly services: readonly Service[];
+  /** Routes for users that belong to no service: of any host and depth. */
+  readonly routes: readonly Route[];
   /** The file that says so; undefined: there is none, and they are the built-in ones. */
   readonly gatewayFile: string | undefined;
   /** Variables in whose place that file has a value for every service. */
@@ -98,19 +100,17 @@ export function loadSettings(
   // Misspelt names alone are no problem, since other programs may read them. Beside a problem they may be its cause.
   if (problems.length > 0) throw new SettingsError([...misspeltNames(env), ...problems]);
 
-  const services = definitions.map((definition) =>
-    completeService(definition, {
-      concurrency: values.perServiceLimit,
-      streams: values.serviceStreams,
-      requestTimeoutMs: values.requestTimeoutMs,
-      cacheTtlMs: values.getCacheTtlMs,
-      idleTimeoutMs: values.upstreamTimeoutMs,
-      maxBodyBytes: values.maxBodyBytes,
-    }),
-  );
+  const routing = completeRouting(definitions.services, definitions.routes, {
+    concurrency: values.perServiceLimit,
+    streams: values.serviceStreams,
+    requestTimeoutMs: values.requestTimeoutMs,
+    cacheTtlMs: values.getCacheTtlMs,
+    idleTimeoutMs: values.upstreamTimeoutMs,
+    maxBodyBytes: values.maxBodyBytes,
+  });
   return deepFreeze({
     ...assemble(values, machine),
-    services,
+    ...routing,
     gatewayFile: file.path,
     overriddenByFile: file.overridden,
   });
@@ -128,7 +128,7 @@ function movedSettings(env: NodeJS.ProcessEnv): string[] {
 function assemble(
   values: Values,
   machine: Machine,
-): Omit<Settings, 'services' | 'gatewayFile' | 'overriddenByFile'> {
+): Omit<Settings, 'services' | 'routes' | 'gatewayFile' | 'overriddenByFile'> {
   const {
     memoryLimitBytes,
     jwtSecretFile,

@@ -12,7 +12,7 @@ import { errorReplies } from './errors.ts';
 import { wellKnown } from './health/wellKnown.ts';
 import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
-import { createRouter } from './router.ts';
+import { createRouter } from './routing/router.ts';
 import {
   addressRateLimit,
   auth,
@@ -107,7 +107,8 @@ function refuseBrowsers({ internalNames }: Parts['settings']): RequestHandler {
 
 function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): RequestHandler {
   const chainFor = (service: ServiceParts) => stagesOf(chain, { port, parts, service });
-  return createRouter({ services: parts.services, mount, hasRoutes: port === 'external', chainFor });
+  const { routes } = parts.settings;
+  return createRouter({ services: parts.services, routes, mount, hasRoutes: port === 'external', chainFor });
 }
 
 /** Makes each stage's handler, from the last stage to the first, since a stage is given the handlers behind it. */

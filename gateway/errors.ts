@@ -4,7 +4,10 @@ import { TokenError } from '../lib/auth/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { writerOf } from '../lib/response/responseWriter.ts';
 
-/** The path's first segment names no service. */
+/** `Allow` of every reply about methods. Other methods are forwarded as well, as long as Node can parse them. */
+export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+
+/** No service or route is for the path. */
 export class NoSuchServiceError extends Error {
   override readonly name = 'NoSuchServiceError';
   readonly code = 'no_such_service';
@@ -18,11 +21,19 @@ export class BadTargetError extends Error {
   readonly status = 400;
 }
 
-/** TRACE and CONNECT are not forwarded. */
+/** TRACE and CONNECT are not forwarded, and no route is for the path with this method. */
 export class MethodNotAllowedError extends Error {
   override readonly name = 'MethodNotAllowedError';
   readonly code = 'method_not_allowed';
   readonly status = 405;
+  /** The value of `Allow`. */
+  readonly allow: string;
+
+  /** @param allowed the methods that the path may be asked with; default: all that are forwarded */
+  constructor(message: string, allowed?: readonly string[]) {
+    super(message);
+    this.allow = allowed?.join(', ') ?? ALLOWED_METHODS;
+  }
 }
 
 /** The request's content contradicts its framing (RFC 9112 section 6). */
@@ -112,13 +123,13 @@ export const REPLIES = {
   no_such_service: reply(
     404,
     'No such service',
-    'The first path segment names no service.',
+    'No service or route is for this path.',
     'destination_not_found',
   ),
   method_not_allowed: reply(
     405,
     'Method not allowed',
-    'TRACE and CONNECT are not served here.',
+    'The path does not take this method. Allow lists those that it does.',
     'http_request_denied',
   ),
   upload_stalled: reply(
@@ -253,9 +264,6 @@ export const REPLIES = {
 
 export type ReplyCode = keyof typeof REPLIES;
 
-/** `Allow` of every reply about methods. Other methods are forwarded as well, as long as Node can parse them. */
-export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
-
 /** The parts of a reply that are the same each time, made once. */
 interface Prepared {
   /** Header fields: name, value, name, value. */
@@ -314,6 +322,7 @@ function sendProblem(res: Response, code: ReplyCode, error: unknown, more: reado
   if (status === 429 || status === 503) fields.push('Retry-After', String(retryAfterSeconds(error)));
   // Nobody can tell where the next request would begin (RFC 9110 section 15.5.9).
   if (status === 408) res.shouldKeepAlive = false;
+  if (error instanceof MethodNotAllowedError) fields.push('Allow', error.allow);
   const challenge = challengeOf(error);
   if (challenge) fields.push('WWW-Authenticate', challenge);
   fields.push('Content-Length', String(Buffer.byteLength(body)));
@@ -333,7 +342,6 @@ function prepared(code: string, { status, title, detail, proxyError }: Reply): P
       `gateway; error=${proxyError}; details="${code}"`,
       'Cache-Control',
       'no-store',
-      ...(status === 405 ? ['Allow', ALLOWED_METHODS] : []),
     ],
     before: `${before.slice(0, -1)},"requestId":`,
     after: `,${after.slice(1)}`,

@@ -57,18 +57,23 @@ function contentOptions({ parts, service }: StageContext) {
   };
 }
 
+/** Whether requests to `path` can get to this service: routes that belong to none may lead from any path to any. */
+function mayLeadTo({ settings }: ServiceParts, path: string, { routes }: Parts['settings']): boolean {
+  return routes.length > 0 || leadsTo(settings, path);
+}
+
 /** Makes a stage's handler; undefined where the settings do not want the stage, which then costs nothing. */
 export type Stage = (context: StageContext) => RequestHandler | undefined;
 
-export const queryToken: Stage = ({ parts, service }) => {
-  const paths = parts.settings.authQueryTokenPaths.filter((path) => leadsTo(service.settings, path));
+export const queryToken: Stage = ({ parts: { settings }, service }) => {
+  const paths = settings.authQueryTokenPaths.filter((path) => mayLeadTo(service, path, settings));
   return paths.length > 0 ? queryTokenMiddleware(paths) : undefined;
 };
 
 export const loginContent: Stage = (context) => {
-  const { authIssuePaths } = context.parts.settings;
-  const prefix = `${context.service.settings.path}/`.toLowerCase();
-  if (!authIssuePaths.some((path) => path.toLowerCase().startsWith(prefix))) return undefined;
+  const { parts, service } = context;
+  const { authIssuePaths } = parts.settings;
+  if (!authIssuePaths.some((path) => mayLeadTo(service, path, parts.settings))) return undefined;
   return collectContent({ ...contentOptions(context), appliesTo: issuingRequests(authIssuePaths) });
 };
 

@@ -1,23 +1,31 @@
 import { quote, reasonOf } from '../report/problems.ts';
-import type { ServiceDefinition } from '../sections/services.ts';
 import { BUILT_IN_SERVICES } from '../sections/services.ts';
 import type { ReadFile } from '../values.ts';
 import { type Contents, FORMATS, readContents } from './contents.ts';
 import { type EvaluateModule, evaluateModule } from './evaluate.ts';
 import { describeIssue, type FileProblem, pathText } from './issues.ts';
 import { fileSchema } from './schema.ts';
-import { definitionsOf, overriddenBy, problemsBetween, rightServices } from './services.ts';
+import {
+  type Definitions,
+  definitionsOf,
+  overriddenBy,
+  problemsBetween,
+  rightDefinitions,
+} from './services.ts';
 import { substitute } from './substitute.ts';
 import type { Unreadable } from './unreadable.ts';
 
 /** Looked for in the working directory, where GATEWAY_FILE names none. */
 export const DEFAULT_FILES = ['gateway.config.ts', 'gateway.yaml', 'gateway.json'] as const;
 
+const BUILT_IN: Definitions = { services: BUILT_IN_SERVICES, routes: [] };
+const NOTHING: Definitions = { services: [], routes: [] };
+
 /** What a file says, and what is wrong with it. */
 export interface GatewayFile {
   /** Undefined: there is none. */
   readonly path: string | undefined;
-  readonly definitions: readonly ServiceDefinition[];
+  readonly definitions: Definitions;
   /** The variables in whose place the file has a value for every service. */
   readonly overridden: readonly string[];
   /** Each with the file, and with line and column where they are known. */
@@ -36,8 +44,7 @@ export interface GatewayFileSources {
 /** Reads the file that says which services there are. Without one they are the built-in ones. */
 export function readGatewayFile({ path, env, readFile, evaluate }: GatewayFileSources): GatewayFile {
   const found = path === undefined ? findDefault(readFile) : readNamed(path, readFile);
-  if (found === undefined)
-    return { path: undefined, definitions: BUILT_IN_SERVICES, overridden: [], problems: [] };
+  if (found === undefined) return { path: undefined, definitions: BUILT_IN, overridden: [], problems: [] };
   if ('problem' in found) return { path, ...unusable(found.problem) };
   const contents = readContents(found.path, found.text, evaluate ?? evaluateModule);
   return { path: found.path, ...check(found.path, contents, env) };
@@ -91,11 +98,11 @@ function check(
     text: `${pathText(at)} names \${${name}}, which is not set: expected the variable, or \${${name}:-a default}`,
   }));
   const parsed = fileSchema.safeParse(data, { reportInput: true });
-  const definitions = parsed.success ? definitionsOf(parsed.data) : [];
+  const definitions = parsed.success ? definitionsOf(parsed.data) : NOTHING;
   const wrong: FileProblem[] = parsed.success
     ? []
     : parsed.error.issues.flatMap((issue) => describeIssue(fileSchema, issue, contents.data));
-  const between = problemsBetween(parsed.success ? definitions : rightServices(data));
+  const between = problemsBetween(data, parsed.success ? definitions : rightDefinitions(data));
   const problems = unset.length > 0 ? unset : [...wrong, ...between];
   return {
     definitions,
@@ -105,5 +112,5 @@ function check(
 }
 
 function unusable(problem: string): Omit<GatewayFile, 'path'> {
-  return { definitions: [], overridden: [], problems: [problem] };
+  return { definitions: NOTHING, overridden: [], problems: [problem] };
 }

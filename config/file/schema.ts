@@ -3,8 +3,9 @@ import { origin } from '../kinds/addresses.ts';
 import { type Kind, kind } from '../kinds/kinds.ts';
 import { POLICIES } from '../policies/policies.ts';
 import { FLAG, OBJECT } from '../policies/policy.ts';
+import { actionShape } from '../routes/actions.ts';
+import { matchSchema } from '../routes/match.ts';
 import { RESERVED_SEGMENTS } from '../sections/services.ts';
-import { matchSchema } from './match.ts';
 
 const serviceName: Kind<string> = kind('a name of letters, digits, dots, dashes and underscores', (given) =>
   /^[a-z0-9][a-z0-9._-]*$/i.test(given) ? given : undefined,
@@ -19,6 +20,10 @@ const servicePath: Kind<string> = kind(
   },
 );
 
+const routeName: Kind<string> = kind('a name of up to 64 letters, digits and ._/:-', (given) =>
+  /^[\w./:-]{1,64}$/.test(given) ? given : undefined,
+);
+
 /** What `defaults` and services may say. */
 const policies = {
   auth: POLICIES.auth.schema.optional(),
@@ -30,13 +35,28 @@ const policies = {
 
 const { breaker: _ofReplicas, ...ofRequests } = policies;
 
-const routeSchema = z.strictObject(
+const ofRoutes = {
+  name: routeName.schema.optional().describe('What it is called in metrics, logs and errors.'),
+  match: matchSchema.describe('Which requests it is for.'),
+  ...actionShape,
+  ...ofRequests,
+  limits: POLICIES.limits.schema.pick({ body: true }).optional(),
+};
+
+const ROUTE = { error: 'an object with a match' };
+
+const routeSchema = z.strictObject(ofRoutes, ROUTE);
+
+/** One of the routes beside the services. */
+export const freeRouteSchema = z.strictObject(
   {
-    match: matchSchema.describe('Which requests it is for.'),
-    ...ofRequests,
-    limits: POLICIES.limits.schema.pick({ body: true }).optional(),
+    ...ofRoutes,
+    service: z
+      .string({ error: 'the name of a service' })
+      .optional()
+      .describe('Which service gets the requests.'),
   },
-  { error: 'an object with a match' },
+  ROUTE,
 );
 
 /** One of `services`. */
@@ -78,15 +98,20 @@ export const fileSchema = z.strictObject(
       .min(1, { error: 'at least one service' })
       .optional()
       .describe('The services. Without this list: the ten built-in ones.'),
+    routes: z
+      .array(freeRouteSchema, { error: 'a list of routes' })
+      .optional()
+      .describe('Routes of any host and depth. The most specific counts; their order does not.'),
   },
   { error: 'an object such as { services: [...] }' },
 );
 
 /** As it is written down. */
 export type GatewayFileInput = z.input<typeof fileSchema>;
-/** A route as it is written down. */
-export type RouteInput = z.input<typeof routeSchema>;
+/** A service as it is written down. */
+export type ServiceInput = z.input<typeof serviceSchema>;
 /** As it is understood. */
 export type GatewayFileData = z.output<typeof fileSchema>;
 export type ServiceData = z.output<typeof serviceSchema>;
 export type RouteData = z.output<typeof routeSchema>;
+export type FreeRouteData = z.output<typeof freeRouteSchema>;

@@ -1,11 +1,19 @@
 import { foldName } from '../../lib/loadbalancer/registry/serviceNames.ts';
-import { RouteTable } from '../../lib/routing/routeTable.ts';
 import { type Said, together } from '../policies/policies.ts';
 import { quote } from '../report/problems.ts';
+import { actionOf, type ForwardAction } from '../routes/actions.ts';
+import { actionProblems, routeProblems } from '../routes/problems.ts';
 import { BUILT_IN_SERVICES, type RouteDefinition, type ServiceDefinition } from '../sections/services.ts';
 import { variables } from '../variables.ts';
 import { type FileProblem, pathText } from './issues.ts';
-import { type GatewayFileData, type RouteData, type ServiceData, serviceSchema } from './schema.ts';
+import {
+  type FreeRouteData,
+  freeRouteSchema,
+  type GatewayFileData,
+  type RouteData,
+  type ServiceData,
+  serviceSchema,
+} from './schema.ts';
 
 /** The variables that say what services are given where no file does. */
 const VARIABLES = [
@@ -17,34 +25,72 @@ const VARIABLES = [
   [({ cache }) => (typeof cache === 'object' ? cache.ttl : cache), variables.getCacheTtlMs.name],
 ] as const satisfies readonly (readonly [(said: Said) => unknown, string])[];
 
-/** The services of a file, each with what it inherits from `defaults`. */
-export function definitionsOf({ services, defaults = {} }: GatewayFileData): ServiceDefinition[] {
-  if (services === undefined) return BUILT_IN_SERVICES.map((service) => ({ ...service, says: defaults }));
-  return services.map((service) => toDefinition(service, defaults));
+/** The services and free-standing routes of a file, or what is right of them; undefined in the place of each that is not. */
+export interface Definitions<Gap = never> {
+  readonly services: readonly (ServiceDefinition | Gap)[];
+  readonly routes: readonly (RouteDefinition | Gap)[];
 }
 
-/** The services of a file in which something is wrong; undefined in the place of each that is. */
-export function rightServices(data: unknown): (ServiceDefinition | undefined)[] {
-  const { services } = (data ?? {}) as { readonly services?: unknown };
-  if (!Array.isArray(services)) return [];
-  return services.map((written) => {
-    const service = serviceSchema.safeParse(written);
-    return service.success ? toDefinition(service.data, {}) : undefined;
-  });
+/** What a file says, each with what it inherits. */
+export function definitionsOf({ services, routes = [], defaults = {} }: GatewayFileData): Definitions {
+  const definitions = services
+    ? services.map((service) => toDefinition(service, defaults))
+    : BUILT_IN_SERVICES.map((service) => ({ ...service, says: defaults }));
+  return { services: definitions, routes: routes.map((route) => toFreeRoute(route, definitions, defaults)) };
+}
+
+/** What is right in a file in which something is wrong. */
+export function rightDefinitions(data: unknown): Definitions<undefined> {
+  const { services, routes } = (data ?? {}) as { readonly services?: unknown; readonly routes?: unknown };
+  const right = Array.isArray(services) ? services.map(rightService) : [...BUILT_IN_SERVICES];
+  const known = right.filter((service) => service !== undefined);
+  return {
+    services: right,
+    routes: Array.isArray(routes) ? routes.map((route) => rightRoute(route, known)) : [],
+  };
+}
+
+function rightService(written: unknown): ServiceDefinition | undefined {
+  const service = serviceSchema.safeParse(written);
+  return service.success ? toDefinition(service.data, {}) : undefined;
+}
+
+function rightRoute(written: unknown, services: readonly ServiceDefinition[]): RouteDefinition | undefined {
+  const route = freeRouteSchema.safeParse(written);
+  return route.success ? toFreeRoute(route.data, services, {}) : undefined;
 }
 
 function toDefinition(service: ServiceData, defaults: Said): ServiceDefinition {
   const { name, path, upstreams, aliases, stripPrefix, routes, ...own } = service;
   const says = together(own, defaults);
+  const forward = { service: path, cut: stripPrefix === false ? '' : path };
   return {
     ...{ name, path, upstreams, aliases, stripPrefix, says },
-    routes: routes?.map((route) => toRoute(path, route, says)),
+    routes: routes?.map((route) => toRoute(forward, route, says)),
   };
 }
 
-function toRoute(servicePath: string, { match, ...own }: RouteData, outer: Said): RouteDefinition {
-  const path = match.path === '/' ? servicePath : servicePath + match.path;
-  return { match: { ...match, path }, says: together(own, outer) };
+function toRoute(
+  forward: Pick<ForwardAction, 'service' | 'cut'>,
+  route: RouteData,
+  outer: Said,
+): RouteDefinition {
+  const { name, match, rewrite, redirect, respond, ...own } = route;
+  const path = match.path === '/' ? forward.service : forward.service + match.path;
+  const action = actionOf({ rewrite, redirect, respond }, forward);
+  return { name, match: { ...match, path }, action, says: together(own, outer) };
+}
+
+function toFreeRoute(
+  route: FreeRouteData,
+  services: readonly ServiceDefinition[],
+  defaults: Said,
+): RouteDefinition {
+  const { name, match, service: serviceName, rewrite, redirect, respond, ...own } = route;
+  const service = services.find((each) => each.name === serviceName);
+  // That there is one is for `actionProblems` to check.
+  const action = actionOf({ rewrite, redirect, respond }, { service: service?.path ?? '', cut: '' });
+  return { name, match, action, says: together(own, service?.says ?? defaults) };
 }
 
 /** The variables in whose place `defaults` has a value. */
@@ -52,9 +98,19 @@ export function overriddenBy({ defaults = {} }: GatewayFileData): string[] {
   return VARIABLES.filter(([said]) => said(defaults) !== undefined).map(([, name]) => name);
 }
 
-/** What is wrong between services that are each right by themselves; one that is not leaves a gap. */
-export function problemsBetween(services: readonly (ServiceDefinition | undefined)[]): FileProblem[] {
-  return [...clashes(services), ...doubles(services), ...routeClashes(services)];
+/**
+ * What is wrong between services and routes that are each right by themselves; one that is not leaves a gap.
+ *
+ * @param data all of the file, which may be anything
+ */
+export function problemsBetween(data: unknown, { services, routes }: Definitions<undefined>): FileProblem[] {
+  const names = services.flatMap((service) => service?.name ?? []);
+  return [
+    ...clashes(services),
+    ...doubles(services),
+    ...actionProblems(data, names),
+    ...routeProblems(services, routes),
+  ];
 }
 
 /**
@@ -78,23 +134,6 @@ export function clashes(services: readonly (ServiceDefinition | undefined)[]): F
     }
   }
   return problems;
-}
-
-/** A problem for each two routes of a service that are equally specific, and that one request can match. */
-function routeClashes(services: readonly (ServiceDefinition | undefined)[]): FileProblem[] {
-  return services.flatMap((service, index) => {
-    const rules = (service?.routes ?? []).map(({ match }, at) => ({
-      name: String(at),
-      match,
-      spelling: 'any' as const,
-    }));
-    return new RouteTable(rules).clashes.map(([first, second]) => {
-      const list = ['services', index, 'routes'];
-      const path = [...list, Number(second.name), 'match'];
-      const text = `${pathText(path)} is equal to ${pathText([...list, Number(first.name), 'match'])}, and one request can match both: expected a higher priority for one of them`;
-      return { path, text };
-    });
-  });
 }
 
 /** A problem for each upstream that a service names twice: replicas have equal parts, whatever such a list may mean. */

@@ -103,7 +103,7 @@ export function settingsWarnings({ env, dotenv, settings }: WarningSources): str
   const question = { settings, isSet };
   return [
     ...strangersIn({ env, dotenv }),
-    ...authWarnings(settings.services, settings, merged),
+    ...authWarnings(settings, settings, merged),
     ...idle(question),
     ...overridden(question),
     ...contradictions(question),

@@ -1,25 +1,32 @@
+import { fits, parsePattern } from '../../lib/routing/pattern.ts';
 import { quote } from '../report/problems.ts';
 import type { Field, Values } from '../variables.ts';
 import { variables } from '../variables.ts';
-import { leadsTo, type ServiceDefinition } from './services.ts';
+import { leadsTo, type RouteDefinition, type ServiceDefinition } from './services.ts';
 
 /** Settings of paths without which nobody can log in or out. */
 const AUTH_PATHS = ['authIssuePaths', 'authRevokePaths'] as const satisfies readonly Field[];
 const ALL_PATHS = [...AUTH_PATHS, 'authQueryTokenPaths'] as const satisfies readonly Field[];
 
+/** Which paths there are. */
+interface Paths {
+  readonly services: readonly Pick<ServiceDefinition, 'path'>[];
+  readonly routes: readonly Pick<RouteDefinition, 'match'>[];
+}
+
 /** Problems between services and settings that are each valid but do not fit together. */
 export function serviceProblems(
-  services: readonly ServiceDefinition[],
+  paths: Paths & { readonly services: readonly ServiceDefinition[] },
   values: Values,
   env: NodeJS.ProcessEnv,
 ): string[] {
-  const paths = ALL_PATHS.filter((field) => isSet(field, env)).flatMap((field) =>
-    strayPaths(services, values[field]).map(
+  const stray = ALL_PATHS.filter((field) => isSet(field, env)).flatMap((field) =>
+    strayPaths(paths, values[field]).map(
       (path) =>
-        `${variables[field].name} holds ${quote(path)}: expected a path of a service, ${listed(services)}`,
+        `${variables[field].name} holds ${quote(path)}: expected a path of a service, ${listed(paths.services)}`,
     ),
   );
-  return [...withoutReplicas(services, values), ...paths];
+  return [...withoutReplicas(paths.services, values), ...stray];
 }
 
 /**
@@ -27,12 +34,12 @@ export function serviceProblems(
  * or out.
  */
 export function authWarnings(
-  services: readonly Pick<ServiceDefinition, 'path'>[],
+  paths: Paths,
   values: Pick<Values, (typeof AUTH_PATHS)[number]>,
   env: NodeJS.ProcessEnv,
 ): string[] {
   return AUTH_PATHS.filter((field) => !isSet(field, env)).flatMap((field) => {
-    const stray = strayPaths(services, values[field]);
+    const stray = strayPaths(paths, values[field]);
     if (stray.length === 0) return [];
     const { name } = variables[field];
     const what =
@@ -52,11 +59,12 @@ function withoutReplicas(services: readonly ServiceDefinition[], { serviceDiscov
     );
 }
 
-function strayPaths(
-  services: readonly Pick<ServiceDefinition, 'path'>[],
-  paths: readonly string[],
-): string[] {
-  return paths.filter((path) => !services.some((service) => leadsTo(service, path)));
+function strayPaths({ services, routes }: Paths, paths: readonly string[]): string[] {
+  const patterns = routes.map(({ match }) => parsePattern(match.path));
+  return paths.filter(
+    (path) =>
+      !services.some((service) => leadsTo(service, path)) && !patterns.some((pattern) => fits(pattern, path)),
+  );
 }
 
 function listed(services: readonly Pick<ServiceDefinition, 'path'>[]): string {

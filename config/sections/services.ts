@@ -1,8 +1,11 @@
 import type { RouteMatch, RouteRule } from '../../lib/routing/route.ts';
 import type { PolicySettings, Said } from '../policies/policies.ts';
+import type { RouteAction } from '../routes/actions.ts';
 
-/** Some requests to a service, with what holds for them. */
-export interface ServiceRoute extends RouteRule {
+/** Some requests of users, with what holds for them. */
+export interface Route extends RouteRule {
+  readonly action: RouteAction;
+  /** Of a redirect or fixed response only what concerns the response. */
   readonly settings: PolicySettings;
 }
 
@@ -19,7 +22,7 @@ export interface Service extends PolicySettings {
   /** Whether the prefix is removed: `/booking/api/rides` reaches the service as `/api/rides`. */
   readonly stripPrefix: boolean;
   /** What differs for some of its requests on the external port; the most specific counts, and without one the service's own. */
-  readonly routes: readonly ServiceRoute[];
+  readonly routes: readonly Route[];
 }
 
 /** A service as its author writes it down; the rest has defaults. */
@@ -31,9 +34,12 @@ export interface ServiceDefinition
   readonly routes?: readonly RouteDefinition[] | undefined;
 }
 
-/** A route as its author writes it down; its path begins with the service's. */
+/** A route as its author writes it down, with the whole path. */
 export interface RouteDefinition {
+  /** Default: what `match` says, in short. */
+  readonly name?: string | undefined;
   readonly match: RouteMatch;
+  readonly action: RouteAction;
   /** What it says itself, and what its service says where it says nothing. */
   readonly says: Said;
 }

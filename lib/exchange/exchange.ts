@@ -53,6 +53,8 @@ export class Exchange {
   readonly response: ResponseSink;
   /** Path prefix of the service, `/budgeting`; `none` until one is found. Written by the router. */
   service = 'none';
+  /** Name of the matched route; '' where its service has none. Written by the router. */
+  route = '';
   /** The part of the path that is removed before forwarding, or ''. Written by the router. */
   prefix = '';
   /** Path and query as the service gets them, byte for byte. Written by the router; '' means req.url. */

@@ -58,7 +58,7 @@ export class RouteTable<Rule extends RouteRule> {
 
   /**
    * @param target path and query, in which no dot segments, backslashes or control characters are left, in any encoding
-   * @returns undefined: no route is for it
+   * @returns undefined: no route is for it, see `allowedMethods`
    */
   find(request: RouteRequest, target: string): Route<Rule> | typeof AMBIGUOUS | undefined {
     const path = pathOf(target);
@@ -72,6 +72,20 @@ export class RouteTable<Rule extends RouteRule> {
     const methods = this.#claimedMethods(request, target);
     if (plain && methods.size === 0) return best;
     return this.#strictest(best, { request, method, path, keys, emptyFits: true, accepts: isFor }, methods);
+  }
+
+  /** The methods that routes with the request's host, path and fields name: none of them is the request's. */
+  allowedMethods(request: RouteRequest, target: string): string[] {
+    const allowed = new Set<string>();
+    const path = pathOf(target);
+    const keys = this.#folds ? foldedPath(path) : path;
+    const accepts = (route: Route<Rule>) => {
+      if (headersFit(route, request) && spellingFits(route, path))
+        for (const method of route.methods ?? []) allowed.add(method);
+      return false;
+    };
+    this.#search({ request, method: request.method, path, keys, emptyFits: false, accepts });
+    return [...allowed].sort();
   }
 
   /** What the other readings of the request say, where they keep out more than the first. */

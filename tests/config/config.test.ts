@@ -61,6 +61,7 @@ describe('defaults', () => {
       connectionMaxAgeMs: 0,
       bodyTimeoutMs: undefined,
       minUploadRate: 1024,
+      routes: [],
       sendTimeoutMs: 60_000,
       maxUpgrades: 1000,
       maxBodyBytes: 0,

@@ -290,7 +290,7 @@ describe('routes of a service', () => {
     expect(routes.map(({ name, spelling }) => `${spelling} ${name}`)).toEqual([
       'exact GET /a',
       'any *.faf.example/a/x/:id',
-      'exact /a/y',
+      'exact /a/y x-version=2 priority 3',
       'any /a/**',
     ]);
     const [first, second, third, rest] = routes.map(({ settings }) => settings);

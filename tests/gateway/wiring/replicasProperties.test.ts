@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { completeService } from '../../../config/sections/complete.ts';
+import { completeService } from '../../../config/routes/complete.ts';
 import {
   type ReplicaThreads,
   ServiceReplicas,

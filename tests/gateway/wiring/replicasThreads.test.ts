@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from '@jest/globals';
-import { completeService } from '../../../config/sections/complete.ts';
+import { completeService } from '../../../config/routes/complete.ts';
 import { toSend } from '../../../gateway/threads/sent.ts';
 import { Shares } from '../../../gateway/threads/shares.ts';
 import { ServiceReplicas } from '../../../gateway/wiring/replicas.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import { loadSettings } from '../../../config/config.ts';
-import type { RouteInput } from '../../../config/file/schema.ts';
+import type { GatewayFileInput, ServiceInput } from '../../../config/file/schema.ts';
 import type { Service } from '../../../config/sections/services.ts';
 import { Gateway } from '../../../gateway/gateway.ts';
 import type { Clock } from '../../../lib/clock/clock.ts';
@@ -26,13 +26,12 @@ type Origin = string | URL | { readonly url: URL };
 /** Replicas alone, or with what else a service may be given, in short. */
 export type TestService = readonly Origin[] | TestServiceDefinition;
 
+/** As a GATEWAY_FILE has it, with some of it in short. */
 interface TestServiceDefinition
-  extends Partial<Pick<Service, 'aliases' | 'stripPrefix' | 'concurrency' | 'streams' | 'cacheShared'>> {
-  readonly breaker?: boolean | 'off';
+  extends Partial<Omit<ServiceInput, 'name' | 'path' | 'upstreams' | 'aliases' | 'breaker'>>,
+    Partial<Pick<Service, 'aliases' | 'concurrency' | 'streams' | 'cacheShared'>> {
+  readonly breaker?: ServiceInput['breaker'];
   readonly upstreams: readonly Origin[];
-  readonly auth?: 'required' | 'optional' | 'none';
-  /** As a GATEWAY_FILE has them. */
-  readonly routes?: readonly RouteInput[];
   readonly requestTimeout?: string;
   readonly cacheTtl?: string;
 }
@@ -40,6 +39,9 @@ interface TestServiceDefinition
 export interface TestGatewayOptions {
   /** The replicas of each service, by path: `{ '/budgeting': [upstream] }`. */
   readonly services: Readonly<Record<string, TestService>>;
+  /** What a GATEWAY_FILE says beside its services. */
+  readonly defaults?: GatewayFileInput['defaults'];
+  readonly routes?: GatewayFileInput['routes'];
   /** Further settings, as environment variables. */
   readonly env?: Readonly<Record<string, string>>;
   readonly store?: StoreKind;
@@ -123,7 +125,8 @@ export function gatewayEnvironment(
   });
   // Not a name that a gateway looks for by itself: some tests take the variable away.
   const gatewayFile = join(directory, 'services.json');
-  writeFileSync(gatewayFile, JSON.stringify({ services }));
+  const { defaults, routes } = options;
+  writeFileSync(gatewayFile, JSON.stringify({ defaults, services, routes }));
   return {
     EXTERNAL_PORT: '0',
     INTERNAL_PORT: '0',
@@ -147,13 +150,14 @@ function writtenOut({
   streams,
   cacheTtl,
   cacheShared,
+  cache = cacheTtl === 'off' ? cacheTtl : { ttl: cacheTtl, shared: cacheShared },
   ...same
 }: Omit<TestServiceDefinition, 'upstreams'>): object {
   return {
     ...same,
-    timeouts: { request: requestTimeout },
-    limits: { concurrency, streams },
-    cache: cacheTtl === 'off' ? cacheTtl : { ttl: cacheTtl, shared: cacheShared },
+    timeouts: { request: requestTimeout, ...same.timeouts },
+    limits: { concurrency, streams, ...same.limits },
+    cache,
   };
 }
 

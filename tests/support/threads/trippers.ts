@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { completeService } from '../../../config/sections/complete.ts';
+import { completeService } from '../../../config/routes/complete.ts';
 import { received } from '../../../gateway/threads/sent.ts';
 import { Shares } from '../../../gateway/threads/shares.ts';
 import { ServiceReplicas } from '../../../gateway/wiring/replicas.ts';

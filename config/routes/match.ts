@@ -9,7 +9,7 @@ const fieldName = z.string(FIELD).regex(/^(?!host$)[a-z0-9!#$%&'*+.^_`|~-]+$/, F
 
 const routePath: Kind<string> = kind(
   'a path such as /catalog/* or /admin/**',
-  (given) => (parsable(given) ? given : undefined),
+  (given) => (whyNot(given) === undefined ? given : undefined),
   whyNot,
 );
 
@@ -45,10 +45,6 @@ export const matchSchema = z.strictObject(
   },
   { error: 'an object with a path' },
 );
-
-function parsable(path: string): boolean {
-  return whyNot(path) === undefined;
-}
 
 /** What a path that is no pattern should be. */
 function whyNot(path: string): string | undefined {

@@ -1,0 +1,72 @@
+import type { RequestHandler, Response } from 'express';
+import type { Route } from '../../config/sections/services.ts';
+import { exchangeOf } from '../../lib/exchange/exchange.ts';
+import { compose } from '../compose.ts';
+import { ALLOWED_METHODS, UriTooLongError } from '../errors.ts';
+import { isForGateway } from '../http/requestChecks.ts';
+import { MAX_TARGET_LENGTH } from '../http/target.ts';
+import type { ServiceParts } from '../wiring/parts.ts';
+import { findByRoute, type RoutedRule, ruleFor } from './byRoute.ts';
+import { findByService, type ServiceEntry } from './byService.ts';
+import type { Find } from './find.ts';
+import { fixedResponse } from './fixedResponse.ts';
+
+export interface RouterOptions {
+  readonly services: readonly ServiceParts[];
+  /** Routes that belong to no service. */
+  readonly routes: readonly Route[];
+  /** The path prefix before the service's segment: '' or `/internal`. */
+  readonly mount: string;
+  /** Whether routes count on this port, those of services and others. */
+  readonly hasRoutes: boolean;
+  /**
+   * Makes the handlers for requests to this service, in the order in which they run. Called once for each service, and for
+   * each route that leads to one, at start.
+   */
+  readonly chainFor: (service: ServiceParts) => readonly RequestHandler[];
+}
+
+/** Finds the service or route for a request, and runs its chain. The target goes on byte for byte, but for what its route cuts. */
+export function createRouter(options: Readonly<RouterOptions>): RequestHandler {
+  const find = finder(options);
+
+  return function routerMiddleware(req, res, next) {
+    const target = req.originalUrl;
+    const exchange = exchangeOf(res);
+    if (exchange.refusal) return next(exchange.refusal);
+    if (isForGateway(req, target)) return replyToOptions(res);
+    if (target.length > MAX_TARGET_LENGTH) return next(new UriTooLongError(`${target.length} characters`));
+    const found = find(req, target, exchange);
+    return typeof found === 'function' ? found(req, res, next) : next(found);
+  };
+}
+
+/** One look-up where every path begins with its service's; one table for all where some do not. */
+function finder({ services, routes, mount, hasRoutes, chainFor }: RouterOptions): Find {
+  const byPath = new Map(services.map((service) => [service.settings.path, service]));
+
+  function toRule(route: Route): RoutedRule {
+    const { action, settings, match } = route;
+    if (action.kind !== 'forward') return ruleFor(route, fixedResponse(action, match.path));
+    const service = byPath.get(action.service) as ServiceParts;
+    return ruleFor(route, compose(chainFor({ ...service, settings: { ...service.settings, ...settings } })));
+  }
+
+  if (hasRoutes && routes.length > 0) {
+    const ofServices = services.flatMap(({ settings }) => settings.routes);
+    return findByRoute([...ofServices, ...routes].map(toRule));
+  }
+  const entries = services.map((service): [string, ServiceEntry] => {
+    const { path, stripPrefix, routes: own } = service.settings;
+    const prefix = stripPrefix ? `${mount}${path}` : mount;
+    const isRouted = hasRoutes && own.length > 0;
+    const chain = isRouted ? undefined : compose(chainFor(service));
+    const byRoute = isRouted ? findByRoute(own.map(toRule)) : undefined;
+    return [path.slice(1), { path, prefix, stripPrefix, chain, byRoute }];
+  });
+  return findByService(new Map(entries), mount);
+}
+
+function replyToOptions(res: Response): void {
+  res.writeHead(200, { Allow: ALLOWED_METHODS, 'Content-Length': 0 }).end();
+}
