@@ -178,14 +178,18 @@ function clashes(routes: readonly Placed[]): FileProblem[] {
   }));
   return new RouteTable(rules).clashes.map(([first, second]) => {
     // A service is found by its path, and has no priority to change.
-    const [one, other] = second.at.length === 2 ? [second, first] : [first, second];
+    const [one, other] = isService(second) ? [second, first] : [first, second];
     const path = [...other.at, 'match'];
-    const text = `${pathText(path)} is equal to ${pathText(matchOf(one.at))}, and one request can match both: expected a higher priority for one of them`;
+    const text = `${pathText(path)} is equal to ${pathText(matchOf(one))}, and one request can match both: expected a higher priority for one of them`;
     return { path, text };
   });
 }
 
 /** A service has no `match`: its path says which requests it is for. */
-function matchOf(at: readonly PropertyKey[]): readonly PropertyKey[] {
-  return [...at, at[0] === 'services' && at.length === 2 ? 'path' : 'match'];
+function matchOf(placed: Pick<Placed, 'at'>): readonly PropertyKey[] {
+  return [...placed.at, isService(placed) ? 'path' : 'match'];
+}
+
+function isService({ at }: Pick<Placed, 'at'>): boolean {
+  return at[0] === 'services' && at.length === 2;
 }

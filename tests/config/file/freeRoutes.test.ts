@@ -1,0 +1,146 @@
+import { describe, expect, it } from '@jest/globals';
+import { load, problemsOf } from '../../support/gateway/settings.ts';
+
+const SERVICES = `services:
+  - { name: ordering, path: /orders, upstreams: [http://orders], limits: { body: 1KiB }, routes: [{ match: { path: /x } }] }
+  - { name: open, path: /open, upstreams: [http://open], auth: none }
+`;
+
+function withRoutes(routes: string, services = SERVICES) {
+  const files = { 'gateway.yaml': `${services}routes:\n${routes}\n` };
+  const problems = problemsOf({}, files);
+  return { problems, settings: problems.length > 0 ? undefined : load({}, files) };
+}
+
+describe('routes beside the services', () => {
+  it('inherit from the service that they lead to, or from the defaults', () => {
+    const { settings } = withRoutes(
+      '  - { match: { path: "/api/:id" }, service: ordering, rewrite: "/:id", timeouts: { idle: 1s } }\n' +
+        '  - { name: old, match: { path: /old/** }, redirect: { to: /new/** } }',
+    );
+    const [first, second] = settings?.routes ?? [];
+    expect(first).toMatchObject({
+      name: '/api/:id',
+      action: { kind: 'forward', service: '/orders', cut: '', rewrite: '/:id' },
+      settings: { maxBodyBytes: 1024, idleTimeoutMs: 1000, auth: 'required' },
+    });
+    expect(second).toMatchObject({
+      name: 'old',
+      action: { kind: 'redirect', to: '/new/**', status: 307 },
+      settings: { maxBodyBytes: 0 },
+    });
+  });
+
+  it('give every service a route for all that no other is for', () => {
+    const { settings } = withRoutes('  - { match: { path: /a }, service: ordering }');
+    expect(
+      settings?.services.map(({ routes }) => routes.map(({ name, spelling }) => `${spelling} ${name}`)),
+    ).toEqual([['any /orders/x', 'any /orders/**'], ['exact /open/**']]);
+  });
+
+  it('keep out in any spelling what one of them opens elsewhere', () => {
+    const closed = SERVICES.replace(', auth: none', '');
+    const spellings = (auth: string) => {
+      const { settings } = withRoutes(
+        `  - { match: { path: /a/** }, service: ordering, auth: ${auth} }`,
+        closed,
+      );
+      return settings?.services.flatMap(({ routes }) => routes.map(({ spelling }) => spelling));
+    };
+    expect(spellings('required')).toEqual(['exact', 'exact', 'exact']);
+    expect(spellings('none')).toEqual(['any', 'any', 'any']);
+  });
+
+  it.each([
+    [
+      '{ match: { path: /a } }',
+      'routes[0] says not what becomes of its requests: expected one of service, redirect, respond',
+    ],
+    [
+      '{ match: { path: /a }, service: order }',
+      'routes[0].service is "order", which is no service: expected one of ordering, open',
+    ],
+    [
+      '{ match: { path: /a }, service: orderingg }',
+      'routes[0].service is "orderingg", which is no service: did you mean ordering?',
+    ],
+    [
+      '{ match: { path: /a }, service: ordering, respond: { status: 503 } }',
+      'routes[0].respond stands beside service: expected one of service, redirect, respond',
+    ],
+    [
+      '{ match: { path: /a }, respond: { status: 503 }, rewrite: /x }',
+      'routes[0].rewrite stands beside respond: expected it beside a service',
+    ],
+    [
+      '{ match: { path: "/a/:id" }, service: ordering, rewrite: "/x/:name" }',
+      'routes[0].rewrite is "/x/:name": expected no :name, since the names in /a/:id are :id (a colon that means itself is %3A)',
+    ],
+    [
+      '{ match: { path: /a }, service: ordering, rewrite: "/x?y" }',
+      'routes[0].rewrite is "/x?y": expected a path such as /orders/:id or /orders/**, with what the path of match has by name',
+    ],
+    [
+      '{ match: { path: /a }, redirect: { to: /x/** } }',
+      'routes[0].redirect.to is "/x/**": expected no ** here, since /a has none',
+    ],
+    ...['//evil.example', 'evil.example', 'javascript:x', 'https://**', 'https://a b', '/a\\b'].map((to) => [
+      `{ match: { path: /a/** }, redirect: { to: ${JSON.stringify(to)} } }`,
+      expect.stringContaining('routes[0].redirect.to is '),
+    ]),
+    [
+      '{ match: { path: /a }, redirect: { to: /x, status: 200 } }',
+      'routes[0].redirect.status is 200: expected 301, 302, 303, 307 or 308',
+    ],
+    [
+      '{ match: { path: /a }, respond: { status: 100 } }',
+      'routes[0].respond.status is 100: expected a status from 200 to 599',
+    ],
+    [
+      '{ match: { path: /healthz }, service: ordering }',
+      'routes[0].match.path is "/healthz": expected another, the gateway serves /healthz itself',
+    ],
+    [
+      '{ match: { path: /orders/** }, service: open }',
+      'routes[0].match is equal to services[0].path, and one request can match both: expected a higher priority for one of them',
+    ],
+    [
+      '{ match: { path: /Orders/X }, service: open }',
+      'routes[0].match is equal to services[0].routes[0].match, and one request can match both: expected a higher priority for one of them',
+    ],
+    [
+      '{ name: a, match: { path: /a }, service: open }, { name: a, match: { path: /b }, service: open }',
+      'routes[1].name is "a": expected another, routes[0] is called so',
+    ],
+    [
+      '{ match: { path: /a }, name: "a b", service: open }',
+      'routes[0].name is "a b": expected a name of up to 64 letters, digits and ._/:-',
+    ],
+  ])('%s are refused', (routes, problem) => {
+    const { problems } = withRoutes(`  [${routes}]`);
+    expect(problems.map((each) => each.replace(/^\S+ /, ''))).toEqual([problem]);
+  });
+
+  it('of a service say one thing at most', () => {
+    const { problems } = withRoutes(
+      '  []',
+      SERVICES.replace(
+        '{ match: { path: /x } }',
+        '{ match: { path: /x }, rewrite: /y, redirect: { to: /z } }',
+      ),
+    );
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /^gateway.yaml:2:\d+: services\[0\]\.routes\[0\]\.redirect stands beside rewrite: expected one of rewrite, redirect, respond$/,
+      ),
+    ]);
+  });
+
+  it('may be where a login or logout is', () => {
+    const files = {
+      'gateway.yaml': `${SERVICES}routes:\n  - { match: { path: /api/login }, service: ordering }\n`,
+    };
+    expect(problemsOf({ AUTH_ISSUE_PATHS: '/api/login' }, files)).toEqual([]);
+    expect(problemsOf({ AUTH_ISSUE_PATHS: '/api/logins' }, files)).toHaveLength(1);
+  });
+});
