@@ -275,6 +275,8 @@ export const proxy: Stage = ({ port, parts, service }) => {
   const { transport, trustsPeer, settings, limits, metrics, onContent, onExhausted, clock } = parts;
   return proxyMiddleware({
     transport,
+    basePath: service.settings.basePath,
+    publicPaths: service.settings.publicPaths,
     idleTimeoutMs: service.settings.idleTimeoutMs,
     maxBodyBytes: service.settings.maxBodyBytes,
     sendTimeoutMs: settings.sendTimeoutMs,

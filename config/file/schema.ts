@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { origin } from '../kinds/addresses.ts';
+import { upstreamUrl } from '../kinds/addresses.ts';
 import { type Kind, kind } from '../kinds/kinds.ts';
 import { POLICIES } from '../policies/policies.ts';
 import { FLAG, OBJECT } from '../policies/policy.ts';
@@ -31,6 +31,7 @@ const policies = {
   limits: POLICIES.limits.schema.optional(),
   cache: POLICIES.cache.schema.optional(),
   breaker: POLICIES.breaker.schema.optional(),
+  publicPaths: POLICIES.publicPaths.schema.optional(),
 };
 
 const { breaker: _ofReplicas, ...ofRequests } = policies;
@@ -65,9 +66,11 @@ export const serviceSchema = z.strictObject(
     name: serviceName.schema.describe('The name that it has in the registry.'),
     path: servicePath.schema.describe('The first segment of its public paths: /budgeting.'),
     upstreams: z
-      .array(origin.schema, { error: 'a list of origins' })
+      .array(upstreamUrl.schema, { error: 'a list of addresses' })
       .optional()
-      .describe('Where it is when no registry says so: http://budgeting-service:8087.'),
+      .describe(
+        'Where it is when no registry says so: http://budgeting-service:8087. A path goes before every path there.',
+      ),
     aliases: z
       .array(serviceName.schema, { error: 'a list of names' })
       .optional()

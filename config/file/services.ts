@@ -14,6 +14,7 @@ import {
   type ServiceData,
   serviceSchema,
 } from './schema.ts';
+import { upstreamProblems } from './upstreamProblems.ts';
 
 /** The variables that say what services are given where no file does. */
 const VARIABLES = [
@@ -61,11 +62,14 @@ function rightRoute(written: unknown, services: readonly ServiceDefinition[]): R
 }
 
 function toDefinition(service: ServiceData, defaults: Said): ServiceDefinition {
-  const { name, path, upstreams, aliases, stripPrefix, routes, ...own } = service;
+  const { name, path, aliases, stripPrefix, routes, ...own } = service;
+  const urls = service.upstreams?.map((url) => new URL(url));
+  const upstreams = urls?.map(({ origin }) => origin);
+  const basePath = urls?.[0]?.pathname.replace(/\/$/, '');
   const says = together(own, defaults);
   const forward = { service: path, cut: stripPrefix === false ? '' : path };
   return {
-    ...{ name, path, upstreams, aliases, stripPrefix, says },
+    ...{ name, path, upstreams, basePath, aliases, stripPrefix, says },
     routes: routes?.map((route) => toRoute(forward, route, says)),
   };
 }
@@ -107,7 +111,7 @@ export function problemsBetween(data: unknown, { services, routes }: Definitions
   const names = services.flatMap((service) => service?.name ?? []);
   return [
     ...clashes(services),
-    ...doubles(services),
+    ...upstreamProblems(data),
     ...actionProblems(data, names),
     ...routeProblems(services, routes),
   ];
@@ -134,20 +138,6 @@ export function clashes(services: readonly (ServiceDefinition | undefined)[]): F
     }
   }
   return problems;
-}
-
-/** A problem for each upstream that a service names twice: replicas have equal parts, whatever such a list may mean. */
-function doubles(services: readonly (ServiceDefinition | undefined)[]): FileProblem[] {
-  return services.flatMap((service, index) => {
-    const { upstreams = [] } = service ?? {};
-    return upstreams.flatMap((upstream, at) => {
-      const first = upstreams.indexOf(upstream);
-      if (first === at) return [];
-      const list = ['services', index, 'upstreams'];
-      const text = `${pathText([...list, at])} is ${quote(upstream)}: expected another, ${pathText([...list, first])} is the same`;
-      return [{ path: [...list, at], text }];
-    });
-  });
 }
 
 function* claims({

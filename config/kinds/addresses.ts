@@ -22,6 +22,16 @@ export const origin: Kind<string> = kind(
   },
 );
 
+/** Where an upstream is, and what stands before every path there: `http://legacy:8080/shop`. A slash at the end is removed. */
+export const upstreamUrl: Kind<string> = kind(
+  'an address such as http://budgeting-service:8087, perhaps with a path that goes before all others',
+  (given) => {
+    const url = parseHttp(given);
+    const path = url?.pathname.replace(/\/$/, '');
+    return url && path !== undefined && !/[%;]|\/\//.test(path) ? url.origin + path : undefined;
+  },
+);
+
 /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. Everything but the host is optional. */
 export const redisAddress: Kind<string> = kind(
   'redis:// or rediss:// with [user:password@]host[:port][/db]',

@@ -4,10 +4,11 @@ import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
 import { limits } from './limits.ts';
 import { type Environment, inherit, type Policy } from './policy.ts';
+import { publicPaths } from './publicPaths.ts';
 import { timeouts } from './timeouts.ts';
 
 /** All policies, by the names that they have in a file. */
-export const POLICIES = { auth, timeouts, limits, cache, breaker } as const;
+export const POLICIES = { auth, timeouts, limits, cache, breaker, publicPaths } as const;
 
 type Policies = typeof POLICIES;
 type PolicyName = keyof Policies;

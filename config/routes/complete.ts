@@ -42,12 +42,20 @@ export function completeService(
   environment: Environment,
   isOpen?: boolean,
 ): Service {
-  const { name, path, upstreams = [], aliases = [], stripPrefix = true, says = {} } = definition;
+  const {
+    name,
+    path,
+    upstreams = [],
+    basePath = '',
+    aliases = [],
+    stripPrefix = true,
+    says = {},
+  } = definition;
   const settings = settingsOf(says, environment);
   const own = ofService(definition, environment);
   const isRouted = own.length > 1 || isOpen !== undefined;
   return {
-    ...{ name, path, upstreams, aliases, stripPrefix },
+    ...{ name, path, upstreams, basePath, aliases, stripPrefix },
     ...settings,
     routes: isRouted ? own.map((route) => toRoute(route, settings, isOpen ?? own.some(opens))) : [],
   };

@@ -17,6 +17,8 @@ export interface Service extends PolicySettings {
   readonly path: string;
   /** Origins such as `http://cab-booking-service:8084`, used when no registry lists the service. May be empty. */
   readonly upstreams: readonly string[];
+  /** What goes before every path that the service is asked for: `/shop`, or ''. */
+  readonly basePath: string;
   /** Other names that registries use for it. */
   readonly aliases: readonly string[];
   /** Whether the prefix is removed: `/booking/api/rides` reaches the service as `/api/rides`. */
@@ -29,6 +31,7 @@ export interface Service extends PolicySettings {
 export interface ServiceDefinition
   extends Pick<Service, 'name' | 'path'>,
     Partial<Pick<Service, 'upstreams' | 'aliases' | 'stripPrefix'>> {
+  readonly basePath?: string | undefined;
   /** What it says itself, and what `defaults` say where it says nothing. */
   readonly says?: Said;
   readonly routes?: readonly RouteDefinition[] | undefined;

@@ -22,6 +22,10 @@ export interface ProxyOptions {
   readonly transport: Transport;
   /** The replica for requests for which no load balancer has chosen one. */
   readonly target?: Target;
+  /** What goes before every path that the service is asked for: `/shop`. Default ''. */
+  readonly basePath?: string;
+  /** Whether clients get their own paths in `Location` and cookies: see `toPublicPaths`. Default false. */
+  readonly publicPaths?: boolean;
   /** Longest time without content of a response that has begun, in milliseconds. Event streams are exempt. */
   readonly idleTimeoutMs: number;
   /** Longest time for which a client may not read on, in milliseconds. 0, the default: no limit. */
@@ -57,6 +61,8 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
   const {
     viaOnAnswers = false,
+    basePath = '',
+    publicPaths = false,
     idleTimeoutMs,
     sendTimeoutMs = 0,
     maxBodyBytes = 0,
@@ -64,7 +70,10 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     upgrades,
   } = options;
   const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, via });
-  const responseFields = responseFieldsFor(viaOnAnswers ? `1.1 ${via}` : undefined);
+  const responseFields = responseFieldsFor({
+    via: viaOnAnswers ? `1.1 ${via}` : undefined,
+    publicPathsFrom: publicPaths ? basePath : undefined,
+  });
   const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);
   const onExhausted = listener(options.onExhausted);
@@ -79,7 +88,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     const { createProxyMiddleware } = await import('http-proxy-middleware');
     return createProxyMiddleware<Request, Response>({
       router: (req) => attemptOf(req, responseTo(req), options).target.url,
-      pathRewrite: (path, req) => exchangeOf(responseTo(req)).upstreamTarget || path,
+      pathRewrite: (path, req) => basePath + (exchangeOf(responseTo(req)).upstreamTarget || path),
       plugins: [reportUpgrades({ idleTimeoutMs, ownsIdentity, clock, responseFields })],
       ejectPlugins: true,
     });
@@ -92,7 +101,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     const { url } = attempt.target;
     const request = () => ({
       method: req.method,
-      path: exchange.upstreamTarget || req.url,
+      path: basePath + (exchange.upstreamTarget || req.url),
       headers: withLength(requestFields(req, exchange, clock.now()), content),
       body,
     });

@@ -87,7 +87,7 @@ export class UpstreamCall implements Handler {
   onResponseStart(controller: Controller, status: number, _fields: unknown, reason: string): void {
     if (this.#over) return;
     this.#heard = true;
-    const fields = this.#terms.responseFields(controller.rawHeaders, status);
+    const fields = this.#terms.responseFields(controller.rawHeaders, status, this.#options.exchange);
     if (status < 200) this.#inform(status, fields);
     else this.#respond(status, reason, fields);
   }

@@ -61,6 +61,8 @@ describe('the built-in services', () => {
       cacheTtlMs: 'off',
       cacheShared: true,
       breaker: true,
+      basePath: '',
+      publicPaths: false,
       auth: 'required',
       routes: [],
     });
@@ -117,6 +119,8 @@ describe('GATEWAY_FILE', () => {
       cacheTtlMs: 2000,
       cacheShared: true,
       breaker: true,
+      basePath: '',
+      publicPaths: false,
       auth: 'required',
       routes: [],
     });
@@ -134,6 +138,7 @@ describe('GATEWAY_FILE', () => {
       aliases: ['padstack_budgeting-service'],
       stripPrefix: false,
       breaker: false,
+      publicPaths: false,
     };
     const full = {
       ...same,
@@ -153,12 +158,14 @@ describe('GATEWAY_FILE', () => {
       cacheTtlMs: 5000,
       cacheShared: false,
       auth: 'required',
+      basePath: '',
       routes: [],
     };
     expect(servicesOf({ services: [full] })).toEqual([expected]);
   });
 
-  const ORIGIN = 'expected an origin such as http://budgeting-service:8087, without a path';
+  const ORIGIN =
+    'expected an address such as http://budgeting-service:8087, perhaps with a path that goes before all others';
   const PATH =
     'expected a slash and one segment, such as /budgeting, other than metrics, healthz, readyz, internal, admin';
   const wrongFields: { in: object; out: string }[] = [
@@ -183,9 +190,9 @@ describe('GATEWAY_FILE', () => {
       out: '.limits.concurrency is "10": expected a whole number from 1 to 1000000',
     },
     { in: { stripPrefix: 'no' }, out: '.stripPrefix is "no": expected true or false' },
-    { in: { upstreams: 'http://a' }, out: '.upstreams is "http://a": expected a list of origins' },
+    { in: { upstreams: 'http://a' }, out: '.upstreams is "http://a": expected a list of addresses' },
     { in: { upstreams: ['http://a', 'a:80'] }, out: `.upstreams[1] is "a:80": ${ORIGIN}` },
-    { in: { upstreams: ['http://a/api'] }, out: `.upstreams[0] is "http://a/api": ${ORIGIN}` },
+    { in: { upstreams: ['http://a/api?x'] }, out: `.upstreams[0] is "http://a/api?x": ${ORIGIN}` },
     { in: { upstreams: ['http://a?x=1'] }, out: `.upstreams[0] is "http://a?x=1": ${ORIGIN}` },
     { in: { upstreams: ['http://u:p@a'] }, out: `.upstreams[0] is "http://***@a": ${ORIGIN}` },
     { in: { upstreams: ['ws://a'] }, out: `.upstreams[0] is "ws://a": ${ORIGIN}` },
@@ -220,7 +227,7 @@ describe('GATEWAY_FILE', () => {
     { in: { cacheShared: false }, out: '.cacheShared is not known: it is cache.shared now' },
     {
       in: { retries: 3 },
-      out: '.retries is not known: expected one of name, path, upstreams, aliases, stripPrefix, auth, timeouts, limits, cache, breaker, routes',
+      out: '.retries is not known: expected one of name, path, upstreams, aliases, stripPrefix, auth, timeouts, limits, cache, breaker, publicPaths, routes',
     },
   ];
   test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {

@@ -1,7 +1,9 @@
+import type { Exchange } from '../../exchange/exchange.ts';
 import type { FieldLines } from '../../http/fields.ts';
 import { UpstreamBadResponseError } from '../errors.ts';
 import { type FieldName, fieldNames } from '../fieldNames.ts';
 import { connectionOptions, isHopByHop } from '../hopByHop.ts';
+import { toPublicPaths } from './publicPaths.ts';
 
 /** Fields of the response that the gateway sets itself. */
 const OWNED: ReadonlySet<string> = new Set(['x-request-id']);
@@ -12,21 +14,32 @@ const OF_THE_HEAD: ReadonlySet<string> = new Set(['content-length', 'set-cookie'
 /** What is done with a replica's field: most are `passed` or `dropped`, the others need a look at their value. */
 type Role = 'passed' | 'dropped' | 'connection' | 'transfer-encoding' | 'content-length';
 
-export type ResponseFields = (raw: FieldLines, status?: number) => string[];
+/** `exchange` says where the service is, and what was cut off its path. */
+export type ResponseFields = (raw: FieldLines, status: number, exchange: Exchange) => string[];
 
 /**
  * Makes the fields of the client's response from those of the replica's, as name, value, name, value. Order, case and
- * duplicates (`Set-Cookie`) are kept. Throws `UpstreamBadResponseError` when the client could not decode the content. Adds
- * `via` as a `Via` field if it is given.
+ * duplicates (`Set-Cookie`) are kept. Throws `UpstreamBadResponseError` when the client could not decode the content.
  */
-export function responseFieldsFor(via?: string): ResponseFields {
+export function responseFieldsFor({ via, publicPathsFrom }: ResponseFieldsOptions = {}): ResponseFields {
   const nameOf = fieldNames(roleOf);
 
-  return (raw, status = 200) => {
+  return (raw, status, exchange) => {
     const fields = passedOn(raw, status, nameOf);
     if (via !== undefined) fields.push('Via', via);
+    if (publicPathsFrom !== undefined) {
+      const origin = exchange.attempt?.target.url.origin ?? '';
+      toPublicPaths(fields, { prefix: exchange.prefix, basePath: publicPathsFrom, origin });
+    }
     return fields;
   };
+}
+
+export interface ResponseFieldsOptions {
+  /** Added as a `Via` field. Undefined: none is. */
+  readonly via?: string | undefined;
+  /** The service's base path, if clients get their own paths in place of the service's: see `toPublicPaths`. */
+  readonly publicPathsFrom?: string | undefined;
 }
 
 function passedOn(raw: FieldLines, status: number, nameOf: (name: string) => FieldName<Role>): string[] {

@@ -128,12 +128,14 @@ function reportFailure(req: Request, cause: Error): void {
 /** The service refused: its answer travels as any other, seen by whoever watches the response. */
 function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<UpgradeOptions>): void {
   const res = req.res as Response;
-  const { attempt, signal, response } = exchangeOf(res);
+  const exchange = exchangeOf(res);
+  const { attempt, signal, response } = exchange;
   // Keeps httpxy from writing the answer to the bare socket.
   markUpgraded(answer, true);
   const { statusCode: status = 502, statusMessage = '' } = answer;
   try {
-    beginResponse(response, status, statusMessage, options.responseFields(answer.rawHeaders, status));
+    const fields = options.responseFields(answer.rawHeaders, status, exchange);
+    beginResponse(response, status, statusMessage, fields);
   } catch (error) {
     answer.destroy();
     reportFailure(req, error as Error);
@@ -176,7 +178,7 @@ function switchingFields(
   { responseFields, ownsIdentity }: Readonly<UpgradeOptions>,
 ): IncomingHttpHeaders {
   const res = req.res as Response;
-  const passed = fieldsByName(responseFields(rawHeaders, 101));
+  const passed = fieldsByName(responseFields(rawHeaders, 101, exchangeOf(res)));
   const fields = Object.entries(headers).filter(([name]) => name in passed);
   const offered = ownsIdentity ? subprotocols(res.req.headers['sec-websocket-protocol']) : undefined;
   return {

@@ -144,3 +144,16 @@ describe('routes beside the services', () => {
     expect(problemsOf({ AUTH_ISSUE_PATHS: '/api/logins' }, files)).toHaveLength(1);
   });
 });
+
+it('the paths before those of a service are the same at all its replicas', () => {
+  const upstreams = (list: string) =>
+    problemsOf({}, { 'gateway.yaml': `services: [{ name: a, path: /a, upstreams: [${list}] }]` });
+  expect(upstreams('http://a/v1, http://b/v1/')).toEqual([]);
+  expect(upstreams('http://a/v1, http://b')).toEqual([
+    expect.stringMatching(
+      /services\[0\]\.upstreams\[1\] is "http:\/\/b": expected the path of the first, "http:\/\/a\/v1"$/,
+    ),
+  ]);
+  for (const wrong of ['http://a/x?y', 'http://a/%41', 'http://a//x', 'http://u:p@a'])
+    expect(upstreams(wrong)).toEqual([expect.stringContaining('services[0].upstreams[0] is ')]);
+});

@@ -41,11 +41,11 @@ services:
 `;
     expect(inYaml(text).problems).toEqual([
       'gateway.yaml:3:15: defaults.timeouts.request is "soon": expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)',
-      'gateway.yaml:9:9: services[0].upstreams[1] is "orders:80": expected an origin such as http://budgeting-service:8087, without a path',
+      'gateway.yaml:9:9: services[0].upstreams[1] is "orders:80": expected an address such as http://budgeting-service:8087, perhaps with a path that goes before all others',
       'gateway.yaml:12:7: services[0].limits.streams is -1: expected a whole number from 0 to 1000000',
       'gateway.yaml:11:7: services[0].limits.concurency is not known: did you mean concurrency?',
       'gateway.yaml:13:5: services[1].name is missing: expected a name of letters, digits, dots, dashes and underscores',
-      'gateway.yaml:14:5: services[1].chache is not known: expected one of name, path, upstreams, aliases, stripPrefix, auth, timeouts, limits, cache, breaker, routes',
+      'gateway.yaml:14:5: services[1].chache is not known: expected one of name, path, upstreams, aliases, stripPrefix, auth, timeouts, limits, cache, breaker, publicPaths, routes',
     ]);
   });
 

@@ -71,7 +71,10 @@ describe('a route that belongs to no service', () => {
       await send('POST /v1/a', good, 'X-Version: 2', 'Content-Length: 5'),
       'body_too_large',
     );
-    const open = await sendRaw(gateway.external, request('GET /api/x').replace('gateway.test', 'a.old.example'));
+    const open = await sendRaw(
+      gateway.external,
+      request('GET /api/x').replace('gateway.test', 'a.old.example'),
+    );
     expect(open.status).toBe(200);
   });
 

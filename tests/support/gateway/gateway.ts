@@ -169,7 +169,8 @@ export function redisTestUrl(): string {
 }
 
 function originOf(place: Origin): string {
-  return new URL(typeof place === 'object' && 'url' in place ? place.url : place).origin;
+  const { origin, pathname } = new URL(typeof place === 'object' && 'url' in place ? place.url : place);
+  return origin + pathname.replace(/\/$/, '');
 }
 
 function assertNothingLeaked(text: string, where: string): void {
