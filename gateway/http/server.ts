@@ -1,52 +1,36 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Express } from 'express';
 import type { Clock } from '../../lib/clock/clock.ts';
-import { isPermit, type Permits } from '../../lib/concurrency/permits.ts';
 import { DrainingError } from '../../lib/exchange/errors.ts';
 import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
-import { rateLimitKey } from '../../lib/http/clientAddress.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../lib/http1/origin.ts';
 import { LinkedSet } from '../../lib/util/linkedSet.ts';
 import { BrokenRequestError } from '../errors.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
-import { ConnectionAge } from './connectionAge.ts';
+import { ConnectionAge } from './connections/connectionAge.ts';
+import { type ConnectionLimitOptions, limitConnections } from './connections/connectionLimit.ts';
+import { keepIdleConnections } from './connections/keepAlive.ts';
+import { linger } from './connections/linger.ts';
+import { Pipelines } from './connections/pipelines.ts';
 import { type PacedRequest, paceContent } from './contentPace.ts';
-import { keepIdleConnections } from './keepAlive.ts';
-import { Pipelines } from './pipelines.ts';
+import { type DrainSignals, letEverybodyIn, whenAborted } from './drain.ts';
 import { type OnRefused, refuse } from './refusal.ts';
 import { type ParserError, refusalOf, replyToBroken } from './requestChecks.ts';
 import { noService, originForm } from './target.ts';
+import { asksForWebSocket, watchForEnd } from './upgrades.ts';
 
 /** The most field lines in a request's head. */
 const MAX_FIELDS = 1000;
-/** How long a client may go on sending content after its response is complete. */
-const LINGER_MS = 5_000;
 /** How long the client of a WebSocket has to reply to a close frame. */
 const CLOSING_MS = 1_000;
 
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 const SAFE_METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-/**
- * How long a drain waits for connections that the kernel has accepted. The rest of the grace is for clients to leave.
- */
-const LETTING_IN_MS = 1_000;
-/** A turn of the event loop that took no longer than this did next to nothing. */
-const QUIET_TURN_MS = 0.2;
-
-/** Signals that shorten a drain. */
-export interface DrainSignals {
-  /** Aborted: idle connections are closed. */
-  readonly graceOver: AbortSignal;
-  /** Aborted: whatever is left is closed. */
-  readonly outOfTime: AbortSignal;
-}
-
-export interface GatewayServerOptions {
+export interface GatewayServerOptions extends ConnectionLimitOptions {
   /** How long a request's head may take to arrive, since the connection was opened or the previous request ended. */
   readonly headersTimeoutMs: number;
   /** Limit of a request's target, field names and values together, in bytes. A larger head gets a 431. */
@@ -58,15 +42,7 @@ export interface GatewayServerOptions {
   readonly clock: Clock;
   /** How long a client may not read on before its connection is closed. 0: no limit. */
   readonly sendTimeoutMs: number;
-  /** Maximum number of open connections; further ones are closed at once. 0: no limit. */
-  readonly maxConnections: number;
-  /** Counts connections by address, for several threads together too. Default: only `maxConnections` applies. */
-  readonly connections?: Permits | undefined;
-  /** Whether the peer at an address is a trusted proxy, which has many clients. Default: none is. */
-  readonly trustsPeer?: (address: string) => boolean;
   readonly onRefused?: OnRefused;
-  /** Whether the peer at an address may connect; others are closed at once. Default: everybody may. */
-  readonly mayConnect?: (address: string | undefined) => boolean;
   /** Makes the server. Default: plain HTTP. */
   readonly create?: CreateServer;
 }
@@ -94,48 +70,19 @@ export class GatewayServer {
   #closesIdle = false;
 
   constructor(app: Express, options: Readonly<GatewayServerOptions>) {
-    const { headersTimeoutMs, maxHeadBytes, sendTimeoutMs, maxConnections, connections, mayConnect } =
-      options;
+    const { connectionMaxAgeMs, clock, sendTimeoutMs } = options;
     const { onRefused = () => {}, create = (serverOptions) => http.createServer(serverOptions) } = options;
     this.#app = app;
     this.#classes = bornAsExpress(app);
     this.#onRefused = onRefused;
-    const { connectionMaxAgeMs, clock, trustsPeer = () => false } = options;
     this.#clock = clock;
     if (connectionMaxAgeMs > 0) this.#age = new ConnectionAge(connectionMaxAgeMs, clock);
-    this.#server = create({
-      ...this.#classes,
-      // Node then does not wait for anybody to read a request that has no content.
-      optimizeEmptyRequests: true,
-      maxHeaderSize: maxHeadBytes,
-      // An upload may take any time while it flows: the timeout stage watches it.
-      requestTimeout: 0,
-      // Set explicitly: Node's default is the smaller of this and requestTimeout, which is 0.
-      headersTimeout: headersTimeoutMs,
-      // How often Node checks for late heads.
-      connectionsCheckingInterval: Math.min(30_000, Math.ceil(headersTimeoutMs / 4)),
-      // Node's own reply would have no content. The router refuses such a request instead.
-      requireHostHeader: false,
-      // Notices clients that have vanished without a FIN, although nothing is being sent to them.
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
-      // Offers to upgrade to anything else may be ignored (RFC 9110 section 7.8).
-      shouldUpgradeCallback: asksForWebSocket,
-    });
+    this.#server = create({ ...this.#classes, ...nodeOptions(options) });
     // Node refuses a request with more field lines. Dropping some would let the service see another request than the
     // gateway does.
     this.#server.maxHeadersCount = MAX_FIELDS;
     keepIdleConnections(this.#server, options);
-    if (connections)
-      this.#server.prependListener('connection', (socket) =>
-        countConnection(socket, connections, trustsPeer),
-      );
-    else if (maxConnections > 0) this.#server.maxConnections = maxConnections;
-    if (mayConnect) {
-      this.#server.prependListener('connection', (socket) => {
-        if (!mayConnect(socket.remoteAddress)) socket.destroy();
-      });
-    }
+    limitConnections(this.#server, options);
     this.#server.setTimeout(sendTimeoutMs, (socket) => this.#handleQuiet(socket));
     // http-proxy-middleware adds a listener for each service.
     this.#server.setMaxListeners(0);
@@ -171,7 +118,7 @@ export class GatewayServer {
    */
   async drain({ graceOver, outOfTime }: DrainSignals): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.once('close', () => resolve()));
-    if (!graceOver.aborted && this.#server.listening) await this.#letEverybodyIn(graceOver);
+    if (!graceOver.aborted && this.#server.listening) await letEverybodyIn(this.#server, graceOver);
     // The close of `http` is not used: it closes idle connections at once, to which a request may be on its way.
     NetServer.prototype.close.call(this.#server);
     this.#draining = true;
@@ -184,29 +131,6 @@ export class GatewayServer {
     for (const unwatch of watches) unwatch();
     // Ends Node's timer for late heads.
     this.#server.close();
-  }
-
-  /**
-   * Waits for a short turn of the event loop without a new connection. The kernel resets the connections that wait for a
-   * listener when that is closed, unless net.ipv4.tcp_migrate_req hands them on. Until then responses still keep connections
-   * alive: otherwise many clients would connect again just now.
-   */
-  async #letEverybodyIn(graceOver: AbortSignal): Promise<void> {
-    let cameIn = false;
-    const onConnection = () => {
-      cameIn = true;
-    };
-    this.#server.on('connection', onConnection);
-    // The rest of the current turn says nothing.
-    await nextTurn();
-    const giveUpAtMs = performance.now() + LETTING_IN_MS;
-    for (let quiet = false; !quiet && !graceOver.aborted && performance.now() < giveUpAtMs; ) {
-      cameIn = false;
-      const startedAtMs = performance.now();
-      await nextTurn();
-      quiet = !cameIn && performance.now() - startedAtMs < QUIET_TURN_MS;
-    }
-    this.#server.off('connection', onConnection);
   }
 
   #closeIdle(): void {
@@ -346,55 +270,26 @@ export class GatewayServer {
   }
 }
 
-/**
- * Closes a connection that is over the limit. Connections of a trusted proxy are each counted as a caller of their own.
- */
-function countConnection(socket: Socket, connections: Permits, trusts: (address: string) => boolean): void {
-  const { remoteAddress = '', remotePort } = socket;
-  const address = rateLimitKey(remoteAddress);
-  const permit = connections.tryAcquire(trusts(remoteAddress) ? `${address} ${remotePort}` : address);
-  if (isPermit(permit)) socket.once('close', () => permit.release());
-  else socket.destroy();
-}
-
-/**
- * Whether the request asks for a WebSocket. One with content does not count: Node would pass something other than the socket.
- * HTTP/1.0 has no upgrades (RFC 9110 section 7.8).
- */
-function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
-  const { upgrade, 'transfer-encoding': coding, 'content-length': length = '0' } = headers;
-  if (method !== 'GET' || httpVersion !== '1.1' || coding || Number(length) !== 0) return false;
-  return upgrade?.toLowerCase() === 'websocket';
-}
-
-/**
- * Closes the connection of a client that leaves while nobody reads from it, as is the case until the service accepts the
- * upgrade. Returns a function that stops watching.
- */
-function watchForEnd(socket: Socket): () => void {
-  // Reads no byte: it only makes the stream notice the end.
-  const look = () => void socket.read(0);
-  const drop = () => socket.destroy();
-  socket.on('readable', look).once('end', drop);
-  return () => socket.off('readable', look).off('end', drop);
-}
-
-/** Calls back when `signal` is aborted, or at once if it is already. Returns a function that stops waiting. */
-function whenAborted(signal: AbortSignal, callback: () => void): () => void {
-  if (signal.aborted) callback();
-  else signal.addEventListener('abort', callback, { once: true });
-  return () => signal.removeEventListener('abort', callback);
-}
-
-/**
- * Reads the rest of a request whose response is complete, for a limited time. Then the connection can be used again.
- */
-function linger(req: IncomingMessage): void {
-  if (req.socket.destroyed) return;
-  const cut = setTimeout(() => {
-    if (!req.complete) req.socket.destroy();
-  }, LINGER_MS).unref();
-  req.once('close', () => clearTimeout(cut));
+/** What Node is told. */
+function nodeOptions({ headersTimeoutMs, maxHeadBytes }: GatewayServerOptions): ServerOptions {
+  return {
+    // Node then does not wait for anybody to read a request that has no content.
+    optimizeEmptyRequests: true,
+    maxHeaderSize: maxHeadBytes,
+    // An upload may take any time while it flows: the timeout stage watches it.
+    requestTimeout: 0,
+    // Set explicitly: Node's default is the smaller of this and requestTimeout, which is 0.
+    headersTimeout: headersTimeoutMs,
+    // How often Node checks for late heads.
+    connectionsCheckingInterval: Math.min(30_000, Math.ceil(headersTimeoutMs / 4)),
+    // Node's own reply would have no content. The router refuses such a request instead.
+    requireHostHeader: false,
+    // Notices clients that have vanished without a FIN, although nothing is being sent to them.
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+    // Offers to upgrade to anything else may be ignored (RFC 9110 section 7.8).
+    shouldUpgradeCallback: asksForWebSocket,
+  };
 }
 
 function closeAfter(res: ServerResponse): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Clock } from '../../lib/clock/clock.ts';
+import type { Clock } from '../../../lib/clock/clock.ts';
 
 /** Tells whether a client's connection is too old, counted from its first request. */
 export class ConnectionAge {

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Permits } from '../../lib/concurrency/permits.ts';
+import type { Permits } from '../../../lib/concurrency/permits.ts';
 
 /**
  * The longest time that `Keep-Alive` tells clients. Clients that read the field have closed an idle connection before
