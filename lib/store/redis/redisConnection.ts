@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createClient, ErrorReply, RESP_TYPES } from 'redis';
+import { ErrorReply } from 'redis';
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import { Deadlines } from '../../timeout/deadlines.ts';
 import { asError } from '../../util/asError.ts';
@@ -8,21 +7,16 @@ import { DeadlineError, withDeadline } from '../deadline.ts';
 import { type Group, type Remembered, StoreUnavailableError, type Usage } from '../store.ts';
 import { ConsecutiveTimeouts } from './consecutiveTimeouts.ts';
 import { LocalCache } from './localCache.ts';
+import { type Client, type ClientOptions, clientFor, examine } from './redisClient.ts';
 import { endsConnection, hintAboutTls, redisReason, UnusableRedisError } from './redisReason.ts';
+import { isUnknownScript, ScriptDigests } from './scripts.ts';
 
 /** Timeouts in a row that end a connection. */
 const TIMEOUTS_TO_GIVE_UP = 3;
-const IS_REPLICA = 'it is a replica, and only its primary takes writes';
-const IS_CLUSTER =
-  'it is a node of a cluster (cluster_enabled:1), which this gateway cannot use: name a single Redis, or a primary with replicas';
-const IS_SENTINEL = 'it is a Sentinel: name the Redis that it watches';
 
-export interface RedisConnectionOptions {
-  readonly url: string;
+export interface RedisConnectionOptions extends ClientOptions {
   /** How long a command may take, in milliseconds. */
   readonly timeoutMs: number;
-  /** How long connecting and authenticating may take, in milliseconds. */
-  readonly connectTimeoutMs: number;
   /** Time between two PINGs, in milliseconds. */
   readonly heartbeatMs: number;
   /** Bound on the values remembered in this process, in bytes. */
@@ -55,8 +49,7 @@ export class RedisConnection {
   readonly #prefix: string;
   readonly #timeouts = new ConsecutiveTimeouts(TIMEOUTS_TO_GIVE_UP);
   readonly #deadlines: Deadlines;
-  /** The SHA-1 by which Redis knows each script. */
-  readonly #digests = new Map<string, string>();
+  readonly #scripts = new ScriptDigests();
   #cancelHeartbeat: Cancel = () => {};
   #isConnected = false;
   #endedBecause: Error | undefined;
@@ -89,7 +82,7 @@ export class RedisConnection {
     const { connectTimeoutMs, clock } = this.#options;
     try {
       await this.#begin(new Deadlines(connectTimeoutMs, clock));
-      await this.#inTime(this.#examine());
+      await this.#inTime(examine(this.#client));
     } catch (error) {
       this.#lose(asError(error));
     }
@@ -168,7 +161,7 @@ export class RedisConnection {
     for (const key of keys.slice(0, written)) this.#forget(key);
     const rest = [String(keys.length), ...keys, ...args];
     try {
-      return await this.#ask(['EVALSHA', this.#digestOf(script), ...rest]);
+      return await this.#ask(['EVALSHA', this.#scripts.of(script), ...rest]);
     } catch (error) {
       if (!isUnknownScript(error)) throw error;
       return this.#ask(['EVAL', script, ...rest]);
@@ -231,21 +224,6 @@ export class RedisConnection {
     );
   }
 
-  /**
-   * Rejects unless Redis responds and is a primary outside of a cluster. PING is refused while it loads its data, or as a
-   * replica that has lost its primary. HELLO tells its role, and no ACL can forbid it.
-   */
-  async #examine(): Promise<void> {
-    const [hello] = await Promise.all([
-      this.#client.sendCommand<unknown>(['HELLO', '3']).catch(nothingFrom),
-      this.#client.ping(),
-    ]);
-    const { mode, role } = (hello ?? {}) as { mode?: unknown; role?: unknown };
-    if (String(mode) === 'cluster') throw new UnusableRedisError(IS_CLUSTER, true);
-    if (String(mode) === 'sentinel') throw new UnusableRedisError(IS_SENTINEL, true);
-    if (String(role) === 'replica') throw new UnusableRedisError(IS_REPLICA, false);
-  }
-
   /** A refusal does not close the connection, since a new connection would be refused as well. */
   async #hear(channel: string): Promise<void> {
     try {
@@ -262,14 +240,6 @@ export class RedisConnection {
   readonly #deliver = (message: string, channel: string): void => {
     this.#options.channels.deliver(channel.slice(this.#prefix.length), message);
   };
-
-  #digestOf(script: string): string {
-    const known = this.#digests.get(script);
-    if (known) return known;
-    const digest = createHash('sha1').update(script).digest('hex');
-    this.#digests.set(script, digest);
-    return digest;
-  }
 
   /** Sends a command. Every failure becomes a `StoreUnavailableError`. */
   async #ask<T>(command: ReadonlyArray<string | Buffer>): Promise<T> {
@@ -310,7 +280,7 @@ export class RedisConnection {
   async #beat(): Promise<void> {
     while (!this.#endedBecause) {
       try {
-        await this.#inTime(this.#examine());
+        await this.#inTime(examine(this.#client));
         if (!this.#endedBecause) this.#beatLater();
         return;
       } catch (error) {
@@ -328,34 +298,4 @@ export class RedisConnection {
     this.#client.destroy();
     this.#options.onLost(cause);
   }
-}
-
-/** The reply of a server that refuses HELLO: it does not say what it is. */
-function nothingFrom(error: unknown): undefined {
-  if (!(error instanceof ErrorReply)) throw error;
-}
-
-/** Whether Redis does not know the script: it was restarted, or told to forget its scripts. */
-function isUnknownScript(error: unknown): boolean {
-  const cause = Error.isError(error) ? error.cause : undefined;
-  return cause instanceof ErrorReply && cause.message.startsWith('NOSCRIPT');
-}
-
-type Client = ReturnType<typeof clientFor>;
-
-/**
- * node-redis, set up as one connection that does not reconnect. Its `clientSideCache` is not used: it copies every hit
- * (0.4 ms for 1 MiB), is bounded in entries only, and leaks an entry for each key it evicts.
- */
-function clientFor({ url, connectTimeoutMs }: RedisConnectionOptions) {
-  return createClient({
-    url,
-    RESP: 3,
-    emitInvalidate: true,
-    disableOfflineQueue: true,
-    maintNotifications: 'disabled',
-    // Its own command timeout covers only the time until the command is written, and costs an AbortSignal each.
-    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-    socket: { reconnectStrategy: false, connectTimeout: connectTimeoutMs },
-  });
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import { CautiousTime } from '../../clock/cautiousTime.ts';
 import type { Cancel, Clock } from '../../clock/clock.ts';
@@ -8,26 +8,15 @@ import type { CellsSize, Share } from '../../threads/cells.ts';
 import { asError } from '../../util/asError.ts';
 import { asBuffer, type Held, heldBytes } from '../bytes.ts';
 import type { Channels } from '../channels.ts';
-import {
-  assertTtl,
-  type Group,
-  type Remembered,
-  StoreUnavailableError,
-  type TokenStore,
-  type Unsubscribe,
-} from '../store.ts';
+import { assertTtl, type Group, type Remembered, type TokenStore, type Unsubscribe } from '../store.ts';
 import { WriteTrial } from '../writeTrial.ts';
+import { attempt, FILE_NAME, openDatabase, unavailable } from './database.ts';
 import { FilesInPlace } from './filesInPlace.ts';
 import { GroupCommit } from './groupCommit.ts';
-import { makeDirectory } from './makeDirectory.ts';
-import { keepToOwner } from './ownFiles.ts';
 
-const FILE_NAME = 'tokens.db';
 const TOKEN_PREFIX = 'token:';
 const TRIAL_KEY = 'token:trial';
 const TRIAL_TTL_MS = 1_000;
-/** How long to wait for another process that writes to the same file. */
-const BUSY_TIMEOUT_MS = 50;
 const PURGE_INTERVAL_MS = 60_000;
 /** Rows deleted at a time. It takes a few milliseconds, so that a purge does not delay requests noticeably. */
 const PURGE_ROWS = 1_000;
@@ -36,16 +25,6 @@ const DEFAULT_REMEMBERED_BYTES = 16 * 1024 * 1024;
 const LOOK_EVERY_MS = 10;
 /** The expiry of values that never expire: the latest time that a date can express. */
 const NEVER_MS = 8.64e15;
-
-// FULL instead of NORMAL costs 0.15 ms for each transaction; an acknowledged revocation then survives a power cut too.
-const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  CREATE TABLE IF NOT EXISTS entries (
-    key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at_ms INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_at_ms);
-`;
 
 export interface SqliteStoreOptions {
   /** The directory of `tokens.db`. Created, with access for this user only, when it is missing. */
@@ -280,47 +259,6 @@ export class SqliteStore implements TokenStore {
   }
 }
 
-function openDatabase(dataDir: string, file: string, onWarning: (message: string) => void): DatabaseSync {
-  let database: DatabaseSync | undefined;
-  try {
-    makeDirectory(dataDir);
-    for (const warning of keepToOwner(file)) onWarning(warning);
-    database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
-    database.exec(SCHEMA);
-    assertWritable(database);
-    // Files that SQLite has made beside it have its mode; files that existed before may have another.
-    keepToOwner(file);
-    return database;
-  } catch (error) {
-    if (database?.isOpen) database.close();
-    const { message } = asError(error);
-    throw new StoreUnavailableError(
-      `Cannot keep ${FILE_NAME} in ${dataDir} (${message}). ${advice(message)}`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
-/** SQLite also opens a file that is read-only, and fails at the first write. So one is tried at once. */
-function assertWritable(database: DatabaseSync): void {
-  try {
-    database.exec('BEGIN IMMEDIATE; ROLLBACK');
-  } catch (error) {
-    // Another process is writing at this moment, so the file can be written.
-    if (asError(error).message !== 'database is locked') throw error;
-  }
-}
-
-function advice(message: string): string {
-  if (/not a database|malformed/.test(message)) {
-    return 'Restore the file from a backup, or move it away: whoever has logged out could be let in again then';
-  }
-  if (/full/.test(message)) return 'Make room on its disk or set DATA_DIR to another one';
-  return 'Make the directory writable or set DATA_DIR to another one';
-}
-
 /**
  * The name of a key in the file. A key `token:<jwt>` contains a usable token, which nobody needs to read there, so its
  * SHA-256 is used instead.
@@ -337,17 +275,4 @@ function groupStart(name: string): string {
 
 function groupEnd(name: string): string {
   return `${name};`;
-}
-
-/** Runs one statement. Errors of SQLite (disk full, busy, closed) become `StoreUnavailableError`. */
-function attempt<T>(statement: () => T): T {
-  try {
-    return statement();
-  } catch (error) {
-    throw unavailable(error);
-  }
-}
-
-function unavailable(error: unknown): StoreUnavailableError {
-  return new StoreUnavailableError(`SQLite: ${asError(error).message}`, { cause: error });
 }
