@@ -81,7 +81,7 @@ interface Running {
 
 async function create(settings: Settings, logger: Logger): Promise<Running> {
   if (settings.workers > 1) {
-    const { MainGateway } = await import('../threads/mainGateway.ts');
+    const { MainGateway } = await import('../threads/main/mainGateway.ts');
     return MainGateway.create({ settings, logger, logFormat: logFormat(settings) });
   }
   const gateway = await Gateway.create({ settings, logger, onContent: keepWithin(settings.memory).passed });

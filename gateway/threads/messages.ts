@@ -15,8 +15,8 @@ export interface WorkerStart {
   readonly logFormat: LogFormat;
   /** Workers are numbered for the log; the number of one that has ended is not used again. */
   readonly worker: number;
-  readonly seat: number;
-  readonly seats: number;
+  readonly threadNumber: number;
+  readonly threadCount: number;
   /** Whether it replaces another worker, after the start of the gateway. */
   readonly isReplacement: boolean;
   readonly buffers: Buffers;

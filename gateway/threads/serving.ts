@@ -15,17 +15,17 @@ export interface ServingState {
 /** Which threads take requests, in memory that all of them share. */
 export class Serving {
   readonly #cells: Cells;
-  readonly #seat: number;
-  readonly #seats: number;
+  readonly #threadNumber: number;
+  readonly #threadCount: number;
   readonly #wanted: number;
 
   /** @param wanted how many threads should take requests */
   constructor(shares: Shares, wanted: number) {
-    // A cell for each seat, one for whether the start is over, and one for whether the end has begun.
-    const { cells, seat, seats } = shares.of('serving', (count) => ({ whole: count + 2 }));
+    // A cell for each thread, one for whether the start is over, and one for whether the end has begun.
+    const { cells, threadNumber, threadCount } = shares.of('serving', (count) => ({ whole: count + 2 }));
     this.#cells = cells;
-    this.#seat = seat;
-    this.#seats = seats;
+    this.#threadNumber = threadNumber;
+    this.#threadCount = threadCount;
     this.#wanted = wanted;
   }
 
@@ -33,30 +33,31 @@ export class Serving {
     return {
       count: this.#count(),
       wanted: this.#wanted,
-      begun: this.#cells.get(this.#seats) === 1,
-      stopping: this.#cells.get(this.#seats + 1) === 1,
+      begun: this.#cells.get(this.#threadCount) === 1,
+      stopping: this.#cells.get(this.#threadCount + 1) === 1,
     };
   }
 
   /** Whether this thread takes requests from now on. */
   set(serves: boolean): void {
-    this.#cells.set(this.#seat, Number(serves));
-    if (this.#count() >= this.#wanted) this.#cells.set(this.#seats, 1);
+    this.#cells.set(this.#threadNumber, Number(serves));
+    if (this.#count() >= this.#wanted) this.#cells.set(this.#threadCount, 1);
   }
 
   /** All threads are to end. Each reports that from now on, even before it is told to end. */
   stop(): void {
-    this.#cells.set(this.#seats + 1, 1);
+    this.#cells.set(this.#threadCount + 1, 1);
   }
 
-  /** The thread of this seat has ended. */
-  leave(seat: number): void {
-    this.#cells.set(seat, 0);
+  /** The thread of this number has ended. */
+  leave(threadNumber: number): void {
+    this.#cells.set(threadNumber, 0);
   }
 
   #count(): number {
     let serving = 0;
-    for (let seat = 0; seat < this.#seats; seat += 1) serving += this.#cells.get(seat);
+    for (let threadNumber = 0; threadNumber < this.#threadCount; threadNumber += 1)
+      serving += this.#cells.get(threadNumber);
     return serving;
   }
 }

@@ -5,20 +5,20 @@ export type Buffers = ReadonlyMap<string, SharedArrayBuffer>;
 
 /** The shared memory of a gateway's threads, by name. The main thread allocates it and sends it to the others. */
 export class Shares {
-  readonly seat: number;
-  readonly seats: number;
+  readonly threadNumber: number;
+  readonly threadCount: number;
   readonly buffers: Map<string, SharedArrayBuffer>;
 
-  constructor(seat: number, seats: number, buffers: Buffers = new Map()) {
-    this.seat = seat;
-    this.seats = seats;
+  constructor(threadNumber: number, threadCount: number, buffers: Buffers = new Map()) {
+    this.threadNumber = threadNumber;
+    this.threadCount = threadCount;
     this.buffers = new Map(buffers);
   }
 
   readonly of: ShareOf = (name, sizeFor) => {
     const known = this.buffers.get(name);
     if (known) return this.see(known);
-    const buffer = SharedCells.allocate(sizeFor(this.seats));
+    const buffer = SharedCells.allocate(sizeFor(this.threadCount));
     this.buffers.set(name, buffer);
     return this.see(buffer);
   };
@@ -26,9 +26,9 @@ export class Shares {
   /** Allocates memory without a name. */
   readonly allocate = (size: CellsSize): Share => this.see(SharedCells.allocate(size));
 
-  /** The memory as the thread of this seat uses it. */
+  /** The memory as the thread of this number uses it. */
   see(buffer: SharedArrayBuffer): Share {
-    const { seat, seats } = this;
-    return { cells: new SharedCells(buffer, seat), seat, seats };
+    const { threadNumber, threadCount } = this;
+    return { cells: new SharedCells(buffer, threadNumber), threadNumber, threadCount };
   }
 }

@@ -47,7 +47,7 @@ class WorkerGateway {
   constructor(start: WorkerStart, port: MessagePort) {
     this.#start = start;
     this.#logger = createLogger({ level: start.logLevel, format: start.logFormat });
-    this.#shares = new Shares(start.seat, start.seats, start.buffers);
+    this.#shares = new Shares(start.threadNumber, start.threadCount, start.buffers);
     this.#replicas = new Map(start.replicas);
     this.#discovered = start.discovered;
     this.#channel = new RpcChannel(port, {
@@ -103,11 +103,11 @@ class WorkerGateway {
 
   #threads(): Threads {
     const serving = new Serving(this.#shares, this.#start.settings.workers);
-    const { takesRegistryCalls: takesCalls, gatewayId, seats, isReplacement } = this.#start;
+    const { takesRegistryCalls: takesCalls, gatewayId, threadCount, isReplacement } = this.#start;
     return {
       shareOf: this.#shares.of,
       replicasOf: (path) => ({
-        seats,
+        threadCount,
         newShare: this.#shares.allocate,
         openings: openingsOf(path, this.#shares.of),
         replicas: received(this.#replicas.get(path) ?? [], this.#shares),

@@ -40,7 +40,7 @@ export interface Limits {
 /** The limits of several threads. */
 export interface SharedLimits extends Limits {
   /** Releases what a thread that has ended held, and removes its waiting callers. */
-  leave(seat: number): void;
+  leave(threadNumber: number): void;
 }
 
 export type NewPermits = (name: string, options: PermitsOptions) => Permits;
@@ -60,7 +60,10 @@ export function createSharedLimits(settings: Settings, shareOf: ShareOf, clock: 
     return semaphore;
   };
   const limits = limitsOf(settings, newPermits);
-  return { ...limits, leave: (seat) => all.forEach((semaphore) => void semaphore.leave(seat)) };
+  return {
+    ...limits,
+    leave: (threadNumber) => all.forEach((semaphore) => void semaphore.leave(threadNumber)),
+  };
 }
 
 function limitsOf(settings: Settings, newPermits: NewPermits): Limits {

@@ -31,7 +31,7 @@ export interface SharedReplica extends Listed {
 
 /** What the replicas of a service need when several threads share them. */
 export interface ReplicaThreads {
-  readonly seats: number;
+  readonly threadCount: number;
   /** Allocates memory that threads can share. */
   readonly newShare: (size: CellsSize) => Share;
   /** One for all threads: under its lock the service's breakers open one at a time. */
@@ -166,12 +166,13 @@ export class ServiceReplicas {
   }
 
   /** Gives back what a thread that has ended had under way, and takes over its duties. */
-  leave(seat: number): void {
-    this.#threads?.openings.cells.leave(seat);
-    for (const replica of this.pool.replicas) if (replica instanceof ThreadsReplica) replica.leave(seat);
+  leave(threadNumber: number): void {
+    this.#threads?.openings.cells.leave(threadNumber);
+    for (const replica of this.pool.replicas)
+      if (replica instanceof ThreadsReplica) replica.leave(threadNumber);
     this.pool.resumeSlowStarts();
     for (const breaker of this.#breakers.all) {
-      if (breaker instanceof SharedCircuitBreaker) breaker.leave(seat);
+      if (breaker instanceof SharedCircuitBreaker) breaker.leave(threadNumber);
     }
   }
 
@@ -231,11 +232,11 @@ export class ServiceReplicas {
 /** The replicas with counters that several threads share. */
 function sharedReplicas(
   { upstreams }: Service,
-  { seats, newShare, replicas }: ReplicaThreads,
+  { threadCount, newShare, replicas }: ReplicaThreads,
   random: () => number,
 ): Pick<ReplicaPoolOptions, 'replicas' | 'newReplica' | 'candidates'> {
   const taken = new Set<string>();
-  const newCounts = () => newShare(ThreadsReplica.sizeFor(seats));
+  const newCounts = () => newShare(ThreadsReplica.sizeFor(threadCount));
   return {
     replicas:
       replicas?.map((replica) => new ThreadsReplica(replica, replica.counts)) ??

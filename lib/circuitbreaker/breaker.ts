@@ -10,7 +10,7 @@ import {
   completeOptions,
   type Permit,
 } from './contract.ts';
-import { afterFailedTrial, afterFailure, type FailureOutcome, transitionOf } from './outcomes.ts';
+import { afterFailedTrial, afterFailure, transitionOf } from './outcomes.ts';
 import {
   admissionOf,
   admitsAnybody,
@@ -33,6 +33,13 @@ type State =
   | (Open<string> & { readonly cancelCooldown: Cancel })
   | HalfOpen<string>;
 
+/** Why the state changes. */
+interface Reason {
+  readonly hinted?: boolean;
+  /** What is told before the change itself. */
+  readonly event?: BreakerEvent;
+}
+
 /** The breaker of a gateway of one thread. Threads that share a breaker have `SharedCircuitBreaker` instead. */
 export class CircuitBreaker implements Breaker, PermitIssuer {
   readonly #options: Required<BreakerOptions>;
@@ -43,14 +50,6 @@ export class CircuitBreaker implements Breaker, PermitIssuer {
   constructor(options: Readonly<BreakerOptions>) {
     this.#options = completeOptions(options);
     this.#state = { kind: 'closed', record: new CallRecord(this.#options) };
-  }
-
-  get threshold(): number {
-    return this.#options.threshold;
-  }
-
-  get windowMs(): number {
-    return this.#options.windowMs;
   }
 
   get state(): BreakerState {
@@ -84,7 +83,7 @@ export class CircuitBreaker implements Breaker, PermitIssuer {
         this.turnedAway(caller);
         return undefined;
       }
-      this.#tell(this.#become(withTrialOf(caller, state)));
+      this.#become(withTrialOf(caller, state));
     }
     return new CallPermit(this, this.#generation, caller, address);
   }
@@ -108,11 +107,11 @@ export class CircuitBreaker implements Breaker, PermitIssuer {
     const { clock, mayOpen } = this.#options;
     if (this.#state.kind !== 'closed') return;
     if (failure === 'bad' && this.#state.record.hasServed(clock.ticks())) return;
-    if (mayOpen(failure)) this.#tell(this.#become(openForAll(failure), true));
+    if (mayOpen(failure)) this.#become(openForAll(failure), { hinted: true });
   }
 
   hintRecovered(): void {
-    if (this.#state.kind === 'open') this.#tell(this.#become(halfOpen(this.#state.failure), true));
+    if (this.#state.kind === 'open') this.#become(halfOpen(this.#state.failure), { hinted: true });
   }
 
   tellAdmission(): void {
@@ -127,59 +126,52 @@ export class CircuitBreaker implements Breaker, PermitIssuer {
 
   succeeded(permit: CallPermit): void {
     if (permit.generation !== this.#generation) return;
-    if (this.#state.kind !== 'closed') this.#tell(this.#become(CLOSED));
+    if (this.#state.kind !== 'closed') this.#become(CLOSED);
     if (this.#state.kind !== 'closed') return;
     permit.countedIn = this.#state.record.good(permit, this.#options.clock.ticks());
   }
 
   failed(permit: CallPermit, failure: FailureKind, responded: boolean): void {
-    if (permit.generation !== this.#generation) return;
-    const outcome = this.#outcomeOf(permit, failure, responded);
-    if (!outcome) return;
-    const { event, next } = outcome;
-    this.#tell(next ? [event, ...this.#become(next)] : [event]);
+    const state = this.#state;
+    if (permit.generation !== this.#generation || state.kind === 'open') return;
+    const { clock, mayOpen, onEvent } = this.#options;
+    const { event, next } =
+      state.kind === 'half-open'
+        ? afterFailedTrial(state, permit.caller, failure, this.#options)
+        : afterFailure(
+            failure,
+            state.record.failed(permit, { failure, responded, nowMs: clock.ticks() }),
+            mayOpen,
+          );
+    if (next) this.#become(next, { event });
+    else onEvent(event);
   }
 
   abandoned({ generation, caller }: CallPermit, responded: boolean): void {
     if (generation !== this.#generation) return;
     const state = this.#state;
     if (state.kind === 'closed' && responded) state.record.responded();
-    if (state.kind === 'half-open') this.#tell(this.#become(afterAbandonedTrial(state, caller)));
+    if (state.kind === 'half-open') this.#become(afterAbandonedTrial(state, caller));
   }
 
-  #outcomeOf(
-    permit: CallPermit,
-    failure: FailureKind,
-    responded: boolean,
-  ): FailureOutcome<string> | undefined {
-    const { clock, mayOpen } = this.#options;
-    const state = this.#state;
-    if (state.kind === 'half-open') return afterFailedTrial(state, permit.caller, failure, this.#options);
-    if (state.kind === 'open') return undefined;
-    const nowMs = clock.ticks();
-    return afterFailure(failure, state.record.failed(permit, { failure, responded, nowMs }), mayOpen);
-  }
-
-  /** The one place where the state changes. Returns what there is to tell of it. */
-  #become(next: Next<string>, hinted = false): readonly BreakerEvent[] {
+  /** The one place where the state changes. Listeners hear of `event`, and of the change, once the state is settled. */
+  #become(next: Next<string>, { hinted = false, event }: Reason = {}): void {
     const before = this.#state;
     if (before.kind === 'open') before.cancelCooldown();
     this.#state = this.#begin(next);
     this.#generation += 1;
-    if (admissionOf(before) !== this.admission) this.#options.onAdmission(this.admission);
-    return transitionOf(before, next, hinted);
+    const { onAdmission, onEvent } = this.#options;
+    if (admissionOf(before) !== this.admission) onAdmission(this.admission);
+    if (event) onEvent(event);
+    const transition = transitionOf(before, next, hinted);
+    if (transition) onEvent(transition);
   }
 
   #begin(next: Next<string>): State {
     const { clock, cooldownMs } = this.#options;
     if (next.kind === 'closed') return { kind: 'closed', record: new CallRecord(this.#options) };
     if (next.kind === 'half-open') return next;
-    const cancelCooldown = clock.after(cooldownMs, () => this.#tell(this.#become(halfOpen(next.failure))));
+    const cancelCooldown = clock.after(cooldownMs, () => this.#become(halfOpen(next.failure)));
     return { ...next, untilMs: clock.ticks() + cooldownMs, cancelCooldown };
-  }
-
-  /** To be called once the state is settled. */
-  #tell(events: readonly BreakerEvent[]): void {
-    for (const event of events) this.#options.onEvent(event);
   }
 }

@@ -86,8 +86,6 @@ export interface Permit {
  * if another caller was turned away meanwhile, that is not a call of the same caller.
  */
 export interface Breaker {
-  readonly threshold: number;
-  readonly windowMs: number;
   readonly state: BreakerState;
   /** What opened it; undefined while it is closed. */
   readonly failure: FailureKind | undefined;

@@ -1,6 +1,6 @@
 import type { FailureKind } from '../exchange/attempt.ts';
 import type { Verdict } from './callRecord.ts';
-import type { BreakerEvent, BreakerFailure, Held } from './contract.ts';
+import type { BreakerFailure, BreakerTransition, Held } from './contract.ts';
 import { CLOSED, failureOf, type HalfOpen, type Next, openForAll } from './states.ts';
 
 /** What a failed call leads to: what is told of it, and the state that follows if the state changes. */
@@ -43,12 +43,12 @@ export function afterFailedTrial<Caller>(
   };
 }
 
-/** What is told of a change of the state. A trial that begins or ends within one kind of state is not told. */
+/** What is told of a change of the state; undefined where a trial begins or ends within one kind of state. */
 export function transitionOf(
   before: Next<unknown>,
   next: Next<unknown>,
   hinted: boolean,
-): readonly BreakerEvent[] {
-  if (before.kind === next.kind) return [];
-  return [{ kind: 'transition', from: before.kind, to: next.kind, failure: failureOf(next), hinted }];
+): BreakerTransition | undefined {
+  if (before.kind === next.kind) return undefined;
+  return { kind: 'transition', from: before.kind, to: next.kind, failure: failureOf(next), hinted };
 }

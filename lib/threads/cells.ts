@@ -28,7 +28,7 @@ export interface Cells {
   /** Whether these are the same numbers, seen from two threads. */
   isSameAs(other: Cells): boolean;
   /** Frees what a thread that has ended was doing exclusively. */
-  leave(seat: number): void;
+  leave(threadNumber: number): void;
 }
 
 /** How many numbers of each kind. */
@@ -40,10 +40,10 @@ export interface CellsSize {
 /** Cells, and which of the threads that share them this one is. */
 export interface Share {
   readonly cells: Cells;
-  /** 0 to `seats` - 1. */
-  readonly seat: number;
-  readonly seats: number;
+  /** 0 to `threadCount` - 1. */
+  readonly threadNumber: number;
+  readonly threadCount: number;
 }
 
 /** Hands out this thread's share in what is called `name`; `sizeFor` says how much that is for so many threads. */
-export type ShareOf = (name: string, sizeFor: (seats: number) => CellsSize) => Share;
+export type ShareOf = (name: string, sizeFor: (threadCount: number) => CellsSize) => Share;

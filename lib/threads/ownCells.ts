@@ -58,5 +58,5 @@ export class OwnCells implements Cells {
 
 /** The whole of something, with nobody to share it with. */
 export function alone(size: CellsSize): Share {
-  return { cells: new OwnCells(size), seat: 0, seats: 1 };
+  return { cells: new OwnCells(size), threadNumber: 0, threadCount: 1 };
 }

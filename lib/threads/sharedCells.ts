@@ -31,12 +31,12 @@ export class SharedCells implements Cells {
   readonly #owner: number;
 
   /** @param buffer of `SharedCells.allocate`, in this thread or another */
-  constructor(buffer: SharedArrayBuffer, seat: number) {
+  constructor(buffer: SharedArrayBuffer, threadNumber: number) {
     const whole = new Int32Array(buffer, 0, HEAD)[WHOLE] as number;
     this.buffer = buffer;
     this.#whole = new Int32Array(buffer, 0, HEAD + whole);
     this.fractions = new Float64Array(buffer, offsetOfFractions(whole));
-    this.#owner = seat + 1;
+    this.#owner = threadNumber + 1;
   }
 
   static allocate({ whole, fractions = 0 }: CellsSize): SharedArrayBuffer {
@@ -95,8 +95,8 @@ export class SharedCells implements Cells {
     return other instanceof SharedCells && other.#whole[NAME] === this.#whole[NAME];
   }
 
-  leave(seat: number): void {
-    Atomics.compareExchange(this.#whole, LOCK, seat + 1, FREE);
+  leave(threadNumber: number): void {
+    Atomics.compareExchange(this.#whole, LOCK, threadNumber + 1, FREE);
   }
 
   #lock(): void {

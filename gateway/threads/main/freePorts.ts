@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { ListenError } from '../http/listenError.ts';
+import { ListenError } from '../../http/listenError.ts';
 
 /** Rejects with `ListenError` when another process uses the port. Port 0 is always free. */
 export async function assertFree(setting: string, port: number, host: string): Promise<void> {

@@ -1,52 +1,36 @@
 import { randomUUID } from 'node:crypto';
-import type { Settings } from '../../config/config.ts';
-import type { Service } from '../../config/sections/services.ts';
-import { threadsClock } from '../../lib/clock/threadsClock.ts';
-import type { LogFormat, Logger, LogLevel } from '../../lib/logging/logger.ts';
-import { Metrics } from '../../lib/metrics/metrics.ts';
-import { rendered } from '../../lib/metrics/rendered.ts';
-import { mergedCounts, mergedText, type Snapshot, withoutSeries } from '../../lib/metrics/snapshots.ts';
-import { Channels } from '../../lib/store/channels.ts';
-
-import { MemoryStore } from '../../lib/store/memory/memory.ts';
-
-import {
-  type ResponseChange,
-  type Swap,
-  SwapPlace,
-  type Swapped,
-  sizeOf,
-} from '../../lib/store/memory/threadsMemory.ts';
-
-import { CHANGES } from '../../lib/store/sqlite/sqlite.ts';
-import { sayListening, type TakenPorts } from '../gateway.ts';
-import { METRICS_EVERY_MS } from '../health/wellKnown.ts';
-import { breakerLog } from '../logs/breakerLog.ts';
-import { keepWithin } from '../process/memory.ts';
-import { exposeCollector, type SpentBuffers } from '../process/spentBuffers.ts';
-import { VERSION } from '../process/version.ts';
-import type { Registry } from '../registries/contract.ts';
-import { createRegistry } from '../registries/registry.ts';
-import { readings } from '../wiring/createParts.ts';
-import { knownLabels } from '../wiring/knownLabels.ts';
-import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../wiring/limits.ts';
-import { createRateLimits, type RateLimits } from '../wiring/rateLimits.ts';
-import { openingsOf, ServiceReplicas } from '../wiring/replicas.ts';
-import { breakerRules } from '../wiring/serviceReplicas.ts';
-
+import type { Settings } from '../../../config/config.ts';
+import type { Service } from '../../../config/sections/services.ts';
+import { threadsClock } from '../../../lib/clock/threadsClock.ts';
+import type { LogFormat, Logger, LogLevel } from '../../../lib/logging/logger.ts';
+import { Metrics } from '../../../lib/metrics/metrics.ts';
+import { CHANGES } from '../../../lib/store/sqlite/sqlite.ts';
+import { sayListening, type TakenPorts } from '../../gateway.ts';
+import { breakerLog } from '../../logs/breakerLog.ts';
+import { keepWithin } from '../../process/memory.ts';
+import { exposeCollector } from '../../process/spentBuffers.ts';
+import { VERSION } from '../../process/version.ts';
+import type { Registry } from '../../registries/contract.ts';
+import { createRegistry } from '../../registries/registry.ts';
+import { readings } from '../../wiring/createParts.ts';
+import { knownLabels } from '../../wiring/knownLabels.ts';
+import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../../wiring/limits.ts';
+import { createRateLimits, type RateLimits } from '../../wiring/rateLimits.ts';
+import { openingsOf, ServiceReplicas } from '../../wiring/replicas.ts';
+import { breakerRules } from '../../wiring/serviceReplicas.ts';
+import type { FromWorker, MainQuestion, WorkerStart } from '../messages.ts';
+import { toSend } from '../sent.ts';
+import { Serving } from '../serving.ts';
+import { Shares } from '../shares.ts';
+import { AllMetrics } from './allMetrics.ts';
 import { assertFree } from './freePorts.ts';
-import type { FromWorker, MainQuestion, WorkerStart } from './messages.ts';
-import { toSend } from './sent.ts';
-import { Serving } from './serving.ts';
-import { Shares } from './shares.ts';
+import { StoredResponses } from './storedResponses.ts';
 import { WorkerTeam } from './team.ts';
 import { WorkerThread } from './workerThread.ts';
 
 /** How long a worker may take to end after the time for its requests. */
 const GRACE_MS = 5_000;
-/** A worker that takes longer to send its metrics is shown with its last ones. */
-const METRICS_WITHIN_MS = 1_000;
-const OWN_SEAT = 0;
+const OWN_NUMBER = 0;
 
 export interface MainGatewayOptions {
   readonly settings: Settings;
@@ -77,34 +61,25 @@ export class MainGateway {
   #registry!: Registry;
   /** Likewise. */
   #rates!: RateLimits;
-  readonly #swaps: SwapPlace;
-  readonly #memory: SpentBuffers;
   readonly #team: WorkerTeam;
+  readonly #allMetrics: AllMetrics;
+  readonly #responses: StoredResponses;
   readonly #gatewayId = randomUUID();
   #logBreaker: ReturnType<typeof breakerLog> = () => {};
   #ports: TakenPorts;
   #spawned = 0;
   #discovered = false;
   #begun = false;
-  /** The metrics of workers that have ended. */
-  #earlier: Snapshot = [];
-  /** One rendering serves all scrapes at the same time, whichever worker they reach. */
-  readonly #scrape = rendered({
-    render: () => this.#render(),
-    everyMs: METRICS_EVERY_MS,
-    clock: threadsClock,
-  });
   #stopped: Promise<void> | undefined;
 
   private constructor({ settings, logger, logFormat }: MainGatewayOptions) {
-    const clock = threadsClock;
-    // Twice as many seats as workers: a worker that drains keeps its seat while its replacement needs another.
-    const seats = 1 + 2 * settings.workers;
+    // Twice as many as workers: a worker that drains keeps its number while its replacement needs another.
+    const threadCount = 1 + 2 * settings.workers;
     this.#settings = settings;
     this.#logger = logger;
     this.#logFormat = logFormat;
     this.#ports = settings;
-    this.#shares = new Shares(OWN_SEAT, seats);
+    this.#shares = new Shares(OWN_NUMBER, threadCount);
     this.#shares.of('token changes', () => CHANGES);
     this.#serving = new Serving(this.#shares, settings.workers);
     this.#limits = createSharedLimits(settings, this.#shares.of, threadsClock);
@@ -121,18 +96,17 @@ export class MainGateway {
       known: knownLabels(settings.services),
       version: VERSION,
     });
-    this.#swaps = new SwapPlace(
-      new MemoryStore({ maxBytes: settings.cacheMaxBytes, channels: new Channels(() => {}), clock }),
-    );
     // Must come before `exposeCollector`: it makes a collector of its own.
-    this.#memory = keepWithin(settings.memory);
+    const memory = keepWithin(settings.memory);
     this.#team = new WorkerTeam({
       size: settings.workers,
-      seats: Array.from({ length: seats - 1 }, (_, i) => i + 1),
-      spawn: (seat) => this.#spawn(seat),
+      threadNumbers: Array.from({ length: threadCount - 1 }, (_, i) => i + 1),
+      spawn: (threadNumber) => this.#spawn(threadNumber),
       logger,
-      clock,
+      clock: threadsClock,
     });
+    this.#allMetrics = new AllMetrics(this.metrics, () => this.#team.workers);
+    this.#responses = new StoredResponses(settings.cacheMaxBytes, this.#team, memory);
   }
 
   static async create(options: MainGatewayOptions): Promise<MainGateway> {
@@ -213,13 +187,13 @@ export class MainGateway {
       clock: threadsClock,
       random: Math.random,
       threads: {
-        seats: this.#shares.seats,
+        threadCount: this.#shares.threadCount,
         newShare: this.#shares.allocate,
         openings: openingsOf(service.path, this.#shares.of),
       },
       // The main thread only sees events of breakers that it takes over from workers that have ended.
       onBreakerEvent: (event, subject) => this.#logBreaker(event, subject),
-      onDeparted: ({ id }) => this.#forgetReplica(service.path, id),
+      onDeparted: ({ id }) => this.#allMetrics.forgetReplica(service.path, id),
       onIdle: () => {},
     });
     return { settings: service, replicas, limits: this.#limits.services.get(service.path) as ServiceLimits };
@@ -239,15 +213,10 @@ export class MainGateway {
     };
   }
 
-  #forgetReplica(service: string, instance: string): void {
-    this.metrics.forgetReplica(service, instance);
-    this.#earlier = withoutSeries(this.#earlier, { service, instance });
-  }
-
-  #spawn(seat: number): WorkerThread {
+  #spawn(threadNumber: number): WorkerThread {
     this.#spawned += 1;
     const worker = new WorkerThread({
-      start: this.#startOf(seat),
+      start: this.#startOf(threadNumber),
       onTold: (told, from) => this.#told(told, from),
       onAsked: (asked) => this.#serve(asked),
       onEnded: (ended, error) => this.#left(ended, error),
@@ -262,7 +231,7 @@ export class MainGateway {
     return worker;
   }
 
-  #startOf(seat: number): WorkerStart {
+  #startOf(threadNumber: number): WorkerStart {
     const replicas = this.#services.map(({ settings, replicas: { shared } }) => {
       return [settings.path, toSend(shared)] as const;
     });
@@ -272,15 +241,15 @@ export class MainGateway {
       logLevel: this.#logger.level as LogLevel,
       logFormat: this.#logFormat,
       worker: this.#spawned,
-      seat,
-      seats: this.#shares.seats,
+      threadNumber,
+      threadCount: this.#shares.threadCount,
       isReplacement: this.#begun,
       buffers: this.#shares.buffers,
       replicas: new Map(replicas),
       discovered: this.#discovered,
       takesRegistryCalls: this.#registry.takesCalls,
       gatewayId: this.#gatewayId,
-      responses: this.#swaps.changes,
+      responses: this.#responses.changes,
     };
   }
 
@@ -292,7 +261,7 @@ export class MainGateway {
     } else if (told.kind === 'deregister') {
       this.#registry.deregister(told.replica);
     } else if (told.kind === 'response') {
-      this.#passOn(told.change, worker);
+      this.#responses.passOn(told.change, worker);
     } else if (told.kind === 'ending') {
       this.metrics.uncaughtErrors.count();
       this.#logger.warn(`Worker ${worker.number} ends after its requests and is replaced`);
@@ -300,52 +269,23 @@ export class MainGateway {
     }
   }
 
-  /**
-   * Passes a change on to the workers, in the order in which changes arrive here. A `delete` also goes back to its sender, which
-   * may meanwhile have applied an older change.
-   */
-  #passOn(change: ResponseChange, from: WorkerThread): void {
-    this.#memory.shared(sizeOf(change));
-    if (change.kind === 'delete') void this.#swaps.delete(change.key);
-    for (const worker of this.#team.workers) {
-      if (worker !== from || change.kind === 'delete') worker.tell({ kind: 'response', change });
-    }
-  }
-
-  async #swap(swap: Swap): Promise<Swapped> {
-    const { value, ttlMs, owner, isNew } = await this.#swaps.swap(swap);
-    if (isNew) {
-      this.#team.tellAll({ kind: 'response', change: { kind: 'set', key: swap.key, value, ttlMs, owner } });
-    }
-    return { value, ttlMs, owner };
-  }
-
   async #serve(asked: MainQuestion): Promise<unknown> {
     if (asked.kind === 'rate') return this.#rates[asked.policy]?.take(asked.key);
-    if (asked.kind === 'swap') return this.#swap(asked.swap);
-    return this.#scrape();
-  }
-
-  async #render(): Promise<string> {
-    // Both are read at once, so that a worker that ends meanwhile is counted once: among the workers, not among the
-    // ended.
-    const earlier = this.#earlier;
-    const workers = this.#team.workers.map((worker) => worker.metrics(METRICS_WITHIN_MS));
-    const own = this.metrics.registry.getMetricsAsJSON();
-    return mergedText([...(await Promise.all([own, ...workers])), earlier]);
+    if (asked.kind === 'swap') return this.#responses.swap(asked.swap);
+    return this.#allMetrics.scrape();
   }
 
   /** A worker has ended: releases what it held, keeps its metrics, and replaces it. */
   #left(worker: WorkerThread, error: Error | undefined): void {
-    const { seat, number, snapshot } = worker;
+    const { threadNumber, number } = worker;
     if (error) {
       this.metrics.uncaughtErrors.count();
       this.#logger.error(`Worker ${number} has ended by itself and is replaced`, { error });
     }
-    this.#serving.leave(seat);
-    this.#limits.leave(seat);
-    for (const { replicas } of this.#services) replicas.leave(seat);
-    this.#earlier = mergedCounts([this.#earlier, snapshot]);
+    this.#serving.leave(threadNumber);
+    this.#limits.leave(threadNumber);
+    for (const { replicas } of this.#services) replicas.leave(threadNumber);
+    this.#allMetrics.left(worker);
     this.#team.left(worker);
   }
 }

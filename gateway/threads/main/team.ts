@@ -1,7 +1,7 @@
-import type { Clock } from '../../lib/clock/clock.ts';
-import type { Logger } from '../../lib/logging/logger.ts';
-import type { TakenPorts } from '../gateway.ts';
-import type { ToWorker } from './messages.ts';
+import type { Clock } from '../../../lib/clock/clock.ts';
+import type { Logger } from '../../../lib/logging/logger.ts';
+import type { TakenPorts } from '../../gateway.ts';
+import type { ToWorker } from '../messages.ts';
 import type { WorkerThread } from './workerThread.ts';
 
 /** A worker that has run for this long did not end because of a failed start. */
@@ -12,21 +12,21 @@ const LONGEST_PAUSE_MS = 30_000;
 export interface TeamOptions {
   /** How many workers should take requests. */
   readonly size: number;
-  /** The seats for workers. More than `size`, since a draining worker keeps its seat until it has ended. */
-  readonly seats: readonly number[];
-  /** Starts a worker with this seat. */
-  readonly spawn: (seat: number) => WorkerThread;
+  /** The thread numbers for workers. More than `size`, since a draining worker keeps its own until it has ended. */
+  readonly threadNumbers: readonly number[];
+  /** Starts a worker with this thread number. */
+  readonly spawn: (threadNumber: number) => WorkerThread;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 /**
- * The workers of a gateway. Each has a seat: its number in shared memory. A worker that ends is replaced, at once or, when it
+ * The workers of a gateway. Each has a number in shared memory. A worker that ends is replaced, at once or, when it
  * did not run for long, after a pause.
  */
 export class WorkerTeam {
   readonly #options: TeamOptions;
-  readonly #freeSeats: number[];
+  readonly #freeNumbers: number[];
   readonly #workers = new Map<WorkerThread, number>();
   #endedEarly = 0;
   #pausing = false;
@@ -35,7 +35,7 @@ export class WorkerTeam {
 
   constructor(options: TeamOptions) {
     this.#options = options;
-    this.#freeSeats = [...options.seats];
+    this.#freeNumbers = [...options.threadNumbers];
   }
 
   /** All workers that have not ended. */
@@ -61,14 +61,14 @@ export class WorkerTeam {
   fill(): void {
     const { size } = this.#options;
     if (!this.#begun || this.#stopped || this.#pausing) return;
-    while (this.#freeSeats.length > 0 && this.#serving() < size) this.#spawn();
+    while (this.#freeNumbers.length > 0 && this.#serving() < size) this.#spawn();
   }
 
   /** To be called when a worker has ended. */
   left(worker: WorkerThread): void {
     const startedAtMs = this.#workers.get(worker) ?? 0;
     this.#workers.delete(worker);
-    this.#freeSeats.push(worker.seat);
+    this.#freeNumbers.push(worker.threadNumber);
     if (this.#stopped) return;
     const { clock } = this.#options;
     if (clock.ticks() - startedAtMs >= PROVEN_MS) this.#endedEarly = 0;
@@ -100,7 +100,7 @@ export class WorkerTeam {
   }
 
   #spawn(): WorkerThread {
-    const worker = this.#options.spawn(this.#freeSeats.shift() as number);
+    const worker = this.#options.spawn(this.#freeNumbers.shift() as number);
     this.#workers.set(worker, this.#options.clock.ticks());
     return worker;
   }

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import type { MemoryPlan } from '../../config/sections/memoryPlan.ts';
-import type { Snapshot } from '../../lib/metrics/snapshots.ts';
-import { asError } from '../../lib/util/asError.ts';
-import type { TakenPorts } from '../gateway.ts';
-import type { FromWorker, MainQuestion, ToWorker, WorkerStart } from './messages.ts';
-import { RpcChannel } from './rpcChannel.ts';
+import type { MemoryPlan } from '../../../config/sections/memoryPlan.ts';
+import type { Snapshot } from '../../../lib/metrics/snapshots.ts';
+import { asError } from '../../../lib/util/asError.ts';
+import type { TakenPorts } from '../../gateway.ts';
+import type { FromWorker, MainQuestion, ToWorker, WorkerStart } from '../messages.ts';
+import { RpcChannel } from '../rpcChannel.ts';
 
-const MODULE = join(import.meta.dirname, 'worker.ts');
+const MODULE = join(import.meta.dirname, '../worker.ts');
 /** The part of a worker's heap for young objects. */
 const YOUNG_SHARE = 0.25;
 const LEAST_YOUNG_MIB = 8;
@@ -23,7 +23,7 @@ export interface WorkerThreadOptions {
 /** The main thread's handle of a worker thread. */
 export class WorkerThread {
   readonly number: number;
-  readonly seat: number;
+  readonly threadNumber: number;
   /** Resolves to its ports once it listens; rejects when it cannot. */
   readonly listening: Promise<TakenPorts>;
   readonly ended: Promise<void>;
@@ -39,7 +39,7 @@ export class WorkerThread {
 
   constructor({ start, onTold, onAsked, onEnded }: WorkerThreadOptions) {
     this.number = start.worker;
-    this.seat = start.seat;
+    this.threadNumber = start.threadNumber;
     this.listening = this.#listening.promise;
     // Nobody waits for a replacement to listen.
     this.listening.catch(() => {});

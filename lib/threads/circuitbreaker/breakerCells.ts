@@ -15,8 +15,8 @@ const CLOSED_INDEX = STATES.indexOf('closed');
 /** Whole numbers: the state, and how many there were, so that a call of an earlier state is told apart. */
 const STATE = 0;
 const GENERATION = 1;
-/** The seat, plus 1, of the thread that waits for the end of the cooldown (open) or makes the trial (half-open). */
-const KEEPER = 2;
+/** The number, plus 1, of the thread that waits for the end of the cooldown (open) or makes the trial (half-open). */
+const IN_CHARGE = 2;
 const FAILURE = 3;
 const IS_SECOND = 4;
 /** `failedCaller` of open, `trialOf` of half-open. */
@@ -72,7 +72,7 @@ export class BreakerCells {
     cells.set(CALLER, callerIn(next) ?? NOBODY);
     cells.set(OTHERS_WAIT, 0);
     cells.set(IS_SECOND, Number(next.kind === 'half-open' && next.isSecond));
-    cells.set(KEEPER, NOBODY);
+    cells.set(IN_CHARGE, NOBODY);
     cells.set(STATE, STATES.indexOf(next.kind));
     cells.add(GENERATION, 1);
   }
@@ -82,13 +82,13 @@ export class BreakerCells {
     this.#cells.set(OTHERS_WAIT, 1);
   }
 
-  /** Whether the thread at this seat waits for the end of the cooldown, or makes the trial. */
-  isKeptBy(seat: number): boolean {
-    return this.#cells.get(KEEPER) === seat + 1;
+  /** Whether the thread of this number waits for the end of the cooldown, or makes the trial. */
+  isInCharge(threadNumber: number): boolean {
+    return this.#cells.get(IN_CHARGE) === threadNumber + 1;
   }
 
-  keepBy(seat: number): void {
-    this.#cells.set(KEEPER, seat + 1);
+  putInCharge(threadNumber: number): void {
+    this.#cells.set(IN_CHARGE, threadNumber + 1);
   }
 }
 

@@ -72,14 +72,6 @@ export class SharedCircuitBreaker implements Breaker, PermitIssuer {
     return { whole: BreakerCells.size.whole + whole, fractions: BreakerCells.size.fractions + fractions };
   }
 
-  get threshold(): number {
-    return this.#options.threshold;
-  }
-
-  get windowMs(): number {
-    return this.#options.windowMs;
-  }
-
   get state(): BreakerState {
     return this.#cells.kind;
   }
@@ -154,10 +146,10 @@ export class SharedCircuitBreaker implements Breaker, PermitIssuer {
   }
 
   /** Takes over what a thread that has ended was to do: wait for the end of the cooldown, or report a trial. */
-  leave(seat: number): void {
-    this.#share.cells.leave(seat);
+  leave(threadNumber: number): void {
+    this.#share.cells.leave(threadNumber);
     this.#change((state) => {
-      if (!this.#cells.isKeptBy(seat)) return NOTHING;
+      if (!this.#cells.isInCharge(threadNumber)) return NOTHING;
       if (state.kind === 'half-open') return this.#become(halfOpen(state.failure));
       this.#waitForCooldown();
       return NOTHING;
@@ -226,15 +218,17 @@ export class SharedCircuitBreaker implements Breaker, PermitIssuer {
     if (next.kind === 'open') this.#cells.untilMs = this.#options.clock.ticks() + this.#options.cooldownMs;
     this.#cells.write(next);
     if (next.kind === 'open') this.#waitForCooldown();
-    if (next.kind === 'half-open' && next.trialOf !== undefined) this.#cells.keepBy(this.#share.seat);
+    if (next.kind === 'half-open' && next.trialOf !== undefined)
+      this.#cells.putInCharge(this.#share.threadNumber);
     if (admissionOf(before) !== this.admission) this.#options.onAdmission(this.admission);
-    return transitionOf(before, next, hinted);
+    const transition = transitionOf(before, next, hinted);
+    return transition ? [transition] : NOTHING;
   }
 
   #waitForCooldown(): void {
     const { clock } = this.#options;
     const { generation, untilMs } = this.#cells;
-    this.#cells.keepBy(this.#share.seat);
+    this.#cells.putInCharge(this.#share.threadNumber);
     this.#cancelCooldown = clock.after(Math.max(0, untilMs - clock.ticks()), () => {
       this.#change((state) => {
         const isOver = state.kind === 'open' && generation === this.#cells.generation;

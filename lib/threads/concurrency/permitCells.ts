@@ -3,13 +3,13 @@ import type { Share } from '../cells.ts';
 const HELD = 0;
 const WAITING = 1;
 const TICKETS = 2;
-const FIRST_SEAT = 3;
+const FIRST_THREAD = 3;
 /**
- * For each seat: permits it holds, callers that wait there, whether one of them may have a permit and that one's ticket,
- * permits on their way to it, and a number that changes with each event the seat is woken for.
+ * For each thread: permits it holds, callers that wait there, whether one of them may have a permit and that one's ticket,
+ * permits on their way to it, and a number that changes with each event the thread is woken for.
  */
 const [OWN, QUEUED, READY, FIRST, GRANTED, EVENTS] = [0, 1, 2, 3, 4, 5];
-const SEAT_CELLS = 6;
+const THREAD_CELLS = 6;
 
 /**
  * How many permits the threads hold, and in which of them somebody waits for one. Taking a permit and giving it back is
@@ -22,8 +22,8 @@ export class PermitCells {
     this.#share = share;
   }
 
-  static cellsFor(seats: number): number {
-    return FIRST_SEAT + seats * SEAT_CELLS;
+  static cellsFor(threadCount: number): number {
+    return FIRST_THREAD + threadCount * THREAD_CELLS;
   }
 
   /** In all threads. */
@@ -49,19 +49,23 @@ export class PermitCells {
     this.#share.cells.add(HELD, -1);
   }
 
-  /** Gives a permit of this thread to the caller that has waited longest; the seat where that waits, if anybody does. */
+  /** Gives a permit of this thread to the caller that has waited longest; the thread where that waits, if anybody does. */
   passOn(): number | undefined {
-    const next = this.#nextSeat();
+    const next = this.#nextThread();
     if (next === undefined) return undefined;
     this.#add(OWN, -1);
     this.#grantTo(next);
     return next;
   }
 
-  /** Gives all free permits to callers that wait; the seats where those wait. */
+  /** Gives all free permits to callers that wait; the threads where those wait. */
   grantFree(limit: number): readonly number[] {
     const served: number[] = [];
-    for (let next = this.#nextSeat(); next !== undefined && this.#takeAny(limit); next = this.#nextSeat()) {
+    for (
+      let next = this.#nextThread();
+      next !== undefined && this.#takeAny(limit);
+      next = this.#nextThread()
+    ) {
       this.#grantTo(next);
       served.push(next);
     }
@@ -70,8 +74,8 @@ export class PermitCells {
 
   /** Takes one of the permits that have been granted to this thread; whether there was one. */
   collect(): boolean {
-    const { cells, seat } = this.#share;
-    if (cells.get(cellOf(seat, GRANTED)) === 0) return false;
+    const { cells, threadNumber } = this.#share;
+    if (cells.get(cellOf(threadNumber, GRANTED)) === 0) return false;
     this.#add(GRANTED, -1);
     return true;
   }
@@ -94,9 +98,9 @@ export class PermitCells {
 
   /** Tells the other threads the ticket of the caller here that may have the next permit; `undefined`: none may. */
   publish(ticket: number | undefined): void {
-    const { cells, seat } = this.#share;
-    cells.set(cellOf(seat, READY), ticket === undefined ? 0 : 1);
-    if (ticket !== undefined) cells.set(cellOf(seat, FIRST), ticket);
+    const { cells, threadNumber } = this.#share;
+    cells.set(cellOf(threadNumber, READY), ticket === undefined ? 0 : 1);
+    if (ticket !== undefined) cells.set(cellOf(threadNumber, FIRST), ticket);
   }
 
   wake(other: number): void {
@@ -105,9 +109,9 @@ export class PermitCells {
 
   /** Wakes the threads whose callers could have no permit when they last looked, because they may now. */
   letOthersLook(): void {
-    const { cells, seat, seats } = this.#share;
-    for (let other = 0; other < seats; other += 1) {
-      if (other === seat || cells.get(cellOf(other, QUEUED)) === 0) continue;
+    const { cells, threadNumber, threadCount } = this.#share;
+    for (let other = 0; other < threadCount; other += 1) {
+      if (other === threadNumber || cells.get(cellOf(other, QUEUED)) === 0) continue;
       if (cells.get(cellOf(other, READY)) === 1) continue;
       cells.add(cellOf(other, EVENTS), 1);
       this.wake(other);
@@ -116,20 +120,20 @@ export class PermitCells {
 
   /** Changes with each event for this thread. */
   get events(): number {
-    return this.#share.cells.get(cellOf(this.#share.seat, EVENTS));
+    return this.#share.cells.get(cellOf(this.#share.threadNumber, EVENTS));
   }
 
   /** Resolves once there was an event after those that were `seen`. */
   eventAfter(seen: number): Promise<void> {
-    return this.#share.cells.changed(cellOf(this.#share.seat, EVENTS), seen);
+    return this.#share.cells.changed(cellOf(this.#share.threadNumber, EVENTS), seen);
   }
 
   /** Takes back what a thread that has ended held and waited for. */
-  leave(seat: number): void {
+  leave(threadNumber: number): void {
     const { cells } = this.#share;
-    cells.add(WAITING, -cells.get(cellOf(seat, QUEUED)));
-    cells.add(HELD, -cells.get(cellOf(seat, OWN)));
-    for (const kind of [OWN, QUEUED, READY, GRANTED]) cells.set(cellOf(seat, kind), 0);
+    cells.add(WAITING, -cells.get(cellOf(threadNumber, QUEUED)));
+    cells.add(HELD, -cells.get(cellOf(threadNumber, OWN)));
+    for (const kind of [OWN, QUEUED, READY, GRANTED]) cells.set(cellOf(threadNumber, kind), 0);
   }
 
   #takeAny(limit: number): boolean {
@@ -142,32 +146,35 @@ export class PermitCells {
     return false;
   }
 
-  #grantTo(seat: number): void {
+  #grantTo(threadNumber: number): void {
     const { cells } = this.#share;
-    for (const kind of [OWN, GRANTED, EVENTS]) cells.add(cellOf(seat, kind), 1);
+    for (const kind of [OWN, GRANTED, EVENTS]) cells.add(cellOf(threadNumber, kind), 1);
   }
 
   /** Where the caller waits that has waited longest of those that may have a permit. */
-  #nextSeat(): number | undefined {
-    const { cells, seats } = this.#share;
+  #nextThread(): number | undefined {
+    const { cells, threadCount } = this.#share;
     let next: number | undefined;
-    for (let seat = 0; seat < seats; seat += 1) {
-      if (cells.get(cellOf(seat, READY)) === 0) continue;
-      if (cells.get(cellOf(seat, QUEUED)) <= cells.get(cellOf(seat, GRANTED))) continue;
-      if (next === undefined || isBefore(cells.get(cellOf(seat, FIRST)), cells.get(cellOf(next, FIRST)))) {
-        next = seat;
+    for (let threadNumber = 0; threadNumber < threadCount; threadNumber += 1) {
+      if (cells.get(cellOf(threadNumber, READY)) === 0) continue;
+      if (cells.get(cellOf(threadNumber, QUEUED)) <= cells.get(cellOf(threadNumber, GRANTED))) continue;
+      if (
+        next === undefined ||
+        isBefore(cells.get(cellOf(threadNumber, FIRST)), cells.get(cellOf(next, FIRST)))
+      ) {
+        next = threadNumber;
       }
     }
     return next;
   }
 
   #add(kind: number, amount: number): void {
-    this.#share.cells.add(cellOf(this.#share.seat, kind), amount);
+    this.#share.cells.add(cellOf(this.#share.threadNumber, kind), amount);
   }
 }
 
-function cellOf(seat: number, kind: number): number {
-  return FIRST_SEAT + seat * SEAT_CELLS + kind;
+function cellOf(threadNumber: number, kind: number): number {
+  return FIRST_THREAD + threadNumber * THREAD_CELLS + kind;
 }
 
 /** Tickets start over after 2^32. */

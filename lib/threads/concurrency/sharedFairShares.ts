@@ -29,22 +29,27 @@ export class SharedFairShares {
 
   constructor(options: Readonly<SharedFairSharesOptions>) {
     const { limit, queue = 0, fairShare = 1, keepsRoom = false, share, first, clock } = options;
-    const { cells, seat, seats } = share;
+    const { cells, threadNumber, threadCount } = share;
     this.areToldApart = fairShare < 1 && limit > 0;
     this.#keepsRoom = keepsRoom;
     this.#clock = clock;
     cells.replace(first + SEED, 0, options.seed);
     this.#seed = cells.get(first + SEED);
     this.#askers = new SharedAskers(cells, first + ASKERS, this.#seed);
-    const permits = { first: first + SLOTS, limit, share: shareOf(limit, fairShare), seat };
-    const behind = permits.first + Slots.cellsFor(limit, seats);
+    const permits = { first: first + SLOTS, limit, share: shareOf(limit, fairShare), threadNumber };
+    const behind = permits.first + Slots.cellsFor(limit, threadCount);
     this.#permits = new Slots(cells, permits);
-    this.#places = new Slots(cells, { first: behind, limit: queue, share: shareOf(queue, fairShare), seat });
+    this.#places = new Slots(cells, {
+      first: behind,
+      limit: queue,
+      share: shareOf(queue, fairShare),
+      threadNumber,
+    });
   }
 
-  static cellsFor({ limit, queue = 0, fairShare = 1 }: PermitsOptions, seats: number): number {
+  static cellsFor({ limit, queue = 0, fairShare = 1 }: PermitsOptions, threadCount: number): number {
     if (fairShare === 1) return SLOTS;
-    return SLOTS + Slots.cellsFor(limit, seats) + (queue > 0 ? Slots.cellsFor(queue, seats) : 0);
+    return SLOTS + Slots.cellsFor(limit, threadCount) + (queue > 0 ? Slots.cellsFor(queue, threadCount) : 0);
   }
 
   /** Remembers that somebody asks for a permit. */
@@ -83,10 +88,10 @@ export class SharedFairShares {
   }
 
   /** Takes back what a thread that has ended held. */
-  leave(seat: number, queues: boolean): void {
+  leave(threadNumber: number, queues: boolean): void {
     if (!this.areToldApart) return;
-    this.#permits.leave(seat);
-    if (queues) this.#places.leave(seat);
+    this.#permits.leave(threadNumber);
+    if (queues) this.#places.leave(threadNumber);
   }
 
   #placesOf(caller: string): number {

@@ -49,14 +49,16 @@ export class SharedSemaphore implements Permits, PermitIssuer<number> {
     this.#counts = new PermitCells(share);
     this.#shares = new SharedFairShares({
       ...options,
-      first: PermitCells.cellsFor(share.seats),
+      first: PermitCells.cellsFor(share.threadCount),
       clock,
       seed,
     });
   }
 
-  static sizeFor(options: PermitsOptions): (seats: number) => CellsSize {
-    return (seats) => ({ whole: PermitCells.cellsFor(seats) + SharedFairShares.cellsFor(options, seats) });
+  static sizeFor(options: PermitsOptions): (threadCount: number) => CellsSize {
+    return (threadCount) => ({
+      whole: PermitCells.cellsFor(threadCount) + SharedFairShares.cellsFor(options, threadCount),
+    });
   }
 
   get held(): number {
@@ -117,12 +119,12 @@ export class SharedSemaphore implements Permits, PermitIssuer<number> {
   }
 
   /** Takes back what a thread that has ended held and waited for. */
-  leave(seat: number): void {
+  leave(threadNumber: number): void {
     const { cells } = this.#share;
-    cells.leave(seat);
+    cells.leave(threadNumber);
     cells.exclusively(() => {
-      this.#counts.leave(seat);
-      this.#shares.leave(seat, this.queues);
+      this.#counts.leave(threadNumber);
+      this.#shares.leave(threadNumber, this.queues);
     });
     this.#serveWaiting();
     this.#letOthersLook();
@@ -160,9 +162,9 @@ export class SharedSemaphore implements Permits, PermitIssuer<number> {
   }
 
   #wake(served: readonly number[]): void {
-    const { seat } = this.#share;
-    for (const other of served) if (other !== seat) this.#counts.wake(other);
-    if (served.includes(seat)) this.#collect();
+    const { threadNumber } = this.#share;
+    for (const other of served) if (other !== threadNumber) this.#counts.wake(other);
+    if (served.includes(threadNumber)) this.#collect();
   }
 
   /** Callers that were passed over because they had their share may have a permit now. */
@@ -210,7 +212,7 @@ export class SharedSemaphore implements Permits, PermitIssuer<number> {
 
   /** Waits for permits from other threads, as long as somebody waits here. */
   async #listen(): Promise<void> {
-    if (this.#isListening || this.#share.seats === 1) return;
+    if (this.#isListening || this.#share.threadCount === 1) return;
     this.#isListening = true;
     for (;;) {
       const seen = this.#counts.events;

@@ -20,19 +20,19 @@ export class Slots {
   readonly #own: number;
 
   /**
-   * @param first the first of the cells, of which there are `cellsFor(limit, seats)`
+   * @param first the first of the cells, of which there are `cellsFor(limit, threadCount)`
    * @param share how many one caller may hold while others ask
    */
-  constructor(cells: Cells, { first, limit, share, seat }: SlotsOptions) {
+  constructor(cells: Cells, { first, limit, share, threadNumber }: SlotsOptions) {
     this.#cells = cells;
     this.#share = share;
     this.#count = slotsFor(limit);
     this.#sums = first;
-    this.#own = first + (1 + seat) * this.#count;
+    this.#own = first + (1 + threadNumber) * this.#count;
   }
 
-  static cellsFor(limit: number, seats: number): number {
-    return slotsFor(limit) * (1 + seats);
+  static cellsFor(limit: number, threadCount: number): number {
+    return slotsFor(limit) * (1 + threadCount);
   }
 
   /** @param hash of the caller */
@@ -50,8 +50,8 @@ export class Slots {
   }
 
   /** Takes back what a thread that has ended held. */
-  leave(seat: number): void {
-    const first = this.#sums + (1 + seat) * this.#count;
+  leave(threadNumber: number): void {
+    const first = this.#sums + (1 + threadNumber) * this.#count;
     for (let slot = 0; slot < this.#count; slot += 1) {
       const left = this.#cells.get(first + slot);
       if (left === 0) continue;
@@ -65,7 +65,7 @@ export interface SlotsOptions {
   readonly first: number;
   readonly limit: number;
   readonly share: number;
-  readonly seat: number;
+  readonly threadNumber: number;
 }
 
 function slotsFor(limit: number): number {

@@ -11,8 +11,8 @@ const REQUESTS = 1;
 const START_STEPS_LEFT = 2;
 const ADMISSION = 3;
 const UNHEALTHY = 4;
-/** From here on: how many requests each seat has under way. */
-const FIRST_SEAT = 5;
+/** From here on: how many requests each thread has under way. */
+const FIRST_THREAD = 5;
 
 const EARLIER_REQUESTS = 0;
 const TURN = 1;
@@ -51,8 +51,8 @@ export class ThreadsReplica implements Replica {
     return new ThreadsReplica(identityAt(origin, taken), counts);
   }
 
-  static sizeFor(seats: number): CellsSize {
-    return { whole: FIRST_SEAT + seats, fractions: 7 };
+  static sizeFor(threadCount: number): CellsSize {
+    return { whole: FIRST_THREAD + threadCount, fractions: 7 };
   }
 
   get inFlight(): number {
@@ -61,7 +61,7 @@ export class ThreadsReplica implements Replica {
 
   /** Of this thread alone: other threads close connections of their own. */
   get isIdle(): boolean {
-    return this.counts.cells.glance(FIRST_SEAT + this.counts.seat) === 0;
+    return this.counts.cells.glance(FIRST_THREAD + this.counts.threadNumber) === 0;
   }
 
   get requestCount(): number {
@@ -150,17 +150,17 @@ export class ThreadsReplica implements Replica {
 
   /** Counts a request as under way, unless `inFlight` has changed since it was read as this; whether it did. */
   beginAt(inFlight: number, turn: number): boolean {
-    const { cells, seat } = this.counts;
+    const { cells, threadNumber } = this.counts;
     if (!cells.replace(IN_FLIGHT, inFlight, inFlight + 1)) return false;
     cells.fractions[TURN] = turn;
-    cells.add(FIRST_SEAT + seat, 1);
+    cells.add(FIRST_THREAD + threadNumber, 1);
     if (cells.add(REQUESTS, 1) === MOST_RECENT) this.#makeRoom();
     return true;
   }
 
   end(): void {
-    const { cells, seat } = this.counts;
-    cells.add(FIRST_SEAT + seat, -1);
+    const { cells, threadNumber } = this.counts;
+    cells.add(FIRST_THREAD + threadNumber, -1);
     cells.add(IN_FLIGHT, -1);
   }
 
@@ -170,11 +170,11 @@ export class ThreadsReplica implements Replica {
   }
 
   /** Ends what a thread that has ended had under way. */
-  leave(seat: number): void {
+  leave(threadNumber: number): void {
     const { cells } = this.counts;
-    cells.leave(seat);
-    cells.add(IN_FLIGHT, -cells.get(FIRST_SEAT + seat));
-    cells.set(FIRST_SEAT + seat, 0);
+    cells.leave(threadNumber);
+    cells.add(IN_FLIGHT, -cells.get(FIRST_THREAD + threadNumber));
+    cells.set(FIRST_THREAD + threadNumber, 0);
   }
 
   #fraction(index: number): number {

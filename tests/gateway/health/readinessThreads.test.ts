@@ -8,12 +8,12 @@ const WORKERS = 2;
 const ONE_MISSING = { missing: [], degraded: { workers: '1 of 2 workers take requests' } };
 const PORTS = ['external', 'internal'] as const;
 
-/** The readiness of the workers at these seats, and what the main thread sees. */
-function newWorkers(...seats: number[]) {
+/** The readiness of the workers of these numbers, and what the main thread sees. */
+function newWorkers(...threadNumbers: number[]) {
   const main = new Shares(0, 1 + 2 * WORKERS);
   const serving = new Serving(main, WORKERS);
-  const workers = seats.map((seat) => {
-    const own = new Serving(new Shares(seat, main.seats, main.buffers), WORKERS);
+  const workers = threadNumbers.map((threadNumber) => {
+    const own = new Serving(new Shares(threadNumber, main.threadCount, main.buffers), WORKERS);
     const threads = { serving: () => own.state, serves: (serves: boolean) => own.set(serves) };
     const store = new StoreHealth({
       stores: { trouble: async () => undefined, degraded: async () => undefined },

@@ -74,22 +74,22 @@ class World {
   readonly cooldownsMs: number[] = [];
   readonly wereIdle: boolean[] = [];
   /** Hears of listings first and tells the others. */
-  readonly keeper: ServiceReplicas;
+  readonly main: ServiceReplicas;
   /** Who takes requests, in turn. */
   readonly members: readonly ServiceReplicas[];
   #turn = 0;
   #waits = false;
 
-  /** @param threads how many take requests, beside the keeper; 0: the keeper alone, without anything shared */
+  /** @param threads how many take requests, beside the main one; 0: the main one alone, without anything shared */
   constructor(threads: number) {
-    this.keeper = this.#newReplicas(threads === 0 ? undefined : seatedAt(0, threads + 1));
+    this.main = this.#newReplicas(threads === 0 ? undefined : threadsFor(0, threads + 1));
     this.members =
       threads === 0
-        ? [this.keeper]
+        ? [this.main]
         : Array.from({ length: threads }, (_, i) => {
-            const seat = i + 1;
-            const replicas = seenFrom(seat, this.keeper.shared);
-            return this.#newReplicas({ ...seatedAt(seat, threads + 1), replicas });
+            const threadNumber = i + 1;
+            const replicas = seenFrom(threadNumber, this.main.shared);
+            return this.#newReplicas({ ...threadsFor(threadNumber, threads + 1), replicas });
           });
   }
 
@@ -137,14 +137,14 @@ class World {
   finish(): void {
     while (this.underWay.length > 0) this.#end(0, 'abandon');
     this.clock.advance(10 * COOLDOWN_MS);
-    for (const { inFlight, available, healthy, startStepsLeft } of this.keeper.pool.replicas) {
+    for (const { inFlight, available, healthy, startStepsLeft } of this.main.pool.replicas) {
       expect({ inFlight, available, startStepsLeft }).toEqual({
         inFlight: 0,
         available: healthy,
         startStepsLeft: 0,
       });
     }
-    for (const replicas of [this.keeper, ...this.members]) replicas.dispose();
+    for (const replicas of [this.main, ...this.members]) replicas.dispose();
   }
 
   #nextMember(): ServiceReplicas {
@@ -160,8 +160,8 @@ class World {
 
   /** Of several replicas at most half are open for their responses. */
   #checkHalf(): void {
-    const { replicas } = this.keeper.pool;
-    const bad = replicas.filter(({ key }) => this.keeper.breakerOf(key).failure === 'bad');
+    const { replicas } = this.main.pool;
+    const bad = replicas.filter(({ key }) => this.main.breakerOf(key).failure === 'bad');
     expect(bad.length).toBeLessThanOrEqual(Math.max(1, Math.floor(replicas.length / 2)));
   }
 
@@ -191,7 +191,7 @@ class World {
   }
 
   #mayBeAsked({ key, healthy }: Replica): boolean {
-    return healthy && this.keeper.breakerOf(key).admits;
+    return healthy && this.main.breakerOf(key).admits;
   }
 
   #end(which: number, how: string): void {
@@ -207,7 +207,7 @@ class World {
 
   #listing({ ids, unhealthy, requestCount, moved }: Extract<Step, { kind: 'listing' }>): void {
     const port = moved ? 81 : 80;
-    this.keeper.update(
+    this.main.update(
       ids.map((id) => ({
         ...placeOf(id, port),
         healthy: !unhealthy.includes(id),
@@ -215,7 +215,7 @@ class World {
       })),
     );
     for (const [i, member] of this.members.entries()) {
-      if (member !== this.keeper) member.update(seenFrom(i + 1, this.keeper.shared));
+      if (member !== this.main) member.update(seenFrom(i + 1, this.main.shared));
     }
   }
 
@@ -229,7 +229,7 @@ class World {
   }
 
   #check(): void {
-    const { pool } = this.keeper;
+    const { pool } = this.main;
     expect(pool.replicas.length).toBeGreaterThan(0);
     expect(this.cooldownsMs.every((ms) => ms === COOLDOWN_MS)).toBe(true);
     expect(this.wereIdle.every((isIdle) => isIdle)).toBe(true);
@@ -241,7 +241,7 @@ class World {
       expect(replica.inFlight).toBe(mine.length);
       expect(replica.requestCount).toBeGreaterThanOrEqual(0);
       expect(replica.startStepsLeft).toBeGreaterThanOrEqual(0);
-      expect(replica.admission).toBe(this.keeper.breakerOf(replica.key).admission);
+      expect(replica.admission).toBe(this.main.breakerOf(replica.key).admission);
     }
   }
 }
@@ -251,20 +251,20 @@ function placeOf(host: string, port: number): Pick<Replica, 'key' | 'url' | 'reg
   return { key: url.host, url, registered: registered(host, port) };
 }
 
-/** What a thread of this seat makes for others. */
-function seatedAt(seat: number, seats: number): ReplicaThreads {
+/** What a thread of this number makes for others. */
+function threadsFor(threadNumber: number, threadCount: number): ReplicaThreads {
   const newShare = (size: CellsSize) => ({
-    cells: new SharedCells(SharedCells.allocate(size), seat),
-    seat,
-    seats,
+    cells: new SharedCells(SharedCells.allocate(size), threadNumber),
+    threadNumber,
+    threadCount,
   });
-  return { seats, newShare, openings: newShare({ whole: 0 }) };
+  return { threadCount, newShare, openings: newShare({ whole: 0 }) };
 }
 
 /** What one thread shares, as another one gets it by message. */
-function seenFrom(seat: number, replicas: readonly SharedReplica[]): SharedReplica[] {
-  const seen = ({ cells, seats }: Share): Share => {
-    return { cells: new SharedCells((cells as SharedCells).buffer, seat), seat, seats };
+function seenFrom(threadNumber: number, replicas: readonly SharedReplica[]): SharedReplica[] {
+  const seen = ({ cells, threadCount }: Share): Share => {
+    return { cells: new SharedCells((cells as SharedCells).buffer, threadNumber), threadNumber, threadCount };
   };
   return replicas.map((replica) => {
     return { ...replica, counts: seen(replica.counts), breaker: seen(replica.breaker) };
@@ -305,5 +305,5 @@ it('a breaker that another thread has opened stands in the way of its caller at 
   expect(first.breakerOf(replica.id).admits).toBe(true);
   // Nobody has asked this thread for the breaker before.
   expect(second.isClosed(replica.id)).toBe(false);
-  for (const replicas of [world.keeper, first, second]) replicas.dispose();
+  for (const replicas of [world.main, first, second]) replicas.dispose();
 });

@@ -26,28 +26,28 @@ const RULES = {
 it(
   'half of the replicas at most are open for bad responses, although threads trip them in the same microsecond',
   async () => {
-    const seats = 1 + UPSTREAMS.length;
-    const shares = new Shares(0, seats);
+    const threadCount = 1 + UPSTREAMS.length;
+    const shares = new Shares(0, threadCount);
     const openings = shares.of('openings', () => ({ whole: 0 }));
     const keeper = new ServiceReplicas({
       service: completeService(RULES.service, RULES.defaults),
       ...RULES.breaker,
       clock: threadsClock,
       random: Math.random,
-      threads: { seats, newShare: shares.allocate, openings },
+      threads: { threadCount, newShare: shares.allocate, openings },
       onBreakerEvent: () => {},
       onDeparted: () => {},
       onIdle: () => {},
     });
     const data = {
-      seats,
+      threadCount,
       buffers: shares.buffers,
       sent: toSend(keeper.shared),
       barrier: new Int32Array(new SharedArrayBuffer(4)),
       rules: RULES,
     };
     const workers = UPSTREAMS.map((_, n) => {
-      const workerData = { ...data, seat: n + 1 };
+      const workerData = { ...data, threadNumber: n + 1 };
       return new Worker(join(import.meta.dirname, '../../support/threads/trippers.ts'), {
         workerData,
         execArgv: [],

@@ -272,7 +272,7 @@ const KINDS: [name: string, create: (options: BreakerOptions) => Breaker][] = [
       const buffer = SharedCells.allocate(SharedCircuitBreaker.sizeFor(options.threshold));
       return new SharedCircuitBreaker({
         ...options,
-        share: { cells: new SharedCells(buffer, 0), seat: 0, seats: 1 },
+        share: { cells: new SharedCells(buffer, 0), threadNumber: 0, threadCount: 1 },
       });
     },
   ],

@@ -33,7 +33,7 @@ const KINDS = {
   'of one thread': (options: BreakerOptions): Breaker => new CircuitBreaker(options),
   'of several threads': (options: BreakerOptions): Breaker => {
     const buffer = SharedCells.allocate(SharedCircuitBreaker.sizeFor(options.threshold || 1));
-    const share = { cells: new SharedCells(buffer, 0), seat: 0, seats: 1 };
+    const share = { cells: new SharedCells(buffer, 0), threadNumber: 0, threadCount: 1 };
     return new SharedCircuitBreaker({ ...options, share });
   },
 };

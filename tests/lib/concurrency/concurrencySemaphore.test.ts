@@ -34,9 +34,14 @@ const variants: Variant[] = [
   {
     name: 'SharedSemaphore, one of four threads',
     make: (options, clock) => {
-      const seats = 4;
-      const cells = new SharedCells(SharedCells.allocate(SharedSemaphore.sizeFor(options)(seats)), 2);
-      return new SharedSemaphore({ ...options, share: { cells, seat: 2, seats }, clock, seed: SEED });
+      const threadCount = 4;
+      const cells = new SharedCells(SharedCells.allocate(SharedSemaphore.sizeFor(options)(threadCount)), 2);
+      return new SharedSemaphore({
+        ...options,
+        share: { cells, threadNumber: 2, threadCount },
+        clock,
+        seed: SEED,
+      });
     },
   },
 ];

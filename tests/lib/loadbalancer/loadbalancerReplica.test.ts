@@ -4,11 +4,11 @@ import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica
 import { alone } from '../../../lib/threads/ownCells.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 
-const SEATS = 3;
+const THREAD_COUNT = 3;
 
 function shared(): ThreadsReplica {
-  const cells = new SharedCells(SharedCells.allocate(ThreadsReplica.sizeFor(SEATS)), 1);
-  return ThreadsReplica.at('http://a:1', { cells, seat: 1, seats: SEATS });
+  const cells = new SharedCells(SharedCells.allocate(ThreadsReplica.sizeFor(THREAD_COUNT)), 1);
+  return ThreadsReplica.at('http://a:1', { cells, threadNumber: 1, threadCount: THREAD_COUNT });
 }
 
 const KINDS: readonly [of: string, make: () => Replica][] = [
@@ -22,8 +22,12 @@ const KINDS: readonly [of: string, make: () => Replica][] = [
 
 it('what a replica of several threads is told in one of them, the others see', () => {
   const buffer = SharedCells.allocate(ThreadsReplica.sizeFor(2));
-  const [here, there] = [0, 1].map((seat) =>
-    ThreadsReplica.at('http://a:1', { cells: new SharedCells(buffer, seat), seat, seats: 2 }),
+  const [here, there] = [0, 1].map((threadNumber) =>
+    ThreadsReplica.at('http://a:1', {
+      cells: new SharedCells(buffer, threadNumber),
+      threadNumber,
+      threadCount: 2,
+    }),
   ) as [ThreadsReplica, ThreadsReplica];
   here.begin(5);
   const told = {

@@ -11,10 +11,10 @@ export interface TakeOrder {
   readonly keep?: boolean;
 }
 
-const { seat, seats } = workerData;
+const { threadNumber, threadCount } = workerData;
 
 function countsOf(buffer: SharedArrayBuffer) {
-  return { cells: new SharedCells(buffer, seat), seat, seats };
+  return { cells: new SharedCells(buffer, threadNumber), threadNumber, threadCount };
 }
 
 const buffers: Record<string, SharedArrayBuffer> = workerData.replicas;

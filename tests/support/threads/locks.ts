@@ -10,14 +10,14 @@ export type LocksOrder =
   /** Goes in and stays until its gate is opened, which may be never. */
   | 'stay';
 
-const { cells, seat } = ownShare();
+const { cells, threadNumber } = ownShare();
 const gates: Int32Array = workerData.gates;
 
 answerWith((order: LocksOrder) =>
   cells.exclusively(() => {
     const inside = cells.add(INSIDE, 1);
     if (inside > cells.get(MOST)) cells.set(MOST, inside);
-    if (order === 'stay') Atomics.wait(gates, seat, 0);
+    if (order === 'stay') Atomics.wait(gates, threadNumber, 0);
     cells.add(INSIDE, -1);
     return cells.add(VISITS, 1);
   }),

@@ -4,8 +4,8 @@ import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 
 /** This thread's part of what its `Team` shares. */
 export function ownShare(): Share {
-  const { buffer, seat, seats } = workerData;
-  return { cells: new SharedCells(buffer, seat), seat, seats };
+  const { buffer, threadNumber, threadCount } = workerData;
+  return { cells: new SharedCells(buffer, threadNumber), threadNumber, threadCount };
 }
 
 /** Answers each message of the test with what `answer` gives for it. */

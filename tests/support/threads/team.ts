@@ -10,19 +10,19 @@ export interface TeamMember {
   ask<T>(message: unknown): Promise<T>;
 }
 
-/** Worker threads that all run one module of this folder on the same cells. Seat 0 is this thread's. */
+/** Worker threads that all run one module of this folder on the same cells. This thread has number 0. */
 export class Team implements AsyncDisposable {
   readonly buffer: SharedArrayBuffer;
   readonly share: Share;
   readonly members: readonly TeamMember[];
 
-  /** @param data what the module finds in `workerData` beside `buffer`, `seat` and `seats` */
-  constructor(module: string, count: number, sizeFor: (seats: number) => CellsSize, data: object = {}) {
-    const seats = count + 1;
-    this.buffer = SharedCells.allocate(sizeFor(seats));
-    this.share = { cells: new SharedCells(this.buffer, 0), seat: 0, seats };
+  /** @param data what the module finds in `workerData` beside `buffer`, `threadNumber` and `threadCount` */
+  constructor(module: string, count: number, sizeFor: (threadCount: number) => CellsSize, data: object = {}) {
+    const threadCount = count + 1;
+    this.buffer = SharedCells.allocate(sizeFor(threadCount));
+    this.share = { cells: new SharedCells(this.buffer, 0), threadNumber: 0, threadCount };
     this.members = Array.from({ length: count }, (_, i) => {
-      const workerData = { ...data, buffer: this.buffer, seat: i + 1, seats };
+      const workerData = { ...data, buffer: this.buffer, threadNumber: i + 1, threadCount };
       return member(new Worker(join(import.meta.dirname, module), { workerData, execArgv: [] }));
     });
   }

@@ -13,16 +13,16 @@ export interface TripOrder {
   readonly trippers: number;
 }
 
-const { seat, seats, buffers, sent, rules } = workerData;
+const { threadNumber, threadCount, buffers, sent, rules } = workerData;
 const barrier: Int32Array = workerData.barrier;
-const shares = new Shares(seat, seats, buffers);
+const shares = new Shares(threadNumber, threadCount, buffers);
 const service = new ServiceReplicas({
   service: completeService(rules.service, rules.defaults),
   ...rules.breaker,
   clock: threadsClock,
   random: Math.random,
   threads: {
-    seats,
+    threadCount,
     newShare: shares.allocate,
     openings: shares.of('openings', () => ({ whole: 0 })),
     replicas: received(sent, shares),

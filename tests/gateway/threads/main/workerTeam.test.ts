@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { WorkerTeam } from '../../../gateway/threads/team.ts';
-import type { WorkerThread } from '../../../gateway/threads/workerThread.ts';
-import { createLogger } from '../../../lib/logging/logger.ts';
-import { ManualClock } from '../../support/manualClock.ts';
+import { WorkerTeam } from '../../../../gateway/threads/main/team.ts';
+import type { WorkerThread } from '../../../../gateway/threads/main/workerThread.ts';
+import { createLogger } from '../../../../lib/logging/logger.ts';
+import { ManualClock } from '../../../support/manualClock.ts';
 
 const PORTS = { externalPort: 1, internalPort: 2 };
 
@@ -12,14 +12,14 @@ function newTeam(size: number) {
   const spawned: { thread: WorkerThread; end: () => void; listen: () => void; told: string[] }[] = [];
   const team: WorkerTeam = new WorkerTeam({
     size,
-    seats: Array.from({ length: 2 * size }, (_, i) => i + 1),
-    spawn: (seat) => {
+    threadNumbers: Array.from({ length: 2 * size }, (_, i) => i + 1),
+    spawn: (threadNumber) => {
       const listening = Promise.withResolvers<typeof PORTS>();
       const ended = Promise.withResolvers<void>();
       const told: string[] = [];
       const thread = {
         number: spawned.length + 1,
-        seat,
+        threadNumber,
         isEnding: false,
         listening: listening.promise,
         ended: ended.promise,
@@ -62,12 +62,12 @@ describe('a team of workers', () => {
     expect(chosen).toEqual([PORTS]);
   });
 
-  it('replaces one that is ending while it still has its seat', async () => {
+  it('replaces one that is ending while it still has its number', async () => {
     const { team, spawned } = await started(2);
     const [first] = spawned;
     if (first) first.thread.isEnding = true;
     team.fill();
-    expect(spawned.map(({ thread }) => thread.seat)).toEqual([1, 2, 3]);
+    expect(spawned.map(({ thread }) => thread.threadNumber)).toEqual([1, 2, 3]);
     first?.end();
     expect(spawned).toHaveLength(3);
   });

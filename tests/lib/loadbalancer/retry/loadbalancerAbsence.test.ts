@@ -11,7 +11,7 @@ const DEADLINE_MS = 3000;
 
 function ofThreads(origin: string): Replica {
   const cells = new SharedCells(SharedCells.allocate(ThreadsReplica.sizeFor(2)), 0);
-  return ThreadsReplica.at(origin, { cells, seat: 0, seats: 2 });
+  return ThreadsReplica.at(origin, { cells, threadNumber: 0, threadCount: 2 });
 }
 
 describe.each([

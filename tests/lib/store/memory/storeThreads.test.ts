@@ -20,13 +20,13 @@ describe('one file of tokens, open in two threads', () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'gateway-threads-'));
     const buffer = SharedCells.allocate(CHANGES);
     const clock = new ManualClock();
-    const open = (seat: number) =>
+    const open = (threadNumber: number) =>
       new SqliteStore({
         dataDir,
         channels: new Channels(() => {}),
         clock,
         onError: () => {},
-        changes: { cells: new SharedCells(buffer, seat), seat, seats: 2 },
+        changes: { cells: new SharedCells(buffer, threadNumber), threadNumber, threadCount: 2 },
       });
     const [one, other] = [open(0), open(1)];
     expect(await one.get('blacklist:x')).toBeUndefined();
