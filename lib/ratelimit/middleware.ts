@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { nextWhileDue } from '../exchange/exchange.ts';
+import { writerOf } from '../response/responseWriter.ts';
 import { listener } from '../util/listener.ts';
 import { stackless } from '../util/stackless.ts';
 import { RateLimitError } from './errors.ts';
@@ -16,7 +17,8 @@ export interface RateLimitMiddlewareOptions {
  * Admits as many requests for each key as `limit` allows in its time and refuses the others with `RateLimitError`.
  *
  * Every response says where its client stands, in `RateLimit-Policy` and `RateLimit`
- * (draft-ietf-httpapi-ratelimit-headers-10). Several of these middlewares in a row share the two fields.
+ * (draft-ietf-httpapi-ratelimit-headers-10): lists, to which each of several such middlewares in a row adds a line. They
+ * take the place of the service's own, which say where the gateway stands.
  */
 export function rateLimit({
   limit,
@@ -29,8 +31,15 @@ export function rateLimit({
 
   function tell(res: Response, { remaining, resetMs }: Verdict): void {
     if (res.headersSent) return;
-    append(res, 'RateLimit-Policy', terms);
-    append(res, 'RateLimit', `"${policy}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`);
+    const writer = writerOf(res);
+    const standing = `"${policy}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`;
+    if (writer.hasField('RateLimit')) {
+      writer.add('RateLimit-Policy', terms);
+      writer.add('RateLimit', standing);
+    } else {
+      writer.replace('RateLimit-Policy', terms);
+      writer.replace('RateLimit', standing);
+    }
   }
 
   return function rateLimitMiddleware(req, res, next) {
@@ -44,9 +53,4 @@ export function rateLimit({
       nextIfDue(stackless(() => new RateLimitError(policy, verdict.resetMs)));
     }, nextIfDue);
   };
-}
-
-function append(res: Response, name: string, item: string): void {
-  const before = res.getHeader(name);
-  res.setHeader(name, before === undefined ? item : `${before}, ${item}`);
 }

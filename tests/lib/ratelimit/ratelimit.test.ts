@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Request } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { RateLimitError } from '../../../lib/ratelimit/errors.ts';
 import { rateLimit } from '../../../lib/ratelimit/middleware.ts';
 import { type Rate, RateLimit } from '../../../lib/ratelimit/rateLimit.ts';
 import type { Evaluate } from '../../../lib/ratelimit/redisCounter.ts';
+import { writerOf } from '../../../lib/response/responseWriter.ts';
 import { openRedisStore } from '../../../lib/store/redis/redis.ts';
 import type { Stores } from '../../../lib/store/store.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
@@ -153,6 +154,22 @@ describe('the middleware', () => {
     });
     expect((app.errors[0] as RateLimitError).retryAfterMs).toBeGreaterThan(MINUTE_MS / 2);
     expect(limited).toBe(1);
+  });
+
+  it('tells of several limits, in place of what the service says of its own', async () => {
+    const limits = ['address', 'identity'].map((policy) => {
+      return new RateLimit({ policy, rate: { requests: 2, windowMs: MINUTE_MS } });
+    });
+    const service: RequestHandler = (_req, res) => {
+      const fields = ['RateLimit-Policy', '"own";q=9', 'RateLimit', '"own";r=9', 'X-Own', '1'];
+      writerOf(res).whole(200, fields);
+    };
+    const stages = limits.map((limit) => rateLimit({ limit, keyOf: byQuery }));
+    await using app = await bareApp([...stages, service]);
+    const { headers } = await call(new URL('/?key=ann', app.url));
+    expect(headers['x-own']).toBe('1');
+    expect(headers['ratelimit-policy']).toBe('"address";q=2;w=60, "identity";q=2;w=60');
+    expect(headers.ratelimit).toBe('"address";r=1;t=60, "identity";r=1;t=60');
   });
 
   it('lets pass, uncounted, whom there is no key for', async () => {
