@@ -118,11 +118,14 @@ export function loadSettings(
 
 /** Settings that there were, with the line that takes their place. */
 function movedSettings(env: NodeJS.ProcessEnv): string[] {
-  const path = env.SERVICES_FILE?.trim();
-  if (!path) return [];
-  return [
-    `SERVICES_FILE is no setting any more: write GATEWAY_FILE=${path} (docs/routes.md says what it holds)`,
-  ];
+  const moved = [
+    ['SERVICES_FILE', 'GATEWAY_FILE', ' (docs/routes.md says what it holds)'],
+    ['VIA_ON_ANSWERS', 'VIA_ON_RESPONSES', ''],
+  ] as const;
+  return moved.flatMap(([before, now, hint]) => {
+    const value = env[before]?.trim();
+    return value ? [`${before} is no setting any more: write ${now}=${value}${hint}`] : [];
+  });
 }
 
 function assemble(

@@ -123,8 +123,8 @@ export const variables = {
     default: 'faf-cab-gateway',
     description: 'What the gateway calls itself in `Via` on requests to services.',
   },
-  viaOnAnswers: {
-    name: 'VIA_ON_ANSWERS',
+  viaOnResponses: {
+    name: 'VIA_ON_RESPONSES',
     kind: kinds.flag,
     default: 'false',
     description: 'Adds `Via` to responses that come from services too.',

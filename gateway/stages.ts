@@ -205,7 +205,7 @@ export const failover: Stage = ({ parts: { metrics, logger, clock }, service, re
     pool: service.replicas.pool,
     budget: service.retryBudget,
     attempt: rest,
-    isUnanswered: (error) => error instanceof UpstreamUnreachableError,
+    gotNoResponse: (error) => error instanceof UpstreamUnreachableError,
     isRefused: (error) => error instanceof CircuitOpenError && error.afterChoice,
     onFailover: ({ target }, error) => {
       metrics.failovers.count(path, target.id);
@@ -282,7 +282,7 @@ export const proxy: Stage = ({ port, parts, service }) => {
     sendTimeoutMs: settings.sendTimeoutMs,
     trustsPeer,
     via: settings.viaName,
-    viaOnAnswers: settings.viaOnAnswers,
+    viaOnResponses: settings.viaOnResponses,
     // A service may call another in its own name or pass on a user's identity.
     ownsIdentity: port === 'external',
     upgrades: limits.upgrades,

@@ -5,13 +5,13 @@ import { type FieldLines, fieldValue } from '../http/fields.ts';
 import type { ContentGate, HeadObserver } from '../response/hooks.ts';
 import { type ResponseWriter, writerOf } from '../response/responseWriter.ts';
 
-/** An answer that hands out a token is small; a larger one is passed on unread. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+/** A response that hands out a token is small; a larger one is passed on unread. */
+const MAX_RESPONSE_BYTES = 64 * 1024;
 const MAX_HOLD_MS = 3_000;
 
 type Decoder = (content: Buffer) => Buffer;
 
-const limit = { maxOutputLength: MAX_ANSWER_BYTES };
+const limit = { maxOutputLength: MAX_RESPONSE_BYTES };
 const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   ['identity', (content) => content],
   ['gzip', (content) => gunzipSync(content, limit)],
@@ -23,14 +23,14 @@ const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
 ]);
 
 export interface IssuanceOptions {
-  /** Longest time that an answer which may hold a token is held back, in milliseconds. Default 3000. */
+  /** Longest time that a response which may hold a token is held back, in milliseconds. Default 3000. */
   readonly maxHoldMs?: number;
   readonly clock?: Clock;
 }
 
 /**
- * Watches a login's or registration's answer for a token. Up to 64 KiB of it are held back until `onToken` has
- * settled, so that the token is known before its owner can use it; an answer that is longer, or that takes longer
+ * Watches a login's or registration's response for a token. Up to 64 KiB of it are held back until `onToken` has
+ * settled, so that the token is known before its owner can use it; a response that is longer, or that takes longer
  * to end than `maxHoldMs`, flows on unread.
  */
 export function watchForToken(
@@ -74,7 +74,7 @@ class TokenGate implements ContentGate, HeadObserver {
     if (!this.#held) return false;
     const { clock, maxHoldMs } = this.#options;
     this.#cancel ??= clock.after(maxHoldMs, this.#letGo);
-    if (this.#heldBytes + chunk.length > MAX_ANSWER_BYTES) {
+    if (this.#heldBytes + chunk.length > MAX_RESPONSE_BYTES) {
       this.#letGo();
       return false;
     }
@@ -120,12 +120,12 @@ class TokenGate implements ContentGate, HeadObserver {
 /** `access_token` or `token` of a JSON object, if there is one. */
 function tokenIn(content: Buffer, encoding: string): string | undefined {
   const decode = DECODERS.get(encoding.trim().toLowerCase() || 'identity');
-  if (!decode || content.length > MAX_ANSWER_BYTES) return undefined;
+  if (!decode || content.length > MAX_RESPONSE_BYTES) return undefined;
   try {
     const { access_token, token } = JSON.parse(decode(content).toString('utf8'));
     return [access_token, token].find((candidate) => typeof candidate === 'string');
   } catch {
-    // Not JSON, or not what its encoding says: somebody else's answer to read.
+    // Not JSON, or not what its encoding says: somebody else's response to read.
     return undefined;
   }
 }

@@ -15,8 +15,8 @@ export function invalidateAfter(req: Request, res: Response, invalidate: (path: 
   const own = pathOf(req.originalUrl);
   writerOf(res).observeHead({
     head(status, fields) {
-      const isUnanswered = exchange.origin === 'gateway' && exchange.attempt?.sent;
-      if (isUnanswered) invalidate(own);
+      const gotNoResponse = exchange.origin === 'gateway' && exchange.attempt?.sent;
+      if (gotNoResponse) invalidate(own);
       if (status < 200 || status >= 400) return;
       const paths = new Set([own]);
       for (const name of ['location', 'content-location']) {

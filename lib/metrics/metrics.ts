@@ -28,8 +28,8 @@ const DURATIONS = {
   buckets: LATENCY_BUCKETS_SECONDS,
 } as const;
 
-/** Answers that dashboards and alerts wait for: the first of each must be seen as a rise from 0. */
-const AWAITED_ANSWERS = [
+/** Responses that dashboards and alerts wait for: the first of each must be seen as a rise from 0. */
+const AWAITED_RESPONSES = [
   { method: 'GET', status: '200', origin: 'upstream' },
   { method: 'GET', status: '500', origin: 'upstream' },
   { method: 'GET', status: '502', origin: 'gateway' },
@@ -37,14 +37,14 @@ const AWAITED_ANSWERS = [
   { method: 'GET', status: '504', origin: 'gateway' },
 ];
 
-/** Whose status a client got: of the service, stored answers included, of the gateway, or none, having left. */
+/** Whose status a client got: that of the service (a stored response's too), of the gateway, or none because it left. */
 export type Origin = 'upstream' | 'gateway' | 'none';
 
 /** A request that is over. */
 export interface RequestReading {
   readonly service: string;
   readonly method: string;
-  /** 0 for a client that left before it was answered. */
+  /** 0 for a client that left before its response began. */
   readonly status: number;
   readonly port: string;
   readonly origin: Origin;
@@ -72,7 +72,7 @@ export interface ConcurrencyReading {
   readonly streamLimit: number;
 }
 
-/** What one place holds of cached answers. */
+/** What one place holds of stored responses. */
 export interface CacheReading {
   readonly tier: string;
   readonly entries: number;
@@ -139,7 +139,7 @@ export class Metrics extends CappedMetrics {
   readonly requests = this.counter(
     'gateway_requests_total',
     ['service', 'method', 'status', 'port', 'origin'],
-    'Requests answered, and whether the service (upstream) or the gateway settled the status.',
+    'Responses, and whether the service (upstream) or the gateway settled the status.',
   );
   readonly timeouts = this.counter(
     'gateway_request_timeouts_total',
@@ -159,7 +159,7 @@ export class Metrics extends CappedMetrics {
   readonly failovers = this.counter(
     'gateway_failovers_total',
     ['service', 'instance'],
-    'Requests tried again at another replica, by the one that gave no answer.',
+    'Requests tried again at another replica, by the one that gave no response.',
   );
   readonly hedges = this.counter(
     'gateway_hedges_total',
@@ -201,11 +201,11 @@ export class Metrics extends CappedMetrics {
     ['service', 'instance'],
     'Failures at which a breaker stayed closed because those of half of the replicas were open.',
   );
-  readonly cacheHits = this.counter('gateway_cache_hits_total', ['service'], 'GETs answered from the cache.');
+  readonly cacheHits = this.counter('gateway_cache_hits_total', ['service'], 'GETs served from the cache.');
   readonly cacheMisses = this.counter(
     'gateway_cache_misses_total',
     ['service'],
-    'GETs the cache could not answer.',
+    'GETs that the cache could not serve.',
   );
   readonly cacheErrors = this.counter(
     'gateway_cache_errors_total',
@@ -215,7 +215,7 @@ export class Metrics extends CappedMetrics {
   readonly cacheDeclined = this.counter(
     'gateway_cache_declined_total',
     ['service'],
-    'Answers that a full cache did not take in, because nobody had asked for them before.',
+    'Responses that a full cache did not take in, because nobody had asked for them before.',
   );
   readonly jwtGenerated = this.counter(
     'gateway_jwt_generated_total',
@@ -237,7 +237,7 @@ export class Metrics extends CappedMetrics {
   readonly rateLimitErrors = this.counter(
     'gateway_rate_limit_errors_total',
     ['policy'],
-    'Requests that this gateway counted for itself, because Redis did not answer.',
+    'Requests that this gateway counted for itself, because Redis did not respond.',
   );
   readonly adminRefused = this.counter(
     'gateway_admin_refused_total',
@@ -271,7 +271,7 @@ export class Metrics extends CappedMetrics {
   );
   readonly #durations = this.histogram({
     name: DURATIONS.histogram,
-    help: 'Time from the arrival of a request to the end of its answer.',
+    help: 'Time from the arrival of a request to the end of its response.',
     labels: DURATIONS.labels,
     buckets: DURATIONS.buckets,
   });
@@ -285,7 +285,7 @@ export class Metrics extends CappedMetrics {
     if (readings.cache) this.#cacheGauges(readings.cache);
     this.gauge({
       name: 'gateway_store_up',
-      help: 'Whether the store of tokens answers and takes writes (1) or not (0).',
+      help: 'Whether the store of tokens responds and takes writes (1) or not (0).',
       labels: [],
       aggregator: 'min',
       read: async () => [[Number(await readings.storeUp())]],
@@ -300,7 +300,7 @@ export class Metrics extends CappedMetrics {
     if (redisNodes)
       this.gauge({
         name: 'gateway_redis_node_up',
-        help: 'Whether a node of Redis that keys are spread over answers and takes writes (1) or not (0).',
+        help: 'Whether a node of Redis that keys are spread over responds and takes writes (1) or not (0).',
         labels: ['node'],
         aggregator: 'min',
         read: async () => Array.from(await redisNodes(), ({ name, isUp }): Reading => [Number(isUp), name]),
@@ -493,12 +493,12 @@ function seriesOf(
   replicas: readonly ReplicaReading[],
 ): LabelValues[] {
   if (labels.includes('instance')) return replicas.map(placeOf);
-  if (labels.includes('status')) return awaitedAnswers(known);
+  if (labels.includes('status')) return awaitedResponses(known);
   return combinations(labels.map((label) => known[label as keyof KnownLabels] ?? []));
 }
 
-function awaitedAnswers({ service: services = [], port: ports = [] }: KnownLabels): LabelValues[] {
-  return AWAITED_ANSWERS.flatMap(({ method, status, origin }) =>
+function awaitedResponses({ service: services = [], port: ports = [] }: KnownLabels): LabelValues[] {
+  return AWAITED_RESPONSES.flatMap(({ method, status, origin }) =>
     combinations([services, [method], [status], ports, [origin]]),
   );
 }

@@ -6,12 +6,12 @@ import { Phases } from '../exchange/phases.ts';
 import { writerOf } from '../response/responseWriter.ts';
 import { listener } from '../util/listener.ts';
 
-/** One request, after its answer is over. */
+/** One request, after its response is over. */
 export interface Completed {
   readonly method: string;
   /** The request target as the client sent it. */
   readonly target: string;
-  /** 0 when the client left before an answer began. */
+  /** 0 when the client left before a response began. */
   readonly status: number;
   readonly seconds: number;
   readonly exchange: Exchange;
@@ -24,7 +24,7 @@ export interface ObserveOptions {
   readonly clock?: Clock;
 }
 
-/** Names the request, answers with the name in `X-Request-Id`, and reports it once it is over. */
+/** Gives the request an id, tells the client in `X-Request-Id`, and reports the request once it is over. */
 export function observe(options: Readonly<ObserveOptions>): RequestHandler {
   const { keepsRequestId = () => false, clock = systemClock } = options;
   const onCompleted = listener(options.onCompleted);

@@ -37,7 +37,7 @@ export interface ProxyOptions {
   /** The gateway's name in `Via`, a token. Default `gateway`. */
   readonly via?: string;
   /** Whether responses to clients get `Via` too. Default false. */
-  readonly viaOnAnswers?: boolean;
+  readonly viaOnResponses?: boolean;
   /** Whether `Authorization` and `X-Auth-*` are replaced by the verified identity. Default true. */
   readonly ownsIdentity?: boolean;
   /** Limits how many connections are upgraded (WebSockets) at a time. Default: no limit. */
@@ -60,7 +60,7 @@ export interface ProxyOptions {
 export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
   const {
-    viaOnAnswers = false,
+    viaOnResponses = false,
     basePath = '',
     publicPaths = false,
     idleTimeoutMs,
@@ -71,7 +71,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   } = options;
   const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, via });
   const responseFields = responseFieldsFor({
-    via: viaOnAnswers ? `1.1 ${via}` : undefined,
+    via: viaOnResponses ? `1.1 ${via}` : undefined,
     publicPathsFrom: publicPaths ? basePath : undefined,
   });
   const callerFor = callerOf(trustsPeer);

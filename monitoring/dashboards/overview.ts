@@ -20,13 +20,13 @@ const GOLDEN_SIGNALS: Row = {
   panels: [
     stat({
       title: 'Traffic',
-      description: 'Requests answered per second.',
+      description: 'Responses per second.',
       unit: 'reqps',
       queries: [{ expr: perSecond('gateway_requests_total', SELECTED), legend: 'requests' }],
     }),
     stat({
       title: 'Errors',
-      description: 'Share of requests answered with a 5xx, by whoever.',
+      description: 'Share of responses with a 5xx, from services or the gateway.',
       unit: 'percent',
       queries: [{ expr: errorShare(SELECTED), legend: '5xx' }],
       thresholds: PERCENT_STEPS,
@@ -149,7 +149,7 @@ const REQUESTS: Row = {
     graph({
       title: 'Request Latency',
       description:
-        'From the arrival of a request to the end of its answer. Where traces are recorded, dots are requests with one.',
+        'From the arrival of a request to the end of its response. Where traces are recorded, dots are requests with one.',
       unit: 's',
       queries: [0.5, 0.95, 0.99].map((quantile) => ({
         expr: latencyQuantile(quantile, SELECTED),
@@ -279,7 +279,7 @@ const GATEWAY: Row = {
   panels: [
     graph({
       title: 'Cache Performance',
-      description: 'GETs answered from the cache, those that were not, and the share of hits at the right.',
+      description: 'GETs served from the cache, those that were not, and the share of hits at the right.',
       unit: 'reqps',
       queries: [
         { expr: perSecond('gateway_cache_hits_total', SELECTED_SERVICE), legend: 'hits' },
@@ -339,7 +339,7 @@ const GATEWAY: Row = {
     timeline({
       title: 'Store and Redis Nodes',
       description:
-        'Whether every gateway can use its store and, with USE_REDIS_SHARDING, each node of Redis. The store is up as long as the nodes that answer suffice.',
+        'Whether every gateway can use its store and, with USE_REDIS_SHARDING, each node of Redis. The store is up as long as the nodes that respond suffice.',
       unit: 'short',
       queries: [
         {
@@ -365,7 +365,7 @@ const GATEWAY: Row = {
     graph({
       title: 'Cache Size',
       description:
-        'What stored answers take: in the store, and in the memory (near) of the gateway that keeps most.',
+        'What stored responses take: in the store, and in the memory (near) of the gateway that keeps most.',
       unit: 'bytes',
       queries: [{ expr: 'max by (tier) (gateway_cache_bytes)', legend: '{{tier}}' }],
     }),

@@ -11,13 +11,13 @@ const NOW: Row = {
   panels: [
     stat({
       title: 'Traffic',
-      description: 'Requests answered per second.',
+      description: 'Responses per second.',
       unit: 'reqps',
       queries: [{ expr: perSecond('gateway_requests_total', SELECTED), legend: 'requests' }],
     }),
     stat({
       title: 'Errors of the service',
-      description: 'Share of requests that the service itself answered with a 5xx.',
+      description: 'Share of requests to which the service itself responded with a 5xx.',
       unit: 'percent',
       queries: [{ expr: errorShare(`${SELECTED},origin="upstream"`), legend: '5xx' }],
       thresholds: PERCENT_STEPS,
@@ -91,7 +91,7 @@ const OVER_TIME: Row = {
   height: 9,
   panels: [
     graph({
-      title: 'Answers',
+      title: 'Responses',
       description: 'Requests per second by status, and whether service or gateway settled it.',
       unit: 'reqps',
       queries: [
@@ -114,7 +114,7 @@ const OVER_TIME: Row = {
     }),
     graph({
       title: 'Replies of the Gateway',
-      description: 'Why the gateway answered in the service’s stead, by the `code` that clients see.',
+      description: 'Why the gateway replied in the service’s place, by the `code` that clients see.',
       unit: 'reqps',
       queries: [{ expr: `${perSecond('gateway_errors_total', SELECTED, 'code')} > 0`, legend: '{{code}}' }],
       stacked: true,
@@ -236,7 +236,7 @@ const LIMITS_AND_CACHE: Row = {
     }),
     graph({
       title: 'Cache Performance',
-      description: 'GETs answered from the cache, and those that were not.',
+      description: 'GETs served from the cache, and those that were not.',
       unit: 'reqps',
       queries: [
         { expr: perSecond('gateway_cache_hits_total', SELECTED_SERVICE), legend: 'hits' },

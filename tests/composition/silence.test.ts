@@ -58,11 +58,11 @@ async function startStages(replicas: readonly Upstream[]) {
     looks,
     proxy({ transport, idleTimeoutMs: 10_000, clock }),
   ]);
-  const isUnanswered = (error: unknown) => error instanceof UpstreamUnreachableError;
+  const gotNoResponse = (error: unknown) => error instanceof UpstreamUnreachableError;
   const hedging = new Hedging({ pool, deadlineMs: DEADLINE_MS, clock });
   const app = await bareApp([
     timeout({ timeoutMs: DEADLINE_MS, clock }),
-    failover({ pool, budget: new RetryBudget(), attempt, isUnanswered, hedging, clock }),
+    failover({ pool, budget: new RetryBudget(), attempt, gotNoResponse, hedging, clock }),
   ]);
   return {
     app,

@@ -55,7 +55,7 @@ describe('defaults', () => {
       streamAfterMs: 10_000,
       maxConnections: 20000,
       viaName: 'faf-cab-gateway',
-      viaOnAnswers: false,
+      viaOnResponses: false,
       headersTimeoutMs: 20_000,
       keepAliveTimeoutMs: 75_000,
       connectionMaxAgeMs: 0,

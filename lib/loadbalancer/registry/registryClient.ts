@@ -8,13 +8,13 @@ import type { Registered } from './registered.ts';
 import { RegistryError } from './registryError.ts';
 import type { RegistryForm } from './registryForms.ts';
 
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 const COUNTING = 'increment-count';
 
 export interface RegistryClientOptions {
   /** `http://service-discovery:9000` or a path below it. */
   readonly url: string;
-  /** For a whole call, from the connection to the last byte of the answer. */
+  /** For a whole call, from the connection to the last byte of the response. */
   readonly timeoutMs: number;
   /**
    * At least one; each template must hold `{id}` or `{host}`. Where the registry has given no id, `{id}` is the host, as
@@ -60,7 +60,7 @@ export class RegistryClient {
       // The registry is on the same network: neither HTTP_PROXY nor a redirect may lead anywhere else.
       proxy: false,
       maxRedirects: 0,
-      maxContentLength: MAX_ANSWER_BYTES,
+      maxContentLength: MAX_RESPONSE_BYTES,
     });
   }
 
@@ -155,7 +155,7 @@ export class RegistryClient {
     const url = this.#address + path;
     const call = new AbortController();
     // axios's own timeout starts anew with every byte.
-    const expire = () => call.abort(new Error(`no whole answer within ${timeoutMs} ms`));
+    const expire = () => call.abort(new Error(`no whole response within ${timeoutMs} ms`));
     const cancel = this.#clock.after(timeoutMs, expire);
     this.#underWay.add(call);
     try {

@@ -15,7 +15,7 @@ export interface FailoverOptions {
   /** Makes one try at one replica: balances, asks the breaker, forwards. */
   readonly attempt: RequestHandler;
   /** Whether the error says that this replica gave no response. Others concern the request itself. */
-  readonly isUnanswered: (error: unknown) => boolean;
+  readonly gotNoResponse: (error: unknown) => boolean;
   /**
    * Whether the error says that the chosen replica does not take the request after all. Then another one is chosen, which
    * is no second try. Default: no error does.
@@ -45,7 +45,7 @@ export interface FailoverOptions {
  * which costs no budget.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
-  const { pool, budget, isUnanswered, isRefused = () => false, hedging, clock = systemClock } = options;
+  const { pool, budget, gotNoResponse, isRefused = () => false, hedging, clock = systemClock } = options;
   const onFailover = listener(options.onFailover);
 
   /** This ends, because no replica is chosen twice for a request. */
@@ -62,7 +62,7 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   function failOver(req: Request, res: Response, next: NextFunction, error: unknown): boolean {
     const exchange = exchangeOf(res);
     const failed = exchange.attempt;
-    if (!failed || !isUnanswered(error) || !mayBeRepeated(exchange, failed)) return false;
+    if (!failed || !gotNoResponse(error) || !mayBeRepeated(exchange, failed)) return false;
     if (!hasAnother(exchange) || !budget.spend()) return false;
     onFailover(failed, error as Error);
     // If no replica takes it after all, the error of the only try counts.
@@ -75,7 +75,7 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   const race: RaceTerms | undefined = hedging && {
     hedging,
     attempt,
-    isUnanswered,
+    gotNoResponse,
     hasAnother,
     failOver,
     onHedged,

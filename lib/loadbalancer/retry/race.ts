@@ -11,7 +11,7 @@ export interface RaceTerms {
   /** Makes one try at one replica. */
   readonly attempt: RequestHandler;
   /** Whether the error says that the replica gave no response. */
-  readonly isUnanswered: (error: unknown) => boolean;
+  readonly gotNoResponse: (error: unknown) => boolean;
   /** Whether a replica that was not tried would take the request now. */
   readonly hasAnother: (exchange: Exchange) => boolean;
   /** Makes a second try in place of `failed`, where that is allowed; whether it did. */
@@ -139,8 +139,8 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
 
   /** Neither replica responded. A broken response says more than none. */
   #fail(firstError: unknown, secondError: unknown): void {
-    const { isUnanswered } = this.#terms;
-    const saysMore = isUnanswered(firstError) && this.#second?.sent === true && !isUnanswered(secondError);
+    const { gotNoResponse } = this.#terms;
+    const saysMore = gotNoResponse(firstError) && this.#second?.sent === true && !gotNoResponse(secondError);
     this.#exchange.attempt = saysMore ? this.#second : this.#first;
     this.#next(saysMore ? secondError : firstError);
   }

@@ -179,9 +179,9 @@ describe.each(['external', 'internal'] as const)('what an intermediary owes on t
   );
 });
 
-it('VIA_NAME and VIA_ON_ANSWERS: answers tell whom they came through', async () => {
+it('VIA_NAME and VIA_ON_RESPONSES: answers tell whom they came through', async () => {
   await using upstream = await startUpstream((_req, res) => void res.setHeader('Via', '1.1 inner').end('ok'));
-  const env = { VIA_NAME: 'edge', VIA_ON_ANSWERS: 'true' };
+  const env = { VIA_NAME: 'edge', VIA_ON_RESPONSES: 'true' };
   await using test = await startGateway({ services: { '/up': [upstream] }, env });
   const { fields } = await sendRaw(test.internal, request('GET /internal/up/x'));
   const via = fields.filter(([name]) => name.toLowerCase() === 'via').map(([, value]) => value);

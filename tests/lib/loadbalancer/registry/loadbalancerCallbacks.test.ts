@@ -256,7 +256,7 @@ describe('RegistryCalls', () => {
       await eventually('it is asked', () => told(registry).length === 1);
       clock.advance(TIMEOUT_MS);
       await eventually('it is given up', () => calls.failed === 1);
-      expect(errors).toEqual([expect.stringContaining('no whole answer within 3000 ms')]);
+      expect(errors).toEqual([expect.stringContaining('no whole response within 3000 ms')]);
     });
 
     it('goes on when callbacks throw', async () => {

@@ -150,7 +150,7 @@ describe('Discovery', () => {
     clock.advance(TIMEOUT_MS);
     await eventually('the look is given up', () => errors.length === 1);
     expect(registry.requests).toHaveLength(2);
-    expect(errors).toEqual([expect.stringContaining('no whole answer within 3000 ms')]);
+    expect(errors).toEqual([expect.stringContaining('no whole response within 3000 ms')]);
   });
 
   it('drops what a look brings after the stop', async () => {

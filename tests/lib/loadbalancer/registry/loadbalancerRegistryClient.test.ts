@@ -302,7 +302,7 @@ describe('RegistryClient', () => {
     clock.advance(29_999);
     clock.advance(1);
     expect(await failure).toMatchObject({
-      message: expect.stringContaining('no whole answer within 30000 ms'),
+      message: expect.stringContaining('no whole response within 30000 ms'),
       status: undefined,
       isAway: true,
     });
@@ -323,7 +323,7 @@ describe('RegistryClient', () => {
     const failure = errorOf(clientOf(registry.url, { clock }).list());
     await eventually('it trickles', () => written > 50);
     clock.advance(3000);
-    expect((await failure).message).toContain('no whole answer within 3000 ms');
+    expect((await failure).message).toContain('no whole response within 3000 ms');
     await eventually('the connection is closed', () => registry.open === 0);
   });
 
@@ -334,7 +334,7 @@ describe('RegistryClient', () => {
       timeoutMs: 20,
       forms: [{ increment: '/{id}', deregister: '/{id}' }],
     });
-    expect((await errorOf(client.list())).message).toContain('no whole answer within 20 ms');
+    expect((await errorOf(client.list())).message).toContain('no whole response within 20 ms');
   });
 
   it('reads no more than 16 MiB', async () => {

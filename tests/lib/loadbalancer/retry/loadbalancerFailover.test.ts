@@ -15,7 +15,7 @@ class RefusedError extends Error {
   readonly status = 500;
 }
 
-class NoAnswerError extends Error {
+class NoResponseError extends Error {
   readonly status = 502;
 }
 
@@ -60,17 +60,17 @@ async function outcome({
     attempt.sent = result !== 'unreachable';
     if (result === 'aborted') exchange.abort(new Error('too late'), 'settled');
     const error =
-      result === 'broken' ? Object.assign(new Error('broken'), { status: 502 }) : new NoAnswerError('none');
+      result === 'broken' ? Object.assign(new Error('broken'), { status: 502 }) : new NoResponseError('none');
     attempt.end({ kind: 'failed', failure: 'bad', error });
     next(error);
   };
   const attempt: RequestHandler = (req, res, next) =>
     loadBalancer({ pool })(req, res, (error?: unknown) => (error ? next(error) : forward(req, res, next)));
-  const isUnanswered = (error: unknown) => error instanceof NoAnswerError;
+  const gotNoResponse = (error: unknown) => error instanceof NoResponseError;
   const isRefused = (error: unknown) => error instanceof RefusedError;
   const hedging = hedges ? new Hedging({ pool, deadlineMs: 3000 }) : undefined;
   await using app = await bareApp([
-    failover({ pool, budget, attempt, isUnanswered, isRefused, onFailover, hedging }),
+    failover({ pool, budget, attempt, gotNoResponse, isRefused, onFailover, hedging }),
   ]);
   const headers = body === undefined ? undefined : { 'Content-Length': String(body.length) };
   const { status } = await call(app.url, { method, body, headers });

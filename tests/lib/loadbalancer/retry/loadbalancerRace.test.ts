@@ -15,7 +15,7 @@ import { ManualClock } from '../../../support/manualClock.ts';
 
 const DEADLINE_MS = 3000;
 
-class NoAnswerError extends Error {
+class NoResponseError extends Error {
   readonly status = 502;
 }
 
@@ -45,7 +45,7 @@ async function startRace() {
         res.end(attempt.target.id);
       },
       fail: () => {
-        const error = new NoAnswerError('none');
+        const error = new NoResponseError('none');
         attempt.end({ kind: 'failed', failure: 'bad', error });
         next(error);
       },
@@ -53,9 +53,9 @@ async function startRace() {
   };
   const attempt: RequestHandler = (req, res, next) =>
     balanced(req, res, (error?: unknown) => (error ? next(error) : forward(req, res, next)));
-  const isUnanswered = (error: unknown) => error instanceof NoAnswerError;
+  const gotNoResponse = (error: unknown) => error instanceof NoResponseError;
   const app = await bareApp(
-    failover({ pool, budget: new RetryBudget(), attempt, isUnanswered, hedging, clock }),
+    failover({ pool, budget: new RetryBudget(), attempt, gotNoResponse, hedging, clock }),
   );
   const response = call(app.url);
   const first = await eventually('the first try', () => tries[0]);
