@@ -62,6 +62,7 @@ export function accessLog({
       const origin = status === 0 ? 'none' : exchange.origin;
       metrics.requestCompleted({
         service,
+        route: exchange.route,
         method,
         status,
         port,
@@ -129,6 +130,7 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: P
     traceId: exchange.trace?.traceId,
     port,
     service: exchange.service,
+    route: exchange.route || undefined,
     method,
     status,
     seconds: Math.round(seconds * 10_000) / 10_000,

@@ -14,6 +14,7 @@ export function knownLabels(services: readonly Service[]): KnownLabels {
   return {
     service: services.map(({ path }) => path),
     serviceWithBreaker: services.filter(({ breaker }) => breaker).map(({ path }) => path),
+    route: [...new Set(services.flatMap(({ routes }) => routes.map(({ name }) => name)))],
     port: PORTS,
     call: ['list', 'update'],
     policy: ['address', 'identity'],

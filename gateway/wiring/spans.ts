@@ -7,7 +7,7 @@ import { throttled } from '../logs/throttled.ts';
 import { VERSION } from '../process/version.ts';
 
 export interface SpansOptions {
-  readonly settings: Pick<Settings, 'otlpEndpoint'>;
+  readonly settings: Pick<Settings, 'otlpEndpoint' | 'services'>;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -20,7 +20,7 @@ export async function createSpans({
   logger,
   clock,
 }: SpansOptions): Promise<Spans | undefined> {
-  const { otlpEndpoint } = settings;
+  const { otlpEndpoint, services } = settings;
   if (otlpEndpoint === undefined) return undefined;
   const logError = throttled(clock, (error: Error) =>
     logger.warn(`OpenTelemetry: ${otlpEndpoint} does not take spans`, { error }),
@@ -31,6 +31,9 @@ export async function createSpans({
     serviceName: 'faf-cab-gateway',
     version: VERSION,
     clock,
+    pathOfRoute: new Map(
+      services.flatMap(({ routes }) => routes.map(({ name, match }) => [name, match.path])),
+    ),
     onError: (error) => {
       metrics.spanExportErrors.count();
       logError(error);

@@ -37,8 +37,9 @@ export class CappedMetrics {
     name: string,
     labels: readonly Label[],
     help: string,
+    maxSeries = this.#options.maxSeries,
   ): CappedCounter<Label> {
-    const counter = new CappedCounter({ name, help, labels, ...this.#shared(labels, name) });
+    const counter = new CappedCounter({ name, help, labels, ...this.#shared(labels, name), maxSeries });
     this.#capped.push(counter);
     this.#counters.push(counter);
     return counter;

@@ -1,8 +1,10 @@
 import { collectDefaultMetrics, Histogram } from 'prom-client';
 import { CappedMetrics } from './capped.ts';
+import type { CappedCounter } from './counter.ts';
 import { Exemplars } from './exemplars.ts';
 import type { Reading } from './gauge.ts';
-import { combinations, type LabelValues } from './series.ts';
+import type { CappedHistogram } from './histogram.ts';
+import { combinations, type LabelValues, OVERFLOW } from './series.ts';
 
 /** What metrics of breakers begin with: a service without breakers has none of them. */
 const BREAKER_METRICS = 'gateway_circuit_breaker_';
@@ -28,6 +30,11 @@ const DURATIONS = {
   buckets: LATENCY_BUCKETS_SECONDS,
 } as const;
 
+/** Routes with series of their own. Those that come later in the list of routes are counted as `other`. */
+const MAX_ROUTES = 500;
+/** Room for ten status codes of each. */
+const MAX_ROUTE_SERIES = 10 * (MAX_ROUTES + 1);
+
 /** Responses that dashboards and alerts wait for: the first of each must be seen as a rise from 0. */
 const AWAITED_RESPONSES = [
   { method: 'GET', status: '200', origin: 'upstream' },
@@ -43,6 +50,8 @@ export type Origin = 'upstream' | 'gateway' | 'none';
 /** A request that is over. */
 export interface RequestReading {
   readonly service: string;
+  /** The name of its route; '' or left out: none. */
+  readonly route?: string;
   readonly method: string;
   /** 0 for a client that left before its response began. */
   readonly status: number;
@@ -110,7 +119,7 @@ export interface Readings {
 export type KnownLabels = Readonly<
   Partial<
     Record<
-      'service' | 'serviceWithBreaker' | 'port' | 'code' | 'reason' | 'outcome' | 'call' | 'policy',
+      'service' | 'serviceWithBreaker' | 'route' | 'port' | 'code' | 'reason' | 'outcome' | 'call' | 'policy',
       readonly string[]
     >
   >
@@ -275,11 +284,15 @@ export class Metrics extends CappedMetrics {
     labels: DURATIONS.labels,
     buckets: DURATIONS.buckets,
   });
+  /** Undefined where there are no routes. */
+  readonly #routes: RouteSeries | undefined;
 
   constructor(options: Readonly<MetricsOptions>) {
-    const { readings, known = {}, version = 'unknown', maxSeries = 1000, processMetrics = true } = options;
+    const { readings, version = 'unknown', maxSeries = 1000, processMetrics = true } = options;
+    const known = { ...options.known, route: options.known?.route?.slice(0, MAX_ROUTES) ?? [] };
     super({ maxSeries, listSeries: (labels, name) => knownSeries(labels, known, readings, name) });
     if (options.exemplars) this.exemplars = new Exemplars({ ...DURATIONS, maxSeries });
+    if (known.route.length > 0) this.#routes = this.#routeSeries(known.route);
     this.#replicaGauges(readings);
     this.#limitGauges(readings);
     if (readings.cache) this.#cacheGauges(readings.cache);
@@ -329,16 +342,47 @@ export class Metrics extends CappedMetrics {
     if (processMetrics === 'thread') this.#dropThoseOfTheProcess();
   }
 
-  requestCompleted({ service, method, status, port, origin, seconds, traceId }: RequestReading): void {
+  requestCompleted(reading: RequestReading): void {
+    const { service, route = '', method, status, port, origin, seconds, traceId } = reading;
     const known = METHODS.has(method) ? method : 'OTHER';
     this.requests.count(service, known, String(status), port, origin);
     this.#durations.observe(seconds, service, port);
     if (this.exemplars && traceId) this.exemplars.keep(seconds, traceId, service, port);
+    if (this.#routes && route !== '') this.#countFor(this.#routes, route, status, seconds);
+  }
+
+  #countFor(
+    { named, requests, durations }: RouteSeries,
+    name: string,
+    status: number,
+    seconds: number,
+  ): void {
+    const route = named.has(name) ? name : OVERFLOW;
+    requests.count(route, String(status));
+    durations.observe(seconds, route);
   }
 
   /** Drops the series of a replica that has left. */
   forgetReplica(service: string, instance: string): void {
     this.forget({ service, instance });
+  }
+
+  #routeSeries(names: readonly string[]): RouteSeries {
+    return {
+      named: new Set(names),
+      requests: this.counter(
+        'gateway_route_requests_total',
+        ['route', 'status'],
+        'Requests that matched a route.',
+        MAX_ROUTE_SERIES,
+      ),
+      durations: this.histogram({
+        name: 'gateway_route_request_duration_seconds',
+        help: 'Time from the arrival of a request that matched a route to the end of its response.',
+        labels: ['route'],
+        buckets: LATENCY_BUCKETS_SECONDS,
+      }),
+    };
   }
 
   /** Each thread would show the whole, and their sum be a multiple of it. */
@@ -414,6 +458,14 @@ export class Metrics extends CappedMetrics {
       read: () => [[globalStreamLimit()]],
     });
   }
+}
+
+/** What is counted by route. */
+interface RouteSeries {
+  /** The routes that have series of their own. */
+  readonly named: ReadonlySet<string>;
+  readonly requests: CappedCounter<'route' | 'status'>;
+  readonly durations: CappedHistogram<'route'>;
 }
 
 interface ReplicaGauge {
@@ -493,8 +545,13 @@ function seriesOf(
   replicas: readonly ReplicaReading[],
 ): LabelValues[] {
   if (labels.includes('instance')) return replicas.map(placeOf);
-  if (labels.includes('status')) return awaitedResponses(known);
+  if (labels.includes('status'))
+    return labels.includes('route') ? routeResponses(known) : awaitedResponses(known);
   return combinations(labels.map((label) => known[label as keyof KnownLabels] ?? []));
+}
+
+function routeResponses({ route = [] }: KnownLabels): LabelValues[] {
+  return combinations([route, AWAITED_RESPONSES.map(({ status }) => status)]);
 }
 
 function awaitedResponses({ service: services = [], port: ports = [] }: KnownLabels): LabelValues[] {

@@ -50,6 +50,8 @@ export interface OpenTelemetryOptions {
   readonly serviceName: string;
   readonly version: string;
   readonly clock: Clock;
+  /** The path of each route, by its name. */
+  readonly pathOfRoute: ReadonlyMap<string, string>;
   /** Called when the collector has not accepted a batch, whose spans are lost. */
   readonly onError: (error: Error) => void;
 }
@@ -62,7 +64,7 @@ export interface OpenTelemetryOptions {
  * Spans contain paths, but never queries, header fields, tokens or subjects.
  */
 export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
-  const { endpoint, serviceName, version, clock, onError } = options;
+  const { endpoint, serviceName, version, clock, pathOfRoute, onError } = options;
   const exporter = watched(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }), onError);
   const provider = new TracerProvider({
     resource: defaultResource()
@@ -79,7 +81,7 @@ export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
       const attributes = requestAttributes(req);
       const span = tracer.startSpan(knownMethod(req.method), { kind: SpanKind.SERVER, attributes }, parent);
       exchange.trace = traceOf(span, given);
-      res.once('close', () => endRequest(span, res, exchange));
+      res.once('close', () => endRequest(span, res, exchange, pathOfRoute.get(exchange.route)));
     },
 
     attempt(attempt, res) {
@@ -162,12 +164,15 @@ function knownMethod(method: string): string {
   return METHODS.has(method) ? method : '_OTHER';
 }
 
-function endRequest(span: Span, res: Response, exchange: Exchange): void {
-  const { service, requestId, cacheVerdict, errorCode, failure } = exchange;
-  if (service !== 'none') {
-    span.updateName(`${knownMethod(res.req.method)} ${service}`);
-    span.setAttribute(ATTR_HTTP_ROUTE, service);
+/** `routePath`: the path of the route that it matched, such as `/orders/:id`. */
+function endRequest(span: Span, res: Response, exchange: Exchange, routePath: string | undefined): void {
+  const { service, route, requestId, cacheVerdict, errorCode, failure } = exchange;
+  const path = routePath ?? (service === 'none' ? undefined : service);
+  if (path !== undefined) {
+    span.updateName(`${knownMethod(res.req.method)} ${path}`);
+    span.setAttribute(ATTR_HTTP_ROUTE, path);
   }
+  if (route !== '') span.setAttribute('gateway.route', route);
   span.setAttribute('gateway.request_id', requestId);
   if (cacheVerdict) span.setAttribute('gateway.cache', cacheVerdict);
   // A client that left before the response has no status.

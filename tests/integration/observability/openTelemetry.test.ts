@@ -124,6 +124,21 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
     expect(tries[3]).toEqual([]);
   });
 
+  it('a span says which route its request matched', async () => {
+    await using upstream = await startUpstream();
+    const routes = [{ match: { methods: ['GET'], path: '/orders/:id' }, auth: 'none' as const }];
+    const { spans } = await recorded({ '/shop': { upstreams: [upstream], routes } }, async (gateway) => {
+      await fetch(`${gateway.external}/shop/orders/5`);
+      await fetch(`${gateway.external}/shop/else`);
+    });
+    const servers = spans.filter(({ kind }) => kind === SERVER);
+    expect(servers.map(({ name }) => name)).toEqual(['GET /shop/orders/:id', 'GET /shop/**']);
+    expect(servers[0] && attributesOf(servers[0])).toMatchObject({
+      'http.route': '/shop/orders/:id',
+      'gateway.route': 'GET /shop/orders/:id',
+    });
+  });
+
   it('a collector that refuses spans is logged and counted', async () => {
     await using upstream = await startUpstream();
     await using collector = await startUpstream((_req, res) => void res.writeHead(400).end());

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fieldValue } from '../../../lib/http/fields.ts';
 import { type RawAnswer, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { eventually } from '../../support/eventually.ts';
 import { startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
 import { startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
@@ -152,6 +153,29 @@ describe('a route has its own', () => {
     expect(await verdicts('/shop/greeting?cache')).toEqual([false, false]);
     expect(await verdicts('/shop/else?cache')).toEqual([false, true]);
   });
+});
+
+it('logs and counts name the route, and nothing where there is none', async () => {
+  const before = await gateway.metric('gateway_route_requests_total', {
+    route: '/shop/upload',
+    status: '413',
+  });
+  await sendRaw(gateway.external, `${request('POST /shop/upload', good, 'Content-Length: 5')}xxxxx`);
+  await sendRaw(gateway.internal, request('GET /internal/shop/upload'));
+  await send('GET /nobody/here', good);
+  const lines = await eventually('three lines', () => {
+    const last = gateway
+      .logLines()
+      .filter(({ method }) => method !== undefined)
+      .slice(-3);
+    return last.at(-1)?.service === 'none' && last;
+  });
+  expect(lines.map(({ route }) => route)).toEqual(['/shop/upload', undefined, undefined]);
+  const after = await gateway.metric('gateway_route_requests_total', {
+    route: '/shop/upload',
+    status: '413',
+  });
+  expect(after).toBe(before + 1);
 });
 
 it('routes are for users: services among themselves go by the service alone', async () => {

@@ -286,6 +286,53 @@ describe('Metrics', () => {
     expect(await samplesOf(registry, 'gateway_store_up')).toEqual([[{}, 1]]);
   });
 
+  describe('by route', () => {
+    const answers = (metrics: Metrics) => samplesOf(metrics.registry, 'gateway_route_requests_total');
+
+    it('counts status codes and durations of those that there are', async () => {
+      const metrics = newMetrics({ known: { route: ['/a/**', 'GET /a/:id'] } });
+      metrics.requestCompleted(completed({ route: 'GET /a/:id', seconds: 0.02 }));
+      metrics.requestCompleted(completed({ route: 'GET /a/:id', status: 404, seconds: 0.02 }));
+      metrics.requestCompleted(completed({ route: '' }));
+      metrics.requestCompleted(completed());
+      expect((await answers(metrics)).filter(([, value]) => value > 0)).toEqual([
+        [{ route: 'GET /a/:id', status: '200' }, 1],
+        [{ route: 'GET /a/:id', status: '404' }, 1],
+      ]);
+      const counts = await samplesOf(metrics.registry, 'gateway_route_request_duration_seconds_count');
+      expect(counts).toEqual([
+        [{ route: 'GET /a/:id' }, 2],
+        [{ route: '/a/**' }, 0],
+      ]);
+    });
+
+    it('has nothing where there are no routes, whatever a request says', async () => {
+      const metrics = newMetrics({ known: { service: ['/a'], route: [] } });
+      metrics.requestCompleted(completed({ route: '/a/**' }));
+      expect(await metrics.registry.metrics()).not.toContain('route');
+    });
+
+    it('counts all beyond the 500th as other, with its status and whatever comes first', async () => {
+      const route = Array.from({ length: 10_000 }, (_, n) => `/a/${n}`);
+      const metrics = newMetrics({ known: { route } });
+      for (const each of route.toReversed()) metrics.requestCompleted(completed({ route: each }));
+      metrics.requestCompleted(completed({ route: '/a/500', status: 503 }));
+      const counted = (await answers(metrics)).filter(([, value]) => value > 0);
+      expect(counted).toHaveLength(502);
+      expect(counted.filter(([labels]) => labels.route === 'other')).toEqual([
+        [{ route: 'other', status: '200' }, 9_500],
+        [{ route: 'other', status: '503' }, 1],
+      ]);
+      expect(counted).toContainEqual([{ route: '/a/499', status: '200' }, 1]);
+      const folded = await samplesOf(metrics.registry, 'gateway_metrics_folded_total');
+      expect(folded.filter(([, value]) => value > 0)).toEqual([]);
+      const rows = parse(await metrics.registry.metrics()).filter(([name]) =>
+        name.startsWith('gateway_route_'),
+      );
+      expect(rows.length).toBeLessThan(12_000);
+    });
+  });
+
   describe('before anything happened', () => {
     const known = { service: ['/a', '/b'], port: ['external', 'internal'], reason: ['token_missing'] };
 
