@@ -22,6 +22,8 @@ export interface Row {
   /** In columns of 24. */
   readonly width: number;
   readonly height: number;
+  /** A variable: there is such a row for each of its values, closed until somebody opens it. Default: one open row. */
+  readonly repeat?: string;
 }
 
 export interface DashboardContent {
@@ -68,6 +70,20 @@ export function labelVariable(name: 'service' | 'port', choice: 'one' | 'many'):
     ...(many && { allValue: '.*', current: { text: 'All', value: '$__all' } }),
   };
 }
+
+/** `route` as the routes that have series of their own, and `other`. It has no values where a gateway has no routes. */
+export const ROUTE_VARIABLE: VariableModel = {
+  name: 'route',
+  label: 'Route',
+  type: 'query',
+  datasource: DATASOURCE,
+  query: { query: 'label_values(gateway_route_requests_total, route)', refId: 'route' },
+  refresh: VariableRefresh.onTimeRangeChanged,
+  sort: VariableSort.alphabeticalAsc,
+  multi: true,
+  includeAll: true,
+  current: { text: 'All', value: '$__all' },
+};
 
 const DATASOURCE_VARIABLE: VariableModel = {
   name: 'datasource',
@@ -120,23 +136,40 @@ function annotation(name: string, iconColor: string, query: PrometheusAnnotation
 function place(rows: readonly Row[]): (Panel | RowPanel)[] {
   const placed: (Panel | RowPanel)[] = [];
   let y = 0;
-  for (const { title, panels, width, height } of rows) {
-    const id = placed.length + 1;
-    placed.push({
-      id,
-      type: 'row',
-      title,
-      collapsed: false,
-      panels: [],
-      gridPos: { x: 0, y, w: COLUMNS, h: 1 },
-    });
-    const perLine = Math.floor(COLUMNS / width);
-    panels.forEach((panel, index) => {
-      const line = Math.floor(index / perLine);
-      const gridPos = { x: (index % perLine) * width, y: y + 1 + line * height, w: width, h: height };
-      placed.push({ id: placed.length + 1, ...panel, gridPos });
-    });
-    y += 1 + Math.ceil(panels.length / perLine) * height;
+  let id = 0;
+  for (const row of rows) {
+    id += 1;
+    const heading = headingOf(row, id, y);
+    const panels = panelsBelow(row, id, y + 1);
+    id += panels.length;
+    placed.push(...(heading.collapsed ? [{ ...heading, panels }] : [heading, ...panels]));
+    y += 1 + (heading.collapsed ? 0 : linesOf(row) * row.height);
   }
   return placed;
+}
+
+function headingOf({ title, repeat }: Row, id: number, y: number): RowPanel {
+  return {
+    id,
+    type: 'row',
+    title,
+    collapsed: repeat !== undefined,
+    ...(repeat !== undefined && { repeat }),
+    panels: [],
+    gridPos: { x: 0, y, w: COLUMNS, h: 1 },
+  };
+}
+
+/** The panels of a row, with the ids after `rowId`. */
+function panelsBelow({ panels, width, height }: Row, rowId: number, y: number): Panel[] {
+  const perLine = Math.floor(COLUMNS / width);
+  return panels.map((panel, index) => {
+    const line = Math.floor(index / perLine);
+    const gridPos = { x: (index % perLine) * width, y: y + line * height, w: width, h: height };
+    return { id: rowId + 1 + index, ...panel, gridPos };
+  });
+}
+
+function linesOf({ panels, width }: Row): number {
+  return Math.ceil(panels.length / Math.floor(COLUMNS / width));
 }

@@ -12,6 +12,7 @@ export const DATASOURCE: DataSourceRef = { type: 'prometheus', uid: '$datasource
 
 /** What the variables on top of a dashboard select. */
 export const SELECTED = 'service=~"$service",port=~"$port"';
+export const SELECTED_ROUTE = 'route=~"$route"';
 export const SELECTED_SERVICE = 'service=~"$service"';
 
 /** The prometheus.yml job whose targets are gateways. */

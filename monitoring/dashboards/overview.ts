@@ -1,6 +1,6 @@
 import type { Dashboard } from '@grafana/schema';
-import { dashboard, labelVariable, type Row } from './dashboard.ts';
-import { JOB, OVERVIEW_DASHBOARD, SELECTED, SELECTED_SERVICE } from './names.ts';
+import { dashboard, labelVariable, ROUTE_VARIABLE, type Row } from './dashboard.ts';
+import { JOB, OVERVIEW_DASHBOARD, SELECTED, SELECTED_ROUTE, SELECTED_SERVICE } from './names.ts';
 import { graph, stat, timeline } from './panels.ts';
 import {
   BREAKER_STATES,
@@ -436,10 +436,48 @@ const PROCESS: Row = {
   ],
 };
 
+/** For each route, where there are any. It has no service and port: its name says which requests it is for. */
+const ROUTE: Row = {
+  title: 'Route $route',
+  width: 8,
+  height: 8,
+  repeat: 'route',
+  panels: [
+    graph({
+      title: 'Responses of the Route',
+      description: 'Requests per second that matched the route, by status.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: `${perSecond('gateway_route_requests_total', SELECTED_ROUTE, 'status')} > 0`,
+          legend: '{{status}}',
+        },
+      ],
+      stacked: true,
+    }),
+    graph({
+      title: 'Errors of the Route',
+      description: 'Share of its requests that got a 5xx, by whoever.',
+      unit: 'percent',
+      queries: [{ expr: errorShare(SELECTED_ROUTE, 'gateway_route_requests_total'), legend: '5xx' }],
+      thresholds: PERCENT_STEPS,
+    }),
+    graph({
+      title: 'Latency of the Route',
+      description: 'From the arrival of a request that matched the route to the end of its response.',
+      unit: 's',
+      queries: [0.5, 0.95, 0.99].map((quantile) => ({
+        expr: latencyQuantile(quantile, SELECTED_ROUTE, '', 'gateway_route_request_duration_seconds'),
+        legend: `P${quantile * 100}`,
+      })),
+    }),
+  ],
+};
+
 export const overview: Dashboard = dashboard({
   uid: OVERVIEW_DASHBOARD,
   title: 'PAD FAF Gateway - Overview',
   description: 'All services behind the gateway. Click a line to see its service alone.',
-  variables: [labelVariable('service', 'many'), labelVariable('port', 'many')],
-  rows: [GOLDEN_SIGNALS, REQUESTS, REPLICAS, GATEWAY, PROCESS],
+  variables: [labelVariable('service', 'many'), labelVariable('port', 'many'), ROUTE_VARIABLE],
+  rows: [GOLDEN_SIGNALS, REQUESTS, REPLICAS, GATEWAY, PROCESS, ROUTE],
 });

@@ -8,14 +8,19 @@ export function perSecond(counter: string, selector = '', by = ''): string {
 }
 
 /** Share of 5xx, in percent; 0 without requests. */
-export function errorShare(selector: string): string {
-  const errors = perSecond('gateway_requests_total', `${selector},status=~"5.."`);
-  return `100 * ${errors} / (${perSecond('gateway_requests_total', selector)} > 0) or vector(0)`;
+export function errorShare(selector: string, counter = 'gateway_requests_total'): string {
+  const errors = perSecond(counter, `${selector},status=~"5.."`);
+  return `100 * ${errors} / (${perSecond(counter, selector)} > 0) or vector(0)`;
 }
 
-export function latencyQuantile(quantile: number, selector: string, by = ''): string {
+export function latencyQuantile(
+  quantile: number,
+  selector: string,
+  by = '',
+  histogram = 'gateway_request_duration_seconds',
+): string {
   const labels = by ? `le, ${by}` : 'le';
-  return `histogram_quantile(${quantile}, ${perSecond('gateway_request_duration_seconds_bucket', selector, labels)})`;
+  return `histogram_quantile(${quantile}, ${perSecond(`${histogram}_bucket`, selector, labels)})`;
 }
 
 export const PERCENT_STEPS: readonly Step[] = [

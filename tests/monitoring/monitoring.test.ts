@@ -17,6 +17,7 @@ import {
   type Expression,
   expressionsOf,
   fill,
+  hiddenPanelsOf,
   panelsOf,
   readDashboard,
   readRules,
@@ -29,6 +30,7 @@ import {
 import { INSTALLS_WITHIN_MS } from '../support/processes/command.ts';
 import { startPlayground, type TestPlayground } from '../support/processes/playground.ts';
 import { type RedisServer, startRedis } from '../support/stores/redis.ts';
+import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -133,7 +135,7 @@ describe('the dashboards', () => {
 
   describe.each(['overview', 'service'] as const)('%s', (name) => {
     const dashboard = readDashboard(name);
-    const panels = panelsOf(dashboard);
+    const panels = [...panelsOf(dashboard), ...hiddenPanelsOf(dashboard)];
 
     it('says of every panel what it shows and in which unit', () => {
       for (const { title, description, fieldConfig } of panels) {
@@ -144,7 +146,8 @@ describe('the dashboards', () => {
 
     it('has no two panels with one id or in one place', () => {
       const all = dashboard.panels ?? [];
-      expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+      const ids = [...all, ...hiddenPanelsOf(dashboard)].map(({ id }) => id);
+      expect(new Set(ids).size).toBe(ids.length);
       const cells = all.flatMap(({ gridPos = { x: 0, y: 0, w: 0, h: 0 } }) => cellsOf(gridPos));
       expect(new Set(cells).size).toBe(cells.length);
     });
@@ -264,9 +267,10 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
     expect(await prometheus.labelValues('gateway_requests_total', 'port')).toEqual(['external', 'internal']);
     const services = await prometheus.labelValues('gateway_requests_total', 'service');
     expect(services).toEqual(expect.arrayContaining(['/budgeting', '/sharing', '/userManagement']));
-    for (const { templating } of ['overview', 'service'].map((name) => readDashboard(name as 'overview'))) {
-      expect(templating?.list?.map(({ name }) => name)).toEqual(['datasource', 'service', 'port']);
-    }
+    const variables = (name: 'overview' | 'service') =>
+      readDashboard(name).templating?.list?.map((variable) => variable.name);
+    expect(variables('overview')).toEqual(['datasource', 'service', 'port', 'route']);
+    expect(variables('service')).toEqual(['datasource', 'service', 'port']);
   });
 
   it("has data for each of the original's queries", async () => {
@@ -375,6 +379,53 @@ describe('a Prometheus in front of a gateway with two nodes of Redis', () => {
   });
 });
 
+describe('a Prometheus in front of a gateway with routes', () => {
+  let upstream: Upstream;
+  let gateway: TestGateway;
+  let prometheus: PrometheusServer;
+  const route = '/budgeting/catalog/**';
+
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    const routes = [{ match: { path: '/catalog/**' }, auth: 'none' as const }];
+    gateway = await startGateway({ services: { '/budgeting': { upstreams: [upstream], routes } } });
+    prometheus = await startPrometheus({ targets: [new URL(gateway.internal).host] });
+    await eventually('a scrape', async () => (await prometheus.query('gateway_store_up')).length > 0);
+    for (let n = 0; n < 5; n += 1) await fetch(`${gateway.external}/budgeting/catalog/${n}`);
+  }, 90_000);
+
+  afterAll(async () => {
+    await prometheus?.stop();
+    await gateway?.[Symbol.asyncDispose]();
+    await upstream?.[Symbol.asyncDispose]();
+  });
+
+  it('has the variable that rows are repeated for', async () => {
+    const names = await prometheus.labelValues('gateway_route_requests_total', 'route');
+    expect(names).toEqual(['/budgeting/**', route]);
+    const row = readDashboard('overview').panels?.find(({ title }) => title === 'Route $route');
+    expect(row).toMatchObject({ repeat: 'route', collapsed: true });
+  });
+
+  it.each(hiddenPanelsOf(readDashboard('overview')))('has data for the panel $title', async ({ targets }) => {
+    const exact = route.replaceAll('*', '\\\\*');
+    for (const { expr } of targets ?? []) {
+      const filled = fill(String(expr), { route: exact, __rate_interval: '1m' });
+      const rises = async () =>
+        (await prometheus.query(filled)).some(({ points }) => Number.isFinite(points[0]?.[1]));
+      await eventually(filled, rises);
+    }
+  });
+
+  it('counts what matched', async () => {
+    const counted = async () =>
+      (await prometheus.query(`gateway_route_requests_total{route="${route}"} > 0`)).map(
+        ({ metric: { status }, points }) => [status, points[0]?.[1]],
+      );
+    await eventually('five', async () => `${await counted()}` === '200,5');
+  });
+});
+
 describe('fill', () => {
   it('puts variables in and leaves what it does not know', () => {
     expect(fill('a{b="$c"}[$d] $e', { c: '1', d: '2m' })).toBe('a{b="1"}[2m] $e');
@@ -399,6 +450,7 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
   const one = ['one'];
   const known = {
     service: [service],
+    route: one,
     port: one,
     code: one,
     reason: one,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Dashboard, Panel } from '@grafana/schema';
+import type { Dashboard, Panel, RowPanel } from '@grafana/schema';
 import { parse } from 'yaml';
 
 const MONITORING = join(import.meta.dirname, '../../../monitoring');
@@ -24,6 +24,11 @@ export function readDashboard(name: 'overview' | 'service'): Dashboard {
 
 export function panelsOf({ panels = [] }: Dashboard): Panel[] {
   return panels.filter((panel): panel is Panel => panel.type !== 'row');
+}
+
+/** The panels of rows that are closed until somebody opens them. */
+export function hiddenPanelsOf({ panels = [] }: Dashboard): Panel[] {
+  return panels.flatMap((panel) => (panel.type === 'row' ? (panel as RowPanel).panels : []));
 }
 
 /** What Grafana would ask Prometheus for a dashboard: panels and annotations, with the variables filled in. */
