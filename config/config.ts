@@ -4,6 +4,7 @@ import { readGatewayFile } from './file/gatewayFile.ts';
 import { deepFreeze } from './freeze.ts';
 import { MAX_DURATION_MS } from './kinds/durations.ts';
 import { misspeltNames } from './kinds/names.ts';
+import { type PolicySettings, settingsOf } from './policies/policies.ts';
 import { SettingsError } from './report/problems.ts';
 import { completeRouting } from './routes/complete.ts';
 import { brokenRules } from './rules.ts';
@@ -66,6 +67,8 @@ export interface Settings extends Omit<Values, Ingredient> {
   readonly services: readonly Service[];
   /** Routes for users that belong to no service: of any host and depth. */
   readonly routes: readonly Route[];
+  /** What holds where no service and no route is found. */
+  readonly defaults: PolicySettings;
   /** The file that says so; undefined: there is none, and they are the built-in ones. */
   readonly gatewayFile: string | undefined;
   /** Variables in whose place that file has a value for every service. */
@@ -100,17 +103,18 @@ export function loadSettings(
   // Misspelt names alone are no problem, since other programs may read them. Beside a problem they may be its cause.
   if (problems.length > 0) throw new SettingsError([...misspeltNames(env), ...problems]);
 
-  const routing = completeRouting(definitions.services, definitions.routes, {
+  const environment = {
     concurrency: values.perServiceLimit,
     streams: values.serviceStreams,
     requestTimeoutMs: values.requestTimeoutMs,
     cacheTtlMs: values.getCacheTtlMs,
     idleTimeoutMs: values.upstreamTimeoutMs,
     maxBodyBytes: values.maxBodyBytes,
-  });
+  };
   return deepFreeze({
     ...assemble(values, machine),
-    ...routing,
+    ...completeRouting(definitions.services, definitions.routes, environment),
+    defaults: settingsOf(definitions.defaults, environment),
     gatewayFile: file.path,
     overriddenByFile: file.overridden,
   });
@@ -131,7 +135,7 @@ function movedSettings(env: NodeJS.ProcessEnv): string[] {
 function assemble(
   values: Values,
   machine: Machine,
-): Omit<Settings, 'services' | 'routes' | 'gatewayFile' | 'overriddenByFile'> {
+): Omit<Settings, 'services' | 'routes' | 'defaults' | 'gatewayFile' | 'overriddenByFile'> {
   const {
     memoryLimitBytes,
     jwtSecretFile,

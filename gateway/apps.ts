@@ -1,10 +1,12 @@
-import express, { type Express, type Request, type RequestHandler } from 'express';
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express';
+import { askedMethod } from '../lib/cors/preflight.ts';
 import { crossSiteRefusal } from '../lib/crosssite/refusal.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import type { Phase } from '../lib/exchange/phases.ts';
 import { observe } from '../lib/metrics/middleware.ts';
 import { serverTiming } from '../lib/metrics/serverTiming.ts';
 import { peerAddress } from '../lib/proxy/request/forwarded.ts';
+import { writerOf } from '../lib/response/responseWriter.ts';
 import { trace } from '../lib/tracing/middleware.ts';
 import { adminRoutes } from './admin.ts';
 import { compose } from './compose.ts';
@@ -12,6 +14,7 @@ import { errorReplies } from './errors.ts';
 import { wellKnown } from './health/wellKnown.ts';
 import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
+import { cors, responseHandlers } from './responseStages.ts';
 import { createRouter } from './routing/router.ts';
 import {
   addressRateLimit,
@@ -38,7 +41,8 @@ import type { Parts, ServiceParts } from './wiring/parts.ts';
  * does its work. Every request is observed and routed before (`entrance`, `createRouter`).
  */
 export const externalChain: readonly Stage[] = [
-  queryToken, // first: it takes the token out of the target, which cache keys, logs and services see from here on
+  cors, // first: a page must be able to read whatever refuses its request, and preflights come without a token
+  queryToken, // before all that reads the target: it takes the token out of the target, which cache keys, logs and services see from here on
   loginContent, // before timeout and concurrency: a login that arrives slowly holds no permit and uses up no service's time
   timeout, // before concurrency: waiting for a permit is part of the time until the response begins
   addressRateLimit, // before auth: it also protects the login, for which there is no token yet
@@ -74,6 +78,7 @@ function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Sta
   app.disable('query parser');
   // Composed here: each layer in Express's own stack would match the path once more.
   app.use(compose([...entrance(parts, port), resolve(parts, port, mount, chain)]));
+  if (port === 'external') app.use(unrouted(parts));
   app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
 }
@@ -105,10 +110,33 @@ function refuseBrowsers({ internalNames }: Parts['settings']): RequestHandler {
   };
 }
 
+/**
+ * What the file's `defaults` say of responses holds for refusals of requests that no service was found for, and a preflight
+ * for such a request is answered: the page could not read the 404 otherwise.
+ */
+function unrouted({ settings }: Parts): ErrorRequestHandler {
+  const handlers = responseHandlers(settings, settings.defaults);
+  const apply = compose(handlers);
+  return function unroutedMiddleware(error, req, res, next) {
+    const exchange = exchangeOf(res);
+    const isRouted = exchange.service !== 'none' || exchange.route !== '' || writerOf(res).isEdited;
+    if (handlers.length === 0 || isRouted || res.headersSent) return next(error);
+    exchange.preflight = !exchange.refusal && askedMethod(req) !== undefined;
+    apply(req, res, () => next(error));
+  };
+}
+
 function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): RequestHandler {
   const chainFor = (service: ServiceParts) => stagesOf(chain, { port, parts, service });
   const { routes } = parts.settings;
-  return createRouter({ services: parts.services, routes, mount, hasRoutes: port === 'external', chainFor });
+  return createRouter({
+    services: parts.services,
+    routes,
+    mount,
+    hasRoutes: port === 'external',
+    chainFor,
+    responseHandlersFor: (policies) => responseHandlers(parts.settings, policies),
+  });
 }
 
 /** Makes each stage's handler, from the last stage to the first, since a stage is given the handlers behind it. */

@@ -108,6 +108,12 @@ export const REPLIES = {
     'Browsers may call the internal port by an address, a name without dots, or one of INTERNAL_NAMES.',
     'http_request_denied',
   ),
+  origin_not_allowed: reply(
+    403,
+    'Origin not allowed',
+    'Pages of this origin may not open WebSockets here with cookies.',
+    'http_request_denied',
+  ),
   no_such_revocation: reply(
     404,
     'No such revocation',

@@ -18,8 +18,8 @@ import type { Unreadable } from './unreadable.ts';
 /** Looked for in the working directory, where GATEWAY_FILE names none. */
 export const DEFAULT_FILES = ['gateway.config.ts', 'gateway.yaml', 'gateway.json'] as const;
 
-const BUILT_IN: Definitions = { services: BUILT_IN_SERVICES, routes: [] };
-const NOTHING: Definitions = { services: [], routes: [] };
+const BUILT_IN: Definitions = { services: BUILT_IN_SERVICES, routes: [], defaults: {} };
+const NOTHING: Definitions = { services: [], routes: [], defaults: {} };
 
 /** What a file says, and what is wrong with it. */
 export interface GatewayFile {

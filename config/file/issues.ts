@@ -59,12 +59,12 @@ export function pathText(path: readonly PropertyKey[]): string {
     .replace(/^\./, '');
 }
 
-/** Of an object, what is wrong with it as one; undefined where it should be something else altogether. */
+/** Of an object or a list, what is wrong with it as one; undefined where it should be something else altogether. */
 function branchFor(
   branches: readonly (readonly z.core.$ZodIssue[])[],
   value: unknown,
 ): readonly z.core.$ZodIssue[] | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
   return branches.find((issues) =>
     issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
   );

@@ -30,6 +30,7 @@ const policies = {
   timeouts: POLICIES.timeouts.schema.optional(),
   limits: POLICIES.limits.schema.optional(),
   cache: POLICIES.cache.schema.optional(),
+  cors: POLICIES.cors.schema.optional(),
   breaker: POLICIES.breaker.schema.optional(),
   publicPaths: POLICIES.publicPaths.schema.optional(),
 };

@@ -2,6 +2,7 @@ import { foldName } from '../../lib/loadbalancer/registry/serviceNames.ts';
 import { type Said, together } from '../policies/policies.ts';
 import { quote } from '../report/problems.ts';
 import { actionOf, type ForwardAction } from '../routes/actions.ts';
+import { policyProblems } from '../routes/policyProblems.ts';
 import { actionProblems, routeProblems } from '../routes/problems.ts';
 import { BUILT_IN_SERVICES, type RouteDefinition, type ServiceDefinition } from '../sections/services.ts';
 import { variables } from '../variables.ts';
@@ -30,6 +31,8 @@ const VARIABLES = [
 export interface Definitions<Gap = never> {
   readonly services: readonly (ServiceDefinition | Gap)[];
   readonly routes: readonly (RouteDefinition | Gap)[];
+  /** What holds for whatever does not say otherwise. */
+  readonly defaults: Said;
 }
 
 /** What a file says, each with what it inherits. */
@@ -37,7 +40,8 @@ export function definitionsOf({ services, routes = [], defaults = {} }: GatewayF
   const definitions = services
     ? services.map((service) => toDefinition(service, defaults))
     : BUILT_IN_SERVICES.map((service) => ({ ...service, says: defaults }));
-  return { services: definitions, routes: routes.map((route) => toFreeRoute(route, definitions, defaults)) };
+  const free = routes.map((route) => toFreeRoute(route, definitions, defaults));
+  return { services: definitions, routes: free, defaults };
 }
 
 /** What is right in a file in which something is wrong. */
@@ -48,6 +52,7 @@ export function rightDefinitions(data: unknown): Definitions<undefined> {
   return {
     services: right,
     routes: Array.isArray(routes) ? routes.map((route) => rightRoute(route, known)) : [],
+    defaults: {},
   };
 }
 
@@ -112,6 +117,7 @@ export function problemsBetween(data: unknown, { services, routes }: Definitions
   return [
     ...clashes(services),
     ...upstreamProblems(data),
+    ...policyProblems(data),
     ...actionProblems(data, names),
     ...routeProblems(services, routes),
   ];

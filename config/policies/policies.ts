@@ -2,13 +2,14 @@ import type { z } from 'zod';
 import { auth } from './auth.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
+import { cors } from './cors.ts';
 import { limits } from './limits.ts';
-import { type Environment, inherit, type Policy } from './policy.ts';
+import { type Environment, inherit, type Policy, type PolicyProblem } from './policy.ts';
 import { publicPaths } from './publicPaths.ts';
 import { timeouts } from './timeouts.ts';
 
 /** All policies, by the names that they have in a file. */
-export const POLICIES = { auth, timeouts, limits, cache, breaker, publicPaths } as const;
+export const POLICIES = { auth, timeouts, limits, cache, cors, breaker, publicPaths } as const;
 
 type Policies = typeof POLICIES;
 type PolicyName = keyof Policies;
@@ -37,6 +38,19 @@ export function together(...levels: readonly Said[]): Said {
         .reduceRight((outer, inner) => inherit(inner, outer), undefined),
     ]),
   );
+}
+
+/**
+ * What is wrong with what a level says together with those further out. What it only inherits is their problem.
+ *
+ * @param isWhole whether no level further in can complete it
+ */
+export function problemsOf(own: Said, outer: Said, isWhole: boolean): PolicyProblem[] {
+  const all = together(own, outer);
+  return ALL.flatMap(([name, { problem }]) => {
+    const found = own[name] === undefined ? undefined : problem?.(all[name], isWhole);
+    return found ? [{ ...found, at: [name, ...found.at] }] : [];
+  });
 }
 
 /** What holds where the file says this, and the variables the rest. */

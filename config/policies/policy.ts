@@ -9,8 +9,20 @@ export interface Policy<Schema extends z.ZodType, Settings extends object> {
   readonly schema: Schema;
   /** What holds, given what all levels together say: `undefined` where none says anything. */
   readonly settings: (said: z.output<Schema> | undefined, environment: Environment) => Settings;
+  /**
+   * What is wrong with what all levels together say, although each is right by itself. `isWhole`: no level further in can
+   * complete it.
+   */
+  readonly problem?: (said: z.output<Schema>, isWhole: boolean) => PolicyProblem | undefined;
   /** Whether `own` keeps out, or gives less than, `outer`: it then counts for every spelling of its path. Default: never. */
   readonly tightens?: (own: Settings, outer: Settings) => boolean;
+}
+
+export interface PolicyProblem {
+  /** Which part of the policy it is about; empty: all of it. */
+  readonly at: readonly string[];
+  /** Follows the name of that part. */
+  readonly text: string;
 }
 
 /** What the variables say, where no file says it. */

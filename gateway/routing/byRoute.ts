@@ -1,5 +1,7 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Route } from '../../config/sections/services.ts';
+import { announcedFields, askedMethod } from '../../lib/cors/preflight.ts';
+import type { Exchange } from '../../lib/exchange/exchange.ts';
 import { pathOf } from '../../lib/http/path.ts';
 import { parsePattern } from '../../lib/routing/pattern.ts';
 import { cutPrefix, type Rewrite, rewriteTo, unchanged, withoutPrefix } from '../../lib/routing/rewrite.ts';
@@ -15,11 +17,21 @@ export interface RoutedRule extends RouteRule {
   readonly service: string;
   readonly rewrite: Rewrite;
   readonly chain: RequestHandler;
+  /** Sees to the fields of a refusal that `chain` has no part in, and answers its preflight. */
+  readonly refusalFields: RequestHandler;
+  /** Whether it answers preflights. */
+  readonly hasCors: boolean;
 }
 
-export function ruleFor({ name, match, spelling, action }: Route, chain: RequestHandler): RoutedRule {
+export function ruleFor(
+  { name, match, spelling, action, settings }: Route,
+  chain: RequestHandler,
+  refusalFields: RequestHandler,
+): RoutedRule {
   const service = action.kind === 'forward' ? action.service : 'none';
-  return { name, match, spelling, service, rewrite: rewriteFor(action, match.path), chain };
+  const hasCors = settings.cors !== undefined;
+  const rewrite = rewriteFor(action, match.path);
+  return { name, match, spelling, service, rewrite, chain, refusalFields, hasCors };
 }
 
 /** Finds the most specific route, in as many steps as the path has segments. */
@@ -27,9 +39,11 @@ export function findByRoute(rules: readonly RoutedRule[]): Find {
   const table = new RouteTable(rules);
   return (req, target, exchange) => {
     if (isAmbiguous(target)) return ambiguous();
-    const found = table.find(req, target);
+    const preflighted = preflightedRoute(table, req, target);
+    exchange.preflight = preflighted !== undefined;
+    const found = preflighted ?? table.find(req, target);
     if (found === AMBIGUOUS) return ambiguous();
-    if (found === undefined) return nothingFor(table.allowedMethods(req, target));
+    if (found === undefined) return nothingFor(table, req, target, exchange);
     const { name, service, rewrite, chain } = found.rule;
     const path = pathOf(target);
     const rewritten = rewrite(path);
@@ -42,10 +56,31 @@ export function findByRoute(rules: readonly RoutedRule[]): Find {
   };
 }
 
-function nothingFor(allowed: readonly string[]): Error {
-  return allowed.length > 0
-    ? new MethodNotAllowedError('no route is for this method', allowed)
-    : new NoSuchServiceError('no route');
+/**
+ * The route of the request that a preflight asks for, where that answers preflights. Otherwise the preflight is a request
+ * like any other: what is public for another method is not for OPTIONS.
+ */
+function preflightedRoute(table: RouteTable<RoutedRule>, req: Request, target: string) {
+  const method = askedMethod(req);
+  if (method === undefined) return undefined;
+  const found = table.find({ method, headers: req.headers, announced: announcedFields(req) }, target);
+  return found !== AMBIGUOUS && found?.rule.hasCors ? found : undefined;
+}
+
+/** A 405 is as readable as what the path may be asked with. */
+function nothingFor(
+  table: RouteTable<RoutedRule>,
+  req: Request,
+  target: string,
+  exchange: Exchange,
+): RequestHandler | Error {
+  const others = table.ofOtherMethods(req, target);
+  const shown = others.find(({ rule }) => rule.hasCors) ?? others[0];
+  if (shown === undefined) return new NoSuchServiceError('no route');
+  const { refusalFields, hasCors } = shown.rule;
+  exchange.preflight = hasCors && askedMethod(req) !== undefined;
+  const error = new MethodNotAllowedError('no route is for this method', table.allowedMethods(req, target));
+  return (_req, res, next) => refusalFields(req, res, () => next(error));
 }
 
 function rewriteFor(action: Route['action'], path: string): Rewrite {

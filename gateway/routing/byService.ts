@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { askedMethod } from '../../lib/cors/preflight.ts';
 import { NoSuchServiceError } from '../errors.ts';
 import { isAmbiguous, parseTarget } from '../http/target.ts';
 import { ambiguous, type Find } from './find.ts';
@@ -13,6 +14,8 @@ export interface ServiceEntry {
   /** What handles all of its requests; undefined: `byRoute` says what does. */
   readonly chain: RequestHandler | undefined;
   readonly byRoute: Find | undefined;
+  /** Whether `chain` answers preflights. */
+  readonly hasCors: boolean;
 }
 
 /**
@@ -28,6 +31,7 @@ export function findByService(entries: ReadonlyMap<string, ServiceEntry>, mount:
     if (!entry) return new NoSuchServiceError(mount);
     if (entry.byRoute) return entry.byRoute(req, target, exchange);
     if (isAmbiguous(target)) return ambiguous();
+    exchange.preflight = entry.hasCors && askedMethod(req) !== undefined;
     exchange.service = entry.path;
     exchange.prefix = entry.prefix;
     exchange.upstreamTarget = entry.stripPrefix ? parsed.rest : target.slice(mount.length);

@@ -1,4 +1,5 @@
 import type { RequestHandler, Response } from 'express';
+import type { PolicySettings } from '../../config/policies/policies.ts';
 import type { Route } from '../../config/sections/services.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { compose } from '../compose.ts';
@@ -17,13 +18,15 @@ export interface RouterOptions {
   readonly routes: readonly Route[];
   /** The path prefix before the service's segment: '' or `/internal`. */
   readonly mount: string;
-  /** Whether routes count on this port, those of services and others. */
+  /** Whether routes count on this port, those of services and others, and chains answer preflights. */
   readonly hasRoutes: boolean;
   /**
    * Makes the handlers for requests to this service, in the order in which they run. Called once for each service, and for
    * each route that leads to one, at start.
    */
   readonly chainFor: (service: ServiceParts) => readonly RequestHandler[];
+  /** Makes the handlers that say what stands in responses of a route that no service gets. */
+  readonly responseHandlersFor: (policies: PolicySettings) => readonly RequestHandler[];
 }
 
 /** Finds the service or route for a request, and runs its chain. The target goes on byte for byte, but for what its route cuts. */
@@ -42,14 +45,18 @@ export function createRouter(options: Readonly<RouterOptions>): RequestHandler {
 }
 
 /** One look-up where every path begins with its service's; one table for all where some do not. */
-function finder({ services, routes, mount, hasRoutes, chainFor }: RouterOptions): Find {
+function finder(options: RouterOptions): Find {
+  const { services, routes, mount, hasRoutes, chainFor, responseHandlersFor } = options;
   const byPath = new Map(services.map((service) => [service.settings.path, service]));
 
   function toRule(route: Route): RoutedRule {
     const { action, settings, match } = route;
-    if (action.kind !== 'forward') return ruleFor(route, fixedResponse(action, match.path));
+    const fields = compose(responseHandlersFor(settings));
+    if (action.kind !== 'forward')
+      return ruleFor(route, compose([fields, fixedResponse(action, match.path)]), fields);
     const service = byPath.get(action.service) as ServiceParts;
-    return ruleFor(route, compose(chainFor({ ...service, settings: { ...service.settings, ...settings } })));
+    const chain = compose(chainFor({ ...service, settings: { ...service.settings, ...settings } }));
+    return ruleFor(route, chain, fields);
   }
 
   if (hasRoutes && routes.length > 0) {
@@ -62,7 +69,8 @@ function finder({ services, routes, mount, hasRoutes, chainFor }: RouterOptions)
     const isRouted = hasRoutes && own.length > 0;
     const chain = isRouted ? undefined : compose(chainFor(service));
     const byRoute = isRouted ? findByRoute(own.map(toRule)) : undefined;
-    return [path.slice(1), { path, prefix, stripPrefix, chain, byRoute }];
+    const hasCors = hasRoutes && service.settings.cors !== undefined;
+    return [path.slice(1), { path, prefix, stripPrefix, chain, byRoute, hasCors }];
   });
   return findByService(new Map(entries), mount);
 }

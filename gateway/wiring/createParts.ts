@@ -70,7 +70,7 @@ export async function createParts({
       unknownNames: () => registry.unknownNames,
       certificateExpiresAtMs: certificate && (() => certificate.pair.expiresAtMs),
     },
-    known: knownLabels(settings.services),
+    known: knownLabels(settings),
     version: VERSION,
     exemplars: settings.otlpEndpoint !== undefined,
     processMetrics: threads ? 'thread' : true,

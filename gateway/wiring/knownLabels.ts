@@ -1,4 +1,4 @@
-import type { Service } from '../../config/sections/services.ts';
+import type { Settings } from '../../config/config.ts';
 import type { KnownLabels } from '../../lib/metrics/metrics.ts';
 import { REPLIES } from '../errors.ts';
 import type { Port } from '../port.ts';
@@ -9,12 +9,12 @@ const ADMIN_REFUSALS = ['wrong_token', 'no_token', 'too_many'];
 const PORTS: readonly Port[] = ['external', 'internal'];
 
 /** Label values that counters show as 0 from the start. Without that `rate()` would miss the first event. */
-export function knownLabels(services: readonly Service[]): KnownLabels {
+export function knownLabels({ services, routes }: Pick<Settings, 'services' | 'routes'>): KnownLabels {
   const codes = Object.keys(REPLIES) as (keyof typeof REPLIES)[];
   return {
     service: services.map(({ path }) => path),
     serviceWithBreaker: services.filter(({ breaker }) => breaker).map(({ path }) => path),
-    route: [...new Set(services.flatMap(({ routes }) => routes.map(({ name }) => name)))],
+    route: [...services.flatMap((service) => service.routes), ...routes].map(({ name }) => name),
     port: PORTS,
     call: ['list', 'update'],
     policy: ['address', 'identity'],

@@ -35,14 +35,15 @@ export function crossSiteRefusal({ names = [] }: Readonly<CrossSiteOptions> = {}
   return ({ headers }) => {
     const { 'sec-fetch-site': site, origin, host } = headers as Record<string, string | undefined>;
     if (!OWN.has(site)) return new CrossSiteError(`Sec-Fetch-Site: ${site}`);
-    if (origin !== undefined && !isOwn(origin, host)) return new CrossSiteError('the Origin is not this one');
+    if (origin !== undefined && !isOwnOrigin(origin, host))
+      return new CrossSiteError('the Origin is not this one');
     if (host === undefined || !mayBeBrowser(headers) || !isPublicName(host)) return undefined;
     return exempt.has(nameOf(host)) ? undefined : new ForeignHostError('the Host is a public name');
   };
 }
 
 /** Compares hosts only, not schemes, because a proxy in front may have terminated TLS. */
-function isOwn(origin: string, host: string | undefined): boolean {
+export function isOwnOrigin(origin: string, host: string | undefined): boolean {
   if (host === undefined) return false;
   const own = host.toLowerCase();
   return origin === `http://${own}` || origin === `https://${own}`;

@@ -59,6 +59,8 @@ export class Exchange {
   prefix = '';
   /** Path and query as the service gets them, byte for byte. Written by the router; '' means req.url. */
   upstreamTarget = '';
+  /** Whether it is a preflight for what its route is about, which `cors` answers. Written by the router. */
+  preflight = false;
   /**
    * The values of all `access_token` parameters, as they were written. They were removed from the target. Undefined when
    * there were none. Written by queryToken.

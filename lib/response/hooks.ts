@@ -4,6 +4,15 @@ import type { FieldLines } from '../http/fields.ts';
 /** Makes a field's value when the head of `res` is written. Undefined: the response gets no such field. */
 export type MakeValue = (status: number, res: ServerResponse) => string | undefined;
 
+/** Changes the fields of a response when nothing else is added to them any more. It is the same for all responses of a route. */
+export interface HeadEdit {
+  /**
+   * @param lines name, value, name, value: its own to change, added fields among them
+   * @returns the lines to send, which may be the same list
+   */
+  edit(lines: string[], status: number, res: ServerResponse): string[];
+}
+
 /** Sees the head of a response that has just been sent, as whoever wrote it has given it: without added fields. */
 export interface HeadObserver {
   head(status: number, fields: FieldLines): void;

@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { FieldLines } from '../http/fields.ts';
 import { AddedFields } from './addedFields.ts';
 import { chunkOf, givenLines, setLines } from './givenHead.ts';
-import type { ContentGate, HeadObserver, MakeValue, ResponseObserver } from './hooks.ts';
-import { besideSet, hasSetFields, mergeIntoSet, withdraw } from './setFields.ts';
+import type { ContentGate, HeadEdit, HeadObserver, MakeValue, ResponseObserver } from './hooks.ts';
+import { besideSet, hasSetFields, mergeIntoSet, setInstead, withdraw } from './setFields.ts';
 import type { ResponseSink, Trailers } from './sink.ts';
 
 /** Longer content is not copied into a string. */
@@ -30,7 +30,8 @@ export function writerOf(res: ServerResponse & { [WRITER]?: ResponseWriter }): R
  * replaces Node's methods:
  *
  * - `add` and `replace` put a field into the head, whose value may depend on the status,
- * - `observeHead` and `observe` show head and content as they were written: without added fields, before the gate,
+ * - `edit` changes the head with all that was added, right before it is sent,
+ * - `observeHead` and `observe` show head and content as they were written: without added fields and edits, before the gate,
  * - `gate` keeps content back.
  *
  * The hooks apply to what is written with this writer, and to what Express and others write with Node's own methods. They
@@ -42,6 +43,7 @@ export class ResponseWriter implements ResponseSink {
   readonly #write: Write;
   readonly #end: End;
   readonly #added = new AddedFields();
+  #edits: readonly HeadEdit[] = NOBODY;
   #headObservers: readonly HeadObserver[] = NOBODY;
   #observers: readonly ResponseObserver[] = NOBODY;
   #gate: ContentGate | undefined;
@@ -69,14 +71,24 @@ export class ResponseWriter implements ResponseSink {
     this.#added.add(name, value, true);
   }
 
+  /** Has `edit` change the head, after those that were given before. */
+  edit(edit: HeadEdit): void {
+    this.#edits = this.#edits === NOBODY ? [edit] : [...this.#edits, edit];
+  }
+
+  /** Whether anything edits the head. */
+  get isEdited(): boolean {
+    return this.#edits !== NOBODY;
+  }
+
   /** Whether the head will have a field of this name that was set or added. */
   hasField(name: string): boolean {
     return this.#res.hasHeader(name) || this.#added.has(name);
   }
 
-  /** What `add` and `replace` have put into a head of this status that somebody else writes: that of a 101. */
-  addedFor(status: number): string[] {
-    return this.#added.into([], status, this.#res);
+  /** The lines of a head of this status that somebody else writes, that of a 101: with what was added, and edited. */
+  complete(lines: string[], status: number): string[] {
+    return this.#edited(this.#added.into(lines, status, this.#res), status);
   }
 
   /** Calls `observer` once the head was sent. */
@@ -126,7 +138,8 @@ export class ResponseWriter implements ResponseSink {
     try {
       this.#begin(status, reason, lines, hasSet);
     } catch (error) {
-      withdraw(res, lines);
+      // Where nothing was set before, all that is set now is of this head.
+      withdraw(res, hasSet ? lines : setLines(res));
       throw error;
     }
   }
@@ -178,12 +191,19 @@ export class ResponseWriter implements ResponseSink {
       mergeIntoSet(res, lines);
       if (isObserved) given = setLines(res);
       this.#added.setOn(res, status);
+      if (this.#edits !== NOBODY) setInstead(res, this.#edited(setLines(res), status));
       this.#writeHead.call(res, status, reason);
     } else {
       if (isObserved) given = lines.slice();
-      this.#writeHead.call(res, status, reason, this.#added.into(lines, status, res));
+      this.#writeHead.call(res, status, reason, this.complete(lines, status));
     }
     for (const observer of this.#headObservers) observer.head(status, given);
+  }
+
+  #edited(lines: string[], status: number): string[] {
+    let edited = lines;
+    for (const edit of this.#edits) edited = edit.edit(edited, status, this.#res);
+    return edited;
   }
 
   /**

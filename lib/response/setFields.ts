@@ -25,6 +25,12 @@ export function mergeIntoSet(res: ServerResponse, lines: FieldLines): void {
   for (let i = 0; i < lines.length; i += 2) res.appendHeader(lines[i] as string, lines[i + 1] as string);
 }
 
+/** Sets `lines` in place of everything that is set. */
+export function setInstead(res: ServerResponse, lines: FieldLines): void {
+  for (const name of res.getHeaderNames()) res.removeHeader(name);
+  for (let i = 0; i < lines.length; i += 2) res.appendHeader(lines[i] as string, lines[i + 1] as string);
+}
+
 /** Takes back what Node has kept of a head that it then refused: the next head must not carry it. */
 export function withdraw(res: ServerResponse, lines: FieldLines): void {
   res.statusMessage = '';

@@ -35,6 +35,8 @@ export interface RouteRule {
 export interface RouteRequest {
   readonly method?: string | undefined;
   readonly headers: IncomingHttpHeaders;
+  /** Fields, in lower case, that the request which a preflight asks for will have; their values are not known. */
+  readonly announced?: ReadonlySet<string> | undefined;
 }
 
 /** A rule made ready to be compared with requests. */
@@ -70,7 +72,7 @@ export function methodFits({ methods }: Route, method = ''): boolean {
 
 /** Whether the request has the fields that the route asks for. */
 export function headersFit({ headers }: Route, request: RouteRequest): boolean {
-  return headers.every(([name, value]) => request.headers[name] === value);
+  return headers.every(([name, value]) => request.headers[name] === value || request.announced?.has(name));
 }
 
 /** Whether the route's spelling allows the path, of which only the folded segments have been compared. */

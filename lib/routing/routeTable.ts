@@ -76,16 +76,21 @@ export class RouteTable<Rule extends RouteRule> {
 
   /** The methods that routes with the request's host, path and fields name: none of them is the request's. */
   allowedMethods(request: RouteRequest, target: string): string[] {
-    const allowed = new Set<string>();
+    const allowed = this.ofOtherMethods(request, target).flatMap(({ methods }) => [...(methods ?? [])]);
+    return [...new Set(allowed)].sort();
+  }
+
+  /** The routes with the request's host, path and fields, where none is for its method. The most specific comes first. */
+  ofOtherMethods(request: RouteRequest, target: string): Route<Rule>[] {
+    const routes: Route<Rule>[] = [];
     const path = pathOf(target);
     const keys = this.#folds ? foldedPath(path) : path;
     const accepts = (route: Route<Rule>) => {
-      if (headersFit(route, request) && spellingFits(route, path))
-        for (const method of route.methods ?? []) allowed.add(method);
+      if (headersFit(route, request) && spellingFits(route, path)) routes.push(route);
       return false;
     };
     this.#search({ request, method: request.method, path, keys, emptyFits: false, accepts });
-    return [...allowed].sort();
+    return routes;
   }
 
   /** What the other readings of the request say, where they keep out more than the first. */

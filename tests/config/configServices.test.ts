@@ -225,10 +225,6 @@ describe('GATEWAY_FILE', () => {
     // What the former SERVICES_FILE had.
     { in: { requestTimeout: '3s' }, out: '.requestTimeout is not known: it is timeouts.request now' },
     { in: { cacheShared: false }, out: '.cacheShared is not known: it is cache.shared now' },
-    {
-      in: { retries: 3 },
-      out: '.retries is not known: expected one of name, path, upstreams, aliases, stripPrefix, auth, timeouts, limits, cache, breaker, publicPaths, routes',
-    },
   ];
   test.each(wrongFields)('names what is wrong with $in', ({ in: fields, out }) => {
     const services = [

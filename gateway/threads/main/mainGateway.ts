@@ -93,7 +93,7 @@ export class MainGateway {
         // Only workers open the store; their values are merged with this one.
         storeUp: async () => true,
       },
-      known: knownLabels(settings.services),
+      known: knownLabels(settings),
       version: VERSION,
     });
     // Must come before `exposeCollector`: it makes a collector of its own.

@@ -7,7 +7,7 @@ import type { Clock } from '../../clock/clock.ts';
 import { ConcurrencyLimitError } from '../../concurrency/errors.ts';
 import { isPermit, type Permits, UNLIMITED } from '../../concurrency/permits.ts';
 import { type Exchange, exchangeOf } from '../../exchange/exchange.ts';
-import { fieldsByName } from '../../http/fields.ts';
+import { fieldsByName, fieldValues } from '../../http/fields.ts';
 import { subprotocols } from '../../http/subprotocol.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../http1/origin.ts';
 import { writerOf } from '../../response/responseWriter.ts';
@@ -178,16 +178,15 @@ function switchingFields(
   { responseFields, ownsIdentity }: Readonly<UpgradeOptions>,
 ): IncomingHttpHeaders {
   const res = req.res as Response;
-  const passed = fieldsByName(responseFields(rawHeaders, 101, exchangeOf(res)));
-  const fields = Object.entries(headers).filter(([name]) => name in passed);
+  const lines = writerOf(res).complete(responseFields(rawHeaders, 101, exchangeOf(res)), 101);
+  const cookies = fieldValues(lines, 'set-cookie');
   const offered = ownsIdentity ? subprotocols(res.req.headers['sec-websocket-protocol']) : undefined;
   return {
     // Browsers close the connection when they offered subprotocols and none was chosen.
     ...(offered?.token === undefined ? {} : { 'sec-websocket-protocol': 'bearer' }),
-    ...Object.fromEntries(fields),
-    ...(passed.via === undefined ? {} : { via: passed.via }),
+    ...fieldsByName(lines),
+    ...(cookies.length === 0 ? {} : { 'set-cookie': cookies }),
     ...(res.getHeaders() as IncomingHttpHeaders),
-    ...fieldsByName(writerOf(res).addedFor(101)),
     connection: 'Upgrade',
     upgrade: headers.upgrade ?? req.headers.upgrade,
   };

@@ -45,7 +45,9 @@ services:
       'gateway.yaml:12:7: services[0].limits.streams is -1: expected a whole number from 0 to 1000000',
       'gateway.yaml:11:7: services[0].limits.concurency is not known: did you mean concurrency?',
       'gateway.yaml:13:5: services[1].name is missing: expected a name of letters, digits, dots, dashes and underscores',
-      'gateway.yaml:14:5: services[1].chache is not known: expected one of name, path, upstreams, aliases, stripPrefix, auth, timeouts, limits, cache, breaker, publicPaths, routes',
+      expect.stringContaining(
+        'gateway.yaml:14:5: services[1].chache is not known: expected one of name, path, ',
+      ),
     ]);
   });
 

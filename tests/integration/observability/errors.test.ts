@@ -309,6 +309,7 @@ it('has no scenario missing', async () => {
     'bad_revocation',
     'cross_site',
     'foreign_host',
+    'origin_not_allowed',
     'no_such_revocation',
     'too_many_revocations',
   ];

@@ -13,6 +13,7 @@ export const TABLE = {
   bad_revocation: [400, 'Bad revocation'],
   cross_site: [403, 'Cross-site request'],
   foreign_host: [403, 'Foreign host'],
+  origin_not_allowed: [403, 'Origin not allowed'],
   no_such_revocation: [404, 'No such revocation'],
   too_many_revocations: [409, 'Too many revocations'],
   no_such_service: [404, 'No such service'],
