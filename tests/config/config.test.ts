@@ -3,9 +3,10 @@ import { JWT_SECRET, load, problemsOf } from '../support/gateway/settings.ts';
 
 describe('defaults', () => {
   test('need nothing but a secret', () => {
-    const { services, memory, ...plain } = load({});
+    const { services, memory, defaults, ...plain } = load({});
     expect(memory.cacheBytes).toBe(64 * 1024 ** 2);
     expect(services).toHaveLength(10);
+    expect(services[0]).toMatchObject(defaults);
     expect(plain).toEqual({
       environment: 'development',
       externalHost: '::',
