@@ -1,13 +1,8 @@
 import { type Command, names, number, text } from '../../config/commandLine/flags.ts';
 import { MODE_NAMES, MODES } from './modes.ts';
 
-const flags = {
-  only: names(
-    'hit,401',
-    MODE_NAMES,
-    'mode',
-    'measure just these modes; repeat it or separate by commas. Default: all',
-  ),
+/** How pairs are measured. */
+export const pairFlags = {
   pairs: number(
     6,
     { min: 2, max: 100, whole: true },
@@ -31,6 +26,16 @@ const flags = {
   ),
   atMost: number(1, { min: 0.5, max: 10 }, 'the ratio up to which nothing counts as dearer'),
   json: text('FILE', 'write every measurement to FILE'),
+};
+
+const flags = {
+  only: names(
+    'hit,401',
+    MODE_NAMES,
+    'mode',
+    'measure just these modes; repeat it or separate by commas. Default: all',
+  ),
+  ...pairFlags,
 };
 
 /** `npm run bench:guard`. */

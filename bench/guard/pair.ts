@@ -3,9 +3,15 @@ import { runLoad } from '../load/load.ts';
 import { usageOf } from '../machine/accounting.ts';
 import { type Disturbance, watchMachine } from '../machine/disturbance.ts';
 import { assertNoErrors, verify } from '../measure/verify.ts';
-import { addressOf, type Server, type ServerName, startServer } from '../servers/servers.ts';
+import {
+  addressOf,
+  type GatewayOptions,
+  type Server,
+  type ServerName,
+  startServer,
+} from '../servers/servers.ts';
 import type { Site } from '../servers/site.ts';
-import { guardServices, type Mode, subjectOf } from './modes.ts';
+import { type Mode, subjectOf } from './modes.ts';
 
 /** What is left over of a run, such as closing its connections, is part of its cost. */
 const SETTLE_MS = 100;
@@ -25,6 +31,8 @@ export interface PairResult {
 export interface PairOptions {
   readonly site: Site;
   readonly modes: readonly Mode[];
+  /** What each of the two is started with. */
+  readonly start: Readonly<Record<Side, GatewayOptions>>;
   readonly rounds: number;
   readonly seconds: number;
   /** In seconds. */
@@ -32,6 +40,8 @@ export interface PairOptions {
   /** Called with a line for whoever watches. */
   readonly onProgress: (line: string) => void;
 }
+
+export type Side = 'before' | 'now';
 
 interface Gateways {
   readonly before: Server;
@@ -47,13 +57,11 @@ interface Spent {
 /** Compares two fresh processes. `number` decides which one is started, and goes, first. */
 export async function runPair(number: number, options: Readonly<PairOptions>): Promise<PairResult> {
   const isNowFirst = number % 2 === 0;
-  const order: readonly ServerName[] = isNowFirst
-    ? ['gateway', 'gateway before']
-    : ['gateway before', 'gateway'];
-  const started = new Map<ServerName, Server>();
+  const order: readonly Side[] = isNowFirst ? ['now', 'before'] : ['before', 'now'];
+  const started = new Map<Side, Server>();
   try {
-    for (const name of order) started.set(name, await start(name, options.site));
-    const [before, now] = [started.get('gateway before'), started.get('gateway')];
+    for (const side of order) started.set(side, await start(side, options));
+    const [before, now] = [started.get('before'), started.get('now')];
     if (!before || !now) throw new Error('two gateways were started');
     const disturbance = watchMachine();
     const costs: ModeCost[] = [];
@@ -70,10 +78,12 @@ export async function runPair(number: number, options: Readonly<PairOptions>): P
   }
 }
 
-async function start(name: ServerName, site: Site): Promise<Server> {
+const NAMES: Readonly<Record<Side, ServerName>> = { before: 'gateway before', now: 'gateway' };
+
+async function start(side: Side, { site, start: options }: PairOptions): Promise<Server> {
   const env = { CACHE_MAX_BYTES: '1GiB' };
-  const server = await startServer(name, site, { services: guardServices(site), env });
-  if (!server) throw new Error(`${name} cannot be started here`);
+  const server = await startServer(NAMES[side], site, { ...options[side], env });
+  if (!server) throw new Error(`${NAMES[side]} cannot be started here`);
   return server;
 }
 

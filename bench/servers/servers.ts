@@ -56,6 +56,8 @@ export interface GatewayOptions {
   readonly nodeOptions?: readonly string[];
   /** Default: the service that answers, the one that echoes, and one that is always busy. */
   readonly services?: readonly ServiceEntry[];
+  /** What its file says beside them. */
+  readonly file?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
   /** The control group whose limit holds for it. */
   readonly group?: MemoryGroup | undefined;
@@ -188,7 +190,7 @@ function commandFor(context: CommandContext): Command {
 /** As in production, but for limits that the load stays below and a service that is always busy. */
 function gatewayCommand(context: CommandContext): Command {
   const { name, site, port, internalPort, directory, options } = context;
-  const { nodeOptions = [], services = usualServices(site), group } = options;
+  const { nodeOptions = [], services = usualServices(site), file = {}, group } = options;
   const checkout = name === 'gateway before' ? (site.against ?? '') : ROOT;
   const main = join(checkout, 'gateway/main.ts');
   const node = [process.execPath, ...nodeOptions, main];
@@ -203,7 +205,7 @@ function gatewayCommand(context: CommandContext): Command {
       INTERNAL_HOST: '127.0.0.1',
       INTERNAL_PORT: String(internalPort),
       JWT_SECRET: site.jwtSecret,
-      ...servicesVariable(checkout, directory, services),
+      ...servicesVariable(checkout, directory, services, file),
       GLOBAL_CONCURRENCY: '10000',
       PER_SERVICE_LIMIT: '10000',
       DATA_DIR: 'data',
@@ -220,9 +222,10 @@ function servicesVariable(
   checkout: string,
   directory: string,
   services: readonly ServiceEntry[],
+  file: Readonly<Record<string, unknown>>,
 ): Record<string, string> {
   if (existsSync(join(checkout, 'config/file'))) {
-    writeFileSync(join(directory, 'gateway.json'), JSON.stringify({ services }));
+    writeFileSync(join(directory, 'gateway.json'), JSON.stringify({ ...file, services }));
     return { GATEWAY_FILE: 'gateway.json' };
   }
   const former = services.map(({ limits, timeouts, cache, ...same }) => ({
