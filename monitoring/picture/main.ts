@@ -47,6 +47,8 @@ const playground = await startPlayground(TRAFFIC_FLAGS, {
   REQUEST_TIMEOUT: '2s',
   SERVICE_REFRESH_INTERVAL: '2s',
   CIRCUIT_BREAKER_COOLDOWN: '10s',
+  // A few failures stand for a service that breaks down.
+  CIRCUIT_BREAKER_RATIO: '0',
   GET_CACHE_TTL: '2s',
   LOG_LEVEL: 'error',
 });
