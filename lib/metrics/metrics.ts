@@ -103,16 +103,16 @@ export interface Readings {
   /** Streams of all services together. */
   globalStreamLimit(): number;
   storeUp(): Promise<boolean>;
-  /** Whether a full store may drop revocations. Default: never. */
-  readonly storeMayEvict?: (() => Promise<boolean>) | undefined;
-  /** The servers that the store is spread over. Without them there is no such gauge. */
-  readonly redisNodes?: (() => Promise<Iterable<NodeReading>>) | undefined;
-  /** Rejects while nobody can tell. */
-  cache?(): Promise<Iterable<CacheReading>>;
-  /** Names that the registry lists and no service has, each with the number of its entries. Default: none. */
-  unknownNames?(): ReadonlyMap<string, number>;
-  /** In milliseconds since the epoch. Without TLS there is no such gauge. */
-  readonly certificateExpiresAtMs?: (() => number) | undefined;
+  /** Whether a full store may drop revocations. */
+  storeMayEvict(): Promise<boolean>;
+  /** The servers that the store is spread over; undefined: it is not, and there is no such gauge. */
+  readonly redisNodes: (() => Promise<Iterable<NodeReading>>) | undefined;
+  /** Rejects while nobody can tell. Undefined: other threads tell, and there is no such gauge. */
+  readonly cache: (() => Promise<Iterable<CacheReading>>) | undefined;
+  /** Names that the registry lists and no service has, each with the number of its entries. */
+  unknownNames(): ReadonlyMap<string, number>;
+  /** In milliseconds since the epoch; undefined: there is no TLS, and no such gauge. */
+  readonly certificateExpiresAtMs: (() => number) | undefined;
 }
 
 /** Label values known from the start: a counter all of whose labels are here shows their combinations at 0. */
@@ -307,7 +307,7 @@ export class Metrics extends CappedMetrics {
       name: 'gateway_store_may_evict',
       help: 'Whether the store, when it is full, may drop revocations (1) or not (0).',
       labels: [],
-      read: async () => [[Number((await readings.storeMayEvict?.()) ?? false)]],
+      read: async () => [[Number(await readings.storeMayEvict())]],
     });
     const { redisNodes } = readings;
     if (redisNodes)
@@ -322,7 +322,7 @@ export class Metrics extends CappedMetrics {
       name: 'gateway_registry_unknown_names',
       help: 'Entries that the registry lists under a name that no service has.',
       labels: ['name'],
-      read: () => Array.from(readings.unknownNames?.() ?? [], ([name, entries]): Reading => [entries, name]),
+      read: () => Array.from(readings.unknownNames(), ([name, entries]): Reading => [entries, name]),
     });
     this.gauge({
       name: 'gateway_build_info',

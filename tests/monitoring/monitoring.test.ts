@@ -27,6 +27,7 @@ import {
   type PrometheusServer,
   startPrometheus,
 } from '../support/monitoring/prometheus.ts';
+import { NO_READINGS } from '../support/monitoring/readings.ts';
 import { INSTALLS_WITHIN_MS } from '../support/processes/command.ts';
 import { startPlayground, type TestPlayground } from '../support/processes/playground.ts';
 import { type RedisServer, startRedis } from '../support/stores/redis.ts';
@@ -36,14 +37,6 @@ const ROOT = join(import.meta.dirname, '../..');
 
 // For a machine that has other things to do as well.
 jest.setTimeout(30_000);
-
-const NO_READINGS = {
-  replicas: () => [],
-  concurrency: () => [],
-  globalLimit: () => 100,
-  globalStreamLimit: () => 100,
-  storeUp: async () => true,
-};
 
 /** What `promtool check metrics` says of a scrape. */
 function checkMetrics(text: string) {
@@ -437,11 +430,9 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
   const service = '/a';
   const replica = { service, instance: 'a.1', requestCount: 1, inFlight: 1, healthy: true, breakerState: 0 };
   const readings = {
+    ...NO_READINGS,
     replicas: () => [replica],
     concurrency: () => [{ service, held: 1, limit: 1, streams: 1, streamLimit: 1 }],
-    globalLimit: () => 1,
-    globalStreamLimit: () => 1,
-    storeUp: async () => true,
     cache: async () => [{ tier: 'store', entries: 1, bytes: 1 }],
     certificateExpiresAtMs: () => 0,
     unknownNames: () => new Map([['a', 1]]),

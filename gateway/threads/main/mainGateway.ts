@@ -90,8 +90,12 @@ export class MainGateway {
         globalLimit: () => this.#limits.gateway.limit,
         globalStreamLimit: () => this.#limits.streams.limit,
         unknownNames: () => this.#registry.unknownNames,
-        // Only workers open the store; their values are merged with this one.
+        // Only workers open the store and the certificate; their values are merged with these.
         storeUp: async () => true,
+        storeMayEvict: async () => false,
+        redisNodes: undefined,
+        cache: undefined,
+        certificateExpiresAtMs: undefined,
       },
       known: knownLabels(settings),
       version: VERSION,

@@ -7,6 +7,7 @@ import {
   type ReplicaReading,
   type RequestReading,
 } from '../../../lib/metrics/metrics.ts';
+import { NO_READINGS } from '../../support/monitoring/readings.ts';
 
 type Sample = readonly [name: string, labels: Readonly<Record<string, string>>, value: number];
 
@@ -136,11 +137,9 @@ const READING: ReplicaReading = {
 function newMetrics(options: Partial<MetricsOptions> & { replicas?: () => ReplicaReading[] } = {}): Metrics {
   const { replicas = () => [], ...rest } = options;
   const readings = {
+    ...NO_READINGS,
     replicas,
     concurrency: () => [{ service: '/budgeting', held: 7, limit: 10, streams: 3, streamLimit: 100 }],
-    globalLimit: () => 100,
-    globalStreamLimit: () => 1000,
-    storeUp: async () => true,
   };
   return new Metrics({ readings, processMetrics: false, ...rest });
 }

@@ -2,19 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import { Exemplars, readsOpenMetrics } from '../../../lib/metrics/exemplars.ts';
 import { Metrics, type RequestReading } from '../../../lib/metrics/metrics.ts';
 import { ManualClock } from '../../support/manualClock.ts';
+import { NO_READINGS } from '../../support/monitoring/readings.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const OTHER_TRACE = '0af7651916cd43dd8448eb211c80319c';
 
 function metricsWith(exemplars: boolean): Metrics {
-  const readings = {
-    replicas: () => [],
-    concurrency: () => [],
-    globalLimit: () => 1,
-    globalStreamLimit: () => 1,
-    storeUp: async () => true,
-  };
-  return new Metrics({ readings, exemplars, processMetrics: false });
+  return new Metrics({ readings: NO_READINGS, exemplars, processMetrics: false });
 }
 
 function completed(part: Partial<RequestReading>): RequestReading {

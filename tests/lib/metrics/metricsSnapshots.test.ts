@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { Metrics, type Readings } from '../../../lib/metrics/metrics.ts';
 import { mergedCounts, mergedText, withoutSeries } from '../../../lib/metrics/snapshots.ts';
+import { NO_READINGS } from '../../support/monitoring/readings.ts';
 
 /** Of one thread that has seen so many requests; `held` is what all threads read. */
 function metricsOf(requests: number, { held = 0, storeUp = true } = {}): Metrics {
   const readings: Readings = {
-    replicas: () => [],
+    ...NO_READINGS,
     concurrency: () => [{ service: '/up', held, limit: 10, streams: 0, streamLimit: 10 }],
-    globalLimit: () => 100,
     globalStreamLimit: () => 100,
     storeUp: async () => storeUp,
   };
