@@ -39,7 +39,7 @@ interface Place {
 
 /**
  * Measures a curve: a gateway for each point, all started once and put under load in turn. Each line is a subject
- * whose contenders are the points. Throws `WrongAnswerError` when one does not answer as it should.
+ * whose contenders are the points. Throws `WrongResponseError` when one does not answer as it should.
  */
 export async function runCurve(curve: Curve, options: CurveRunOptions): Promise<SubjectResult[]> {
   const gateways: Server[] = [];

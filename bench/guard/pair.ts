@@ -113,7 +113,7 @@ async function compare(
   return { mode: mode.name, beforeUs: costUs(before), nowUs: costUs(now) };
 }
 
-/** Puts one gateway under load once. Throws `WrongAnswerError` when a response was not what it should be. */
+/** Puts one gateway under load once. Throws `WrongResponseError` when a response was not what it should be. */
 async function measure(
   mode: Mode,
   server: Server,

@@ -47,7 +47,7 @@ export class Bench {
     this.#options = options;
   }
 
-  /** Measures the subject of that name. Throws `WrongAnswerError` when a contender does not answer as it should. */
+  /** Measures the subject of that name. Throws `WrongResponseError` when a contender does not answer as it should. */
   async run(name: string): Promise<SubjectResult> {
     const subject = SUBJECTS.find((candidate) => candidate.name === name);
     if (subject) return this.#compare(this.#options.site.against ? againstBefore(subject) : subject);

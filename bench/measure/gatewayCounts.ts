@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contender, Expectation } from './subjects.ts';
-import { WrongAnswerError } from './verify.ts';
+import { WrongResponseError } from './verify.ts';
 
 /** What a gateway's own metrics say it has done. */
 export interface GatewayCounts {
@@ -30,7 +30,7 @@ export function countsIn(exposition: string): GatewayCounts {
   return { byStatus, cacheHits };
 }
 
-/** Throws `WrongAnswerError` unless the gateway's own counts between two readings are those of a clean run. */
+/** Throws `WrongResponseError` unless the gateway's own counts between two readings are those of a clean run. */
 export function assertCounts(
   { name, cache }: Contender,
   { status }: Expectation,
@@ -40,13 +40,13 @@ export function assertCounts(
     const count = total - (before.byStatus.get(counted) ?? 0);
     // 0: what was under way when the load generator hung up.
     if (count > 0 && counted !== String(status) && counted !== '0') {
-      throw new WrongAnswerError(`${name}: ${count} answers with ${counted} instead of ${status}`);
+      throw new WrongResponseError(`${name}: ${count} answers with ${counted} instead of ${status}`);
     }
   }
   const hits = after.cacheHits - before.cacheHits;
   // An entry lives for GET_CACHE_TTL, so a few of very many requests renew it.
   if (cache === 'HIT' && hits < 0.99 * requests)
-    throw new WrongAnswerError(`${name}: ${hits} hits of ${requests}`);
+    throw new WrongResponseError(`${name}: ${hits} hits of ${requests}`);
   if (cache === 'MISS' && hits > 0)
-    throw new WrongAnswerError(`${name}: ${hits} hits where there should be none`);
+    throw new WrongResponseError(`${name}: ${hits} hits where there should be none`);
 }

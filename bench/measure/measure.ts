@@ -49,7 +49,7 @@ export interface Run {
   readonly rate: number | undefined;
 }
 
-/** Puts one contender under load. Throws `WrongAnswerError` when anything but the expected answer came back. */
+/** Puts one contender under load. Throws `WrongResponseError` when anything but the expected answer came back. */
 export async function measure({ site, subject, contender, server, seconds, rate }: Run): Promise<Figures> {
   const isGateway = server.name.startsWith('gateway');
   const address = addressOf(server, contender.request);

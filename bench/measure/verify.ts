@@ -6,8 +6,8 @@ import type { Site } from '../servers/site.ts';
 import type { Contender, Expectation, Subject } from './subjects.ts';
 
 /** A contender that does not answer what it should: its figures would mean nothing. */
-export class WrongAnswerError extends ExpectedError {
-  override readonly name = 'WrongAnswerError';
+export class WrongResponseError extends ExpectedError {
+  override readonly name = 'WrongResponseError';
 }
 
 interface Reply {
@@ -19,7 +19,7 @@ interface Reply {
 /** A full cache may store an answer when it is asked for again only: the next is a hit. */
 const ASKS_BEFORE_HIT = 2;
 
-/** Asks as the load will, and throws `WrongAnswerError` unless the answer is the expected one. */
+/** Asks as the load will, and throws `WrongResponseError` unless the answer is the expected one. */
 export async function verify(
   subject: Subject,
   contender: Contender,
@@ -39,12 +39,12 @@ export async function verify(
     (contender.cache === undefined || cache === contender.cache);
   if (isExpected) return;
   const expected = [expects.status, expects.bytes, contender.cache].filter((part) => part !== undefined);
-  throw new WrongAnswerError(
+  throw new WrongResponseError(
     `${subject.name}: ${contender.name} answered ${[status, bytes, cache].join(' ')} instead of ${expected.join(' ')}`,
   );
 }
 
-/** Throws `WrongAnswerError` when any request of a run failed, by the load generator's word. */
+/** Throws `WrongResponseError` when any request of a run failed, by the load generator's word. */
 export function assertNoErrors(
   who: string,
   { status }: Expectation,
@@ -52,7 +52,7 @@ export function assertNoErrors(
 ): void {
   const refusals = status >= 400 ? requests : 0;
   if (requests > 0 && broken === 0 && notOk === refusals) return;
-  throw new WrongAnswerError(
+  throw new WrongResponseError(
     `${who}: ${requests} answers, ${notOk} of them refusals where ${refusals} were due, ${broken} broken`,
   );
 }

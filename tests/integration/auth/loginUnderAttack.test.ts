@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { type Answer, call } from '../../support/clients/client.ts';
+import { type CallResponse, call } from '../../support/clients/client.ts';
 import { RawClient, request } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
@@ -25,8 +25,8 @@ interface World extends AsyncDisposable {
   readonly service: Upstream;
   /** Begins a chunked upload that goes on for as long as the test does. */
   dribble(path: string, token?: string): Promise<RawClient>;
-  login(): Promise<Answer>;
-  logout(token: string): Promise<Answer>;
+  login(): Promise<CallResponse>;
+  logout(token: string): Promise<CallResponse>;
   look(token: string): Promise<number>;
 }
 

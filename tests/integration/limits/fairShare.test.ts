@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Answer, call } from '../../support/clients/client.ts';
+import { type CallResponse, call } from '../../support/clients/client.ts';
 import { request, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
@@ -14,7 +14,7 @@ interface World extends AsyncDisposable {
   readonly service: GatedUpstream;
   readonly clock: ManualClock;
   /** Asks the service once, as this user and from this address of the machine. */
-  ask(user: string, localAddress?: string): Promise<Answer>;
+  ask(user: string, localAddress?: string): Promise<CallResponse>;
 }
 
 async function startWorld(more: Record<string, string> = {}): Promise<World> {
@@ -52,7 +52,7 @@ const HANDSHAKE = [
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
 ];
 
-async function codeOf(answer: Promise<Answer>): Promise<string> {
+async function codeOf(answer: Promise<CallResponse>): Promise<string> {
   const { status, body, headers } = await answer;
   if (status === 200) return 'answered';
   expect(headers['retry-after']).toBe('1');

@@ -1,6 +1,6 @@
 import type { ClientRequest, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { type Answer, answerTo, call, open } from '../../support/clients/client.ts';
+import { answerTo, type CallResponse, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, tokenFor } from '../../support/gateway/gateway.ts';
 import { type GatewayProcess, startGatewayProcess } from '../../support/gateway/gatewayProcess.ts';
@@ -37,7 +37,7 @@ describe.each(['1', '2'])('with WORKERS=%s', (workers) => {
 
   const ask = (user: string, path = '/up/x') =>
     call(gateway.url('external', path), { headers: bearer(tokenFor(user)) });
-  const codes = (answers: readonly Answer[]) =>
+  const codes = (answers: readonly CallResponse[]) =>
     answers.map(({ status, body }) => (status === 200 ? 200 : JSON.parse(body.toString()).code));
 
   it('ab alone gets 429 past ten, and everything up to there', async () => {
@@ -63,7 +63,7 @@ describe.each(['1', '2'])('with WORKERS=%s', (workers) => {
     await eventually('it is there', () => waiting.length === 1);
     // Each on a connection of its own, so in whichever thread; one token, as a script has it.
     const token = bearer(tokenFor('greedy'));
-    const answers: Answer[] = [];
+    const answers: CallResponse[] = [];
     for (let n = 0; n < 15; n += 1) {
       void call(gateway.url('external', '/up/x'), { headers: token }).then((answer) => answers.push(answer));
     }

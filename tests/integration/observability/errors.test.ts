@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Gateway } from '../../../gateway/gateway.ts';
-import { type RawAnswer, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, NOBODY, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectProblem, type ProblemCode, TABLE } from '../../support/gateway/problem.ts';
@@ -255,7 +255,7 @@ describe('an error that nobody foresaw', () => {
 
 describe.each(PORTS)('content that is too large, on the %s port', (port) => {
   const env = { MAX_BODY_BYTES: '1000' };
-  const post = async (world: World, ...rest: string[]): Promise<RawAnswer> => {
+  const post = async (world: World, ...rest: string[]): Promise<RawResponse> => {
     const [fields, body] = [rest.slice(0, -1), rest.at(-1)];
     const path = port === 'external' ? '/up/x' : '/internal/up/x';
     const authorization = `Authorization: Bearer ${tokenFor('ann')}`;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fieldValues } from '../../../lib/http/fields.ts';
-import { type RawAnswer, RawClient, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { RawClient, type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { NEVER_LOGGED, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { PORTS, type Port } from '../../support/gateway/gatewayProcess.ts';
@@ -46,7 +46,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
-function send(port: Port, path: string, ...fields: readonly string[]): Promise<RawAnswer> {
+function send(port: Port, path: string, ...fields: readonly string[]): Promise<RawResponse> {
   const target = `${port === 'external' ? '' : '/internal'}${path}`;
   return sendRaw(test[port], request(`GET ${target}`, authorization, ...fields));
 }

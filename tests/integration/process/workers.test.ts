@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { type Answer, call } from '../../support/clients/client.ts';
+import { type CallResponse, call } from '../../support/clients/client.ts';
 import { failures, Load, statuses } from '../../support/clients/load.ts';
 import { deferred } from '../../support/deferred.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -40,7 +40,7 @@ function callAll(
   count: number,
   url: string | ((n: number) => string),
   options: Parameters<typeof call>[1] = {},
-): Promise<Answer[]> {
+): Promise<CallResponse[]> {
   const urlOf = typeof url === 'string' ? () => url : url;
   return Promise.all(Array.from({ length: count }, (_, n) => call(urlOf(n), options)));
 }
@@ -55,14 +55,14 @@ async function callInTurn(
   count: number,
   url: string,
   options: Parameters<typeof call>[1] = {},
-): Promise<Answer[]> {
-  const answers: Answer[] = [];
+): Promise<CallResponse[]> {
+  const answers: CallResponse[] = [];
   for (let i = 0; i < count; i += 1) answers.push(await call(url, options));
   return answers;
 }
 
 /** How many answers had each status. */
-function byStatus(answers: readonly Answer[]): Record<number, number> {
+function byStatus(answers: readonly CallResponse[]): Record<number, number> {
   return statuses(answers.map(({ status }, n) => ({ n, status, ms: 0, startedAtMs: 0 })));
 }
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import { type RawAnswer, RawClient } from '../../support/clients/rawClient.ts';
+import { RawClient, type RawResponse } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { PORTS, type Port } from '../../support/gateway/gatewayProcess.ts';
@@ -58,7 +58,7 @@ type Asked = Waiter & { readonly instance: string };
 
 interface Begun {
   readonly client: RawClient;
-  readonly response: () => Promise<RawAnswer>;
+  readonly response: () => Promise<RawResponse>;
   readonly first: Asked;
   readonly second: Asked;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { call } from '../../support/clients/client.ts';
 import { FAULTS, type FaultOutcome, stalls } from '../../support/clients/faults.ts';
-import { type RawAnswer, RawClient, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { RawClient, type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { PORTS, type Port, startGatewayProcess } from '../../support/gateway/gatewayProcess.ts';
@@ -37,7 +37,7 @@ async function startBehind(behaviour: RawBehaviour) {
   return { upstream, test, clock, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-async function expectOutcome(answer: RawAnswer, outcome: FaultOutcome): Promise<void> {
+async function expectOutcome(answer: RawResponse, outcome: FaultOutcome): Promise<void> {
   if (outcome === 'whole') {
     expect(answer).toMatchObject({ status: 200, body: 'ok', whole: true, rest: '' });
   } else if (outcome === 'cut') {

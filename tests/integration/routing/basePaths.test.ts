@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type RawAnswer, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
 
@@ -37,7 +37,7 @@ afterAll(async () => {
   await legacy[Symbol.asyncDispose]();
 });
 
-function send(line: string, port = gateway.external): Promise<RawAnswer> {
+function send(line: string, port = gateway.external): Promise<RawResponse> {
   return sendRaw(port, request(line, good));
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import WebSocket from 'ws';
-import { type RawAnswer, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, NOBODY, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
@@ -63,21 +63,21 @@ afterAll(async () => {
   await chat[Symbol.asyncDispose]();
 });
 
-function send(line: string, ...fields: string[]): Promise<RawAnswer> {
+function send(line: string, ...fields: string[]): Promise<RawResponse> {
   return sendRaw(gateway.external, request(line, ...fields));
 }
 
-function preflight(path: string, method = 'GET', origin = APP, ...fields: string[]): Promise<RawAnswer> {
+function preflight(path: string, method = 'GET', origin = APP, ...fields: string[]): Promise<RawResponse> {
   const asked = `Access-Control-Request-Method: ${method}`;
   return send(`OPTIONS ${path}`, `Origin: ${origin}`, asked, ...fields);
 }
 
 /** What the response allows the origin that it names, and how often it names one. */
-function allowed({ fields }: RawAnswer): string[] {
+function allowed({ fields }: RawResponse): string[] {
   return fields.filter(([name]) => /^access-control-allow-origin$/i.test(name)).map(([, value]) => value);
 }
 
-function varied({ fields }: RawAnswer): string[] {
+function varied({ fields }: RawResponse): string[] {
   return fields.filter(([name]) => /^vary$/i.test(name)).map(([, value]) => value);
 }
 
@@ -251,7 +251,7 @@ describe('routes beside the services', () => {
       sendRaw(own.external, request(line, `Origin: ${APP}`, ...fields));
     const preflighted = (path: string, method: string) =>
       ask(`OPTIONS ${path}`, `Access-Control-Request-Method: ${method}`);
-    const shown = ({ status, ...answer }: RawAnswer) => [status, allowed({ status, ...answer })];
+    const shown = ({ status, ...answer }: RawResponse) => [status, allowed({ status, ...answer })];
 
     expect(shown(await ask('GET /api/x'))).toEqual([200, [APP]]);
     expect(shown(await ask('GET /old'))).toEqual([307, [APP]]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fieldValue } from '../../../lib/http/fields.ts';
-import { type RawAnswer, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
 import { startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
@@ -38,7 +38,7 @@ afterAll(async () => {
   await Promise.all([orders, legacy].map((upstream) => upstream[Symbol.asyncDispose]()));
 });
 
-function send(line: string, ...fields: string[]): Promise<RawAnswer> {
+function send(line: string, ...fields: string[]): Promise<RawResponse> {
   return sendRaw(gateway.external, request(line, ...fields));
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fieldValue } from '../../../lib/http/fields.ts';
-import { type RawAnswer, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
@@ -42,7 +42,7 @@ afterAll(async () => {
   await shop[Symbol.asyncDispose]();
 });
 
-function send(line: string, ...fields: string[]): Promise<RawAnswer> {
+function send(line: string, ...fields: string[]): Promise<RawResponse> {
   return sendRaw(gateway.external, request(line, ...fields));
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { type RawAnswer, RawClient, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { RawClient, type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { PORTS, type Port, startGatewayProcess } from '../../support/gateway/gatewayProcess.ts';
@@ -104,7 +104,7 @@ const FAULTS: readonly (readonly [what: string, service: RawBehaviour, outcome: 
   ],
 ];
 
-async function expectOutcome(answer: RawAnswer, outcome: Outcome): Promise<void> {
+async function expectOutcome(answer: RawResponse, outcome: Outcome): Promise<void> {
   if (typeof outcome === 'number') expect(answer).toMatchObject({ status: outcome, whole: true, rest: '' });
   else if (outcome === 'cut') expect(answer).toMatchObject({ status: 403, whole: false });
   else await expectProblem(answer, outcome);

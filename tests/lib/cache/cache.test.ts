@@ -7,7 +7,7 @@ import { ANONYMOUS, Keys } from '../../../lib/cache/stored/key.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { asOrigin } from '../../support/asOrigin.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
-import { type Answer, type CallOptions, call, open } from '../../support/clients/client.ts';
+import { type CallOptions, type CallResponse, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type BareApp, bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
@@ -66,7 +66,7 @@ function cachingApp(
   ]);
 }
 
-function text({ body }: Answer): string {
+function text({ body }: CallResponse): string {
   return body.toString();
 }
 
@@ -81,7 +81,7 @@ describe('cache', () => {
     expect(origin.calls).toBe(1);
     expect(second.body).toEqual(content);
     expect(second.body).toEqual(first.body);
-    const own = (answer: Answer) =>
+    const own = (answer: CallResponse) =>
       answer.fields.filter((_, i, all) => /^(x-odd|x-dup|link|content-type)/i.test(all[i - (i % 2)] ?? ''));
     expect(own(second)).toEqual(own(first));
   });

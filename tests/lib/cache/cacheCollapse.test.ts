@@ -4,7 +4,7 @@ import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
 import { asOrigin } from '../../support/asOrigin.ts';
-import { type Answer, answerTo, call, open } from '../../support/clients/client.ts';
+import { answerTo, type CallResponse, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
@@ -45,7 +45,7 @@ async function startWorld(options: Partial<CacheOptions> = {}) {
   const app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), identifies, handler]);
   const reached = (count: number) => eventually(`${count} calls`, () => calls.length === count);
   /** Sends requests and waits until all have come to the cache. */
-  async function ask(count: number, headers: Record<string, string> = {}): Promise<Promise<Answer>[]> {
+  async function ask(count: number, headers: Record<string, string> = {}): Promise<Promise<CallResponse>[]> {
     const before = app.exchanges.length;
     const answers = Array.from({ length: count }, () => call(app.url, { headers }));
     for (const answer of answers) answer.catch(() => {});
@@ -57,7 +57,7 @@ async function startWorld(options: Partial<CacheOptions> = {}) {
   return { app, clock, calls, reached, ask, store, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
-async function bodies(answers: readonly Promise<Answer>[]): Promise<string[]> {
+async function bodies(answers: readonly Promise<CallResponse>[]): Promise<string[]> {
   return (await Promise.all(answers)).map(({ body }) => body.toString());
 }
 
@@ -116,7 +116,7 @@ describe('many callers of one missing answer', () => {
     const [bob] = await world.ask(1, { 'X-Subject': 'bob' });
     expect(world.calls).toHaveLength(4);
     for (const { res } of world.calls.slice(2)) res.end(exchangeOf(res).identity?.subject);
-    expect(await bodies([ann, bob] as Promise<Answer>[])).toEqual(['ann', 'bob']);
+    expect(await bodies([ann, bob] as Promise<CallResponse>[])).toEqual(['ann', 'bob']);
   });
 
   it('are not collapsed while nobody knows whose Cookie it is', async () => {
@@ -145,7 +145,7 @@ describe('many callers of one missing answer', () => {
     world.calls[2]?.res.end('not for all');
     await world.reached(5);
     for (const { res } of world.calls.slice(3)) res.end('own');
-    expect(await bodies([own as Promise<Answer>, ...others])).toEqual(['not for all', 'own', 'own']);
+    expect(await bodies([own as Promise<CallResponse>, ...others])).toEqual(['not for all', 'own', 'own']);
   });
 
   it('get nothing that was asked for before a change, when nothing was stored before', async () => {
@@ -160,7 +160,7 @@ describe('many callers of one missing answer', () => {
     const [after] = await world.ask(1);
     await world.reached(3);
     world.calls[2]?.res.end('new');
-    expect(await bodies([after as Promise<Answer>, ...(await world.ask(1))])).toEqual(['new', 'new']);
+    expect(await bodies([after as Promise<CallResponse>, ...(await world.ask(1))])).toEqual(['new', 'new']);
     expect(world.calls).toHaveLength(3);
   });
 
@@ -174,11 +174,11 @@ describe('many callers of one missing answer', () => {
     await changing;
     world.clock.advance(40_000);
     world.calls[0]?.res.end('ld');
-    expect(await bodies([before as Promise<Answer>])).toEqual(['old']);
+    expect(await bodies([before as Promise<CallResponse>])).toEqual(['old']);
     const [after] = await world.ask(1);
     await world.reached(3);
     world.calls[2]?.res.end('new');
-    expect(await bodies([after as Promise<Answer>])).toEqual(['new']);
+    expect(await bodies([after as Promise<CallResponse>])).toEqual(['new']);
   });
 
   it('of several targets below one path that was never asked for may all be stored', async () => {
@@ -205,7 +205,7 @@ describe('many callers of one missing answer', () => {
     await world.reached(3);
     expect(exchangeOf(last(world.calls).res).identity?.subject).toBe('bob');
     last(world.calls).res.end('for bob');
-    expect(await bodies([ann, bob] as Promise<Answer>[])).toEqual(['for ann', 'for bob']);
+    expect(await bodies([ann, bob] as Promise<CallResponse>[])).toEqual(['for ann', 'for bob']);
   });
 
   it('that say other things under Vary get answers of their own', async () => {
@@ -217,7 +217,7 @@ describe('many callers of one missing answer', () => {
     world.calls[0]?.res.writeHead(200, vary).end('ro');
     await world.reached(2);
     world.calls[1]?.res.writeHead(200, vary).end('en');
-    expect(await bodies([ro, en] as Promise<Answer>[])).toEqual(['ro', 'en']);
+    expect(await bodies([ro, en] as Promise<CallResponse>[])).toEqual(['ro', 'en']);
   });
 
   it('wait for its end, while the first gets it as it comes', async () => {
@@ -463,7 +463,7 @@ describe('a stale answer that may stand in for an error', () => {
     world.calls[1]?.fail(Object.assign(new Error('open'), { status: 503, code: 'circuit_open' }));
     expect(await bodies(answers)).toEqual(Array(4).fill('old'));
     expect(world.calls).toHaveLength(2);
-    const { headers } = (await answers[0]) as Answer;
+    const { headers } = (await answers[0]) as CallResponse;
     expect(headers['cache-status']).toBe('gateway; fwd=stale; ttl=-10; detail=stale-if-error');
     expect(headers.age).toBe('20');
   });

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { asOrigin } from '../../support/asOrigin.ts';
-import { type Answer, call } from '../../support/clients/client.ts';
+import { type CallResponse, call } from '../../support/clients/client.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { memoryStore } from '../../support/stores/memoryStore.ts';
@@ -1945,12 +1945,15 @@ async function startWorld({ answer = {}, status = 200, later, third = later, opt
   return { app: await bareApp([identifies, handler]), clock, seen };
 }
 
-function ask(url: URL, { method = 'GET', path, headers = {}, subject, body }: Ask = {}): Promise<Answer> {
+function ask(
+  url: URL,
+  { method = 'GET', path, headers = {}, subject, body }: Ask = {},
+): Promise<CallResponse> {
   return call(url, { method, path, body, headers: { ...headers, ...(subject && { 'X-Subject': subject }) } });
 }
 
 /** An answer that breaks off is none. */
-function tolerant(answer: Promise<Answer>): Promise<Answer | undefined> {
+function tolerant(answer: Promise<CallResponse>): Promise<CallResponse | undefined> {
   return answer.catch(() => undefined);
 }
 
@@ -1969,7 +1972,7 @@ function outcome(calls: readonly Fields[], { second }: Case): Outcome {
 }
 
 function expectAnswer(
-  answer: Answer | undefined,
+  answer: CallResponse | undefined,
   { status, body, fields = {} }: NonNullable<Case['gets']>,
 ): void {
   if (status !== undefined) expect(answer?.status).toBe(status);

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { type CorsOptions, cors } from '../../../lib/cors/middleware.ts';
 import { fieldsByName } from '../../../lib/http/fields.ts';
-import { type Answer, call } from '../../support/clients/client.ts';
+import { type CallResponse, call } from '../../support/clients/client.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 
 const APP = 'https://app.faf.example';
@@ -19,7 +19,7 @@ async function answerTo(
   rules: Partial<CorsOptions>,
   { method = 'GET', ...headers }: Record<string, string>,
   write: (res: ServerResponse) => void = (res) => void res.end('ok'),
-): Promise<Answer> {
+): Promise<CallResponse> {
   await using app = await bareApp([cors({ ...RULES, ...rules }), (_req, res) => write(res)]);
   return await call(app.url, { method, headers });
 }

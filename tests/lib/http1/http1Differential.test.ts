@@ -1,16 +1,16 @@
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from '@jest/globals';
 import { Pool } from '../../../lib/http1/pool.ts';
-import { ANSWERS, type AnswerCase } from '../../support/clients/answersTable.ts';
 import { answerTo, open } from '../../support/clients/client.ts';
 import { sendOver } from '../../support/clients/http1.ts';
+import { RESPONSES, type ResponseCase } from '../../support/clients/responsesTable.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { saysAndCloses, startRawUpstream } from '../../support/upstreams/upstream.ts';
 
 /** Node wants nothing behind an interim answer that speaks of closing; we do not keep the connection. */
 const NODE_REFUSES = /103 that closes/;
 
-const GOOD: readonly AnswerCase[] = Object.values(ANSWERS)
+const GOOD: readonly ResponseCase[] = Object.values(RESPONSES)
   .flat()
   .filter(([what, , told]) => /end(?: \[.*\])?$/.test(told) && !NODE_REFUSES.test(what));
 

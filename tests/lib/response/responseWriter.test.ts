@@ -5,7 +5,7 @@ import { fieldValues } from '../../../lib/http/fields.ts';
 import { chunkOf } from '../../../lib/response/givenHead.ts';
 import type { ResponseObserver } from '../../../lib/response/hooks.ts';
 import { writerOf } from '../../../lib/response/responseWriter.ts';
-import { type Answer, call } from '../../support/clients/client.ts';
+import { type CallResponse, call } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bareApp } from '../../support/gateway/bareApp.ts';
 
@@ -31,7 +31,7 @@ class Seen implements ResponseObserver {
 
 interface Tapped {
   readonly seen: Seen;
-  readonly answer: Answer;
+  readonly answer: CallResponse;
 }
 
 /** The same answer as a client gets it and as an observer sees it. */

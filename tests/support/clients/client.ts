@@ -6,7 +6,7 @@ export interface CallOptions extends RequestOptions {
 }
 
 /** An answer that arrived whole. */
-export interface Answer {
+export interface CallResponse {
   readonly status: number;
   readonly reason: string;
   /** Field lines as they came: name, value, name, value. */
@@ -20,10 +20,10 @@ export interface Answer {
 }
 
 /** Sends one request on a connection of its own. Rejects when the answer does not arrive whole. */
-export async function call(url: URL | string, options: CallOptions = {}): Promise<Answer> {
+export async function call(url: URL | string, options: CallOptions = {}): Promise<CallResponse> {
   const { body, ...rest } = options;
   const req = open(url, rest);
-  const interim: Answer['interim'][number][] = [];
+  const interim: CallResponse['interim'][number][] = [];
   req.on('information', ({ statusCode, rawHeaders }) =>
     interim.push({ status: statusCode, fields: rawHeaders }),
   );
@@ -48,7 +48,7 @@ export function answerTo(req: ClientRequest): Promise<IncomingMessage> {
   });
 }
 
-async function whole(res: IncomingMessage): Promise<Omit<Answer, 'interim'>> {
+async function whole(res: IncomingMessage): Promise<Omit<CallResponse, 'interim'>> {
   const body = await buffer(res);
   return {
     status: res.statusCode ?? 0,

@@ -5,7 +5,7 @@ import type { Controller, Handler, Request } from '../../../lib/http1/handler.ts
 import type { Pool, SendOptions } from '../../../lib/http1/pool.ts';
 
 /** An answer as a handler was told of it. */
-export interface ToldAnswer {
+export interface ToldResponse {
   readonly status: number;
   readonly reason: string;
   readonly fields: FieldLines;
@@ -29,8 +29,8 @@ export function sendOver(
   pool: Pool,
   request: Partial<Request> = {},
   watch: SendWatch = {},
-): Promise<ToldAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<ToldAnswer>();
+): Promise<ToldResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<ToldResponse>();
   const told = { status: 0, reason: '', fields: [] as FieldLines, interim: [] as number[], content: '' };
   let state: 'new' | 'started' | 'answered' | 'over' = 'new';
   const next = (from: readonly (typeof state)[], to: typeof state) => {

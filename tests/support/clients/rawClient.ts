@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { eventually } from '../eventually.ts';
 
 /** An answer as its bytes say it, trusting nothing. */
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number;
   readonly reason: string;
   /** Field lines in order: [name, value]. */
@@ -66,16 +66,16 @@ export class RawClient implements Disposable {
   }
 
   /** The first answer, once it is whole or the connection has ended. */
-  async answer(method = 'GET'): Promise<RawAnswer> {
+  async answer(method = 'GET'): Promise<RawResponse> {
     return eventually('an answer', () => {
-      const answer = parseAnswer(this.#received, method, this.#ending);
+      const answer = parseResponse(this.#received, method, this.#ending);
       return answer && (answer.whole || this.#ending) ? answer : undefined;
     });
   }
 
   /** The first answer's head, as soon as that is complete; its body so far. */
-  async head(method = 'GET'): Promise<RawAnswer> {
-    return eventually('the head of an answer', () => parseAnswer(this.#received, method, this.#ending));
+  async head(method = 'GET'): Promise<RawResponse> {
+    return eventually('the head of an answer', () => parseResponse(this.#received, method, this.#ending));
   }
 
   /** Resolves when the other side has closed, to how. */
@@ -94,7 +94,7 @@ export class RawClient implements Disposable {
 }
 
 /** Sends `text` over a connection of its own and gives the first answer. */
-export async function sendRaw(url: string, text: string): Promise<RawAnswer> {
+export async function sendRaw(url: string, text: string): Promise<RawResponse> {
   using client = await RawClient.to(url);
   client.send(text);
   return await client.answer(text.slice(0, text.indexOf(' ')));
@@ -106,11 +106,11 @@ export function request(line: string, ...fields: readonly string[]): string {
   return `${[`${line} HTTP/1.1`, 'Host: gateway.test', ...own, ...fields].join('\r\n')}\r\n\r\n`;
 }
 
-function parseAnswer(
+function parseResponse(
   received: string,
   method: string,
   ending: 'ended' | 'reset' | undefined,
-): RawAnswer | undefined {
+): RawResponse | undefined {
   const headEnd = received.indexOf('\r\n\r\n');
   if (headEnd === -1) return undefined;
   const [statusLine = '', ...lines] = received.slice(0, headEnd).split('\r\n');
@@ -120,13 +120,13 @@ function parseAnswer(
   const field = (name: string) => firstValue(fields, name);
   const behind = received.slice(headEnd + 4);
   // An interim answer stands in front of the one that is meant.
-  if (status < 200 && status !== 101) return parseAnswer(behind, method, ending);
+  if (status < 200 && status !== 101) return parseResponse(behind, method, ending);
   const bodyless = method === 'HEAD' || status === 204 || status === 304;
   const content = bodyless ? { body: '', whole: true, rest: behind } : contentOf(behind, field, ending);
   return { status, reason: reason.join(' '), fields, field, trailers: [], ...content };
 }
 
-type Content = Pick<RawAnswer, 'body' | 'whole' | 'rest'> & Partial<Pick<RawAnswer, 'trailers'>>;
+type Content = Pick<RawResponse, 'body' | 'whole' | 'rest'> & Partial<Pick<RawResponse, 'trailers'>>;
 
 /** RFC 9112 section 6.3. */
 function contentOf(

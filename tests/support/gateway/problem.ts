@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import type { RawAnswer } from '../clients/rawClient.ts';
+import type { RawResponse } from '../clients/rawClient.ts';
 
 /** The table of docs: every reply that the gateway makes itself. */
 export const TABLE = {
@@ -55,7 +55,7 @@ const LEAKS = /at \S+ \(|node:|node_modules|ECONN|ENOTFOUND|undici|redis|sqlite|
 
 /** Asserts that `answer` is the gateway's own reply of this code, with every field that the design promises. */
 export async function expectProblem(
-  answer: Response | RawAnswer,
+  answer: Response | RawResponse,
   code: ProblemCode,
   { retryAfter = 1 }: ProblemDetails = {},
 ): Promise<void> {
@@ -88,7 +88,7 @@ function challengeOf(status: number, code: ProblemCode): string | undefined {
   return code === 'token_missing' ? 'Bearer' : `Bearer error="invalid_token", error_description="${code}"`;
 }
 
-function fieldReader(answer: Response | RawAnswer): (name: string) => string | undefined {
+function fieldReader(answer: Response | RawResponse): (name: string) => string | undefined {
   if (!(answer instanceof Response)) return answer.field;
   return (name) => answer.headers.get(name) ?? undefined;
 }

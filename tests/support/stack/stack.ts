@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
-import { type Answer, type CallOptions, call } from '../clients/client.ts';
+import { type CallOptions, type CallResponse, call } from '../clients/client.ts';
 import { assignments, execForm, readDockerfile } from '../deploy/dockerfile.ts';
 import { eventually } from '../eventually.ts';
 import { ensureCommand } from '../processes/command.ts';
@@ -39,7 +39,7 @@ export type Port = 'external' | 'internal';
 
 export interface Stack extends Remote, AsyncDisposable {
   /** One request to a port of the gateway. */
-  ask(port: Port, path: string, options?: CallOptions): Promise<Answer>;
+  ask(port: Port, path: string, options?: CallOptions): Promise<CallResponse>;
   /** A WebSocket to the external port, not open yet. */
   webSocket(path: string): WebSocket;
 }
@@ -125,7 +125,7 @@ function stackOf(
 }
 
 /** The stack sets no STORE_TIMEOUT, and 50 ms are little on a busy machine: the reply says to come again. */
-function isStoreLate({ status, body }: Answer): boolean {
+function isStoreLate({ status, body }: CallResponse): boolean {
   return status === 503 && body.includes('store_unavailable');
 }
 

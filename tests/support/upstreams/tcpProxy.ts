@@ -27,7 +27,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     lead(far, near, way, true);
   });
 
-  function lead(from: Socket, to: Socket, way: Way, isAnswer: boolean): void {
+  function lead(from: Socket, to: Socket, way: Way, isResponse: boolean): void {
     /** The last of what is late still: nothing overtakes it. */
     let late: Promise<void> | undefined;
     async function deliver(chunk: Buffer | string, dueAtMs: number, before: Promise<void> | undefined) {
@@ -43,7 +43,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
         way.isLost = true;
         return;
       }
-      const lateMs = isAnswer && passage !== 'pass' ? passage.lateMs : 0;
+      const lateMs = isResponse && passage !== 'pass' ? passage.lateMs : 0;
       if (lateMs > 0 || late) late = deliver(chunk, performance.now() + lateMs, late);
       else to.write(chunk);
     });

@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ResponseReader } from '../../../lib/http1/reading/responseReader.ts';
-import { type AnswerToRead, cutAt, oneByOne, readInPieces } from '../../support/clients/answersRead.ts';
-import { ANSWERS } from '../../support/clients/answersTable.ts';
+import { cutAt, oneByOne, type ResponseToRead, readInPieces } from '../../support/clients/responsesRead.ts';
+import { RESPONSES } from '../../support/clients/responsesTable.ts';
 
 /** Longer ones are not cut at every position. */
 const SHORT_BYTES = 400;
 
-const CASES = Object.values(ANSWERS).flat();
+const CASES = Object.values(RESPONSES).flat();
 
-function given(answer: AnswerToRead | string): AnswerToRead & { readonly pieces: Buffer } {
+function given(answer: ResponseToRead | string): ResponseToRead & { readonly pieces: Buffer } {
   const all = typeof answer === 'string' ? { bytes: answer } : answer;
   return { ...all, pieces: Buffer.from(all.bytes, 'latin1') };
 }
@@ -18,7 +18,7 @@ it('there are many of them', () => {
   expect(CASES.length).toBeGreaterThan(180);
 });
 
-describe.each(Object.entries(ANSWERS))('%s', (_kind, cases) => {
+describe.each(Object.entries(RESPONSES))('%s', (_kind, cases) => {
   it.each(cases)('%s', (_what, answer, told) => {
     const { pieces: bytes, ...options } = given(answer);
     expect(readInPieces([bytes], options)).toBe(told);

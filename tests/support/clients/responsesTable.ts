@@ -1,7 +1,7 @@
-import type { AnswerToRead } from './answersRead.ts';
+import type { ResponseToRead } from './responsesRead.ts';
 
 /** What comes, and what is told of it by `readInPieces`. */
-export type AnswerCase = readonly [what: string, answer: AnswerToRead | string, told: string];
+export type ResponseCase = readonly [what: string, answer: ResponseToRead | string, told: string];
 
 const OK = 'HTTP/1.1 200 OK\r\n';
 
@@ -14,10 +14,10 @@ const whole = (...fields: readonly string[]) => `${ok(...fields, 'Content-Length
 const chunked = (chunks: string, ...fields: readonly string[]) =>
   ok(...fields, 'Transfer-Encoding: chunked') + chunks;
 const status = (line: string) => `${line}\r\nContent-Length: 2\r\n\r\nok`;
-const to = (method: string, bytes: string): AnswerToRead => ({ method, bytes });
-const closed = (bytes: string): AnswerToRead => ({ bytes, closed: true });
+const to = (method: string, bytes: string): ResponseToRead => ({ method, bytes });
+const closed = (bytes: string): ResponseToRead => ({ bytes, closed: true });
 
-const GOOD: readonly AnswerCase[] = [
+const GOOD: readonly ResponseCase[] = [
   ['a length', whole(), '200 OK keep; "ok"; end'],
   ['a length of 0', ok('Content-Length: 0'), '200 OK keep; end'],
   ['a length with leading zeros', `${ok('Content-Length: 0002')}ok`, '200 OK keep; "ok"; end'],
@@ -91,7 +91,7 @@ const GOOD: readonly AnswerCase[] = [
   ],
 ];
 
-const WITHOUT_CONTENT: readonly AnswerCase[] = [
+const WITHOUT_CONTENT: readonly ResponseCase[] = [
   ['to HEAD, a length', to('HEAD', ok('Content-Length: 2')), '200 OK close; end'],
   ['to HEAD, chunks', to('HEAD', ok('Transfer-Encoding: chunked')), '200 OK close; end'],
   ['to HEAD, neither', to('HEAD', ok()), '200 OK close; end'],
@@ -105,7 +105,7 @@ const WITHOUT_CONTENT: readonly AnswerCase[] = [
   ['205 with content', status('HTTP/1.1 205 Reset'), '205 Reset keep; "ok"; end'],
 ];
 
-const INTERIM: readonly AnswerCase[] = [
+const INTERIM: readonly ResponseCase[] = [
   ['102', `HTTP/1.1 102 Processing\r\n\r\n${whole()}`, '102 Processing; 200 OK keep; "ok"; end'],
   [
     '103 with fields',
@@ -130,7 +130,7 @@ const INTERIM: readonly AnswerCase[] = [
   ],
 ];
 
-const UNFINISHED: readonly AnswerCase[] = [
+const UNFINISHED: readonly ResponseCase[] = [
   ['nothing', '', 'waits'],
   ['nothing, and a close', closed(''), 'lost'],
   ['part of a status line', 'HTTP/1.1 2', 'waits'],
@@ -153,7 +153,7 @@ const UNFINISHED: readonly AnswerCase[] = [
   ['no close', ok(), '200 OK close; waits'],
 ];
 
-const BROKEN_STATUS_LINES: readonly AnswerCase[] = [
+const BROKEN_STATUS_LINES: readonly ResponseCase[] = [
   ['another protocol', 'EHLO gateway\r\n\r\n', 'bad_status_line'],
   ['another protocol, no line', 'SSH-2.0', 'bad_status_line'],
   ['HTTP/2', '\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64', 'bad_status_line'],
@@ -180,7 +180,7 @@ const BROKEN_STATUS_LINES: readonly AnswerCase[] = [
   ['a bare CR in the reason', status('HTTP/1.1 200 O\rK'), 'bad_field'],
 ];
 
-const BROKEN_FIELDS: readonly AnswerCase[] = [
+const BROKEN_FIELDS: readonly ResponseCase[] = [
   ['no colon', whole('Nonsense'), 'bad_field'],
   ['no name', whole(': b'), 'bad_field'],
   ['a blank before the colon', whole('X-A : b'), 'bad_field'],
@@ -206,7 +206,7 @@ const BROKEN_FIELDS: readonly AnswerCase[] = [
   ['a field without end', `${OK}X-Long: ${'x'.repeat(80_000)}`, 'head_too_large'],
 ];
 
-const BROKEN_FRAMING: readonly AnswerCase[] = [
+const BROKEN_FRAMING: readonly ResponseCase[] = [
   ['two lengths', whole('Content-Length: 1'), 'bad_framing'],
   ['the same length twice', whole('Content-Length: 2'), 'bad_framing'],
   ['two lengths in one', `${ok('Content-Length: 2, 2')}ok`, 'bad_framing'],
@@ -236,7 +236,7 @@ const BROKEN_FRAMING: readonly AnswerCase[] = [
   ],
 ];
 
-const BROKEN_CHUNKS: readonly AnswerCase[] = [
+const BROKEN_CHUNKS: readonly ResponseCase[] = [
   ['a size that is none', chunked('xyz\r\nok\r\n'), '200 OK keep; bad_chunk'],
   ['no size', chunked('\r\nok\r\n'), '200 OK keep; bad_chunk'],
   ['an extension and no size', chunked(';a\r\nok\r\n'), '200 OK keep; bad_chunk'],
@@ -264,7 +264,7 @@ const BROKEN_CHUNKS: readonly AnswerCase[] = [
   ['trailers without end', chunked(`0\r\nA: ${'x'.repeat(80_000)}`), '200 OK keep; head_too_large'],
 ];
 
-const BEHIND: readonly AnswerCase[] = [
+const BEHIND: readonly ResponseCase[] = [
   ['a length, more', `${whole()}!`, '200 OK keep; "ok"; end; rest "!"'],
   ['a length, a second answer', whole() + ok(), `200 OK keep; "ok"; end; rest ${JSON.stringify(ok())}`],
   ['chunks, more', chunked('0\r\n\r\nmore'), '200 OK keep; end; rest "more"'],
@@ -274,7 +274,7 @@ const BEHIND: readonly AnswerCase[] = [
 ];
 
 /** Answers by what is the matter with them. */
-export const ANSWERS: Readonly<Record<string, readonly AnswerCase[]>> = {
+export const RESPONSES: Readonly<Record<string, readonly ResponseCase[]>> = {
   'a good answer': GOOD,
   'an answer without content': WITHOUT_CONTENT,
   'an interim answer': INTERIM,

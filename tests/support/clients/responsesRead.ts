@@ -9,7 +9,7 @@ const FRAMING: ReadonlySet<string> = new Set([
   'keep-alive',
 ]);
 
-export interface AnswerToRead {
+export interface ResponseToRead {
   /** Latin1. */
   readonly bytes: string;
   /** Of the request. Default GET. */
@@ -26,7 +26,7 @@ export interface AnswerToRead {
  */
 export function readInPieces(
   pieces: readonly Buffer[],
-  { method = 'GET', closed = false }: Omit<AnswerToRead, 'bytes'>,
+  { method = 'GET', closed = false }: Omit<ResponseToRead, 'bytes'>,
 ): string {
   const told: string[] = [];
   let content = '';

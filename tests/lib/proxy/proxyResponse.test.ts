@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { RequestTimeoutError } from '../../../lib/timeout/errors.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
-import { type Answer, answerTo, call, open } from '../../support/clients/client.ts';
+import { answerTo, type CallResponse, call, open } from '../../support/clients/client.ts';
 import { FAULTS } from '../../support/clients/faults.ts';
 import { sendRaw } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -20,7 +20,7 @@ import {
 } from '../../support/upstreams/upstream.ts';
 
 /** What a client gets when the service answers these bytes. */
-async function answerOf(bytes: string, method = 'GET'): Promise<Answer> {
+async function answerOf(bytes: string, method = 'GET'): Promise<CallResponse> {
   await using upstream = await startRawUpstream(says(Buffer.from(bytes, 'latin1')));
   await using app = await forwardApp(upstream.url);
   return await call(app.url, { method });
@@ -32,7 +32,7 @@ function ok(...lines: readonly string[]): string {
 
 /** The field lines of the service, without those that Node adds for its own connection. */
 const ADDED = /^(date|connection|keep-alive)$/i;
-function passedOn({ fields }: Answer): string[] {
+function passedOn({ fields }: CallResponse): string[] {
   return fields.filter((_, i) => !ADDED.test(fields[i - (i % 2)] as string));
 }
 
