@@ -21,8 +21,8 @@ export interface RouterOptions {
   /** Whether routes count on this port, those of services and others, and chains answer preflights. */
   readonly hasRoutes: boolean;
   /**
-   * Makes the handlers for requests to this service, in the order in which they run. Called once for each service, and for
-   * each route that leads to one, at start.
+   * Makes the handlers for requests to this service, in the order in which they run. Called at start: once for each service,
+   * and for each of the settings that routes to it have.
    */
   readonly chainFor: (service: ServiceParts) => readonly RequestHandler[];
   /** Makes the handlers that say what stands in responses of a route that no service gets. */
@@ -48,15 +48,22 @@ export function createRouter(options: Readonly<RouterOptions>): RequestHandler {
 function finder(options: RouterOptions): Find {
   const { services, routes, mount, hasRoutes, chainFor, responseHandlersFor } = options;
   const byPath = new Map(services.map((service) => [service.settings.path, service]));
+  /** Routes of the same settings have one chain: thousands of routes take the memory of a few. */
+  const chains = new Map<string, RequestHandler>();
 
   function toRule(route: Route): RoutedRule {
     const { action, settings, match } = route;
     const fields = compose(responseHandlersFor(settings));
     if (action.kind !== 'forward')
       return ruleFor(route, compose([fields, fixedResponse(action, match.path)]), fields);
-    const service = byPath.get(action.service) as ServiceParts;
-    const chain = compose(chainFor({ ...service, settings: { ...service.settings, ...settings } }));
+    const alike = `${action.service} ${JSON.stringify(settings)}`;
+    const chain = chains.get(alike) ?? chainOf(byPath.get(action.service) as ServiceParts, settings);
+    chains.set(alike, chain);
     return ruleFor(route, chain, fields);
+  }
+
+  function chainOf(service: ServiceParts, settings: PolicySettings): RequestHandler {
+    return compose(chainFor({ ...service, settings: { ...service.settings, ...settings } }));
   }
 
   if (hasRoutes && routes.length > 0) {
