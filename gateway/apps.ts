@@ -17,6 +17,8 @@ import type { Port } from './port.ts';
 import { cors, responseHandlers } from './responseStages.ts';
 import { createRouter } from './routing/router.ts';
 import {
+  addresses,
+  addressHandlers,
   addressRateLimit,
   auth,
   cache,
@@ -42,6 +44,7 @@ import type { Parts, ServiceParts } from './wiring/parts.ts';
  */
 export const externalChain: readonly Stage[] = [
   cors, // first: a page must be able to read whatever refuses its request, and preflights come without a token
+  addresses, // before everything that costs: a client that may not come is told so at once
   queryToken, // before all that reads the target: it takes the token out of the target, which cache keys, logs and services see from here on
   loginContent, // before timeout and concurrency: a login that arrives slowly holds no permit and uses up no service's time
   timeout, // before concurrency: waiting for a permit is part of the time until the response begins
@@ -136,6 +139,7 @@ function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[
     hasRoutes: port === 'external',
     chainFor,
     responseHandlersFor: (policies) => responseHandlers(parts.settings, policies),
+    addressHandlersFor: (policies) => addressHandlers(parts, policies),
   });
 }
 

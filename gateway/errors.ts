@@ -114,6 +114,12 @@ export const REPLIES = {
     'Pages of this origin may not open WebSockets here with cookies.',
     'http_request_denied',
   ),
+  address_refused: reply(
+    403,
+    'Address refused',
+    'Clients of this address may not come here.',
+    'http_request_denied',
+  ),
   no_such_revocation: reply(
     404,
     'No such revocation',

@@ -1,5 +1,7 @@
 import type { RequestHandler } from 'express';
+import type { PolicySettings } from '../config/policies/policies.ts';
 import { leadsTo } from '../config/sections/services.ts';
+import { addresses as addressesMiddleware } from '../lib/addresses/middleware.ts';
 import { issuingRequests } from '../lib/auth/issuePaths.ts';
 import { auth as authMiddleware } from '../lib/auth/middleware.ts';
 import { queryToken as queryTokenMiddleware } from '../lib/auth/queryToken.ts';
@@ -13,7 +15,7 @@ import { collectContent } from '../lib/concurrency/collectContent.ts';
 import { concurrency as concurrencyMiddleware, countIdentity } from '../lib/concurrency/middleware.ts';
 import { addressOf, callerOf } from '../lib/exchange/caller.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
-import { clientAddress } from '../lib/http/clientAddress.ts';
+import { clientAddress, clientIp } from '../lib/http/clientAddress.ts';
 import { isNegotiated } from '../lib/loadbalancer/choice/negotiated.ts';
 import { loadBalancer as loadBalancerMiddleware } from '../lib/loadbalancer/middleware.ts';
 import { Absence } from '../lib/loadbalancer/retry/absence.ts';
@@ -123,6 +125,17 @@ export const timeout: Stage = ({ port, parts, service: { settings } }) => {
     clock,
   });
 };
+
+export const addresses: Stage = ({ parts, service }) => addressHandlers(parts, service.settings)[0];
+
+/** The handler that refuses clients by their address; none where all may come. */
+export function addressHandlers(
+  { trustsPeer }: Pick<Parts, 'trustsPeer'>,
+  { allow, deny }: PolicySettings,
+): RequestHandler[] {
+  if (allow === undefined && deny.length === 0) return [];
+  return [addressesMiddleware({ allow, deny, addressOf: clientIp(trustsPeer) })];
+}
 
 export const addressRateLimit: Stage = ({ parts: { rateLimits, trustsPeer, metrics }, service }) =>
   rateLimits.address &&

@@ -33,6 +33,8 @@ const policies = {
   cors: POLICIES.cors.schema.optional(),
   breaker: POLICIES.breaker.schema.optional(),
   publicPaths: POLICIES.publicPaths.schema.optional(),
+  allow: POLICIES.allow.schema.optional(),
+  deny: POLICIES.deny.schema.optional(),
 };
 
 const { breaker: _ofReplicas, ...ofRequests } = policies;

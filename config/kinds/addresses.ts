@@ -44,6 +44,12 @@ export const redisAddress: Kind<string> = kind(
   },
 );
 
+/** One address or range in the syntax of proxy-addr. */
+export const address: Kind<string> = kind(
+  'an IP address or range such as 10.0.0.0/8 or fd00::/8, or loopback, linklocal or uniquelocal',
+  (given) => (isAddress(given) || given === '0.0.0.0/0' || given === '::/0' ? given : undefined),
+);
+
 /** Addresses in the syntax of proxy-addr, including the names `loopback`, `linklocal` and `uniquelocal`. */
 export const addressList: Kind<readonly string[]> = kind(
   'a comma-separated list of IP addresses and ranges such as 10.0.0.0/8 or fd00::/8',

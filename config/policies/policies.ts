@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { allow, deny } from './addresses.ts';
 import { auth } from './auth.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
@@ -9,7 +10,17 @@ import { publicPaths } from './publicPaths.ts';
 import { timeouts } from './timeouts.ts';
 
 /** All policies, by the names that they have in a file. */
-export const POLICIES = { auth, timeouts, limits, cache, cors, breaker, publicPaths } as const;
+export const POLICIES = {
+  auth,
+  timeouts,
+  limits,
+  cache,
+  cors,
+  breaker,
+  publicPaths,
+  allow,
+  deny,
+} as const;
 
 type Policies = typeof POLICIES;
 type PolicyName = keyof Policies;
@@ -31,12 +42,11 @@ const ALL = Object.entries(POLICIES) as unknown as readonly [PolicyName, Policy<
 /** What `levels` say together, the innermost first. */
 export function together(...levels: readonly Said[]): Said {
   return Object.fromEntries(
-    ALL.map(([name]) => [
-      name,
-      levels
-        .map((level) => level[name] as unknown)
-        .reduceRight((outer, inner) => inherit(inner, outer), undefined),
-    ]),
+    ALL.map(([name, { inherit: own }]) => {
+      const both = (outer: unknown, inner: unknown) =>
+        own && inner !== undefined && outer !== undefined ? own(inner, outer) : inherit(inner, outer);
+      return [name, levels.map((level) => level[name] as unknown).reduceRight(both, undefined)];
+    }),
   );
 }
 

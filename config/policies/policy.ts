@@ -14,6 +14,8 @@ export interface Policy<Schema extends z.ZodType, Settings extends object> {
    * complete it.
    */
   readonly problem?: (said: z.output<Schema>, isWhole: boolean) => PolicyProblem | undefined;
+  /** What two levels say together, where it is not as `inherit` has it. */
+  readonly inherit?: (inner: z.output<Schema>, outer: z.output<Schema>) => z.output<Schema>;
   /** Whether `own` keeps out, or gives less than, `outer`: it then counts for every spelling of its path. Default: never. */
   readonly tightens?: (own: Settings, outer: Settings) => boolean;
 }

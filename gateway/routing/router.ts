@@ -27,6 +27,8 @@ export interface RouterOptions {
   readonly chainFor: (service: ServiceParts) => readonly RequestHandler[];
   /** Makes the handlers that say what stands in responses of a route that no service gets. */
   readonly responseHandlersFor: (policies: PolicySettings) => readonly RequestHandler[];
+  /** Makes the handlers that refuse clients of such a route by their address. */
+  readonly addressHandlersFor: (policies: PolicySettings) => readonly RequestHandler[];
 }
 
 /** Finds the service or route for a request, and runs its chain. The target goes on byte for byte, but for what its route cuts. */
@@ -46,7 +48,7 @@ export function createRouter(options: Readonly<RouterOptions>): RequestHandler {
 
 /** One look-up where every path begins with its service's; one table for all where some do not. */
 function finder(options: RouterOptions): Find {
-  const { services, routes, mount, hasRoutes, chainFor, responseHandlersFor } = options;
+  const { services, routes, mount, hasRoutes, chainFor, responseHandlersFor, addressHandlersFor } = options;
   const byPath = new Map(services.map((service) => [service.settings.path, service]));
   /** Routes of the same settings have one chain: thousands of routes take the memory of a few. */
   const chains = new Map<string, RequestHandler>();
@@ -54,8 +56,10 @@ function finder(options: RouterOptions): Find {
   function toRule(route: Route): RoutedRule {
     const { action, settings, match } = route;
     const fields = compose(responseHandlersFor(settings));
-    if (action.kind !== 'forward')
-      return ruleFor(route, compose([fields, fixedResponse(action, match.path)]), fields);
+    if (action.kind !== 'forward') {
+      const handlers = [fields, ...addressHandlersFor(settings), fixedResponse(action, match.path)];
+      return ruleFor(route, compose(handlers), fields);
+    }
     const alike = `${action.service} ${JSON.stringify(settings)}`;
     const chain = chains.get(alike) ?? chainOf(byPath.get(action.service) as ServiceParts, settings);
     chains.set(alike, chain);

@@ -29,6 +29,21 @@ export function clientAddress(trusts: (address: string) => boolean): (req: Incom
   };
 }
 
+/**
+ * The client's whole address, without port: the socket's or, when that peer is trusted, the last in the fields of proxies that is
+ * not. Undefined when a trusted peer hides it.
+ *
+ * @param trusts whether the peer at an address is trusted
+ */
+export function clientIp(trusts: (address: string) => boolean): (req: IncomingMessage) => string | undefined {
+  return (req) => {
+    const { remoteAddress = '' } = req.socket;
+    const text = (trusts(remoteAddress) ? forwardedFor(req, trusts) : undefined) ?? remoteAddress;
+    // A link-local address includes its interface: fe80::1%eth0.
+    return nodeAddress(text.replace(/%.*$/, ''));
+  };
+}
+
 /** The last address on the request's way that is not trusted; undefined when there are no such fields. */
 function forwardedFor(req: IncomingMessage, trusts: (address: string) => boolean): string | undefined {
   const chain = forwardedChain(req.headers);

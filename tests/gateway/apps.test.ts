@@ -5,6 +5,7 @@ describe('the order of the chains', () => {
   it('is, on the external port, CORS, the token in the query, timeout, limits, identity, cache, then the replicas', () => {
     expect(externalChain.map((stage) => stage.name)).toEqual([
       'cors',
+      'addresses',
       'queryToken',
       'loginContent',
       'timeout',

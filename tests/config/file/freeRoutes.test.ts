@@ -157,3 +157,42 @@ it('the paths before those of a service are the same at all its replicas', () =>
   for (const wrong of ['http://a/x?y', 'http://a/%41', 'http://a//x', 'http://u:p@a'])
     expect(upstreams(wrong)).toEqual([expect.stringContaining('services[0].upstreams[0] is ')]);
 });
+
+describe('addresses', () => {
+  const FILE = (more: string) => ({
+    'gateway.yaml': `defaults: { deny: [192.0.2.66], allow: [10.0.0.0/8] }
+services: [{ name: a, path: /a, upstreams: [http://a], deny: [192.0.2.7], routes: [${more}] }]`,
+  });
+
+  it('are inherited: who is denied further out is denied further in', () => {
+    const [first, second] =
+      load(
+        {},
+        FILE('{ match: { path: /x }, deny: [192.0.2.8, 192.0.2.7] }, { match: { path: /y }, allow: [::/0] }'),
+      ).services[0]?.routes ?? [];
+    expect(first?.settings).toMatchObject({
+      allow: ['10.0.0.0/8'],
+      deny: ['192.0.2.66', '192.0.2.7', '192.0.2.8'],
+    });
+    expect(first?.spelling).toBe('any');
+    expect(second?.settings).toMatchObject({ allow: ['::/0'], deny: ['192.0.2.66', '192.0.2.7'] });
+  });
+
+  it.each([
+    [
+      'allow: []',
+      'allow is []: expected a list of IP addresses and ranges, such as [10.0.0.0/8, "fd00::/8"]',
+    ],
+    [
+      'deny: [10.0.0.0/33]',
+      'deny[0] is "10.0.0.0/33": expected an IP address or range such as 10.0.0.0/8 or fd00::/8, or loopback, linklocal or uniquelocal',
+    ],
+    [
+      'deny: [faf.example]',
+      'deny[0] is "faf.example": expected an IP address or range such as 10.0.0.0/8 or fd00::/8, or loopback, linklocal or uniquelocal',
+    ],
+  ])('%s is refused', (more, problem) => {
+    const problems = problemsOf({}, FILE(`{ match: { path: /x }, ${more} }`));
+    expect(problems.map((each) => each.replace(/^\S+ /, ''))).toEqual([`services[0].routes[0].${problem}`]);
+  });
+});

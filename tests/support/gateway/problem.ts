@@ -11,6 +11,7 @@ export const TABLE = {
   token_revoked: [401, 'Token revoked'],
   admin_token_wrong: [401, 'Admin token wrong'],
   bad_revocation: [400, 'Bad revocation'],
+  address_refused: [403, 'Address refused'],
   cross_site: [403, 'Cross-site request'],
   foreign_host: [403, 'Foreign host'],
   origin_not_allowed: [403, 'Origin not allowed'],
