@@ -186,3 +186,9 @@ describe('the ports', () => {
     expect(problemsOf({ EXTERNAL_PORT: 'http', INTERNAL_PORT: '8000' })).toHaveLength(1);
   });
 });
+
+test('a setting that has another name now is refused with that name', () => {
+  expect(problemsOf({ VIA_ON_ANSWERS: 'true' })).toEqual([
+    'VIA_ON_ANSWERS is no setting any more: write VIA_ON_RESPONSES=true',
+  ]);
+});

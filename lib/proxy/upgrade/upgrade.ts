@@ -91,13 +91,13 @@ function report(proxyReq: ClientRequest, req: Request, options: Readonly<Upgrade
   });
   const onAbort = () => proxyReq.destroy(signal.reason as Error);
   signal.addEventListener('abort', onAbort, { once: true });
-  proxyReq.once('upgrade', (answer, upstream: Socket) => {
+  proxyReq.once('upgrade', (upstreamResponse, upstream: Socket) => {
     signal.removeEventListener('abort', onAbort);
     // httpxy writes the client's head from these fields, in a listener that is called later.
-    answer.headers = switchingFields(req, answer, options);
+    upstreamResponse.headers = switchingFields(req, upstreamResponse, options);
     leaveHttp(req, upstream, options);
   });
-  proxyReq.once('response', (answer) => passRefusal(req, answer, options));
+  proxyReq.once('response', (upstreamResponse) => passRefusal(req, upstreamResponse, options));
   process.nextTick(() => {
     // httpxy adds its own listener after this event. It would close the client's connection, without a reply or second
     // try.
@@ -106,7 +106,7 @@ function report(proxyReq: ClientRequest, req: Request, options: Readonly<Upgrade
       reportFailure(req, error);
     });
     // Called after httpxy's own listener: Node would take the mark for a 101.
-    proxyReq.once('response', (answer) => markUpgraded(answer, false));
+    proxyReq.once('response', (upstreamResponse) => markUpgraded(upstreamResponse, false));
   });
   // The client may have left while http-proxy-middleware was preparing the request.
   if (signal.aborted) onAbort();
@@ -125,34 +125,38 @@ function reportFailure(req: Request, cause: Error): void {
   attempt.noResponse(error);
 }
 
-/** The service refused: its answer travels as any other, seen by whoever watches the response. */
-function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<UpgradeOptions>): void {
+/** The service refused: its response travels as any other, seen by whoever watches the response. */
+function passRefusal(
+  req: Request,
+  upstreamResponse: IncomingMessage,
+  options: Readonly<UpgradeOptions>,
+): void {
   const res = req.res as Response;
   const exchange = exchangeOf(res);
   const { attempt, signal, response } = exchange;
-  // Keeps httpxy from writing the answer to the bare socket.
-  markUpgraded(answer, true);
-  const { statusCode: status = 502, statusMessage = '' } = answer;
+  // Keeps httpxy from writing the response to the bare socket.
+  markUpgraded(upstreamResponse, true);
+  const { statusCode: status = 502, statusMessage = '' } = upstreamResponse;
   try {
-    const fields = options.responseFields(answer.rawHeaders, status, exchange);
+    const fields = options.responseFields(upstreamResponse.rawHeaders, status, exchange);
     beginResponse(response, status, statusMessage, fields);
   } catch (error) {
-    answer.destroy();
+    upstreamResponse.destroy();
     reportFailure(req, error as Error);
     return;
   }
   attempt?.responded(status);
   // Bytes that the client sent ahead for its WebSocket are dropped. Unread, they would hide that the client has left.
   req.socket.removeAllListeners('readable').resume();
-  answer.once('error', (error) => {
+  upstreamResponse.once('error', (error) => {
     attempt?.end(
       signal.aborted || res.writableNeedDrain
         ? { kind: 'abandoned' }
         : { kind: 'failed', failure: 'bad', error },
     );
   });
-  const idleTimeout = watchForIdle(answer, options);
-  pipeline(answer, res, () => {
+  const idleTimeout = watchForIdle(upstreamResponse, options);
+  pipeline(upstreamResponse, res, () => {
     idleTimeout.stop();
     attempt?.end({ kind: 'completed' });
   });
@@ -160,13 +164,13 @@ function passRefusal(req: Request, answer: IncomingMessage, options: Readonly<Up
 
 /** Without it, a service that sends nothing and a client that does not read could wait for each other for ever. */
 function watchForIdle(
-  answer: IncomingMessage,
+  upstreamResponse: IncomingMessage,
   { clock, idleTimeoutMs }: Readonly<UpgradeOptions>,
 ): IdleTimeout {
   const idleTimeout = new IdleTimeout(clock, idleTimeoutMs, () =>
-    answer.destroy(new UpstreamSilentError(idleTimeoutMs)),
+    upstreamResponse.destroy(new UpstreamSilentError(idleTimeoutMs)),
   );
-  answer.on('data', () => idleTimeout.activity());
+  upstreamResponse.on('data', () => idleTimeout.activity());
   idleTimeout.start();
   return idleTimeout;
 }
@@ -193,8 +197,8 @@ function switchingFields(
 }
 
 /** Sets a property that Node and httpxy read, and that Node's types do not have. */
-function markUpgraded(answer: IncomingMessage, upgrade: boolean): void {
-  Object.assign(answer, { upgrade });
+function markUpgraded(upstreamResponse: IncomingMessage, upgrade: boolean): void {
+  Object.assign(upstreamResponse, { upgrade });
 }
 
 /** The service has accepted: from here on the socket carries no HTTP, and the exchange is over. */
