@@ -27,10 +27,9 @@ export interface CollapsedFetchOptions extends FetchOptions {
 export class CollapsedFetch implements FetchOwner {
   readonly #context: FetchContext;
   readonly #options: CollapsedFetchOptions;
-  /** The requests that wait for the outcome. */
-  readonly #waiting: ((outcome: FetchOutcome) => void)[] = [];
+  /** Tell the requests that wait for the outcome. */
+  readonly #waiting = new Set<(outcome: FetchOutcome) => void>();
   #lease: string | undefined;
-  #waitingCount = 0;
   #fetch: OriginFetch | undefined;
   /** Whether the client of the first request has left. */
   #clientLeft = false;
@@ -64,10 +63,9 @@ export class CollapsedFetch implements FetchOwner {
     // The other half is for asking the service itself.
     const cancel = leftMs === undefined ? () => {} : clock.after(leftMs / 2, giveUp);
     exchange.onAbort(giveUp);
-    this.#waiting.push(resolve);
-    this.#waitingCount += 1;
+    this.#waiting.add(resolve);
     const outcome = await promise;
-    this.#waitingCount -= 1;
+    this.#waiting.delete(resolve);
     cancel();
     exchange.offAbort(giveUp);
     if (!this.#isOver) this.#fetch?.abandonUnlessWanted(new ClientGoneError());
@@ -90,7 +88,7 @@ export class CollapsedFetch implements FetchOwner {
 
   #startFetch(): void {
     const { request } = this.#options;
-    if (this.#clientLeft && this.#waitingCount === 0) {
+    if (this.#clientLeft && !this.isAwaited) {
       this.settle({ kind: 'nothing', because: 'failed' });
       return;
     }
@@ -154,6 +152,6 @@ export class CollapsedFetch implements FetchOwner {
   }
 
   get isAwaited(): boolean {
-    return this.#waitingCount > 0;
+    return this.#waiting.size > 0;
   }
 }
