@@ -2,8 +2,8 @@ import { RegistryCalls } from '../../lib/loadbalancer/registry/callbacks.ts';
 import type { Registered } from '../../lib/loadbalancer/registry/registered.ts';
 import { RegistryClient } from '../../lib/loadbalancer/registry/registryClient.ts';
 import { registryForms } from '../../lib/loadbalancer/registry/registryForms.ts';
-import { registryLog } from '../logs/registryLog.ts';
-import type { Registry, RegistryOptions } from './contract.ts';
+import { type RegistryLog, registryLog } from '../logs/registryLog.ts';
+import type { ListedService, Registry, RegistryOptions } from './contract.ts';
 import { discover } from './discover.ts';
 import { fillPools } from './fillPools.ts';
 import { nearestName, serviceNames } from './namesOf.ts';
@@ -13,49 +13,26 @@ import { unknownNames } from './unknownNames.ts';
 const FLUSH_MS = 1000;
 
 /** The stack's own registry. It lists replicas, counts their requests, and is told which replicas do not work. */
-export function httpRegistry(
-  url: string,
-  { settings, services, metrics, logger, clock }: RegistryOptions,
-): Registry {
+export function httpRegistry(url: string, options: RegistryOptions): Registry {
+  const { settings, services, metrics, logger, clock } = options;
   const log = registryLog(logger, clock);
-  const client = new RegistryClient({
-    url,
-    timeoutMs: settings.requestTimeoutMs,
-    forms: registryForms({
-      increment: settings.serviceDiscoveryIncrement,
-      deregister: settings.serviceDiscoveryDeregister,
-    }),
-    clock,
-  });
-  const calls = new RegistryCalls({
-    client,
-    clock,
-    onDeregistered: log.deregistered,
-    onDropped: (count) => metrics.registryCallsDropped.countMany(count),
-    onError: (error) => {
-      metrics.registryErrors.count('update');
-      log.failed(error);
-    },
-  });
-  const intervalMs = settings.serviceRefreshIntervalMs;
-
-  /** Whether the registry would remove other replicas as well, because several of them listen on the same host. */
-  function namesSeveral(replica: Registered): boolean {
-    const url = client.deregisterUrl(replica);
-    const known = services.flatMap(({ replicas }) => replicas.pool.replicas);
-    const named = known.filter(({ registered }) => client.deregisterUrl(registered) === url);
-    return named.length > 1 || client.namesAnother(replica);
-  }
-
+  const client = clientFor(url, options);
+  const calls = callsBy(client, log, options);
   const names = serviceNames(settings);
   const unknown = unknownNames((fresh) => log.unknown(fresh, (name) => nearestName(name, settings)));
-  const onListing = fillPools({
-    find: (name) => names.find(name),
-    services,
+  const discovery = discover({
+    source: client,
+    intervalMs: settings.serviceRefreshIntervalMs,
+    onListing: fillPools({
+      find: (name) => names.find(name),
+      services,
+      log,
+      onUnknown: unknown.listed,
+    }),
+    metrics,
     log,
-    onUnknown: unknown.listed,
+    clock,
   });
-  const discovery = discover({ source: client, intervalMs, onListing, metrics, log, clock });
   return {
     takesCalls: true,
     get asked() {
@@ -74,7 +51,7 @@ export function httpRegistry(
     deregister(replica) {
       const url = client.deregisterUrl(replica);
       log.extracted(replica);
-      if (namesSeveral(replica)) {
+      if (namesSeveral(client, replica, services)) {
         log.shared(replica, url);
         return;
       }
@@ -82,4 +59,45 @@ export function httpRegistry(
       calls.deregister(replica);
     },
   };
+}
+
+function clientFor(url: string, { settings, clock }: RegistryOptions): RegistryClient {
+  return new RegistryClient({
+    url,
+    timeoutMs: settings.requestTimeoutMs,
+    forms: registryForms({
+      increment: settings.serviceDiscoveryIncrement,
+      deregister: settings.serviceDiscoveryDeregister,
+    }),
+    clock,
+  });
+}
+
+function callsBy(
+  client: RegistryClient,
+  log: RegistryLog,
+  { metrics, clock }: RegistryOptions,
+): RegistryCalls {
+  return new RegistryCalls({
+    client,
+    clock,
+    onDeregistered: log.deregistered,
+    onDropped: (count) => metrics.registryCallsDropped.countMany(count),
+    onError: (error) => {
+      metrics.registryErrors.count('update');
+      log.failed(error);
+    },
+  });
+}
+
+/** Whether the registry would remove other replicas as well, because several of them listen on the same host. */
+function namesSeveral(
+  client: RegistryClient,
+  replica: Registered,
+  services: readonly ListedService[],
+): boolean {
+  const url = client.deregisterUrl(replica);
+  const known = services.flatMap(({ replicas }) => replicas.pool.replicas);
+  const named = known.filter(({ registered }) => client.deregisterUrl(registered) === url);
+  return named.length > 1 || client.namesAnother(replica);
 }
