@@ -18,9 +18,9 @@ const SLEEP_MS = 1;
 /**
  * After so many sleeps in a row, more than a second, nobody is left who would give the lock back: its thread has ended
  * within, of memory that is used up or of `terminate`, which no `finally` sees. Counted in sleeps and not in time: while
- * the whole process is stopped, nobody loses patience.
+ * the whole process is stopped, nobody gives up.
  */
-const PATIENCE = 1_000;
+const MOST_SLEEPS = 1_000;
 const FREE = 0;
 
 /** Cells in memory that several worker threads see. */
@@ -110,7 +110,7 @@ export class SharedCells implements Cells {
     let taken = Atomics.load(this.#whole, TAKEN);
     let sleeps = 0;
     for (let owner = this.#take(FREE); owner !== FREE; owner = this.#take(FREE)) {
-      if (sleeps >= PATIENCE && this.#take(owner) === owner) return;
+      if (sleeps >= MOST_SLEEPS && this.#take(owner) === owner) return;
       Atomics.add(this.#whole, SLEEPERS, 1);
       Atomics.wait(this.#whole, LOCK, owner, SLEEP_MS);
       Atomics.sub(this.#whole, SLEEPERS, 1);
@@ -128,7 +128,7 @@ export class SharedCells implements Cells {
   }
 
   #unlock(): void {
-    // Not when somebody has lost patience with this thread.
+    // Not when another thread has taken the lock over from this one.
     if (Atomics.compareExchange(this.#whole, LOCK, this.#owner, FREE) !== this.#owner) return;
     if (Atomics.load(this.#whole, SLEEPERS) > 0) Atomics.notify(this.#whole, LOCK, 1);
   }

@@ -87,7 +87,7 @@ describe.each(PORTS)('fetch in a page of the %s port', (port) => {
     page = await browser.open(`${gateway[port]}/healthz`);
   }, TEST_TAKES_AT_MOST_MS);
 
-  it('reads an answer chunk by chunk, each before the next is sent', async () => {
+  it('reads a response chunk by chunk, each before the next is sent', async () => {
     const { res, started } = await arrivalOf(() =>
       page.evaluateHandle(
         async ([url, init]) => {
@@ -131,7 +131,7 @@ describe.each(PORTS)('fetch in a page of the %s port', (port) => {
     expect(res.writableEnded).toBe(false);
   });
 
-  it('learns that an answer was cut short', async () => {
+  it('learns that a response was cut short', async () => {
     const { res, started } = await arrivalOf(() =>
       page.evaluate(
         async ([url, init]) => {

@@ -69,7 +69,7 @@ async function cached(gateway: TestGateway, token: string, path?: string): Promi
 describe.each(STORES)('with the %s store', (store) => {
   beforeEach(emptyTestRedis);
 
-  it('cache and breaker: a stored answer is given while the breaker is open', async () => {
+  it('cache and breaker: a stored response is given while the breaker is open', async () => {
     const token = tokenFor('ann');
     await using world = await startWorld(store);
     await cached(world.gateway, token);
@@ -157,7 +157,7 @@ describe.each(STORES)('with the %s store', (store) => {
     await expectProblem(await get(world.gateway, token), 'token_revoked');
   });
 
-  it('login and revocation: a token that was revoked is not revived by an answer that holds it', async () => {
+  it('login and revocation: a token that was revoked is not revived by a response that holds it', async () => {
     const token = tokenFor('ann');
     await using world = await startWorld(store);
     expect((await logout(world.gateway, token)).status).toBe(200);
@@ -173,7 +173,7 @@ describe.each(STORES)('with the %s store', (store) => {
     await expectProblem(await login(world.gateway), 'circuit_open', { retryAfter: 30 });
   });
 
-  it('login and deadline: a login that never ends its answer is cut, and issues nothing', async () => {
+  it('login and deadline: a login that never ends its response is cut, and issues nothing', async () => {
     const token = tokenFor('ann');
     await using world = await startWorld(store);
     let answering: ServerResponse | undefined;
@@ -251,7 +251,7 @@ describe('limits', () => {
     await first;
   });
 
-  it('come before the cache too: a stored answer needs a permit', async () => {
+  it('come before the cache too: a stored response needs a permit', async () => {
     const token = tokenFor('ann');
     await using world = await startWorld('embedded', { PER_SERVICE_LIMIT: '1' });
     await cached(world.gateway, token);

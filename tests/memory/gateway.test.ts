@@ -13,7 +13,7 @@ const SERVICES = 10;
 /** The longest target that is accepted has 8,192 characters: as many MiB as the heap has, and no room for anything else. */
 const QUERY = 'q'.repeat(8_000);
 
-it('a gateway of 96 MiB of heap survives 12,000 targets of 8 KiB whose answers are not to be stored', async () => {
+it('a gateway of 96 MiB of heap survives 12,000 targets of 8 KiB whose responses are not to be stored', async () => {
   await using upstream = await startUpstream((_req, res) => {
     res.writeHead(200, { 'Cache-Control': 'no-store', 'Content-Length': 2 }).end('ok');
   });

@@ -53,7 +53,7 @@ describe('a soak', () => {
     expect(judge(samples(change))).toEqual([expect.stringContaining(what)]);
   });
 
-  it('complains of an answer that nobody expects', () => {
+  it('complains of a response that nobody expects', () => {
     expect(complaints(samples(), 50, new Map([['posts: 502', 2]]))).toEqual(['not expected: 2 x posts: 502']);
   });
 

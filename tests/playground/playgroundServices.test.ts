@@ -63,7 +63,7 @@ async function send(service: ServiceName, method: string, path: string, body?: u
 }
 
 describe.each(SERVICE_NAMES)('%s', (service) => {
-  it('is healthy, and every answer names its replica', async () => {
+  it('is healthy, and every response names its replica', async () => {
     const answer = await get(service, '/health');
     const replica = answer.headers.get('X-Replica');
     expect(replica).toMatch(/^padstack_[a-z-]+-service\.1\.[a-z0-9]{25}$/);

@@ -143,7 +143,7 @@ describe('a registry that', () => {
     );
   });
 
-  it('is slow with its first answer keeps the gateway from being ready, not from answering', async () => {
+  it('is slow with its first response keeps the gateway from being ready, not from answering', async () => {
     await using registry = await startRegistry();
     await using upstream = await startUpstream();
     registry.answers(() => {});

@@ -102,7 +102,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     expect(users.requests).toHaveLength(0);
   });
 
-  it('reads the token of a compressed answer', async () => {
+  it('reads the token of a compressed response', async () => {
     const token = tokenFor('ann');
     await using users = await startUpstream((_req, res) => {
       res.setHeader('Content-Encoding', 'gzip').end(gzipSync(JSON.stringify({ token })));
@@ -113,7 +113,7 @@ describe.each(STORES)('tokens with the %s store', (store) => {
     expect(await probe.get(`token:${token}`)).toBeDefined();
   });
 
-  it('passes on a login answer that holds a forged token, and keeps nothing', async () => {
+  it('passes on a login response that holds a forged token, and keeps nothing', async () => {
     const forged = keepSecret(jwt.sign({ sub: 'ann' }, 'another secret', { expiresIn: '1h' }));
     await using users = await startUserManagement({ access_token: forged });
     await using gateway = await start(users);

@@ -154,7 +154,7 @@ describe.each(STORES)('with the %s store', (store) => {
     expect(await (await slow).text()).toBe('begun and ended');
   });
 
-  it('a login answer that holds a token of somebody who has logged out does not bring it back', async () => {
+  it('a login response that holds a token of somebody who has logged out does not bring it back', async () => {
     await emptyTestRedis();
     const stolen = tokenFor('bob');
     await using service = await startUpstream((req, res) => {
@@ -168,7 +168,7 @@ describe.each(STORES)('with the %s store', (store) => {
     await expectProblem(await get(gateway, stolen, '/budgeting/y'), 'token_revoked');
   });
 
-  it('a login answer that holds the valid token of somebody else makes nobody anybody else', async () => {
+  it('a login response that holds the valid token of somebody else makes nobody anybody else', async () => {
     await emptyTestRedis();
     const [ann, bob] = [tokenFor('ann'), tokenFor('bob')];
     await using service = await startUpstream((req, res) => {
@@ -188,7 +188,7 @@ describe.each(STORES)('with the %s store', (store) => {
     expect(kept.filter((key) => key.startsWith('blacklist:'))).toEqual([]);
   });
 
-  it('a login answer that holds a token of another issuer is passed on, and opens nothing', async () => {
+  it('a login response that holds a token of another issuer is passed on, and opens nothing', async () => {
     const forged = keepSecret(jwt.sign({ sub: 'admin', iss: 'them' }, TEST_SECRET, { expiresIn: '1h' }));
     await using service = await startUpstream((_req, res) => sendJson(res, { token: forged }));
     await using gateway = await start(service, { store, env: { JWT_ISSUER: 'us' } });
@@ -239,8 +239,8 @@ describe('a token that is no JWT', () => {
   });
 });
 
-describe('a login answer that never ends', () => {
-  it('is passed on once the time for an answer is over, and cut when it falls silent', async () => {
+describe('a login response that never ends', () => {
+  it('is passed on once the time for a response is over, and cut when it falls silent', async () => {
     const clock = new ManualClock();
     const begun = deferred();
     await using service = await startUpstream((_req, res) => {

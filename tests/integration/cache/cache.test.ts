@@ -110,7 +110,7 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     expect(upstream.requests).toHaveLength(await gateway.metric('gateway_cache_misses_total'));
   });
 
-  it('keeps the answers of two callers apart, and those of one caller with two tokens together', async () => {
+  it('keeps the responses of two callers apart, and those of one caller with two tokens together', async () => {
     await using upstream = await counting();
     await using gateway = await start(upstream);
     await get(gateway);
@@ -162,7 +162,7 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     ['Vary', 'Accept, *'],
     ['Set-Cookie', 'a=b'],
     ['Content-Type', 'text/event-stream'],
-  ])('does not keep an answer with %s: %s', async (name, value) => {
+  ])('does not keep a response with %s: %s', async (name, value) => {
     const upstream = await startUpstream((req, res) => {
       if (req.headers['x-forwarded-prefix'] === '/budgeting') res.setHeader(name, value);
       res.end('ok');
@@ -203,7 +203,7 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     expect(await answer.text()).not.toBe('answer 1');
   });
 
-  it('keeps one answer for each of the values that Vary names', async () => {
+  it('keeps one response for each of the values that Vary names', async () => {
     await using upstream = await startUpstream((req, res) => {
       res.setHeader('Vary', 'Accept-Language').end(`in ${req.headers['accept-language']}`);
     });
@@ -285,7 +285,7 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     ]);
   });
 
-  it('does not keep an answer that is cut short', async () => {
+  it('does not keep a response that is cut short', async () => {
     const short = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nCache-Control: max-age=60\r\n\r\nshort';
     await using cut = await startRawUpstream(saysAndResets(short));
     await using other = await counting();
@@ -302,7 +302,7 @@ describe.each(STORES)('the cache in the %s store', (store) => {
     }
   });
 
-  it('does not keep an answer whose client left half-way', async () => {
+  it('does not keep a response whose client left half-way', async () => {
     await using endless = await startRawUpstream(
       says('HTTP/1.1 200 OK\r\nContent-Length: 100\r\nCache-Control: max-age=60\r\n\r\nbegun'),
     );
@@ -353,7 +353,7 @@ describe.each(STORES)('the cache in the %s store', (store) => {
   });
 });
 
-describe('how long an answer is kept', () => {
+describe('how long a response is kept', () => {
   it.each([
     [{}, 30],
     [{ 'Cache-Control': 'max-age=5' }, 5],
@@ -418,7 +418,7 @@ describe('how long an answer is kept', () => {
   });
 });
 
-describe('every answer of the external port says what the cache did', () => {
+describe('every response of the external port says what the cache did', () => {
   const said = async (gateway: TestGateway, path: string, init: RequestInit = {}) => {
     const answer = await fetch(`${gateway.external}${path}`, init);
     await answer.text();
@@ -510,7 +510,7 @@ it('refuses with a problem what only a cache may answer', async () => {
   expect(upstream.requests).toHaveLength(0);
 });
 
-describe('an answer that says it is for everyone', () => {
+describe('a response that says it is for everyone', () => {
   const PUBLIC = { 'Cache-Control': 'public, max-age=60' };
 
   it('goes to everyone, unless the service is set not to share', async () => {
@@ -563,7 +563,7 @@ describe('an answer that says it is for everyone', () => {
 describe.each(STORES)('when a service fails, with the %s store', (store) => {
   beforeEach(emptyTestRedis);
 
-  it('a stored answer stands in, with the breaker open too, for as long as CACHE_STALE_IF_ERROR says', async () => {
+  it('a stored response stands in, with the breaker open too, for as long as CACHE_STALE_IF_ERROR says', async () => {
     // Redis has a clock of its own: only the gateway's is moved.
     const clock = new ManualClock();
     const service = { isBroken: false };
@@ -635,7 +635,7 @@ it('counts what a full cache did not take in', async () => {
   expect(await gateway.metric('gateway_cache_declined_total', { service: '/budgeting' })).toBe(passedOn);
 });
 
-it('shares answers between gateways on one Redis', async () => {
+it('shares responses between gateways on one Redis', async () => {
   await emptyTestRedis();
   await using upstream = await counting();
   const options = { services: { '/budgeting': [upstream] }, store: 'redis' } as const;

@@ -91,7 +91,7 @@ describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) 
     await expectProblem(await sendRaw(test[port], bytes), 'bad_request');
   });
 
-  it('an unknown method behind a request that waits for its answer gets none', async () => {
+  it('an unknown method behind a request that waits for its response gets none', async () => {
     using client = await RawClient.to(test[port]);
     const slow = port === 'external' ? '/up/slow' : '/internal/up/slow';
     client.send(request(`GET ${slow}`, authorization, 'Connection: keep-alive'));
@@ -118,7 +118,7 @@ describe.each(['external', 'internal'] as const)('bytes on the %s port', (port) 
     expect(client.received.match(/HTTP\/1\.1/g)).toHaveLength(1);
   });
 
-  it('never writes a refusal into an answer that has begun', async () => {
+  it('never writes a refusal into a response that has begun', async () => {
     using client = await RawClient.to(test[port]);
     const slow = port === 'external' ? '/up/slow' : '/internal/up/slow';
     client.send(request(`GET ${slow}`, authorization, 'Connection: keep-alive'));

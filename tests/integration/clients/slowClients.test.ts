@@ -93,7 +93,7 @@ it('MAX_CONNECTIONS: a trusted proxy may have them all', async () => {
 
 describe('SEND_TIMEOUT', () => {
   // A kept answer leaves in one piece: nobody waits for its client but the connection itself.
-  it('cuts a client off that does not read a kept answer, and gives its permit back', async () => {
+  it('cuts a client off that does not read a kept response, and gives its permit back', async () => {
     const large = 'x'.repeat(8_000_000);
     await using upstream = await startUpstream((_req, res) => {
       res.setHeader('Cache-Control', 'public, max-age=60').end(large);

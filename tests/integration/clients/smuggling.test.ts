@@ -177,7 +177,7 @@ describe('a request with', () => {
     expect(upstream.requests).toHaveLength(before);
   });
 
-  it('two Hosts is refused even where a kept answer would do', async () => {
+  it('two Hosts is refused even where a kept response would do', async () => {
     const get = (hosts: string) =>
       sendRaw(test.external, `GET /up/x HTTP/1.1\r\n${hosts}${authorization}\r\nConnection: close\r\n\r\n`);
     await eventually('it is kept', async () => (await get('Host: h\r\n')).field('X-Cache') === 'HIT');

@@ -87,7 +87,7 @@ describe('the external port over TLS', () => {
     expect(await gateway.metric('gateway_errors_total')).toBe(0);
   });
 
-  it('carries WebSockets, and refuses them with a real answer', async () => {
+  it('carries WebSockets, and refuses them with a real response', async () => {
     await using service = await startSocketService();
     await using gateway = await startTls(service);
     const url = `${httpsOf(gateway).replace('https:', 'wss:')}/budgeting/live`;

@@ -204,7 +204,7 @@ it('server-sent events flow at once through the whole chain, past the cache', as
   expect(await client.answer()).toMatchObject({ body: 'data: one\n\ndata: two\n\n', whole: true });
 });
 
-it('what came behind an answer goes to nobody', async () => {
+it('what came behind a response goes to nobody', async () => {
   const extra = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
   await using upstream = await startRawUpstream(
     says(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok${extra}`),

@@ -60,7 +60,7 @@ describe.each(PORTS)('on the %s port', (port) => {
     },
   );
 
-  it('those of an answer reach the client, through the whole chain, behind all of its content', async () => {
+  it('those of a response reach the client, through the whole chain, behind all of its content', async () => {
     const chunks = '5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Dup: a\r\nx-dup: b\r\n\r\n';
     await using upstream = await startRawUpstream(
       says(`HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`),
@@ -75,7 +75,7 @@ describe.each(PORTS)('on the %s port', (port) => {
     ]);
   });
 
-  it('those of an answer are left out for an HTTP/1.0 client, who could not tell them from content', async () => {
+  it('those of a response are left out for an HTTP/1.0 client, who could not tell them from content', async () => {
     await using upstream = await startRawUpstream(
       says('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n'),
     );

@@ -115,7 +115,7 @@ describe('a permit returns', () => {
     );
   }
 
-  it('when the client leaves before its answer, and the service is told', async () => {
+  it('when the client leaves before its response, and the service is told', async () => {
     await using upstream = await startGated();
     await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, env });
     using client = await RawClient.to(gateway.external);

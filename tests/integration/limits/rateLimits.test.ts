@@ -86,7 +86,7 @@ describe.each(STORES)('rate limits with the %s store', (store) => {
     expect(await statusFrom('2001:db8:0:2::1')).toBe(200);
   });
 
-  it('count an answer from the cache, which keeps no word of an earlier count', async () => {
+  it('count a response from the cache, which keeps no word of an earlier count', async () => {
     await using pair = await startPair({ store, env: { RATE_LIMIT_PER_IDENTITY: '3/1m' } });
     const ann = bearer(tokenFor('ann'));
     const answers = [];

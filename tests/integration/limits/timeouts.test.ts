@@ -59,7 +59,7 @@ describe.each(PORTS)('REQUEST_TIMEOUT on the %s port', (port) => {
     await inFlight(gateway, 0);
   });
 
-  it('ends with the head of the answer: the content may take longer', async () => {
+  it('ends with the head of the response: the content may take longer', async () => {
     let answering: ServerResponse | undefined;
     await using upstream = await startUpstream((_req, res) => {
       answering = res;
@@ -275,7 +275,7 @@ describe.each(PORTS)('UPSTREAM_TIMEOUT on the %s port', (port) => {
   it.each([
     ['chunked', {}],
     ['of a known length', { 'Content-Length': '10' }],
-  ])('cuts an answer that falls silent, %s', async (_what, fields) => {
+  ])('cuts a response that falls silent, %s', async (_what, fields) => {
     await using world = await begin(fields);
     world.clock.advance(UPSTREAM_TIMEOUT_MS - 1);
     expect(world.client.ending).toBeUndefined();
@@ -313,7 +313,7 @@ describe.each(PORTS)('UPSTREAM_TIMEOUT on the %s port', (port) => {
     expect(await world.client.answer()).toMatchObject({ whole: true });
   });
 
-  it('logs why the answer was cut', async () => {
+  it('logs why the response was cut', async () => {
     await using world = await begin({});
     world.clock.advance(UPSTREAM_TIMEOUT_MS);
     await world.client.closed();
@@ -366,7 +366,7 @@ it('waits for a slow reader as long as SEND_TIMEOUT lets it', async () => {
   expect(client.received.length).toBeGreaterThan(upstream.total);
 });
 
-it('cuts a client off that does not read its answer, and blames nobody', async () => {
+it('cuts a client off that does not read its response, and blames nobody', async () => {
   await using upstream = await startLarge();
   const { gateway, clock } = await start([upstream]);
   await using _ = gateway;

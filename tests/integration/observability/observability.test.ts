@@ -124,7 +124,7 @@ describe('the access line', () => {
     expect(lines.map(({ requestId }) => requestId)).toEqual(ids);
   });
 
-  it('says why an answer was cut', async () => {
+  it('says why a response was cut', async () => {
     const answer = await sendRaw(gateway.internal, request('GET /internal/cut/x'));
     expect(await line(answer.field('X-Request-Id'))).toMatchObject({
       status: 200,
@@ -181,7 +181,7 @@ it('counts every request once, under its own labels', async () => {
   expect(await own.metric('gateway_request_duration_seconds', { service: '/budgeting' })).toBeGreaterThan(0);
 });
 
-it('tells answers of services from those of the gateway', async () => {
+it('tells responses of services from those of the gateway', async () => {
   await using failing = await startUpstream();
   await using own = await startGateway({ services: { '/budgeting': [upstream], '/failing': [failing] } });
   const count = (origin: string, status: string) => own.metric('gateway_requests_total', { origin, status });

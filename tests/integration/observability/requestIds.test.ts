@@ -98,7 +98,7 @@ describe.each(PORTS)('on the %s port', (port) => {
     expect(new Set(names).size).toBe(2);
   });
 
-  it('a client that leaves before its answer has a line that says so', async () => {
+  it('a client that leaves before its response has a line that says so', async () => {
     using client = await RawClient.to(test[port]);
     const seen = hanging.requests.length;
     client.send(request(`GET ${port === 'external' ? '' : '/internal'}/hanging/${port}`, authorization));
@@ -173,7 +173,7 @@ describe('a name that is given', () => {
   });
 });
 
-describe('a cached answer', () => {
+describe('a cached response', () => {
   it('bears the name of who asks now, and is logged as a hit', async () => {
     const first = await send('external', '/up/cached');
     const second = await send('external', '/up/cached');

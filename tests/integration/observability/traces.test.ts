@@ -94,7 +94,7 @@ describe('of requests that no service is called for', () => {
 });
 
 describe('Server-Timing', () => {
-  it('tells on answers and refusals where the time went', async () => {
+  it('tells on responses and refusals where the time went', async () => {
     const answer = await fetch(`${behindProxy.external}/budgeting/x`, { headers });
     expect(answer.headers.get('Server-Timing')).toMatch(
       /^permit;dur=[\d.]+, auth;dur=[\d.]+, cache;dur=[\d.]+, upstream;dur=[\d.]+, total;dur=[\d.]+$/,

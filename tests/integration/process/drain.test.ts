@@ -77,7 +77,7 @@ describe('stopping', () => {
     for (const client of [idle, silent, silentToo]) await client.closed();
   });
 
-  it('does not wait for the keep-alive of an answer that began before', async () => {
+  it('does not wait for the keep-alive of a response that began before', async () => {
     await using world = await startGated();
     const { gateway, waiting } = world;
     using client = await RawClient.to(gateway.internal);
@@ -111,7 +111,7 @@ describe('stopping', () => {
     await stopping;
   });
 
-  it('answers 503 where no answer has begun when DRAIN_TIMEOUT is over', async () => {
+  it('answers 503 where no response has begun when DRAIN_TIMEOUT is over', async () => {
     const clock = new ManualClock();
     await using upstream = await startRawUpstream(hangs);
     await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, clock });
@@ -129,7 +129,7 @@ describe('stopping', () => {
     expectNoMoreTimers(clock);
   });
 
-  it('cuts an answer that has begun when DRAIN_TIMEOUT is over', async () => {
+  it('cuts a response that has begun when DRAIN_TIMEOUT is over', async () => {
     await using world = await startGated();
     const { gateway, clock, waiting } = world;
     using client = await RawClient.to(gateway.internal);

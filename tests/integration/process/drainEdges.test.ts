@@ -78,7 +78,7 @@ describe.each(PORTS)('stopping, on the %s port', (port) => {
     await stopped;
   });
 
-  it('serves what came behind an answer that was begun', async () => {
+  it('serves what came behind a response that was begun', async () => {
     const both = ask(port, 'GET', '/slow/begun', KEEP_ALIVE) + ask(port, 'GET', '/slow/x', KEEP_ALIVE);
     const client = await send(both);
     await asked(2);
@@ -99,7 +99,7 @@ describe.each(PORTS)('stopping, on the %s port', (port) => {
     await stopped;
   });
 
-  it('out of time, answers 503 to a handshake that has no answer', async () => {
+  it('out of time, answers 503 to a handshake that has no response', async () => {
     const client = await send(ask(port, 'GET', '/hanging/x', ...HANDSHAKE));
     await underWay(test, 1);
     const stopped = test.gateway.stop();

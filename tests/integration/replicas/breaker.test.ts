@@ -46,7 +46,7 @@ async function startFailing() {
 const recovered: RequestListener = (_req, res) => void res.end('ok');
 
 describe('a circuit breaker', () => {
-  it('passes the answers of three failures on, then refuses at once', async () => {
+  it('passes the responses of three failures on, then refuses at once', async () => {
     await using world = await startFailing();
     for (let n = 0; n < 3; n += 1) expect((await ask(world.gateway)).status).toBe(500);
     expect(await state(world.gateway, world.id)).toBe(1);

@@ -86,7 +86,7 @@ describe.each(PORTS)('on the %s port, a service that', (port) => {
     await expectCharged(test, 1);
   });
 
-  it('falls silent within its answer is cut off', async () => {
+  it('falls silent within its response is cut off', async () => {
     await using world = await startBehind(stalls);
     const { test, upstream, clock } = world;
     using client = await RawClient.to(test[port]);
@@ -99,7 +99,7 @@ describe.each(PORTS)('on the %s port, a service that', (port) => {
     await expectCharged(test, 1);
   });
 
-  it('breaks off an answer to HTTP/1.0 is not taken to have ended it', async () => {
+  it('breaks off a response to HTTP/1.0 is not taken to have ended it', async () => {
     await using world = await startBehind(
       saysAndCloses('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n'),
     );
@@ -108,7 +108,7 @@ describe.each(PORTS)('on the %s port, a service that', (port) => {
     expect(await client.closed()).toBe('reset');
   });
 
-  it('sends content after its answer to HEAD poisons no other answer', async () => {
+  it('sends content after its response to HEAD poisons no other response', async () => {
     const behaviour: RawBehaviour = (socket, head) =>
       void socket.write(
         head.startsWith('HEAD')

@@ -147,7 +147,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     ['a service that is down', '/down/x', 'upstream_unreachable'],
     ['a service without replicas', '/empty/x', 'no_healthy_replica'],
     ['a service that talks nonsense', '/nonsense/x', 'upstream_bad_response'],
-  ] as const)('to %s get a real answer', async (_what, path, code: ProblemCode) => {
+  ] as const)('to %s get a real response', async (_what, path, code: ProblemCode) => {
     await using echo = await startEcho();
     await using nonsense = await startRawUpstream(says('nonsense\r\n\r\n'));
     await using gateway = await startGateway({
@@ -159,7 +159,7 @@ describe.each(PORTS)('WebSockets on the %s port', (port) => {
     expect(answer.field('Connection')).toBe('close');
   });
 
-  it('get the answer of a service that refuses', async () => {
+  it('get the response of a service that refuses', async () => {
     await using upstream = await startUpstream();
     const refusing = createServer();
     refusing.on('upgrade', (_req, socket: Socket) =>

@@ -504,7 +504,7 @@ describe('auth, a token that a service hands out', () => {
     expect((await parts.store.get(`token:${token}`)) !== undefined).toBe(admitted);
   });
 
-  it('is known before the client has seen the end of the answer', async () => {
+  it('is known before the client has seen the end of the response', async () => {
     const clock = new ManualClock();
     const store = memoryTokens(clock);
     const stored = deferred();

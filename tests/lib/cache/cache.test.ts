@@ -114,7 +114,7 @@ describe('cache', () => {
     expect(app.exchanges.map(({ cacheVerdict }) => cacheVerdict)).toEqual(['miss', 'hit', 'miss', 'bypass']);
   });
 
-  it('adds the age that an answer came with to its own', async () => {
+  it('adds the age that a response came with to its own', async () => {
     const clock = new ManualClock();
     await using app = await cachingApp(counting(['Cache-Control', 'max-age=60', 'Age', '20']), { clock });
     expect((await call(app.url)).headers.age).toBe('20');
@@ -127,7 +127,7 @@ describe('cache', () => {
     expect((await call(app.url)).headers['x-cache']).toBe('MISS');
   });
 
-  it('asks the service again once an answer is no longer fresh', async () => {
+  it('asks the service again once a response is no longer fresh', async () => {
     const clock = new ManualClock();
     await using app = await cachingApp(counting(), { clock });
     await call(app.url);
@@ -163,7 +163,7 @@ describe('cache', () => {
     },
     { name: 'Vary: *', fields: ['Vary', 'Accept', 'vary', '*'] },
     { name: 'a status that is cached only when it says so', status: 404, fields: [] },
-  ])('does not store an answer with $name', async ({ fields, status }) => {
+  ])('does not store a response with $name', async ({ fields, status }) => {
     const origin = counting(fields, status);
     await using app = await cachingApp(origin);
     await call(app.url);
@@ -220,7 +220,7 @@ describe('cache', () => {
     expect(again.headers['x-cache']).toBe(stored ? 'HIT' : 'MISS');
   });
 
-  it('does not store an answer that was cut short', async () => {
+  it('does not store a response that was cut short', async () => {
     const origin = service((_req, res) => {
       if (origin.calls > 1) res.end('whole');
       else res.write('a beginning', () => res.destroy());
@@ -240,7 +240,7 @@ describe('cache', () => {
 });
 
 describe('cache tells callers apart', () => {
-  it('so that nobody gets the answer of another', async () => {
+  it('so that nobody gets the response of another', async () => {
     const origin = service((_req, res) => void res.end(exchangeOf(res).identity?.subject ?? 'nobody'));
     await using app = await cachingApp(origin);
     const subjects = ['alice', 'bob', 'al:ice', 'alice:/', 'sub=alice', 'b\u00fc\u{1F4B0}', ':', '%'];
@@ -304,7 +304,7 @@ describe('cache minds Vary', () => {
       res.writeHead(200, { Vary: 'Accept-Language, X-Other' }).end(req.headers['accept-language'] ?? 'none');
     });
 
-  it('and uses an answer only for a request that says the same', async () => {
+  it('and uses a response only for a request that says the same', async () => {
     const verdicts: string[] = [];
     const onVerdict = (verdict: Verdict) => void verdicts.push(cacheStatus(verdict));
     await using app = await cachingApp(origin(), { onVerdict });
@@ -368,7 +368,7 @@ describe('cache without its store', () => {
     expect(text(await call(app.url))).toBe('call 2');
   });
 
-  it('does not hold up an answer that the store is slow to take', async () => {
+  it('does not hold up a response that the store is slow to take', async () => {
     const clock = new ManualClock();
     const store = memoryStore(clock);
     const slow = Object.assign(new FailingStore(store), {

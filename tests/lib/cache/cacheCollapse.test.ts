@@ -65,8 +65,8 @@ function last<T>(list: readonly T[]): T {
   return list.at(-1) as T;
 }
 
-describe('many callers of one missing answer', () => {
-  it('cause one call, and each gets the answer', async () => {
+describe('many callers of one missing response', () => {
+  it('cause one call, and each gets the response', async () => {
     await using world = await startWorld();
     const answers = await world.ask(20);
     expect(world.calls).toHaveLength(1);
@@ -88,7 +88,7 @@ describe('many callers of one missing answer', () => {
     expect(await bodies(bob)).toEqual(Array(3).fill('bob'));
   });
 
-  it('with different subjects cause one once the answer is known to be for everyone', async () => {
+  it('with different subjects cause one once the response is known to be for everyone', async () => {
     await using world = await startWorld();
     const shared = { 'Cache-Control': 'public, max-age=10' };
     const [first] = await world.ask(1, { 'X-Subject': 'ann' });
@@ -239,7 +239,7 @@ describe('many callers of one missing answer', () => {
 });
 
 describe('the first caller may leave', () => {
-  it('and the others get the answer', async () => {
+  it('and the others get the response', async () => {
     await using world = await startWorld();
     const first = open(world.app.url).end();
     await world.reached(1);
@@ -252,7 +252,7 @@ describe('the first caller may leave', () => {
     expect(world.calls).toHaveLength(1);
   });
 
-  it('in the midst of the answer', async () => {
+  it('in the midst of the response', async () => {
     await using world = await startWorld();
     const first = open(world.app.url).end();
     await world.reached(1);
@@ -304,7 +304,7 @@ describe('followers do not inherit', () => {
     expect(statuses).toEqual([200, 200, 502]);
   });
 
-  it('an answer of 5xx, after which the next ones collapse as before', async () => {
+  it('a response of 5xx, after which the next ones collapse as before', async () => {
     await using world = await startWorld();
     const [first] = await world.ask(1);
     world.calls[0]?.res.writeHead(500).end();
@@ -313,7 +313,7 @@ describe('followers do not inherit', () => {
     expect(world.calls).toHaveLength(2);
   });
 
-  it('an answer that was cut short', async () => {
+  it('a response that was cut short', async () => {
     await using world = await startWorld();
     const answers = await world.ask(2);
     world.calls[0]?.res.write('a beginning');
@@ -339,7 +339,7 @@ describe('followers do not inherit', () => {
   });
 });
 
-describe('an answer that cannot be stored', () => {
+describe('a response that cannot be stored', () => {
   const NO_STORE = { 'Cache-Control': 'no-store' };
 
   it('queues nobody behind another: all others ask at once', async () => {
@@ -416,7 +416,7 @@ describe('a client that reads slowly', () => {
   });
 });
 
-describe('stale answers while a new one is on its way', () => {
+describe('stale responses while a new one is on its way', () => {
   const FIELDS = { 'Cache-Control': 'max-age=10, stale-while-revalidate=60' };
 
   it('cause one call in the background however many ask', async () => {
@@ -445,7 +445,7 @@ describe('stale answers while a new one is on its way', () => {
   });
 });
 
-describe('a stale answer that may stand in for an error', () => {
+describe('a stale response that may stand in for an error', () => {
   const staleIfErrorMs = 60_000;
 
   async function startStale() {
@@ -484,7 +484,7 @@ describe('a stale answer that may stand in for an error', () => {
   });
 });
 
-it('an answer asked for before a change is not used after it', async () => {
+it('a response asked for before a change is not used after it', async () => {
   await using world = await startWorld();
   const [first] = await world.ask(1);
   const other = call(world.app.url, { method: 'POST' });

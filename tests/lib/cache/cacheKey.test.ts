@@ -33,7 +33,7 @@ const parts = fc.record({
   variant: fc.constantFrom('', 'one', 'two'),
 });
 
-describe('the key of a stored answer', () => {
+describe('the key of a stored response', () => {
   it('is another one for anybody else, whatever anybody is called', () => {
     fc.assert(
       fc.property(parts, audience, (of, other) => {
@@ -134,7 +134,7 @@ it.each([
   expect(selectedBy(names, ...a)).not.toBe(selectedBy(names, ...b));
 });
 
-it('the short way to a fresh answer says what the library says', () => {
+it('the short way to a fresh response says what the library says', () => {
   const seconds = fc.integer({ min: 0, max: 100 });
   const asked = (control: string): RequestTerms => {
     const directives = parseDirectives(control);
@@ -155,7 +155,7 @@ it('the short way to a fresh answer says what the library says', () => {
   );
 });
 
-describe('a stored answer', () => {
+describe('a stored response', () => {
   const entry = {
     status: 200,
     fields: ['Content-Type', 'text/plain', 'X-Latin', '\u00e9\u00ff'],

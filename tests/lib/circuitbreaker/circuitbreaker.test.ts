@@ -155,7 +155,7 @@ describe('circuitBreaker with an attempt', () => {
   const error = new Error('broken');
   const plays: { name: string; play: (attempt: Attempt) => void; counts: boolean }[] = [
     {
-      name: 'a whole answer',
+      name: 'a whole response',
       play: (attempt) => {
         attempt.responded(200);
         attempt.end({ kind: 'completed' });
@@ -165,13 +165,13 @@ describe('circuitBreaker with an attempt', () => {
     { name: 'a 5xx', play: (attempt) => attempt.responded(500), counts: true },
     { name: 'a 4xx', play: (attempt) => attempt.responded(404), counts: false },
     {
-      name: 'no answer',
+      name: 'no response',
       play: (attempt) => attempt.end({ kind: 'failed', failure: 'bad', error }),
       counts: true,
     },
     { name: 'an abandoned call', play: (attempt) => attempt.end({ kind: 'abandoned' }), counts: false },
     {
-      name: 'an answer that breaks off',
+      name: 'a response that breaks off',
       play: (attempt) => {
         attempt.responded(200);
         attempt.end({ kind: 'failed', failure: 'bad', error });
@@ -206,7 +206,7 @@ describe('circuitBreaker with an attempt', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  it('closes at the head of the trial, so that an endless answer keeps nobody waiting', async () => {
+  it('closes at the head of the trial, so that an endless response keeps nobody waiting', async () => {
     const clock = new ManualClock();
     const breaker = touchyBreaker(clock);
     breaker.tryAcquire('ann')?.fail('bad');

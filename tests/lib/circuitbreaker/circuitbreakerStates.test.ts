@@ -143,7 +143,7 @@ describe.each(Object.entries(KINDS))('a breaker %s', (_kind, create) => {
       expect(events).toEqual([{ kind: 'failure', failure: 'bad', count: 1 }]);
     });
 
-    it('counts an answer that broke off after it had begun well', () => {
+    it('counts a response that broke off after it had begun well', () => {
       const permit = begin(newBreaker());
       permit.succeed();
       permit.fail('bad');

@@ -165,7 +165,7 @@ describe('concurrency gives the permit back', () => {
   const endings: { name: string; end: (res: Response) => void }[] = [
     { name: 'when the answer is complete', end: (res) => void res.end() },
     {
-      name: 'when the answer is cut short',
+      name: 'when the response is cut short',
       end: (res) => void res.write('a beginning', () => res.destroy()),
     },
     { name: 'when nothing was answered', end: (res) => void res.destroy() },

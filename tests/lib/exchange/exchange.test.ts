@@ -94,14 +94,14 @@ describe('an exchange', () => {
     expect(app.exchanges[0]?.replySettled).toBe(true);
   });
 
-  it('is aborted when the client leaves in the middle of its answer', async () => {
+  it('is aborted when the client leaves in the middle of its response', async () => {
     await using app = await bareApp([(_req, res) => void res.write('a beginning')]);
     const req = open(app.url).end();
     req.once('response', () => req.destroy());
     await eventually('the abort', () => app.exchanges[0]?.signal.aborted);
   });
 
-  it('is not aborted by an answer that is complete', async () => {
+  it('is not aborted by a response that is complete', async () => {
     await using app = await bareApp(answers());
     await call(app.url);
     await eventually('the end', () => app.responses[0]?.closed);
@@ -190,7 +190,7 @@ describe('an attempt', () => {
     expect(outcomes).toEqual([{ kind: 'abandoned' }]);
   });
 
-  it('lets the last who asked decide what happens without an answer', () => {
+  it('lets the last who asked decide what happens without a response', () => {
     const attempt = new Attempt(target);
     const told: string[] = [];
     attempt.noResponse(new Error('nobody is told'));

@@ -274,7 +274,7 @@ describe('content that is not what was said', () => {
   });
 });
 
-describe('an answer before the content has ended', () => {
+describe('a response before the content has ended', () => {
   const EARLY = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig';
 
   it.each([

@@ -31,7 +31,7 @@ describe.each(Object.entries(RESPONSES))('%s', (_kind, cases) => {
 });
 
 describe('ResponseReader', () => {
-  it('tells the same however an answer is cut', () => {
+  it('tells the same however a response is cut', () => {
     const anyCase = fc.constantFrom(...CASES);
     const anyCuts = fc.array(fc.nat(), { maxLength: 12 });
     fc.assert(
@@ -72,7 +72,7 @@ describe('ResponseReader', () => {
     );
   });
 
-  it('puts up with many interim answers and not with any number', () => {
+  it('puts up with many interim responses and not with any number', () => {
     const hint = 'HTTP/1.1 102 P\r\n\r\n';
     const end = 'HTTP/1.1 204 No\r\n\r\n';
     expect(readInPieces([Buffer.from(hint.repeat(100) + end)], {})).toMatch(/204 No keep; end$/);

@@ -14,7 +14,7 @@ function recorder() {
 }
 
 describe('observe', () => {
-  it('reports a request once, when its answer is over', async () => {
+  it('reports a request once, when its response is over', async () => {
     const clock = new ManualClock();
     const { completed, onCompleted } = recorder();
     await using app = await bareApp([
@@ -49,7 +49,7 @@ describe('observe', () => {
     expect(completed[0]?.seconds).toBe(0.25);
   });
 
-  it('reports status 0 for a client that left before an answer began', async () => {
+  it('reports status 0 for a client that left before a response began', async () => {
     const { completed, onCompleted } = recorder();
     await using app = await bareApp([observe({ onCompleted }), () => {}]);
     const req = open(app.url).end();
@@ -59,7 +59,7 @@ describe('observe', () => {
     expect(completed.map(({ status }) => status)).toEqual([0]);
   });
 
-  it('reports the status of an answer that its client did not wait for', async () => {
+  it('reports the status of a response that its client did not wait for', async () => {
     const { completed, onCompleted } = recorder();
     await using app = await bareApp([observe({ onCompleted }), (_req, res) => void res.write('a beginning')]);
     const req = open(app.url).end();
@@ -97,7 +97,7 @@ describe('observe', () => {
     expect(completed[0]?.target).toBe('/original');
   });
 
-  it('names the request in the answer', async () => {
+  it('names the request in the response', async () => {
     await using app = await bareApp([observe(recorder()), answers()]);
     const { headers } = await call(app.url);
     expect(headers['x-request-id']).toBe(app.exchanges[0]?.requestId);

@@ -156,7 +156,7 @@ describe('RequestBody', () => {
   });
 });
 
-describe('forward, the content of an answer', () => {
+describe('forward, the content of a response', () => {
   it('arrives as it is sent, piece by piece', async () => {
     await using upstream = await startStreaming();
     await using app = await forwardApp(upstream.url);
@@ -248,7 +248,7 @@ describe('forward, maxBodyBytes', () => {
 });
 
 describe('forward, a client that leaves', () => {
-  it('before the answer takes the request to the service along', async () => {
+  it('before the response takes the request to the service along', async () => {
     await using upstream = await startRawUpstream(hangs);
     await using app = await forwardApp(upstream.url);
     const req = open(app.url).end();
@@ -260,7 +260,7 @@ describe('forward, a client that leaves', () => {
     expect(app.exchanges[0]?.signal.reason).toBeInstanceOf(ClientGoneError);
   });
 
-  it('in the middle of the answer, too', async () => {
+  it('in the middle of the response, too', async () => {
     await using upstream = await startStreaming();
     await using app = await forwardApp(upstream.url);
     const req = open(app.url).end();
@@ -273,7 +273,7 @@ describe('forward, a client that leaves', () => {
     expect(app.outcomes).toEqual([{ kind: 'abandoned' }]);
   });
 
-  it('while its answer is held back, too', async () => {
+  it('while its response is held back, too', async () => {
     await using upstream = await startStreaming();
     await using app = await forwardApp(upstream.url);
     const req = open(app.url).end();
@@ -346,7 +346,7 @@ describe('forward, a service that answers before it has read', () => {
   });
 });
 
-describe('forward, silence in the middle of an answer', () => {
+describe('forward, silence in the middle of a response', () => {
   const SILENCE_MS = 10_000;
 
   async function streaming(fields: Record<string, string> = {}, method = 'GET', before?: RequestHandler) {
@@ -379,7 +379,7 @@ describe('forward, silence in the middle of an answer', () => {
     };
   }
 
-  it('cuts the answer off', async () => {
+  it('cuts the response off', async () => {
     await using test = await streaming();
     await test.says('a beginning');
     test.clock.advance(SILENCE_MS - 1);
@@ -393,7 +393,7 @@ describe('forward, silence in the middle of an answer', () => {
     expect(test.app.exchanges[0]?.errorCode).toBe('upstream_bad_response');
   });
 
-  it('cuts off an answer that never gets beyond its head', async () => {
+  it('cuts off a response that never gets beyond its head', async () => {
     await using test = await streaming();
     test.clock.advance(SILENCE_MS);
     await eventually('the cut', () => test.answer.destroyed);

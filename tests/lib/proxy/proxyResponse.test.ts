@@ -36,7 +36,7 @@ function passedOn({ fields }: CallResponse): string[] {
   return fields.filter((_, i) => !ADDED.test(fields[i - (i % 2)] as string));
 }
 
-describe('forward, the head of an answer', () => {
+describe('forward, the head of a response', () => {
   it.each([
     { bytes: 'HTTP/1.1 200 OK', status: 200, reason: 'OK' },
     { bytes: 'HTTP/1.1 201 Made It', status: 201, reason: 'Made It' },
@@ -124,7 +124,7 @@ describe('forward, answers without content', () => {
   });
 });
 
-describe('forward, interim answers', () => {
+describe('forward, interim responses', () => {
   const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style\r\nX-A: b\r\n\r\n';
   const ANSWER = `${ok('Content-Length: 2')}ok`;
 
@@ -227,7 +227,7 @@ describe('forward, a broken service', () => {
     expect((await call(app.url)).status).toBe(200);
   });
 
-  it('whose answer has neither length nor chunks ends it by closing', async () => {
+  it('whose response has neither length nor chunks ends it by closing', async () => {
     await using upstream = await startRawUpstream(saysAndCloses(`${ok()}to the end`));
     await using app = await forwardApp(upstream.url);
     expect((await call(app.url)).body.toString()).toBe('to the end');

@@ -131,7 +131,7 @@ describe('forward, a WebSocket', () => {
     await eventually('the echo', () => test.client.received.endsWith('\r\n\r\nearly'));
   });
 
-  it('loses no byte that came right behind the answer', async () => {
+  it('loses no byte that came right behind the response', async () => {
     await using test = await upgrading(says(`${SWITCHES}welcome`));
     test.client.send(upgradeRequest());
     await eventually('the greeting', () => test.client.received.endsWith('\r\n\r\nwelcome'));

@@ -129,7 +129,7 @@ describe('RateLimit', () => {
 describe('the middleware', () => {
   const byQuery = ({ query }: Request) => query.key as string | undefined;
 
-  it('tells every answer where its client stands, and a refused one when to come back', async () => {
+  it('tells every response where its client stands, and a refused one when to come back', async () => {
     const limit = new RateLimit({ policy: 'identity', rate: { requests: 2, windowMs: MINUTE_MS } });
     let limited = 0;
     const onLimited = () => {

@@ -236,7 +236,7 @@ describe('an observer sees the content', () => {
     expect(seen).toMatchObject({ ends: 1, body: 'once' });
   });
 
-  it('sees no end of an answer that is cut short', async () => {
+  it('sees no end of a response that is cut short', async () => {
     const seen = new Seen();
     await using app = await bareApp([
       (_req, res, next) => {

@@ -75,7 +75,7 @@ describe('timeout', () => {
     expect((await answer).status).toBe(504);
   });
 
-  it('lets an answer that has begun flow for as long as it likes', async () => {
+  it('lets a response that has begun flow for as long as it likes', async () => {
     const clock = new ManualClock();
     const begins: RequestHandler = (_req, res) => void res.write('first, ');
     await using app = await bareApp([
@@ -275,7 +275,7 @@ describe('timeout, an upload', () => {
 });
 
 describe('timeout leaves nothing behind', () => {
-  it('when the answer is complete', async () => {
+  it('when the response is complete', async () => {
     const clock = new ManualClock();
     await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), answers()]);
     await call(app.url);

@@ -30,7 +30,7 @@ describe.each(['external', 'internal'] as const)('on the %s port', (port) => {
     ['HTTP/1.1', 'Connection: close'],
     ['HTTP/1.0', 'X: y'],
   ])(
-    'a request that ends its connection (%s, %s) gets its answer, whatever comes behind it',
+    'a request that ends its connection (%s, %s) gets its response, whatever comes behind it',
     async (version, line) => {
       const evil = `GET ${path}?evil HTTP/1.1\r\nHost: h\r\n${authorization}\r\n\r\n`;
       using client = await RawClient.to(test[port]);

@@ -90,7 +90,7 @@ describe.each(STORES)('the cache with the %s store', (store) => {
 });
 
 // Everybody waited for half of their time, one after another, for the end of a stream that has none.
-it('holds nobody up for more than a second behind an answer that drips on', async () => {
+it('holds nobody up for more than a second behind a response that drips on', async () => {
   const clock = new ManualClock();
   await using upstream = await startUpstream((_req, res) => {
     res.writeHead(200, { 'Cache-Control': 'public, max-age=60' });

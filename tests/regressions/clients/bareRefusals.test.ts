@@ -48,7 +48,7 @@ describe('what Node or Express once answered for the gateway', () => {
   });
 });
 
-it('a refusal was written into the middle of an answer that had begun', async () => {
+it('a refusal was written into the middle of a response that had begun', async () => {
   await using world = await start();
   using client = await RawClient.to(world.gateway.internal);
   client.send(request('GET /internal/up/begun', 'Connection: keep-alive'));
@@ -59,7 +59,7 @@ it('a refusal was written into the middle of an answer that had begun', async ()
   expect(await client.answer()).toMatchObject({ body: 'begun', whole: false });
 });
 
-it('a refusal was given for the answer to the request before', async () => {
+it('a refusal was given for the response to the request before', async () => {
   await using world = await start();
   using client = await RawClient.to(world.gateway.internal);
   // Both arrive before the service has answered the first.

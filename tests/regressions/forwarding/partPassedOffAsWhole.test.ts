@@ -4,7 +4,7 @@ import { startGateway } from '../../support/gateway/gateway.ts';
 import { saysAndCloses, saysAndResets, startRawUpstream } from '../../support/upstreams/upstream.ts';
 
 // undici takes a reset for the end of an answer that has neither length nor chunks.
-it('an answer without length that is reset is not whole', async () => {
+it('a response without length that is reset is not whole', async () => {
   const part = 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegun';
   await using upstream = await startRawUpstream(saysAndResets(part));
   await using test = await startGateway({ services: { '/up': [upstream] } });
@@ -13,7 +13,7 @@ it('an answer without length that is reset is not whole', async () => {
 });
 
 // To HTTP/1.0 a closed connection is the end of the answer, so closing it said that this was all.
-it('an answer to HTTP/1.0 that is cut short ends in a reset', async () => {
+it('a response to HTTP/1.0 that is cut short ends in a reset', async () => {
   const part = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n';
   await using upstream = await startRawUpstream(saysAndCloses(part));
   await using test = await startGateway({ services: { '/up': [upstream] } });

@@ -310,7 +310,7 @@ describe('RegistryClient', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('gives up an answer that never ends, however fast it comes', async () => {
+  it('gives up a response that never ends, however fast it comes', async () => {
     const clock = new ManualClock();
     let written = 0;
     await using registry = await startUpstream((_req, res) => {

@@ -109,7 +109,7 @@ describe('a full cache', () => {
     expect(await world.ask('/once')).toBe('gateway; fwd=uri-miss; stored');
   });
 
-  it('is full with a few large answers, too', async () => {
+  it('is full with a few large responses, too', async () => {
     await using world = await startWorld((_req, res) => void res.end('x'.repeat(9_000)));
     await world.crawl(MANY);
     expect(await world.crawl(320)).toBeLessThan(20);

@@ -118,7 +118,7 @@ describe('two gateways on one Redis', () => {
     expect(heard.sort()).toEqual(['here revoked', 'there revoked']);
   });
 
-  test('messages between answers of every size disturb neither', async () => {
+  test('messages between responses of every size disturb neither', async () => {
     await raw.set('large', Buffer.alloc(300_000, 'x'));
     const heard: string[] = [];
     await here.tokens.subscribe('news', (message) => heard.push(message));
