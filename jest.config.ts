@@ -19,6 +19,7 @@ const config: Config = {
     testMatch: filesOf(tier).map((file) => `<rootDir>/tests/${file}`),
     ...(tier === 'alone' && { runner: '<rootDir>/tests/support/jest/oneByOne.mjs' }),
   })),
+  testSequencer: '<rootDir>/tests/support/jest/longestFirst.mjs',
   // On two cores: while one file waits for a process that it has started, two others go on.
   maxWorkers: 3,
   // How long a test may take says nothing about the gateway: it is for those that hang.

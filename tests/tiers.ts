@@ -2,8 +2,12 @@ import { globSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /**
- * How soon a test file is run: `unit` by `npm test`, `whole` by `npm run test:all` as well, `long` and `alone` by
- * `npm run test:long`. Files of `alone` measure time under load, so nothing else runs beside them.
+ * How soon a test file is run:
+ * - `unit`, by `npm test`: what shows within a minute that a change broke something. Most files load a part alone; a few
+ *   (`composition`, `gateway/gateway.test.ts`) send requests through both ports of a whole gateway.
+ * - `whole`, by `npm run test:all` after that: the same and other promises on whole gateways, real processes and stores.
+ * - `long`, by `npm run test:long`: loads, restarts and outages that last, thousands of cases, whole walk-throughs.
+ * - `alone`, by the same: what measures time under load, so nothing else runs beside it.
  */
 export type Tier = 'unit' | 'whole' | 'long' | 'alone';
 
@@ -73,6 +77,25 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'walkthrough.test.ts': 'long',
   'workers.test.ts': 'long',
 };
+
+/**
+ * Files of `whole` that take longest, though they may be short: they wait for processes. They begin first. Jest itself
+ * knows how long a file took from the run before alone, and CI has none.
+ */
+export const LONGEST: readonly string[] = [
+  'cache.test.ts',
+  'cacheGateways.test.ts',
+  'durability.test.ts',
+  'fairShareWorkers.test.ts',
+  'healthcheck.test.ts',
+  'mainSignals.test.ts',
+  'oneCallersFailures.test.ts',
+  'processEnd.test.ts',
+  'readinessPerPort.test.ts',
+  'slowClients.test.ts',
+  'startup.test.ts',
+  'upstreamFaults.test.ts',
+];
 
 /** The tier of a file, given by its path below `tests`; undefined when neither it nor its folder is named above. */
 export function tierOf(file: string): Tier | undefined {
