@@ -1,4 +1,4 @@
-import { createClient, ErrorReply, RESP_TYPES } from 'redis';
+import { ErrorReply, RESP_TYPES, RedisClient } from 'redis';
 import { UnusableRedisError } from './redisReason.ts';
 
 const IS_REPLICA = 'it is a replica, and only its primary takes writes';
@@ -15,13 +15,19 @@ export interface ClientOptions {
 }
 
 /**
+ * `createClient` makes a class of all commands for each client whose options differ from those of the client before. That
+ * takes 40 ms and leaves 10 MiB of garbage, for each connection to each node. Here there is one class. It
+ * speaks RESP 3, which is also what its clients speak when they are not told.
+ */
+const newClient = RedisClient.factory({ RESP: 3 });
+
+/**
  * node-redis, set up as one connection that does not reconnect. Its `clientSideCache` is not used: it copies every hit
  * (0.4 ms for 1 MiB), is bounded in entries only, and leaks an entry for each key it evicts.
  */
 export function clientFor({ url, connectTimeoutMs }: ClientOptions) {
-  return createClient({
+  return newClient({
     url,
-    RESP: 3,
     emitInvalidate: true,
     disableOfflineQueue: true,
     maintNotifications: 'disabled',
