@@ -6,8 +6,8 @@ import { type RedisServer, startRedis } from '../stores/redis.ts';
 declare global {
   /** The server that globalSetup started, for globalTeardown: Jest runs both in one process. */
   var sharedRedis: RedisServer | undefined;
-  /** Where the run keeps its files, for globalTeardown. */
-  var temporaryDirectory: string | undefined;
+  /** Where the run keeps its files, and what TMPDIR was before, for globalTeardown. */
+  var temporaryFiles: { readonly directory: string; readonly before: string | undefined } | undefined;
 }
 
 /** Gateways and services that tests start compile what is compiled already: a third less time for each. */
@@ -24,9 +24,10 @@ const ENOUGH_BYTES = 4 * 2 ** 30;
 export default async function globalSetup(): Promise<void> {
   process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
   // Almost every gateway of a test opens an embedded store, which waits for the disk several times before it serves.
-  globalThis.temporaryDirectory = makeTemporaryDirectory();
-  process.env.TMPDIR = globalThis.temporaryDirectory;
-  process.env.TEST_LEAKS_FILE = join(globalThis.temporaryDirectory, 'leaks');
+  const directory = makeTemporaryDirectory();
+  globalThis.temporaryFiles = { directory, before: process.env.TMPDIR };
+  process.env.TMPDIR = directory;
+  process.env.TEST_LEAKS_FILE = join(directory, 'leaks');
   writeFileSync(process.env.TEST_LEAKS_FILE, '');
   if (process.env.TEST_REDIS_URL) return;
   globalThis.sharedRedis = await startRedis();
