@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { loadSettings, type Settings, SettingsError } from './config.ts';
 import { readDotenv, readEnvironment } from './environment.ts';
 import { formatDuration } from './kinds/durations.ts';
+import { authText } from './policies/auth/auth.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
 import { settingsWarnings } from './report/warnings.ts';
 import type { Route, Service } from './sections/services.ts';
@@ -82,7 +83,7 @@ function serviceRow(service: Service): string[] {
     ttlText(service.cacheTtlMs),
     service.stripPrefix ? 'cut' : 'kept',
     service.breaker ? 'on' : 'off',
-    service.auth,
+    authText(service.auth),
     formatDuration(service.idleTimeoutMs),
     bytesText(service.maxBodyBytes),
     service.aliases.join(' '),
@@ -93,7 +94,7 @@ function routeRow({ name, spelling, settings }: Route): string[] {
   return [
     name,
     spelling,
-    settings.auth,
+    authText(settings.auth),
     formatDuration(settings.requestTimeoutMs),
     formatDuration(settings.idleTimeoutMs),
     bytesText(settings.maxBodyBytes),

@@ -24,6 +24,7 @@ import {
   cache,
   circuitBreaker,
   concurrency,
+  cookieToken,
   failover,
   identityConcurrency,
   identityRateLimit,
@@ -46,6 +47,7 @@ export const externalChain: readonly Stage[] = [
   cors, // first: a page must be able to read whatever refuses its request, and preflights come without a token
   addresses, // before everything that costs: a client that may not come is told so at once
   queryToken, // before all that reads the target: it takes the token out of the target, which cache keys, logs and services see from here on
+  cookieToken, // as early: cache keys and services must not have it either
   loginContent, // before timeout and concurrency: a login that arrives slowly holds no permit and uses up no service's time
   timeout, // before concurrency: waiting for a permit is part of the time until the response begins
   addressRateLimit, // before auth: it also protects the login, for which there is no token yet

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import { AdminTokenError } from '../lib/admin/errors.ts';
-import { TokenError } from '../lib/auth/errors.ts';
+import { InsufficientScopeError, TokenError } from '../lib/auth/errors.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { writerOf } from '../lib/response/responseWriter.ts';
 
@@ -78,6 +78,12 @@ export const REPLIES = {
   token_invalid: reply(401, 'Token invalid', 'Log in again to get a valid token.', 'http_request_denied'),
   token_expired: reply(401, 'Token expired', 'Log in again to get a new token.', 'http_request_denied'),
   token_revoked: reply(401, 'Token revoked', 'Log in again to get a new token.', 'http_request_denied'),
+  insufficient_scope: reply(
+    403,
+    'Insufficient scope',
+    'The token is good and does not allow this. Ask for one with the role or scope that it takes.',
+    'http_request_denied',
+  ),
   admin_token_wrong: reply(
     401,
     'Admin token wrong',
@@ -111,7 +117,7 @@ export const REPLIES = {
   origin_not_allowed: reply(
     403,
     'Origin not allowed',
-    'Pages of this origin may not open WebSockets here with cookies.',
+    'Pages of this origin may not open WebSockets or change anything here with cookies.',
     'http_request_denied',
   ),
   address_refused: reply(
@@ -374,7 +380,11 @@ function codeOf(error: unknown): ReplyCode {
 }
 
 function challengeOf(error: unknown): string | undefined {
-  return error instanceof TokenError || error instanceof AdminTokenError ? error.challenge : undefined;
+  const challenges =
+    error instanceof TokenError ||
+    error instanceof InsufficientScopeError ||
+    error instanceof AdminTokenError;
+  return challenges ? error.challenge : undefined;
 }
 
 /** In whole seconds, rounded up: 500 ms must not become 0, which means at once. */

@@ -1,18 +1,21 @@
 import type { RequestHandler } from 'express';
+import type { AuthRule } from '../config/policies/auth/auth.ts';
 import type { PolicySettings } from '../config/policies/policies.ts';
+import { revokePaths } from '../config/sections/revokePaths.ts';
 import { leadsTo } from '../config/sections/services.ts';
 import { addresses as addressesMiddleware } from '../lib/addresses/middleware.ts';
 import { issuingRequests } from '../lib/auth/issuePaths.ts';
 import { auth as authMiddleware } from '../lib/auth/middleware.ts';
-import { queryToken as queryTokenMiddleware } from '../lib/auth/queryToken.ts';
-import { revokingRequests } from '../lib/auth/revocation/revokePaths.ts';
-import { authWhereNeeded } from '../lib/auth/whereNeeded.ts';
+import { logouts } from '../lib/auth/revocation/logouts.ts';
+import { cookieToken as cookieTokenMiddleware } from '../lib/auth/sources/cookieToken.ts';
+import { queryToken as queryTokenMiddleware } from '../lib/auth/sources/queryToken.ts';
 import { cache as cacheMiddleware } from '../lib/cache/middleware.ts';
 import { outcomeOf } from '../lib/cache/rules/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
 import { circuitBreaker as circuitBreakerMiddleware } from '../lib/circuitbreaker/middleware.ts';
 import { collectContent } from '../lib/concurrency/collectContent.ts';
 import { concurrency as concurrencyMiddleware, countIdentity } from '../lib/concurrency/middleware.ts';
+import { allowsOrigin } from '../lib/cors/origins.ts';
 import { addressOf, callerOf } from '../lib/exchange/caller.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { clientAddress, clientIp } from '../lib/http/clientAddress.ts';
@@ -68,20 +71,43 @@ function mayLeadTo({ settings }: ServiceParts, path: string, { routes }: Parts['
 export type Stage = (context: StageContext) => RequestHandler | undefined;
 
 export const queryToken: Stage = ({ parts: { settings }, service }) => {
-  const paths = settings.authQueryTokenPaths.filter((path) => mayLeadTo(service, path, settings));
-  return paths.length > 0 ? queryTokenMiddleware(paths) : undefined;
+  const below = settings.authQueryTokenPaths.filter((path) => mayLeadTo(service, path, settings));
+  return composed([
+    ...(below.length > 0 ? [queryTokenMiddleware({ below })] : []),
+    ...namesOf(service.settings.auth, 'query').map((name) => queryTokenMiddleware({ name })),
+  ]);
 };
+
+export const cookieToken: Stage = ({ service: { settings } }) =>
+  composed(
+    namesOf(settings.auth, 'cookie').map((name) =>
+      cookieTokenMiddleware({ name, passes: settings.passAuthorization }),
+    ),
+  );
+
+/** The names under which cookies or the query may carry a token. */
+function namesOf({ sources = [] }: AuthRule, from: 'cookie' | 'query'): string[] {
+  return sources.flatMap((source) => (source.from === from ? source.name : []));
+}
+
+function composed(handlers: readonly RequestHandler[]): RequestHandler | undefined {
+  return handlers.length > 1 ? compose(handlers) : handlers[0];
+}
 
 export const loginContent: Stage = (context) => {
   const { parts, service } = context;
   const { authIssuePaths } = parts.settings;
-  if (!authIssuePaths.some((path) => mayLeadTo(service, path, parts.settings))) return undefined;
-  return collectContent({ ...contentOptions(context), appliesTo: issuingRequests(authIssuePaths) });
+  const isLogin = service.settings.token === 'issue';
+  if (!isLogin && !authIssuePaths.some((path) => mayLeadTo(service, path, parts.settings))) return undefined;
+  return collectContent({
+    ...contentOptions(context),
+    appliesTo: issuingRequests(authIssuePaths, isLogin),
+  });
 };
 
 export const concurrency: Stage = ({ parts, service }) => {
   const { limits, settings } = parts;
-  const isRevoking = revokingRequests(settings.authRevokePaths);
+  const isLogout = logouts(logoutsOf(parts, service));
   const revocation = concurrencyMiddleware({ gateway: limits.revocations, ...limitOptions(parts, service) });
   const ordinary = concurrencyMiddleware({
     service: service.limits.requests,
@@ -90,11 +116,14 @@ export const concurrency: Stage = ({ parts, service }) => {
     ...limitOptions(parts, service),
   });
   return function concurrencyStage(req, res, next) {
-    const revokes = isRevoking(req, req.originalUrl);
-    exchangeOf(res).revokes = revokes;
-    return (revokes ? revocation : ordinary)(req, res, next);
+    return (isLogout(req, res) ? revocation : ordinary)(req, res, next);
   };
 };
+
+/** Which requests are logouts: paths of every service count, wherever a request for one of them comes from. */
+function logoutsOf({ settings }: Parts, { settings: { token } }: ServiceParts) {
+  return { paths: revokePaths(settings), always: token === 'revoke' };
+}
 
 export const logoutConcurrency: Stage = (context) => {
   const { parts, service } = context;
@@ -157,10 +186,16 @@ export const auth: Stage = ({
   parts: { authenticator, upgradedConnections, settings, metrics, logger, clock },
   service,
 }) => {
-  const required = authMiddleware({
+  const { auth: rule, token, cors } = service.settings;
+  return authMiddleware({
     authenticator,
+    need: rule.need,
+    requirement: rule.require,
+    sources: rule.sources,
+    isAllowedOrigin: cors?.credentials ? allowsOrigin(cors.origins) : undefined,
+    token,
     issuePaths: settings.authIssuePaths,
-    revokePaths: settings.authRevokePaths,
+    revokePaths: revokePaths(settings),
     maxHoldMs: settings.requestTimeoutMs,
     onAccepted: () => metrics.jwtAccepted.count(),
     onRejected: ({ code, message }, res) => {
@@ -171,16 +206,8 @@ export const auth: Stage = ({
     },
     onIssued: () => metrics.jwtGenerated.count(),
     onNotAdmitted: (error) => logger.warn('JWT handed out by a service was not admitted', { error }),
-    onUpgraded: (connection, token) => upgradedConnections.add(connection, token),
+    onUpgraded: (connection, accepted) => upgradedConnections.add(connection, accepted),
     clock,
-  });
-  const need = service.settings.auth;
-  if (need === 'required') return required;
-  const isIssuing = issuingRequests(settings.authIssuePaths);
-  return authWhereNeeded({
-    required,
-    need,
-    isNeeded: (req, res) => exchangeOf(res).revokes === true || isIssuing(req),
   });
 };
 
@@ -298,6 +325,7 @@ export const proxy: Stage = ({ port, parts, service }) => {
     viaOnResponses: settings.viaOnResponses,
     // A service may call another in its own name or pass on a user's identity.
     ownsIdentity: port === 'external',
+    passesAuthorization: service.settings.passAuthorization,
     upgrades: limits.upgrades,
     onContent,
     onExhausted: (error) => {

@@ -99,6 +99,10 @@ function shapesOf(schema: z.core.$ZodType): Shape[] {
   const { def } = schema as z.ZodType;
   if (def.type === 'optional') return shapesOf((def as z.core.$ZodOptionalDef).innerType);
   if (def.type === 'union') return (def as z.core.$ZodUnionDef).options.flatMap((option) => shapesOf(option));
+  if (def.type === 'pipe') {
+    const { in: given, out } = def as z.core.$ZodPipeDef;
+    return shapesOf((given as z.ZodType).def.type === 'transform' ? out : given);
+  }
   return [{ def }];
 }
 

@@ -27,6 +27,7 @@ const routeName: Kind<string> = kind('a name of up to 64 letters, digits and ._/
 /** What `defaults` and services may say. */
 const policies = {
   auth: POLICIES.auth.schema.optional(),
+  passAuthorization: POLICIES.passAuthorization.schema.optional(),
   timeouts: POLICIES.timeouts.schema.optional(),
   limits: POLICIES.limits.schema.optional(),
   cache: POLICIES.cache.schema.optional(),
@@ -44,6 +45,7 @@ const ofRoutes = {
   match: matchSchema.describe('Which requests it is for.'),
   ...actionShape,
   ...ofRequests,
+  token: POLICIES.token.schema.optional(),
   limits: POLICIES.limits.schema.pick({ body: true }).optional(),
 };
 

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { allow, deny } from './addresses.ts';
-import { auth } from './auth.ts';
+import { auth } from './auth/auth.ts';
+import { passAuthorization } from './auth/passAuthorization.ts';
+import { token } from './auth/token.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
 import { cors } from './cors.ts';
@@ -12,6 +14,8 @@ import { timeouts } from './timeouts.ts';
 /** All policies, by the names that they have in a file. */
 export const POLICIES = {
   auth,
+  passAuthorization,
+  token,
   timeouts,
   limits,
   cache,

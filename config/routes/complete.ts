@@ -1,4 +1,5 @@
 import type { RouteMatch, Spelling } from '../../lib/routing/route.ts';
+import { type Guard, keepsOutAsMuch } from '../policies/auth/strictness.ts';
 import { isTighter, type PolicySettings, settingsOf } from '../policies/policies.ts';
 import type { Environment } from '../policies/policy.ts';
 import type { Route, RouteDefinition, Service, ServiceDefinition } from '../sections/services.ts';
@@ -18,29 +19,28 @@ export function completeRouting(
 ): Routing {
   const free = routes.map((route) => withSettings(route, environment));
   const isFree = free.length > 0;
-  // A free-standing route may be for any path, so that what it opens stands beside every service.
-  const isOpen =
-    isFree && [...free, ...services.flatMap((service) => ofService(service, environment))].some(opens);
-  const complete = services.map((service) =>
-    completeService(service, environment, isFree ? isOpen : undefined),
-  );
+  // A free-standing route may be for any path, so that what it lets in stands beside every service.
+  const guards = isFree
+    ? guardsOf([...free, ...services.flatMap((service) => ofService(service, environment))])
+    : undefined;
+  const complete = services.map((service) => completeService(service, environment, guards));
   const outer = new Map(complete.map((service) => [service.path, service]));
   return {
     services: complete,
     routes: free.map((route) => {
       const service = route.action.kind === 'forward' ? outer.get(route.action.service) : undefined;
-      return toRoute(route, service ?? route.settings, isOpen);
+      return toRoute(route, service ?? route.settings, guards ?? []);
     }),
   };
 }
 
 /**
- * @param isOpen whether anything is open without a token; undefined: nothing but this service's own routes can be
+ * @param guards of all routes that a request for its paths may meet; undefined: only its own
  */
 export function completeService(
   definition: ServiceDefinition,
   environment: Environment,
-  isOpen?: boolean,
+  guards?: readonly Guard[],
 ): Service {
   const {
     name,
@@ -53,11 +53,11 @@ export function completeService(
   } = definition;
   const settings = settingsOf(says, environment);
   const own = ofService(definition, environment);
-  const isRouted = own.length > 1 || isOpen !== undefined;
+  const isRouted = own.length > 1 || guards !== undefined;
   return {
     ...{ name, path, upstreams, basePath, aliases, stripPrefix },
     ...settings,
-    routes: isRouted ? own.map((route) => toRoute(route, settings, isOpen ?? own.some(opens))) : [],
+    routes: isRouted ? own.map((route) => toRoute(route, settings, guards ?? guardsOf(own))) : [],
   };
 }
 
@@ -82,29 +82,34 @@ function withSettings(route: RouteDefinition, environment: Environment): WithSet
   return { ...route, settings: settingsOf(route.says, environment) };
 }
 
-function opens({ action, settings }: WithSettings): boolean {
-  return action.kind === 'forward' && settings.auth !== 'required';
+/** Who is let in by those that lead to a service. */
+function guardsOf(routes: readonly WithSettings[]): Guard[] {
+  return routes.flatMap(({ action, settings }) => (action.kind === 'forward' ? settings : []));
 }
 
-function toRoute(route: WithSettings, outer: PolicySettings, isOpen: boolean): Route {
+function toRoute(route: WithSettings, outer: PolicySettings, guards: readonly Guard[]): Route {
   const { name, match, action, settings } = route;
   return {
     name: name ?? nameOf(match),
     match,
     action,
     settings,
-    spelling: spellingOf(route, outer, isOpen),
+    spelling: spellingOf(route, outer, guards),
   };
 }
 
 /**
- * What keeps out is for every spelling of its path, what lets more in for its own alone. Where anything is open without a token,
- * whatever asks for one keeps out, the service itself included.
+ * What keeps out is for every spelling of its path, what lets more in for its own alone. Whoever keeps out somebody whom another
+ * route lets in keeps out, the service itself included.
  */
-function spellingOf({ action, settings }: WithSettings, outer: PolicySettings, isOpen: boolean): Spelling {
+function spellingOf(
+  { action, settings }: WithSettings,
+  outer: PolicySettings,
+  guards: readonly Guard[],
+): Spelling {
   if (action.kind !== 'forward') return action.kind === 'respond' ? 'any' : 'exact';
-  if (settings.auth !== 'required') return 'exact';
-  return isOpen || isTighter(settings, outer) ? 'any' : 'exact';
+  if (guards.some((other) => !keepsOutAsMuch(other, settings))) return 'any';
+  return keepsOutAsMuch(settings, outer) && isTighter(settings, outer) ? 'any' : 'exact';
 }
 
 /** `GET,POST api.faf.example/orders/:id x-version=2`. */

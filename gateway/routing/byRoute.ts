@@ -1,4 +1,5 @@
 import type { Request, RequestHandler } from 'express';
+import { type Guard, keepsOutAsMuch } from '../../config/policies/auth/strictness.ts';
 import type { Route } from '../../config/sections/services.ts';
 import { announcedFields, askedMethod } from '../../lib/cors/preflight.ts';
 import type { Exchange } from '../../lib/exchange/exchange.ts';
@@ -21,6 +22,8 @@ export interface RoutedRule extends RouteRule {
   readonly refusalFields: RequestHandler;
   /** Whether it answers preflights. */
   readonly hasCors: boolean;
+  /** Who is let in; undefined where no service gets the requests, so that nobody is. */
+  readonly guard: Guard | undefined;
 }
 
 export function ruleFor(
@@ -29,14 +32,15 @@ export function ruleFor(
   refusalFields: RequestHandler,
 ): RoutedRule {
   const service = action.kind === 'forward' ? action.service : 'none';
+  const guard = action.kind === 'forward' ? settings : undefined;
   const hasCors = settings.cors !== undefined;
   const rewrite = rewriteFor(action, match.path);
-  return { name, match, spelling, service, rewrite, chain, refusalFields, hasCors };
+  return { name, match, spelling, service, rewrite, chain, refusalFields, hasCors, guard };
 }
 
 /** Finds the most specific route, in as many steps as the path has segments. */
 export function findByRoute(rules: readonly RoutedRule[]): Find {
-  const table = new RouteTable(rules);
+  const table = new RouteTable(rules, keepsOut);
   return (req, target, exchange) => {
     if (isAmbiguous(target)) return ambiguous();
     const preflighted = preflightedRoute(table, req, target);
@@ -54,6 +58,10 @@ export function findByRoute(rules: readonly RoutedRule[]): Find {
     exchange.upstreamTarget = rewritten + target.slice(path.length);
     return chain;
   };
+}
+
+function keepsOut({ guard: one }: RoutedRule, { guard: other }: RoutedRule): boolean {
+  return one === undefined || (other !== undefined && keepsOutAsMuch(one, other));
 }
 
 /**

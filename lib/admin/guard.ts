@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import { bearerToken } from '../auth/bearer.ts';
+import { bearerToken } from '../auth/sources/bearer.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { AdminGuessesError, AdminTokenError } from './errors.ts';
 import { Guesses } from './guesses.ts';

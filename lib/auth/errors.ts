@@ -29,6 +29,24 @@ export function tokenError(code: TokenProblem, message: string, options?: ErrorO
   return stackless(() => new TokenError(code, message, options));
 }
 
+/**
+ * The token is good and does not say what the route asks for. `message` names the claim or the scopes, for the log only, and no
+ * value of a token.
+ */
+export class InsufficientScopeError extends Error {
+  override readonly name = 'InsufficientScopeError';
+  readonly code = 'insufficient_scope';
+  readonly status = 403;
+  /** The `WWW-Authenticate` challenge (RFC 6750 section 3.1), with the scopes that would do. */
+  readonly challenge: string;
+
+  constructor(message: string, scopes: readonly string[]) {
+    super(message);
+    const needed = scopes.length > 0 ? `, scope="${scopes.join(' ')}"` : '';
+    this.challenge = `Bearer error="insufficient_scope"${needed}`;
+  }
+}
+
 /** The keys that signatures are checked with are not known, so no token can be accepted. */
 export class KeysUnavailableError extends Error {
   override readonly name = 'KeysUnavailableError';

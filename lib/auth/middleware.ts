@@ -1,18 +1,28 @@
 import type { Duplex } from 'node:stream';
-import type { Request, RequestHandler, Response } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { systemClock } from '../clock/clock.ts';
 import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../util/listener.ts';
 import type { Authenticator } from './authenticator.ts';
-import { readToken } from './bearer.ts';
-import { TokenError } from './errors.ts';
+import { InsufficientScopeError, TokenError } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
 import { issuingRequests } from './issuePaths.ts';
-import { revokingRequests } from './revocation/revokePaths.ts';
+import { type Requirement, requirementCheck } from './requirement.ts';
+import { logouts } from './revocation/logouts.ts';
+import { type TokenReadingOptions, tokenReading } from './sources/readToken.ts';
 import type { VerifiedToken } from './tokens/verifier.ts';
 
-export interface AuthOptions extends IssuanceOptions {
+/** Whether a request must have a token. `optional`: one that it has must be good. `none`: what it has is not looked at. */
+export type AuthNeed = 'required' | 'optional' | 'none';
+
+export interface AuthOptions extends IssuanceOptions, TokenReadingOptions {
   readonly authenticator: Authenticator;
+  /** Default `required`. */
+  readonly need?: AuthNeed;
+  /** What every token must say. Default: nothing more than who it is about. */
+  readonly requirement?: Requirement | undefined;
+  /** `issue`: every POST is as one to `issuePaths`. `revoke`: every request that may change something is a logout. */
+  readonly token?: 'issue' | 'revoke' | undefined;
   /** Whole paths, POST only, that need no token and whose responses hand one out: login, registration. */
   readonly issuePaths?: readonly string[];
   /**
@@ -22,7 +32,7 @@ export interface AuthOptions extends IssuanceOptions {
   readonly revokePaths?: readonly string[];
   readonly onAccepted?: (identity: Identity) => void;
   /** Called for each refused token. The error's `code` is what the client is told, its `message` the exact reason. */
-  readonly onRejected?: (error: TokenError, res: Response) => void;
+  readonly onRejected?: (error: TokenError | InsufficientScopeError, res: Response) => void;
   readonly onIssued?: () => void;
   /** Called when a service has handed out something that is not a valid token, or a token that could not be stored. */
   readonly onNotAdmitted?: (error: Error) => void;
@@ -31,22 +41,30 @@ export interface AuthOptions extends IssuanceOptions {
 }
 
 /**
- * Lets requests with an accepted bearer token through and writes who is calling to `exchange.identity`. After the
- * `queryToken` middleware the token may also come from the query, see `readToken`.
+ * Lets requests with an accepted token through and writes who is calling to `exchange.identity`; where a token is looked for,
+ * `tokenReading` says. Requests that need none and bring none pass as nobody's.
  *
- * Fails closed: no token, a token that cannot be checked, and a store that cannot say whether a token was
- * revoked all end the request. Issue paths are compared byte for byte with the request target's path, so no
- * encoding or suffix makes another path public.
+ * Fails closed: no token, a token that cannot be checked or does not say what is asked for, and a store that cannot say
+ * whether a token was revoked all end the request. Issue paths are compared byte for byte with the request target's path,
+ * so no encoding or suffix makes another path public. A logout asks for its token whatever else holds.
  */
 export function auth(options: Readonly<AuthOptions>): RequestHandler {
-  const { authenticator, clock = systemClock } = options;
+  const { authenticator, need = 'required', clock = systemClock } = options;
   const onAccepted = listener(options.onAccepted);
   const onRejected = listener(options.onRejected);
   const onIssued = listener(options.onIssued);
   const onNotAdmitted = listener(options.onNotAdmitted);
   const onUpgraded = listener(options.onUpgraded);
-  const isIssuing = issuingRequests(options.issuePaths);
-  const isRevoking = revokingRequests(options.revokePaths);
+  const isIssuing = issuingRequests(options.issuePaths, options.token === 'issue');
+  const isLogout = logouts({ paths: options.revokePaths, always: options.token === 'revoke' });
+  const { read, missing } = tokenReading(options);
+  const lackOf = options.requirement && requirementCheck(options.requirement);
+
+  /** Throws `InsufficientScopeError`. */
+  function assertMeets(token: VerifiedToken): void {
+    const lack = lackOf?.(token);
+    if (lack) throw lack;
+  }
 
   function accept(req: Request, res: Response, token: VerifiedToken): void {
     const exchange = exchangeOf(res);
@@ -57,24 +75,21 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
 
   async function authenticate(token: string, req: Request, res: Response): Promise<void> {
     const verified = await authenticator.authenticate(token);
-    if (revokes(req, res)) await authenticator.revoke(verified);
+    assertMeets(verified);
+    if (isLogout(req, res)) await authenticator.revoke(verified);
     accept(req, res, verified);
   }
 
-  /** Whether the request is a logout. Decided once for each request; concurrency may have decided it before. */
-  function revokes(req: Request, res: Response): boolean {
-    const exchange = exchangeOf(res);
-    exchange.revokes ??= isRevoking(req, req.originalUrl);
-    return exchange.revokes;
-  }
-
-  /** The verified token, if that is known without waiting for anything. Throws `TokenError`. */
+  /** The verified token, if that is known without waiting for anything. Throws `TokenError` and `InsufficientScopeError`. */
   function authenticateNow(token: string, req: Request, res: Response): VerifiedToken | undefined {
-    return revokes(req, res) ? undefined : authenticator.authenticateNow(token);
+    if (isLogout(req, res)) return undefined;
+    const known = authenticator.authenticateNow(token);
+    if (known) assertMeets(known);
+    return known;
   }
 
   function reject(error: unknown, res: Response, next: (error: unknown) => void): void {
-    if (error instanceof TokenError) onRejected(error, res);
+    if (error instanceof TokenError || error instanceof InsufficientScopeError) onRejected(error, res);
     next(error);
   }
 
@@ -84,15 +99,12 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     watchForToken(res, admit, options);
   }
 
-  return function authMiddleware(req, res, next) {
-    if (isIssuing(req)) {
-      watchIssued(res);
-      next();
-      return;
-    }
-    const token = readToken(req, exchangeOf(res));
+  /** Looks for a token and lets the request through with a good one. `asks`: not without one either. */
+  function ask(asks: boolean, req: Request, res: Response, next: NextFunction): void {
+    const token = read(req, exchangeOf(res));
     if (typeof token !== 'string') {
-      reject(token, res, next);
+      if (token === undefined && !asks) next();
+      else reject(token ?? missing, res, next);
       return;
     }
     let known: VerifiedToken | undefined;
@@ -112,5 +124,16 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
       () => nextIfDue(),
       (error: unknown) => reject(error, res, nextIfDue),
     );
+  }
+
+  return function authMiddleware(req, res, next) {
+    if (isIssuing(req) && !isLogout(req, res)) {
+      watchIssued(res);
+      next();
+    } else if (need === 'none' && !isLogout(req, res)) {
+      next();
+    } else {
+      ask(need === 'required' || isLogout(req, res), req, res, next);
+    }
   };
 }

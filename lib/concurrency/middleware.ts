@@ -119,6 +119,9 @@ export function countIdentity(): RequestHandler {
 /** Names who asks as exactly as possible before anything is verified. */
 function askerOf({ headers }: IncomingMessage, res: Response, caller: string): string {
   return (
-    headers.authorization ?? exchangeOf(res).queryTokens?.[0] ?? headers['sec-websocket-protocol'] ?? caller
+    headers.authorization ??
+    exchangeOf(res).takenTokens?.[0]?.value ??
+    headers['sec-websocket-protocol'] ??
+    caller
   );
 }

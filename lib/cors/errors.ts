@@ -1,4 +1,4 @@
-/** A page whose origin is not allowed opens a WebSocket with the user's cookies. */
+/** A page whose origin is not allowed opens a WebSocket, or changes something, with the user's cookies. */
 export class OriginNotAllowedError extends Error {
   override readonly name = 'OriginNotAllowedError';
   readonly code = 'origin_not_allowed';

@@ -21,6 +21,13 @@ export interface Identity {
   readonly claims: string;
 }
 
+/** A token, or what should be one, that was in a parameter of the query or in a cookie. */
+export interface TakenToken {
+  readonly from: 'query' | 'cookie';
+  readonly name: string;
+  readonly value: string;
+}
+
 /** How often one request may be sent to replicas, all of them together: once, and once again. */
 const MAX_SENDS = 2;
 
@@ -62,10 +69,10 @@ export class Exchange {
   /** Whether it is a preflight for what its route is about, which `cors` answers. Written by the router. */
   preflight = false;
   /**
-   * The values of all `access_token` parameters, as they were written. They were removed from the target. Undefined when
-   * there were none. Written by queryToken.
+   * What the query and cookies carry as tokens, as it was written. It was removed from there. Undefined when there was
+   * nothing. Written by queryToken and cookieToken.
    */
-  queryTokens: readonly string[] | undefined;
+  takenTokens: readonly TakenToken[] | undefined;
   /** Written by auth. */
   identity: Identity | undefined;
   /**

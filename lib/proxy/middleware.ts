@@ -40,6 +40,8 @@ export interface ProxyOptions {
   readonly viaOnResponses?: boolean;
   /** Whether `Authorization` and `X-Auth-*` are replaced by the verified identity. Default true. */
   readonly ownsIdentity?: boolean;
+  /** Whether `Authorization` passes on all the same. Default false. */
+  readonly passesAuthorization?: boolean;
   /** Limits how many connections are upgraded (WebSockets) at a time. Default: no limit. */
   readonly upgrades?: Permits;
   /** Called when the process or machine has no descriptors, ports or buffers for a connection. */
@@ -68,8 +70,9 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     maxBodyBytes = 0,
     transport,
     upgrades,
+    passesAuthorization,
   } = options;
-  const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, via });
+  const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, passesAuthorization, via });
   const responseFields = responseFieldsFor({
     via: viaOnResponses ? `1.1 ${via}` : undefined,
     publicPathsFrom: publicPaths ? basePath : undefined,

@@ -1,6 +1,7 @@
 import { overridesMethod } from '../http/methodOverride.ts';
 import { pathOf } from '../http/path.ts';
 import { HostTrees, hostName } from './host.ts';
+import { fits } from './pattern.ts';
 import {
   headersFit,
   methodFits,
@@ -15,6 +16,9 @@ import { RouteTree, type Visit } from './tree.ts';
 
 /** Different services may read the request in ways that different routes protect: it must be refused. */
 export const AMBIGUOUS = 'ambiguous';
+
+/** Whether whom the second rule keeps out, the first one does, too. */
+export type KeepsOutAsMuch<Rule extends RouteRule> = (one: Rule, other: Rule) => boolean;
 
 /** Two rules that are equally specific, and that one request can match. */
 export type Clash<Rule extends RouteRule> = readonly [Rule, Rule];
@@ -40,8 +44,14 @@ export class RouteTable<Rule extends RouteRule> {
   /** The methods that rules of spelling `any` name. */
   readonly #guardedMethods: ReadonlySet<string>;
 
-  /** @throws {PatternError} where a path is no pattern */
-  constructor(rules: readonly Rule[]) {
+  readonly #keepsOutAsMuch: KeepsOutAsMuch<Rule>;
+
+  /**
+   * @param keepsOutAsMuch whether the first rule keeps out everybody whom the second one does. Default: all are alike
+   * @throws {PatternError} where a path is no pattern
+   */
+  constructor(rules: readonly Rule[], keepsOutAsMuch: KeepsOutAsMuch<Rule> = () => true) {
+    this.#keepsOutAsMuch = keepsOutAsMuch;
     const routes = rules.map(readRule);
     const lenient = routes.filter(({ isExact }) => !isExact);
     const folds = lenient.length > 0;
@@ -70,8 +80,27 @@ export class RouteTable<Rule extends RouteRule> {
     const keys = plain ? path.toLowerCase() : foldedPath(path);
     const best = this.#search({ request, method, path, keys, emptyFits: !plain, accepts: isForInSpelling });
     const methods = this.#claimedMethods(request, target);
-    if (plain && methods.size === 0) return best;
-    return this.#strictest(best, { request, method, path, keys, emptyFits: true, accepts: isFor }, methods);
+    const visit: Visit<Rule> = { request, method, path, keys, emptyFits: true, accepts: isFor };
+    if (plain && methods.size === 0) return this.#asStrictAsWritten(best, best, visit);
+    return this.#asStrictAsWritten(this.#strictest(best, visit, methods), best, visit);
+  }
+
+  /**
+   * `found`, unless the path as it is written is a less specific rule's, for a service that reads it so, and that one keeps out
+   * somebody whom `found` lets in. Then the rule counts that keeps out all, and where none does nobody knows what is meant.
+   */
+  #asStrictAsWritten(
+    found: Route<Rule> | typeof AMBIGUOUS | undefined,
+    best: Route<Rule> | undefined,
+    visit: Visit<Rule>,
+  ): Route<Rule> | typeof AMBIGUOUS | undefined {
+    if (found === undefined || found === AMBIGUOUS) return found;
+    if (found === best && fits(found.pattern, visit.path)) return found;
+    const written = this.#search({ ...visit, accepts: isForAsWritten });
+    const meant = [found, best, written].filter((route) => route !== undefined);
+    const keepsOutAll = (one: Route<Rule>) =>
+      meant.every((other) => one === other || this.#keepsOutAsMuch(one.rule, other.rule));
+    return meant.find(keepsOutAll) ?? AMBIGUOUS;
   }
 
   /** The methods that routes with the request's host, path and fields name: none of them is the request's. */
@@ -147,6 +176,10 @@ const NO_METHODS: ReadonlySet<string> = new Set();
 
 function isFor<Rule extends RouteRule>(route: Route<Rule>, { request, method }: Visit<Rule>): boolean {
   return methodFits(route, method) && headersFit(route, request);
+}
+
+function isForAsWritten<Rule extends RouteRule>(route: Route<Rule>, visit: Visit<Rule>): boolean {
+  return isFor(route, visit) && fits(route.pattern, visit.path);
 }
 
 function isForInSpelling<Rule extends RouteRule>(route: Route<Rule>, visit: Visit<Rule>): boolean {

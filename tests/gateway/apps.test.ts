@@ -2,11 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import { externalChain, internalChain } from '../../gateway/apps.ts';
 
 describe('the order of the chains', () => {
-  it('is, on the external port, CORS, the token in the query, timeout, limits, identity, cache, then the replicas', () => {
+  it('is, on the external port, CORS, tokens in query and cookies, timeout, limits, identity, cache, then the replicas', () => {
     expect(externalChain.map((stage) => stage.name)).toEqual([
       'cors',
       'addresses',
       'queryToken',
+      'cookieToken',
       'loginContent',
       'timeout',
       'addressRateLimit',

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it, jest } from '@jest/globals';
 import { isAmbiguous, MAX_TARGET_LENGTH, originForm } from '../../gateway/http/target.ts';
-import { readToken } from '../../lib/auth/bearer.ts';
-import { takeTokens } from '../../lib/auth/queryToken.ts';
 import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
+import { readToken } from '../../lib/auth/sources/bearer.ts';
+import { takeCookies } from '../../lib/auth/sources/cookieToken.ts';
+import { takeTokens } from '../../lib/auth/sources/queryToken.ts';
 import { cache } from '../../lib/cache/middleware.ts';
 import { isNotModified, isSameRepresentation } from '../../lib/cache/rules/conditional.ts';
 import { parseDirectives, targetedControl } from '../../lib/cache/rules/directives.ts';
@@ -142,7 +143,11 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   'Sec-WebSocket-Protocol': subprotocols,
   'tokens in a query': (value) => takeTokens(`?${value}`, 0),
   'Accept beside a token in the query': (value) =>
-    readToken(request('Accept', value), { queryTokens: ['a'], upgradeHead: undefined }),
+    readToken(request('Accept', value), {
+      takenTokens: [{ from: 'query', name: 'access_token', value: 'a' }],
+      upgradeHead: undefined,
+    }),
+  'cookies beside a token': (value) => takeCookies(value, 'session'),
   traceparent: (value) => readTrace(value, ''),
   tracestate: (value) => readTrace('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', value),
   'a field that is passed on': forwarded('X-Own'),

@@ -1,15 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import { overridesMethod } from '../../http/methodOverride.ts';
 import { pathOf } from '../../http/path.ts';
+import { mayChange } from '../../http/safeMethods.ts';
 import {
   before,
   foldedCharacters,
   percentDecodedTwice,
   withoutTrailingDots,
 } from '../../routing/spelling/lenientText.ts';
-
-/** Safe methods, which ask for no change (RFC 9110 section 9.2.1). */
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /** Whether a request is a logout. `target` is the request target as the client sent it, path and query. */
 export type IsRevoking = (req: Pick<IncomingMessage, 'method' | 'headers'>, target: string) => boolean;
@@ -26,17 +23,12 @@ export type IsRevoking = (req: Pick<IncomingMessage, 'method' | 'headers'>, targ
 export function revokingRequests(paths: readonly string[] = []): IsRevoking {
   const revoking = new Set(paths.map(folded));
   return (req, target) => {
-    if (revoking.size === 0) return false;
-    if (SAFE_METHODS.has(req.method ?? '') && !overridesMethod(req, target, isUnsafe)) return false;
+    if (revoking.size === 0 || !mayChange(req, target)) return false;
     const path = pathOf(target);
     if (isPlain(path)) return revoking.has(path.toLowerCase());
     const read = folded(path);
     return revoking.has(read) || revoking.has(withoutExtension(read));
   };
-}
-
-function isUnsafe(method: string): boolean {
-  return !SAFE_METHODS.has(method.trim().toUpperCase());
 }
 
 /** Whether everybody reads the path in the same way, letter case apart: `/`, letters, digits, `_` and `-`, no `//`. */

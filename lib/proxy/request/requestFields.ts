@@ -13,6 +13,8 @@ export interface RequestFieldsOptions {
   readonly trustsPeer: TrustsPeer;
   /** Whether `Authorization` and every `X-Auth-*` are removed, because only the gateway may set them on this port. */
   readonly ownsIdentity: boolean;
+  /** Whether `Authorization` passes on all the same. Default false. */
+  readonly passesAuthorization?: boolean | undefined;
   /** The gateway's name in `Via`, a token (RFC 9110 section 7.6.3). */
   readonly via: string;
 }
@@ -32,8 +34,10 @@ type Role = 'passed' | 'dropped' | 'host' | 'transfer-encoding' | 'max-forwards'
  * (CVE-2021-32813, CVE-2026-33805).
  */
 export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): RequestFields {
-  const { trustsPeer, ownsIdentity, via } = options;
-  const nameOf = fieldNames((lower) => roleOf(lower, ownsIdentity));
+  const { trustsPeer, ownsIdentity, passesAuthorization = false, via } = options;
+  const nameOf = fieldNames((lower) =>
+    passesAuthorization && lower === 'authorization' ? 'passed' : roleOf(lower, ownsIdentity),
+  );
   const forwardedFields = forwardedFieldsFor(trustsPeer);
 
   return (req, exchange, nowMs) => {

@@ -22,7 +22,7 @@ describe('routes beside the services', () => {
     expect(first).toMatchObject({
       name: '/api/:id',
       action: { kind: 'forward', service: '/orders', cut: '', rewrite: '/:id' },
-      settings: { maxBodyBytes: 1024, idleTimeoutMs: 1000, auth: 'required' },
+      settings: { maxBodyBytes: 1024, idleTimeoutMs: 1000, auth: { need: 'required' } },
     });
     expect(second).toMatchObject({
       name: 'old',

@@ -292,12 +292,12 @@ describe('routes of a service', () => {
     expect(routes.map(({ name, spelling }) => `${spelling} ${name}`)).toEqual([
       'exact GET /a',
       'any *.faf.example/a/x/:id',
-      'exact /a/y x-version=2 priority 3',
+      'any /a/y x-version=2 priority 3',
       'any /a/**',
     ]);
     const [first, second, third, rest] = routes.map(({ settings }) => settings);
     expect(first).toMatchObject({
-      auth: 'none',
+      auth: { need: 'none' },
       requestTimeoutMs: 7000,
       idleTimeoutMs: 10_000,
       maxBodyBytes: 0,
@@ -306,13 +306,13 @@ describe('routes of a service', () => {
     });
     expect(second).toEqual({
       ...first,
-      auth: 'required',
+      auth: { need: 'required' },
       idleTimeoutMs: 1000,
       maxBodyBytes: 1024,
       cacheTtlMs: 9000,
     });
-    expect(third).toMatchObject({ auth: 'optional', cacheTtlMs: 'off' });
-    expect(rest).toEqual({ ...first, auth: 'required' });
+    expect(third).toMatchObject({ auth: { need: 'optional' }, cacheTtlMs: 'off' });
+    expect(rest).toEqual({ ...first, auth: { need: 'required' } });
   });
 
   it.each([
@@ -354,7 +354,7 @@ describe('routes of a service', () => {
       '{ match: { path: /x, headers: { X-A: b } } }',
       'match.headers.X-A is not known: expected the name of a field in lower case, other than host',
     ],
-    ['{ match: { path: /x }, auth: off }', 'auth is "off": expected required, optional or none'],
+    ['{ match: { path: /x }, auth: off }', 'auth is "off": expected required, optional, none or an object'],
     [
       '{ match: { path: /x }, limits: { concurrency: 1 } }',
       'limits.concurrency is not known: expected one of body',

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { readToken } from '../../../lib/auth/bearer.ts';
 import { TokenError } from '../../../lib/auth/errors.ts';
-import { takeTokens } from '../../../lib/auth/queryToken.ts';
+import { takeTokens } from '../../../lib/auth/sources/queryToken.ts';
+import { tokenReading } from '../../../lib/auth/sources/readToken.ts';
 
 const take = (query: string) => takeTokens(`/hub${query}`, '/hub'.length);
 
@@ -73,7 +73,8 @@ describe('takeTokens', () => {
   });
 });
 
-describe('readToken', () => {
+describe('a token without named sources', () => {
+  const reading = tokenReading();
   const handshake = { upgradeHead: Buffer.alloc(0) };
   const read = (
     headers: Record<string, string>,
@@ -81,10 +82,11 @@ describe('readToken', () => {
     { method = 'GET', upgradeHead }: { method?: string; upgradeHead?: Buffer } = {},
   ) => {
     const rawHeaders = Object.entries(headers).flat();
-    const found = readToken({ method, headers, rawHeaders } as unknown as IncomingMessage, {
-      queryTokens,
-      upgradeHead,
-    });
+    const req = { method, headers, rawHeaders } as unknown as IncomingMessage;
+    const takenTokens = queryTokens?.map(
+      (value) => ({ from: 'query', name: 'access_token', value }) as const,
+    );
+    const found = reading.read(req, { takenTokens, upgradeHead }) ?? reading.missing;
     return found instanceof TokenError ? `${found.code}: ${found.message}` : found;
   };
   const stream = { accept: 'text/event-stream' };

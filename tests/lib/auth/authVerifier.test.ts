@@ -2,8 +2,8 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import type { Request } from 'express';
 import jwt from 'jsonwebtoken';
-import { bearerToken } from '../../../lib/auth/bearer.ts';
 import { TokenError } from '../../../lib/auth/errors.ts';
+import { bearerToken } from '../../../lib/auth/sources/bearer.ts';
 import {
   createVerifier,
   type VerifiedToken,

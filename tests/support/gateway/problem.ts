@@ -9,6 +9,7 @@ export const TABLE = {
   token_invalid: [401, 'Token invalid'],
   token_expired: [401, 'Token expired'],
   token_revoked: [401, 'Token revoked'],
+  insufficient_scope: [403, 'Insufficient scope'],
   admin_token_wrong: [401, 'Admin token wrong'],
   bad_revocation: [400, 'Bad revocation'],
   address_refused: [403, 'Address refused'],
@@ -49,6 +50,8 @@ export type ProblemCode = keyof typeof TABLE;
 /** Seconds of `Retry-After`; 1 where nobody knows better. */
 export interface ProblemDetails {
   readonly retryAfter?: number;
+  /** Scopes that the challenge of an `insufficient_scope` names. */
+  readonly scope?: string;
 }
 
 /** What a library, a stack or a host name would put into a reply. */
@@ -58,7 +61,7 @@ const LEAKS = /at \S+ \(|node:|node_modules|ECONN|ENOTFOUND|undici|redis|sqlite|
 export async function expectProblem(
   answer: Response | RawResponse,
   code: ProblemCode,
-  { retryAfter = 1 }: ProblemDetails = {},
+  { retryAfter = 1, scope }: ProblemDetails = {},
 ): Promise<void> {
   const [status, title] = TABLE[code];
   const field = fieldReader(answer);
@@ -78,12 +81,14 @@ export async function expectProblem(
   expect(field('Proxy-Status')).toMatch(new RegExp(`^gateway; error=[a-z_]+; details="${code}"$`));
   expect(field('Cache-Control')).toBe('no-store');
   expect(field('Retry-After')).toBe(status === 429 || status === 503 ? String(retryAfter) : undefined);
-  expect(field('WWW-Authenticate')).toBe(challengeOf(status, code));
+  expect(field('WWW-Authenticate')).toBe(challengeOf(status, code, scope));
   expect(text).not.toMatch(LEAKS);
 }
 
 /** RFC 6750 section 3.1: no error code for a request without a token. */
-function challengeOf(status: number, code: ProblemCode): string | undefined {
+function challengeOf(status: number, code: ProblemCode, scope?: string): string | undefined {
+  if (code === 'insufficient_scope')
+    return `Bearer error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`;
   if (status !== 401) return undefined;
   if (code === 'admin_token_wrong') return 'Bearer realm="admin"';
   return code === 'token_missing' ? 'Bearer' : `Bearer error="invalid_token", error_description="${code}"`;

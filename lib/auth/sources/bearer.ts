@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import type { Exchange } from '../exchange/exchange.ts';
-import { fieldCount } from '../http/fields.ts';
-import { subprotocols } from '../http/subprotocol.ts';
-import { type TokenError, tokenError } from './errors.ts';
+import type { Exchange } from '../../exchange/exchange.ts';
+import { fieldCount } from '../../http/fields.ts';
+import { subprotocols } from '../../http/subprotocol.ts';
+import { type TokenError, tokenError } from '../errors.ts';
 
 const SCHEME = 'bearer ';
 
@@ -10,7 +10,7 @@ const SCHEME = 'bearer ';
 const REFUSED = /^\s*q\s*=\s*0(?:\.0{0,3})?\s*$/i;
 
 // Made once: a flood of requests without a token must not cost an error each.
-const NO_FIELD = tokenError('token_missing', 'no Authorization field');
+export const NO_FIELD = tokenError('token_missing', 'no Authorization field');
 const SEVERAL_FIELDS = tokenError('token_invalid', 'more than one Authorization field');
 const OTHER_SCHEME = tokenError('token_missing', 'the Authorization field is not of the Bearer scheme');
 const EMPTY = tokenError('token_missing', 'the Bearer token is empty');
@@ -22,29 +22,30 @@ const SEVERAL_IN_QUERY = tokenError('token_invalid', 'more than one access_token
 const EMPTY_IN_QUERY = tokenError('token_missing', 'the access_token in the query is empty');
 
 /** What tells who is calling apart from the request's header fields. */
-type BesideFields = Pick<Exchange, 'queryTokens' | 'upgradeHead'>;
+export type BesideFields = Pick<Exchange, 'takenTokens' | 'upgradeHead'>;
 
 /**
  * The token of a request: from its header fields, see `readBearer`, or else from its query (RFC 6750 section 2.3), where
  * the `queryToken` middleware has found one. The query counts only where a page in a browser cannot set a header field: for
- * a WebSocket handshake, and for a GET that accepts `text/event-stream`. A token in a header field always wins.
+ * a WebSocket handshake, and for a GET that accepts `text/event-stream`. A token in a header field always wins. Undefined:
+ * there is nothing in either.
  */
-export function readToken(req: IncomingMessage, beside: BesideFields): string | TokenError {
-  const token = readBearer(req);
-  return token === NO_FIELD && beside.queryTokens ? queryToken(req, beside) : token;
+export function readToken(req: IncomingMessage, beside: BesideFields): string | TokenError | undefined {
+  return readBearerIfAny(req) ?? queryToken(req, beside);
 }
 
 function queryToken(
   req: IncomingMessage,
-  { queryTokens = [], upgradeHead }: BesideFields,
-): string | TokenError {
+  { takenTokens, upgradeHead }: BesideFields,
+): string | TokenError | undefined {
+  if (!takenTokens) return undefined;
   if (!upgradeHead && !acceptsEventStream(req)) return NOT_FROM_QUERY;
-  if (queryTokens.length > 1) return SEVERAL_IN_QUERY;
-  return decoded(queryTokens[0] ?? '') || EMPTY_IN_QUERY;
+  if (takenTokens.length > 1) return SEVERAL_IN_QUERY;
+  return decoded(takenTokens[0]?.value ?? '') || EMPTY_IN_QUERY;
 }
 
 /** A token has no characters that need percent-encoding, so a value that cannot be decoded is no valid token anyway. */
-function decoded(value: string): string {
+export function decoded(value: string): string {
   if (!value.includes('%')) return value;
   try {
     return decodeURIComponent(value);
@@ -71,8 +72,13 @@ function acceptsEventStream({ method, headers: { accept } }: IncomingMessage): b
  * Returns a `TokenError` when there is no token, and when there are several fields, since nobody can know which one counts.
  */
 export function readBearer(req: IncomingMessage): string | TokenError {
+  return readBearerIfAny(req) ?? NO_FIELD;
+}
+
+/** The same, but undefined where there is no such field. */
+export function readBearerIfAny(req: IncomingMessage): string | TokenError | undefined {
   const field = req.headers.authorization ?? offeredToken(req);
-  if (field === undefined) return NO_FIELD;
+  if (field === undefined) return undefined;
   if (fieldCount(req.rawHeaders, 'authorization') > 1) return SEVERAL_FIELDS;
   if (field.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return OTHER_SCHEME;
   return field.slice(SCHEME.length).trim() || EMPTY;

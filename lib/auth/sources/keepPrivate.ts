@@ -1,0 +1,35 @@
+import type { Response } from 'express';
+import { writerOf } from '../../response/responseWriter.ts';
+
+/**
+ * Fields that address certain caches in front of the gateway (RFC 9213, and proprietary ones). For such a cache the field
+ * overrides `Cache-Control`.
+ */
+const TARGETED_FIELDS = [
+  'CDN-Cache-Control',
+  'Cloudflare-CDN-Cache-Control',
+  'Netlify-CDN-Cache-Control',
+  'Vercel-CDN-Cache-Control',
+  'Edge-Control',
+  'Surrogate-Control',
+  'X-Accel-Expires',
+  'X-LiteSpeed-Cache-Control',
+] as const;
+
+/**
+ * Keeps caches between the gateway and the client from storing the response, whatever the service says: the request has
+ * carried its token where such a cache may not look for one.
+ */
+export function keepPrivate(res: Response): void {
+  const writer = writerOf(res);
+  writer.replace('Cache-Control', cacheControl);
+  for (const name of TARGETED_FIELDS) writer.replace(name, nothing);
+}
+
+function cacheControl(status: number): string {
+  return status < 300 ? 'private, no-store' : 'no-store';
+}
+
+function nothing(): undefined {
+  return undefined;
+}
