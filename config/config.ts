@@ -2,11 +2,10 @@ import type { Algorithm } from '../lib/auth/tokens/algorithms.ts';
 import { type EvaluateModule, evaluateModule } from './file/evaluate.ts';
 import { readGatewayFile } from './file/gatewayFile.ts';
 import { deepFreeze } from './freeze.ts';
-import { MAX_DURATION_MS } from './kinds/durations.ts';
 import { misspeltNames } from './kinds/names.ts';
 import { type PolicySettings, settingsOf } from './policies/policies.ts';
 import { SettingsError } from './report/problems.ts';
-import { completeRouting } from './routes/complete.ts';
+import { breakerWindowMs, completeRouting, environmentOf } from './routes/complete.ts';
 import { brokenRules } from './rules.ts';
 import { type Machine, memoryLimitOf, thisMachine } from './sections/memoryLimit.ts';
 import { type MemoryPlan, planMemory } from './sections/memoryPlan.ts';
@@ -18,9 +17,6 @@ import { type ReadFile, readTextFile, readValues } from './values.ts';
 import type { Values } from './variables.ts';
 
 export { SettingsError } from './report/problems.ts';
-
-/** The window of the circuit breaker, in request timeouts, unless CIRCUIT_BREAKER_WINDOW says otherwise. */
-const BREAKER_WINDOW_TIMEOUTS = 3.5;
 
 /** Within this time busy clients send another request, whose response tells them to close. */
 const SHARED_PORT_GRACE_MS = 6_000;
@@ -103,18 +99,24 @@ export function loadSettings(
   // Misspelt names alone are no problem, since other programs may read them. Beside a problem they may be its cause.
   if (problems.length > 0) throw new SettingsError([...misspeltNames(env), ...problems]);
 
-  const environment = {
+  const variables = {
     concurrency: values.perServiceLimit,
     streams: values.serviceStreams,
     requestTimeoutMs: values.requestTimeoutMs,
     cacheTtlMs: values.getCacheTtlMs,
     idleTimeoutMs: values.upstreamTimeoutMs,
     maxBodyBytes: values.maxBodyBytes,
+    breaker: {
+      threshold: values.circuitBreakerThreshold,
+      ratio: values.circuitBreakerRatio,
+      windowMs: values.circuitBreakerWindowMs,
+      cooldownMs: values.circuitBreakerCooldownMs,
+    },
   };
   return deepFreeze({
     ...assemble(values, machine),
-    ...completeRouting(definitions.services, definitions.routes, environment),
-    defaults: settingsOf(definitions.defaults, environment),
+    ...completeRouting(definitions.services, definitions.routes, variables),
+    defaults: settingsOf(definitions.defaults, environmentOf(definitions.defaults, variables)),
     gatewayFile: file.path,
     overriddenByFile: file.overridden,
   });
@@ -153,10 +155,6 @@ function assemble(
     gatewayFile,
     ...direct
   } = values;
-  const defaultWindowMs = Math.min(
-    Math.round(direct.requestTimeoutMs * BREAKER_WINDOW_TIMEOUTS),
-    MAX_DURATION_MS,
-  );
   const redisUrl = redisUrlOf(values);
   const nodes = redisNodesOf(values);
   const memory = planMemory({
@@ -174,7 +172,7 @@ function assemble(
     jwtAlgorithms: values.jwtAlgorithms ?? defaultAlgorithms(values),
     redisUrl,
     redisNodes: nodes,
-    circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? defaultWindowMs,
+    circuitBreakerWindowMs: direct.circuitBreakerWindowMs ?? breakerWindowMs(direct.requestTimeoutMs),
     drainGraceMs: direct.drainGraceMs ?? (direct.reusePort ? SHARED_PORT_GRACE_MS : 0),
   };
 }

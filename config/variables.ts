@@ -527,10 +527,10 @@ export const variables = {
   },
   getCacheTtlMs: {
     name: 'GET_CACHE_TTL',
-    kind: kinds.durationOrOff,
+    kind: kinds.cacheTtl,
     default: '30s',
     description:
-      'How long a response to a GET is stored that does not say so itself. 0: only what says so is stored. off: no cache.',
+      'How long a response to a GET is stored that does not say so itself. explicit (or 0): only what says so is stored. off: no cache.',
   },
   cacheStaleIfErrorMs: {
     name: 'CACHE_STALE_IF_ERROR',
@@ -569,7 +569,7 @@ export const variables = {
   circuitBreakerWindowMs: {
     name: 'CIRCUIT_BREAKER_WINDOW',
     kind: kinds.duration,
-    unset: '`REQUEST_TIMEOUT` x 3.5',
+    unset: "`REQUEST_TIMEOUT`, or the service's `timeouts.request`, x 3.5",
     description: 'Time within which failures are counted together.',
   },
   circuitBreakerCooldownMs: {

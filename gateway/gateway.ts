@@ -104,9 +104,9 @@ export class Gateway {
     cancel();
     await spans?.close(SPANS_FLUSH_MS);
     await registry.stop();
-    for (const { replicas, hedging } of services) {
+    for (const { replicas, hedgings } of services) {
       replicas.dispose();
-      hedging.dispose();
+      hedgings.dispose();
     }
     stopKeys();
     this.parts.certificate?.stop();

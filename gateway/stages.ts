@@ -21,7 +21,6 @@ import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { clientAddress, clientIp } from '../lib/http/clientAddress.ts';
 import { isNegotiated } from '../lib/loadbalancer/choice/negotiated.ts';
 import { loadBalancer as loadBalancerMiddleware } from '../lib/loadbalancer/middleware.ts';
-import { Absence } from '../lib/loadbalancer/retry/absence.ts';
 import { failover as failoverMiddleware } from '../lib/loadbalancer/retry/failover.ts';
 import { isLogged } from '../lib/logging/logger.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
@@ -110,9 +109,9 @@ export const concurrency: Stage = ({ parts, service }) => {
   const isLogout = logouts(logoutsOf(parts, service));
   const revocation = concurrencyMiddleware({ gateway: limits.revocations, ...limitOptions(parts, service) });
   const ordinary = concurrencyMiddleware({
-    service: service.limits.requests,
+    service: service.permits.requests,
     gateway: limits.gateway,
-    streams: { service: service.limits.streams, gateway: limits.streams, afterMs: settings.streamAfterMs },
+    streams: { service: service.permits.streams, gateway: limits.streams, afterMs: settings.streamAfterMs },
     ...limitOptions(parts, service),
   });
   return function concurrencyStage(req, res, next) {
@@ -211,39 +210,31 @@ export const auth: Stage = ({
   });
 };
 
-export const cache: Stage = ({
-  parts: { settings, stores, gatheringRoom, metrics, clock, logStoreError },
-  service,
-  rest,
-}) => {
-  const { path, cacheTtlMs, cacheShared } = service.settings;
+export const cache: Stage = ({ parts: { settings, gatheringRoom, metrics }, service, rest }) => {
+  const { path, stripPrefix, basePath, cacheTtlMs, cacheShared } = service.settings;
   return cacheMiddleware({
-    store: stores.responses,
+    service: service.cache,
     origin: rest,
+    prefix: stripPrefix ? path : '',
+    basePath,
     defaultTtlMs: cacheTtlMs,
     maxBodyBytes: settings.cacheMaxEntryBytes,
     room: gatheringRoom,
     sharing: cacheShared,
-    staleIfErrorMs: settings.cacheStaleIfErrorMs,
     onVerdict: (verdict) => {
       const outcome = outcomeOf(verdict);
       if (outcome === 'hit') metrics.cacheHits.count(path);
       else if (outcome === 'miss') metrics.cacheMisses.count(path);
     },
-    onError: (error) => {
-      metrics.cacheErrors.count(path);
-      logStoreError(error);
-    },
     onDeclined: () => metrics.cacheDeclined.count(path),
-    clock,
   });
 };
 
 export const failover: Stage = ({ parts: { metrics, logger, clock }, service, rest }) => {
-  const { path } = service.settings;
+  const { path, retries, hedges, requestTimeoutMs } = service.settings;
   return failoverMiddleware({
     pool: service.replicas.pool,
-    budget: service.retryBudget,
+    budget: retries ? service.retryBudget : undefined,
     attempt: rest,
     gotNoResponse: (error) => error instanceof UpstreamUnreachableError,
     isRefused: (error) => error instanceof CircuitOpenError && error.afterChoice,
@@ -251,7 +242,7 @@ export const failover: Stage = ({ parts: { metrics, logger, clock }, service, re
       metrics.failovers.count(path, target.id);
       logger.debug(`Failover: trying another replica than ${target.url.origin}`, { error });
     },
-    hedging: service.hedging,
+    hedging: hedges ? service.hedgings.within(requestTimeoutMs) : undefined,
     onHedged: (first, second) => {
       metrics.hedges.count(path);
       logger.debug(
@@ -263,10 +254,11 @@ export const failover: Stage = ({ parts: { metrics, logger, clock }, service, re
   });
 };
 
-export const loadBalancer: Stage = ({ parts, service: { settings, replicas } }) => {
+export const loadBalancer: Stage = ({ parts, service: { settings, replicas, absence } }) => {
   const { metrics, logger, registry, spans, trustsPeer, clock } = parts;
   const deadlineMs = settings.requestTimeoutMs;
-  const absence = new Absence({ pool: replicas.pool, deadlineMs, clock });
+  // A route with `breaker: off`, of a service that has breakers: its requests say nothing for them or against a replica.
+  const isIndifferent = !settings.breaker && replicas.hasBreakers;
   const caller = callerOf(trustsPeer);
   const address = addressOf(trustsPeer);
   return loadBalancerMiddleware({
@@ -275,6 +267,7 @@ export const loadBalancer: Stage = ({ parts, service: { settings, replicas } }) 
       ? ({ key }, req, res) =>
           replicas.isClosed(key) || replicas.breakerOf(key).admitsCaller(caller(req, res))
       : undefined,
+    ignoresBreakers: isIndifferent,
     allSuspended: (suspended, req, res) => {
       for (const { key } of suspended) replicas.breakerOf(key).turnedAway(caller(req, res));
       const { replica, retryAfterMs } = replicas.nextTrial(suspended);
@@ -289,14 +282,17 @@ export const loadBalancer: Stage = ({ parts, service: { settings, replicas } }) 
       metrics.lbRequests.count(settings.path, replica.id);
       if (replica.listed) registry.increment(replica.registered);
     },
-    judgeAbsence: (attempt, res) => {
-      const who = caller(res.req, res);
-      const at = address(res.req, res);
-      return absence.judge(attempt, who, {
-        address: at,
-        othersAreServed: () => replicas.hasServedAnother(who, at),
-      });
-    },
+    judgeAbsence: isIndifferent
+      ? undefined
+      : (attempt, res) => {
+          const who = caller(res.req, res);
+          const at = address(res.req, res);
+          return absence.judge(attempt, who, {
+            address: at,
+            deadlineMs,
+            othersAreServed: () => replicas.hasServedAnother(who, at),
+          });
+        },
     busyWithLostMs: deadlineMs,
     clock,
   });

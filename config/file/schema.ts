@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { upstreamUrl } from '../kinds/addresses.ts';
 import { type Kind, kind } from '../kinds/kinds.ts';
+import { routeBreaker } from '../policies/breaker.ts';
 import { POLICIES } from '../policies/policies.ts';
 import { FLAG, OBJECT } from '../policies/policy.ts';
 import { actionShape } from '../routes/actions.ts';
@@ -32,21 +33,20 @@ const policies = {
   limits: POLICIES.limits.schema.optional(),
   cache: POLICIES.cache.schema.optional(),
   cors: POLICIES.cors.schema.optional(),
+  retry: POLICIES.retry.schema.optional(),
   breaker: POLICIES.breaker.schema.optional(),
   publicPaths: POLICIES.publicPaths.schema.optional(),
   allow: POLICIES.allow.schema.optional(),
   deny: POLICIES.deny.schema.optional(),
 };
 
-const { breaker: _ofReplicas, ...ofRequests } = policies;
-
 const ofRoutes = {
   name: routeName.schema.optional().describe('What it is called in metrics, logs and errors.'),
   match: matchSchema.describe('Which requests it is for.'),
   ...actionShape,
-  ...ofRequests,
+  ...policies,
   token: POLICIES.token.schema.optional(),
-  limits: POLICIES.limits.schema.pick({ body: true }).optional(),
+  breaker: routeBreaker.optional(),
 };
 
 const ROUTE = { error: 'an object with a match' };

@@ -87,7 +87,7 @@ function toRoute(
   const { name, match, rewrite, redirect, respond, ...own } = route;
   const path = match.path === '/' ? forward.service : forward.service + match.path;
   const action = actionOf({ rewrite, redirect, respond }, forward);
-  return { name, match: { ...match, path }, action, says: together(own, outer) };
+  return { name, match: { ...match, path }, action, own, says: together(own, outer) };
 }
 
 function toFreeRoute(
@@ -99,7 +99,7 @@ function toFreeRoute(
   const service = services.find((each) => each.name === serviceName);
   // That there is one is for `actionProblems` to check.
   const action = actionOf({ rewrite, redirect, respond }, { service: service?.path ?? '', cut: '' });
-  return { name, match, action, says: together(own, service?.says ?? defaults) };
+  return { name, match, action, own, says: together(own, service?.says ?? defaults) };
 }
 
 /** The variables in whose place `defaults` has a value. */

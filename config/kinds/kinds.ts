@@ -134,9 +134,14 @@ export const longDuration = durationFrom(1, 3650);
 /** A duration in milliseconds, where the setting's description says what zero means. */
 export const durationOrZero = durationFrom(0);
 
-/** A duration in milliseconds, zero included, or `off` for turning a feature off. */
-export const durationOrOff: Kind<number | 'off'> = kind(`${durationOrZero.accepted}, or off`, (given) =>
-  given.toLowerCase() === 'off' ? 'off' : durationOrZero.schema.safeParse(given).data,
+/** How long a response is kept that does not say so itself, in milliseconds; `explicit` is 0: it is not kept at all. */
+export const durationOrExplicit: Kind<number> = kind(`${durationOrZero.accepted} or explicit`, (given) =>
+  given.toLowerCase() === 'explicit' ? 0 : durationOrZero.schema.safeParse(given).data,
+);
+
+/** The same, or `off`: no response is kept. */
+export const cacheTtl: Kind<number | 'off'> = kind(`${durationOrZero.accepted}, explicit or off`, (given) =>
+  given.toLowerCase() === 'off' ? 'off' : durationOrExplicit.schema.safeParse(given).data,
 );
 
 /** A size in bytes, of at least `min`. */

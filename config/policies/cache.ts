@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { durationOrZero } from '../kinds/kinds.ts';
-import { FLAG, offOr, policy, textOrNumber } from './policy.ts';
+import { durationOrExplicit } from '../kinds/kinds.ts';
+import { FLAG, policy, textOrNumber } from './policy.ts';
 
 export interface CacheSettings {
   /** How long responses are stored that do not say so themselves, in milliseconds; `off`: none is stored. */
@@ -10,11 +10,11 @@ export interface CacheSettings {
 }
 
 export const cache = policy({
-  schema: offOr({
-    ttl: textOrNumber(durationOrZero)
+  schema: offOrExplicit({
+    ttl: textOrNumber(durationOrExplicit)
       .optional()
       .describe(
-        "How long a response is kept that does not say so itself: 30s. '0': only one that says so is.",
+        'How long a response is kept that does not say so itself: 30s. explicit: only one that says so is.',
       ),
     shared: z
       .boolean(FLAG)
@@ -25,6 +25,17 @@ export const cache = policy({
     if (said === 'off' || said === false) return { cacheTtlMs: 'off', cacheShared: true };
     return { cacheTtlMs: said?.ttl ?? environment.cacheTtlMs, cacheShared: said?.shared ?? true };
   },
-  tightens: (own, outer) =>
-    (own.cacheTtlMs === 'off' && outer.cacheTtlMs !== 'off') || (!own.cacheShared && outer.cacheShared),
+  tightens: (own, outer) => keepsMs(own) < keepsMs(outer) || (!own.cacheShared && outer.cacheShared),
 });
+
+/** `explicit` alone is short for an object that says only that, so the rest is still inherited. */
+function offOrExplicit<Shape extends z.ZodRawShape>(shape: Shape) {
+  const explicit = z.literal('explicit').transform((): { ttl?: number; shared?: boolean } => ({ ttl: 0 }));
+  return z.union([z.literal('off'), z.literal(false), explicit, z.strictObject(shape)], {
+    error: 'off, explicit or an object',
+  });
+}
+
+function keepsMs({ cacheTtlMs }: CacheSettings): number {
+  return cacheTtlMs === 'off' ? -1 : cacheTtlMs;
+}

@@ -27,7 +27,8 @@ export const limits = policy({
     streams: said?.streams ?? environment.streams,
     maxBodyBytes: said?.body ?? environment.maxBodyBytes,
   }),
-  tightens: (own, outer) => bodyOf(own) < bodyOf(outer),
+  tightens: (own, outer) =>
+    bodyOf(own) < bodyOf(outer) || own.concurrency < outer.concurrency || own.streams < outer.streams,
 });
 
 function bodyOf({ maxBodyBytes }: LimitSettings): number {

@@ -9,6 +9,7 @@ import { cors } from './cors.ts';
 import { limits } from './limits.ts';
 import { type Environment, inherit, type Policy, type PolicyProblem } from './policy.ts';
 import { publicPaths } from './publicPaths.ts';
+import { retry } from './retry.ts';
 import { timeouts } from './timeouts.ts';
 
 /** All policies, by the names that they have in a file. */
@@ -20,6 +21,7 @@ export const POLICIES = {
   limits,
   cache,
   cors,
+  retry,
   breaker,
   publicPaths,
   allow,

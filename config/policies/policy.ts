@@ -27,6 +27,18 @@ export interface PolicyProblem {
   readonly text: string;
 }
 
+/** When the breaker of a replica opens, and for how long. */
+export interface BreakerTerms {
+  /** Failures that open it, 1 or more. */
+  readonly threshold: number;
+  /** Part of the calls in the window that must have failed, 0 to 1. */
+  readonly ratio: number;
+  /** How long a failure counts, in milliseconds, 1 or more. */
+  readonly windowMs: number;
+  /** How long it keeps requests away before it tries one, in milliseconds, 1 or more. */
+  readonly cooldownMs: number;
+}
+
 /** What the variables say, where no file says it. */
 export interface Environment {
   readonly concurrency: number;
@@ -35,6 +47,7 @@ export interface Environment {
   readonly idleTimeoutMs: number;
   readonly maxBodyBytes: number;
   readonly cacheTtlMs: number | 'off';
+  readonly breaker: BreakerTerms;
 }
 
 /** Gives a policy the types of its schema and of what it makes of it. */

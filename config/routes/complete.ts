@@ -1,8 +1,28 @@
 import type { RouteMatch, Spelling } from '../../lib/routing/route.ts';
+import { MAX_DURATION_MS } from '../kinds/durations.ts';
 import { type Guard, keepsOutAsMuch } from '../policies/auth/strictness.ts';
-import { isTighter, type PolicySettings, settingsOf } from '../policies/policies.ts';
-import type { Environment } from '../policies/policy.ts';
+import { isTighter, type PolicySettings, type Said, settingsOf } from '../policies/policies.ts';
+import type { BreakerTerms, Environment } from '../policies/policy.ts';
 import type { Route, RouteDefinition, Service, ServiceDefinition } from '../sections/services.ts';
+
+/** What a breaker's window is by default, in request timeouts of its service. */
+const BREAKER_WINDOW_TIMEOUTS = 3.5;
+
+/** What the variables say. */
+export interface Variables extends Omit<Environment, 'breaker'> {
+  readonly breaker: Omit<BreakerTerms, 'windowMs'> & { readonly windowMs: number | undefined };
+}
+
+/** The window of a breaker where nobody says it: so many requests may run out of time one after another, and count together. */
+export function breakerWindowMs(requestTimeoutMs: number): number {
+  return Math.min(Math.round(requestTimeoutMs * BREAKER_WINDOW_TIMEOUTS), MAX_DURATION_MS);
+}
+
+/** What the variables mean where a service, or whatever else, says this. */
+export function environmentOf({ timeouts }: Said, { breaker, ...rest }: Variables): Environment {
+  const windowMs = breaker.windowMs ?? breakerWindowMs(timeouts?.request ?? rest.requestTimeoutMs);
+  return { ...rest, breaker: { ...breaker, windowMs } };
+}
 
 /** What the gateway serves. */
 export interface Routing {
@@ -15,15 +35,15 @@ export interface Routing {
 export function completeRouting(
   services: readonly ServiceDefinition[],
   routes: readonly RouteDefinition[],
-  environment: Environment,
+  variables: Variables,
 ): Routing {
-  const free = routes.map((route) => withSettings(route, environment));
+  const free = routes.map((route) => withSettings(route, environmentOf(route.says, variables)));
   const isFree = free.length > 0;
   // A free-standing route may be for any path, so that what it lets in stands beside every service.
   const guards = isFree
-    ? guardsOf([...free, ...services.flatMap((service) => ofService(service, environment))])
+    ? guardsOf([...free, ...services.flatMap((service) => ofService(service, variables))])
     : undefined;
-  const complete = services.map((service) => completeService(service, environment, guards));
+  const complete = services.map((service) => completeService(service, variables, guards));
   const outer = new Map(complete.map((service) => [service.path, service]));
   return {
     services: complete,
@@ -39,7 +59,7 @@ export function completeRouting(
  */
 export function completeService(
   definition: ServiceDefinition,
-  environment: Environment,
+  variables: Variables,
   guards?: readonly Guard[],
 ): Service {
   const {
@@ -51,8 +71,8 @@ export function completeService(
     stripPrefix = true,
     says = {},
   } = definition;
-  const settings = settingsOf(says, environment);
-  const own = ofService(definition, environment);
+  const settings = settingsOf(says, environmentOf(says, variables));
+  const own = ofService(definition, variables);
   const isRouted = own.length > 1 || guards !== undefined;
   return {
     ...{ name, path, upstreams, basePath, aliases, stripPrefix },
@@ -68,13 +88,14 @@ interface WithSettings extends RouteDefinition {
 /** The routes of a service, and one that is all the rest of it, `/budgeting/**`. */
 function ofService(
   { path, stripPrefix = true, says = {}, routes = [] }: ServiceDefinition,
-  environment: Environment,
+  variables: Variables,
 ): WithSettings[] {
   const rest = { path: `${path}/**` };
   const isThere = routes.some(({ match }) => match.path === rest.path && Object.keys(match).length === 1);
   const cut = stripPrefix ? path : '';
   const action = { kind: 'forward', service: path, cut, rewrite: undefined } as const;
   const all = isThere ? routes : [...routes, { match: rest, says, action }];
+  const environment = environmentOf(says, variables);
   return all.map((route) => withSettings(route, environment));
 }
 
@@ -88,12 +109,13 @@ function guardsOf(routes: readonly WithSettings[]): Guard[] {
 }
 
 function toRoute(route: WithSettings, outer: PolicySettings, guards: readonly Guard[]): Route {
-  const { name, match, action, settings } = route;
+  const { name, match, action, settings, own: { limits } = {} } = route;
   return {
     name: name ?? nameOf(match),
     match,
     action,
     settings,
+    permits: { concurrency: limits?.concurrency, streams: limits?.streams },
     spelling: spellingOf(route, outer, guards),
   };
 }

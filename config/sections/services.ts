@@ -7,6 +7,15 @@ export interface Route extends RouteRule {
   readonly action: RouteAction;
   /** Of a redirect or fixed response only what concerns the response. */
   readonly settings: PolicySettings;
+  /** How many permits of its own it has in place of its service's; undefined: it shares those of its service. */
+  readonly permits: RoutePermits;
+}
+
+export interface RoutePermits {
+  /** Requests in flight at a time, 1 or more. */
+  readonly concurrency?: number | undefined;
+  /** Streams open at a time, 0 or more. */
+  readonly streams?: number | undefined;
 }
 
 /** One microservice behind the gateway. */
@@ -43,6 +52,8 @@ export interface RouteDefinition {
   readonly name?: string | undefined;
   readonly match: RouteMatch;
   readonly action: RouteAction;
+  /** What it says itself. Default: nothing. */
+  readonly own?: Said;
   /** What it says itself, and what its service says where it says nothing. */
   readonly says: Said;
 }

@@ -1,6 +1,7 @@
 import type {
   BreakerEvent,
   BreakerFailure,
+  BreakerRules,
   BreakerTransition,
   Held,
 } from '../../lib/circuitbreaker/contract.ts';
@@ -14,8 +15,8 @@ export interface BreakerLogOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
-  readonly threshold: number;
-  readonly windowMs: number;
+  /** When the breakers of a service open, by its path prefix. */
+  readonly termsOf: (service: string) => Pick<Required<BreakerRules>, 'threshold' | 'windowMs'> | undefined;
   /** Whether a replica whose breaker trips is reported to a registry. */
   readonly deregisters: boolean;
 }
@@ -28,15 +29,7 @@ export interface BreakerSubject {
 }
 
 /** Counts and logs events of breakers, in the words of the original gateway, for which people grep. */
-export function breakerLog({
-  logger,
-  metrics,
-  clock,
-  threshold,
-  windowMs,
-  deregisters,
-}: Readonly<BreakerLogOptions>) {
-  const window = (windowMs / 1000).toFixed(2);
+export function breakerLog({ logger, metrics, clock, termsOf, deregisters }: Readonly<BreakerLogOptions>) {
   const tripped = deregisters ? ' - deregistering' : '';
   const sayHeld = throttled(clock, ({ service, replica }: BreakerSubject) => {
     logger.warn(
@@ -48,6 +41,8 @@ export function breakerLog({
   function sayFailure({ count, held }: BreakerFailure, subject: BreakerSubject): void {
     const { service, replica } = subject;
     metrics.breakerFailures.count(service, replica.id);
+    const { threshold = 0, windowMs = 0 } = termsOf(service) ?? {};
+    const window = (windowMs / 1000).toFixed(2);
     logger.warn(
       `🔔 Circuit Breaker: Service ${replica.url.origin} failure ${count}/${threshold} (window: ${window} seconds)${why(held)}`,
       { service, replica: replica.id },

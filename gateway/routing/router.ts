@@ -6,7 +6,7 @@ import { compose } from '../compose.ts';
 import { ALLOWED_METHODS, UriTooLongError } from '../errors.ts';
 import { isForGateway } from '../http/requestChecks.ts';
 import { MAX_TARGET_LENGTH } from '../http/target.ts';
-import type { ServiceParts } from '../wiring/parts.ts';
+import { partsOfRoute, type ServiceParts } from '../wiring/parts.ts';
 import { findByRoute, type RoutedRule, ruleFor } from './byRoute.ts';
 import { findByService, type ServiceEntry } from './byService.ts';
 import type { Find } from './find.ts';
@@ -60,14 +60,13 @@ function finder(options: RouterOptions): Find {
       const handlers = [fields, ...addressHandlersFor(settings), fixedResponse(action, match.path)];
       return ruleFor(route, compose(handlers), fields);
     }
-    const alike = `${action.service} ${JSON.stringify(settings)}`;
-    const chain = chains.get(alike) ?? chainOf(byPath.get(action.service) as ServiceParts, settings);
+    const service = byPath.get(action.service) as ServiceParts;
+    // Permits of its own are nobody else's.
+    const owner = service.limits.routes.has(route.name) ? route.name : '';
+    const alike = `${action.service} ${owner} ${JSON.stringify(settings)}`;
+    const chain = chains.get(alike) ?? compose(chainFor(partsOfRoute(service, route)));
     chains.set(alike, chain);
     return ruleFor(route, chain, fields);
-  }
-
-  function chainOf(service: ServiceParts, settings: PolicySettings): RequestHandler {
-    return compose(chainFor({ ...service, settings: { ...service.settings, ...settings } }));
   }
 
   if (hasRoutes && routes.length > 0) {

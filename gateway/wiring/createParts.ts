@@ -1,7 +1,9 @@
 import proxyaddr from 'proxy-addr';
+import { ServiceCache } from '../../lib/cache/serviceCache.ts';
 import { GatheringRoom } from '../../lib/cache/stored/gatheringRoom.ts';
 import { systemClock } from '../../lib/clock/clock.ts';
-import { Hedging } from '../../lib/loadbalancer/retry/hedging.ts';
+import { Absence } from '../../lib/loadbalancer/retry/absence.ts';
+import { Hedgings } from '../../lib/loadbalancer/retry/hedgings.ts';
 import { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
 import { Metrics } from '../../lib/metrics/metrics.ts';
 import { rendered } from '../../lib/metrics/rendered.ts';
@@ -94,12 +96,24 @@ export async function createParts({
   const replicasFor = serviceReplicas(known);
   for (const service of settings.services) {
     const replicas = replicasFor(service);
+    const ownLimits = limits.services.get(service.path) as ServiceLimits;
     services.push({
       settings: service,
       replicas,
-      hedging: new Hedging({ pool: replicas.pool, deadlineMs: service.requestTimeoutMs, clock }),
+      hedgings: new Hedgings({ pool: replicas.pool, clock }),
       retryBudget: new RetryBudget(),
-      limits: limits.services.get(service.path) as ServiceLimits,
+      absence: new Absence({ pool: replicas.pool, deadlineMs: service.requestTimeoutMs, clock }),
+      cache: new ServiceCache({
+        store: stores.responses,
+        staleIfErrorMs: settings.cacheStaleIfErrorMs,
+        onError: (error) => {
+          metrics.cacheErrors.count(service.path);
+          logStoreError(error);
+        },
+        clock,
+      }),
+      limits: ownLimits,
+      permits: ownLimits,
     });
   }
   const store = new StoreHealth({
@@ -174,5 +188,14 @@ export function readings(services: readonly Pick<ServiceParts, 'settings' | 'rep
         streams: streams.held,
         streamLimit: streams.limit,
       })),
+    routeConcurrency: () =>
+      services.flatMap(({ settings, limits }) =>
+        Array.from(limits.routes, ([route, { requests, streams }]) => ({
+          service: settings.path,
+          route,
+          requests: requests === limits.requests ? undefined : requests,
+          streams: streams === limits.streams ? undefined : streams,
+        })),
+      ),
   };
 }

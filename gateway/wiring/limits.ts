@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/config.ts';
+import type { Route, Service } from '../../config/sections/services.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { Collections } from '../../lib/concurrency/collections.ts';
 import type { Permits, PermitsOptions } from '../../lib/concurrency/permits.ts';
@@ -12,10 +13,16 @@ export const MAX_COLLECTED_BYTES = 64 * 1024;
 /** How many requests with such content there may be at a time: 16 MiB together. */
 const MAX_COLLECTED = 256;
 
-/** The limits of one service. */
-export interface ServiceLimits {
+/** The permits that the requests of a service, or of one of its routes, need beside the gateway's. */
+export interface RequestLimits {
   readonly requests: Permits;
   readonly streams: Permits;
+}
+
+/** The limits of one service. */
+export interface ServiceLimits extends RequestLimits {
+  /** By name, the routes that have permits of their own; those that they have not are the service's. */
+  readonly routes: ReadonlyMap<string, RequestLimits>;
 }
 
 /** All concurrency limits. */
@@ -82,6 +89,22 @@ function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
       ? reachable(name, maxConnections)
       : newPermits(name, { limit: maxConnections });
   };
+  const ofService = (service: Service): ServiceLimits => {
+    const { path, concurrency, streams } = service;
+    const own = { requests: requests(path, concurrency), streams: reachable(`streams ${path}`, streams) };
+    const ofRoutes = routesTo(service, settings).flatMap(({ name, permits }): [string, RequestLimits][] => {
+      if (permits.concurrency === undefined && permits.streams === undefined) return [];
+      const limits = {
+        requests: permits.concurrency ? requests(`${path} of ${name}`, permits.concurrency) : own.requests,
+        streams:
+          permits.streams === undefined
+            ? own.streams
+            : reachable(`streams ${path} of ${name}`, permits.streams),
+      };
+      return [[name, limits]];
+    });
+    return { ...own, routes: new Map(ofRoutes) };
+  };
   return {
     gateway: requests('gateway', settings.globalConcurrency),
     streams: reachable('streams', settings.maxStreams),
@@ -90,12 +113,12 @@ function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
     logouts: reachable('logouts', settings.logoutConcurrency),
     content: reachable('content', MAX_COLLECTED),
     collections: new Collections(),
-    services: new Map(
-      settings.services.map(({ path, concurrency, streams }) => [
-        path,
-        { requests: requests(path, concurrency), streams: reachable(`streams ${path}`, streams) },
-      ]),
-    ),
+    services: new Map(settings.services.map((service) => [service.path, ofService(service)])),
     connections: { external: connections('external'), internal: connections('internal') },
   };
+}
+
+/** Its own routes, and those beside the services that lead to it. */
+function routesTo({ path, routes }: Service, { routes: free }: Settings): readonly Route[] {
+  return [...routes, ...free].filter(({ action }) => action.kind === 'forward' && action.service === path);
 }

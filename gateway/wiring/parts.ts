@@ -1,12 +1,14 @@
 import type { Settings } from '../../config/config.ts';
-import type { Service } from '../../config/sections/services.ts';
+import type { Route, Service } from '../../config/sections/services.ts';
 import type { Authenticator } from '../../lib/auth/authenticator.ts';
 import type { Revocations } from '../../lib/auth/revocation/revocations.ts';
 import type { UpgradedConnections } from '../../lib/auth/revocation/upgradedConnections.ts';
 import type { Verify } from '../../lib/auth/tokens/verifier.ts';
+import type { ServiceCache } from '../../lib/cache/serviceCache.ts';
 import type { GatheringRoom } from '../../lib/cache/stored/gatheringRoom.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
-import type { Hedging } from '../../lib/loadbalancer/retry/hedging.ts';
+import type { Absence } from '../../lib/loadbalancer/retry/absence.ts';
+import type { Hedgings } from '../../lib/loadbalancer/retry/hedgings.ts';
 import type { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
@@ -19,7 +21,7 @@ import type { Readiness } from '../health/readiness.ts';
 import type { Registry } from '../registries/contract.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { BreakerNews } from './breakerNews.ts';
-import type { Limits, ServiceLimits } from './limits.ts';
+import type { Limits, RequestLimits, ServiceLimits } from './limits.ts';
 import type { RateLimits } from './rateLimits.ts';
 import type { ServiceReplicas } from './replicas.ts';
 
@@ -27,9 +29,22 @@ import type { ServiceReplicas } from './replicas.ts';
 export interface ServiceParts {
   readonly settings: Service;
   readonly replicas: ServiceReplicas;
-  readonly hedging: Hedging;
+  readonly hedgings: Hedgings;
   readonly retryBudget: RetryBudget;
+  readonly cache: ServiceCache;
+  readonly absence: Absence;
   readonly limits: ServiceLimits;
+  /** The permits that its requests need: those of the service or, for a route that has some, of the route. */
+  readonly permits: RequestLimits;
+}
+
+/** A service as the requests of a route meet it. */
+export function partsOfRoute(
+  service: ServiceParts,
+  { name, settings }: Pick<Route, 'name' | 'settings'>,
+): ServiceParts {
+  const permits = service.limits.routes.get(name) ?? service.permits;
+  return { ...service, settings: { ...service.settings, ...settings }, permits };
 }
 
 /** Everything that both apps are built from. It is made once and owned by the gateway. */

@@ -112,7 +112,7 @@ export class ServiceReplicas {
 
   /** Whether the replicas have breakers. */
   get hasBreakers(): boolean {
-    return this.#service.breaker;
+    return this.#service.breaker !== undefined;
   }
 
   /** The breaker of a replica. It also exists for a removed replica, whose last requests may still be under way. */

@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/config.ts';
+import type { BreakerTerms } from '../../config/policies/policy.ts';
 import type { Service } from '../../config/sections/services.ts';
 import type { BreakerEvent } from '../../lib/circuitbreaker/contract.ts';
 import { type BreakerSubject, breakerLog } from '../logs/breakerLog.ts';
@@ -17,8 +18,10 @@ interface ServiceReplicasParts
 /** Makes the replicas of each service and connects them to the logs, metrics, registry and transport. */
 export function serviceReplicas(parts: ServiceReplicasParts): (service: Service) => ServiceReplicas {
   const { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads } = parts;
-  const rules = breakerRules(settings);
-  const log = breakerLog({ ...rules, logger, metrics, clock, deregisters: registry.takesCalls });
+  const log = breakerLog({
+    termsOf: breakerTermsOf(settings),
+    ...{ logger, metrics, clock, deregisters: registry.takesCalls },
+  });
 
   function onBreakerEvent(event: BreakerEvent, subject: BreakerSubject): void {
     log(event, subject);
@@ -31,7 +34,7 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
   return (service) =>
     new ServiceReplicas({
       service,
-      ...rules,
+      ...breakerTerms(service, settings),
       slowStartMs: settings.slowStartMs,
       clock,
       random,
@@ -46,12 +49,20 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
     });
 }
 
-/** The options of every breaker. */
-export function breakerRules(settings: Settings) {
-  return {
-    threshold: settings.circuitBreakerThreshold,
-    ratio: settings.circuitBreakerRatio,
-    windowMs: settings.circuitBreakerWindowMs,
-    cooldownMs: settings.circuitBreakerCooldownMs,
-  };
+/** The options of a service's breakers; of one that has none, of breakers that nobody reports to. */
+export function breakerTerms({ breaker }: Service, settings: Settings): BreakerTerms {
+  return (
+    breaker ?? {
+      threshold: settings.circuitBreakerThreshold,
+      ratio: settings.circuitBreakerRatio,
+      windowMs: settings.circuitBreakerWindowMs,
+      cooldownMs: settings.circuitBreakerCooldownMs,
+    }
+  );
+}
+
+/** The same by path of the service. */
+export function breakerTermsOf(settings: Settings): (path: string) => BreakerTerms | undefined {
+  const all = new Map(settings.services.map((service) => [service.path, breakerTerms(service, settings)]));
+  return (path) => all.get(path);
 }

@@ -96,6 +96,8 @@ export class Exchange {
   latestAttempt: Attempt | undefined;
   /** A second try (hedge) that runs beside `attempt`. Written by failover. */
   hedge: Attempt | undefined;
+  /** Whether it may be sent to replicas once only, whatever becomes of that. Written by failover. */
+  isSentOnce = false;
   /** Other replicas for the request, if its kept-alive connection is lost. Written by failover. */
   elsewhere: Elsewhere | undefined;
   /**
@@ -207,7 +209,7 @@ export class Exchange {
    * but only once between them.
    */
   get maySend(): boolean {
-    return this.#sends < MAX_SENDS;
+    return this.#sends < (this.isSentOnce ? 1 : MAX_SENDS);
   }
 
   /**

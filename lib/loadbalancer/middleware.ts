@@ -13,13 +13,18 @@ export interface LoadBalancerOptions {
   readonly pool: ReplicaPool;
   /** Whether the replica takes requests of this caller now. Default: each that is available does. */
   readonly admits?: ((replica: Replica, req: Request, res: Response) => boolean) | undefined;
+  /**
+   * Whether breakers keep no request away: it goes to a replica that is let through to as long as there is one, and else to
+   * any healthy one. Default false.
+   */
+  readonly ignoresBreakers?: boolean;
   /** The error when healthy replicas exist but all of them are suspended. Default: `NoHealthyReplicaError`. */
   readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]], req: Request, res: Response) => Error;
   /** The caller of a request, if all such requests of a caller must go to the same replica. Default: none must. */
   readonly stickyTo?: ((req: Request, res: Response) => string | undefined) | undefined;
   readonly onSelected?: (replica: Replica, attempt: Attempt, res: Response) => void;
   /** Judges whether a replica that gives no response is absent. Default: none is. */
-  readonly judgeAbsence?: JudgeAbsence;
+  readonly judgeAbsence?: JudgeAbsence | undefined;
   /**
    * How long a replica still counts as busy with a request that was broken off because another replica responded first,
    * as it may still work on it. Default 0.
@@ -34,7 +39,7 @@ export interface LoadBalancerOptions {
  */
 export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHandler {
   const { pool, admits = () => true, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
-  const { stickyTo = () => undefined } = options;
+  const { stickyTo = () => undefined, ignoresBreakers = false } = options;
   const { allSuspended = () => new NoHealthyReplicaError(pool.service) } = options;
   const onSelected = listener(options.onSelected);
 
@@ -55,6 +60,10 @@ export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHan
   }
 
   function choose(exchange: Exchange, req: Request, res: Response): Replica | undefined {
+    if (ignoresBreakers) {
+      const kept = exchange.latestAttempt ? undefined : keep(req, res);
+      return kept ?? pool.takeAnyway((replica) => !exchange.hasTried(replica));
+    }
     if (!exchange.latestAttempt) {
       return keep(req, res) ?? pool.take((replica) => admits(replica, req, res));
     }

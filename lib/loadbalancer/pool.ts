@@ -86,6 +86,11 @@ export class ReplicaPool {
     return this.#candidates.take(untried(accepts)) ?? this.#candidates.take(accepts);
   }
 
+  /** The same for a request that breakers do not keep away: if no replica is available, a healthy one all the same. */
+  takeAnyway(accepts: Accepts): Replica | undefined {
+    return this.takeAnother(accepts) ?? this.#candidates.takeSuspended(accepts);
+  }
+
   /** The replica that `takeAnother` would choose now. */
   another(accepts: Accepts): Replica | undefined {
     return this.#candidates.least(untried(accepts)) ?? this.#candidates.least(accepts);

@@ -81,6 +81,20 @@ export interface ConcurrencyReading {
   readonly streamLimit: number;
 }
 
+/** How many permits of one kind there are, and how many of them are in use. */
+export interface PermitsReading {
+  readonly held: number;
+  readonly limit: number;
+}
+
+/** A route with permits of its own; undefined: of that kind it has none, and shares its service's. */
+export interface RouteConcurrencyReading {
+  readonly service: string;
+  readonly route: string;
+  readonly requests: PermitsReading | undefined;
+  readonly streams: PermitsReading | undefined;
+}
+
 /** What one place holds of stored responses. */
 export interface CacheReading {
   readonly tier: string;
@@ -98,6 +112,8 @@ export interface NodeReading {
 export interface Readings {
   replicas(): Iterable<ReplicaReading>;
   concurrency(): Iterable<ConcurrencyReading>;
+  /** Default: no route has permits of its own. */
+  routeConcurrency?(): Iterable<RouteConcurrencyReading>;
   /** Permits of all services together. */
   globalLimit(): number;
   /** Streams of all services together. */
@@ -295,6 +311,7 @@ export class Metrics extends CappedMetrics {
     if (known.route.length > 0) this.#routes = this.#routeSeries(known.route);
     this.#replicaGauges(readings);
     this.#limitGauges(readings);
+    this.#routeLimitGauges(readings);
     if (readings.cache) this.#cacheGauges(readings.cache);
     this.gauge({
       name: 'gateway_store_up',
@@ -420,6 +437,17 @@ export class Metrics extends CappedMetrics {
     }
   }
 
+  #routeLimitGauges({ routeConcurrency = () => [] }: Readings): void {
+    for (const { value, ...rest } of ROUTE_LIMIT_GAUGES) {
+      const read = () =>
+        Array.from(routeConcurrency()).flatMap((of): Reading[] => {
+          const found = value(of);
+          return found === undefined ? [] : [[found, of.service, of.route]];
+        });
+      this.gauge({ ...rest, labels: ['service', 'route'], read });
+    }
+  }
+
   #limitGauges({ concurrency, globalLimit, globalStreamLimit }: Readings): void {
     this.gauge({
       name: 'gateway_concurrent_requests',
@@ -467,6 +495,28 @@ interface RouteSeries {
   readonly requests: CappedCounter<'route' | 'status'>;
   readonly durations: CappedHistogram<'route'>;
 }
+const ROUTE_LIMIT_GAUGES = [
+  {
+    name: 'gateway_route_concurrent_requests',
+    help: 'Requests under way of a route that has permits of its own.',
+    value: ({ requests }: RouteConcurrencyReading) => requests?.held,
+  },
+  {
+    name: 'gateway_route_concurrency_limit',
+    help: 'Requests that may be under way of a route that has permits of its own.',
+    value: ({ requests }: RouteConcurrencyReading) => requests?.limit,
+  },
+  {
+    name: 'gateway_route_streams',
+    help: 'Streams open of a route that has permits for streams of its own.',
+    value: ({ streams }: RouteConcurrencyReading) => streams?.held,
+  },
+  {
+    name: 'gateway_route_stream_limit',
+    help: 'Streams that may be open of a route that has permits for streams of its own.',
+    value: ({ streams }: RouteConcurrencyReading) => streams?.limit,
+  },
+];
 
 interface ReplicaGauge {
   readonly name: string;

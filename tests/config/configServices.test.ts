@@ -28,6 +28,9 @@ function textOf(content: unknown): string {
   return typeof content === 'string' ? content : JSON.stringify(content);
 }
 
+/** As the variables have it by default, for a service that has three seconds. */
+const BREAKER = { threshold: 3, ratio: 0.5, windowMs: 10_500, cooldownMs: 30_000 };
+
 describe('the built-in services', () => {
   const { services } = load({ PER_SERVICE_LIMIT: '7', GET_CACHE_TTL: 'off' });
 
@@ -60,7 +63,9 @@ describe('the built-in services', () => {
       maxBodyBytes: 0,
       cacheTtlMs: 'off',
       cacheShared: true,
-      breaker: true,
+      breaker: BREAKER,
+      retries: true,
+      hedges: true,
       basePath: '',
       publicPaths: false,
       auth: 'required',
@@ -118,7 +123,9 @@ describe('GATEWAY_FILE', () => {
       maxBodyBytes: 7,
       cacheTtlMs: 2000,
       cacheShared: true,
-      breaker: true,
+      breaker: { ...BREAKER, windowMs: 3500 },
+      retries: true,
+      hedges: true,
       basePath: '',
       publicPaths: false,
       auth: 'required',
@@ -128,7 +135,7 @@ describe('GATEWAY_FILE', () => {
 
   test('reads "off" as no breaker', () => {
     const service = { name: 'orders', path: '/orders', breaker: 'off' };
-    expect(servicesOf({ services: [service] })[0]?.breaker).toBe(false);
+    expect(servicesOf({ services: [service] })[0]?.breaker).toBe(undefined);
   });
 
   test('takes the place of the built-in services, and its values that of the defaults', () => {
@@ -149,6 +156,9 @@ describe('GATEWAY_FILE', () => {
     };
     const expected = {
       ...same,
+      breaker: undefined,
+      retries: true,
+      hedges: true,
       upstreams: ['http://budgeting-service:8087', 'https://[::1]:8443'],
       requestTimeoutMs: 90_000,
       idleTimeoutMs: 2000,
@@ -208,11 +218,11 @@ describe('GATEWAY_FILE', () => {
       in: { name: '' },
       out: '.name is "": expected a name of letters, digits, dots, dashes and underscores',
     },
-    { in: { breaker: 'on' }, out: '.breaker is "on": expected off, true or false' },
-    { in: { cache: 'none' }, out: '.cache is "none": expected off or an object' },
+    { in: { breaker: 'on' }, out: '.breaker is "on": expected off, true, false or an object' },
+    { in: { cache: 'none' }, out: '.cache is "none": expected off, explicit or an object' },
     {
       in: { cache: { ttl: 'soon' } },
-      out: '.cache.ttl is "soon": expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d)',
+      out: '.cache.ttl is "soon": expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d) or explicit',
     },
     { in: { cache: { tt: '1s' } }, out: '.cache.tt is not known: expected one of ttl, shared' },
     { in: { limits: 3 }, out: '.limits is 3: expected an object' },

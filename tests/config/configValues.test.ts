@@ -129,7 +129,7 @@ describe('values', () => {
     {
       name: 'GET_CACHE_TTL',
       in: '30',
-      out: 'expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d), or off',
+      out: 'expected a duration such as 500ms, 3s or 1m30s (from 0 to 24d), explicit or off',
     },
     { name: 'RATE_LIMIT_PER_IDENTITY', in: '100', out: RATE },
     { name: 'RATE_LIMIT_PER_IDENTITY', in: '0/1m', out: RATE },

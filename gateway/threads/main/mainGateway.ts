@@ -17,7 +17,7 @@ import { knownLabels } from '../../wiring/knownLabels.ts';
 import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../../wiring/limits.ts';
 import { createRateLimits, type RateLimits } from '../../wiring/rateLimits.ts';
 import { openingsOf, ServiceReplicas } from '../../wiring/replicas.ts';
-import { breakerRules } from '../../wiring/serviceReplicas.ts';
+import { breakerTerms, breakerTermsOf } from '../../wiring/serviceReplicas.ts';
 import type { FromWorker, MainQuestion, WorkerStart } from '../messages.ts';
 import { toSend } from '../sent.ts';
 import { Serving } from '../serving.ts';
@@ -178,7 +178,7 @@ export class MainGateway {
       logger: this.#logger,
       metrics: this.metrics,
       clock: threadsClock,
-      ...breakerRules(this.#settings),
+      termsOf: breakerTermsOf(this.#settings),
       deregisters: this.#registry.takesCalls,
     });
   }
@@ -186,7 +186,7 @@ export class MainGateway {
   #newService(service: Service): MainService {
     const replicas = new ServiceReplicas({
       service,
-      ...breakerRules(this.#settings),
+      ...breakerTerms(service, this.#settings),
       slowStartMs: this.#settings.slowStartMs,
       clock: threadsClock,
       random: Math.random,

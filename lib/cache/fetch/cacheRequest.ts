@@ -6,6 +6,7 @@ import { type ResponseWriter, writerOf } from '../../response/responseWriter.ts'
 import { isNotModified } from '../rules/conditional.ts';
 import { type RequestTerms, requestTerms } from '../rules/requestTerms.ts';
 import { cacheStatus, type Forward, outcomeOf, type Verdict } from '../rules/status.ts';
+import { serviceTarget } from '../serviceTarget.ts';
 import type { Audiences } from '../stored/audiences.ts';
 import { type Entry, namedFields } from '../stored/entry.ts';
 import type { Lookup } from '../stored/entryFinder.ts';
@@ -27,7 +28,7 @@ export class CacheRequest {
   readonly #onVerdict: (verdict: Verdict) => void;
 
   constructor(req: Request, res: Response, next: NextFunction, options: CacheRequestOptions) {
-    const { audiences: all, onVerdict, speller } = options;
+    const { audiences: all, onVerdict, speller, prefix } = options;
     this.req = req;
     this.res = res;
     this.response = writerOf(res);
@@ -36,7 +37,9 @@ export class CacheRequest {
     this.terms = requestTerms(req);
     this.#onVerdict = onVerdict;
     const { service, identity } = this.exchange;
-    const resource = { service, authority: authorityOf(req), target: req.originalUrl };
+    const authority = authorityOf(req);
+    const target = serviceTarget(req, this.exchange, prefix);
+    const resource = { service, authority, target, route: routeOf(this.exchange, prefix) };
     const audiences = all.of(req, identity);
     this.lookup = {
       resource,
@@ -99,6 +102,8 @@ export class CacheRequest {
 export interface CacheRequestOptions {
   readonly audiences: Audiences;
   readonly speller: Speller;
+  /** The part of clients' paths that the service does not get. */
+  readonly prefix: string;
   readonly onVerdict: (verdict: Verdict) => void;
 }
 
@@ -106,6 +111,11 @@ export interface CacheRequestOptions {
 function ownerOf({ socket }: Request, exchange: Exchange, [own]: readonly Audience[]): string {
   if (own?.kind === 'identity') return audienceText(own);
   return exchange.clientAddress ?? socket.remoteAddress ?? '';
+}
+
+/** The route, and the prefix that the service is told of where that is not the usual one. '' without routes. */
+function routeOf({ route, prefix }: Exchange, usual: string): string {
+  return route === '' || prefix === usual ? route : `${route} ${prefix}`;
 }
 
 /** A service may read each of them, whoever has sent them. */

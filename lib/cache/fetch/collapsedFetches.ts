@@ -1,8 +1,8 @@
-import type { ResponseStore } from '../../store/store.ts';
 import { hasValidator } from '../rules/policy.ts';
 import { reuse } from '../rules/reuse.ts';
 import type { Forward } from '../rules/status.ts';
 import { selectingKey } from '../rules/vary.ts';
+import type { ServiceCache } from '../serviceCache.ts';
 import { entryOf, varyNamesOf } from '../stored/entries.ts';
 import { namedFields } from '../stored/entry.ts';
 import type { Found } from '../stored/entryFinder.ts';
@@ -14,25 +14,21 @@ import { CollapsedFetch } from './collapsedFetch.ts';
 import type { FetchContext, FetchOptions, FetchOutcome, Shareable } from './fetchContract.ts';
 import type { RecentOutcomes } from './recentOutcomes.ts';
 
-/** Maximum number of background revalidations; they hold no permit. */
-const MAX_REVALIDATIONS = 10;
-
 /** A request that is to be fetched for. */
 type Asked = Omit<FetchOptions, 'inBackground'>;
 
 /** The fetches of one cache that are under way, and which request waits for which. */
 export class CollapsedFetches {
   readonly #context: FetchContext;
-  readonly #store: ResponseStore;
+  readonly #service: ServiceCache;
   readonly #recent: RecentOutcomes;
   /** By the key of the missing response. */
   readonly #underWay = new Map<string, UnderWay>();
-  #revalidations = 0;
 
-  constructor(context: FetchContext, store: ResponseStore, recent: RecentOutcomes) {
+  constructor(context: FetchContext, service: ServiceCache) {
     this.#context = context;
-    this.#store = store;
-    this.#recent = recent;
+    this.#service = service;
+    this.#recent = service.recent;
   }
 
   /** Waits for a fetch of the same response, or begins one. */
@@ -55,11 +51,10 @@ export class CollapsedFetches {
   /** Fetches a response anew while a stale one is served (RFC 5861 section 3). */
   revalidate(request: CacheRequest, found: Found): void {
     const audience = this.#recent.audienceOf(request);
-    if (!audience || this.#revalidations >= MAX_REVALIDATIONS) return;
+    if (!audience) return;
     const epoch = this.#context.entries.epochFor(request.lookup, found);
     const underWay = this.#underWay.get(fetchKey(request, found, audience, epoch));
-    if (underWay?.purgeVersion === found.purgeVersion) return;
-    this.#revalidations += 1;
+    if (underWay?.purgeVersion === found.purgeVersion || !this.#service.beginRevalidation()) return;
     this.#begin({ request, found, epoch, reason: 'stale', inBackground: true }, audience);
   }
 
@@ -117,12 +112,12 @@ export class CollapsedFetches {
     const underWay: UnderWay = { fetch: undefined, purgeVersion: found.purgeVersion };
     const fetch = new CollapsedFetch(this.#context, {
       ...options,
-      leaseKey: audience && this.#store.isShared ? leaseKey(request, found, audience) : undefined,
-      store: this.#store,
+      leaseKey: audience && this.#service.store.isShared ? leaseKey(request, found, audience) : undefined,
+      store: this.#service.store,
       onSettled: (outcome: FetchOutcome) => {
         if (key && this.#underWay.get(key) === underWay) this.#underWay.delete(key);
         underWay.fetch = undefined;
-        if (inBackground) this.#revalidations -= 1;
+        if (inBackground) this.#service.endRevalidation();
         this.#recent.learn(request, outcome);
       },
     });

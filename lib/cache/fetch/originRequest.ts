@@ -41,6 +41,7 @@ export function exchangeFor(response: ResponseSink, clients: Exchange): Exchange
   const own = new Exchange(response);
   own.requestId = clients.requestId;
   own.service = clients.service;
+  own.route = clients.route;
   own.prefix = clients.prefix;
   own.upstreamTarget = clients.upstreamTarget;
   own.identity = clients.identity;

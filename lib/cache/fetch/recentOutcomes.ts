@@ -72,5 +72,5 @@ export class RecentOutcomes {
 
 /** The names of the gateway need not be in it. */
 function outcomeKey({ lookup: { resource } }: CacheRequest, audience: Audience): string {
-  return `${audienceText(audience)} ${resource.service} ${shortened(resource.target)}`;
+  return `${audienceText(audience)} ${resource.service}${resource.route} ${shortened(resource.target)}`;
 }

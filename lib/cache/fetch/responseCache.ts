@@ -1,13 +1,8 @@
 import type { RequestHandler } from 'express';
-import type { Clock } from '../../clock/clock.ts';
-import { HeadCheck } from '../../response/headCheck.ts';
-import type { ResponseStore } from '../../store/store.ts';
 import { NotCachedError } from '../errors.ts';
-import { Heads } from '../rules/heads.ts';
-import { Policy } from '../rules/policy.ts';
 import { reuse } from '../rules/reuse.ts';
 import type { Forward } from '../rules/status.ts';
-import { Entries } from '../stored/entries.ts';
+import type { ServiceCache } from '../serviceCache.ts';
 import type { Entry } from '../stored/entry.ts';
 import type { Found } from '../stored/entryFinder.ts';
 import type { GatheringRoom } from '../stored/gatheringRoom.ts';
@@ -15,56 +10,40 @@ import type { CacheRequest } from './cacheRequest.ts';
 import { CollapsedFetches } from './collapsedFetches.ts';
 import type { FetchContext } from './fetchContract.ts';
 import { freshenFromHead } from './headResponse.ts';
-import { RecentOutcomes } from './recentOutcomes.ts';
 
 export interface ResponseCacheOptions {
-  readonly store: ResponseStore;
+  readonly service: ServiceCache;
   readonly origin: RequestHandler;
   readonly defaultTtlMs: number;
   readonly maxBodyBytes: number;
   readonly room: GatheringRoom;
-  readonly staleIfErrorMs: number;
-  readonly onError: (error: Error) => void;
   readonly onDeclined: () => void;
-  readonly clock: Clock;
 }
 
 /** Decides for each GET or HEAD whether a stored response will do, or the service is asked. */
 export class ResponseCache {
-  readonly #store: ResponseStore;
+  readonly #service: ServiceCache;
   readonly #context: FetchContext;
-  readonly #recent: RecentOutcomes;
   readonly #fetches: CollapsedFetches;
 
-  constructor({ store, defaultTtlMs, ...options }: ResponseCacheOptions) {
-    const { clock, staleIfErrorMs, onError } = options;
-    this.#store = store;
-    this.#context = {
-      ...options,
-      entries: new Entries({ store, now: () => clock.now(), staleIfErrorMs, onError }),
-      policy: new Policy(defaultTtlMs),
-      heads: new Heads(),
-      headCheck: new HeadCheck(),
-    };
-    this.#recent = new RecentOutcomes(clock);
-    this.#fetches = new CollapsedFetches(this.#context, store, this.#recent);
+  constructor({ service, defaultTtlMs, ...options }: ResponseCacheOptions) {
+    const { entries, heads, headCheck, staleIfErrorMs, onError, clock } = service;
+    const policy = service.policyFor(defaultTtlMs);
+    this.#service = service;
+    this.#context = { ...options, policy, entries, heads, headCheck, staleIfErrorMs, onError, clock };
+    this.#fetches = new CollapsedFetches(this.#context, service);
   }
 
   /** Responds, at once where that needs nothing that is not known in this process. */
   respond(request: CacheRequest): void {
     // What could not be stored a moment ago is not there now.
-    if (!request.terms.onlyIfCached && this.#recent.isUnstorable(request)) {
+    if (!request.terms.onlyIfCached && this.#service.recent.isUnstorable(request)) {
       request.forward(this.#context.origin, 'uri-miss');
       return;
     }
     const found = this.#context.entries.findNow(request.lookup);
     if (found) this.#use(request, found);
     else this.#respondLater(request).catch(request.next);
-  }
-
-  /** Makes everything void that is stored under a path of a service. */
-  invalidate(service: string, path: string): void {
-    this.#context.entries.invalidate(service, path).catch(this.#context.onError);
   }
 
   async #respondLater(request: CacheRequest): Promise<void> {
@@ -108,7 +87,7 @@ export class ResponseCache {
 
   /** What is stored already is kept up to date. For the rest a full store may have no room. */
   #isWorthStoring({ lookup }: CacheRequest, { entry }: Found): boolean {
-    if (entry || this.#store.admits(lookup.resource.target)) return true;
+    if (entry || this.#service.store.admits(lookup.resource.target)) return true;
     this.#context.onDeclined();
     return false;
   }

@@ -45,7 +45,7 @@ export class Policy {
     sizeCalculation: (_judgement, key) => JUDGED_OVERHEAD_BYTES + key.length,
   });
 
-  /** @param defaultTtlMs the lifetime of a 200 that says nothing of its own */
+  /** @param defaultTtlMs the lifetime of a 200 that says nothing of its own; 0: it is not stored */
   constructor(defaultTtlMs: number) {
     this.#defaultTtlMs = defaultTtlMs;
   }
@@ -79,6 +79,7 @@ export class Policy {
     const library = asLibrarySees(hasLifetime ? asUnderstood(status, directives) : status, directives, dates);
     if (!library.storable()) return { terms: undefined };
     const isExplicit = hasLifetime || directives.has('no-cache');
+    if (!isExplicit && this.#defaultTtlMs === 0) return { terms: undefined };
     const lifetimeMs = isExplicit ? library.maxAge() * 1000 : status === 200 ? this.#defaultTtlMs : 0;
     return { terms: { lifetimeMs: Math.min(lifetimeMs, MAX_LIFETIME_MS), ...allowances(directives) } };
   }

@@ -19,8 +19,10 @@ export interface Resource {
   readonly service: string;
   /** By which scheme and names the client called, as the service may read them and build links from them. */
   readonly authority: string;
-  /** Path and query, byte for byte. */
+  /** Path and query as the service gets them, byte for byte, behind the path prefix that it removes. */
   readonly target: string;
+  /** The route by which the client came, since another one may be answered otherwise. Default: the service has none. */
+  readonly route?: string;
 }
 
 export interface EntryKeyParts {
@@ -46,6 +48,7 @@ export class Speller {
   readonly service = new LastShortened();
   readonly authority = new LastShortened();
   readonly epoch = new LastShortened();
+  readonly route = new LastShortened();
 
   keysOf(resource: Resource): Keys {
     return new Keys(resource, this);
@@ -98,7 +101,7 @@ export class Keys {
   }
 }
 
-/** It names neither the query nor the gateway: all that is stored under a path is invalidated together. */
+/** It names neither query, gateway nor route: all that is stored under a path of the service is invalidated together. */
 export function epochKey(service: string, path: string): string {
   return epochKeyAt(`"${shortened(service)}","${shortened(path)}"`);
 }
@@ -107,16 +110,16 @@ export function epochKey(service: string, path: string): string {
 interface Place {
   /** Service and path. */
   readonly path: string;
-  /** Names of the gateway, and the query with its question mark; '' when there is none. */
+  /** Names of the gateway, the query with its question mark ('' when there is none), and the route where there is one. */
   readonly rest: string;
 }
 
-function placeOf({ service, authority, target }: Resource, speller: Speller): Place {
+function placeOf({ service, authority, target, route = '' }: Resource, speller: Speller): Place {
   const path = pathOf(target);
   const query = path.length === target.length ? '' : target.slice(path.length);
   return {
     path: `"${speller.service.of(service)}","${shortened(path)}"`,
-    rest: `"${speller.authority.of(authority)}","${shortened(query)}"`,
+    rest: `"${speller.authority.of(authority)}","${shortened(query)}"${route && `,"${speller.route.of(route)}"`}`,
   };
 }
 

@@ -17,6 +17,8 @@ export interface Candidates {
   least(accepts?: Accepts): Replica | undefined;
   /** The same, and counts a request as under way there. */
   take(accepts?: Accepts): Replica | undefined;
+  /** The same among the healthy ones that are not available. */
+  takeSuspended(accepts: Accepts): Replica | undefined;
 }
 
 export function acceptsAll(): boolean {

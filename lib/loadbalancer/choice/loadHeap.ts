@@ -53,7 +53,19 @@ export class LoadHeap implements Candidates {
   }
 
   take(accepts?: Accepts): Replica | undefined {
-    const replica = this.least(accepts);
+    return this.#begin(this.least(accepts));
+  }
+
+  takeSuspended(accepts: Accepts): Replica | undefined {
+    let least: Replica | undefined;
+    for (const replica of this.#entries.keys()) {
+      const isSuspended = replica.healthy && !replica.available && accepts(replica);
+      if (isSuspended && (!least || compare(replica, least) < 0)) least = replica;
+    }
+    return this.#begin(least);
+  }
+
+  #begin(replica: Replica | undefined): Replica | undefined {
     if (!replica) return undefined;
     this.#latestTurn += 1;
     replica.begin(this.#latestTurn);

@@ -21,11 +21,13 @@ export interface AbsenceWitness {
   readonly address?: string;
   /** Whether anybody but the caller got a good response recently. Default: nobody did. */
   readonly othersAreServed?: () => boolean;
+  /** How long this request may wait, in milliseconds. Default: as long as those of its service. */
+  readonly deadlineMs?: number;
 }
 
 export interface AbsenceOptions {
   readonly pool: ReplicaPool;
-  /** How long a request of the service may wait for its response. */
+  /** How long requests of the service may wait for their response where their route does not say otherwise. */
   readonly deadlineMs: number;
   readonly clock?: Clock;
 }
@@ -40,22 +42,20 @@ export interface AbsenceOptions {
  * frozen replica from one that works on a slow response. That others are served by other replicas is no evidence then:
  * they are sent where less is under way.
  *
+ * A deadline is the one of the service, for a request with a longer one its own: that somebody has little patience makes nobody
+ * absent, and a replica that is given two minutes may take them.
+ *
  * A try counts if its client has waited to the end, or if it was broken off because another replica responded: then its
  * response is owed for one more deadline. A client that leaves says nothing about a replica.
  */
 export class Absence {
   readonly #pool: ReplicaPool;
-  readonly #wholeMs: number;
-  readonly #pauseMs: number;
-  /** How long a response is owed after its try was broken off because another replica responded. */
-  readonly #owedMs: number;
+  readonly #deadlineMs: number;
   readonly #clock: Clock;
 
   constructor({ pool, deadlineMs, clock = systemClock }: Readonly<AbsenceOptions>) {
     this.#pool = pool;
-    this.#wholeMs = deadlineMs * WHOLE;
-    this.#pauseMs = deadlineMs * PAUSE;
-    this.#owedMs = deadlineMs;
+    this.#deadlineMs = deadlineMs;
     this.#clock = clock;
   }
 
@@ -65,12 +65,13 @@ export class Absence {
    */
   judge(attempt: Attempt, caller: string, witness: Readonly<AbsenceWitness> = {}): boolean {
     const { target, startedAtMs, lost } = attempt;
-    const { address = caller, othersAreServed = () => false } = witness;
+    const { address = caller, othersAreServed = () => false, deadlineMs: ownMs = this.#deadlineMs } = witness;
     const replica = target as Replica;
     const nowMs = this.#clock.ticks();
-    this.#prolong(replica, startedAtMs, lost ? nowMs + this.#owedMs : nowMs, numberOf(caller, address));
+    // A try that was broken off because another replica responded is owed its response for one more deadline.
+    this.#prolong(replica, startedAtMs, lost ? nowMs + ownMs : nowMs, numberOf(caller, address));
     const { silentFromMs, silentCaller } = replica;
-    if (nowMs - silentFromMs < this.#wholeMs) return false;
+    if (nowMs - silentFromMs < Math.max(this.#deadlineMs, ownMs) * WHOLE) return false;
     if (lost || Number.isNaN(silentCaller)) return true;
     return this.#pool.hasResponded(silentFromMs, replica) && !othersAreServed();
   }
@@ -80,7 +81,7 @@ export class Absence {
     const { heardAtMs, silentFromMs, silentUntilMs, silentCaller } = replica;
     const fromMs = Math.max(startedAtMs, heardAtMs);
     const isUnbroken = silentUntilMs > 0 && silentFromMs >= heardAtMs;
-    const goesOn = isUnbroken && startedAtMs <= silentUntilMs + this.#pauseMs;
+    const goesOn = isUnbroken && startedAtMs <= silentUntilMs + this.#deadlineMs * PAUSE;
     replica.silentFromMs = goesOn ? Math.min(silentFromMs, fromMs) : fromMs;
     replica.silentUntilMs = goesOn ? Math.max(silentUntilMs, untilMs) : untilMs;
     replica.silentCaller = goesOn ? together(silentCaller, caller) : caller;

@@ -11,7 +11,8 @@ import type { RetryBudget } from './retryBudget.ts';
 
 export interface FailoverOptions {
   readonly pool: ReplicaPool;
-  readonly budget: RetryBudget;
+  /** What second tries are charged to. Undefined: there is none, and services see each request once. */
+  readonly budget: RetryBudget | undefined;
   /** Makes one try at one replica: balances, asks the breaker, forwards. */
   readonly attempt: RequestHandler;
   /** Whether the error says that this replica gave no response. Others concern the request itself. */
@@ -23,8 +24,8 @@ export interface FailoverOptions {
   readonly isRefused?: (error: unknown) => boolean;
   /** Called before the second try, with what went wrong in the first. */
   readonly onFailover?: (failed: Attempt, error: Error) => void;
-  /** Sends a request that waits for a silent replica to a second one as well. Default: none is. */
-  readonly hedging?: Hedging;
+  /** Sends a request that waits for a silent replica to a second one as well; needs a budget. Default: none is. */
+  readonly hedging?: Hedging | undefined;
   /** Called when the request of the first try, which still waits, has been sent to a second replica as well. */
   readonly onHedged?: (first: Attempt, second: Attempt) => void;
   /** Called when the second replica responded before the first. */
@@ -41,8 +42,8 @@ export interface FailoverOptions {
  * trial, has not been sent anything: to choose another one is no second try.
  *
  * With `hedging`, such a GET or HEAD that waits for a silent replica is sent to another one as well, and the client gets
- * the first response. That is its second try. A request whose kept connection was lost goes to another replica as well,
- * which costs no budget.
+ * the first response. That is its second try. One whose kept connection was lost goes to another replica, which costs no
+ * budget.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   const { pool, budget, gotNoResponse, isRefused = () => false, hedging, clock = systemClock } = options;
@@ -63,7 +64,7 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
     const exchange = exchangeOf(res);
     const failed = exchange.attempt;
     if (!failed || !gotNoResponse(error) || !mayBeRepeated(exchange, failed)) return false;
-    if (!hasAnother(exchange) || !budget.spend()) return false;
+    if (!hasAnother(exchange) || !budget?.spend()) return false;
     onFailover(failed, error as Error);
     // If no replica takes it after all, the error of the only try counts.
     attempt(req, res, (second?: unknown) => next(exchange.attempt === failed ? error : second));
@@ -72,7 +73,7 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
 
   const onHedged = listener(options.onHedged);
   const onHedgeWon = listener(options.onHedgeWon);
-  const race: RaceTerms | undefined = hedging && {
+  const race: RaceTerms | undefined = budget && {
     hedging,
     attempt,
     gotNoResponse,
@@ -84,7 +85,8 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   };
 
   return function failoverMiddleware(req, res, next) {
-    budget.earn();
+    if (!budget) exchangeOf(res).isSentOnce = true;
+    budget?.earn();
     if (race && pool.size > 1 && mayBeHedged(req, res)) {
       new Race(race, req, res, next).begin();
       return;

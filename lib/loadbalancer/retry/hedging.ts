@@ -12,20 +12,19 @@ const HEDGE_AFTER = 0.5;
 /** A request that was not hedged, because no other replica was better off, is looked at again after this part of it. */
 const LOOK_AGAIN = 0.1;
 /** The part of all requests that may be hedged, and how many more in the beginning. */
-const PER_REQUEST = 0.05;
-const RESERVE = 10;
+export const HEDGE_BUDGET = { perRequest: 0.05, reserve: 10 };
 
 export interface HedgingOptions {
   readonly pool: ReplicaPool;
-  /** How long a request of the service may wait for its response. */
+  /** How long these requests may wait for their response. */
   readonly deadlineMs: number;
   readonly budget?: RetryBudget;
   readonly clock?: Clock;
 }
 
 /**
- * Says when a request that waits is sent to a second replica as well. Each service has one, with one timer for all of its
- * requests until half of their deadline has passed.
+ * Says when a request that waits is sent to a second replica as well. There is one for all requests of a service that have the
+ * same deadline, with one timer for them until half of it has passed.
  */
 export class Hedging {
   readonly #pool: ReplicaPool;
@@ -38,7 +37,7 @@ export class Hedging {
 
   constructor(options: Readonly<HedgingOptions>) {
     const { pool, deadlineMs, clock = systemClock } = options;
-    const { budget = new RetryBudget({ perRequest: PER_REQUEST, reserve: RESERVE }) } = options;
+    const { budget = new RetryBudget(HEDGE_BUDGET) } = options;
     this.#pool = pool;
     this.#hedgeAfterMs = deadlineMs * HEDGE_AFTER;
     this.#againMs = deadlineMs * LOOK_AGAIN;

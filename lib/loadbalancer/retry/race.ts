@@ -7,7 +7,8 @@ import type { Place } from '../../util/linkedSet.ts';
 import type { Hedging } from './hedging.ts';
 
 export interface RaceTerms {
-  readonly hedging: Hedging;
+  /** Undefined: no request is sent to a second replica while the first has it. */
+  readonly hedging: Hedging | undefined;
   /** Makes one try at one replica. */
   readonly attempt: RequestHandler;
   /** Whether the error says that the replica gave no response. */
@@ -61,7 +62,7 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
     this.#first = first;
     this.sinceMs = first.startedAtMs;
     first.watch(this);
-    this.#place = hedging.enter(this);
+    this.#place = hedging?.enter(this);
   }
 
   /** The first try has its response. */
@@ -91,7 +92,7 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
     if (abortReason || !maySend) return;
     const { clock, hedging } = this.#terms;
     const leftMs = deadlineAtMs - clock.now();
-    const delayMs = hedging.delayMs(this.#first as Attempt, leftMs);
+    const delayMs = hedging?.delayMs(this.#first as Attempt, leftMs) ?? Number.POSITIVE_INFINITY;
     if (delayMs === 0) this.#hedge(this.#first as Attempt);
     else if (delayMs < leftMs) this.#cancelLook = clock.after(delayMs, () => this.onOver());
   }
@@ -147,7 +148,7 @@ export class Race implements Waiting, AttemptListener, Elsewhere {
 
   #tellLatency({ startedAtMs }: Attempt): void {
     const { clock, hedging } = this.#terms;
-    hedging.responded(clock.ticks() - startedAtMs);
+    hedging?.responded(clock.ticks() - startedAtMs);
   }
 
   #stopLooking(): void {

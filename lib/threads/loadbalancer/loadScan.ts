@@ -40,19 +40,27 @@ export class LoadScan implements Candidates {
   }
 
   take(accepts: Accepts = acceptsAll): ThreadsReplica | undefined {
-    for (let least = this.#look(accepts); least; least = this.#look(accepts)) {
+    return this.#take(accepts, true);
+  }
+
+  takeSuspended(accepts: Accepts): ThreadsReplica | undefined {
+    return this.#take((replica) => replica.healthy && accepts(replica), false);
+  }
+
+  #take(accepts: Accepts, available: boolean): ThreadsReplica | undefined {
+    for (let least = this.#look(accepts, available); least; least = this.#look(accepts, available)) {
       if (least.replica.beginAt(least.inFlight, this.#latestTurn + 1)) return least.replica;
     }
     return undefined;
   }
 
-  #look(accepts: Accepts): Looked | undefined {
+  #look(accepts: Accepts, available = true): Looked | undefined {
     let least: Looked | undefined;
     let equals = 1;
     for (const replica of this.#replicas) {
       const { inFlight, turn, requestCount, startStepsLeft, admission } = replica;
       this.#latestTurn = Math.max(this.#latestTurn, turn);
-      if (!replica.available) continue;
+      if (replica.available !== available) continue;
       const looked = {
         replica,
         inFlight,

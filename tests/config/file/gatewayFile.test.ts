@@ -115,7 +115,7 @@ services:
           maxBodyBytes,
           cacheTtlMs,
           cacheShared,
-          breaker,
+          breaker !== undefined,
         ],
       ],
     );
@@ -359,6 +359,7 @@ describe('routes of a service', () => {
       '{ match: { path: /x }, limits: { concurrency: 1 } }',
       'limits.concurrency is not known: expected one of body',
     ],
+    ['{ match: { path: /x }, auth: off }', 'auth is "off": expected required, optional or none'],
     ['{ auth: none }', 'match is missing: expected an object with a path'],
   ])('%s is refused', (route, problem) => {
     expect(withRoutes(route).problems.map((each) => each.replace(/^\S+ /, ''))).toEqual([

@@ -10,6 +10,7 @@ import type { TripOrder } from '../../support/threads/trippers.ts';
 
 const WITHIN_MS = 60_000;
 const UPSTREAMS = ['http://a:80', 'http://b:80'];
+const BREAKER = { threshold: 1, ratio: 0, windowMs: 60_000, cooldownMs: 3_600_000 };
 const RULES = {
   service: { name: 'x', path: '/x', upstreams: UPSTREAMS },
   defaults: {
@@ -19,8 +20,9 @@ const RULES = {
     idleTimeoutMs: 10_000,
     maxBodyBytes: 0,
     cacheTtlMs: 'off' as const,
+    breaker: BREAKER,
   },
-  breaker: { threshold: 1, ratio: 0, windowMs: 60_000, cooldownMs: 3_600_000, slowStartMs: 0 },
+  breaker: { ...BREAKER, slowStartMs: 0 },
 };
 
 it(

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
-import { type CacheOptions, cache } from '../../../lib/cache/middleware.ts';
+import { cache, type RouteCacheOptions } from '../../../lib/cache/middleware.ts';
 import { cacheStatus, type Verdict } from '../../../lib/cache/rules/status.ts';
+import type { ServiceCacheOptions } from '../../../lib/cache/serviceCache.ts';
 import { Entries } from '../../../lib/cache/stored/entries.ts';
 import { ANONYMOUS, Keys } from '../../../lib/cache/stored/key.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
@@ -50,7 +51,7 @@ const identifies: RequestHandler = (req, res, next) => {
 
 function cachingApp(
   { handler }: Service,
-  { clock = new ManualClock(), ...options }: Partial<CacheOptions> = {},
+  { clock = new ManualClock(), ...options }: Partial<RouteCacheOptions & ServiceCacheOptions> = {},
 ): Promise<BareApp> {
   const store = memoryStore(clock);
   return bareApp([

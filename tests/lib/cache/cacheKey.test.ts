@@ -27,7 +27,7 @@ const audience: fc.Arbitrary<Audience> = fc.oneof(
   odd.map(audienceOf),
 );
 const parts = fc.record({
-  resource: fc.record({ service: odd, authority: odd, target: odd }),
+  resource: fc.record({ service: odd, authority: odd, target: odd, route: odd }),
   audience,
   epoch: odd,
   variant: fc.constantFrom('', 'one', 'two'),
@@ -48,8 +48,8 @@ describe('the key of a stored response', () => {
       fc.property(parts, (of) => {
         const key = entryKey(of).replace(/^cache:entry:/, '');
         expect(JSON.stringify(JSON.parse(key))).toBe(key);
-        expect(JSON.parse(key)).toHaveLength(7);
-        const { service, target } = of.resource;
+        const { service, target, route } = of.resource;
+        expect(JSON.parse(key)).toHaveLength(route === '' ? 7 : 8);
         expect(JSON.parse(epochKey(service, target).replace(/^cache:epoch:/, ''))).toHaveLength(2);
       }),
     );

@@ -1,5 +1,8 @@
 import { expect, it } from '@jest/globals';
+import type { RequestHandler } from 'express';
 import { cache } from '../../../lib/cache/middleware.ts';
+import { ServiceCache } from '../../../lib/cache/serviceCache.ts';
+import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { type ResponseStore, StoreUnavailableError } from '../../../lib/store/store.ts';
 import { asOrigin } from '../../support/asOrigin.ts';
 import { call } from '../../support/clients/client.ts';
@@ -8,7 +11,10 @@ import { bareApp } from '../../support/gateway/bareApp.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { memoryStore } from '../../support/stores/memoryStore.ts';
 
-/** A cache before a store of which the part that has the path `/lost` may be away: it takes no word of a change then. */
+/**
+ * The caches of two routes of a service, one of which keeps nothing, before a store of which the part that has the path `/lost`
+ * may be away: it takes no word of a change then.
+ */
 async function startWorld() {
   const clock = new ManualClock();
   const memory = memoryStore(clock);
@@ -29,24 +35,33 @@ async function startWorld() {
     },
   }) as ResponseStore;
   let calls = 0;
-  const app = await bareApp(
-    cache({
-      store,
+  const service = new ServiceCache({ store, clock });
+  const byRoute = (name: string, defaultTtlMs: number | 'off'): RequestHandler => {
+    const handler = cache({
+      service,
       origin: asOrigin((_req, res) => {
         calls += 1;
         res.end(`call ${calls}`);
       }),
-      defaultTtlMs: 3_600_000,
+      defaultTtlMs,
       maxBodyBytes: 1_000,
-      clock,
-    }),
-  );
+    });
+    return (req, res, next) => {
+      exchangeOf(res).route = name;
+      handler(req, res, next);
+    };
+  };
+  const routes: Record<string, RequestHandler> = {
+    GET: byRoute('reads', 3_600_000),
+    POST: byRoute('writes', 'off'),
+  };
+  const app = await bareApp((req, res, next) => routes[req.method]?.(req, res, next));
   const send = async (path: string, method = 'GET') =>
     String((await call(new URL(path, app.url), { method })).body);
   return { clock, part, send, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
-it('a change that one part of the store could not be told of keeps nothing else from being found', async () => {
+it('a change by one route that a part of the store could not be told of holds for others, and keeps nothing else from being found', async () => {
   await using world = await startWorld();
   const { part, send, clock } = world;
   const kept = await send('/kept');

@@ -1,0 +1,192 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Service } from '../../../config/sections/services.ts';
+import { load, problemsOf } from '../../support/gateway/settings.ts';
+
+const ENV = {
+  GET_CACHE_TTL: '20s',
+  CIRCUIT_BREAKER_THRESHOLD: '4',
+  CIRCUIT_BREAKER_RATIO: '0.2',
+  CIRCUIT_BREAKER_COOLDOWN: '9s',
+};
+
+const BREAKER = { threshold: 4, ratio: 0.2, windowMs: 10_500, cooldownMs: 9000 };
+
+interface Levels {
+  readonly defaults?: string;
+  readonly service?: string;
+  readonly route?: string;
+}
+
+function textOf({ defaults = '', service = '', route = '' }: Levels): string {
+  const routes = `routes: [{ match: { path: /x }${route && `, ${route}`} }]`;
+  return `defaults: { ${defaults} }
+services: [{ name: a, path: /a, upstreams: [http://a], ${service && `${service}, `}${routes} }]`;
+}
+
+function serviceOf(levels: Levels, env: NodeJS.ProcessEnv = ENV): Service {
+  return load(env, { 'gateway.yaml': textOf(levels) }).services[0] as Service;
+}
+
+/** What holds for the service, and what for its route. */
+function heldBy(levels: Levels, env?: NodeJS.ProcessEnv) {
+  const service = serviceOf(levels, env);
+  const [route] = service.routes;
+  return { service, route: route?.settings, spelling: route?.spelling, permits: route?.permits };
+}
+
+describe('limits', () => {
+  it('of a route are its own where it says them itself, and else its service has them', () => {
+    const service = 'limits: { concurrency: 8, streams: 6 }';
+    expect(heldBy({ service }).permits).toEqual({});
+    expect(heldBy({ service, route: 'limits: { body: 1KiB }' }).permits).toEqual({});
+    const own = heldBy({ service, route: 'limits: { streams: 0 }' });
+    expect(own.permits).toEqual({ streams: 0 });
+    expect([own.service.streams, own.route?.streams, own.route?.concurrency]).toEqual([6, 0, 8]);
+    expect(heldBy({ service, route: 'limits: { concurrency: 8 }' }).permits).toEqual({ concurrency: 8 });
+  });
+
+  it.each([
+    ['concurrency: 7', 'any'],
+    ['concurrency: 8', 'exact'],
+    ['concurrency: 9', 'exact'],
+    ['streams: 5', 'any'],
+    ['streams: 7', 'exact'],
+  ])('{ %s } is for %s spelling', (limit, spelling) => {
+    const levels = { service: 'limits: { concurrency: 8, streams: 6 }', route: `limits: { ${limit} }` };
+    expect(heldBy(levels).spelling).toBe(spelling);
+  });
+
+  it.each([
+    ['concurrency: 0', 'concurrency is 0: expected a whole number from 1 to 1000000'],
+    ['streams: -1', 'streams is -1: expected a whole number from 0 to 1000000'],
+  ])('{ %s } of a route is refused', (limit, problem) => {
+    const problems = problemsOf(ENV, { 'gateway.yaml': textOf({ route: `limits: { ${limit} }` }) });
+    expect(problems).toEqual([expect.stringContaining(`services[0].routes[0].limits.${problem}`)]);
+  });
+});
+
+describe('cache', () => {
+  it.each([
+    [{}, 20_000, true, 20_000, true],
+    [{ defaults: 'cache: explicit' }, 0, true, 0, true],
+    [{ service: 'cache: explicit' }, 0, true, 0, true],
+    [{ service: 'cache: { ttl: 5s }', route: 'cache: explicit' }, 5000, true, 0, true],
+    [{ service: 'cache: explicit', route: 'cache: { ttl: 5s }' }, 0, true, 5000, true],
+    [{ service: 'cache: explicit', route: 'cache: off' }, 0, true, 'off', true],
+    // Who says only that keeps what is said further out of who may share.
+    [{ defaults: 'cache: { shared: false }', service: 'cache: explicit' }, 0, false, 0, false],
+    [{ service: 'cache: { ttl: explicit, shared: false }' }, 0, false, 0, false],
+    [{ service: 'cache: off', route: 'cache: explicit' }, 'off', true, 0, true],
+  ])('of %j', (levels, ttl, shared, routeTtl, routeShared) => {
+    const { service, route } = heldBy(levels);
+    expect([service.cacheTtlMs, service.cacheShared]).toEqual([ttl, shared]);
+    expect([route?.cacheTtlMs, route?.cacheShared]).toEqual([routeTtl, routeShared]);
+  });
+
+  it('is explicit for the whole gateway by GET_CACHE_TTL=explicit, which is 0', () => {
+    for (const ttl of ['explicit', '0']) {
+      expect(heldBy({}, { GET_CACHE_TTL: ttl }).service.cacheTtlMs).toBe(0);
+    }
+  });
+
+  it.each([
+    ['cache: explicit', 'any'],
+    ['cache: { ttl: 19s }', 'any'],
+    ['cache: { ttl: 21s }', 'exact'],
+    ['cache: { shared: false }', 'any'],
+  ])('{ %s } of a route is for %s spelling', (route, spelling) => {
+    expect(heldBy({ route }).spelling).toBe(spelling);
+  });
+});
+
+describe('retry', () => {
+  it.each([
+    [{}, true, true, true, true],
+    [{ defaults: 'retry: off' }, false, false, false, false],
+    [{ service: 'retry: false' }, false, false, false, false],
+    [{ service: 'retry: { hedge: off }' }, true, false, true, false],
+    [{ route: 'retry: off' }, true, true, false, false],
+    [{ route: 'retry: { hedge: false }' }, true, true, true, false],
+    [{ service: 'retry: off', route: 'retry: true' }, false, false, true, true],
+    [{ service: 'retry: off', route: 'retry: { hedge: off }' }, false, false, true, false],
+    [{ defaults: 'retry: { hedge: off }', service: 'retry: {}' }, true, false, true, false],
+  ])('of %j', (levels, retries, hedges, routeRetries, routeHedges) => {
+    const { service, route } = heldBy(levels);
+    expect([service.retries, service.hedges]).toEqual([retries, hedges]);
+    expect([route?.retries, route?.hedges]).toEqual([routeRetries, routeHedges]);
+  });
+
+  it.each([
+    ['retry: off', 'any'],
+    ['retry: { hedge: off }', 'any'],
+    ['retry: true', 'exact'],
+  ])('{ %s } of a route is for %s spelling', (route, spelling) => {
+    expect(heldBy({ route }).spelling).toBe(spelling);
+  });
+
+  it.each([
+    ['retry: 2', 'retry is 2: expected off, true, false or an object'],
+    ['retry: { attempts: 2 }', 'retry.attempts is not known: expected one of hedge'],
+    ['retry: { hedge: always }', 'retry.hedge is "always": expected off, true or false'],
+  ])('%s is refused', (service, problem) => {
+    const problems = problemsOf(ENV, { 'gateway.yaml': textOf({ service }) });
+    expect(problems).toEqual([expect.stringContaining(`services[0].${problem}`)]);
+  });
+});
+
+describe('breaker', () => {
+  it.each([
+    [{}, BREAKER],
+    [{ service: 'breaker: {}' }, BREAKER],
+    [{ service: 'breaker: { threshold: 9 }' }, { ...BREAKER, threshold: 9 }],
+    [
+      { defaults: 'breaker: { ratio: 0, window: 1m }', service: 'breaker: { cooldown: 1s, window: 2m }' },
+      { threshold: 4, ratio: 0, windowMs: 120_000, cooldownMs: 1000 },
+    ],
+    [{ defaults: 'breaker: { ratio: 0 }', service: 'breaker: true' }, BREAKER],
+    [
+      { defaults: 'breaker: off', service: 'breaker: { ratio: 1 }' },
+      { ...BREAKER, ratio: 1 },
+    ],
+    [{ defaults: 'breaker: { ratio: 1 }', service: 'breaker: off' }, undefined],
+    // Three timeouts one after another are to count together, however long they are.
+    [{ service: 'timeouts: { request: 1m }' }, { ...BREAKER, windowMs: 210_000 }],
+  ])('of %j', (levels, breaker) => {
+    const { service, route } = heldBy(levels);
+    expect(service.breaker).toEqual(breaker);
+    expect(route?.breaker).toEqual(breaker);
+  });
+
+  it('of a route is that of its service, or off', () => {
+    const { service, route, spelling } = heldBy({
+      service: 'breaker: { threshold: 9 }',
+      route: 'breaker: off',
+    });
+    expect([service.breaker?.threshold, route?.breaker, spelling]).toEqual([9, undefined, 'exact']);
+  });
+
+  it('has the window of the variable where that is set', () => {
+    const levels = { service: 'timeouts: { request: 1m }' };
+    expect(heldBy(levels, { CIRCUIT_BREAKER_WINDOW: '7s' }).service.breaker?.windowMs).toBe(7000);
+  });
+
+  it.each([
+    ['{ threshold: 0 }', '.threshold is 0: expected a whole number from 1 to 1000000'],
+    ['{ ratio: 1.1 }', '.ratio is 1.1: expected a number from 0 to 1'],
+    ['{ window: 0s }', '.window is "0s": expected a duration such as 500ms, 3s or 1m30s (from 1ms to 24d)'],
+    ['{ cooldwn: 1s }', '.cooldwn is not known: did you mean cooldown?'],
+    ['3', ' is 3: expected off, true, false or an object'],
+  ])('%s is refused', (breaker, problem) => {
+    const problems = problemsOf(ENV, { 'gateway.yaml': textOf({ service: `breaker: ${breaker}` }) });
+    expect(problems).toEqual([expect.stringContaining(`services[0].breaker${problem}`)]);
+  });
+
+  it.each(['{ threshold: 9 }', 'true', '{}'])('%s of a route is refused, with the way out', (breaker) => {
+    const problems = problemsOf(ENV, { 'gateway.yaml': textOf({ route: `breaker: ${breaker}` }) });
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /^gateway\.yaml:2:\d+: services\[0\]\.routes\[0\]\.breaker is .*: expected off: a replica has one breaker for all routes, so its service says the rest$/,
+      ),
+    ]);
+  });
+});
