@@ -195,7 +195,7 @@ export const auth: Stage = ({
     token,
     issuePaths: settings.authIssuePaths,
     revokePaths: revokePaths(settings),
-    maxHoldMs: settings.requestTimeoutMs,
+    maxHoldMs: service.settings.requestTimeoutMs,
     onAccepted: () => metrics.jwtAccepted.count(),
     onRejected: ({ code, message }, res) => {
       metrics.jwtRejected.count(code);

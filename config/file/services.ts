@@ -24,6 +24,22 @@ const VARIABLES = [
   [({ limits }) => limits?.concurrency, variables.perServiceLimit.name],
   [({ limits }) => limits?.streams, variables.serviceStreams.name],
   [({ limits }) => limits?.body, variables.maxBodyBytes.name],
+  [
+    ({ breaker }) => (typeof breaker === 'object' ? breaker.threshold : undefined),
+    variables.circuitBreakerThreshold.name,
+  ],
+  [
+    ({ breaker }) => (typeof breaker === 'object' ? breaker.ratio : undefined),
+    variables.circuitBreakerRatio.name,
+  ],
+  [
+    ({ breaker }) => (typeof breaker === 'object' ? breaker.window : undefined),
+    variables.circuitBreakerWindowMs.name,
+  ],
+  [
+    ({ breaker }) => (typeof breaker === 'object' ? breaker.cooldown : undefined),
+    variables.circuitBreakerCooldownMs.name,
+  ],
   [({ cache }) => (typeof cache === 'object' ? cache.ttl : cache), variables.getCacheTtlMs.name],
 ] as const satisfies readonly (readonly [(said: Said) => unknown, string])[];
 

@@ -4,6 +4,7 @@ import { inMib } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import type { PolicySettings } from '../policies/policies.ts';
 import { authWarnings } from '../sections/serviceRules.ts';
+import { policyWarnings } from './policyWarnings.ts';
 import { strangersIn } from './strangers.ts';
 
 export interface WarningSources {
@@ -62,6 +63,17 @@ const IDLE: readonly Idle[] = [
     why: 'the cache is off for every service (GET_CACHE_TTL)',
   },
   {
+    names: [
+      'CIRCUIT_BREAKER_THRESHOLD',
+      'CIRCUIT_BREAKER_RATIO',
+      'CIRCUIT_BREAKER_WINDOW',
+      'CIRCUIT_BREAKER_COOLDOWN',
+      'BREAKER_SHARED',
+    ],
+    when: ({ services }) => services.every(({ breaker }) => breaker === undefined),
+    why: 'no service has breakers',
+  },
+  {
     names: ['SERVICE_REFRESH_INTERVAL', 'SERVICE_DISCOVERY_TOKEN', 'SERVICE_DISCOVERY_TOKEN_FILE'],
     when: ({ serviceDiscovery }) => serviceDiscovery === undefined,
     why: 'SERVICE_DISCOVERY_URL is not set',
@@ -107,6 +119,7 @@ export function settingsWarnings({ env, dotenv, settings }: WarningSources): str
     ...idle(question),
     ...overridden(question),
     ...contradictions(question),
+    ...policyWarnings(settings),
   ];
 }
 
@@ -132,7 +145,7 @@ function overridden({ settings: { gatewayFile, overriddenByFile }, isSet }: Ques
 }
 
 function contradictions({ settings, isSet }: Question): string[] {
-  const { drainTimeoutMs, drainGraceMs, globalConcurrency, services } = settings;
+  const { drainTimeoutMs, drainGraceMs } = settings;
   const longestMs = Math.max(...withRoutes(settings).map(({ requestTimeoutMs }) => requestTimeoutMs));
   const warnings: string[] = [...fewNodes(settings)];
   // 0 states explicitly that the gateway waits for nobody.
@@ -149,13 +162,6 @@ function contradictions({ settings, isSet }: Question): string[] {
   }
   const tooMuch = memoryWarning(settings);
   if (tooMuch) warnings.push(tooMuch);
-  const unreachable = services.filter(({ concurrency }) => concurrency > globalConcurrency);
-  if (unreachable.length > 0) {
-    const paths = unreachable.map(({ path }) => path).join(', ');
-    warnings.push(
-      `GLOBAL_CONCURRENCY is ${globalConcurrency}, below the limit of single services (${paths}), which they cannot reach`,
-    );
-  }
   return warnings;
 }
 

@@ -451,13 +451,13 @@ export class Metrics extends CappedMetrics {
   #limitGauges({ concurrency, globalLimit, globalStreamLimit }: Readings): void {
     this.gauge({
       name: 'gateway_concurrent_requests',
-      help: 'Requests of a service under way on the external port.',
+      help: 'Requests under way on the external port that hold a permit of the service.',
       labels: ['service'],
       read: () => Array.from(concurrency(), ({ held, service }): Reading => [held, service]),
     });
     this.gauge({
       name: 'gateway_concurrency_limit',
-      help: 'Requests of a service that may be under way on the external port.',
+      help: 'Requests that may hold a permit of the service on the external port.',
       labels: ['service'],
       read: () => Array.from(concurrency(), ({ limit, service }): Reading => [limit, service]),
     });

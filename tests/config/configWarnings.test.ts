@@ -167,7 +167,7 @@ test.each<[NodeJS.ProcessEnv, string]>([
   [{ DRAIN_GRACE: '20s' }, 'DRAIN_GRACE is 20s, longer than DRAIN_TIMEOUT, 8s'],
   [
     { GLOBAL_CONCURRENCY: '9' },
-    'GLOBAL_CONCURRENCY is 9, below the limit of single services (/userManagement, ',
+    'GLOBAL_CONCURRENCY is 9, below the limit of single services or routes (/userManagement, ',
   ],
 ])('%j: %s', (env, warning) => {
   const warnings = warningsOf(env);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { settingsWarnings } from '../../../config/report/warnings.ts';
 import type { Service } from '../../../config/sections/services.ts';
-import { load, problemsOf } from '../../support/gateway/settings.ts';
+import { JWT_SECRET, load, problemsOf } from '../../support/gateway/settings.ts';
 
 const ENV = {
   GET_CACHE_TTL: '20s',
@@ -188,5 +189,74 @@ describe('breaker', () => {
         /^gateway\.yaml:2:\d+: services\[0\]\.routes\[0\]\.breaker is .*: expected off: a replica has one breaker for all routes, so its service says the rest$/,
       ),
     ]);
+  });
+});
+
+describe('what a file says and does nothing is a warning', () => {
+  const warningsOf = (levels: Levels, env: NodeJS.ProcessEnv = {}, match = '{ path: /x }') => {
+    const text = textOf(levels).replace('{ path: /x }', match);
+    const all = { JWT_SECRET, ...env };
+    const settings = load(all, { 'gateway.yaml': text });
+    return settingsWarnings({ env: all, dotenv: {}, settings }).filter(
+      (warning) => !warning.startsWith('AUTH_'),
+    );
+  };
+  const POST = '{ path: /x, methods: [POST] }';
+
+  it.each<[Levels, NodeJS.ProcessEnv, string | undefined, string]>([
+    [
+      { route: 'limits: { concurrency: 101 }' },
+      {},
+      undefined,
+      'GLOBAL_CONCURRENCY is 100, below the limit of single services or routes (/a/x), which they cannot reach',
+    ],
+    [
+      { service: 'limits: { streams: 9 }', route: 'limits: { streams: 8 }' },
+      { MAX_STREAMS: '7' },
+      undefined,
+      'MAX_STREAMS is 7, below the streams of single services or routes (/a, /a/x), which they cannot reach',
+    ],
+    [
+      { service: 'breaker: { window: 2s }' },
+      {},
+      undefined,
+      'The breaker window of /a is 2s and a request may take 3s: requests that run out of time one after another never open a breaker',
+    ],
+    [
+      { route: 'cache: { ttl: 1s }' },
+      {},
+      POST,
+      'The route POST /a/x has a cache that does nothing: only responses to GET are kept',
+    ],
+    [
+      { route: 'retry: { hedge: off }' },
+      {},
+      POST,
+      'The route POST /a/x has retry.hedge, which does nothing: only GET and HEAD are sent to a second replica',
+    ],
+    [
+      { defaults: 'breaker: off' },
+      { CIRCUIT_BREAKER_RATIO: '0.1' },
+      undefined,
+      'CIRCUIT_BREAKER_RATIO is set and does nothing: no service has breakers',
+    ],
+    [
+      { defaults: 'breaker: { ratio: 0 }' },
+      { CIRCUIT_BREAKER_RATIO: '0.1', CIRCUIT_BREAKER_COOLDOWN: '1s' },
+      undefined,
+      'CIRCUIT_BREAKER_RATIO is set and does nothing: the defaults of gateway.yaml take its place',
+    ],
+  ])('%j', (levels, env, match, warning) => {
+    expect(warningsOf(levels, env, match)).toEqual([warning]);
+  });
+
+  it.each<[Levels, string | undefined]>([
+    [{ route: 'cache: off, retry: off' }, POST],
+    [{ defaults: 'cache: { ttl: 9s }, retry: { hedge: off }' }, POST],
+    [{ route: 'cache: { ttl: 1s }' }, '{ path: /x, methods: [POST, GET] }'],
+    [{ service: 'breaker: { window: 1s, threshold: 1 }' }, undefined],
+    [{ defaults: 'breaker: true', route: 'limits: { concurrency: 100, streams: 1000 }' }, undefined],
+  ])('%j has a use', (levels, match) => {
+    expect(warningsOf(levels, { CIRCUIT_BREAKER_RATIO: '0.1' }, match)).toEqual([]);
   });
 });

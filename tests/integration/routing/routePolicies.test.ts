@@ -288,3 +288,76 @@ describe('breaker', () => {
     expect((await send(gateway, '/shop/x')).status).toBe(200);
   });
 });
+
+describe('time', () => {
+  const timeouts = { request: '2m' };
+
+  /** Two replicas of which each has responded once, and waits from there on. */
+  const waiting = async () => {
+    const stack = new AsyncDisposableStack();
+    const clock = new ManualClock();
+    const replicas = [stack.use(await startGated()), stack.use(await startGated())];
+    const gateway = stack.use(
+      await startGateway({
+        services: {
+          '/shop': {
+            upstreams: replicas,
+            cacheTtl: 'off',
+            routes: [{ match: { path: '/reports/**' }, timeouts }],
+          },
+        },
+        clock,
+      }),
+    );
+    const underWay = () => replicas.reduce((sum, replica) => sum + replica.waiting.length, 0);
+    for (const target of ['/shop/reports/1', '/shop/x']) {
+      const response = send(gateway, target);
+      await eventually('it is under way', () => underWay() === 1);
+      for (const replica of replicas) replica.answerOne();
+      await response;
+    }
+    return { clock, gateway, replicas, underWay, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  };
+
+  it('of a route decides when a silent replica is hedged, and when a request is over', async () => {
+    await using world = await waiting();
+    const { clock, gateway, underWay } = world;
+    const report = send(gateway, '/shop/reports/2');
+    await eventually('it is under way', () => underWay() === 1);
+    clock.advance(59_000);
+    expect(await gateway.metric('gateway_hedges_total')).toBe(0);
+    clock.advance(2_000);
+    await eventually('it is hedged', () => underWay() === 2);
+    clock.advance(59_000);
+    await expectProblem(await report, 'request_timeout');
+  });
+
+  it('of the service that issues tokens is for how long its response is held', async () => {
+    const token = tokenFor('new');
+    const delays: number[] = [];
+    const clock = new ManualClock();
+    const after = clock.after.bind(clock);
+    clock.after = (delayMs, callback) => {
+      delays.push(delayMs);
+      return after(delayMs, callback);
+    };
+    const begun = Promise.withResolvers<() => void>();
+    await using users = await startUpstream((_req, res) => {
+      res.writeHead(200, { 'Content-Type': 'application/json' });
+      res.write(JSON.stringify({ access_token: token }).slice(0, 9));
+      begun.resolve(() => res.end(JSON.stringify({ access_token: token }).slice(9)));
+    });
+    await using gateway = await startGateway({
+      services: { '/userManagement': { upstreams: [users], requestTimeout: '2m' } },
+      env: { UPSTREAM_TIMEOUT: '90s' },
+      clock,
+    });
+    const login = send(gateway, '/userManagement/auth/login', 'POST');
+    const end = await begun.promise;
+    await eventually('its beginning is held', () => delays.includes(90_000));
+    clock.advance(60_000);
+    end();
+    expect(await (await login).json()).toEqual({ access_token: token });
+    expect(await gateway.metric('gateway_jwt_generated_total')).toBe(1);
+  });
+});

@@ -2,12 +2,24 @@ import { describe, expect, it } from '@jest/globals';
 import type { Listed } from '../../../lib/loadbalancer/listed.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../lib/loadbalancer/replica.ts';
+import { LoadScan } from '../../../lib/threads/loadbalancer/loadScan.ts';
+import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
+import { SharedCells } from '../../../lib/threads/sharedCells.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { registered } from '../../support/upstreams/registered.ts';
 
 function newPool(count: number, options: Partial<ReplicaPoolOptions> = {}): ReplicaPool {
   const replicas = Array.from({ length: count }, (_, i) => Replica.at(`http://r${i}`));
   return new ReplicaPool({ service: '/budgeting', replicas, ...options });
+}
+
+function newThreadsPool(count: number): ReplicaPool {
+  const seats = 2;
+  const replicas = Array.from({ length: count }, (_, i) => {
+    const cells = new SharedCells(SharedCells.allocate(ThreadsReplica.sizeFor(seats)), 0);
+    return ThreadsReplica.at(`http://r${i}`, { cells, seat: 0, seats });
+  });
+  return newPool(0, { replicas, candidates: new LoadScan(Math.random) });
 }
 
 function listed(id: string, { healthy = true, requestCount = 0, port = 80 } = {}): Listed {
@@ -135,6 +147,29 @@ describe('the pick', () => {
     pool.release(first);
     pool.admit(first.id, 'all');
     expect(take(pool)).toBe(first);
+  });
+
+  it.each([
+    ['one thread', (n: number) => newPool(n)],
+    ['several threads', newThreadsPool],
+  ])('falls on a suspended one for who asks no breaker, with %s, if there is no other', (_of, poolOf) => {
+    const pool = poolOf(3);
+    const [first, second, third] = pool.replicas as [Replica, Replica, Replica];
+    pool.admit(first.key, 'none');
+    pool.admit(second.key, 'trial');
+    // A trial is for those who tell the breaker how it went.
+    expect(pool.takeAnyway(() => true)).toBe(third);
+    expect(pool.takeAnyway((one) => one !== third)).toBe(second);
+    pool.admit(second.key, 'none');
+    pool.admit(third.key, 'none');
+    expect(pool.take()).toBeUndefined();
+    expect(pool.takeAnyway(() => true)).toBe(first);
+    expect(inFlight(pool)).toEqual([1, 1, 1]);
+    expect(pool.takeAnyway((one) => one === second)).toBe(second);
+    pool.release(second);
+    first.healthy = false;
+    expect(pool.takeAnyway((one) => one === first)).toBeUndefined();
+    expect(inFlight(pool)).toEqual([1, 1, 1]);
   });
 
   it('calls a replica that is listed by address after its host, with its port where that is taken', () => {

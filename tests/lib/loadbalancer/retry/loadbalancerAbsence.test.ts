@@ -186,4 +186,27 @@ describe.each([
     clock.advance(1500);
     expect(lost(second)).toBe(false);
   });
+
+  it("goes by the longer of two deadlines, the service's or that of the request itself", () => {
+    const judge = (attempt: Attempt, caller: string, deadlineMs: number) =>
+      absence.judge(attempt, caller, { deadlineMs });
+    // Nobody with little patience makes a replica absent.
+    for (const caller of ['ann', 'bob', 'eve']) {
+      const hasty = begin();
+      clock.advance(DEADLINE_MS / 10);
+      expect(judge(hasty, caller, DEADLINE_MS / 10)).toBe(false);
+    }
+    clock.advance(DEADLINE_MS);
+    // A replica that is given longer may take it, although another one has responded to the same request.
+    const patient = begin();
+    clock.advance(DEADLINE_MS * 5);
+    responds(b);
+    patient.lose();
+    expect(judge(patient, 'ann', DEADLINE_MS * 10)).toBe(false);
+    const exhausted = begin();
+    clock.advance(DEADLINE_MS * 10);
+    responds(b);
+    exhausted.lose();
+    expect(judge(exhausted, 'ann', DEADLINE_MS * 10)).toBe(true);
+  });
 });

@@ -3,6 +3,7 @@ import { Attempt } from '../../../../lib/exchange/attempt.ts';
 import { ReplicaPool } from '../../../../lib/loadbalancer/pool.ts';
 import { Replica } from '../../../../lib/loadbalancer/replica.ts';
 import { Hedging } from '../../../../lib/loadbalancer/retry/hedging.ts';
+import { Hedgings } from '../../../../lib/loadbalancer/retry/hedgings.ts';
 import { RetryBudget } from '../../../../lib/loadbalancer/retry/retryBudget.ts';
 import { ManualClock } from '../../../support/manualClock.ts';
 
@@ -149,5 +150,27 @@ describe('Hedging', () => {
       hedging.dispose();
       expect(clock.pending).toBe(0);
     });
+  });
+});
+
+describe('the hedging of one service', () => {
+  it('is one for each deadline, with one budget', () => {
+    const clock = new ManualClock();
+    const [a, b] = [Replica.at('http://a'), Replica.at('http://b')];
+    const hedgings = new Hedgings({
+      pool: new ReplicaPool({ service: '/x', replicas: [a, b], clock }),
+      clock,
+    });
+    const [short, long] = [hedgings.within(DEADLINE_MS), hedgings.within(40 * DEADLINE_MS)];
+    expect(hedgings.within(DEADLINE_MS)).toBe(short);
+    const waiting = (forMs: number) => new Attempt(a, { startedAtMs: clock.ticks() - forMs });
+    short.responded(10);
+    long.responded(30_000);
+    // What is given two minutes, and takes half of one, is no measure for the rest, nor is that for it.
+    expect(long.delayMs(waiting(DEADLINE_MS / 2), 39 * DEADLINE_MS)).toBe(19.5 * DEADLINE_MS);
+    expect(short.delayMs(waiting(DEADLINE_MS / 2), DEADLINE_MS / 2)).toBe(0);
+    for (let n = 1; n < 10; n += 1) expect(long.delayMs(waiting(20 * DEADLINE_MS), 20 * DEADLINE_MS)).toBe(0);
+    expect(short.delayMs(waiting(DEADLINE_MS / 2), DEADLINE_MS / 2)).toBe(AGAIN_MS);
+    hedgings.dispose();
   });
 });

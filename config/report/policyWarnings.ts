@@ -1,0 +1,72 @@
+import type { Settings } from '../config.ts';
+import { formatDuration } from '../kinds/durations.ts';
+import type { Service, ServiceRoute } from '../sections/services.ts';
+
+/** Methods whose responses are kept, and whose requests may be sent to two replicas at the same time. */
+const REPEATABLE: readonly string[] = ['GET', 'HEAD'];
+
+/** Warnings about what a file says of services and routes and cannot come about, or does nothing. */
+export function policyWarnings(settings: Settings): string[] {
+  const { services } = settings;
+  return [
+    ...unreachable(settings),
+    ...services.flatMap(shortWindow),
+    ...services.flatMap((service) => service.routes.flatMap((route) => idleRoute(service, route))),
+  ];
+}
+
+/** Limits of services and routes that the gateway's own is below. */
+function unreachable({ services, globalConcurrency, maxStreams }: Settings): string[] {
+  const requests = namesOf(services, ({ concurrency = 0 }) => concurrency > globalConcurrency);
+  const streams = namesOf(services, ({ streams: own = 0 }) => own > maxStreams);
+  return [
+    ...(requests === ''
+      ? []
+      : [
+          `GLOBAL_CONCURRENCY is ${globalConcurrency}, below the limit of single services or routes (${requests}), which they cannot reach`,
+        ]),
+    ...(streams === ''
+      ? []
+      : [
+          `MAX_STREAMS is ${maxStreams}, below the streams of single services or routes (${streams}), which they cannot reach`,
+        ]),
+  ];
+}
+
+/** The services and routes with such limits of their own. */
+function namesOf(services: readonly Service[], isSuch: (limits: ServiceRoute['permits']) => boolean): string {
+  return services
+    .flatMap((service) => [
+      ...(isSuch(service) ? [service.path] : []),
+      ...service.routes.filter(({ permits }) => isSuch(permits)).map(({ name }) => name),
+    ])
+    .join(', ');
+}
+
+function shortWindow({ path, breaker, requestTimeoutMs }: Service): string[] {
+  if (!breaker || breaker.threshold === 1 || breaker.windowMs >= requestTimeoutMs) return [];
+  return [
+    `The breaker window of ${path} is ${formatDuration(breaker.windowMs)} and a request may take ` +
+      `${formatDuration(requestTimeoutMs)}: requests that run out of time one after another never open a breaker`,
+  ];
+}
+
+/** What a route says only of other methods than its own. */
+function idleRoute(service: Service, { name, match, settings }: ServiceRoute): string[] {
+  const { methods = REPEATABLE } = match;
+  if (methods.some((method) => REPEATABLE.includes(method))) return [];
+  const keeps = settings.cacheTtlMs !== 'off';
+  const isCacheItsOwn =
+    settings.cacheTtlMs !== service.cacheTtlMs || settings.cacheShared !== service.cacheShared;
+  const isHedgeItsOwn = settings.retries === service.retries && settings.hedges !== service.hedges;
+  return [
+    ...(keeps && isCacheItsOwn
+      ? [`The route ${name} has a cache that does nothing: only responses to GET are kept`]
+      : []),
+    ...(isHedgeItsOwn
+      ? [
+          `The route ${name} has retry.hedge, which does nothing: only GET and HEAD are sent to a second replica`,
+        ]
+      : []),
+  ];
+}
