@@ -1,24 +1,32 @@
 import type { Settings } from '../config.ts';
 import { formatDuration } from '../kinds/durations.ts';
-import type { Service, ServiceRoute } from '../sections/services.ts';
+import type { Route, Service } from '../sections/services.ts';
 
 /** Methods whose responses are kept, and whose requests may be sent to two replicas at the same time. */
 const REPEATABLE: readonly string[] = ['GET', 'HEAD'];
 
 /** Warnings about what a file says of services and routes and cannot come about, or does nothing. */
 export function policyWarnings(settings: Settings): string[] {
-  const { services } = settings;
+  const { services, routes } = settings;
+  const all = [...services.flatMap((service) => service.routes), ...routes];
   return [
-    ...unreachable(settings),
+    ...unreachable(settings, all),
     ...services.flatMap(shortWindow),
-    ...services.flatMap((service) => service.routes.flatMap((route) => idleRoute(service, route))),
+    ...all.flatMap((route) => {
+      const { action } = route;
+      const service = services.find(({ path }) => action.kind === 'forward' && path === action.service);
+      return service ? idleRoute(service, route) : [];
+    }),
   ];
 }
 
 /** Limits of services and routes that the gateway's own is below. */
-function unreachable({ services, globalConcurrency, maxStreams }: Settings): string[] {
-  const requests = namesOf(services, ({ concurrency = 0 }) => concurrency > globalConcurrency);
-  const streams = namesOf(services, ({ streams: own = 0 }) => own > maxStreams);
+function unreachable(
+  { services, globalConcurrency, maxStreams }: Settings,
+  routes: readonly Route[],
+): string[] {
+  const requests = namesOf(services, routes, ({ concurrency = 0 }) => concurrency > globalConcurrency);
+  const streams = namesOf(services, routes, ({ streams: own = 0 }) => own > maxStreams);
   return [
     ...(requests === ''
       ? []
@@ -34,13 +42,14 @@ function unreachable({ services, globalConcurrency, maxStreams }: Settings): str
 }
 
 /** The services and routes with such limits of their own. */
-function namesOf(services: readonly Service[], isSuch: (limits: ServiceRoute['permits']) => boolean): string {
-  return services
-    .flatMap((service) => [
-      ...(isSuch(service) ? [service.path] : []),
-      ...service.routes.filter(({ permits }) => isSuch(permits)).map(({ name }) => name),
-    ])
-    .join(', ');
+function namesOf(
+  services: readonly Service[],
+  routes: readonly Route[],
+  isSuch: (limits: Route['permits']) => boolean,
+): string {
+  const paths = services.filter(isSuch).map(({ path }) => path);
+  const names = routes.filter(({ permits }) => isSuch(permits)).map(({ name }) => name);
+  return [...paths, ...names].join(', ');
 }
 
 function shortWindow({ path, breaker, requestTimeoutMs }: Service): string[] {
@@ -52,7 +61,7 @@ function shortWindow({ path, breaker, requestTimeoutMs }: Service): string[] {
 }
 
 /** What a route says only of other methods than its own. */
-function idleRoute(service: Service, { name, match, settings }: ServiceRoute): string[] {
+function idleRoute(service: Service, { name, match, settings }: Route): string[] {
   const { methods = REPEATABLE } = match;
   if (methods.some((method) => REPEATABLE.includes(method))) return [];
   const keeps = settings.cacheTtlMs !== 'off';

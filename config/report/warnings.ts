@@ -124,8 +124,11 @@ export function settingsWarnings({ env, dotenv, settings }: WarningSources): str
 }
 
 /** What holds for the requests of each service and of each route. */
-function withRoutes({ services }: Settings): PolicySettings[] {
-  return services.flatMap((service) => [service, ...service.routes.map((route) => route.settings)]);
+function withRoutes({ services, routes }: Settings): PolicySettings[] {
+  const forwarding = [...services.flatMap((service) => service.routes), ...routes].filter(
+    ({ action }) => action.kind === 'forward',
+  );
+  return [...services, ...forwarding.map((route) => route.settings)];
 }
 
 function isEmbedded({ redisUrl, redisNodes }: Settings): boolean {

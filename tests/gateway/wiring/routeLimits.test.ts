@@ -18,6 +18,9 @@ services:
       - { match: { path: /reports }, limits: { concurrency: 1 } }
       - { match: { path: /events }, limits: { streams: 1 } }
       - { match: { path: /plain }, limits: { body: 1KiB } }
+routes:
+  - { match: { path: /api/reports }, service: a, limits: { concurrency: 2 } }
+  - { match: { path: /old }, redirect: { to: /new } }
 `,
   },
 );
@@ -32,7 +35,7 @@ function ofService(limits: Limits) {
 
 it("a route has those permits for itself that it says, and the rest are its service's", () => {
   const { requests, streams, routes } = ofService(createLimits(SETTINGS, clock));
-  expect([...routes.keys()]).toEqual(['/a/reports', '/a/events']);
+  expect([...routes.keys()]).toEqual(['/a/reports', '/a/events', '/api/reports']);
   const [reports, events] = [routes.get('/a/reports'), routes.get('/a/events')];
   expect([reports?.requests.limit, events?.streams.limit]).toEqual([1, 1]);
   expect(reports?.streams).toBe(streams);
@@ -42,8 +45,8 @@ it("a route has those permits for itself that it says, and the rest are its serv
 it('threads share the permits of a route, and those of one that ends are given back', () => {
   const main = new Shares(0, 3);
   const keeper = createSharedLimits(SETTINGS, main.of, clock);
-  const [one, other] = [1, 2].map((seat) => {
-    return createSharedLimits(SETTINGS, new Shares(seat, 3, main.buffers).of, clock);
+  const [one, other] = [1, 2].map((threadNumber) => {
+    return createSharedLimits(SETTINGS, new Shares(threadNumber, 3, main.buffers).of, clock);
   });
   const take = (limits: Limits | undefined) =>
     limits && ofService(limits).routes.get('/a/reports')?.requests.tryAcquire('ann');

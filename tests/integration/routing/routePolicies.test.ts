@@ -187,6 +187,70 @@ describe('the cache of a service with routes', () => {
   });
 });
 
+describe('free-standing routes to a service', () => {
+  const ADMIN_TOKEN = 'admin-token-of-the-tests-0123456789';
+  const service = { cacheTtl: '60s' };
+  const routes = [
+    { match: { path: '/api/items/:id' }, service: 'shop', rewrite: '/items/:id' },
+    { match: { path: '/slow/**' }, service: 'shop', rewrite: '/**', limits: { concurrency: 1 } },
+    { match: { path: '/late/**' }, service: 'shop', rewrite: '/**', limits: { concurrency: 1 } },
+  ];
+
+  it('share with it what makes stored responses void, by whichever path', async () => {
+    await using shop = await startUpstream((req, res) => {
+      if (req.method === 'POST' && req.url === '/named') res.setHeader('Location', '/items/7');
+      if (req.method === 'POST' && req.url === '/items/called') res.setHeader('Location', '/api/items/7');
+      res.end('ok');
+    });
+    await using gateway = await startGateway({
+      services: { '/shop': { upstreams: [shop], ...service } },
+      routes,
+      env: { ADMIN_TOKEN },
+    });
+    const paths = ['/api/items/7', '/shop/items/7', '/slow/items/7'];
+    const verdicts = async () => {
+      const all: (string | null)[] = [];
+      for (const path of paths) all.push(await verdict(gateway, path));
+      return all;
+    };
+    const purge = async (target: object) => {
+      const init = { method: 'POST', headers: bearer(ADMIN_TOKEN), body: JSON.stringify(target) };
+      expect((await fetch(`${gateway.internal}/admin/cache/purge`, init)).status).toBe(204);
+    };
+    const post = async (path: string) => void (await (await send(gateway, path, 'POST')).text());
+    const changes = {
+      'by its own path': () => post('/shop/items/7'),
+      'by a route': () => post('/api/items/7'),
+      'by another route': () => post('/slow/items/7'),
+      'by what a response names, as the service is asked for it': () => post('/slow/named'),
+      'by what a response names, as clients ask for it': () => post('/api/items/called'),
+      'by a purge of the path': () => purge({ url: '/shop/items/7' }),
+      'by a purge of paths': () => purge({ prefix: '/shop/items/' }),
+      'by a purge of the service': () => purge({ service: 'shop' }),
+    };
+    for (const [how, change] of Object.entries(changes)) {
+      await verdicts();
+      expect([how, ...(await verdicts())]).toEqual([how, 'HIT', 'HIT', 'HIT']);
+      await change();
+      expect([how, ...(await verdicts())]).toEqual([how, 'MISS', 'MISS', 'MISS']);
+    }
+  });
+
+  it('have permits of their own each, also where they say the same', async () => {
+    await using shop = await startGated();
+    await using gateway = await startGateway({
+      services: { '/shop': { upstreams: [shop], cacheTtl: 'off', concurrency: 1 } },
+      routes,
+    });
+    const targets = ['/slow/1', '/late/1', '/api/items/1'];
+    const responses = targets.map((target) => send(gateway, target));
+    await eventually('one of each', () => shop.waiting.length === 3);
+    for (const busy of targets) await expectProblem(await send(gateway, busy), 'service_busy');
+    for (const _ of targets) shop.answerOne();
+    for (const response of responses) expect((await response).status).toBe(200);
+  });
+});
+
 describe('retry', () => {
   const routes = [
     { match: { path: '/once/**' }, retry: 'off' as const },

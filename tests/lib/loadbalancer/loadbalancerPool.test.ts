@@ -14,10 +14,10 @@ function newPool(count: number, options: Partial<ReplicaPoolOptions> = {}): Repl
 }
 
 function newThreadsPool(count: number): ReplicaPool {
-  const seats = 2;
+  const threadCount = 2;
   const replicas = Array.from({ length: count }, (_, i) => {
-    const cells = new SharedCells(SharedCells.allocate(ThreadsReplica.sizeFor(seats)), 0);
-    return ThreadsReplica.at(`http://r${i}`, { cells, seat: 0, seats });
+    const cells = new SharedCells(SharedCells.allocate(ThreadsReplica.sizeFor(threadCount)), 0);
+    return ThreadsReplica.at(`http://r${i}`, { cells, threadNumber: 0, threadCount });
   });
   return newPool(0, { replicas, candidates: new LoadScan(Math.random) });
 }
