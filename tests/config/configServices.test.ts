@@ -50,7 +50,7 @@ describe('the built-in services', () => {
   });
 
   test('take the defaults of the gateway', () => {
-    expect(services[4]).toEqual({
+    expect(services[4]).toMatchObject({
       name: 'cab-booking',
       path: '/booking',
       upstreams: ['http://cab-booking-service:8084'],
@@ -68,7 +68,7 @@ describe('the built-in services', () => {
       hedges: true,
       basePath: '',
       publicPaths: false,
-      auth: 'required',
+      auth: { need: 'required' },
       routes: [],
     });
   });
@@ -110,7 +110,7 @@ describe('GATEWAY_FILE', () => {
         MAX_BODY_BYTES: '7',
       },
     );
-    expect(service).toEqual({
+    expect(service).toMatchObject({
       name: 'orders',
       path: '/orders',
       upstreams: [],
@@ -128,7 +128,7 @@ describe('GATEWAY_FILE', () => {
       hedges: true,
       basePath: '',
       publicPaths: false,
-      auth: 'required',
+      auth: { need: 'required' },
       routes: [],
     });
   });
@@ -167,11 +167,11 @@ describe('GATEWAY_FILE', () => {
       maxBodyBytes: 1024,
       cacheTtlMs: 5000,
       cacheShared: false,
-      auth: 'required',
+      auth: { need: 'required' },
       basePath: '',
       routes: [],
     };
-    expect(servicesOf({ services: [full] })).toEqual([expected]);
+    expect(servicesOf({ services: [full] })).toMatchObject([expected]);
   });
 
   const ORIGIN =

@@ -355,11 +355,6 @@ describe('routes of a service', () => {
       'match.headers.X-A is not known: expected the name of a field in lower case, other than host',
     ],
     ['{ match: { path: /x }, auth: off }', 'auth is "off": expected required, optional, none or an object'],
-    [
-      '{ match: { path: /x }, limits: { concurrency: 1 } }',
-      'limits.concurrency is not known: expected one of body',
-    ],
-    ['{ match: { path: /x }, auth: off }', 'auth is "off": expected required, optional or none'],
     ['{ auth: none }', 'match is missing: expected an object with a path'],
   ])('%s is refused', (route, problem) => {
     expect(withRoutes(route).problems.map((each) => each.replace(/^\S+ /, ''))).toEqual([
