@@ -14,7 +14,7 @@ import { errorReplies } from './errors.ts';
 import { wellKnown } from './health/wellKnown.ts';
 import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
-import { cors, responseHandlers } from './responseStages.ts';
+import { cors, headers, responseHandlers } from './responseStages.ts';
 import { createRouter } from './routing/router.ts';
 import {
   addresses,
@@ -44,7 +44,8 @@ import type { Parts, ServiceParts } from './wiring/parts.ts';
  * does its work. Every request is observed and routed before (`entrance`, `createRouter`).
  */
 export const externalChain: readonly Stage[] = [
-  cors, // first: a page must be able to read whatever refuses its request, and preflights come without a token
+  headers, // first: it sees to the fields of every response, and before cors, which has the last word about Vary
+  cors, // before all that refuses: a page must be able to read whatever refuses its request, and preflights come without a token
   addresses, // before everything that costs: a client that may not come is told so at once
   queryToken, // before all that reads the target: it takes the token out of the target, which cache keys, logs and services see from here on
   cookieToken, // as early: cache keys and services must not have it either
@@ -119,14 +120,15 @@ function refuseBrowsers({ internalNames }: Parts['settings']): RequestHandler {
  * What the file's `defaults` say of responses holds for refusals of requests that no service was found for, and a preflight
  * for such a request is answered: the page could not read the 404 otherwise.
  */
-function unrouted({ settings }: Parts): ErrorRequestHandler {
-  const handlers = responseHandlers(settings, settings.defaults);
+function unrouted(parts: Parts): ErrorRequestHandler {
+  const handlers = responseHandlers(parts, parts.settings.defaults);
   const apply = compose(handlers);
   return function unroutedMiddleware(error, req, res, next) {
     const exchange = exchangeOf(res);
     const isRouted = exchange.service !== 'none' || exchange.route !== '' || writerOf(res).isEdited;
     if (handlers.length === 0 || isRouted || res.headersSent) return next(error);
-    exchange.preflight = !exchange.refusal && askedMethod(req) !== undefined;
+    exchange.preflight =
+      !exchange.refusal && parts.settings.defaults.cors !== undefined && askedMethod(req) !== undefined;
     apply(req, res, () => next(error));
   };
 }
@@ -140,7 +142,7 @@ function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[
     mount,
     hasRoutes: port === 'external',
     chainFor,
-    responseHandlersFor: (policies) => responseHandlers(parts.settings, policies),
+    responseHandlersFor: (policies) => responseHandlers(parts, policies),
     addressHandlersFor: (policies) => addressHandlers(parts, policies),
   });
 }

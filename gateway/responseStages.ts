@@ -1,9 +1,11 @@
 import type { RequestHandler } from 'express';
-import type { Settings } from '../config/config.ts';
 import type { PolicySettings } from '../config/policies/policies.ts';
 import { cors as corsMiddleware } from '../lib/cors/middleware.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { responseHeaders } from '../lib/headers/middleware.ts';
+import { isSecureFor } from '../lib/proxy/request/forwarded.ts';
 import type { Stage } from './stages.ts';
+import type { Parts } from './wiring/parts.ts';
 
 /** Fields of the gateway's that pages need to make sense of a response, a refusal above all. */
 const EXPOSED: readonly string[] = [
@@ -17,19 +19,26 @@ const EXPOSED: readonly string[] = [
   'Proxy-Status',
 ];
 
-/** What changes responses, from where they come; for refusals where no service is found as well. */
-export function responseHandlers(settings: Settings, policies: PolicySettings): RequestHandler[] {
-  return [corsHandler(settings, policies)].filter((handler) => handler !== undefined);
+/** What sees to the fields of responses, in this order: for those that no service is asked for. */
+export function responseHandlers(parts: Parts, policies: PolicySettings): RequestHandler[] {
+  return [headersHandler(parts, policies), corsHandler(parts, policies)].filter(
+    (handler) => handler !== undefined,
+  );
 }
 
-export const cors: Stage = ({ parts, service }) => corsHandler(parts.settings, service.settings);
+export const headers: Stage = ({ parts, service }) => headersHandler(parts, service.settings);
 
-function corsHandler(
-  { serverTiming }: Settings,
-  { cors: rules }: PolicySettings,
-): RequestHandler | undefined {
+function headersHandler({ trustsPeer }: Parts, policies: PolicySettings): RequestHandler | undefined {
+  const { responseRules: rules, security } = policies;
+  if (rules === undefined && security === undefined) return undefined;
+  return responseHeaders({ rules, security, isSecure: isSecureFor(trustsPeer) });
+}
+
+export const cors: Stage = ({ parts, service }) => corsHandler(parts, service.settings);
+
+function corsHandler({ settings }: Parts, { cors: rules }: PolicySettings): RequestHandler | undefined {
   if (rules === undefined) return undefined;
-  const exposed = [...EXPOSED, ...(serverTiming ? ['Server-Timing'] : []), ...rules.exposeHeaders];
+  const exposed = [...EXPOSED, ...(settings.serverTiming ? ['Server-Timing'] : []), ...rules.exposeHeaders];
   return corsMiddleware({
     ...rules,
     exposeHeaders: distinct(exposed),

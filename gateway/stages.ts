@@ -18,6 +18,7 @@ import { concurrency as concurrencyMiddleware, countIdentity } from '../lib/conc
 import { allowsOrigin } from '../lib/cors/origins.ts';
 import { addressOf, callerOf } from '../lib/exchange/caller.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
+import { FieldEdit } from '../lib/headers/fieldEdit.ts';
 import { clientAddress, clientIp } from '../lib/http/clientAddress.ts';
 import { isNegotiated } from '../lib/loadbalancer/choice/negotiated.ts';
 import { loadBalancer as loadBalancerMiddleware } from '../lib/loadbalancer/middleware.ts';
@@ -64,6 +65,10 @@ function contentOptions({ parts, service }: StageContext) {
 /** Whether requests to `path` can get to this service: routes that belong to none may lead from any path to any. */
 function mayLeadTo({ settings }: ServiceParts, path: string, { routes }: Parts['settings']): boolean {
   return routes.length > 0 || leadsTo(settings, path);
+}
+
+function requestEditOf({ settings: { requestRules } }: ServiceParts): FieldEdit | undefined {
+  return requestRules && new FieldEdit(requestRules);
 }
 
 /** Makes a stage's handler; undefined where the settings do not want the stage, which then costs nothing. */
@@ -221,6 +226,7 @@ export const cache: Stage = ({ parts: { settings, gatheringRoom, metrics }, serv
     maxBodyBytes: settings.cacheMaxEntryBytes,
     room: gatheringRoom,
     sharing: cacheShared,
+    requestEdit: requestEditOf(service),
     onVerdict: (verdict) => {
       const outcome = outcomeOf(verdict);
       if (outcome === 'hit') metrics.cacheHits.count(path);
@@ -318,6 +324,9 @@ export const proxy: Stage = ({ port, parts, service }) => {
     sendTimeoutMs: settings.sendTimeoutMs,
     trustsPeer,
     via: settings.viaName,
+    host: service.settings.host,
+    // What users send is changed, and not what services say to each other.
+    requestEdit: port === 'external' ? requestEditOf(service) : undefined,
     viaOnResponses: settings.viaOnResponses,
     // A service may call another in its own name or pass on a user's identity.
     ownsIdentity: port === 'external',

@@ -42,6 +42,9 @@ export function describeIssue(schema: z.ZodType, issue: z.core.$ZodIssue, writte
     const [wrong = issue] = issue.issues;
     return [{ path, text: `${pathText(path)} is not known: expected ${wrong.message}` }];
   }
+  if (issue.code === 'custom' && issue.params?.ending !== undefined) {
+    return [{ path, text: `${pathText(path)} ${issue.params.ending}` }];
+  }
   // What is no object may be another file altogether, and full of secrets.
   if (path.length === 0) {
     return [{ path, text: `the file is ${kindOf(written)}: expected ${issue.message}` }];

@@ -131,6 +131,9 @@ export const duration = durationFrom(1);
 /** A duration for which no timer is set, in milliseconds. It may exceed 24 days. */
 export const longDuration = durationFrom(1, 3650);
 
+/** The same, or zero. */
+export const longDurationOrZero = durationFrom(0, 3650);
+
 /** A duration in milliseconds, where the setting's description says what zero means. */
 export const durationOrZero = durationFrom(0);
 

@@ -5,7 +5,10 @@ import { passAuthorization } from './auth/passAuthorization.ts';
 import { token } from './auth/token.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
-import { cors } from './cors.ts';
+import { cors } from './fields/cors.ts';
+import { headers } from './fields/headers.ts';
+import { host } from './fields/host.ts';
+import { security } from './fields/security.ts';
 import { limits } from './limits.ts';
 import { type Environment, inherit, type Policy, type PolicyProblem } from './policy.ts';
 import { publicPaths } from './publicPaths.ts';
@@ -21,6 +24,9 @@ export const POLICIES = {
   limits,
   cache,
   cors,
+  security,
+  headers,
+  host,
   retry,
   breaker,
   publicPaths,
@@ -48,11 +54,16 @@ const ALL = Object.entries(POLICIES) as unknown as readonly [PolicyName, Policy<
 /** What `levels` say together, the innermost first. */
 export function together(...levels: readonly Said[]): Said {
   return Object.fromEntries(
-    ALL.map(([name, { inherit: own }]) => {
-      const both = (outer: unknown, inner: unknown) =>
-        own && inner !== undefined && outer !== undefined ? own(inner, outer) : inherit(inner, outer);
-      return [name, levels.map((level) => level[name] as unknown).reduceRight(both, undefined)];
-    }),
+    ALL.map(([name, { inherit: own = inherit }]) => [
+      name,
+      levels
+        .map((level) => level[name] as unknown)
+        .reduceRight(
+          (outer, inner) =>
+            inner === undefined || outer === undefined ? (inner ?? outer) : own(inner, outer),
+          undefined,
+        ),
+    ]),
   );
 }
 

@@ -9,13 +9,13 @@ export interface Policy<Schema extends z.ZodType, Settings extends object> {
   readonly schema: Schema;
   /** What holds, given what all levels together say: `undefined` where none says anything. */
   readonly settings: (said: z.output<Schema> | undefined, environment: Environment) => Settings;
+  /** What `inner` says, and of `outer` what it leaves open. Default: see `inherit`. */
+  readonly inherit?: (inner: z.output<Schema>, outer: z.output<Schema>) => z.output<Schema>;
   /**
    * What is wrong with what all levels together say, although each is right by itself. `isWhole`: no level further in can
    * complete it.
    */
   readonly problem?: (said: z.output<Schema>, isWhole: boolean) => PolicyProblem | undefined;
-  /** What two levels say together, where it is not as `inherit` has it. */
-  readonly inherit?: (inner: z.output<Schema>, outer: z.output<Schema>) => z.output<Schema>;
   /** Whether `own` keeps out, or gives less than, `outer`: it then counts for every spelling of its path. Default: never. */
   readonly tightens?: (own: Settings, outer: Settings) => boolean;
 }

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { exchangeOf } from '../exchange/exchange.ts';
+import type { FieldEdit } from '../headers/fieldEdit.ts';
 import { listener } from '../util/listener.ts';
 import { CacheRequest } from './fetch/cacheRequest.ts';
 import { ResponseCache } from './fetch/responseCache.ts';
@@ -36,6 +37,8 @@ export interface RouteCacheOptions {
   readonly prefix?: string;
   /** What goes before every path that the service is asked for, so that it may name its paths with it: `/shop`. Default: none. */
   readonly basePath?: string;
+  /** How the service gets the request's fields, which is what `Vary` is about. Default: as they came. */
+  readonly requestEdit?: FieldEdit | undefined;
   readonly onVerdict?: (verdict: Verdict) => void;
   /** The store is full and declined a response, or there was no room for one on its way there. */
   readonly onDeclined?: () => void;
@@ -58,8 +61,13 @@ export function cache(options: Readonly<CacheOptions>): RequestHandler {
     ...{ service, origin, maxBodyBytes, room, onDeclined },
     defaultTtlMs: isOff ? 0 : defaultTtlMs,
   });
-  const audiences = new Audiences(sharing);
-  const requestOptions = { audiences, speller: new Speller(), prefix, onVerdict };
+  const requestOptions = {
+    audiences: new Audiences(sharing),
+    speller: new Speller(),
+    prefix,
+    edit: options.requestEdit,
+    onVerdict,
+  };
 
   return function cacheMiddleware(req: Request, res: Response, next) {
     const request = new CacheRequest(req, res, next, requestOptions);

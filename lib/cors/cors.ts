@@ -81,6 +81,10 @@ export class Cors implements HeadEdit {
     return lines;
   }
 
+  drops(lowerCaseName: string): boolean {
+    return roleOf(lowerCaseName) === 'cors';
+  }
+
   /** Removes the service's own fields, and has `Vary` name the origin where the response depends on it. */
   #takeOver(lines: string[]): void {
     let end = 0;

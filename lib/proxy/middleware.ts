@@ -4,13 +4,14 @@ import type { Permits } from '../concurrency/permits.ts';
 import { Attempt, type Target } from '../exchange/attempt.ts';
 import { callerOf } from '../exchange/caller.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
+import type { FieldEdit } from '../headers/fieldEdit.ts';
 import { hasContent, isRepeatable } from '../http/content.ts';
 import { fieldValue } from '../http/fields.ts';
 import { listener } from '../util/listener.ts';
 import { BodyTooLargeError, GatewayExhaustedError } from './errors.ts';
 import type { TrustsPeer } from './request/forwarded.ts';
 import { RequestBody } from './request/requestBody.ts';
-import { requestFieldsFor } from './request/requestFields.ts';
+import { type HostRule, requestFieldsFor } from './request/requestFields.ts';
 import { responseFieldsFor } from './response/responseFields.ts';
 import type { Transport } from './transport.ts';
 import { reportUpgrades, type UpgradingProxy, upgrade } from './upgrade/upgrade.ts';
@@ -42,6 +43,10 @@ export interface ProxyOptions {
   readonly ownsIdentity?: boolean;
   /** Whether `Authorization` passes on all the same. Default false. */
   readonly passesAuthorization?: boolean;
+  /** What `Host` says to the service. Default `client`: what the client sent. */
+  readonly host?: HostRule;
+  /** Changes what is passed on of the client's fields. Default: nothing is changed. */
+  readonly requestEdit?: FieldEdit | undefined;
   /** Limits how many connections are upgraded (WebSockets) at a time. Default: no limit. */
   readonly upgrades?: Permits;
   /** Called when the process or machine has no descriptors, ports or buffers for a connection. */
@@ -72,7 +77,11 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     upgrades,
     passesAuthorization,
   } = options;
-  const requestFields = requestFieldsFor({ trustsPeer, ownsIdentity, passesAuthorization, via });
+  const requestFields = requestFieldsFor({
+    ...{ trustsPeer, ownsIdentity, passesAuthorization, via },
+    host: options.host ?? 'client',
+    edit: options.requestEdit,
+  });
   const responseFields = responseFieldsFor({
     via: viaOnResponses ? `1.1 ${via}` : undefined,
     publicPathsFrom: publicPaths ? basePath : undefined,

@@ -11,6 +11,8 @@ export interface HeadEdit {
    * @returns the lines to send, which may be the same list
    */
   edit(lines: string[], status: number, res: ServerResponse): string[];
+  /** Whether a field of this name must not pass in interim responses and trailer sections, which are not edited. */
+  drops(lowerCaseName: string): boolean;
 }
 
 /** Sees the head of a response that has just been sent, as whoever wrote it has given it: without added fields. */

@@ -124,7 +124,7 @@ export class ResponseWriter implements ResponseSink {
     const res = this.#res;
     if (res.headersSent || res.req.httpVersion !== '1.1') return;
     try {
-      res.writeInformation(status, fields);
+      res.writeInformation(status, this.#edits === NOBODY ? fields : this.#passed(fields));
     } catch {
       // Node refuses fields that cannot be sent. They were only hints: the response itself may be good.
     }
@@ -155,7 +155,8 @@ export class ResponseWriter implements ResponseSink {
   }
 
   end(last: Buffer | undefined, trailers: Trailers): void {
-    if (trailers.length > 0) this.#res.addTrailers(trailers as [string, string][]);
+    if (trailers.length > 0)
+      this.#res.addTrailers(trailers.filter(([name]) => !this.#drops(name)) as [string, string][]);
     if (!this.#gate?.keepsEnd(last, undefined)) this.#endWith(last);
     this.#tellEnd(last);
   }
@@ -198,6 +199,15 @@ export class ResponseWriter implements ResponseSink {
       this.#writeHead.call(res, status, reason, this.complete(lines, status));
     }
     for (const observer of this.#headObservers) observer.head(status, given);
+  }
+
+  /** The fields of an interim response that edits let pass. */
+  #passed(fields: FieldLines): string[] {
+    return fields.filter((_, i) => !this.#drops(fields[i & ~1] as string));
+  }
+
+  #drops(name: string): boolean {
+    return this.#edits.some((edit) => edit.drops(name.toLowerCase()));
   }
 
   #edited(lines: string[], status: number): string[] {

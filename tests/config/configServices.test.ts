@@ -69,6 +69,7 @@ describe('the built-in services', () => {
       basePath: '',
       publicPaths: false,
       auth: { need: 'required' },
+      host: 'client',
       routes: [],
     });
   });
@@ -129,6 +130,7 @@ describe('GATEWAY_FILE', () => {
       basePath: '',
       publicPaths: false,
       auth: { need: 'required' },
+      host: 'client',
       routes: [],
     });
   });
@@ -146,6 +148,7 @@ describe('GATEWAY_FILE', () => {
       stripPrefix: false,
       breaker: false,
       publicPaths: false,
+      host: 'client',
     };
     const full = {
       ...same,

@@ -1,11 +1,14 @@
 import type { TLSSocket } from 'node:tls';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Clock } from '../../clock/clock.ts';
-import { type Exchange, exchangeOf, nextWhileDue } from '../../exchange/exchange.ts';
+import { type Exchange, exchangeOf, type Identity, nextWhileDue } from '../../exchange/exchange.ts';
+import type { FieldEdit } from '../../headers/fieldEdit.ts';
+import type { FieldLines } from '../../http/fields.ts';
 import { type ResponseWriter, writerOf } from '../../response/responseWriter.ts';
 import { isNotModified } from '../rules/conditional.ts';
 import { type RequestTerms, requestTerms } from '../rules/requestTerms.ts';
 import { cacheStatus, type Forward, outcomeOf, type Verdict } from '../rules/status.ts';
+import type { Selecting } from '../rules/vary.ts';
 import { serviceTarget } from '../serviceTarget.ts';
 import type { Audiences } from '../stored/audiences.ts';
 import { type Entry, namedFields } from '../stored/entry.ts';
@@ -28,7 +31,7 @@ export class CacheRequest {
   readonly #onVerdict: (verdict: Verdict) => void;
 
   constructor(req: Request, res: Response, next: NextFunction, options: CacheRequestOptions) {
-    const { audiences: all, onVerdict, speller, prefix } = options;
+    const { audiences: all, onVerdict, speller, prefix, edit } = options;
     this.req = req;
     this.res = res;
     this.response = writerOf(res);
@@ -45,7 +48,7 @@ export class CacheRequest {
       resource,
       audiences,
       owner: ownerOf(req, this.exchange, audiences),
-      selecting: { rawHeaders: req.rawHeaders, identity },
+      selecting: edit ? new EditedFields(req, edit, identity) : { rawHeaders: req.rawHeaders, identity },
       keys: speller.keysOf(resource),
     };
   }
@@ -104,7 +107,28 @@ export interface CacheRequestOptions {
   readonly speller: Speller;
   /** The part of clients' paths that the service does not get. */
   readonly prefix: string;
+  /** How the service gets the fields; undefined: as they came. */
+  readonly edit: FieldEdit | undefined;
   readonly onVerdict: (verdict: Verdict) => void;
+}
+
+/** The fields as the service gets them. They are made when some response varies. */
+class EditedFields implements Selecting {
+  readonly identity: Identity | undefined;
+  readonly #req: Request;
+  readonly #edit: FieldEdit;
+  #lines: FieldLines | undefined;
+
+  constructor(req: Request, edit: FieldEdit, identity: Identity | undefined) {
+    this.#req = req;
+    this.#edit = edit;
+    this.identity = identity;
+  }
+
+  get rawHeaders(): FieldLines {
+    this.#lines ??= this.#edit.apply(this.#req.rawHeaders.slice());
+    return this.#lines;
+  }
 }
 
 /** On whose account a response is stored: the identity's, or where there is none the address's. */

@@ -68,6 +68,17 @@ export function forwardedPrefix(req: IncomingMessage, trusts: TrustsPeer): strin
   return PREFIX.test(prefix) ? prefix : '';
 }
 
+/** Whether the client has asked over TLS, as this connection shows, or else as a trusted proxy says. */
+export function isSecureFor(trusts: TrustsPeer): (req: IncomingMessage) => boolean {
+  return (req) => {
+    if (schemeOf(req) === 'https') return true;
+    const peer = peerAddress(req);
+    if (!trusts(peer)) return false;
+    const { proto } = believed(req, trusts);
+    return proto === 'https' || proto === 'wss';
+  };
+}
+
 /** The fields for a peer that is not trusted. */
 function ownFields(req: IncomingMessage, peer: string): string[] {
   return fieldLines(
@@ -100,19 +111,24 @@ function fieldLines({ addresses, host, proto, port }: Told, peer: string, before
   return lines;
 }
 
+/** What trusted proxies say. */
+interface Believed extends Omit<Told, 'addresses'> {
+  readonly chain: readonly Hop[];
+}
+
 /**
  * A trusted proxy is trusted only in what it has written itself: the items that trusted proxies have appended to a
  * list.
  */
-function believedFields(req: IncomingMessage, peer: string, trusts: TrustsPeer): string[] {
+function believed(req: IncomingMessage, trusts: TrustsPeer): Believed {
   const { headers } = req;
   const chain = forwardedChain(headers);
   const index = clientIndex(chain, trusts);
   const fromEnd = Math.max(1, chain.length - index);
   const hop: Hop | undefined = headers['x-forwarded-for'] === undefined ? chain[index] : undefined;
   const appended = (name: string, valid: RegExp) => matching(itemFromEnd(headers[name], fromEnd), valid);
-  const told: Told = {
-    addresses: [...chain.map(({ address }) => address ?? 'unknown'), peer].join(', '),
+  return {
+    chain,
     host: appended('x-forwarded-host', HOST) ?? matching(hop?.host, HOST) ?? headers.host ?? '',
     proto: (
       appended('x-forwarded-proto', PROTO) ??
@@ -121,8 +137,14 @@ function believedFields(req: IncomingMessage, peer: string, trusts: TrustsPeer):
     ).toLowerCase(),
     port: appended('x-forwarded-port', PORT),
   };
+}
+
+function believedFields(req: IncomingMessage, peer: string, trusts: TrustsPeer): string[] {
+  const { headers } = req;
+  const { chain, ...told } = believed(req, trusts);
+  const addresses = [...chain.map(({ address }) => address ?? 'unknown'), peer].join(', ');
   return fieldLines(
-    told,
+    { ...told, addresses },
     peer,
     elementsBefore(headers.forwarded, headers['x-forwarded-for'] !== undefined, chain),
   );

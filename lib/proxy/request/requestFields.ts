@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Exchange } from '../../exchange/exchange.ts';
+import type { FieldEdit } from '../../headers/fieldEdit.ts';
 import { subprotocols } from '../../http/subprotocol.ts';
 import { type TraceContext, traceparentOf } from '../../tracing/traceContext.ts';
 import { AmbiguousRequestError } from '../errors.ts';
@@ -17,7 +18,14 @@ export interface RequestFieldsOptions {
   readonly passesAuthorization?: boolean | undefined;
   /** The gateway's name in `Via`, a token (RFC 9110 section 7.6.3). */
   readonly via: string;
+  /** What `Host` says: see `HostRule`. Default `client`. */
+  readonly host?: HostRule;
+  /** Changes what is passed on of the client's fields. Default: nothing is changed. */
+  readonly edit?: FieldEdit | undefined;
 }
+
+/** `client`: what the client sent. `upstream`: host and port of the replica. Otherwise a host with or without port. */
+export type HostRule = 'client' | 'upstream' | { readonly name: string };
 
 /**
  * Makes the fields of a request. `nowMs` is the time in milliseconds since the epoch, for what is left of the deadline.
@@ -34,7 +42,7 @@ type Role = 'passed' | 'dropped' | 'host' | 'transfer-encoding' | 'max-forwards'
  * (CVE-2021-32813, CVE-2026-33805).
  */
 export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): RequestFields {
-  const { trustsPeer, ownsIdentity, passesAuthorization = false, via } = options;
+  const { trustsPeer, ownsIdentity, passesAuthorization = false, via, host = 'client', edit } = options;
   const nameOf = fieldNames((lower) =>
     passesAuthorization && lower === 'authorization' ? 'passed' : roleOf(lower, ownsIdentity),
   );
@@ -42,7 +50,9 @@ export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): Reque
 
   return (req, exchange, nowMs) => {
     const trace = exchange.attempt?.trace ?? exchange.joinTrace();
-    const fields = passedOn(req, trace !== undefined, nameOf);
+    const passed = passedOn(req, trace !== undefined, nameOf, host === 'client');
+    const fields = edit ? edit.apply(passed) : passed;
+    if (typeof host === 'object') fields.push('Host', host.name);
     fields.push('Via', `${req.httpVersion} ${via}`);
     if (ownsIdentity) addSubprotocols(fields, req);
     const prefix = forwardedPrefix(req, trustsPeer) + exchange.prefix;
@@ -59,6 +69,7 @@ function passedOn(
   req: IncomingMessage,
   isTraced: boolean,
   nameOf: (name: string) => FieldName<Role>,
+  passesHost: boolean,
 ): string[] {
   const { rawHeaders } = req;
   const dropped = connectionOptions(req.headers.connection);
@@ -70,7 +81,7 @@ function passedOn(
     const { lower, role } = nameOf(name);
     if (role === 'host' && ++hosts > 1) throw new AmbiguousRequestError('more than one Host field');
     if (role === 'transfer-encoding') assertPlainChunks(value);
-    if (isDropped(role, isTraced) || dropped.has(lower)) continue;
+    if (isDropped(role, isTraced) || dropped.has(lower) || (role === 'host' && !passesHost)) continue;
     fields.push(name, role === 'max-forwards' ? oneLess(req, value) : value);
   }
   return fields;

@@ -52,6 +52,8 @@ export function upgrade(
   }
   exchange.attempt?.watch({ responded() {}, ended: () => permit.release() });
   const headers = {
+    // For where the fields have none.
+    host: exchange.attempt?.target.url.host,
     ...fieldsByName(requestFields(exchange)),
     connection: 'Upgrade',
     upgrade: req.headers.upgrade,

@@ -50,6 +50,14 @@ async function ask(
 }
 
 describe('the external port over TLS', () => {
+  it('says HSTS, on refusals as well', async () => {
+    await using upstream = await startUpstream();
+    const services = { '/budgeting': [upstream] };
+    await using gateway = await startGateway({ services, defaults: { security: true }, env: tlsEnv() });
+    for (const path of ['/budgeting/x', '/nowhere'])
+      expect((await ask(gateway, path)).headers['strict-transport-security']).toBe('max-age=31536000');
+  });
+
   it('serves as it does without, and tells services so', async () => {
     await using upstream = await startUpstream();
     await using gateway = await startTls(upstream);

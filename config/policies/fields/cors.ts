@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { CorsRules } from '../../lib/cors/cors.ts';
-import { ANY_ORIGIN } from '../../lib/cors/origins.ts';
-import { durationOrZero } from '../kinds/kinds.ts';
-import { pageOrigin } from '../kinds/origins.ts';
-import { FLAG, offOr, policy, textOrNumber } from './policy.ts';
+import type { CorsRules } from '../../../lib/cors/cors.ts';
+import { ANY_ORIGIN } from '../../../lib/cors/origins.ts';
+import { durationOrZero } from '../../kinds/kinds.ts';
+import { pageOrigin } from '../../kinds/origins.ts';
+import { FLAG, offOr, policy, textOrNumber } from '../policy.ts';
 
 /** Methods that pages may use unless others are named. */
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { load, problemsOf } from '../../support/gateway/settings.ts';
+import { load, problemsOf } from '../../../support/gateway/settings.ts';
 
 const SERVICE = 'name: a, path: /a, upstreams: [http://a]';
 
