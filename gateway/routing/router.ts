@@ -52,10 +52,13 @@ function finder(options: RouterOptions): Find {
   const byPath = new Map(services.map((service) => [service.settings.path, service]));
   /** Routes of the same settings have one chain: thousands of routes take the memory of a few. */
   const chains = new Map<string, RequestHandler>();
+  const fieldHandlers = new Map<string, RequestHandler>();
 
   function toRule(route: Route): RoutedRule {
     const { action, settings, match } = route;
-    const fields = compose(responseHandlersFor(settings));
+    const all = JSON.stringify(settings);
+    const fields = fieldHandlers.get(all) ?? compose(responseHandlersFor(settings));
+    fieldHandlers.set(all, fields);
     if (action.kind !== 'forward') {
       const handlers = [fields, ...addressHandlersFor(settings), fixedResponse(action, match.path)];
       return ruleFor(route, compose(handlers), fields);
@@ -63,7 +66,7 @@ function finder(options: RouterOptions): Find {
     const service = byPath.get(action.service) as ServiceParts;
     // Permits of its own are nobody else's.
     const owner = service.limits.routes.has(route.name) ? route.name : '';
-    const alike = `${action.service} ${owner} ${JSON.stringify(settings)}`;
+    const alike = `${action.service} ${owner} ${all}`;
     const chain = chains.get(alike) ?? compose(chainFor(partsOfRoute(service, route)));
     chains.set(alike, chain);
     return ruleFor(route, chain, fields);
