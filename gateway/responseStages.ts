@@ -3,7 +3,7 @@ import type { PolicySettings } from '../config/policies/policies.ts';
 import { cors as corsMiddleware } from '../lib/cors/middleware.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { responseHeaders } from '../lib/headers/middleware.ts';
-import { isSecureFor } from '../lib/proxy/request/forwarded.ts';
+import { askedHostFor, isSecureFor } from '../lib/proxy/request/forwarded.ts';
 import type { Stage } from './stages.ts';
 import type { Parts } from './wiring/parts.ts';
 
@@ -36,12 +36,16 @@ function headersHandler({ trustsPeer }: Parts, policies: PolicySettings): Reques
 
 export const cors: Stage = ({ parts, service }) => corsHandler(parts, service.settings);
 
-function corsHandler({ settings }: Parts, { cors: rules }: PolicySettings): RequestHandler | undefined {
+function corsHandler(
+  { settings, trustsPeer }: Parts,
+  { cors: rules }: PolicySettings,
+): RequestHandler | undefined {
   if (rules === undefined) return undefined;
   const exposed = [...EXPOSED, ...(settings.serverTiming ? ['Server-Timing'] : []), ...rules.exposeHeaders];
   return corsMiddleware({
     ...rules,
     exposeHeaders: distinct(exposed),
+    hostOf: askedHostFor(trustsPeer),
     isForPreflight: (_req, res) => exchangeOf(res).preflight,
   });
 }

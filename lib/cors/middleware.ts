@@ -9,6 +9,8 @@ import { OriginNotAllowedError } from './errors.ts';
 import { askedMethod } from './preflight.ts';
 
 export interface CorsOptions extends CorsRules {
+  /** By which host the client has asked. Default: `Host`. */
+  readonly hostOf?: (req: Request) => string | undefined;
   /** Whether this preflight is for what these rules are about; any other passes as an ordinary request. Default: all are. */
   readonly isForPreflight?: (req: Request, res: Response) => boolean;
 }
@@ -22,7 +24,8 @@ export interface CorsOptions extends CorsRules {
  * allowed by name or is the gateway's own (cross-site WebSocket hijacking). A handshake without such a field can do no more
  * than any program can.
  */
-export function cors({ isForPreflight = () => true, ...rules }: Readonly<CorsOptions>): RequestHandler {
+export function cors(options: Readonly<CorsOptions>): RequestHandler {
+  const { isForPreflight = () => true, hostOf = ({ headers }) => headers.host, ...rules } = options;
   const corsFields = new Cors(rules);
 
   return function corsMiddleware(req, res, next) {
@@ -34,17 +37,17 @@ export function cors({ isForPreflight = () => true, ...rules }: Readonly<CorsOpt
     }
     writer.edit(corsFields);
     const isHandshake = exchangeOf(res).upgradeHead !== undefined;
-    if (isHandshake && !mayOpen(corsFields, req)) {
+    if (isHandshake && !mayOpen(corsFields, req, hostOf)) {
       return next(stackless(() => new OriginNotAllowedError('the Origin of a WebSocket with cookies')));
     }
     next();
   };
 }
 
-function mayOpen(corsFields: Cors, { headers }: IncomingMessage): boolean {
-  const { origin, host } = headers;
-  if (origin === undefined || !hasAmbientCredentials(headers)) return true;
-  return corsFields.names(origin) || isOwnOrigin(origin, host);
+function mayOpen(corsFields: Cors, req: Request, hostOf: NonNullable<CorsOptions['hostOf']>): boolean {
+  const { origin } = req.headers;
+  if (origin === undefined || !hasAmbientCredentials(req.headers)) return true;
+  return corsFields.names(origin) || isOwnOrigin(origin, hostOf(req));
 }
 
 /** Whether there are credentials that a browser adds by itself, whatever page it acts for. */

@@ -79,6 +79,11 @@ export function isSecureFor(trusts: TrustsPeer): (req: IncomingMessage) => boole
   };
 }
 
+/** By which host the client has asked: by `Host`, or else as a trusted proxy says. */
+export function askedHostFor(trusts: TrustsPeer): (req: IncomingMessage) => string | undefined {
+  return (req) => (trusts(peerAddress(req)) ? believed(req, trusts).host : req.headers.host);
+}
+
 /** The fields for a peer that is not trusted. */
 function ownFields(req: IncomingMessage, peer: string): string[] {
   return fieldLines(

@@ -309,8 +309,12 @@ describe('the cache', () => {
 });
 
 describe('a WebSocket', () => {
-  async function handshake(path: string, headers: Record<string, string>): Promise<number> {
-    const socket = new WebSocket(`${gateway.external.replace('http', 'ws')}${path}`, { headers });
+  async function handshake(
+    path: string,
+    headers: Record<string, string>,
+    at: TestGateway = gateway,
+  ): Promise<number> {
+    const socket = new WebSocket(`${at.external.replace('http', 'ws')}${path}`, { headers });
     socket.on('error', () => {});
     const status = await new Promise<number>((resolve) => {
       socket.once('open', () => resolve(101));
@@ -345,6 +349,17 @@ describe('a WebSocket', () => {
 
   it('is the service’s to judge where the route has no cors', async () => {
     expect(await handshake('/chat/free/room', { Origin: EVIL, Cookie })).toBe(101);
+  });
+
+  it('knows the gateway’s own origin behind a trusted proxy that asks by another name', async () => {
+    await using proxied = await startGateway({
+      services: { '/chat': { upstreams: [chat], auth: 'none', cors: { origins: [APP] } } },
+      env: { TRUSTED_PROXIES: '127.0.0.1' },
+    });
+    const headers = { Origin: 'https://api.other.example', Cookie, 'X-Forwarded-Host': 'api.other.example' };
+    expect(await handshake('/chat/room', headers, proxied)).toBe(101);
+    expect(await handshake('/chat/room', { ...headers, Origin: EVIL }, proxied)).toBe(403);
+    expect(await handshake('/chat/room', headers)).toBe(403);
   });
 
   it('that is refused says so in a way that its page’s owner can read', async () => {
