@@ -94,6 +94,17 @@ describe('a response', () => {
     const write = (res: ServerResponse) => void res.writeHead(200, { Vary: vary }).end();
     for (const _ of [1, 2]) expect((await said({}, { Origin: APP }, write)).vary).toBe(expected);
   });
+
+  it('has its own Vary looked at, whatever the one before said', async () => {
+    let vary = '';
+    await using app = await bareApp([
+      cors(RULES),
+      (_req, res) => void res.writeHead(200, { Vary: vary }).end(),
+    ]);
+    const said: unknown[] = [];
+    for (vary of ['Origin', '', 'Accept', 'Origin', 'Accept']) said.push((await call(app.url)).headers.vary);
+    expect(said).toEqual(['Origin', 'Origin', 'Accept, Origin', 'Origin', 'Accept, Origin']);
+  });
 });
 
 describe('a preflight', () => {

@@ -12,6 +12,7 @@ describe('allowsOrigin', () => {
   it.each([
     'https://app.faf.example',
     'https://a.faf.example',
+    'https://az09.faf.example',
     'https://a.b-c.d_e.faf.example',
     'https://xn--bcher-kva.faf.example',
     'http://x.dev.example:8443',
@@ -40,6 +41,8 @@ describe('allowsOrigin', () => {
     'https://evil.example .faf.example',
     'https://evil.example, https://a.faf.example',
     'https://é.faf.example',
+    'https://{.faf.example',
+    'https://`.faf.example',
     'https://a.faf.example.evil.example',
     'https://a.faf.example:8443',
     'https://*.faf.example',
