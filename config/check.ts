@@ -5,6 +5,7 @@ import { formatDuration } from './kinds/durations.ts';
 import { authText } from './policies/auth/auth.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
 import { settingsWarnings } from './report/warnings.ts';
+import { allRoutes } from './routes/complete.ts';
 import type { Route, Service } from './sections/services.ts';
 import { lookUp, type ReadFile, readTextFile } from './values.ts';
 import { type Field, listVariables, type Variable } from './variables.ts';
@@ -56,7 +57,7 @@ export function reportSettings({ env, dotenv, readFile = readTextFile }: ReportS
     const fromDotenv = source === 'environment' && env[variable.name] === undefined;
     return [variable.name, show(field, variable, text, settings), fromDotenv ? '.env' : source];
   });
-  const routes = [...settings.services.flatMap((service) => service.routes), ...settings.routes];
+  const routes = allRoutes(settings);
   return [
     align([SETTING_COLUMNS, ...rows]),
     `Shared state: ${storePlace(settings)}\n`,

@@ -31,6 +31,11 @@ export interface Routing {
   readonly routes: readonly Route[];
 }
 
+/** Every route: those of services in their order, then the others. Each has a name of its own. */
+export function allRoutes({ services, routes }: Routing): Route[] {
+  return [...services.flatMap((service) => service.routes), ...routes];
+}
+
 /** Definitions with everything they leave out filled in. */
 export function completeRouting(
   services: readonly ServiceDefinition[],

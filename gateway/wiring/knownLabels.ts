@@ -1,4 +1,4 @@
-import type { Settings } from '../../config/config.ts';
+import { allRoutes, type Routing } from '../../config/routes/complete.ts';
 import type { KnownLabels } from '../../lib/metrics/metrics.ts';
 import { REPLIES } from '../errors.ts';
 import type { Port } from '../port.ts';
@@ -9,12 +9,13 @@ const ADMIN_REFUSALS = ['wrong_token', 'no_token', 'too_many'];
 const PORTS: readonly Port[] = ['external', 'internal'];
 
 /** Label values that counters show as 0 from the start. Without that `rate()` would miss the first event. */
-export function knownLabels({ services, routes }: Pick<Settings, 'services' | 'routes'>): KnownLabels {
+export function knownLabels(routing: Routing): KnownLabels {
+  const { services } = routing;
   const codes = Object.keys(REPLIES) as (keyof typeof REPLIES)[];
   return {
     service: services.map(({ path }) => path),
     serviceWithBreaker: services.filter(({ breaker }) => breaker).map(({ path }) => path),
-    route: [...services.flatMap((service) => service.routes), ...routes].map(({ name }) => name),
+    route: allRoutes(routing).map(({ name }) => name),
     port: PORTS,
     call: ['list', 'update'],
     policy: ['address', 'identity'],

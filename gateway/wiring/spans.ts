@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/config.ts';
+import { allRoutes } from '../../config/routes/complete.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
@@ -7,7 +8,7 @@ import { throttled } from '../logs/throttled.ts';
 import { VERSION } from '../process/version.ts';
 
 export interface SpansOptions {
-  readonly settings: Pick<Settings, 'otlpEndpoint' | 'services'>;
+  readonly settings: Pick<Settings, 'otlpEndpoint' | 'services' | 'routes'>;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -20,7 +21,7 @@ export async function createSpans({
   logger,
   clock,
 }: SpansOptions): Promise<Spans | undefined> {
-  const { otlpEndpoint, services } = settings;
+  const { otlpEndpoint } = settings;
   if (otlpEndpoint === undefined) return undefined;
   const logError = throttled(clock, (error: Error) =>
     logger.warn(`OpenTelemetry: ${otlpEndpoint} does not take spans`, { error }),
@@ -31,9 +32,7 @@ export async function createSpans({
     serviceName: 'faf-cab-gateway',
     version: VERSION,
     clock,
-    pathOfRoute: new Map(
-      services.flatMap(({ routes }) => routes.map(({ name, match }) => [name, match.path])),
-    ),
+    pathOfRoute: new Map(allRoutes(settings).map(({ name, match }) => [name, match.path])),
     onError: (error) => {
       metrics.spanExportErrors.count();
       logError(error);

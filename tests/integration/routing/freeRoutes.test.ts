@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fieldValue } from '../../../lib/http/fields.ts';
 import { type RawResponse, request, sendRaw } from '../../support/clients/rawClient.ts';
+import { eventually } from '../../support/eventually.ts';
 import { startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
 import { startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
@@ -55,6 +56,15 @@ describe('a route that belongs to no service', () => {
     expect(await targetAt(orders, 'GET /api/orders/5?x=%2F&y')).toBe('/items/5?x=%2F&y');
     expect(await targetAt(orders, 'GET /v1/a//b?')).toBe('/a//b?');
     expect(await targetAt(orders, 'GET /v1')).toBe('/');
+  });
+
+  it('is counted by its name, whoever responds', async () => {
+    const counted = (route: string, status: string) =>
+      eventually(route, () => gateway.metric('gateway_route_requests_total', { route, status }));
+    await send('GET /gone');
+    await send('GET /api/orders/counted', good);
+    expect(await counted('/gone', '204')).toBe(1);
+    expect(await counted('/api/orders/:id', '200')).toBeGreaterThan(0);
   });
 
   it('says which prefix was cut, where nothing else was changed', async () => {
