@@ -67,23 +67,31 @@ export const externalChain: readonly Stage[] = [
 /** The stages that a service's request to another passes: there are no limits, tokens or cache on the internal port. */
 export const internalChain: readonly Stage[] = [timeout, failover, loadBalancer, circuitBreaker, proxy];
 
+/** Makes the handlers of a chain. */
+export type HandlersOf = (
+  chain: readonly Stage[],
+  context: Omit<StageContext, 'rest'>,
+) => readonly RequestHandler[];
+
 /** Port 8000, for users. */
-export function externalApp(parts: Parts): Express {
-  return gatewayApp(parts, 'external', '', externalChain);
+export function externalApp(parts: Parts, handlersOf: HandlersOf = stagesOf): Express {
+  return gatewayApp(parts, 'external', (context) => handlersOf(externalChain, context));
 }
 
 /** Port 8001, for services calling each other under `/internal/<service>/...`, and for operators. Never expose it. */
-export function internalApp(parts: Parts): Express {
-  return gatewayApp(parts, 'internal', '/internal', internalChain);
+export function internalApp(parts: Parts, handlersOf: HandlersOf = stagesOf): Express {
+  return gatewayApp(parts, 'internal', (context) => handlersOf(internalChain, context));
 }
 
-function gatewayApp(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): Express {
+type ChainOf = (context: Omit<StageContext, 'rest'>) => readonly RequestHandler[];
+
+function gatewayApp(parts: Parts, port: Port, chainOf: ChainOf): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.disable('query parser');
   // Composed here: each layer in Express's own stack would match the path once more.
-  app.use(compose([...entrance(parts, port), resolve(parts, port, mount, chain)]));
+  app.use(compose([...entrance(parts, port), resolve(parts, port, chainOf)]));
   if (port === 'external') app.use(unrouted(parts));
   app.use(errorReplies(errorLog({ port, ...parts })));
   return app;
@@ -133,8 +141,9 @@ function unrouted(parts: Parts): ErrorRequestHandler {
   };
 }
 
-function resolve(parts: Parts, port: Port, mount: string, chain: readonly Stage[]): RequestHandler {
-  const chainFor = (service: ServiceParts) => stagesOf(chain, { port, parts, service });
+function resolve(parts: Parts, port: Port, chainOf: ChainOf): RequestHandler {
+  const chainFor = (service: ServiceParts) => chainOf({ port, parts, service });
+  const mount = port === 'internal' ? '/internal' : '';
   const { routes } = parts.settings;
   return createRouter({
     services: parts.services,

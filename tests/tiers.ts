@@ -44,6 +44,8 @@ export const FOLDERS: Readonly<Record<string, Tier>> = {
 export const FILES: Readonly<Record<string, Tier>> = {
   // They start processes, each of which costs as much as a hundred other tests.
   'configCheck.test.ts': 'whole',
+  'explain.test.ts': 'whole',
+  'explainAgrees.test.ts': 'whole',
   'healthcheck.test.ts': 'whole',
   'internalPeers.test.ts': 'whole',
   'printed.test.ts': 'whole',
@@ -61,6 +63,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'circuitbreakerModel.test.ts': 'long',
   'compiledCode.test.ts': 'long',
   'crowd.test.ts': 'long',
+  'explainAgreesLong.test.ts': 'long',
   'help.test.ts': 'long',
   'hotTokens.test.ts': 'long',
   'image.test.ts': 'long',

@@ -10,6 +10,8 @@ export class FlagError extends Error {
 export interface Flag<T> {
   /** What the help shows behind the name, such as `30` or `FILE`; empty for a flag that takes no value. */
   readonly shown: string;
+  /** One letter for it: `H` is `-H`. Default: none. */
+  readonly short?: string;
   readonly help: string;
   /** `given` has a value for each time that the flag was given. Throws `FlagError`. */
   readonly read: (name: string, given: readonly string[]) => T;
@@ -50,6 +52,11 @@ export function onOff(help: string): Flag<boolean> {
 /** Any text; undefined when it was not given. */
 export function text(shown: string, help: string): Flag<string | undefined> {
   return { shown, help, read: (_name, given) => given.at(-1) };
+}
+
+/** Any texts: the flag may be given several times. */
+export function texts(shown: string, help: string, short?: string): Flag<readonly string[]> {
+  return { shown, help, read: (_name, given) => given, ...(short !== undefined && { short }) };
 }
 
 /** A number in a range. */
@@ -147,8 +154,8 @@ export function parseFlags<Table extends FlagTable>(
 
 /** What `--help` prints. */
 export function helpOf({ about, usage, flags, notes, words }: Command<FlagTable>): string {
-  const rows = Object.entries(flags).map(([name, { shown, help }]) => [
-    `--${spelled(name)} ${shown}`.trim(),
+  const rows = Object.entries(flags).map(([name, { shown, short, help }]) => [
+    `${short === undefined ? '' : `-${short}, `}--${spelled(name)} ${shown}`.trim(),
     help,
   ]);
   const all = [...rows, ['--help', 'this text']];
@@ -164,8 +171,9 @@ export function helpOf({ about, usage, flags, notes, words }: Command<FlagTable>
 
 function optionsOf(flags: FlagTable): ParseArgsOptionsConfig {
   const options: ParseArgsOptionsConfig = { help: { type: 'boolean', short: 'h', multiple: true } };
-  for (const [name, { shown }] of Object.entries(flags)) {
-    options[spelled(name)] = { type: shown === '' ? 'boolean' : 'string', multiple: true };
+  for (const [name, { shown, short }] of Object.entries(flags)) {
+    const type = shown === '' ? 'boolean' : 'string';
+    options[spelled(name)] = { type, multiple: true, ...(short !== undefined && { short }) };
   }
   return options;
 }

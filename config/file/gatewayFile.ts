@@ -4,7 +4,7 @@ import type { ReadFile } from '../values.ts';
 import { type Contents, FORMATS, readContents } from './contents.ts';
 import { type EvaluateModule, evaluateModule } from './evaluate.ts';
 import { describeIssue, type FileProblem, pathText } from './issues.ts';
-import { fileSchema } from './schema.ts';
+import { fileSchema, type GatewayFileData } from './schema.ts';
 import {
   type Definitions,
   definitionsOf,
@@ -30,6 +30,15 @@ export interface GatewayFile {
   readonly overridden: readonly string[];
   /** Each with the file, and with line and column where they are known. */
   readonly problems: readonly string[];
+  /** Undefined: there is none, or something is wrong with it. */
+  readonly written?: WrittenFile | undefined;
+}
+
+/** A file as it is written, before anything in it inherits from anything. */
+export interface WrittenFile {
+  readonly data: GatewayFileData;
+  /** `gateway.yaml:12:5`; the path alone where the place is not known. */
+  readonly placeOf: (at: readonly PropertyKey[]) => string;
 }
 
 export interface GatewayFileSources {
@@ -104,10 +113,12 @@ function check(
     : parsed.error.issues.flatMap((issue) => describeIssue(fileSchema, issue, contents.data));
   const between = problemsBetween(data, parsed.success ? definitions : rightDefinitions(data));
   const problems = unset.length > 0 ? unset : [...wrong, ...between];
+  const placeOf = (at: readonly PropertyKey[]) => `${path}${contents.placeOf(at)}`;
   return {
     definitions,
+    written: parsed.success ? { data: parsed.data, placeOf } : undefined,
     overridden: parsed.success ? overriddenBy(parsed.data) : [],
-    problems: problems.map(({ path: at, text }) => `${path}${contents.placeOf(at)}: ${text}`),
+    problems: problems.map(({ path: at, text }) => `${placeOf(at)}: ${text}`),
   };
 }
 

@@ -79,6 +79,7 @@ export function inherit<Said>(inner: Said | undefined, outer: Said | undefined):
   return merged as Said;
 }
 
-function isMap(value: unknown): value is Record<string, unknown> {
+/** Whether `inherit` merges it with another of its kind. */
+export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

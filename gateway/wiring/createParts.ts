@@ -10,6 +10,7 @@ import { rendered } from '../../lib/metrics/rendered.ts';
 import type { TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
 import { Transport } from '../../lib/proxy/transport.ts';
 import { openStores } from '../../lib/store/open.ts';
+import type { Stores } from '../../lib/store/store.ts';
 import { Readiness } from '../health/readiness.ts';
 import { StoreHealth } from '../health/storeHealth.ts';
 import { METRICS_EVERY_MS } from '../health/wellKnown.ts';
@@ -29,33 +30,18 @@ import { createSpans } from './spans.ts';
 import { openCertificate } from './tls.ts';
 
 /** Makes all parts of a gateway. Rejects when the store cannot be opened. */
-export async function createParts({
-  settings,
-  logger,
-  clock = systemClock,
-  random = Math.random,
-  onContent = () => {},
-  threads,
-}: Readonly<PartsOptions>): Promise<Parts> {
+export async function createParts(options: Readonly<PartsOptions>): Promise<Parts> {
+  const {
+    settings,
+    logger,
+    clock = systemClock,
+    random = Math.random,
+    onContent = () => {},
+    threads,
+  } = options;
   const logStoreError = storeErrorLog(logger, clock);
   const certificate = await openCertificate(settings, logger, clock);
-  const stores = await openStores({
-    redisUrl: settings.redisUrl,
-    redisNodes: settings.redisNodes,
-    // A worker that replaces another must start without Redis too, since the gateway goes on without it.
-    required: settings.redisRequired && !threads?.isReplacement,
-    timeoutMs: settings.storeTimeoutMs,
-    dataDir: settings.dataDir,
-    maxResponseBytes: settings.cacheMaxBytes,
-    localBytes: settings.memory.rememberedBytes,
-    maxRememberedBytes: settings.memory.rememberedBytes,
-    clock,
-    onError: logStoreError,
-    onStateChange: storeStateLog(logger),
-    onEviction: evictionLog(logger),
-    onWarning: (message) => void logger.warn(message),
-    threads: threads?.store,
-  });
+  const stores = options.stores ?? (await storesOf(options, logStoreError));
   const services: ServiceParts[] = [];
   const limits = threads
     ? createSharedLimits(settings, threads.shareOf, clock)
@@ -156,6 +142,29 @@ export async function createParts({
     }),
     threads,
   };
+}
+
+function storesOf(
+  { settings, logger, clock = systemClock, threads }: Readonly<PartsOptions>,
+  logStoreError: (error: Error) => void,
+): Promise<Stores> {
+  return openStores({
+    redisUrl: settings.redisUrl,
+    redisNodes: settings.redisNodes,
+    // A worker that replaces another must start without Redis too, since the gateway goes on without it.
+    required: settings.redisRequired && !threads?.isReplacement,
+    timeoutMs: settings.storeTimeoutMs,
+    dataDir: settings.dataDir,
+    maxResponseBytes: settings.cacheMaxBytes,
+    localBytes: settings.memory.rememberedBytes,
+    maxRememberedBytes: settings.memory.rememberedBytes,
+    clock,
+    onError: logStoreError,
+    onStateChange: storeStateLog(logger),
+    onEviction: evictionLog(logger),
+    onWarning: (message) => void logger.warn(message),
+    threads: threads?.store,
+  });
 }
 
 function trusts(proxies: readonly string[]): TrustsPeer {

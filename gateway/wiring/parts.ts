@@ -95,4 +95,6 @@ export interface PartsOptions {
   readonly onContent?: (bytes: number) => void;
   /** The other threads, if there are any. */
   readonly threads?: Threads;
+  /** Default: those of the settings are opened. */
+  readonly stores?: Stores;
 }

@@ -1,0 +1,42 @@
+import { formatDuration } from '../kinds/durations.ts';
+import type { PolicySettings } from '../policies/policies.ts';
+import type { Field } from '../variables.ts';
+
+/** One value of a policy, as people read it. */
+export interface PolicyValue {
+  /** As in a file: `timeouts.request`. */
+  readonly path: string;
+  readonly value: string;
+  /** The variable that says it where no file does. */
+  readonly variable?: Field;
+}
+
+/** Everything that holds for a service or route. */
+export function policyValues(settings: PolicySettings): PolicyValue[] {
+  return [
+    { path: 'auth', value: settings.auth },
+    {
+      path: 'timeouts.request',
+      value: formatDuration(settings.requestTimeoutMs),
+      variable: 'requestTimeoutMs',
+    },
+    { path: 'timeouts.idle', value: formatDuration(settings.idleTimeoutMs), variable: 'upstreamTimeoutMs' },
+    { path: 'limits.concurrency', value: String(settings.concurrency), variable: 'perServiceLimit' },
+    { path: 'limits.streams', value: String(settings.streams), variable: 'serviceStreams' },
+    { path: 'limits.body', value: bytesText(settings.maxBodyBytes), variable: 'maxBodyBytes' },
+    ...cacheValues(settings),
+    { path: 'breaker', value: settings.breaker ? 'on' : 'off' },
+  ];
+}
+
+function cacheValues({ cacheTtlMs, cacheShared }: PolicySettings): PolicyValue[] {
+  if (cacheTtlMs === 'off') return [{ path: 'cache', value: 'off', variable: 'getCacheTtlMs' }];
+  return [
+    { path: 'cache.ttl', value: formatDuration(cacheTtlMs), variable: 'getCacheTtlMs' },
+    { path: 'cache.shared', value: String(cacheShared) },
+  ];
+}
+
+function bytesText(bytes: number): string {
+  return bytes === 0 ? 'any' : String(bytes);
+}

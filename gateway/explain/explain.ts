@@ -1,0 +1,140 @@
+import { allRoutes } from '../../config/routes/complete.ts';
+import type { Route } from '../../config/sections/services.ts';
+import { announcedFields, askedMethod } from '../../lib/cors/preflight.ts';
+import { ADMIN_PATH } from '../admin.ts';
+import { REPLIES, type ReplyCode } from '../errors.ts';
+import type { Port } from '../port.ts';
+import { type AskedRequest, DryGateway, type Journey, type Visit } from './dryGateway.ts';
+import type { Explanation, Outcome, StageExplained, ValueExplained } from './explanation.ts';
+import { type Arrival, explainedCache, explainedUpstream, tokenOf, withoutTokens } from './forwarding.ts';
+import { explainedRoute, explainedRoutes } from './route.ts';
+import { concerns, STAGE_FACTS } from './stageFacts.ts';
+import { type Explained, explainedPolicies, explainedVariable } from './values.ts';
+
+/** Explains requests to one port, without asking any service. */
+export class Explainer {
+  readonly #explained: Explained;
+  readonly #gateway: DryGateway;
+  readonly #port: Port;
+
+  private constructor(explained: Explained, gateway: DryGateway, port: Port) {
+    this.#explained = explained;
+    this.#gateway = gateway;
+    this.#port = port;
+  }
+
+  static async create(explained: Explained, port: Port): Promise<Explainer> {
+    return new Explainer(explained, await DryGateway.create(explained.settings, port), port);
+  }
+
+  /** One request at a time. */
+  async explain(asked: AskedRequest): Promise<Explanation> {
+    const journey = await this.#gateway.ask(asked);
+    const { req, exchange, visit } = journey;
+    const routes = this.#routesFor(asked, journey);
+    const arrival = req && exchange && visit ? this.#arrival(journey, visit, routes.winner) : undefined;
+    const policies = arrival ? this.#policiesFor(arrival) : [];
+    const stages = arrival && visit ? this.#stagesOf(arrival, visit, policies) : [];
+    const isStaged = (path: string) => stages.some(({ name }) => concerns(STAGE_FACTS[name] ?? {}, path));
+    const isCached = visit?.stages.some(({ stage, isThere }) => stage.name === 'cache' && isThere) ?? false;
+    return {
+      request: {
+        port: this.#port,
+        method: asked.method,
+        host: req?.headers.host ?? '',
+        target: withoutTokens(req?.originalUrl ?? asked.target),
+      },
+      outcome: arrival ? forwarded(arrival) : outcomeOf(journey, routes.winner),
+      route: routes.winner && explainedRoute(this.#explained, routes.winner),
+      beaten: routes.beaten,
+      unmatched: routes.unmatched,
+      stages,
+      others: policies.filter(({ name }) => !isStaged(name)),
+      upstream: arrival && explainedUpstream(arrival, this.#explained),
+      cache: arrival && isCached && !isRefused(arrival) ? explainedCache(arrival) : undefined,
+    };
+  }
+
+  dispose(): void {
+    this.#gateway.dispose();
+  }
+
+  #routesFor(asked: AskedRequest, { req, exchange }: Journey) {
+    const isRouted = this.#port === 'external' && allRoutes(this.#explained.settings).length > 0;
+    if (!isRouted || !req || !exchange || exchange.refusal)
+      return { winner: undefined, beaten: [], unmatched: [] };
+    const { method } = req;
+    const request = exchange.preflight
+      ? { method: askedMethod(req) ?? method, headers: req.headers, announced: announcedFields(req) }
+      : req;
+    return explainedRoutes(this.#explained, request, asked.target, exchange.route);
+  }
+
+  #arrival({ req, exchange }: Journey, { service }: Visit, route: Route | undefined): Arrival {
+    if (!req || !exchange) throw new Error('a visit has a request');
+    return { req, exchange, service, route, port: this.#port, parts: this.#gateway.parts };
+  }
+
+  #policiesFor({ service, route }: Arrival): ValueExplained[] {
+    const own = this.#explained.settings.services.find(({ path }) => path === service.settings.path);
+    return explainedPolicies(this.#explained, { service: own, route }, service.settings);
+  }
+
+  #stagesOf(arrival: Arrival, { stages }: Visit, policies: readonly ValueExplained[]): StageExplained[] {
+    return stages.map(({ stage: { name }, isThere }) => {
+      const facts = STAGE_FACTS[name] ?? {};
+      const own = policies.filter((value) => concerns(facts, value.name));
+      if (!isThere)
+        return { name, isThere, note: facts.absence ?? 'the settings ask for none of it', values: own };
+      const note = name === 'auth' ? authNote(arrival) : undefined;
+      const variables = (facts.variables ?? []).map((field) => explainedVariable(field, this.#explained));
+      return { name, isThere, ...(note !== undefined && { note }), values: [...own, ...variables] };
+    });
+  }
+}
+
+/** Whether it goes no further than to auth. */
+function isRefused(arrival: Arrival): boolean {
+  const { isNeeded, isThere } = tokenOf(arrival);
+  return isNeeded && !isThere;
+}
+
+function authNote(arrival: Arrival): string {
+  const { isNeeded, isThere, why } = tokenOf(arrival);
+  if (why === 'login') return 'a login, which needs no token';
+  const what = why === 'logout' ? 'a logout: ' : '';
+  if (isThere) return `${what}the request brings a token, which is not checked here`;
+  return isNeeded
+    ? `${what}the request brings no token: 401 token_missing`
+    : `${what}nobody is asked for a token`;
+}
+
+function forwarded(arrival: Arrival): Outcome {
+  if (!isRefused(arrival)) return { kind: 'forward' };
+  return { kind: 'forward', reason: 'auth lets in good tokens alone, and this request brings none: 401' };
+}
+
+function outcomeOf({ exchange, response, req }: Journey, route: Route | undefined): Outcome {
+  const field = (wanted: string) => response.fields.find(([name]) => name.toLowerCase() === wanted)?.[1];
+  const { status, code } = response;
+  if (code !== undefined && exchange?.service !== ADMIN_PATH) {
+    const allow = status === 405 ? field('allow') : undefined;
+    return {
+      kind: 'refuse',
+      status,
+      code,
+      reason: reasonFor(code, exchange?.failure),
+      ...(allow !== undefined && { allow }),
+    };
+  }
+  if (exchange?.preflight) return { kind: 'preflight', status };
+  if (route?.action.kind === 'redirect')
+    return { kind: 'redirect', status, location: withoutTokens(field('location') ?? '') };
+  if (route?.action.kind === 'respond') return { kind: 'respond', status };
+  return { kind: 'own', reason: `the gateway serves ${req?.path ?? 'this'} itself` };
+}
+
+function reasonFor(code: string, failure: Error | undefined): string {
+  const { detail } = REPLIES[code as ReplyCode];
+  return failure?.message ? `${failure.message}. ${detail}` : detail;
+}

@@ -1,0 +1,121 @@
+import type { Request } from 'express';
+import type { Route } from '../../config/sections/services.ts';
+import { issuingRequests } from '../../lib/auth/issuePaths.ts';
+import { takeTokens } from '../../lib/auth/queryToken.ts';
+import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
+import { handlingOf } from '../../lib/cache/rules/requestTerms.ts';
+import { Audiences } from '../../lib/cache/stored/audiences.ts';
+import { type Audience, audienceText } from '../../lib/cache/stored/key.ts';
+import type { Exchange, Identity } from '../../lib/exchange/exchange.ts';
+import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
+import type { Port } from '../port.ts';
+import type { Parts, ServiceParts } from '../wiring/parts.ts';
+import type { CacheExplained, UpstreamExplained } from './explanation.ts';
+import { type Explained, explainedVariable } from './values.ts';
+
+/** A request that has come to the chain of a service. */
+export interface Arrival {
+  readonly req: Request;
+  readonly exchange: Exchange;
+  readonly service: ServiceParts;
+  readonly route: Route | undefined;
+  readonly port: Port;
+  readonly parts: Parts;
+}
+
+/** Stands for whoever the token of the request is of: it is not looked at. */
+const SOMEBODY: Identity = { subject: 'somebody', key: 'somebody', claims: '' };
+
+/** Whether the request must bring a token, and whether it brings something in its place. */
+export function tokenOf({ req, exchange, service, port, parts }: Arrival): {
+  readonly isNeeded: boolean;
+  readonly isThere: boolean;
+  readonly why: 'login' | 'logout' | 'auth';
+} {
+  const { authIssuePaths, authRevokePaths } = parts.settings;
+  const isThere = req.headers.authorization !== undefined || exchange.queryTokens !== undefined;
+  const need = port === 'internal' ? 'none' : service.settings.auth;
+  if (port === 'external' && issuingRequests(authIssuePaths)(req))
+    return { isNeeded: false, isThere: false, why: 'login' };
+  if (port === 'external' && revokingRequests(authRevokePaths)(req, req.originalUrl))
+    return { isNeeded: true, isThere, why: 'logout' };
+  return {
+    isNeeded: need === 'required' || (need === 'optional' && isThere),
+    isThere: isThere && need !== 'none',
+    why: 'auth',
+  };
+}
+
+/** What the cache makes of the request once it is let in. */
+export function explainedCache(arrival: Arrival): CacheExplained {
+  const { req, exchange, service } = arrival;
+  const { cacheShared } = service.settings;
+  const identity = tokenOf(arrival).isThere ? SOMEBODY : undefined;
+  const audiences = new Audiences(cacheShared).of(req, identity);
+  const handling = handlingOf(req, audiences.length === 0);
+  if (handling !== 'lookup') return { handling };
+  const scheme = 'encrypted' in req.socket && req.socket.encrypted ? 'https' : 'http';
+  const authority = `${scheme}://${req.headers.host ?? ''}`;
+  const key = {
+    service: exchange.service,
+    authority,
+    target: withoutTokens(req.originalUrl),
+    audiences: audiences.map(audienceName),
+  };
+  return { handling, key };
+}
+
+/** A target as it may be shown: `access_token` is left out of its query. */
+export function withoutTokens(target: string): string {
+  const queryAt = target.indexOf('?');
+  const taken = queryAt === -1 ? undefined : takeTokens(target, queryAt);
+  return taken ? target.slice(0, queryAt) + taken.rest : target;
+}
+
+function audienceName(audience: Audience): string {
+  if (audience.kind === 'identity') return 'identity';
+  return audienceText(audience);
+}
+
+/** What the service is sent, and where. */
+export function explainedUpstream(arrival: Arrival, explained: Explained): UpstreamExplained {
+  const { req, exchange, service, route } = arrival;
+  const { path, upstreams, basePath } = service.settings;
+  const registry = explained.settings.serviceDiscovery && explainedVariable('serviceDiscovery', explained);
+  const rewrite = route?.action.kind === 'forward' ? route.action.rewrite : undefined;
+  return {
+    service: path,
+    target: withoutTokens(basePath + (exchange.upstreamTarget || req.url)),
+    cut: exchange.prefix,
+    ...(rewrite !== undefined && { rewrite }),
+    replicas: upstreams,
+    ...(registry && { registry: `${registry.name} ${registry.value}` }),
+    ...changedFields(arrival),
+  };
+}
+
+/** Names alone: values may be secrets. */
+function changedFields(arrival: Arrival): Pick<UpstreamExplained, 'fieldsAdded' | 'fieldsRemoved'> {
+  const { req, exchange, service, port, parts } = arrival;
+  const { clock, settings, trustsPeer } = parts;
+  const fieldsFor = requestFieldsFor({
+    trustsPeer,
+    ownsIdentity: port === 'external',
+    via: settings.viaName,
+  });
+  const nowMs = clock.now();
+  exchange.deadlineAtMs = nowMs + service.settings.requestTimeoutMs;
+  exchange.identity = port === 'external' && tokenOf(arrival).isThere ? SOMEBODY : undefined;
+  const sent = namesIn(fieldsFor(req, exchange, nowMs));
+  const given = namesIn(req.rawHeaders);
+  return { fieldsAdded: without(sent, given), fieldsRemoved: without(given, sent) };
+}
+
+function namesIn(fields: readonly string[]): string[] {
+  return fields.filter((_, index) => index % 2 === 0);
+}
+
+function without(names: readonly string[], others: readonly string[]): string[] {
+  const gone = new Set(others.map((name) => name.toLowerCase()));
+  return [...new Set(names)].filter((name) => !gone.has(name.toLowerCase()));
+}

@@ -1,0 +1,64 @@
+import { allRoutes } from '../../config/routes/complete.ts';
+import { placeOfRoute } from '../../config/routes/levels.ts';
+import type { Route } from '../../config/sections/services.ts';
+import { ranked, whyFirst, whyNot } from '../../lib/routing/ranking.ts';
+import type { RouteRequest } from '../../lib/routing/route.ts';
+import type { RouteExplained, RouteReason } from './explanation.ts';
+import type { Explained } from './values.ts';
+
+/** How many routes are shown that came after the first, and that do not match. */
+const MOST_SHOWN = 5;
+
+export interface RoutesExplained {
+  readonly winner: Route | undefined;
+  readonly beaten: readonly RouteReason[];
+  readonly unmatched: readonly RouteReason[];
+}
+
+/**
+ * Which route a request matches, and why that one.
+ *
+ * @param name of the route that the gateway has found; '' for none
+ */
+export function explainedRoutes(
+  { settings }: Explained,
+  request: RouteRequest,
+  target: string,
+  name: string,
+): RoutesExplained {
+  const all = allRoutes(settings);
+  const winner = all.find((route) => route.name === name);
+  const { rules, isAmbiguous } = ranked(all, request, target, MOST_SHOWN + 1);
+  const others = rules.filter((route) => route !== winner && (winner !== undefined || isAmbiguous));
+  const reason = (route: Route) => (winner ? whyFirst(winner, route) : 'the path can be read as its own');
+  return {
+    winner,
+    beaten: others.map((route) => ({ name: route.name, reason: reason(route) })),
+    unmatched: unmatched(all, request, target),
+  };
+}
+
+function unmatched(all: readonly Route[], request: RouteRequest, target: string): RouteReason[] {
+  const reasons: RouteReason[] = [];
+  for (const route of all) {
+    if (reasons.length === MOST_SHOWN) break;
+    const reason = whyNot(route, request, target);
+    if (reason !== undefined) reasons.push({ name: route.name, reason });
+  }
+  return reasons;
+}
+
+export function explainedRoute({ written, settings }: Explained, route: Route): RouteExplained {
+  const { path, host, methods, headers, priority } = route.match;
+  const place = written && placeOfRoute(written, settings, route);
+  return {
+    name: route.name,
+    path,
+    ...(host !== undefined && { host }),
+    ...(methods !== undefined && { methods }),
+    ...(headers !== undefined && { headers }),
+    ...(priority !== undefined && { priority }),
+    spelling: route.spelling,
+    ...(place !== undefined && { place }),
+  };
+}

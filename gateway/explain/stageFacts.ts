@@ -1,0 +1,57 @@
+import type { Field } from '../../config/variables.ts';
+
+/** What people are told of a stage. */
+export interface StageFacts {
+  /** Policies whose values it goes by: `cache` is all of that policy, `limits.body` one value. */
+  readonly policies?: readonly string[];
+  /** Settings of the whole gateway that it goes by. */
+  readonly variables?: readonly Field[];
+  /** Why it is not in a chain that has none. */
+  readonly absence?: string;
+}
+
+/** By the stage's name. */
+export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
+  cors: { policies: ['cors'], absence: 'no cors is set' },
+  queryToken: {
+    variables: ['authQueryTokenPaths'],
+    absence: 'no path of AUTH_QUERY_TOKEN_PATHS leads to this service',
+  },
+  loginContent: {
+    variables: ['authIssuePaths'],
+    absence: 'no path of AUTH_ISSUE_PATHS leads to this service',
+  },
+  timeout: { policies: ['timeouts.request'], variables: ['bodyTimeoutMs', 'minUploadRate'] },
+  addressRateLimit: { variables: ['rateLimitPerAddress'], absence: 'RATE_LIMIT_PER_ADDRESS is not set' },
+  concurrency: {
+    policies: ['limits.concurrency', 'limits.streams'],
+    variables: ['globalConcurrency', 'maxStreams', 'streamAfterMs', 'concurrencyQueue', 'fairShare'],
+  },
+  auth: { policies: ['auth'], variables: ['authIssuePaths', 'authRevokePaths'] },
+  identityConcurrency: { variables: ['fairShare'] },
+  logoutConcurrency: { variables: ['logoutConcurrency'] },
+  identityRateLimit: { variables: ['rateLimitPerIdentity'], absence: 'RATE_LIMIT_PER_IDENTITY is not set' },
+  cache: {
+    policies: ['cache'],
+    variables: ['cacheMaxEntryBytes', 'cacheStaleIfErrorMs'],
+    absence: 'the cache is off',
+  },
+  failover: {},
+  loadBalancer: { variables: ['slowStartMs'] },
+  circuitBreaker: {
+    policies: ['breaker'],
+    variables: [
+      'circuitBreakerThreshold',
+      'circuitBreakerRatio',
+      'circuitBreakerWindowMs',
+      'circuitBreakerCooldownMs',
+    ],
+    absence: 'breaker is off',
+  },
+  proxy: { policies: ['timeouts.idle', 'limits.body', 'publicPaths'], variables: ['sendTimeoutMs'] },
+};
+
+/** Whether the facts name the value, or all of its policy. */
+export function concerns({ policies = [] }: StageFacts, path: string): boolean {
+  return policies.some((policy) => path === policy || path.startsWith(`${policy}.`));
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { originsOf } from '../../../config/policies/origins.ts';
+import { inherit, isMap } from '../../../config/policies/policy.ts';
+
+const said = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3 },
+    fc.constantFrom<unknown>('off', false, 1, 2),
+    fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 1 }),
+    fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.option(tie('value'), { nil: undefined }), {
+      maxKeys: 3,
+    }),
+  ),
+})).value;
+
+/** Each value that is no object, by its path. */
+function leavesOf(value: unknown, path: readonly string[] = []): [string, unknown][] {
+  if (value === undefined) return [];
+  if (!isMap(value)) return [[path.join('.'), value]];
+  return Object.entries(value).flatMap(([name, each]) => leavesOf(each, [...path, name]));
+}
+
+describe('originsOf', () => {
+  it('names for each value that levels have together one that says it', () => {
+    const levels = fc.array(fc.option(said, { nil: undefined }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(levels, (all) => {
+        const merged = all.reduceRight<unknown>((outer, inner) => inherit(inner, outer), undefined);
+        const origins = originsOf(all.map((says, index) => ({ name: String(index), says })));
+        const leaves = new Map(leavesOf(merged));
+        expect([...origins.keys()].sort()).toEqual([...leaves.keys()].sort());
+        for (const [path, name] of origins) {
+          const own = new Map(leavesOf(all[Number(name)]));
+          expect(own.get(path)).toEqual(leaves.get(path));
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('takes the innermost, and nothing from beyond what replaces it all', () => {
+    const levels = [
+      { name: 'route', says: { cache: { shared: false }, timeouts: { request: 1 } } },
+      { name: 'service', says: { cache: 'off', timeouts: { idle: 2 } } },
+      { name: 'defaults', says: { cache: { ttl: 3 }, timeouts: { request: 4, idle: 5 } } },
+    ];
+    expect(Object.fromEntries(originsOf(levels))).toEqual({
+      'cache.shared': 'route',
+      'timeouts.request': 'route',
+      'timeouts.idle': 'service',
+    });
+  });
+});

@@ -1,0 +1,15 @@
+import { expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { expectAgreement, filesWithRequests } from '../../support/gateway/agreement.ts';
+
+it('explain and a gateway that runs agree on route, service and target', async () => {
+  let forwarded = 0;
+  const property = fc.asyncProperty(filesWithRequests(25), ([file, asked]) =>
+    expectAgreement(file, asked, ({ outcome }) => {
+      forwarded += Number(outcome.kind === 'forward');
+    }),
+  );
+  await fc.assert(property, { numRuns: 12 });
+  // Neither side would have been tried if all of them were refused.
+  expect(forwarded).toBeGreaterThan(50);
+}, 120_000);

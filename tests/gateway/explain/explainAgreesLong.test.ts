@@ -1,0 +1,20 @@
+import { expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { expectAgreement, filesWithRequests } from '../../support/gateway/agreement.ts';
+
+it('explain and a gateway that runs agree on 10,000 requests', async () => {
+  const kinds = new Map<string, number>();
+  const property = fc.asyncProperty(filesWithRequests(100), ([file, asked]) =>
+    expectAgreement(file, asked, ({ outcome: { kind, status } }) => {
+      const name = kind === 'refuse' ? `${status}` : kind;
+      kinds.set(name, (kinds.get(name) ?? 0) + 1);
+    }),
+  );
+  await fc.assert(property, { numRuns: 100 });
+  // Neither side would have been tried if all of them were refused.
+  const all = [...kinds.values()].reduce((sum, count) => sum + count, 0);
+  expect(kinds.get('forward')).toBeGreaterThan(all / 4);
+  expect([...kinds.keys()]).toEqual(
+    expect.arrayContaining(['400', '404', '405', 'redirect', 'respond', 'preflight']),
+  );
+}, 600_000);

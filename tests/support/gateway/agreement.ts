@@ -1,0 +1,227 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { expect } from '@jest/globals';
+import fc from 'fast-check';
+import type { GatewayFileInput } from '../../../config/file/schema.ts';
+import { Explainer } from '../../../gateway/explain/explain.ts';
+import type { Explanation } from '../../../gateway/explain/explanation.ts';
+import { eventually } from '../eventually.ts';
+import { startUpstream, type Upstream } from '../upstreams/upstream.ts';
+import { bearer, startGateway, tokenFor } from './gateway.ts';
+
+type Routes = NonNullable<GatewayFileInput['routes']>;
+type OwnRoutes = NonNullable<NonNullable<GatewayFileInput['services']>[number]['routes']>;
+
+const SERVICES = ['/a', '/b'] as const;
+const METHODS = ['GET', 'POST', 'DELETE'];
+const HOSTS = ['a.test', 'b.a.test', '*.a.test', '*.test'];
+
+const pattern = fc
+  .tuple(
+    fc.array(fc.constantFrom('a', 'A', 'b', 'c', '%61', 'a.b', '*', ':x'), { maxLength: 3 }),
+    fc.constantFrom('', '/', '/**', '/**'),
+  )
+  .filter(([segments]) => segments.filter((each) => each === ':x').length < 2)
+  .map(([segments, end]) => segments.map((each) => `/${each}`).join('') + end || '/');
+
+const match = fc.record(
+  {
+    path: pattern,
+    host: fc.constantFrom(...HOSTS),
+    methods: fc.uniqueArray(fc.constantFrom(...METHODS), { minLength: 1, maxLength: 2 }),
+    headers: fc.dictionary(fc.constantFrom('x-a', 'x-b'), fc.constantFrom('1', '2'), { maxKeys: 1 }),
+  },
+  { requiredKeys: ['path'] },
+);
+
+const policies = fc.record(
+  {
+    auth: fc.constantFrom('required' as const, 'optional' as const, 'none' as const),
+    cors: fc.constantFrom('off' as const, { origins: '*' as const }, { origins: ['https://a.example'] }),
+  },
+  { requiredKeys: [] },
+);
+
+/** What becomes of the requests of a route whose path may end in `**`. */
+function actionFor(path: string, kind: number, service: string): object {
+  const rest = path.endsWith('/**') ? '/**' : '';
+  const id = path.includes(':x') ? '/:x' : '';
+  if (kind === 0) return { redirect: { to: `/elsewhere${id}${rest}` } };
+  if (kind === 1) return { respond: { status: 503, body: 'Back at noon' } };
+  const rewrite = kind === 2 ? { rewrite: `/new${id}${rest}` } : {};
+  return service === '' ? rewrite : { service, ...rewrite };
+}
+
+const kinds = fc.integer({ min: 0, max: 6 });
+
+/** Routes that are never equal: each has a priority of its own. */
+const files = fc.record({
+  own: fc.tuple(
+    ...SERVICES.map(() => fc.array(fc.record({ match, policies, kind: kinds }), { maxLength: 5 })),
+  ),
+  free: fc.array(fc.record({ match, policies, kind: kinds, service: fc.constantFrom(...SERVICES) }), {
+    maxLength: 5,
+  }),
+  stripPrefix: fc.boolean(),
+});
+
+const plain = fc
+  .array(fc.constantFrom('a', 'A', 'b', 'c', 'x', '%61', 'a.b', ''), { maxLength: 4 })
+  .map((segments) => segments.map((each) => `/${each}`).join(''));
+
+const pieces = fc.constantFrom(
+  ...['a', 'A', 'b', 'c', '%61', '%2561', 'a.b', 'a%2eb', 'b%20', 'elsewhere', '?x=1', ';x', '.', '..'],
+  ...['/', '/', '/', '/', '//', '%2f', '%252f', '%5c', '/./', '%00', '#'],
+);
+
+const requests = fc.record({
+  method: fc.constantFrom(...METHODS, 'GET', 'HEAD', 'PUT', 'OPTIONS', 'TRACE'),
+  target: fc
+    .tuple(
+      fc.constantFrom('/a', '/a', '/b', '/b', '/A', '', '/healthz'),
+      fc.oneof(
+        { arbitrary: plain, weight: 3 },
+        { arbitrary: fc.array(pieces, { maxLength: 6 }).map((all) => `/${all.join('')}`), weight: 1 },
+      ),
+    )
+    .map(([first, rest]) => first + rest || '/'),
+  host: fc.oneof(
+    { arbitrary: fc.constantFrom('a.test', 'A.test:80', 'b.a.test', 'c.b.a.test', 'other'), weight: 30 },
+    { arbitrary: fc.constant('a@b'), weight: 1 },
+  ),
+  fields: fc.dictionary(
+    fc.constantFrom('x-a', 'x-b', 'x-http-method-override', 'access-control-request-headers'),
+    fc.constantFrom('1', '2', 'DELETE', 'x-a'),
+    { maxKeys: 2 },
+  ),
+  preflight: fc.option(fc.constantFrom('GET', 'DELETE'), { nil: undefined, freq: 8 }),
+});
+
+/** Gateway files, each with requests to it. */
+export const filesWithRequests = (each: number) =>
+  fc.tuple(files, fc.array(requests, { minLength: each, maxLength: each }));
+
+type ValueOf<Values> = Values extends fc.Arbitrary<infer Value> ? Value : never;
+type File = ValueOf<typeof files>;
+type Asked = ValueOf<typeof requests>;
+
+/** What was seen of one request: how the gateway responded, and what a service was asked. */
+interface Seen {
+  readonly status: number;
+  readonly location: string | undefined;
+  readonly asked: string | undefined;
+  readonly route: string | undefined;
+}
+
+/**
+ * Starts services that echo, and a gateway with the file; what it does with each request is what `explain` says.
+ *
+ * @param tally is told of each request
+ */
+export async function expectAgreement(
+  file: File,
+  asked: readonly Asked[],
+  tally: (explained: Explanation) => void,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const upstreams = await Promise.all(SERVICES.map(async (path) => stack.use(await startEcho(path))));
+  const gateway = stack.use(await startGateway(optionsFor(file, upstreams)));
+  const { settings } = gateway.gateway.parts;
+  const sources = { env: {}, dotenv: {} };
+  const explainer = await Explainer.create({ settings, sources, written: undefined }, 'external');
+  stack.defer(() => explainer.dispose());
+  const token = bearer(tokenFor('ann')).Authorization;
+  for (const one of asked) {
+    const { target, preflight } = one;
+    const method = preflight === undefined ? one.method : 'OPTIONS';
+    const asking = ['Origin', 'https://a.example', 'Access-Control-Request-Method', preflight ?? ''];
+    const fields = [
+      ...['Host', one.host, 'Authorization', token],
+      ...Object.entries(one.fields).flat(),
+      ...(preflight === undefined ? [] : asking),
+    ];
+    const explained = await explainer.explain({ method, target, fields, isSecure: false });
+    const { seen, requestId } = await send(gateway.external, method, target, fields);
+    const line = await eventually('the access line', () =>
+      requestId === undefined ? {} : gateway.logLines().findLast((each) => each.requestId === requestId),
+    ).catch(() => ({}) as Record<string, unknown>);
+    const route = line.route as string | undefined;
+    tally(explained);
+    expect({ one, seen: { ...seen, route } }).toEqual({ one, seen: expectedOf(explained, seen) });
+  }
+}
+
+function expectedOf({ outcome, route, upstream }: Explanation, seen: Seen): Seen {
+  const name = route?.name;
+  if (outcome.kind === 'forward')
+    return {
+      status: 200,
+      location: undefined,
+      asked: `${upstream?.service} ${upstream?.target}`,
+      route: name,
+    };
+  const status = outcome.kind === 'own' ? seen.status : (outcome.status ?? 0);
+  return { status, location: outcome.location, asked: undefined, route: name };
+}
+
+function optionsFor({ own, free, stripPrefix }: File, upstreams: readonly Upstream[]) {
+  let priority = 0;
+  const routed = (
+    written: { match: object & { path: string }; policies: object; kind: number },
+    service: string,
+  ) => {
+    priority += 1;
+    const { path } = written.match;
+    return {
+      ...written.policies,
+      match: { ...written.match, priority },
+      ...actionFor(path, written.kind, service),
+    };
+  };
+  const services = SERVICES.map((path, index) => {
+    const routes = (own[index] ?? []).map((route) => routed(route, '')) as OwnRoutes;
+    return [
+      path,
+      {
+        upstreams: [new URL(path === '/b' ? '/base' : '/', upstreams[index]?.url)],
+        stripPrefix,
+        routes,
+        cacheTtl: 'off',
+      },
+    ] as const;
+  });
+  const routes = free.map((route) => routed(route, route.service.slice(1))) as Routes;
+  return {
+    services: Object.fromEntries(services),
+    routes,
+    env: {
+      AUTH_ISSUE_PATHS: '/a/in',
+      AUTH_REVOKE_PATHS: '/a/out',
+      AUTH_QUERY_TOKEN_PATHS: '/a/hub',
+    },
+  };
+}
+
+function startEcho(path: string): Promise<Upstream> {
+  return startUpstream((req, res) => {
+    res.setHeader('X-Asked', `${path} ${req.url}`);
+    res.end('ok');
+  });
+}
+
+async function send(origin: string, method: string, target: string, fields: readonly string[]) {
+  const { hostname, port } = new URL(origin);
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const options = { hostname, port, method, path: target, headers: fields, agent: false, setHost: false };
+  httpRequest(options, resolve).once('error', reject).end();
+  const response = await promise;
+  await text(response);
+  const { location, 'x-asked': asked, 'x-request-id': id } = response.headers;
+  const seen: Seen = {
+    status: response.statusCode ?? 0,
+    location,
+    asked: asked as string | undefined,
+    route: undefined,
+  };
+  return { seen, requestId: id as string | undefined };
+}
