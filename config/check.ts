@@ -1,14 +1,19 @@
-import { parseArgs } from 'node:util';
+import { parseArgs, styleText } from 'node:util';
 import { loadSettings, type Settings, SettingsError } from './config.ts';
 import { readDotenv, readEnvironment } from './environment.ts';
+import { readGatewayFile } from './file/gatewayFile.ts';
 import { formatDuration } from './kinds/durations.ts';
 import { authText } from './policies/auth/auth.ts';
+import { bytesText, ttlText } from './report/policyValues.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
+import { routeTable } from './report/routeTable.ts';
+import { align } from './report/table.ts';
+import { variableValue } from './report/variableValues.ts';
 import { settingsWarnings } from './report/warnings.ts';
 import { allRoutes } from './routes/complete.ts';
-import type { Route, Service } from './sections/services.ts';
-import { lookUp, type ReadFile, readTextFile } from './values.ts';
-import { type Field, listVariables, type Variable } from './variables.ts';
+import type { Service } from './sections/services.ts';
+import { type ReadFile, readTextFile } from './values.ts';
+import { listVariables } from './variables.ts';
 
 const USAGE = `Usage: npm run config:check
 
@@ -19,7 +24,6 @@ that is wrong with them; below them what is set and does nothing. docs/settings.
 `;
 
 const SETTING_COLUMNS = ['SETTING', 'VALUE', 'SOURCE'];
-const ROUTE_COLUMNS = ['ROUTE', 'SPELLING', 'AUTH', 'TIMEOUT', 'IDLE', 'BODY', 'CACHE'];
 const SERVICE_COLUMNS = [
   'SERVICE',
   'PATH',
@@ -41,6 +45,8 @@ export interface ReportSources {
   readonly env: NodeJS.ProcessEnv;
   readonly dotenv: NodeJS.Dict<string>;
   readonly readFile?: ReadFile;
+  /** Makes headings stand out. Default: they do not. */
+  readonly emphasis?: (text: string) => string;
 }
 
 /**
@@ -48,23 +54,33 @@ export interface ReportSources {
  *
  * @throws {SettingsError} listing everything that is wrong
  */
-export function reportSettings({ env, dotenv, readFile = readTextFile }: ReportSources): string {
+export function reportSettings({
+  env,
+  dotenv,
+  readFile = readTextFile,
+  emphasis = (text) => text,
+}: ReportSources): string {
   const merged = readEnvironment(env, dotenv);
   const settings = loadSettings(merged, readFile);
-  const rows = listVariables().map(([field, variable]) => {
-    const given = lookUp(variable, merged, readFile);
-    const { text, source } = 'value' in given ? given.value : { text: undefined, source: 'default' };
-    const fromDotenv = source === 'environment' && env[variable.name] === undefined;
-    return [variable.name, show(field, variable, text, settings), fromDotenv ? '.env' : source];
+  const sources = { env, dotenv, readFile };
+  const rows = listVariables().map(([field]) => {
+    const { name, value, source } = variableValue(field, sources, settings);
+    return [name, value, source];
   });
-  const routes = allRoutes(settings);
+  const { written } = readGatewayFile({ path: settings.gatewayFile, env: merged, readFile });
   return [
-    align([SETTING_COLUMNS, ...rows]),
+    headed(align([SETTING_COLUMNS, ...rows]), emphasis),
     `Shared state: ${storePlace(settings)}\n`,
-    align([SERVICE_COLUMNS, ...settings.services.map(serviceRow)]),
-    ...(routes.length > 0 ? [align([ROUTE_COLUMNS, ...routes.map(routeRow)])] : []),
+    headed(align([SERVICE_COLUMNS, ...settings.services.map(serviceRow)]), emphasis),
+    ...(allRoutes(settings).length > 0 ? [headed(routeTable(settings, written), emphasis)] : []),
     ...settingsWarnings({ env, dotenv, settings }).map((warning) => `Warning: ${warning}\n`),
   ].join('\n');
+}
+
+/** A table with its first line emphasised. */
+function headed(table: string, emphasis: (text: string) => string): string {
+  const end = table.indexOf('\n');
+  return emphasis(table.slice(0, end)) + table.slice(end);
 }
 
 function storePlace({ redisUrl, redisNodes, dataDir }: Settings): string {
@@ -91,51 +107,13 @@ function serviceRow(service: Service): string[] {
   ];
 }
 
-function routeRow({ name, spelling, settings }: Route): string[] {
-  return [
-    name,
-    spelling,
-    authText(settings.auth),
-    formatDuration(settings.requestTimeoutMs),
-    formatDuration(settings.idleTimeoutMs),
-    bytesText(settings.maxBodyBytes),
-    ttlText(settings.cacheTtlMs),
-  ];
-}
-
-function bytesText(bytes: number): string {
-  return bytes === 0 ? 'any' : String(bytes);
-}
-
-function ttlText(ttlMs: number | 'off'): string {
-  return ttlMs === 'off' ? 'off' : formatDuration(ttlMs);
-}
-
-function show(field: Field, variable: Variable, text: string | undefined, settings: Settings): string {
-  if (text) return variable.mask?.(text) ?? text;
-  if (field === 'gatewayFile' && settings.gatewayFile !== undefined) return settings.gatewayFile;
-  // Defaults that are computed from other settings.
-  if (field === 'cacheMaxBytes' || field === 'maxConnections') return String(settings[field]);
-  if (field === 'memoryLimitBytes' && settings.memory.limitBytes !== undefined)
-    return String(settings.memory.limitBytes);
-  if (field === 'circuitBreakerWindowMs' || field === 'drainGraceMs') return formatDuration(settings[field]);
-  return `(${variable.unset ?? 'none'})`;
-}
-
-function align(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  }
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
-  return lines.map((line) => `${line.trimEnd()}\n`).join('');
-}
-
 /** Runs the command; gives its exit code. */
 function main(args: string[]): number {
   try {
     const { values } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } });
-    process.stdout.write(values.help ? USAGE : reportSettings({ env: process.env, dotenv: readDotenv() }));
+    const emphasis = (text: string) => styleText('bold', text, { stream: process.stdout });
+    const report = () => reportSettings({ env: process.env, dotenv: readDotenv(), emphasis });
+    process.stdout.write(values.help ? USAGE : report());
     return 0;
   } catch (error) {
     const isUsage = reasonOf(error).startsWith('ERR_PARSE_ARGS');

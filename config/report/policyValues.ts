@@ -1,3 +1,4 @@
+import { formatBytes } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import type { PolicySettings } from '../policies/policies.ts';
 import type { Field } from '../variables.ts';
@@ -29,6 +30,10 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
   ];
 }
 
+export function ttlText(ttlMs: number | 'off'): string {
+  return ttlMs === 'off' ? 'off' : formatDuration(ttlMs);
+}
+
 function cacheValues({ cacheTtlMs, cacheShared }: PolicySettings): PolicyValue[] {
   if (cacheTtlMs === 'off') return [{ path: 'cache', value: 'off', variable: 'getCacheTtlMs' }];
   return [
@@ -37,6 +42,7 @@ function cacheValues({ cacheTtlMs, cacheShared }: PolicySettings): PolicyValue[]
   ];
 }
 
-function bytesText(bytes: number): string {
-  return bytes === 0 ? 'any' : String(bytes);
+/** A number of bytes of which 0 is no limit. */
+export function bytesText(bytes: number): string {
+  return bytes === 0 ? 'any' : formatBytes(bytes);
 }

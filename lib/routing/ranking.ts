@@ -1,5 +1,13 @@
 import type { Pattern, Segment } from './pattern.ts';
-import { headersFit, methodFits, type Route, type RouteRequest, type RouteRule, readRule } from './route.ts';
+import {
+  compareRoutes,
+  headersFit,
+  methodFits,
+  type Route,
+  type RouteRequest,
+  type RouteRule,
+  readRule,
+} from './route.ts';
 import { AMBIGUOUS, RouteTable } from './routeTable.ts';
 
 /** The routes that a request matches. */
@@ -39,6 +47,14 @@ export function ranked<Rule extends RouteRule>(
   return { rules: winners, isAmbiguous: false };
 }
 
+/** The rules in the order in which they win, whatever a request is: the first of those that it matches. */
+export function inOrder<Rule extends RouteRule>(rules: readonly Rule[]): Rule[] {
+  return rules
+    .map(readRule<Rule>)
+    .sort(compare)
+    .map(({ rule }) => rule);
+}
+
 /** Why `one` wins over `other`, both of which a request matches. */
 export function whyFirst(one: RouteRule, other: RouteRule): string {
   const [a, b] = [readRule(one), readRule(other)];
@@ -70,6 +86,47 @@ export function whyNot(rule: RouteRule, request: RouteRequest, target: string): 
 function isFor(rule: RouteRule, request: RouteRequest, target: string): boolean {
   const found = new RouteTable([rule]).find(request, target);
   return found !== undefined && found !== AMBIGUOUS;
+}
+
+function compare(one: Route, other: Route): number {
+  return (
+    hostRank(one) - hostRank(other) ||
+    labelsOf(other) - labelsOf(one) ||
+    compareTexts(one.host ?? '', other.host ?? '') ||
+    comparePatterns(one.pattern, other.pattern) ||
+    compareRoutes(one, other) ||
+    compareTexts(one.rule.name, other.rule.name)
+  );
+}
+
+function hostRank({ host }: Route): number {
+  if (host === undefined) return 2;
+  return host.startsWith('*.') ? 1 : 0;
+}
+
+/** Of hosts below a name, the longer name counts; hosts by name are never compared with each other. */
+function labelsOf({ host = '' }: Route): number {
+  return host.startsWith('*.') ? host.split('.').length : 0;
+}
+
+function comparePatterns({ segments: one }: Pattern, { segments: other }: Pattern): number {
+  const length = Math.max(one.length, other.length);
+  for (let index = 0; index < length; index += 1) {
+    const [a, b] = [one[index], other[index]];
+    const order = rankOf(a) - rankOf(b) || compareTexts(textOf(a), textOf(b));
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** The end comes before whatever goes on. */
+function textOf(segment: Segment | undefined): string {
+  return segment?.kind === 'literal' ? `/${segment.text}` : '';
+}
+
+function compareTexts(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
 }
 
 function byHost({ host: one }: Route, { host: other }: Route): string | undefined {

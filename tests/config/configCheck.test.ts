@@ -72,6 +72,73 @@ describe('config:check', () => {
     ]);
   });
 
+  test('lists routes in the order in which they win, with what differs somewhere and what is inherited', () => {
+    const file = `
+services:
+  - name: shop
+    path: /shop
+    upstreams: ["http://shop:1"]
+    cache: { ttl: 5s }
+    routes:
+      - match: { path: /** , methods: [GET] }
+        timeouts: { request: 2m }
+      - match: { path: /a/:id }
+        auth: none
+        cache: off
+routes:
+  - match: { path: /new/**, host: a.test }
+    service: shop
+    rewrite: /**
+  - match: { path: /old/** }
+    redirect: { to: /new/** }
+`;
+    const readFile = (path: string) => {
+      if (path === 'gateway.yaml') return file;
+      throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
+    };
+    const env = { JWT_SECRET: 'x', AUTH_ISSUE_PATHS: '/shop/in', AUTH_REVOKE_PATHS: '/shop/out' };
+    const lines = (width: (text: string) => string) =>
+      reportSettings({ env, dotenv: {}, readFile, emphasis: width }).split('\n');
+    const report = lines((text) => text);
+    const at = report.findIndex((line) => line.startsWith('ROUTE'));
+    expect(report.slice(at, at + 7)).toEqual([
+      'ROUTE          DOES            SPELLING  AUTH        TIMEOUT  CACHE',
+      'a.test/new/**  /shop as /**    any       (required)  (3s)     (5s)',
+      '/old/**        307 to /new/**  exact     -           -        -',
+      '/shop/a/:id    /shop           exact     none        (3s)     off',
+      'GET /shop/**   /shop           any       (required)  2m       (5s)',
+      '/shop/**       /shop           any       (required)  (3s)     (5s)',
+      '(...) is inherited. The first of the routes that a request matches counts.',
+    ]);
+    expect(lines((text) => `<${text}>`).filter((line) => line.startsWith('<'))).toHaveLength(3);
+  });
+
+  test('keeps routes within 120 characters a line, each value below its heading', () => {
+    const routes = ['a', 'b'].map((name) => ({
+      match: { path: `/${name.repeat(90)}/**` },
+      cors: { origins: [`https://${name.repeat(40)}.example`] },
+      timeouts: { request: '1s' },
+    }));
+    const file = JSON.stringify({
+      services: [{ name: 'shop', path: '/shop', upstreams: ['http://shop:1'], routes }],
+    });
+    const readFile = (path: string) => {
+      if (path === 'gateway.json') return file;
+      throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
+    };
+    const env = { JWT_SECRET: 'x', AUTH_ISSUE_PATHS: '/shop/in', AUTH_REVOKE_PATHS: '/shop/out' };
+    const report = reportSettings({ env, dotenv: {}, readFile }).split('\n');
+    const table = report.slice(
+      report.indexOf('ROUTE'),
+      report.findIndex((line) => line.startsWith('(...)')),
+    );
+    expect(table).toHaveLength(4 * 2);
+    expect(table.filter((line) => line.length > 120)).toEqual([]);
+    const [heading = '', value = ''] = [table[1], table[3]];
+    expect(value.slice(heading.indexOf('TIMEOUT'))).toMatch(/^1s /);
+    expect(value.slice(heading.indexOf('CORS'))).toMatch(/^https:/);
+  });
+
   test('explains itself', () => {
     expect(check({ args: ['--help'] })).toMatchObject({
       status: 0,

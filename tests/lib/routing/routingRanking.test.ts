@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { ranked, whyFirst, whyNot } from '../../../lib/routing/ranking.ts';
+import fc from 'fast-check';
+import { inOrder, ranked, whyFirst, whyNot } from '../../../lib/routing/ranking.ts';
 import type { RouteMatch, RouteRule } from '../../../lib/routing/route.ts';
 
 const rule = (match: RouteMatch, spelling: RouteRule['spelling'] = 'exact'): RouteRule => ({
@@ -27,6 +28,52 @@ describe('ranked', () => {
 
   it('gives none where none matches', () => {
     expect(ranked([rule({ path: '/a' })], asked, '/b')).toEqual({ rules: [], isAmbiguous: false });
+  });
+});
+
+describe('inOrder', () => {
+  it('puts first whatever wins', () => {
+    const match = fc.record(
+      {
+        path: fc
+          .tuple(
+            fc.array(fc.constantFrom('a', 'b', '*', ':x'), { maxLength: 3 }),
+            fc.constantFrom('', '/', '/**'),
+          )
+          .filter(([segments]) => segments.filter((each) => each === ':x').length < 2)
+          .map(([segments, end]) => segments.map((each) => `/${each}`).join('') + end || '/'),
+        host: fc.constantFrom('a.test', 'b.a.test', '*.a.test', '*.test'),
+        methods: fc.constantFrom(['GET'], ['GET', 'POST'], ['POST']),
+        headers: fc.dictionary(fc.constantFrom('x-a', 'x-b'), fc.constantFrom('1', '2'), { maxKeys: 2 }),
+      },
+      { requiredKeys: ['path'] },
+    );
+    const request = fc.record({
+      method: fc.constantFrom('GET', 'POST'),
+      headers: fc.record({
+        host: fc.constantFrom('a.test', 'b.a.test', 'c'),
+        'x-a': fc.constantFrom('1', '2'),
+      }),
+    });
+    const target = fc.constantFrom('/', '/a', '/a/', '/a/b', '/b/a/c', '/c', '/a/b/a/b');
+    let found = 0;
+    fc.assert(
+      fc.property(
+        fc.array(match, { minLength: 4, maxLength: 12 }),
+        request,
+        target,
+        (matches, wanted, path) => {
+          // No two are equal: each has a priority of its own.
+          const rules = matches.map((each, priority) => rule({ ...each, priority }));
+          const [winner] = ranked(rules, wanted, path).rules;
+          const first = inOrder(rules).find((each) => ranked([each], wanted, path).rules.length > 0);
+          expect(first).toBe(winner);
+          found += Number(winner !== undefined);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect(found).toBeGreaterThan(500);
   });
 });
 

@@ -1,0 +1,100 @@
+import { inOrder } from '../../lib/routing/ranking.ts';
+import type { WrittenFile } from '../file/gatewayFile.ts';
+import { formatDuration } from '../kinds/durations.ts';
+import { originsOf } from '../policies/origins.ts';
+import type { PolicySettings } from '../policies/policies.ts';
+import type { RouteAction } from '../routes/actions.ts';
+import { allRoutes, type Routing } from '../routes/complete.ts';
+import { levelsFor } from '../routes/levels.ts';
+import type { Route } from '../sections/services.ts';
+import { bytesText, ttlText } from './policyValues.ts';
+import { alignWithin } from './table.ts';
+
+/** One policy, or a value of one, in few words. */
+interface Column {
+  readonly heading: string;
+  /** As in a file. */
+  readonly path: string;
+  readonly text: (settings: PolicySettings) => string;
+}
+
+const AUTH: Column = { heading: 'AUTH', path: 'auth', text: ({ auth }) => auth };
+
+/** What a route may say besides. */
+const COLUMNS: readonly Column[] = [
+  {
+    heading: 'TIMEOUT',
+    path: 'timeouts.request',
+    text: ({ requestTimeoutMs }) => formatDuration(requestTimeoutMs),
+  },
+  { heading: 'IDLE', path: 'timeouts.idle', text: ({ idleTimeoutMs }) => formatDuration(idleTimeoutMs) },
+  { heading: 'BODY', path: 'limits.body', text: ({ maxBodyBytes }) => bytesText(maxBodyBytes) },
+  {
+    heading: 'CACHE',
+    path: 'cache',
+    text: ({ cacheTtlMs, cacheShared }) =>
+      `${ttlText(cacheTtlMs)}${cacheShared || cacheTtlMs === 'off' ? '' : ' unshared'}`,
+  },
+  { heading: 'CORS', path: 'cors', text: ({ cors }) => cors?.origins.join(' ') ?? 'off' },
+  { heading: 'PUBLIC PATHS', path: 'publicPaths', text: ({ publicPaths }) => (publicPaths ? 'yes' : 'no') },
+];
+
+/** Characters of a line. */
+const WIDTH = 120;
+
+/**
+ * All routes in the order in which they win, with what each does, and those policies in which some differ from their service.
+ * What a route inherits stands in parentheses.
+ *
+ * @param written the file that they come from
+ */
+export function routeTable(routing: Routing, written: WrittenFile | undefined): string {
+  const routes = inOrder(allRoutes(routing));
+  const columns = [
+    AUTH,
+    ...COLUMNS.filter((column) => routes.some((route) => differs(route, column, routing))),
+  ];
+  const headings = ['ROUTE', 'DOES', 'SPELLING', ...columns.map(({ heading }) => heading)];
+  const rows = routes.map((route) => {
+    const own = saidBy(route, routing, written);
+    const cells = columns.map((column) => cellOf(route, column, own));
+    return [route.name, actionText(route.action), route.spelling, ...cells];
+  });
+  return `${alignWithin([headings, ...rows], WIDTH)}(...) is inherited. The first of the routes that a request matches counts.\n`;
+}
+
+/** Whether the route has something else there than the service that it leads to. */
+function differs(route: Route, { text }: Column, { services }: Routing): boolean {
+  const { action, settings } = route;
+  if (action.kind !== 'forward') return false;
+  const service = services.find(({ path }) => path === action.service);
+  return service !== undefined && text(service) !== text(settings);
+}
+
+function cellOf({ action, settings }: Route, { path, text }: Column, own: ReadonlySet<string>): string {
+  // Of policies only what concerns responses holds where no service is asked.
+  if (action.kind !== 'forward' && path !== 'cors') return '-';
+  return own.has(path) ? text(settings) : `(${text(settings)})`;
+}
+
+/** The paths of all that the route says itself, and of what these are parts of. */
+function saidBy(route: Route, routing: Routing, written: WrittenFile | undefined): ReadonlySet<string> {
+  if (!written) return new Set();
+  const service = routing.services.find(({ routes }) => routes.includes(route));
+  const own = levelsFor(written, routing, { service, route }).filter(({ name }) => name === 'route');
+  const paths = [...originsOf(own).keys()];
+  return new Set(
+    paths.flatMap((path) => path.split('.').map((_, index, all) => all.slice(0, index + 1).join('.'))),
+  );
+}
+
+function actionText(action: RouteAction): string {
+  switch (action.kind) {
+    case 'redirect':
+      return `${action.status} to ${action.to}`;
+    case 'respond':
+      return `responds with ${action.status}`;
+    case 'forward':
+      return action.rewrite === undefined ? action.service : `${action.service} as ${action.rewrite}`;
+  }
+}
