@@ -46,6 +46,7 @@ Extra replicas take the next free ports from 20 above the base port (8100) up`,
   redis: redisUrl,
   externalPort: port(8000, "the gateway's port for users"),
   internalPort: port(8001, "the gateway's port for services"),
+  pagePort: port(8070, 'the port of the page that tries the gateway in a browser'),
   registryPort: port(DEFAULT_REGISTRY_PORT, "the service registry's port"),
   registryForm: registryForm(),
   basePort: port(8080, "the first service's port; the other nine have the following ones", {
@@ -57,7 +58,8 @@ Extra replicas take the next free ports from 20 above the base port (8100) up`,
 
 /** `npm run playground`. */
 export const PLAYGROUND_COMMAND: Command<typeof flags> = {
-  about: 'Runs the ten services, a service registry and the gateway, all on loopback, until Ctrl-C.',
+  about:
+    'Runs the ten services, a service registry, the gateway and a page that tries it in a browser, all on loopback, until Ctrl-C.',
   usage: ['npm run playground --', 'node playground/main.ts'],
   flags,
   notes: `Port 0 is any free port; --base-port 0 gives every replica one. --redis needs no URL.
@@ -72,7 +74,7 @@ Services: ${SERVICE_NAMES.join(' ')}`,
 export interface Flags
   extends Pick<
     FlagValues<typeof flags>,
-    'help' | 'externalPort' | 'internalPort' | 'registryPort' | 'registryForm' | 'basePort'
+    'help' | 'externalPort' | 'internalPort' | 'pagePort' | 'registryPort' | 'registryForm' | 'basePort'
   > {
   readonly gateway: boolean;
   /** Replicas of each service: 0 where `--only` leaves it out, else 1 where the flags say nothing. */

@@ -33,9 +33,11 @@ export interface ReadyMessage {
 }
 
 export interface PlaygroundUrls {
-  /** Missing with `--no-gateway`, as is `internal`. */
+  /** Missing with `--no-gateway`, as are `internal` and `page`. */
   readonly external?: string;
   readonly internal?: string;
+  /** The page that tries the gateway in a browser. */
+  readonly page?: string;
   readonly registry: string;
   /** One URL for each replica, in the order of their numbers; none where `--only` leaves the service out. */
   readonly services: Readonly<Record<ServiceName, readonly string[]>>;

@@ -18,6 +18,8 @@ export const GATEWAY_EXEC_ARGV = ['--disable-sigusr1', ...LIFELINE_ARGV];
 export interface GatewaySettings {
   readonly externalPort: number;
   readonly internalPort: number;
+  /** Where the page is that its file lets in. */
+  readonly pagePort: number;
   readonly registryUrl: string;
   readonly gatewayFile: string;
   readonly dataDir: string;
@@ -61,6 +63,7 @@ export function gatewayEnvironment(settings: GatewaySettings, env: NodeJS.Proces
     INTERNAL_PORT: String(settings.internalPort),
     SERVICE_DISCOVERY_URL: settings.registryUrl,
     GATEWAY_FILE: settings.gatewayFile,
+    PLAYGROUND_PAGE_PORT: String(settings.pagePort),
     JWT_SECRET: settings.jwtSecret,
     JWT_SECRET_FILE: undefined,
     ...(redisUrl && { REDIS_URL: redisUrl }),

@@ -44,6 +44,7 @@ function infrastructurePorts(flags: Flags): WantedPort[] {
   return [
     { port: flags.externalPort, for: "the gateway's users", flag: '--external-port' },
     { port: flags.internalPort, for: "the gateway's services", flag: '--internal-port' },
+    { port: flags.pagePort, for: 'the page', flag: '--page-port' },
     registry,
   ];
 }

@@ -7,6 +7,7 @@ import type { ProcessStatus } from '../control/protocol.ts';
 import { listenForCommands } from '../control/server.ts';
 import type { Flags } from '../flags.ts';
 import type { PlaygroundUrls } from '../messages.ts';
+import { type PageServer, startPage } from '../page/server.ts';
 import { LOOPBACK, settlePort } from '../ports.ts';
 import { Child, type ChildOptions, describeExit } from './child.ts';
 import {
@@ -54,6 +55,7 @@ export class Playground {
   readonly #files: RunFiles = createRunFiles();
   #urls: Partial<Omit<PlaygroundUrls, 'services'>> = {};
   #control: Server | undefined;
+  #page: PageServer | undefined;
 
   constructor({ flags, env, print }: PlaygroundOptions) {
     this.#flags = flags;
@@ -94,6 +96,7 @@ export class Playground {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#control?.close();
+    await this.#page?.close();
     const { gateway, registry, services } = this.#byRole();
     // The gateway waits for them, and none can end while it is frozen.
     await Promise.all(services.map((child) => child.thaw()));
@@ -160,13 +163,15 @@ export class Playground {
   }
 
   async #startGateway(registryUrl: string, services: PlaygroundUrls['services']) {
-    const gatewayFile = await this.#files.writeServices(services);
+    const gatewayFile = await this.#files.writeGatewayFile(services);
     const externalPort = await settlePort(this.#flags.externalPort);
     const internalPort = await settlePort(this.#flags.internalPort);
+    const pagePort = await this.#startPage(externalPort);
     const { dataDir } = this.#files;
     const { redisUrl } = this.#flags;
     const jwtSecret = this.#jwtSecret;
-    const settings = { externalPort, internalPort, registryUrl, gatewayFile, dataDir, jwtSecret, redisUrl };
+    const ports = { externalPort, internalPort, pagePort };
+    const settings = { ...ports, registryUrl, gatewayFile, dataDir, jwtSecret, redisUrl };
     for (const line of notPassedOn(settings, this.#env)) this.#print(line);
     const gateway = this.#spawn({
       name: GATEWAY,
@@ -177,7 +182,15 @@ export class Playground {
     const external = `http://${LOOPBACK}:${externalPort}`;
     await Promise.race([gatewayReady(external, this.#print, this.#stopping.signal), gateway.died()]);
     this.#print(startedLine(GATEWAY, external));
-    return { external, internal: `http://${LOOPBACK}:${internalPort}` };
+    const page = `http://${LOOPBACK}:${pagePort}`;
+    return { external, internal: `http://${LOOPBACK}:${internalPort}`, page };
+  }
+
+  /** Resolves to its port. */
+  async #startPage(gatewayPort: number): Promise<number> {
+    this.#page = await startPage({ port: this.#flags.pagePort, gatewayPort });
+    this.#print(startedLine('page', this.#page.url));
+    return Number(new URL(this.#page.url).port);
   }
 
   /** The child's URL, once it listens. */

@@ -41,6 +41,7 @@ export function table(urls: PlaygroundUrls, pids: Readonly<Record<string, number
       ? [['gateway', urls.external, String(pids.gateway), 'users: /<service>/..., with a token']]
       : []),
     ...(urls.internal ? [['', urls.internal, '', 'services: /internal/<service>/...']] : []),
+    ...(urls.page ? [['page', urls.page, '', 'browsers: tries the gateway from another origin']] : []),
     ['registry', urls.registry, String(pids.registry), 'GET /services'],
     ...SERVICE_NAMES.flatMap((service) =>
       urls.services[service].map((url, index) => {

@@ -1,9 +1,14 @@
 import { mkdtempSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parse } from 'yaml';
+import type { GatewayFileInput } from '../../config/file/schema.ts';
 import { BUILT_IN_SERVICES } from '../../config/sections/services.ts';
 import type { ServiceName } from '../catalogue.ts';
+
+/** What the gateway of a playground serves, for people to read. */
+export const GATEWAY_FILE = new URL('../gateway.yaml', import.meta.url);
 
 /** The directory of one run. Removed when the playground stops; left behind when it is killed. */
 export interface RunFiles {
@@ -12,10 +17,10 @@ export interface RunFiles {
   /** For the gateway's embedded store. */
   readonly dataDir: string;
   /**
-   * Writes what the gateway needs to find the services, those that run: for it there are no others. Resolves to the
-   * path of the file.
+   * Writes the gateway's file: `gateway.yaml`, with the addresses of the services that run. For the gateway there are no
+   * others, and no routes to them. Resolves to the path of the file.
    */
-  writeServices(upstreams: Readonly<Record<ServiceName, readonly string[]>>): Promise<string>;
+  writeGatewayFile(upstreams: Readonly<Record<ServiceName, readonly string[]>>): Promise<string>;
   remove(): Promise<void>;
 }
 
@@ -24,19 +29,27 @@ export function createRunFiles(): RunFiles {
   return {
     directory,
     dataDir: join(directory, 'data'),
-    async writeServices(upstreams) {
+    async writeGatewayFile(upstreams) {
       const gatewayFile = join(directory, 'gateway.json');
-      await writeFile(gatewayFile, JSON.stringify(servicesOf(upstreams), undefined, 2));
+      await writeFile(gatewayFile, JSON.stringify(await filledIn(upstreams), undefined, 2));
       return gatewayFile;
     },
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }
 
-function servicesOf(upstreams: Readonly<Record<ServiceName, readonly string[]>>) {
-  const services = BUILT_IN_SERVICES.map((service) => ({
+async function filledIn(
+  upstreams: Readonly<Record<ServiceName, readonly string[]>>,
+): Promise<GatewayFileInput> {
+  const file = parse(await readFile(GATEWAY_FILE, 'utf8')) as GatewayFileInput;
+  const services = (file.services ?? []).map((service) => ({
+    // The names by which registries may know it as well.
+    aliases: [...(BUILT_IN_SERVICES.find(({ path }) => path === service.path)?.aliases ?? [])],
     ...service,
-    upstreams: upstreams[service.path.slice(1) as ServiceName],
+    upstreams: [...upstreams[service.path.slice(1) as ServiceName]],
   }));
-  return { services: services.filter((service) => service.upstreams.length > 0) };
+  const running = services.filter((service) => service.upstreams.length > 0);
+  const names = running.map(({ name }) => name);
+  const routes = file.routes?.filter(({ service }) => service === undefined || names.includes(service));
+  return { ...file, services: running, routes };
 }

@@ -30,6 +30,7 @@ describe('playground command', () => {
       '--replicas',
       '--redis',
       '--external-port',
+      '--page-port',
       '--registry-form',
       '--base-port',
       '--no-gateway',
@@ -227,6 +228,7 @@ describe('what the gateway is given', () => {
   const settings = {
     externalPort: 1,
     internalPort: 2,
+    pagePort: 3,
     registryUrl: 'http://127.0.0.1:9000',
     gatewayFile: '/tmp/gateway.json',
     dataDir: '/tmp/data',
@@ -248,6 +250,7 @@ describe('what the gateway is given', () => {
       INTERNAL_PORT: '2',
       SERVICE_DISCOVERY_URL: 'http://127.0.0.1:9000',
       GATEWAY_FILE: '/tmp/gateway.json',
+      PLAYGROUND_PAGE_PORT: '3',
       DATA_DIR: '/tmp/data',
       JWT_SECRET: 's',
       JWT_SECRET_FILE: undefined,
@@ -307,7 +310,7 @@ describe('what the gateway is given', () => {
       SERVICE_NAMES.map((name) => [name, [`http://127.0.0.1/${name}`]]),
     ) as Record<ServiceName, string[]>;
     const files = createRunFiles();
-    const { services } = JSON.parse(await readFile(await files.writeServices(upstreams), 'utf8'));
+    const { services } = JSON.parse(await readFile(await files.writeGatewayFile(upstreams), 'utf8'));
     await files.remove();
     expect(services).toEqual(
       BUILT_IN_SERVICES.map((service) => ({ ...service, upstreams: [`http://127.0.0.1${service.path}`] })),
@@ -318,13 +321,16 @@ describe('what the gateway is given', () => {
   it('leaves out the services that do not run', async () => {
     const upstreams = Object.fromEntries(SERVICE_NAMES.map((name) => [name, [] as string[]]));
     const files = createRunFiles();
-    const gatewayFile = await files.writeServices({
+    const gatewayFile = await files.writeGatewayFile({
       ...(upstreams as Record<ServiceName, string[]>),
       sharing: ['http://127.0.0.1:8089'],
     });
-    const { services } = JSON.parse(await readFile(gatewayFile, 'utf8'));
+    const { services, routes } = JSON.parse(await readFile(gatewayFile, 'utf8'));
     await files.remove();
     expect(services).toMatchObject([{ path: '/sharing', upstreams: ['http://127.0.0.1:8089'] }]);
+    expect(new Set(routes.map((route: { service?: string }) => route.service))).toEqual(
+      new Set(['sharing', undefined]),
+    );
   });
 });
 

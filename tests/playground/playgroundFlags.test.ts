@@ -10,6 +10,7 @@ describe('parseFlags', () => {
       gateway: true,
       externalPort: 8000,
       internalPort: 8001,
+      pagePort: 8070,
       registryPort: 9000,
       registryForm: 'stack',
       basePort: 8080,

@@ -19,6 +19,7 @@ const FLAGS = [
   '--base-port=0',
   '--registry-port=0',
   '--external-port=0',
+  '--page-port=0',
   '--internal-port=0',
 ];
 

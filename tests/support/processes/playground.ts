@@ -8,7 +8,7 @@ import { isMessage, type PlaygroundUrls } from '../../../playground/messages.ts'
 
 const MAIN = new URL('../../../playground/main.ts', import.meta.url);
 const CONTROL_MAIN = new URL('../../../playground/control/main.ts', import.meta.url);
-const FREE_PORTS = ['--base-port=0', '--registry-port=0', '--external-port=0', '--internal-port=0'];
+const FREE_PORTS = ['base', 'registry', 'external', 'internal', 'page'].map((name) => `--${name}-port=0`);
 
 export interface TestPlayground {
   readonly urls: PlaygroundUrls;
