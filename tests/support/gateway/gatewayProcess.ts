@@ -38,7 +38,8 @@ export interface GatewayProcess extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-export interface GatewayProcessOptions extends Pick<TestGatewayOptions, 'services' | 'env'> {
+export interface GatewayProcessOptions
+  extends Pick<TestGatewayOptions, 'services' | 'defaults' | 'routes' | 'env'> {
   /** Further flags for Node. */
   readonly execArgv?: readonly string[];
   /** The group whose limits hold for it. */
