@@ -1,0 +1,84 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readGatewayFile } from '../../config/file/gatewayFile.ts';
+import { type RawResponse, sendRaw } from '../support/clients/rawClient.ts';
+import { startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
+import { type Recipe, readCookbook } from '../support/processes/cookbook.ts';
+import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
+
+/** A file to copy from is one that fits on a screen. */
+const MOST_LINES = 15;
+/** Where services are, for a reader: the test starts one in the place of each. */
+const UPSTREAM = /http:\/\/([a-z-]+):8080/g;
+
+const recipes = readCookbook(textOf('docs/cookbook.md'));
+const fragments = readCookbook(textOf('docs/routes.md'));
+
+function textOf(page: string): string {
+  return readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
+}
+
+/** What is wrong with a file of this text. */
+function problemsOf(yaml: string): readonly string[] {
+  return readGatewayFile({ path: 'gateway.yaml', env: {}, readFile: () => yaml }).problems;
+}
+
+it('the cookbook has recipes, and each says what happens', () => {
+  expect(recipes.length).toBeGreaterThan(8);
+  expect(recipes.filter(({ requests }) => requests.length === 0)).toEqual([]);
+});
+
+it.each([...recipes, ...fragments])('$title: a file that starts as it stands', ({ yaml }) => {
+  expect(problemsOf(yaml)).toEqual([]);
+});
+
+it.each(recipes)('$title: fits on a screen', ({ yaml }) => {
+  expect(yaml.trim().split('\n').length).toBeLessThanOrEqual(MOST_LINES);
+});
+
+it('so is the file of the playground', () => {
+  expect(problemsOf(textOf('playground/gateway.yaml'))).toEqual([]);
+});
+
+describe.each(recipes)('$title', ({ yaml, requests }: Recipe) => {
+  const stack = new AsyncDisposableStack();
+  const services = new Map<string, Upstream>();
+  let gateway: TestGateway;
+
+  beforeAll(async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'cookbook-'));
+    stack.defer(() => rmSync(directory, { recursive: true }));
+    for (const [, name = ''] of yaml.matchAll(UPSTREAM)) services.set(name, stack.use(await startUpstream()));
+    const path = join(directory, 'gateway.yaml');
+    writeFileSync(
+      path,
+      yaml.replaceAll(UPSTREAM, (_all, name) => services.get(name)?.url.origin ?? ''),
+    );
+    gateway = stack.use(await startGateway({ services: {}, env: { GATEWAY_FILE: path } }));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it.each(requests)('$given: $then', async ({ request, response }) => {
+    const before = new Map(Array.from(services, ([name, { requests }]) => [name, requests.length]));
+    const answer = await sendRaw(gateway.external, request.text(tokenFor('ann', request.claims)));
+    expect(answer.status).toBe(response.status);
+    expectFields(answer, response.fields);
+    if (response.code) expect(JSON.parse(answer.body).code).toBe(response.code);
+    const asked = Array.from(services, ([name, { requests }]) => [
+      name,
+      requests.slice(before.get(name)).map(({ target }) => target),
+    ]);
+    const expected = Array.from(services.keys(), (name) => [
+      name,
+      response.service === name ? [response.target] : [],
+    ]);
+    expect(asked).toEqual(expected);
+  });
+});
+
+function expectFields(answer: RawResponse, fields: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(fields))
+    expect([name, answer.field(name)]).toEqual([name, value]);
+}
