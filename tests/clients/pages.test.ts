@@ -28,7 +28,7 @@ let browser: Browser;
 let gateway: GatewayProcess;
 /** Never asked before its test: a service whose requests the test answers. */
 let gated: GatedUpstream;
-/** Sends the cookie `session` to whom it asks for one. */
+/** Sets a cookie that is no token. */
 let shop: Upstream;
 let chat: SocketService;
 /** Of the origin that the gateway's file names, and of another on the same host, so that cookies go along from both. */
@@ -48,7 +48,7 @@ beforeAll(async () => {
   shop = stack.use(
     await startUpstream((_req, res) => {
       res.setHeader('X-Own', 'own').setHeader('X-Named', 'named');
-      res.setHeader('Set-Cookie', 'session=mine; HttpOnly; SameSite=Lax; Path=/').end('the shop');
+      res.setHeader('Set-Cookie', 'basket=mine; HttpOnly; SameSite=Lax; Path=/').end('the shop');
     }),
   );
   const [userManagement, budgeting, notification] = await Promise.all(
@@ -74,6 +74,9 @@ beforeAll(async () => {
         },
         '/shop': { upstreams: [shop], auth: 'none' },
         '/chat': [chat],
+        '/office': { upstreams: [shop], auth: { require: { claims: { role: ['admin'] } } } },
+        '/session': { upstreams: [shop], auth: { sources: ['cookie:session'] } },
+        '/room': { upstreams: [chat], auth: { sources: ['cookie:session', 'bearer'] } },
         '/gated': { upstreams: [gated], concurrency: 1 },
         '/dead': { upstreams: [refusedUrl()], breaker: 'off' },
         '/tripped': { upstreams: [refusedUrl()] },
@@ -134,6 +137,7 @@ describe.each(CREDENTIALS)('a page of an allowed origin, credentials: %s', (cred
     ['bad_request', '/budgeting/a%2f..%2fb', {}],
     ['token_missing', '/budgeting/api/balance', { withToken: false }],
     ['token_invalid', '/budgeting/api/balance', { headers: { Authorization: 'Bearer a.b.c' } }],
+    ['insufficient_scope', '/office/x', {}],
     ['no_such_service', '/nowhere', {}],
     ['method_not_allowed', '/only/get', { method: 'DELETE' }],
     ['body_too_large', '/budgeting/uploads', { method: 'POST', body: 'x'.repeat(2048) }],
@@ -224,6 +228,37 @@ it('a page of any origin reads what is for everybody, unless it sends cookies al
   expect(await ask(evil, '/everybody', { credentials: 'include' }, false)).toBeUndefined();
 });
 
+describe('a token in a cookie', () => {
+  beforeAll(async () => {
+    const { hostname } = new URL(gateway.external);
+    const cookie = { name: 'session', value: token, domain: hostname, path: '/' };
+    await app.context().addCookies([{ ...cookie, httpOnly: true, sameSite: 'Lax' }]);
+  });
+  afterAll(() => app.context().clearCookies());
+
+  it('lets a page of an allowed origin read and change what its user may, if it sends cookies along', async () => {
+    for (const method of ['GET', 'POST', 'DELETE'])
+      expect(await ask(app, '/session/x', { method, credentials: 'include' }, false)).toMatchObject({
+        status: 200,
+        body: 'the shop',
+      });
+    expectReadable(await ask(app, '/session/x', { credentials: 'omit' }, false), 'token_missing');
+    expect(await echoIn(app, `${gateway.external}/room/x`, 'tea?')).toBe('tea?');
+  });
+
+  it('lets another page change nothing, read nothing, and open no WebSocket', async () => {
+    const before = shop.requests.length;
+    const simple = { method: 'POST', body: 'what a form could send', credentials: 'include' } as const;
+    expect(await ask(evil, '/session/x', simple, false)).toBeUndefined();
+    expect(
+      await ask(evil, '/session/x', { method: 'DELETE', credentials: 'include' }, false),
+    ).toBeUndefined();
+    expect(shop.requests).toHaveLength(before);
+    expect(await ask(evil, '/session/x', { credentials: 'include' }, false)).toBeUndefined();
+    expect(await echoIn(evil, `${gateway.external}/room/x`, 'tea?')).toBeUndefined();
+  });
+});
+
 describe('a WebSocket', () => {
   const url = () => `${gateway.external}/chat/room`;
 
@@ -232,7 +267,7 @@ describe('a WebSocket', () => {
     expect(await echoIn(app, url(), 'tea?', ['bearer', token])).toBe('tea?');
     await ask(app, '/shop/x', { credentials: 'include' }, false);
     expect(await echoIn(app, url(), 'tea?', ['bearer', token])).toBe('tea?');
-    expect(chat.handshakes.at(-1)?.headers.cookie).toBe('session=mine');
+    expect(chat.handshakes.at(-1)?.headers.cookie).toBe('basket=mine');
     expect(await echoIn(app, url(), 'tea?', ['bearer', 'a.b.c'])).toBeUndefined();
     expect(await echoIn(app, url(), 'tea?')).toBeUndefined();
   });
@@ -256,5 +291,5 @@ function expectReadable(response: PageResponse | undefined, code: ProblemCode): 
   expect(fields['proxy-status']).toContain(code);
   expect(fields['content-type']).toBe('application/problem+json');
   if (status === 429 || status === 503) expect(fields['retry-after']).toMatch(/^\d+$/);
-  if (status === 401) expect(fields['www-authenticate']).toMatch(/^Bearer/);
+  if (status === 401 || status === 403) expect(fields['www-authenticate']).toMatch(/^Bearer/);
 }

@@ -34,7 +34,8 @@ beforeEach(async () => {
   await page.goto(playground.urls.page ?? '');
 }, TEST_TAKES_AT_MOST_MS);
 
-async function logIn(): Promise<void> {
+async function logIn(user = 'test@example.com'): Promise<void> {
+  await page.getByLabel('User').selectOption(user);
   await page.locator('#log-in').click();
   await page.getByText('requests have a token').waitFor();
 }
@@ -144,6 +145,7 @@ describe('the page of the playground', () => {
   it.each([
     ['anonymous', '401', 'Token missing', { 'www-authenticate': 'Bearer' }],
     ['forged', '401', 'Token invalid', {}],
+    ['office', '403', 'Insufficient scope', { 'www-authenticate': 'Bearer error="insufficient_scope"' }],
     ['nowhere', '404', 'No such service', {}],
     ['method', '405', 'Method not allowed', {}],
     ['large', '413', 'Body too large', {}],
@@ -157,6 +159,15 @@ describe('the page of the playground', () => {
       expect(response.detail).not.toBe('');
       expect(response.requestId).toMatch(/^[\w-]{8,}$/);
       expect(complaints).toEqual([]);
+    },
+    TEST_TAKES_AT_MOST_MS,
+  );
+
+  it(
+    'lets an admin into the office',
+    async () => {
+      await logIn('admin@example.com');
+      expect(await shown(await newest('#try-office'))).toMatchObject({ status: '200' });
     },
     TEST_TAKES_AT_MOST_MS,
   );

@@ -43,6 +43,7 @@ const TRIES = [
     path: '/budgeting/api/balance',
     auth: 'wrong',
   },
+  { id: 'office', name: 'The office, which is for admins', expect: '403', path: '/office/api/balance' },
   { id: 'nowhere', name: 'What does not exist', expect: '404', path: '/nowhere' },
   {
     id: 'method',

@@ -23,6 +23,14 @@ export const READY_MADE_USERS: readonly [User, ...User[]] = [
     username: 'user@example.com',
     role: 'student',
   },
+  // Not one of the original's: for a route that asks for a role.
+  {
+    id: 122,
+    uuid: '9d0c1f7a-3f55-4c1c-9a7e-5b1d2c3e0122',
+    email: 'admin@example.com',
+    username: 'admin@example.com',
+    role: 'admin',
+  },
 ];
 
 export const READY_MADE_PASSWORD = 'password';
