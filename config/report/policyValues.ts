@@ -15,7 +15,7 @@ export interface PolicyValue {
 /** Everything that holds for a service or route. */
 export function policyValues(settings: PolicySettings): PolicyValue[] {
   return [
-    { path: 'auth', value: settings.auth },
+    { path: 'auth', value: authText(settings) },
     {
       path: 'timeouts.request',
       value: formatDuration(settings.requestTimeoutMs),
@@ -28,6 +28,17 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
     ...cacheValues(settings),
     { path: 'breaker', value: settings.breaker ? 'on' : 'off' },
   ];
+}
+
+/** `required, claims role, scopes budget:write`. */
+export function authText({ auth: { need, require } }: PolicySettings): string {
+  const claims = Object.keys(require?.claims ?? {});
+  const scopes = require?.scopes ?? [];
+  return [
+    need,
+    ...(claims.length > 0 ? [`claims ${claims.join(' ')}`] : []),
+    ...(scopes.length > 0 ? [`scopes ${scopes.join(' ')}`] : []),
+  ].join(', ');
 }
 
 export function ttlText(ttlMs: number | 'off'): string {

@@ -7,7 +7,7 @@ import type { RouteAction } from '../routes/actions.ts';
 import { allRoutes, type Routing } from '../routes/complete.ts';
 import { levelsFor } from '../routes/levels.ts';
 import type { Route } from '../sections/services.ts';
-import { bytesText, ttlText } from './policyValues.ts';
+import { authText, bytesText, ttlText } from './policyValues.ts';
 import { alignWithin } from './table.ts';
 
 /** One policy, or a value of one, in few words. */
@@ -18,7 +18,7 @@ interface Column {
   readonly text: (settings: PolicySettings) => string;
 }
 
-const AUTH: Column = { heading: 'AUTH', path: 'auth', text: ({ auth }) => auth };
+const AUTH: Column = { heading: 'AUTH', path: 'auth', text: authText };
 
 /** What a route may say besides. */
 const COLUMNS: readonly Column[] = [

@@ -98,9 +98,9 @@ export class DryGateway {
 
   /** Ends what may keep the process alive. */
   dispose(): void {
-    for (const { replicas, hedging } of this.parts.services) {
+    for (const { replicas, hedgings } of this.parts.services) {
       replicas.dispose();
-      hedging.dispose();
+      hedgings.dispose();
     }
     this.parts.stopKeys();
   }

@@ -1,8 +1,8 @@
 import type { Request } from 'express';
 import type { Route } from '../../config/sections/services.ts';
 import { issuingRequests } from '../../lib/auth/issuePaths.ts';
-import { takeTokens } from '../../lib/auth/queryToken.ts';
 import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
+import { takeTokens } from '../../lib/auth/sources/queryToken.ts';
 import { handlingOf } from '../../lib/cache/rules/requestTerms.ts';
 import { Audiences } from '../../lib/cache/stored/audiences.ts';
 import { type Audience, audienceText } from '../../lib/cache/stored/key.ts';
@@ -33,8 +33,8 @@ export function tokenOf({ req, exchange, service, port, parts }: Arrival): {
   readonly why: 'login' | 'logout' | 'auth';
 } {
   const { authIssuePaths, authRevokePaths } = parts.settings;
-  const isThere = req.headers.authorization !== undefined || exchange.queryTokens !== undefined;
-  const need = port === 'internal' ? 'none' : service.settings.auth;
+  const isThere = req.headers.authorization !== undefined || exchange.takenTokens !== undefined;
+  const need = port === 'internal' ? 'none' : service.settings.auth.need;
   if (port === 'external' && issuingRequests(authIssuePaths)(req))
     return { isNeeded: false, isThere: false, why: 'login' };
   if (port === 'external' && revokingRequests(authRevokePaths)(req, req.originalUrl))
