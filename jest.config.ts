@@ -22,6 +22,8 @@ const config: Config = {
   testSequencer: '<rootDir>/tests/support/jest/longestFirst.mjs',
   // On two cores: while one file waits for a process that it has started, two others go on.
   maxWorkers: 3,
+  // Jest keeps a part of each file that it has run: without a bound, 1.5 GB for each worker.
+  workerIdleMemoryLimit: '500MB',
   // How long a test may take says nothing about the gateway: it is for those that hang.
   testTimeout: 20_000,
 };
