@@ -504,6 +504,17 @@ describe('auth, a token that a service hands out', () => {
     expect((await parts.store.get(`token:${token}`)) !== undefined).toBe(admitted);
   });
 
+  it('of a client that leaves meanwhile keeps no timer', async () => {
+    const clock = new ManualClock();
+    const begins: RequestHandler = (_req, res) => void res.write('{');
+    await using app = await appWith(authParts({ clock }), begins, { clock });
+    const req = open(app.url, { method: 'POST', path: LOGIN }).end();
+    await eventually('it is held back', () => clock.pending === 1);
+    req.destroy();
+    await eventually('it is over', () => app.responses[0]?.closed);
+    expect(clock.pending).toBe(0);
+  });
+
   it('is known before the client has seen the end of the response', async () => {
     const clock = new ManualClock();
     const store = memoryTokens(clock);

@@ -159,6 +159,20 @@ describe('Authenticator', () => {
     expect(parts.verified).toEqual([bearing]);
   });
 
+  it.each([
+    { by: 'jti', revocation: () => ({ kind: 'jti', jti: 'one' }) as const },
+    {
+      by: 'subject',
+      revocation: (now: number) => ({ kind: 'subject', subject: 'alice', issuedBeforeMs: now }) as const,
+    },
+  ])('says to operators that a token was revoked by its $by', async ({ by, revocation }) => {
+    const parts = authParts();
+    await parts.revocations.add(revocation(parts.clock.now()));
+    await expect(parts.authenticator.authenticate(sign(parts.clock, { jti: 'one' }))).rejects.toThrow(
+      `the token was revoked by an operator, by its ${by}`,
+    );
+  });
+
   it('verifies every token again once other keys are in force', async () => {
     const parts = authParts();
     const bearing = sign(parts.clock);

@@ -222,6 +222,21 @@ describe('circuitBreaker with an attempt', () => {
     req.destroy();
   });
 
+  it('gives the trial of a request that was abandoned to the next one', async () => {
+    const clock = new ManualClock();
+    const breaker = touchyBreaker(clock);
+    breaker.tryAcquire('ann')?.fail('bad');
+    clock.advance(COOLDOWN_MS);
+    const abandons: RequestHandler = (_req, res) => {
+      exchangeOf(res).attempt?.end({ kind: 'abandoned' });
+      res.end();
+    };
+    await using app = await bareApp([balances, circuitBreaker({ breakerFor: () => breaker }), abandons]);
+    expect((await call(app.url)).status).toBe(200);
+    expect(breaker.state).toBe('half-open');
+    expect((await call(app.url)).status).toBe(200);
+  });
+
   it('ends the attempt of a request that it refuses', async () => {
     const breaker = touchyBreaker();
     breaker.tryAcquire('ann')?.fail('bad');

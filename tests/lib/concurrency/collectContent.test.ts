@@ -38,6 +38,7 @@ describe('collectContent', () => {
     await eventually('it has gone on', () => seen);
     expect(seen).toBe(`begin ${Array.from({ length: 500 }, (_, n) => `${n},`).join('')}end`);
     await eventually('its room is free', () => permits.held === 0);
+    expect(app.exchanges[0]?.content).toBeUndefined();
   });
 
   it.each(['maxBytes', 'timeoutMs'])('refuses %s that make no sense', (name) => {

@@ -20,6 +20,13 @@ describe('Holdings', () => {
     expect(holdings.of('holder')).toBe(held);
   });
 
+  it('looks through those who hold something for others rarely, however many they are', () => {
+    const holdings = new Holdings(2);
+    for (let n = 0; n < 1_000; n += 1) holdings.of(`holder ${n}`).add();
+    for (let n = 0; n < 1_000; n += 1) holdings.of(`caller ${n}`);
+    expect(holdings.callers).toBe(2_000);
+  });
+
   it('counts what each holds', () => {
     const holdings = new Holdings(2);
     const [a, b, c] = [holdings.of('a'), holdings.of('b'), holdings.of('c')];
