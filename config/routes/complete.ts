@@ -108,9 +108,14 @@ function withSettings(route: RouteDefinition, environment: Environment): WithSet
   return { ...route, settings: settingsOf(route.says, environment) };
 }
 
-/** Who is let in by those that lead to a service. */
+/** Who is let in by those that lead to a service, each once: ten thousand routes have a few of them. */
 function guardsOf(routes: readonly WithSettings[]): Guard[] {
-  return routes.flatMap(({ action, settings }) => (action.kind === 'forward' ? settings : []));
+  const guards = new Map<string, Guard>();
+  for (const { action, settings } of routes) {
+    const { auth, token } = settings;
+    if (action.kind === 'forward') guards.set(JSON.stringify([auth, token]), { auth, token });
+  }
+  return [...guards.values()];
 }
 
 function toRoute(route: WithSettings, outer: PolicySettings, guards: readonly Guard[]): Route {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { hostName } from './host.ts';
 import { fits, type Pattern, parsePattern } from './pattern.ts';
+import { percentDecodedText } from './spelling/lenientText.ts';
 import { foldedSegment } from './spelling/readings.ts';
 
 /** Which requests a route is for. What is left out is any. */
@@ -43,6 +44,10 @@ export interface RouteRequest {
 export interface Route<Rule extends RouteRule = RouteRule> {
   readonly rule: Rule;
   readonly pattern: Pattern;
+  /** The same without percent-encoding. */
+  readonly decoded: Pattern;
+  /** The same without a slash at the end as well. */
+  readonly open: Pattern;
   readonly host: string | undefined;
   /** Undefined: all. */
   readonly methods: ReadonlySet<string> | undefined;
@@ -54,15 +59,30 @@ export interface Route<Rule extends RouteRule = RouteRule> {
 /** @throws {PatternError} where the path is none */
 export function readRule<Rule extends RouteRule>(rule: Rule): Route<Rule> {
   const { host, path, methods, headers = {}, priority = 0 } = rule.match;
+  const pattern = parsePattern(path);
   return {
     rule,
-    pattern: parsePattern(path),
+    pattern,
+    decoded: decodedPattern(pattern),
+    open: openPattern(decodedPattern(pattern)),
     host: host === undefined ? undefined : hostName(host),
     methods: methods && withHead(methods),
     headers: Object.entries(headers),
     priority,
     isExact: rule.spelling === 'exact',
   };
+}
+
+function decodedPattern({ text, segments }: Pattern): Pattern {
+  const decoded = segments.map((segment) =>
+    segment.kind === 'literal' ? { ...segment, text: percentDecodedText(segment.text) } : segment,
+  );
+  return { text, segments: decoded };
+}
+
+function openPattern({ text, segments }: Pattern): Pattern {
+  const last = segments.at(-1);
+  return { text, segments: last?.kind === 'literal' && last.text === '' ? segments.slice(0, -1) : segments };
 }
 
 /** Whether the route is for the request's method. */

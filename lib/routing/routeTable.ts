@@ -11,7 +11,7 @@ import {
   readRule,
   spellingFits,
 } from './route.ts';
-import { foldedPath, isPlain, readingsOf } from './spelling/readings.ts';
+import { foldedPath, isPlain, readingsOf, unfoldedReadingsOf } from './spelling/readings.ts';
 import { RouteTree, type Visit } from './tree.ts';
 
 /** Different services may read the request in ways that different routes protect: it must be refused. */
@@ -81,23 +81,45 @@ export class RouteTable<Rule extends RouteRule> {
     const best = this.#search({ request, method, path, keys, emptyFits: !plain, accepts: isForInSpelling });
     const methods = this.#claimedMethods(request, target);
     const visit: Visit<Rule> = { request, method, path, keys, emptyFits: true, accepts: isFor };
-    if (plain && methods.size === 0) return this.#asStrictAsWritten(best, best, visit);
-    return this.#asStrictAsWritten(this.#strictest(best, visit, methods), best, visit);
+    if (plain && methods.size === 0) {
+      const isCertain = best === undefined || fits(best.pattern, path);
+      return isCertain ? best : this.#strictestOf(best, this.#unfolded(best, visit, [path], [method]));
+    }
+    const found = this.#strictest(best, visit, methods);
+    if (found === undefined || found === AMBIGUOUS) return found;
+    const texts = unfoldedReadingsOf(path);
+    return this.#strictestOf(found, [best, ...this.#unfolded(best, visit, texts, [method, ...methods])]);
+  }
+
+  /** What services that heed letter case, and the rest of what `found` was folded over, may take the request for. */
+  #unfolded(
+    best: Route<Rule> | undefined,
+    first: Visit<Rule>,
+    texts: Iterable<string>,
+    methods: readonly (string | undefined)[],
+  ): Set<Route<Rule> | undefined> {
+    const routes = new Set<Route<Rule> | undefined>();
+    for (const text of texts) {
+      const keys = foldedPath(text.endsWith('/') ? text.slice(0, -1) : text);
+      // Whether a slash at the end counts, services do not agree either.
+      for (const pattern of ['decoded', 'open'] as const) {
+        const accepts = (route: Route<Rule>, visit: Visit<Rule>) =>
+          (route === best || !route.isExact) && isFor(route, visit) && fits(route[pattern], text);
+        for (const method of methods) routes.add(this.#search({ ...first, keys, method, accepts }));
+      }
+    }
+    return routes;
   }
 
   /**
-   * `found`, unless the path as it is written is a less specific rule's, for a service that reads it so, and that one keeps out
-   * somebody whom `found` lets in. Then the rule counts that keeps out all, and where none does nobody knows what is meant.
+   * `found`, unless another keeps out somebody whom it lets in. Then the one counts that keeps out all whom any of them does, and
+   * where there is none nobody knows what is meant.
    */
-  #asStrictAsWritten(
-    found: Route<Rule> | typeof AMBIGUOUS | undefined,
-    best: Route<Rule> | undefined,
-    visit: Visit<Rule>,
-  ): Route<Rule> | typeof AMBIGUOUS | undefined {
-    if (found === undefined || found === AMBIGUOUS) return found;
-    if (found === best && fits(found.pattern, visit.path)) return found;
-    const written = this.#search({ ...visit, accepts: isForAsWritten });
-    const meant = [found, best, written].filter((route) => route !== undefined);
+  #strictestOf(
+    found: Route<Rule>,
+    others: Iterable<Route<Rule> | undefined>,
+  ): Route<Rule> | typeof AMBIGUOUS {
+    const meant = [found, ...others].filter((route) => route !== undefined);
     const keepsOutAll = (one: Route<Rule>) =>
       meant.every((other) => one === other || this.#keepsOutAsMuch(one.rule, other.rule));
     return meant.find(keepsOutAll) ?? AMBIGUOUS;
@@ -176,10 +198,6 @@ const NO_METHODS: ReadonlySet<string> = new Set();
 
 function isFor<Rule extends RouteRule>(route: Route<Rule>, { request, method }: Visit<Rule>): boolean {
   return methodFits(route, method) && headersFit(route, request);
-}
-
-function isForAsWritten<Rule extends RouteRule>(route: Route<Rule>, visit: Visit<Rule>): boolean {
-  return isFor(route, visit) && fits(route.pattern, visit.path);
 }
 
 function isForInSpelling<Rule extends RouteRule>(route: Route<Rule>, visit: Visit<Rule>): boolean {

@@ -16,7 +16,7 @@ const flags = {
     { min: 0, max: MAX_SEED, whole: true },
     'where to begin; the same seed gives the same cases. Default: another one each time',
   ),
-  kind: choice(undefined, ['request', 'answer'], 'only cases of this kind. Default: both by turns'),
+  kind: choice(undefined, ['request', 'answer', 'route'], 'only cases of this kind. Default: all by turns'),
   cases: optionalNumber(
     'N',
     { min: 1, max: Number.MAX_SAFE_INTEGER, whole: true },
@@ -28,7 +28,8 @@ export type Flags = FlagValues<typeof flags>;
 
 /** `npm run fuzz`. */
 export const FUZZ_COMMAND: Command<typeof flags> = {
-  about: 'Sends the gateway odd requests, gives it odd answers, and looks whether it stays what it is.',
+  about:
+    'Sends the gateway odd requests, gives it odd answers and paths that are read in many ways, and looks whether it stays what it is.',
   usage: ['npm run fuzz --', 'node tests/fuzz/main.ts'],
   flags,
   notes:

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { RawClient } from '../support/clients/rawClient.ts';
 import { eventually } from '../support/eventually.ts';
 import { run } from '../support/processes/command.ts';
+import { startGuardedOrigin } from './guardedOrigin.ts';
 import { fuzzedAnswer, fuzzedRequest } from './messages.ts';
 import { chunks, mutate } from './mutate.ts';
 import { startStrictOrigin } from './origin.ts';
@@ -42,6 +43,20 @@ describe('the fuzzer', () => {
     using client = await RawClient.to(origin.url.origin);
     client.send(bytes);
     await eventually('it is found', () => found.some((what) => what.includes(finding)));
+  });
+
+  it('has a service that notices who gets to what it would keep from them, in its own reading', async () => {
+    const found: string[] = [];
+    await using origin = await startGuardedOrigin((what) => void found.push(what));
+    const claims = Buffer.from('{"scope":"files"}').toString('base64url');
+    for (const [target, headers] of [
+      ['/catalog/x', {}],
+      ['/files/shared/x', { 'x-auth-claims': claims }],
+      ['/ADMIN;x', { 'x-auth-claims': claims }],
+    ] as const)
+      await fetch(new URL(target, origin.url), { headers });
+    expect(found.every((what) => what.startsWith('GET /ADMIN;x '))).toBe(true);
+    expect(found.length).toBeGreaterThan(0);
   });
 
   it('finds nothing in a few seconds', async () => {

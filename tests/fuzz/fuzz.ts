@@ -1,9 +1,12 @@
 import { startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
+import type { Wanted } from '../support/readings/model.ts';
 import { exchange } from './client.ts';
-import { fuzzedRequest } from './messages.ts';
+import { GUARDED, startGuardedOrigin } from './guardedOrigin.ts';
+import { fuzzedRequest, guardedRequest } from './messages.ts';
 import { startStrictOrigin } from './origin.ts';
 
-export type Kind = 'request' | 'answer';
+export const KINDS = ['request', 'answer', 'route'] as const;
+export type Kind = (typeof KINDS)[number];
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -11,7 +14,7 @@ export interface FuzzOptions {
   readonly forMs: number;
   /** Stops after so many cases. Default: no limit. */
   readonly cases?: number;
-  /** Only cases of this kind. Default: both by turns. */
+  /** Only cases of this kind. Default: all by turns. */
   readonly kind?: Kind;
   readonly onFinding: (finding: string) => void;
 }
@@ -51,25 +54,27 @@ export async function fuzz(options: Readonly<FuzzOptions>): Promise<FuzzReport> 
     find(`the process would have died: ${Error.isError(error) ? error.stack : error}`);
   process.on('uncaughtException', onCrash).on('unhandledRejection', onCrash);
   await using origin = await startStrictOrigin(find);
-  await using test = await startGateway({ services: { '/up': [origin] }, env: ENV });
+  await using guarded = await startGuardedOrigin(find);
+  const services = { '/up': [origin], '/guarded': { upstreams: [guarded], routes: GUARDED.map(written) } };
+  await using test = await startGateway({ services, env: ENV });
   const giveUpAt = performance.now() + options.forMs;
   let cases = 0;
 
   async function lane(): Promise<void> {
     while (performance.now() < giveUpAt && cases < (options.cases ?? Number.POSITIVE_INFINITY)) {
       const seed = options.seed + cases;
-      const kind = options.kind ?? (cases % 2 === 0 ? 'request' : 'answer');
+      const kind = options.kind ?? (KINDS[cases % KINDS.length] as Kind);
       cases += 1;
       const told = (what: string) =>
         find(`${what}\n  again: npm run fuzz -- --kind ${kind} --cases 1 --seed ${seed}`);
-      await (kind === 'request' ? requestCase(test, seed, told) : answerCase(test, seed, told));
+      await CASES[kind](test, seed, told);
     }
   }
   await Promise.all(Array.from({ length: options.cases === 1 ? 1 : LANES }, lane));
   const unexpected = test.logLines().filter(({ level }) => level === 'error');
   for (const line of unexpected) find(`logged: ${JSON.stringify(line)}`);
   process.off('uncaughtException', onCrash).off('unhandledRejection', onCrash);
-  return { cases, requests: origin.requests, findings };
+  return { cases, requests: origin.requests + guarded.requests.length, findings };
 }
 
 const token = tokenFor('fuzz');
@@ -103,6 +108,30 @@ async function answerCase(test: TestGateway, seed: number, find: (what: string) 
   const status = next.slice(9, 12);
   const isOwn = status === '200' && next.endsWith(`\r\n\r\n/own/${seed}`);
   if (!isOwn && status !== '502') find(`the next request got ${JSON.stringify(next.slice(0, 300))}`);
+}
+
+const CALLERS = [
+  '',
+  ...['', 'admin', 'files', 'admin files'].map(
+    (scope) => `Authorization: Bearer ${tokenFor('fuzz', { scope })}`,
+  ),
+];
+
+/** What the service gets that it would guard, `startGuardedOrigin` finds. */
+async function routeCase(test: TestGateway, seed: number, find: (what: string) => void): Promise<void> {
+  const bytes = guardedRequest(seed, '/guarded', CALLERS);
+  const { received, hung } = await exchange(test.external, bytes, { leaves: false });
+  if (hung) find(`no end of the connection for ${JSON.stringify(bytes.slice(0, 300))}`);
+  checkHead(received, find);
+}
+
+const CASES = { request: requestCase, answer: answerCase, route: routeCase } as const;
+
+function written({ match, asks }: Wanted) {
+  const { path, methods, host } = match;
+  const auth =
+    typeof asks === 'string' ? asks : asks.length === 0 ? 'required' : { require: { scopes: [...asks] } };
+  return { match: { path, host, methods: methods && [...methods] }, auth } as const;
 }
 
 function checkHead(received: string, find: (what: string) => void): void {

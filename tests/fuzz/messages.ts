@@ -60,6 +60,47 @@ export function fuzzedRequest(seed: number, mount: string, fields: readonly stri
   );
 }
 
+/** Pieces of paths as frameworks read them in more than one way. */
+const PIECES = [
+  ...['catalog', 'Catalog', 'drafts', 'DRAFTS', '%64rafts', '%2564rafts', 'drafts.', 'drafts%20'],
+  ...['greeting', 'admin', 'Admin', '%61dmin', 'files', 'shared', 'SHARED', 'ann', 'reports', 'hosted', 'x'],
+  ...[
+    '/',
+    '/',
+    '/',
+    '/',
+    '//',
+    '%2f',
+    '%252F',
+    ';a=b',
+    ';',
+    '%3b',
+    '%253f',
+    '/%252e%252e/',
+    '%255c',
+    '%00',
+    '?x',
+  ],
+];
+const GUARDED_HOSTS = ['h', 'b.a.test', 'B.A.test', 'a.test'];
+const GUARDED_METHODS = ['GET', 'GET', 'GET', 'HEAD', 'POST', 'DELETE'];
+
+/** The bytes of one request whose path the routes of `mount` guard, by one of `callers`, which are their fields. */
+export function guardedRequest(seed: number, mount: string, callers: readonly string[]): string {
+  const random = new Random(seed);
+  const pieces = Array.from({ length: 1 + random.below(7) }, () => random.pick(PIECES));
+  const caller = random.pick(callers);
+  const fields = [
+    `Host: ${random.pick(GUARDED_HOSTS)}`,
+    'Connection: close',
+    'Content-Length: 0',
+    ...(caller === '' ? [] : [caller]),
+    ...(random.once(10) ? ['X-HTTP-Method-Override: POST'] : []),
+  ];
+  const line = `${random.pick(GUARDED_METHODS)} ${mount}/${pieces.join('')} HTTP/1.1`;
+  return `${[line, ...fields].join('\r\n')}\r\n\r\n`;
+}
+
 const STATUSES = [
   '200 OK',
   '200 OK',

@@ -52,7 +52,7 @@ export function readingsOf(path: string): ReadonlySet<string> {
   const text = utf8(path);
   addStructures(readings, text.split('/'));
   if (!text.includes('%') && text === path) return readings;
-  for (const decoded of [percentDecodedText(text), percentDecodedTwice(text)]) {
+  for (const decoded of decodings(text)) {
     const folded = foldedCharacters(decoded);
     addStructures(readings, folded.split(SEPARATORS));
     const cut = before(before(folded, '?'), '#');
@@ -61,17 +61,60 @@ export function readingsOf(path: string): ReadonlySet<string> {
   return readings;
 }
 
+/**
+ * The same as services read it that heed letter case: nothing is folded, and parameters are left out or not. What a folded
+ * reading takes for a literal segment may be somebody else's `:name` in one of these. At most some seventy, mostly one or two.
+ */
+export function unfoldedReadingsOf(path: string): ReadonlySet<string> {
+  const readings = new Set<string>();
+  const text = utf8(path);
+  for (const decoded of [text, ...decodings(text)]) {
+    for (const each of [decoded, withoutParameters(decoded)]) {
+      const [, ...parts] = decoded === text ? each.split('/') : each.split(SEPARATORS);
+      for (const segments of structuresOf(parts)) {
+        readings.add(joined(segments));
+        readings.add(joined(withoutDotSegments(segments)));
+      }
+    }
+  }
+  return readings;
+}
+
+/** Decoded once or twice, with the parameters of each segment left out before, in between, or after that. */
+function decodings(text: string): ReadonlySet<string> {
+  const once = percentDecodedText(text);
+  return new Set([
+    once,
+    percentDecodedTwice(text),
+    percentDecodedText(withoutParameters(text)),
+    percentDecodedTwice(withoutParameters(text)),
+    percentDecodedText(withoutParameters(once)),
+  ]);
+}
+
+function withoutParameters(path: string): string {
+  if (!path.includes(';')) return path;
+  return path
+    .split('/')
+    .map((segment) => before(segment, ';'))
+    .join('/');
+}
+
 /** @param parts what stands between the slashes, beginning with the nothing before the first */
 function addStructures(readings: Set<string>, [, ...parts]: string[]): void {
-  const merged = parts.filter((part) => part !== '');
-  const open = parts.at(-1) === '' ? parts.slice(0, -1) : parts;
-  for (const kept of new Set([parts, open, merged])) {
+  for (const kept of structuresOf(parts)) {
     const segments = kept.map(foldedSegment);
     for (const list of [segments, withoutDotSegments(segments)]) {
       readings.add(joined(list));
       readings.add(joined(list.filter((segment) => segment !== '')));
     }
   }
+}
+
+/** Slashes count each, each but the last, or as one. */
+function structuresOf(parts: readonly string[]): ReadonlySet<readonly string[]> {
+  const open = parts.at(-1) === '' ? parts.slice(0, -1) : parts;
+  return new Set([parts, open, parts.filter((part) => part !== '')]);
 }
 
 function withoutDotSegments(segments: readonly string[]): string[] {
