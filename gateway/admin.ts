@@ -1,12 +1,14 @@
 import { type ErrorRequestHandler, type Request, type RequestHandler, Router } from 'express';
 import type { Settings } from '../config/config.ts';
+import { leadsTo } from '../config/sections/services.ts';
 import { AdminGuessesError, AdminTokenError } from '../lib/admin/errors.ts';
 import { adminGuard } from '../lib/admin/guard.ts';
 import { revocationRoutes } from '../lib/auth/revocation/revocationRoutes.ts';
-import { cacheAdmin, type ServiceOf } from '../lib/cache/admin.ts';
+import { cacheAdmin, type MayBeStored, type ServiceOf } from '../lib/cache/admin.ts';
 import { CautiousTime } from '../lib/clock/cautiousTime.ts';
 import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { clientAddress } from '../lib/http/clientAddress.ts';
+import { pathOf } from '../lib/http/path.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
 import { BadTargetError } from './errors.ts';
 import { throttled } from './logs/throttled.ts';
@@ -55,7 +57,9 @@ export function adminRoutes(parts: Parts): RequestHandler {
       now: () => time.latestMs(),
     }),
   );
-  routes.use('/cache', cacheAdmin({ store: stores.responses, serviceOf: serviceNamed(settings), clock }));
+  const serviceOf = serviceNamed(settings);
+  const mayBeStored = pathsStored(settings);
+  routes.use('/cache', cacheAdmin({ store: stores.responses, serviceOf, mayBeStored, clock }));
   routes.use(refusals(parts));
   return Router({ caseSensitive: true }).use(ADMIN_PATH, routes);
 }
@@ -71,6 +75,15 @@ function serviceNamed(settings: Settings): ServiceOf {
       meant === undefined ? 'expected a path, such as /budgeting, or a name' : `did you mean ${meant}?`;
     return `no service is called ${JSON.stringify(named.slice(0, SHOWN_CHARACTERS))}: ${hint}`;
   };
+}
+
+/** Responses are stored under the path of their service; of one that gets its whole path, by a rewrite, under any other. */
+function pathsStored({ services }: Settings): MayBeStored {
+  return (kind, path) =>
+    services.some((service) => {
+      if (leadsTo(service, pathOf(path))) return true;
+      return kind === 'prefix' && (service.path.startsWith(path) || !service.stripPrefix);
+    });
 }
 
 /** Counts and logs refused requests. Guesses that are refused unread may come without end: one line in ten seconds. */

@@ -13,7 +13,10 @@ export function policyWarnings(settings: Settings): string[] {
     ...unreachable(settings, all),
     ...services.flatMap(shortWindow),
     ...all.flatMap((route) => {
-      const { action } = route;
+      const { name, action, permits } = route;
+      const isLimited = permits.concurrency !== undefined || permits.streams !== undefined;
+      if (action.kind !== 'forward' && isLimited)
+        return [`The route ${name} has limits that do nothing: the gateway responds to it at once`];
       const service = services.find(({ path }) => action.kind === 'forward' && path === action.service);
       return service ? idleRoute(service, route) : [];
     }),

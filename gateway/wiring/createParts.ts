@@ -198,9 +198,8 @@ export function readings(services: readonly Pick<ServiceParts, 'settings' | 'rep
         streamLimit: streams.limit,
       })),
     routeConcurrency: () =>
-      services.flatMap(({ settings, limits }) =>
+      services.flatMap(({ limits }) =>
         Array.from(limits.routes, ([route, { requests, streams }]) => ({
-          service: settings.path,
           route,
           requests: requests === limits.requests ? undefined : requests,
           streams: streams === limits.streams ? undefined : streams,

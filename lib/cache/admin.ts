@@ -4,16 +4,24 @@ import type { ResponseStore } from '../store/store.ts';
 import { Purges, type PurgeTarget } from './stored/purge.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
+const PATH = 'expected a path as clients call it, such as /budgeting/api/x';
+/** Such a purge would pass for done. */
+const NO_SERVICE =
+  'no service has this path: expected the path of one, such as /budgeting, and behind it what the service gets';
 const KINDS = ['url', 'prefix', 'service', 'tag'];
 
 export interface CacheAdminOptions {
   readonly store: ResponseStore;
   /** The service that this name or path stands for, or what is wrong with it. Default: a path stands for itself. */
   readonly serviceOf?: ServiceOf;
+  /** Whether anything can be stored under a path (`url`), or under paths that begin so (`prefix`). Default: always. */
+  readonly mayBeStored?: MayBeStored;
   readonly clock?: Clock;
 }
 
 export type ServiceOf = (named: string) => { readonly path: string } | string;
+
+export type MayBeStored = (kind: 'url' | 'prefix', path: string) => boolean;
 
 /**
  * `POST /purge` with one of `{"url"}`, `{"prefix"}`, `{"service"}` or `{"tag"}` as JSON: 204 once it is in the store.
@@ -22,12 +30,13 @@ export type ServiceOf = (named: string) => { readonly path: string } | string;
 export function cacheAdmin({
   store,
   serviceOf = pathAlone,
+  mayBeStored = () => true,
   clock = systemClock,
 }: Readonly<CacheAdminOptions>): Router {
   const purges = new Purges({ store, now: () => clock.now() });
   const router = Router();
   router.post('/purge', textContent(), async (req: Request, res: Response) => {
-    const target = targetOf(req.body, serviceOf);
+    const target = targetOf(req.body, serviceOf, mayBeStored);
     if (typeof target === 'string') {
       refuse(res, target);
       return;
@@ -51,7 +60,7 @@ function textContent(): RequestHandler {
 }
 
 /** What is to be purged, or what is wrong with the request. */
-function targetOf(body: unknown, serviceOf: ServiceOf): PurgeTarget | string {
+function targetOf(body: unknown, serviceOf: ServiceOf, mayBeStored: MayBeStored): PurgeTarget | string {
   const expected = `expected a JSON object with one of ${KINDS.join(', ')}`;
   const json = typeof body === 'string' ? parsed(body) : undefined;
   if (typeof json !== 'object' || json === null) return expected;
@@ -64,9 +73,14 @@ function targetOf(body: unknown, serviceOf: ServiceOf): PurgeTarget | string {
     const service = serviceOf(value);
     return typeof service === 'string' ? `service: ${service}` : { service: service.path };
   }
+  return pathTarget(kind as 'url' | 'prefix', value, mayBeStored);
+}
+
+function pathTarget(kind: 'url' | 'prefix', value: string, mayBeStored: MayBeStored): PurgeTarget | string {
   const path = kind === 'url' ? originForm(value) : value;
-  if (!path?.startsWith('/')) return `${kind}: expected a path as clients call it, such as /budgeting/api/x`;
-  return { [kind]: path } as unknown as PurgeTarget;
+  if (!path?.startsWith('/')) return `${kind}: ${PATH}`;
+  if (!mayBeStored(kind, path)) return `${kind}: ${NO_SERVICE}`;
+  return kind === 'url' ? { url: path } : { prefix: path };
 }
 
 function pathAlone(named: string): { readonly path: string } | string {

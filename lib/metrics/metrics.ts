@@ -89,7 +89,6 @@ export interface PermitsReading {
 
 /** A route with permits of its own; undefined: of that kind it has none, and shares its service's. */
 export interface RouteConcurrencyReading {
-  readonly service: string;
   readonly route: string;
   readonly requests: PermitsReading | undefined;
   readonly streams: PermitsReading | undefined;
@@ -442,9 +441,9 @@ export class Metrics extends CappedMetrics {
       const read = () =>
         Array.from(routeConcurrency()).flatMap((of): Reading[] => {
           const found = value(of);
-          return found === undefined ? [] : [[found, of.service, of.route]];
+          return found === undefined ? [] : [[found, of.route]];
         });
-      this.gauge({ ...rest, labels: ['service', 'route'], read });
+      this.gauge({ ...rest, labels: ['route'], read });
     }
   }
 

@@ -439,7 +439,7 @@ const PROCESS: Row = {
 /** For each route, where there are any. It has no service and port: its name says which requests it is for. */
 const ROUTE: Row = {
   title: 'Route $route',
-  width: 8,
+  width: 6,
   height: 8,
   repeat: 'route',
   panels: [
@@ -470,6 +470,18 @@ const ROUTE: Row = {
         expr: latencyQuantile(quantile, SELECTED_ROUTE, '', 'gateway_route_request_duration_seconds'),
         legend: `P${quantile * 100}`,
       })),
+    }),
+    graph({
+      title: 'Permits of the Route',
+      description:
+        'Requests and streams under way, and how many may be, where the route has permits of its own.',
+      unit: 'short',
+      queries: [
+        { expr: `gateway_route_concurrent_requests{${SELECTED_ROUTE}}`, legend: 'requests' },
+        { expr: `gateway_route_concurrency_limit{${SELECTED_ROUTE}}`, legend: 'may be' },
+        { expr: `gateway_route_streams{${SELECTED_ROUTE}}`, legend: 'streams' },
+        { expr: `gateway_route_stream_limit{${SELECTED_ROUTE}}`, legend: 'streams may be' },
+      ],
     }),
   ],
 };

@@ -380,7 +380,8 @@ describe('a Prometheus in front of a gateway with routes', () => {
 
   beforeAll(async () => {
     upstream = await startUpstream();
-    const routes = [{ match: { path: '/catalog/**' }, auth: 'none' as const }];
+    const limits = { concurrency: 5, streams: 5 };
+    const routes = [{ match: { path: '/catalog/**' }, auth: 'none' as const, limits }];
     gateway = await startGateway({ services: { '/budgeting': { upstreams: [upstream], routes } } });
     prometheus = await startPrometheus({ targets: [new URL(gateway.internal).host] });
     await eventually('a scrape', async () => (await prometheus.query('gateway_store_up')).length > 0);
@@ -433,6 +434,9 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     ...NO_READINGS,
     replicas: () => [replica],
     concurrency: () => [{ service, held: 1, limit: 1, streams: 1, streamLimit: 1 }],
+    routeConcurrency: () => [
+      { route: 'one', requests: { held: 1, limit: 1 }, streams: { held: 1, limit: 1 } },
+    ],
     cache: async () => [{ tier: 'store', entries: 1, bytes: 1 }],
     certificateExpiresAtMs: () => 0,
     unknownNames: () => new Map([['a', 1]]),

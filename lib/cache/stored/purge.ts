@@ -68,7 +68,13 @@ export class Purges {
 
   /** Resolves once it is in the store; other gateways see it some milliseconds later. Rejects when the store fails. */
   async purge(target: PurgeTarget): Promise<void> {
-    if ('url' in target) return this.purgePath(target.url);
+    if ('url' in target) {
+      const path = pathOf(target.url);
+      await this.purgePath(path);
+      // A service whose prefix is cut is asked for the same, with a slash at the end or without.
+      if (serviceOf(path) === path) await this.purgePath(`${path}/`);
+      return;
+    }
     const [[kind, value] = ['tag', '']] = Object.entries(target);
     return this.#append(kind as PurgeRecord['kind'], value);
   }

@@ -390,6 +390,25 @@ describe.each(STORES)('purging the cache with the %s store', (store) => {
     });
   });
 
+  it('does not pass for purged what can be stored under no path', async () => {
+    await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store, env });
+    const statuses: number[] = [];
+    for (const target of [
+      { url: '/budgeting?x' },
+      { url: '/budgeting/x' },
+      { prefix: '/' },
+      { prefix: '/budg' },
+      { prefix: '/budgeting/x' },
+      { url: '/budget' },
+      { url: '/api/x' },
+      { prefix: '/budgeting2' },
+    ]) {
+      const { status } = await admin(gateway, 'POST', '/admin/cache/purge', target);
+      statuses.push(status);
+    }
+    expect(statuses).toEqual([204, 204, 204, 204, 204, 400, 400, 400]);
+  });
+
   it('says what is wrong with what it was asked', async () => {
     await using gateway = await startGateway({ services: { '/budgeting': [upstream] }, store, env });
     const answer = await admin(gateway, 'POST', '/admin/cache/purge', { everything: true });

@@ -25,7 +25,7 @@ describe('permits of a route', () => {
     { match: { path: '/reports/**' }, limits: { concurrency: 1 } },
     { match: { path: '/small/**' }, limits: { body: '1KiB' } },
   ];
-  const REPORTS = { service: '/shop', route: '/shop/reports/**' };
+  const REPORTS = { route: '/shop/reports/**' };
 
   it('neither take from those of its service nor lend theirs', async () => {
     await using shop = await startGated();
@@ -87,7 +87,7 @@ describe('permits of a route', () => {
     for (const busy of ['/shop/events/2', '/shop/other', '/shop/none/1']) {
       await expectProblem(await send(gateway, busy), 'streams_busy');
     }
-    const labels = { service: '/shop', route: '/shop/events/**' };
+    const labels = { route: '/shop/events/**' };
     expect(await gateway.metric('gateway_route_streams', labels)).toBe(1);
     expect(await gateway.metric('gateway_route_stream_limit', labels)).toBe(1);
     for (const response of open) await response.body?.cancel();
@@ -228,6 +228,10 @@ describe('free-standing routes to a service', () => {
       'by a purge of paths': () => purge({ prefix: '/shop/items/' }),
       'by a purge of the service': () => purge({ service: 'shop' }),
     };
+    await verdict(gateway, '/slow');
+    expect(await verdict(gateway, '/slow')).toBe('HIT');
+    await purge({ url: '/shop' });
+    expect(await verdict(gateway, '/slow')).toBe('MISS');
     for (const [how, change] of Object.entries(changes)) {
       await verdicts();
       expect([how, ...(await verdicts())]).toEqual([how, 'HIT', 'HIT', 'HIT']);
