@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it, jest } from '@jest/globals';
 import { isAmbiguous, MAX_TARGET_LENGTH, originForm } from '../../gateway/http/target.ts';
 import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
@@ -13,6 +13,8 @@ import { rangeOf } from '../../lib/cache/rules/range.ts';
 import { requestTerms } from '../../lib/cache/rules/requestTerms.ts';
 import { selectingKey, varyNames } from '../../lib/cache/rules/vary.ts';
 import { EVERYONE, entryKey, epochKey } from '../../lib/cache/stored/key.ts';
+import { Cors } from '../../lib/cors/cors.ts';
+import { allowsOrigin } from '../../lib/cors/origins.ts';
 import { Exchange } from '../../lib/exchange/exchange.ts';
 import { rateLimitKey } from '../../lib/http/clientAddress.ts';
 import { shownPath } from '../../lib/http/path.ts';
@@ -116,6 +118,16 @@ const hostRoutes = new RouteTable(
   })),
 );
 
+const preflights = new Cors({
+  origins: ['a'],
+  credentials: false,
+  methods: ['GET'],
+  allowHeaders: undefined,
+  exposeHeaders: [],
+  maxAgeSeconds: 0,
+});
+const toPage = { req: { headers: { origin: 'a' } } } as unknown as ServerResponse;
+
 const isRevoking = revokingRequests(['/auth/logout']);
 const isLogout = (path: string) => isRevoking({ method: 'POST', headers: {} } as IncomingMessage, path);
 
@@ -154,6 +166,10 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   'X-Forwarded-For': forwarded('X-Forwarded-For'),
   'X-Forwarded-Host': forwarded('X-Forwarded-Host'),
   Forwarded: forwarded('Forwarded'),
+  Origin: allowsOrigin(['https://*.faf.example', 'a*a', 'https://app.faf.example']),
+  'Access-Control-Request-Headers': (names) =>
+    preflights.preflightFields({ headers: { origin: 'a', 'access-control-request-headers': names } }),
+  'Vary of a response to a page': (value) => preflights.edit(['Vary', value], 200, toPage),
   'an address': rateLimitKey,
   'a target': (value) => [isAmbiguous(value), originForm(value, 'gateway.test')],
   'the route of a target': (value) =>

@@ -14,7 +14,7 @@ const SECURITY = {
   frame: 'DENY',
   referrerPolicy: 'no-referrer',
   csp: "default-src 'none'",
-  permissionsPolicy: undefined,
+  permissionsPolicy: 'camera=()',
 } as const;
 
 async function answerTo(
@@ -37,8 +37,8 @@ describe('security', () => {
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       'content-security-policy': "default-src 'none'",
+      'permissions-policy': 'camera=()',
     });
-    expect(named).not.toHaveProperty(['permissions-policy']);
   });
 
   it('has HSTS over TLS alone', async () => {
@@ -96,6 +96,20 @@ describe('rules', () => {
       'content-type': 'application/problem+json',
       'x-set': 's',
     });
+  });
+
+  it.each([
+    ...['Cache-Control', 'CDN-Cache-Control', 'Surrogate-Control', 'Expires', 'Pragma', 'Content-Type'],
+    ...['Content-Disposition', 'Content-Language', 'Content-Location'],
+  ])('leave %s of a refusal alone, in each way', async (name) => {
+    const none = { set: [], add: [], remove: [] };
+    for (const rule of [{ set: [name, 'rule'] }, { add: [name, 'rule'] }, { remove: [name.toLowerCase()] }]) {
+      const { named } = await answerTo({ rules: { ...none, ...rule } }, (res) => {
+        exchangeOf(res).errorCode = 'token_missing';
+        res.writeHead(401, { [name]: 'own' }).end();
+      });
+      expect(named[name.toLowerCase()]).toBe('own');
+    }
   });
 
   it('keep what they take away out of interim responses and trailers', async () => {
