@@ -310,6 +310,8 @@ it('has no scenario missing', async () => {
     'cross_site',
     'foreign_host',
     'origin_not_allowed',
+    'address_refused',
+    'insufficient_scope',
     'no_such_revocation',
     'too_many_revocations',
   ];
