@@ -5,7 +5,7 @@ import { systemClock } from '../../lib/clock/clock.ts';
 import { Absence } from '../../lib/loadbalancer/retry/absence.ts';
 import { Hedgings } from '../../lib/loadbalancer/retry/hedgings.ts';
 import { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
-import { Metrics } from '../../lib/metrics/metrics.ts';
+import { Metrics, type Readings } from '../../lib/metrics/metrics.ts';
 import { rendered } from '../../lib/metrics/rendered.ts';
 import type { TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
 import { Transport } from '../../lib/proxy/transport.ts';
@@ -22,7 +22,7 @@ import { createRegistry } from '../registries/registry.ts';
 import { createAuth } from './authParts.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { knownLabels } from './knownLabels.ts';
-import { createLimits, createSharedLimits, type ServiceLimits } from './limits.ts';
+import { createLimits, createSharedLimits, type Limits, type ServiceLimits } from './limits.ts';
 import type { Parts, PartsOptions, ServiceParts } from './parts.ts';
 import { createRateLimits } from './rateLimits.ts';
 import { serviceReplicas } from './serviceReplicas.ts';
@@ -48,7 +48,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
     : createLimits(settings, clock);
   const metrics = new Metrics({
     readings: {
-      ...readings(services),
+      ...readings(services, limits),
       globalLimit: () => limits.gateway.limit,
       storeUp: async () => (await stores.trouble()) === undefined,
       storeMayEvict: async () => (await stores.eviction()) !== undefined,
@@ -176,7 +176,10 @@ function trusts(proxies: readonly string[]): TrustsPeer {
 const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
 
 /** The values of the gauges, read at each scrape. */
-export function readings(services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limits'>[]) {
+export function readings(
+  services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limits'>[],
+  limits: Limits,
+) {
   return {
     replicas: () =>
       services.flatMap(({ settings, replicas }) =>
@@ -197,13 +200,20 @@ export function readings(services: readonly Pick<ServiceParts, 'settings' | 'rep
         streams: streams.held,
         streamLimit: streams.limit,
       })),
-    routeConcurrency: () =>
-      services.flatMap(({ limits }) =>
-        Array.from(limits.routes, ([route, { requests, streams }]) => ({
-          route,
-          requests: requests === limits.requests ? undefined : requests,
-          streams: streams === limits.streams ? undefined : streams,
-        })),
-      ),
+    routeConcurrency: routeReadings(limits),
   };
+}
+
+/** Undefined where no route has permits of its own. */
+function routeReadings({ services }: Limits): Readings['routeConcurrency'] {
+  const all = [...services.values()].filter(({ routes }) => routes.size > 0);
+  if (all.length === 0) return undefined;
+  return () =>
+    all.flatMap((limits) =>
+      Array.from(limits.routes, ([route, { requests, streams }]) => ({
+        route,
+        requests: requests === limits.requests ? undefined : requests,
+        streams: streams === limits.streams ? undefined : streams,
+      })),
+    );
 }

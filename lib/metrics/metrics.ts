@@ -111,8 +111,8 @@ export interface NodeReading {
 export interface Readings {
   replicas(): Iterable<ReplicaReading>;
   concurrency(): Iterable<ConcurrencyReading>;
-  /** Default: no route has permits of its own. */
-  routeConcurrency?(): Iterable<RouteConcurrencyReading>;
+  /** The routes that have permits of their own. Without any there are no such gauges. */
+  readonly routeConcurrency?: (() => Iterable<RouteConcurrencyReading>) | undefined;
   /** Permits of all services together. */
   globalLimit(): number;
   /** Streams of all services together. */
@@ -310,7 +310,7 @@ export class Metrics extends CappedMetrics {
     if (known.route.length > 0) this.#routes = this.#routeSeries(known.route);
     this.#replicaGauges(readings);
     this.#limitGauges(readings);
-    this.#routeLimitGauges(readings);
+    if (readings.routeConcurrency) this.#routeLimitGauges(readings.routeConcurrency);
     if (readings.cache) this.#cacheGauges(readings.cache);
     this.gauge({
       name: 'gateway_store_up',
@@ -436,7 +436,7 @@ export class Metrics extends CappedMetrics {
     }
   }
 
-  #routeLimitGauges({ routeConcurrency = () => [] }: Readings): void {
+  #routeLimitGauges(routeConcurrency: NonNullable<Readings['routeConcurrency']>): void {
     for (const { value, ...rest } of ROUTE_LIMIT_GAUGES) {
       const read = () =>
         Array.from(routeConcurrency()).flatMap((of): Reading[] => {

@@ -86,7 +86,7 @@ export class MainGateway {
     this.#services = settings.services.map((service) => this.#newService(service));
     this.metrics = new Metrics({
       readings: {
-        ...readings(this.#services),
+        ...readings(this.#services, this.#limits),
         globalLimit: () => this.#limits.gateway.limit,
         globalStreamLimit: () => this.#limits.streams.limit,
         unknownNames: () => this.#registry.unknownNames,

@@ -357,6 +357,47 @@ describe('breaker', () => {
   });
 });
 
+describe('WebSockets of a route', () => {
+  const opened = async (gateway: TestGateway, target: string): Promise<number> => {
+    const socket = new WebSocket(gateway.external + target, { headers });
+    const { promise, resolve } = Promise.withResolvers<number>();
+    socket.once('open', () => resolve(101));
+    socket.once('unexpected-response', (_req, res) => resolve(res.statusCode ?? 0));
+    socket.once('error', () => {});
+    const status = await promise;
+    socket.terminate();
+    return status;
+  };
+
+  it('go past its breakers with breaker: off, and to one replica with retry: off', async () => {
+    await using chat = await startSocketService();
+    await using gateway = await startGateway({
+      services: {
+        '/chat': {
+          upstreams: [refusedUrl(), chat],
+          breaker: { threshold: 1 },
+          routes: [
+            { match: { path: '/free/**' }, breaker: 'off' },
+            { match: { path: '/once/**' }, breaker: 'off', retry: 'off' },
+          ],
+        },
+        '/down': {
+          upstreams: [refusedUrl()],
+          breaker: { threshold: 1 },
+          routes: [{ match: { path: '/free/**' }, breaker: 'off' }],
+        },
+      },
+      random: () => 0,
+    });
+    const statuses = async (target: string) => [await opened(gateway, target), await opened(gateway, target)];
+    expect((await statuses('/chat/once/1')).sort()).toEqual([101, 502]);
+    expect(await statuses('/chat/free/1')).toEqual([101, 101]);
+    expect(await opened(gateway, '/down/x')).toBe(502);
+    expect(await opened(gateway, '/down/x')).toBe(503);
+    expect(await opened(gateway, '/down/free/x')).toBe(502);
+  });
+});
+
 describe('time', () => {
   const timeouts = { request: '2m' };
 
