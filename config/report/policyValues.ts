@@ -26,7 +26,8 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
     { path: 'limits.streams', value: String(settings.streams), variable: 'serviceStreams' },
     { path: 'limits.body', value: bytesText(settings.maxBodyBytes), variable: 'maxBodyBytes' },
     ...cacheValues(settings),
-    { path: 'breaker', value: settings.breaker ? 'on' : 'off' },
+    { path: 'retry', value: retryText(settings) },
+    ...breakerValues(settings),
   ];
 }
 
@@ -50,6 +51,22 @@ function cacheValues({ cacheTtlMs, cacheShared }: PolicySettings): PolicyValue[]
   return [
     { path: 'cache.ttl', value: formatDuration(cacheTtlMs), variable: 'getCacheTtlMs' },
     { path: 'cache.shared', value: String(cacheShared) },
+  ];
+}
+
+function retryText({ retries, hedges }: PolicySettings): string {
+  if (!retries) return 'off';
+  return hedges ? 'on' : 'on, hedge off';
+}
+
+function breakerValues({ breaker }: PolicySettings): PolicyValue[] {
+  if (breaker === undefined) return [{ path: 'breaker', value: 'off' }];
+  const { threshold, ratio, windowMs, cooldownMs } = breaker;
+  return [
+    { path: 'breaker.threshold', value: String(threshold), variable: 'circuitBreakerThreshold' },
+    { path: 'breaker.ratio', value: String(ratio), variable: 'circuitBreakerRatio' },
+    { path: 'breaker.window', value: formatDuration(windowMs), variable: 'circuitBreakerWindowMs' },
+    { path: 'breaker.cooldown', value: formatDuration(cooldownMs), variable: 'circuitBreakerCooldownMs' },
   ];
 }
 

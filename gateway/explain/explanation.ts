@@ -101,6 +101,8 @@ export interface CacheExplained {
     readonly service: string;
     readonly authority: string;
     readonly target: string;
+    /** Undefined where the service has no routes. */
+    readonly route?: string;
     /** For whom a stored response may be. */
     readonly audiences: readonly string[];
   };

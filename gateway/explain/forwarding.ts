@@ -4,6 +4,7 @@ import { issuingRequests } from '../../lib/auth/issuePaths.ts';
 import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
 import { takeTokens } from '../../lib/auth/sources/queryToken.ts';
 import { handlingOf } from '../../lib/cache/rules/requestTerms.ts';
+import { serviceTarget } from '../../lib/cache/serviceTarget.ts';
 import { Audiences } from '../../lib/cache/stored/audiences.ts';
 import { type Audience, audienceText } from '../../lib/cache/stored/key.ts';
 import type { Exchange, Identity } from '../../lib/exchange/exchange.ts';
@@ -49,7 +50,7 @@ export function tokenOf({ req, exchange, service, port, parts }: Arrival): {
 /** What the cache makes of the request once it is let in. */
 export function explainedCache(arrival: Arrival): CacheExplained {
   const { req, exchange, service } = arrival;
-  const { cacheShared } = service.settings;
+  const { path, stripPrefix, cacheShared } = service.settings;
   const identity = tokenOf(arrival).isThere ? SOMEBODY : undefined;
   const audiences = new Audiences(cacheShared).of(req, identity);
   const handling = handlingOf(req, audiences.length === 0);
@@ -59,7 +60,8 @@ export function explainedCache(arrival: Arrival): CacheExplained {
   const key = {
     service: exchange.service,
     authority,
-    target: withoutTokens(req.originalUrl),
+    target: withoutTokens(serviceTarget(req, exchange, stripPrefix ? path : '')),
+    ...(exchange.route !== '' && { route: exchange.route }),
     audiences: audiences.map(audienceName),
   };
   return { handling, key };

@@ -36,16 +36,10 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     variables: ['cacheMaxEntryBytes', 'cacheStaleIfErrorMs'],
     absence: 'the cache is off',
   },
-  failover: {},
+  failover: { policies: ['retry'] },
   loadBalancer: { variables: ['slowStartMs'] },
   circuitBreaker: {
     policies: ['breaker'],
-    variables: [
-      'circuitBreakerThreshold',
-      'circuitBreakerRatio',
-      'circuitBreakerWindowMs',
-      'circuitBreakerCooldownMs',
-    ],
     absence: 'breaker is off',
   },
   proxy: { policies: ['timeouts.idle', 'limits.body', 'publicPaths'], variables: ['sendTimeoutMs'] },

@@ -126,6 +126,7 @@ function cacheLines({ handling, key }: CacheExplained): string[] {
     `service  ${key.service}`,
     `host     ${key.authority}`,
     `target   ${key.target}`,
+    ...(key.route === undefined ? [] : [`route    ${key.route}`]),
     `for      ${key.audiences.map((each) => AUDIENCES[each] ?? each).join('; or ')}`,
   ];
 }
