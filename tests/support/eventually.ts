@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const POLL_EVERY_MS = 5;
 /** Who waits for a process waits for seconds, and looking costs CPU that the process needs: the longer, the less often. */
 const LEAST_OFTEN_MS = 50;
-const POLL_AFTER_WAITED = 1 / 20;
+const PART_OF_WAITED = 1 / 50;
 
 /**
  * Waits for something to become true: the first result of `check` that is neither false nor undefined.
@@ -20,7 +20,7 @@ export async function eventually<T>(
     if (result !== undefined && result !== false) return result as Exclude<T, false | undefined>;
     const waitedMs = performance.now() - begunAt;
     if (waitedMs >= withinMs) throw new Error(`not within ${withinMs} ms: ${what}`, { cause: error });
-    await sleep(Math.min(POLL_EVERY_MS + waitedMs * POLL_AFTER_WAITED, LEAST_OFTEN_MS));
+    await sleep(Math.max(POLL_EVERY_MS, Math.min(waitedMs * PART_OF_WAITED, LEAST_OFTEN_MS)));
   }
 }
 
