@@ -1,10 +1,7 @@
 import proxyaddr from 'proxy-addr';
-import { ServiceCache } from '../../lib/cache/serviceCache.ts';
+import type { Settings } from '../../config/config.ts';
 import { GatheringRoom } from '../../lib/cache/stored/gatheringRoom.ts';
 import { systemClock } from '../../lib/clock/clock.ts';
-import { Absence } from '../../lib/loadbalancer/retry/absence.ts';
-import { Hedgings } from '../../lib/loadbalancer/retry/hedgings.ts';
-import { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
 import { Metrics, type Readings } from '../../lib/metrics/metrics.ts';
 import { rendered } from '../../lib/metrics/rendered.ts';
 import type { TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
@@ -22,9 +19,10 @@ import { createRegistry } from '../registries/registry.ts';
 import { createAuth } from './authParts.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { knownLabels } from './knownLabels.ts';
-import { createLimits, createSharedLimits, type Limits, type ServiceLimits } from './limits.ts';
+import { createLimits, createSharedLimits, type Limits } from './limits.ts';
 import type { Parts, PartsOptions, ServiceParts } from './parts.ts';
 import { createRateLimits } from './rateLimits.ts';
+import { partsOfService } from './serviceParts.ts';
 import { serviceReplicas } from './serviceReplicas.ts';
 import { createSpans } from './spans.ts';
 import { openCertificate } from './tls.ts';
@@ -63,12 +61,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
     exemplars: settings.otlpEndpoint !== undefined,
     processMetrics: threads ? 'thread' : true,
   });
-  const transport = new Transport({
-    connectTimeoutMs: settings.requestTimeoutMs,
-    maxHeadBytes: settings.maxResponseHeadBytes,
-    idleMs: settings.upstreamKeepAliveMs,
-    maxAgeMs: settings.upstreamConnectionAgeMs,
-  });
+  const transport = transportOf(settings);
   const registry =
     threads?.registry(services) ?? (await createRegistry({ settings, services, metrics, logger, clock }));
   const breakerNews = new BreakerNews({
@@ -80,27 +73,10 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
   });
   const known = { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads };
   const replicasFor = serviceReplicas(known);
+  const { responses } = stores;
+  const given = { settings, responses, limits, metrics, logStoreError, clock };
   for (const service of settings.services) {
-    const replicas = replicasFor(service);
-    const ownLimits = limits.services.get(service.path) as ServiceLimits;
-    services.push({
-      settings: service,
-      replicas,
-      hedgings: new Hedgings({ pool: replicas.pool, clock }),
-      retryBudget: new RetryBudget(),
-      absence: new Absence({ pool: replicas.pool, deadlineMs: service.requestTimeoutMs, clock }),
-      cache: new ServiceCache({
-        store: stores.responses,
-        staleIfErrorMs: settings.cacheStaleIfErrorMs,
-        onError: (error) => {
-          metrics.cacheErrors.count(service.path);
-          logStoreError(error);
-        },
-        clock,
-      }),
-      limits: ownLimits,
-      permits: ownLimits,
-    });
+    services.push(partsOfService(service, replicasFor(service), given));
   }
   const store = new StoreHealth({
     stores,
@@ -164,6 +140,15 @@ function storesOf(
     onEviction: evictionLog(logger),
     onWarning: (message) => void logger.warn(message),
     threads: threads?.store,
+  });
+}
+
+function transportOf(settings: Settings): Transport {
+  return new Transport({
+    connectTimeoutMs: settings.requestTimeoutMs,
+    maxHeadBytes: settings.maxResponseHeadBytes,
+    idleMs: settings.upstreamKeepAliveMs,
+    maxAgeMs: settings.upstreamConnectionAgeMs,
   });
 }
 
