@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
 import { type Browser, startBrowser } from '../support/clients/browser.ts';
 import { INSTALLS_WITHIN_MS } from '../support/processes/command.ts';
@@ -6,6 +6,16 @@ import { startPlayground, type TestPlayground } from '../support/processes/playg
 
 const TEST_TAKES_AT_MOST_MS = 30_000;
 const SERVICES = 'userManagement,notification,teaManagement,communication,budgeting,sharing';
+
+const REFUSALS = [
+  ['anonymous', '401', 'Token missing', { 'www-authenticate': 'Bearer' }],
+  ['forged', '401', 'Token invalid', {}],
+  ['office', '403', 'Insufficient scope', { 'www-authenticate': 'Bearer error="insufficient_scope"' }],
+  ['nowhere', '404', 'No such service', {}],
+  ['method', '405', 'Method not allowed', {}],
+  ['large', '413', 'Body too large', {}],
+  ['maintenance', '503', 'Maintenance', { 'retry-after': '600' }],
+] as const;
 
 let browser: Browser;
 let playground: TestPlayground;
@@ -33,6 +43,8 @@ beforeEach(async () => {
   });
   await page.goto(playground.urls.page ?? '');
 }, TEST_TAKES_AT_MOST_MS);
+
+afterEach(() => page.close());
 
 async function logIn(user = 'test@example.com'): Promise<void> {
   await page.getByLabel('User').selectOption(user);
@@ -142,22 +154,30 @@ describe('the page of the playground', () => {
     TEST_TAKES_AT_MOST_MS,
   );
 
-  it.each([
-    ['anonymous', '401', 'Token missing', { 'www-authenticate': 'Bearer' }],
-    ['forged', '401', 'Token invalid', {}],
-    ['office', '403', 'Insufficient scope', { 'www-authenticate': 'Bearer error="insufficient_scope"' }],
-    ['nowhere', '404', 'No such service', {}],
-    ['method', '405', 'Method not allowed', {}],
-    ['large', '413', 'Body too large', {}],
-    ['maintenance', '503', 'Maintenance', { 'retry-after': '600' }],
-  ])(
-    'shows what the gateway says of %s: %s',
-    async (id, status, title, fields) => {
+  it(
+    'shows what the gateway says of each refusal',
+    async () => {
       await logIn();
-      const response = await shown(await newest(`#try-${id}`));
-      expect(response).toMatchObject({ status, title, fields });
-      expect(response.detail).not.toBe('');
-      expect(response.requestId).toMatch(/^[\w-]{8,}$/);
+      for (const [id, status, title, fields] of REFUSALS) {
+        const response = await shown(await newest(`#try-${id}`));
+        expect({ id, ...response }).toMatchObject({ id, status, title, fields });
+        expect(response.detail).not.toBe('');
+        expect(response.requestId).toMatch(/^[\w-]{8,}$/);
+      }
+      expect(complaints).toEqual([]);
+    },
+    TEST_TAKES_AT_MOST_MS,
+  );
+
+  it(
+    'shows which of six requests at once were too many',
+    async () => {
+      await logIn();
+      await newest('#try-crowd', 6);
+      const statuses = await page.locator('article .status').allTextContents();
+      expect(new Set(statuses.slice(0, 6))).toEqual(new Set(['200', '429']));
+      const busy = await shown(page.locator('article', { hasText: 'Service busy' }).first());
+      expect(busy).toMatchObject({ status: '429', fields: { 'retry-after': '1' } });
       expect(complaints).toEqual([]);
     },
     TEST_TAKES_AT_MOST_MS,

@@ -61,6 +61,14 @@ const TRIES = [
     bytes: 2 * ONE_MIB,
   },
   {
+    id: 'crowd',
+    name: 'Six reports at once, where two may be',
+    expect: '429',
+    path: '/reports/{n}?ms=1000',
+    // Browsers open no more connections than that to a host.
+    atOnce: 6,
+  },
+  {
     id: 'maintenance',
     name: 'A path under maintenance',
     expect: '503',
@@ -282,7 +290,7 @@ for (const each of TRIES) {
   button.id = `try-${each.id}`;
   button.querySelector('.name').textContent = each.name;
   button.querySelector('.expect').textContent = each.expect;
-  button.querySelector('code').textContent = `${each.method ?? 'GET'} ${each.path}`;
+  button.querySelector('code').textContent = `${each.method ?? 'GET'} ${each.path.replace('{n}', '1')}`;
   button.addEventListener('click', () => run(each));
   element('tries').append(item);
 }
