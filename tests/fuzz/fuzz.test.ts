@@ -52,10 +52,10 @@ describe('the fuzzer', () => {
     for (const [target, headers] of [
       ['/catalog/x', {}],
       ['/files/shared/x', { 'x-auth-claims': claims }],
-      ['/ADMIN;x', { 'x-auth-claims': claims }],
+      ['/ADMIN/x', { 'x-auth-claims': claims }],
     ] as const)
       await fetch(new URL(target, origin.url), { headers });
-    expect(found.every((what) => what.startsWith('GET /ADMIN;x '))).toBe(true);
+    expect(found.every((what) => what.startsWith('GET /ADMIN/x '))).toBe(true);
     expect(found.length).toBeGreaterThan(0);
   });
 

@@ -43,6 +43,7 @@ beforeAll(async () => {
             cors: { origins: ['https://app.faf.example'] },
           },
           { match: { path: '/maybe' }, auth: { need: 'optional', sources: ['cookie:session', 'query:jwt'] } },
+          { match: { path: '/welcome' }, auth: 'optional' },
           { match: { path: '/query/**' }, auth: { sources: ['bearer', 'query:jwt'] } },
           { match: { path: '/bearer/**' }, auth: { sources: ['bearer'] } },
           { match: { path: '/open' }, auth: 'none', passAuthorization: true },
@@ -237,6 +238,13 @@ describe('a cookie as the source', () => {
     await expectProblem(await send('GET /shop/maybe', cookie('x.y.z')), 'token_invalid');
     await expectProblem(await send('GET /shop/maybe?jwt=x.y.z'), 'token_invalid');
   });
+});
+
+it('a subprotocol is a token where one is optional, too', async () => {
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+  const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+  const offer = 'Sec-WebSocket-Protocol: bearer, x.y.z';
+  await expectProblem(await send('GET /shop/welcome', ...upgrade, key, offer), 'token_invalid');
 });
 
 describe('the query as the source', () => {
