@@ -17,6 +17,7 @@ const EXPOSED: readonly string[] = [
   'X-Cache',
   'Cache-Status',
   'Proxy-Status',
+  'Allow',
 ];
 
 /** What sees to the fields of responses, in this order: for those that no service is asked for. */

@@ -115,7 +115,12 @@ export function settingsWarnings({ env, dotenv, settings }: WarningSources): str
   const question = { settings, isSet };
   return [
     ...strangersIn({ env, dotenv }),
-    ...authWarnings(settings, settings, merged),
+    ...authWarnings(
+      settings,
+      settings,
+      merged,
+      withRoutes(settings).map(({ token }) => token),
+    ),
     ...idle(question),
     ...overridden(question),
     ...contradictions(question),

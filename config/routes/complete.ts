@@ -1,8 +1,8 @@
 import type { RouteMatch, Spelling } from '../../lib/routing/route.ts';
 import { MAX_DURATION_MS } from '../kinds/durations.ts';
-import { type Guard, keepsOutAsMuch } from '../policies/auth/strictness.ts';
 import { isTighter, type PolicySettings, type Said, settingsOf } from '../policies/policies.ts';
 import type { BreakerTerms, Environment } from '../policies/policy.ts';
+import { type Guard, keepsOutAsMuch } from '../policies/strictness.ts';
 import type { Route, RouteDefinition, Service, ServiceDefinition } from '../sections/services.ts';
 
 /** What a breaker's window is by default, in request timeouts of its service. */
@@ -112,8 +112,9 @@ function withSettings(route: RouteDefinition, environment: Environment): WithSet
 function guardsOf(routes: readonly WithSettings[]): Guard[] {
   const guards = new Map<string, Guard>();
   for (const { action, settings } of routes) {
-    const { auth, token } = settings;
-    if (action.kind === 'forward') guards.set(JSON.stringify([auth, token]), { auth, token });
+    const { auth, token, allow, deny } = settings;
+    const guard = { auth, token, allow, deny };
+    if (action.kind === 'forward') guards.set(JSON.stringify(guard), guard);
   }
   return [...guards.values()];
 }

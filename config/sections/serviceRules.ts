@@ -32,15 +32,19 @@ export function serviceProblems(
 /**
  * Problems of the defaults of AUTH_ISSUE_PATHS and AUTH_REVOKE_PATHS when no service has these paths: nobody can log in
  * or out.
+ *
+ * @param tokenRoutes what routes do with tokens, in place of these variables
  */
 export function authWarnings(
   paths: Paths,
   values: Pick<Values, (typeof AUTH_PATHS)[number]>,
   env: NodeJS.ProcessEnv,
+  tokenRoutes: readonly ('issue' | 'revoke' | undefined)[] = [],
 ): string[] {
   return AUTH_PATHS.filter((field) => !isSet(field, env)).flatMap((field) => {
     const stray = strayPaths(paths, values[field]);
-    if (stray.length === 0) return [];
+    const token = field === 'authIssuePaths' ? 'issue' : 'revoke';
+    if (stray.length === 0 || tokenRoutes.includes(token)) return [];
     const { name } = variables[field];
     const what =
       field === 'authIssuePaths' ? 'no path is open to users without a token' : 'no path revokes a token';

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler } from 'express';
-import { type Guard, keepsOutAsMuch } from '../../config/policies/auth/strictness.ts';
+import { type Guard, keepsOutAsMuch } from '../../config/policies/strictness.ts';
 import type { Route } from '../../config/sections/services.ts';
 import { announcedFields, askedMethod } from '../../lib/cors/preflight.ts';
 import type { Exchange } from '../../lib/exchange/exchange.ts';

@@ -59,6 +59,8 @@ describe('a route that says whose clients may come', () => {
     ['192.0.2.66', 'GET /orders/admin/open', 403],
     ['192.0.2.66', 'GET /orders/notes/x', 403],
     ['198.51.100.9', 'GET /orders/notes/x', 403],
+    // A service that does not heed letter case would take it for the notes; the gateway cannot tell.
+    ['198.51.100.9', 'GET /orders/Notes/x', 400],
     ['198.51.100.9', 'GET /orders/x', 200],
     ['198.51.100.9', 'GET /closed/x', 403],
     ['192.0.2.66', 'GET /closed/x', 403],

@@ -179,7 +179,7 @@ describe('a response', () => {
     expect([app, tea, evil].map(varied)).toEqual([['Origin'], ['Origin'], ['Origin']]);
     expect(app.field('Access-Control-Allow-Credentials')).toBe('true');
     expect(app.field('Access-Control-Expose-Headers')).toBe(
-      'X-Request-Id, Retry-After, WWW-Authenticate, RateLimit, RateLimit-Policy, X-Cache, Cache-Status, Proxy-Status, Server-Timing',
+      'X-Request-Id, Retry-After, WWW-Authenticate, RateLimit, RateLimit-Policy, X-Cache, Cache-Status, Proxy-Status, Allow, Server-Timing',
     );
     expect(shop.requests.at(-1)?.method).toBe('POST');
   });

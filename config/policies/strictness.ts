@@ -1,10 +1,11 @@
-import type { Requirement } from '../../../lib/auth/requirement.ts';
-import { sourceText, type TokenSource } from '../../../lib/auth/sources/source.ts';
-import type { AuthSettings } from './auth.ts';
-import type { TokenSettings } from './token.ts';
+import type { Requirement } from '../../lib/auth/requirement.ts';
+import { sourceText, type TokenSource } from '../../lib/auth/sources/source.ts';
+import type { AllowSettings, DenySettings } from './addresses.ts';
+import type { AuthSettings } from './auth/auth.ts';
+import type { TokenSettings } from './auth/token.ts';
 
 /** What says who is let in. */
-export type Guard = AuthSettings & TokenSettings;
+export type Guard = AuthSettings & TokenSettings & AllowSettings & DenySettings;
 
 const RANKS = { none: 0, optional: 1, required: 2 } as const;
 
@@ -16,6 +17,18 @@ const DEFAULT_SOURCES = ['bearer', 'query:access_token in streams'];
  * neither does.
  */
 export function keepsOutAsMuch(one: Guard, other: Guard): boolean {
+  return keepsOutAddresses(one, other) && keepsOutUsers(one, other);
+}
+
+function keepsOutAddresses(one: AllowSettings & DenySettings, other: AllowSettings & DenySettings): boolean {
+  const { allow } = other;
+  return (
+    other.deny.every((range) => one.deny.includes(range)) &&
+    (allow === undefined || (one.allow?.every((range) => allow.includes(range)) ?? false))
+  );
+}
+
+function keepsOutUsers(one: Guard, other: Guard): boolean {
   if (other.token === 'revoke' && one.token !== 'revoke') return false;
   if (rankOf(one) < rankOf(other)) return false;
   // Who need not bring a token is kept out by none that is missing.
