@@ -142,6 +142,18 @@ describe('the page of the playground', () => {
   );
 
   it(
+    'works under its other name as well, by which the README calls it',
+    async () => {
+      await page.goto((playground.urls.page ?? '').replace('127.0.0.1', 'localhost'));
+      await logIn();
+      expect(await page.locator('#gateway').textContent()).toMatch(/^http:\/\/localhost:/);
+      expect(await shown(await newest('#try-office'))).toMatchObject({ status: '403' });
+      expect(complaints).toEqual([]);
+    },
+    TEST_TAKES_AT_MOST_MS,
+  );
+
+  it(
     'is refused after a logout, although it still has its token',
     async () => {
       await logIn();
