@@ -1,5 +1,6 @@
 import { formatBytes } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
+import { authText } from '../policies/auth/auth.ts';
 import type { PolicySettings } from '../policies/policies.ts';
 import type { Field } from '../variables.ts';
 
@@ -15,7 +16,7 @@ export interface PolicyValue {
 /** Everything that holds for a service or route. */
 export function policyValues(settings: PolicySettings): PolicyValue[] {
   return [
-    { path: 'auth', value: authText(settings) },
+    { path: 'auth', value: authText(settings.auth) },
     {
       path: 'timeouts.request',
       value: formatDuration(settings.requestTimeoutMs),
@@ -31,17 +32,6 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
   ];
 }
 
-/** `required, claims role, scopes budget:write`. */
-export function authText({ auth: { need, require } }: PolicySettings): string {
-  const claims = Object.keys(require?.claims ?? {});
-  const scopes = require?.scopes ?? [];
-  return [
-    need,
-    ...(claims.length > 0 ? [`claims ${claims.join(' ')}`] : []),
-    ...(scopes.length > 0 ? [`scopes ${scopes.join(' ')}`] : []),
-  ].join(', ');
-}
-
 export function ttlText(ttlMs: number | 'off'): string {
   return ttlMs === 'off' ? 'off' : formatDuration(ttlMs);
 }
@@ -54,7 +44,7 @@ function cacheValues({ cacheTtlMs, cacheShared }: PolicySettings): PolicyValue[]
   ];
 }
 
-function retryText({ retries, hedges }: PolicySettings): string {
+export function retryText({ retries, hedges }: PolicySettings): string {
   if (!retries) return 'off';
   return hedges ? 'on' : 'on, hedge off';
 }

@@ -1,13 +1,14 @@
 import { inOrder } from '../../lib/routing/ranking.ts';
 import type { WrittenFile } from '../file/gatewayFile.ts';
 import { formatDuration } from '../kinds/durations.ts';
+import { authText } from '../policies/auth/auth.ts';
 import { originsOf } from '../policies/origins.ts';
 import type { PolicySettings } from '../policies/policies.ts';
 import type { RouteAction } from '../routes/actions.ts';
 import { allRoutes, type Routing } from '../routes/complete.ts';
 import { levelsFor } from '../routes/levels.ts';
 import type { Route } from '../sections/services.ts';
-import { authText, bytesText, ttlText } from './policyValues.ts';
+import { bytesText, retryText, ttlText } from './policyValues.ts';
 import { alignWithin } from './table.ts';
 
 /** One policy, or a value of one, in few words. */
@@ -18,7 +19,7 @@ interface Column {
   readonly text: (settings: PolicySettings) => string;
 }
 
-const AUTH: Column = { heading: 'AUTH', path: 'auth', text: authText };
+const AUTH: Column = { heading: 'AUTH', path: 'auth', text: ({ auth }) => authText(auth) };
 
 /** What a route may say besides. */
 const COLUMNS: readonly Column[] = [
@@ -28,6 +29,8 @@ const COLUMNS: readonly Column[] = [
     text: ({ requestTimeoutMs }) => formatDuration(requestTimeoutMs),
   },
   { heading: 'IDLE', path: 'timeouts.idle', text: ({ idleTimeoutMs }) => formatDuration(idleTimeoutMs) },
+  { heading: 'CONCURRENCY', path: 'limits.concurrency', text: ({ concurrency }) => String(concurrency) },
+  { heading: 'STREAMS', path: 'limits.streams', text: ({ streams }) => String(streams) },
   { heading: 'BODY', path: 'limits.body', text: ({ maxBodyBytes }) => bytesText(maxBodyBytes) },
   {
     heading: 'CACHE',
@@ -35,9 +38,29 @@ const COLUMNS: readonly Column[] = [
     text: ({ cacheTtlMs, cacheShared }) =>
       `${ttlText(cacheTtlMs)}${cacheShared || cacheTtlMs === 'off' ? '' : ' unshared'}`,
   },
+  { heading: 'RETRY', path: 'retry', text: retryText },
+  { heading: 'BREAKER', path: 'breaker', text: ({ breaker }) => (breaker ? 'on' : 'off') },
+  { heading: 'TOKEN', path: 'token', text: ({ token }) => token ?? 'none' },
+  {
+    heading: 'AUTHORIZATION',
+    path: 'passAuthorization',
+    text: ({ passAuthorization }) => (passAuthorization ? 'passed' : 'cut'),
+  },
+  { heading: 'ALLOW', path: 'allow', text: ({ allow }) => allow?.join(' ') ?? 'all' },
+  { heading: 'DENY', path: 'deny', text: ({ deny }) => deny.join(' ') || 'none' },
   { heading: 'CORS', path: 'cors', text: ({ cors }) => cors?.origins.join(' ') ?? 'off' },
+  {
+    heading: 'HEADERS',
+    path: 'headers',
+    text: ({ requestRules, responseRules }) => (requestRules || responseRules ? 'changed' : 'as they are'),
+  },
+  { heading: 'SECURITY', path: 'security', text: ({ security }) => (security ? 'on' : 'off') },
+  { heading: 'HOST', path: 'host', text: ({ host }) => (typeof host === 'object' ? host.name : host) },
   { heading: 'PUBLIC PATHS', path: 'publicPaths', text: ({ publicPaths }) => (publicPaths ? 'yes' : 'no') },
 ];
+
+/** Policies that hold where no service is asked as well. */
+const OF_RESPONSES: ReadonlySet<string> = new Set(['cors', 'headers', 'security', 'allow', 'deny']);
 
 /** Characters of a line. */
 const WIDTH = 120;
@@ -72,8 +95,7 @@ function differs(route: Route, { text }: Column, { services }: Routing): boolean
 }
 
 function cellOf({ action, settings }: Route, { path, text }: Column, own: ReadonlySet<string>): string {
-  // Of policies only what concerns responses holds where no service is asked.
-  if (action.kind !== 'forward' && path !== 'cors') return '-';
+  if (action.kind !== 'forward' && !OF_RESPONSES.has(path)) return '-';
   return own.has(path) ? text(settings) : `(${text(settings)})`;
 }
 

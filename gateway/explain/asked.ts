@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { FlagError } from '../../config/commandLine/flags.ts';
 import type { AskedRequest } from './dryGateway.ts';
 
@@ -10,9 +11,16 @@ const URL_PARTS = /^(https?):\/\/([^/?#]+)([^#]*)/i;
  * The request that a command line names: `[METHOD] URL`, with its fields as `Name: value`. The path goes on as it is written;
  * only what is not ASCII is encoded, as browsers do.
  *
+ * @param address of the client
  * @throws {FlagError}
  */
-export function readRequest(words: readonly string[], headers: readonly string[]): AskedRequest {
+export function readRequest(
+  words: readonly string[],
+  headers: readonly string[],
+  address?: string,
+): AskedRequest {
+  if (address !== undefined && isIP(address) === 0)
+    throw new FlagError(`--from must be an IP address, got ${JSON.stringify(address)}`);
   const [first = '', second, ...more] = words;
   const [method, url] = second === undefined ? ['GET', first] : [first, second];
   if (url === '' || more.length > 0)
@@ -31,7 +39,7 @@ export function readRequest(words: readonly string[], headers: readonly string[]
   const fields = headers.flatMap(readField);
   const hasHost = fields.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
   const isSecure = scheme.toLowerCase() === 'https';
-  return { method, target, fields: hasHost ? fields : ['Host', host, ...fields], isSecure };
+  return { method, target, fields: hasHost ? fields : ['Host', host, ...fields], isSecure, address };
 }
 
 /** Its value may be a secret: an error shows none of it. */

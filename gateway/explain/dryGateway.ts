@@ -13,7 +13,7 @@ import type { Parts, ServiceParts } from '../wiring/parts.ts';
 import { dryParts } from './dryParts.ts';
 
 /** Stages that are really run: they ask nobody, and either respond or change what all others go by. */
-const RUN: ReadonlySet<string> = new Set(['cors', 'queryToken', 'cookieToken']);
+const RUN: ReadonlySet<string> = new Set(['headers', 'cors', 'queryToken', 'cookieToken']);
 
 /** A request as a client would write it. */
 export interface AskedRequest {
@@ -24,6 +24,8 @@ export interface AskedRequest {
   readonly fields: readonly string[];
   /** Whether it comes over TLS. */
   readonly isSecure: boolean;
+  /** The address that it comes from; undefined: nobody has said. */
+  readonly address?: string | undefined;
 }
 
 /** A stage of a chain, and whether it does anything with these settings. */
@@ -73,6 +75,7 @@ export class DryGateway {
   #latest: Latest | undefined;
   #visit: Visit | undefined;
   #refused: ReplyCode | undefined;
+  #hasAddress = false;
 
   private constructor(parts: Parts, port: Port) {
     this.parts = parts;
@@ -89,6 +92,7 @@ export class DryGateway {
     this.#latest = undefined;
     this.#visit = undefined;
     this.#refused = undefined;
+    this.#hasAddress = asked.address !== undefined;
     const response = await this.#responseTo(asked);
     const latest = this.#latest as Latest | undefined;
     const exchange = latest && exchangeOf(latest.res);
@@ -109,13 +113,21 @@ export class DryGateway {
     const passOn: RequestHandler = (_req, _res, next) => next();
     const handlers = chain.map((stage) => ({ stage, handler: stage({ ...context, rest: passOn }) }));
     const stages = handlers.map(({ stage, handler }) => ({ stage, isThere: handler !== undefined }));
-    const first = handlers.flatMap(({ stage, handler }) => (handler && RUN.has(stage.name) ? [handler] : []));
+    const first = handlers.flatMap(({ stage, handler }) => {
+      if (!handler) return [];
+      if (RUN.has(stage.name)) return [handler];
+      return stage.name === 'addresses' ? [this.#whereAddressIsKnown(handler)] : [];
+    });
     const stop: RequestHandler = (_req, res) => {
       this.#visit = { service: context.service, stages };
       res.writeHead(204).end();
     };
     return [...first, stop];
   };
+
+  #whereAddressIsKnown(handler: RequestHandler): RequestHandler {
+    return (req, res, next) => (this.#hasAddress ? handler(req, res, next) : next());
+  }
 
   #serverOf(app: ReturnType<typeof externalApp>): Server {
     const { settings, clock, trustsPeer } = this.parts;
@@ -147,10 +159,20 @@ export class DryGateway {
     return server;
   }
 
-  async #responseTo({ method, target, fields, isSecure }: AskedRequest): Promise<Omit<DryResponse, 'code'>> {
+  async #responseTo({
+    method,
+    target,
+    fields,
+    isSecure,
+    address,
+  }: AskedRequest): Promise<Omit<DryResponse, 'code'>> {
     const [client, side] = duplexPair();
     // What a socket has and a stream has not.
-    Object.assign(side, { encrypted: isSecure || undefined, destroySoon: () => side.destroy() });
+    Object.assign(side, {
+      encrypted: isSecure || undefined,
+      remoteAddress: address,
+      destroySoon: () => side.destroy(),
+    });
     this.#server.emit('connection', side);
     const lines = fields.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${fields[i + 1]}`] : []));
     client.write(`${[`${method} ${target} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n`, 'latin1');

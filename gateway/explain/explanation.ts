@@ -100,6 +100,7 @@ export interface CacheExplained {
   readonly key?: {
     readonly service: string;
     readonly authority: string;
+    /** As the service knows it, with its path in front. */
     readonly target: string;
     /** Undefined where the service has no routes. */
     readonly route?: string;

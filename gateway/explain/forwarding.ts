@@ -1,13 +1,16 @@
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
+import { revokePaths } from '../../config/sections/revokePaths.ts';
 import type { Route } from '../../config/sections/services.ts';
 import { issuingRequests } from '../../lib/auth/issuePaths.ts';
-import { revokingRequests } from '../../lib/auth/revocation/revokePaths.ts';
+import { logouts } from '../../lib/auth/revocation/logouts.ts';
 import { takeTokens } from '../../lib/auth/sources/queryToken.ts';
+import { tokenReading } from '../../lib/auth/sources/readToken.ts';
 import { handlingOf } from '../../lib/cache/rules/requestTerms.ts';
 import { serviceTarget } from '../../lib/cache/serviceTarget.ts';
 import { Audiences } from '../../lib/cache/stored/audiences.ts';
 import { type Audience, audienceText } from '../../lib/cache/stored/key.ts';
 import type { Exchange, Identity } from '../../lib/exchange/exchange.ts';
+import { FieldEdit } from '../../lib/headers/fieldEdit.ts';
 import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
 import type { Port } from '../port.ts';
 import type { Parts, ServiceParts } from '../wiring/parts.ts';
@@ -33,33 +36,30 @@ export function tokenOf({ req, exchange, service, port, parts }: Arrival): {
   readonly isThere: boolean;
   readonly why: 'login' | 'logout' | 'auth';
 } {
-  const { authIssuePaths, authRevokePaths } = parts.settings;
-  const isThere = req.headers.authorization !== undefined || exchange.takenTokens !== undefined;
-  const need = port === 'internal' ? 'none' : service.settings.auth.need;
-  if (port === 'external' && issuingRequests(authIssuePaths)(req))
+  if (port === 'internal') return { isNeeded: false, isThere: false, why: 'auth' };
+  const { auth, token } = service.settings;
+  const isBrought = tokenReading({ sources: auth.sources }).read(req, exchange) !== undefined;
+  const isLogout = logouts({ paths: revokePaths(parts.settings), always: token === 'revoke' });
+  if (isLogout(req, req.res as Response)) return { isNeeded: true, isThere: isBrought, why: 'logout' };
+  if (issuingRequests(parts.settings.authIssuePaths, token === 'issue')(req))
     return { isNeeded: false, isThere: false, why: 'login' };
-  if (port === 'external' && revokingRequests(authRevokePaths)(req, req.originalUrl))
-    return { isNeeded: true, isThere, why: 'logout' };
-  return {
-    isNeeded: need === 'required' || (need === 'optional' && isThere),
-    isThere: isThere && need !== 'none',
-    why: 'auth',
-  };
+  const isAsked = auth.need === 'required' || (auth.need === 'optional' && isBrought);
+  return { isNeeded: isAsked, isThere: isAsked && isBrought, why: 'auth' };
 }
 
 /** What the cache makes of the request once it is let in. */
 export function explainedCache(arrival: Arrival): CacheExplained {
   const { req, exchange, service } = arrival;
-  const { path, stripPrefix, cacheShared } = service.settings;
+  const { cacheShared, cacheTtlMs, stripPrefix, path } = service.settings;
   const identity = tokenOf(arrival).isThere ? SOMEBODY : undefined;
   const audiences = new Audiences(cacheShared).of(req, identity);
   const handling = handlingOf(req, audiences.length === 0);
   if (handling !== 'lookup') return { handling };
+  if (cacheTtlMs === 'off') return { handling: 'bypass' };
   const scheme = 'encrypted' in req.socket && req.socket.encrypted ? 'https' : 'http';
-  const authority = `${scheme}://${req.headers.host ?? ''}`;
   const key = {
     service: exchange.service,
-    authority,
+    authority: `${scheme}://${req.headers.host ?? ''}`,
     target: withoutTokens(serviceTarget(req, exchange, stripPrefix ? path : '')),
     ...(exchange.route !== '' && { route: exchange.route }),
     audiences: audiences.map(audienceName),
@@ -100,17 +100,21 @@ export function explainedUpstream(arrival: Arrival, explained: Explained): Upstr
 function changedFields(arrival: Arrival): Pick<UpstreamExplained, 'fieldsAdded' | 'fieldsRemoved'> {
   const { req, exchange, service, port, parts } = arrival;
   const { clock, settings, trustsPeer } = parts;
+  const { requestRules: rules } = service.settings;
   const fieldsFor = requestFieldsFor({
     trustsPeer,
     ownsIdentity: port === 'external',
     via: settings.viaName,
+    passesAuthorization: service.settings.passAuthorization,
+    host: service.settings.host,
+    edit: port === 'external' && rules ? new FieldEdit(rules) : undefined,
   });
   const nowMs = clock.now();
   exchange.deadlineAtMs = nowMs + service.settings.requestTimeoutMs;
   exchange.identity = port === 'external' && tokenOf(arrival).isThere ? SOMEBODY : undefined;
   const sent = namesIn(fieldsFor(req, exchange, nowMs));
   const given = namesIn(req.rawHeaders);
-  return { fieldsAdded: without(sent, given), fieldsRemoved: without(given, sent) };
+  return { fieldsAdded: without(sent, given), fieldsRemoved: without(given, [...sent, 'Host']) };
 }
 
 function namesIn(fields: readonly string[]): string[] {

@@ -1,6 +1,6 @@
 // `npm run explain` says what the gateway would do with a request, and why.
 import { styleText } from 'node:util';
-import { choice, onOff, texts } from '../../config/commandLine/flags.ts';
+import { choice, onOff, text, texts } from '../../config/commandLine/flags.ts';
 import { ExpectedError, print, runCommand } from '../../config/commandLine/run.ts';
 import { SettingsError } from '../../config/config.ts';
 import { readDotenv } from '../../config/environment.ts';
@@ -18,6 +18,7 @@ written, and tokens are not checked.`,
   usage: ['npm run explain --'],
   flags: {
     header: texts("'Name: value'", 'a field of the request; may be given several times', 'H'),
+    from: text('ADDRESS', 'the address of the client, for allow and deny; left out: they are not tried'),
     port: choice('external', ['external', 'internal'], 'the port that it comes to: external or internal'),
     json: onOff('prints the same as JSON'),
   },
@@ -28,8 +29,8 @@ written, and tokens are not checked.`,
 Exit codes: 0 it is explained, whatever becomes of it; 1 the settings are wrong; 2 the command line is.`,
 };
 
-await runCommand(COMMAND, async ({ header, port, json }, words) => {
-  const asked = readRequest(words, header);
+await runCommand(COMMAND, async ({ header, from, port, json }, words) => {
+  const asked = readRequest(words, header, from);
   const explained = loadHere();
   const explainer = await Explainer.create(explained, port);
   try {

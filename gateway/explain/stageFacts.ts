@@ -12,11 +12,17 @@ export interface StageFacts {
 
 /** By the stage's name. */
 export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
+  headers: {
+    policies: ['headers.response', 'security'],
+    absence: 'neither headers.response nor security is set',
+  },
   cors: { policies: ['cors'], absence: 'no cors is set' },
+  addresses: { policies: ['allow', 'deny'], absence: 'neither allow nor deny is set' },
   queryToken: {
     variables: ['authQueryTokenPaths'],
-    absence: 'no path of AUTH_QUERY_TOKEN_PATHS leads to this service',
+    absence: 'no path of AUTH_QUERY_TOKEN_PATHS leads to this service, and no source of auth is the query',
   },
+  cookieToken: { absence: 'no source of auth is a cookie' },
   loginContent: {
     variables: ['authIssuePaths'],
     absence: 'no path of AUTH_ISSUE_PATHS leads to this service',
@@ -27,7 +33,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     policies: ['limits.concurrency', 'limits.streams'],
     variables: ['globalConcurrency', 'maxStreams', 'streamAfterMs', 'concurrencyQueue', 'fairShare'],
   },
-  auth: { policies: ['auth'], variables: ['authIssuePaths', 'authRevokePaths'] },
+  auth: { policies: ['auth', 'token'], variables: ['authIssuePaths', 'authRevokePaths'] },
   identityConcurrency: { variables: ['fairShare'] },
   logoutConcurrency: { variables: ['logoutConcurrency'] },
   identityRateLimit: { variables: ['rateLimitPerIdentity'], absence: 'RATE_LIMIT_PER_IDENTITY is not set' },
@@ -38,11 +44,11 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
   },
   failover: { policies: ['retry'] },
   loadBalancer: { variables: ['slowStartMs'] },
-  circuitBreaker: {
-    policies: ['breaker'],
-    absence: 'breaker is off',
+  circuitBreaker: { policies: ['breaker'], absence: 'breaker is off' },
+  proxy: {
+    policies: ['timeouts.idle', 'limits.body', 'headers.request', 'host', 'publicPaths', 'passAuthorization'],
+    variables: ['sendTimeoutMs'],
   },
-  proxy: { policies: ['timeouts.idle', 'limits.body', 'publicPaths'], variables: ['sendTimeoutMs'] },
 };
 
 /** Whether the facts name the value, or all of its policy. */

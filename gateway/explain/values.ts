@@ -1,8 +1,7 @@
 import type { Settings } from '../../config/config.ts';
 import type { WrittenFile } from '../../config/file/gatewayFile.ts';
 import { originsOf } from '../../config/policies/origins.ts';
-import type { PolicySettings } from '../../config/policies/policies.ts';
-import { inherit } from '../../config/policies/policy.ts';
+import { type PolicySettings, type Said, together } from '../../config/policies/policies.ts';
 import { type PolicyValue, policyValues } from '../../config/report/policyValues.ts';
 import { type ValueSources, variableValue } from '../../config/report/variableValues.ts';
 import { type FileLevel, levelsFor } from '../../config/routes/levels.ts';
@@ -10,8 +9,10 @@ import type { Route, Service } from '../../config/sections/services.ts';
 import type { Field } from '../../config/variables.ts';
 import type { Origin, ValueExplained } from './explanation.ts';
 
-/** Policies whose values are texts that may be secrets. */
-const HIDDEN = /^headers\./;
+/** The values of a field that a rule sets or adds: they may be secrets. */
+const SECRET = /^(headers\.(?:request|response)\.(?:set|add)\..+)\.values$/;
+/** The field's name as it is written, which stands in the path in lower case. */
+const SPELLING = /^headers\.(?:request|response)\.(?:set|add)\..+\.name$/;
 
 export interface Explained {
   readonly settings: Settings;
@@ -37,14 +38,12 @@ export function explainedPolicies(
   }));
   // A policy that has no words of its own here is shown as it is written.
   const policies = new Set(known.map(({ path }) => path.split('.')[0]));
-  const said = levels
-    .map(({ says }) => says)
-    .reduceRight<unknown>((outer, inner) => inherit(inner, outer), undefined);
+  const said = together(...levels.map(({ says }) => says as Said));
   const others = [...origins]
-    .filter(([path]) => !policies.has(path.split('.')[0]))
+    .filter(([path]) => !policies.has(path.split('.')[0]) && !SPELLING.test(path))
     .map(([path, level]) => ({
-      name: path,
-      value: HIDDEN.test(path) ? '(set)' : JSON.stringify(valueAt(said, path.split('.'))),
+      name: path.replace(SECRET, '$1'),
+      value: SECRET.test(path) ? '(set)' : JSON.stringify(valueAt(said, path.split('.'))),
       from: inFile(path, level, levels, written),
     }));
   return [...values, ...others];
@@ -62,10 +61,10 @@ function originOf(
   levels: readonly FileLevel[],
   explained: Explained,
 ): Origin {
-  // `cache: off` says what `cache.ttl` would.
-  const said = [path, path.split('.')[0] ?? ''].find((each) => origins.has(each));
-  if (said !== undefined)
-    return inFile(said, origins.get(said) as FileLevel['name'], levels, explained.written);
+  // Of a whole policy several levels may have said something: the innermost of them is named.
+  const said = [...origins].filter(([each]) => each === path || each.startsWith(`${path}.`));
+  const innermost = levels.find(({ name }) => said.some(([, level]) => level === name));
+  if (innermost) return inFile(path, innermost.name, levels, explained.written);
   if (variable === undefined) return { level: 'default' };
   const { name, source } = variableValue(variable, explained.sources, explained.settings);
   return { level: source, variable: name };

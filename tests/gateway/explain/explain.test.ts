@@ -31,6 +31,12 @@ routes:
   - match: { host: api.faf.example, path: /api/orders/:id }
     service: budgeting
     rewrite: /orders/:id
+  - match: { path: /office }
+    service: budgeting
+    allow: ["10.0.0.0/8"]
+    headers: { request: { set: { X-Key: "s3cret" }, remove: [X-Debug] } }
+    host: upstream
+    auth: { sources: ["cookie:session"] }
   - match: { path: /old/** }
     redirect: { to: /new/**, status: 308 }
   - match: { path: /booking/** }
@@ -69,15 +75,21 @@ function explain(args: readonly string[], env: NodeJS.ProcessEnv = ENV) {
   return spawnSync(process.execPath, command, { cwd: directory, env, encoding: 'utf8' });
 }
 
+interface Given {
+  readonly headers?: readonly string[];
+  readonly port?: Port;
+  readonly from?: string;
+}
+
 /** What it says, found in this process. */
 async function explained(
   words: readonly string[],
-  { headers = [], port = 'external' }: { readonly headers?: readonly string[]; readonly port?: Port } = {},
+  { headers = [], port = 'external', from }: Given = {},
 ): Promise<Explanation> {
   const env = { ...ENV, GATEWAY_FILE: join(directory, 'gateway.yaml') };
   const explainer = await Explainer.create(loadExplained({ env, dotenv: DOTENV }), port);
   try {
-    const explanation = await explainer.explain(readRequest(words, headers));
+    const explanation = await explainer.explain(readRequest(words, headers, from));
     return JSON.parse(JSON.stringify(explanation).replaceAll(`${directory}/`, ''));
   } finally {
     explainer.dispose();
@@ -130,7 +142,10 @@ describe('npm run explain', () => {
     const { stages } = await explained(['GET', 'http://x/budgeting/catalog/7']);
     expect(stages.map(({ name }) => name)).toEqual(externalChain.map(({ name }) => name));
     expect(stages.filter(({ isThere }) => !isThere).map(({ name, note }) => [name, note])).toEqual([
+      ['headers', 'neither headers.response nor security is set'],
       ['cors', 'no cors is set'],
+      ['addresses', 'neither allow nor deny is set'],
+      ['cookieToken', 'no source of auth is a cookie'],
       ['addressRateLimit', 'RATE_LIMIT_PER_ADDRESS is not set'],
       ['identityRateLimit', 'RATE_LIMIT_PER_IDENTITY is not set'],
     ]);
@@ -166,6 +181,35 @@ describe('npm run explain', () => {
     ]);
   });
 
+  it('tries the address of the client where it is given', async () => {
+    expect((await explained(['GET', 'http://x/office'])).outcome.kind).toBe('forward');
+    expect((await explained(['GET', 'http://x/office'], { from: '10.1.2.3' })).outcome.kind).toBe('forward');
+    const refused = await explained(['GET', 'http://x/office'], { from: '192.0.2.1' });
+    expect(refused.outcome).toMatchObject({ kind: 'refuse', status: 403 });
+    expect(() => readRequest(['GET', 'http://x/office'], [], 'home')).toThrow('--from must be an IP address');
+  });
+
+  it('takes tokens from where auth says, and shows none of them', async () => {
+    const headers = ['Cookie: session=s3cret; a=b', 'Authorization: Bearer s3cret', 'X-Debug: 1'];
+    const found = await explained(['GET', 'http://x/office'], { headers });
+    expect(found.outcome).toEqual({ kind: 'forward' });
+    expect(found.cache?.key?.audiences).toEqual(['identity', 'everyone']);
+    expect(found.upstream?.fieldsAdded).toContain('X-Key');
+    expect(found.upstream?.fieldsRemoved).toEqual(['Authorization', 'X-Debug']);
+    expect(valueIn(found, 'headers.request.set.x-key')).toMatchObject({
+      value: '(set)',
+      from: { level: 'route' },
+    });
+    expect(valueIn(found, 'headers.request.remove')).toMatchObject({
+      value: expect.stringMatching(/x-debug/i),
+    });
+    expect(valueIn(found, 'host')).toMatchObject({ value: '"upstream"' });
+    expect(
+      (await explained(['GET', 'http://x/office'], { headers: headers.slice(1) })).outcome.reason,
+    ).toContain('401');
+    expect(JSON.stringify(found)).not.toContain('s3cret');
+  });
+
   it('finds the route of the method that a preflight asks for', async () => {
     const headers = ['Origin: https://app.faf.example', 'Access-Control-Request-Method: PUT'];
     const found = await explained(['OPTIONS', 'http://x/only'], { headers });
@@ -180,7 +224,7 @@ describe('npm run explain', () => {
     expect(valueIn(found, 'cors.origins')).toEqual({
       name: 'cors.origins',
       value: '["https://app.faf.example"]',
-      from: { level: 'route', place: 'gateway.yaml:26:13' },
+      from: { level: 'route', place: 'gateway.yaml:32:13' },
     });
   });
 
