@@ -54,9 +54,11 @@ export function readingsOf(path: string): ReadonlySet<string> {
   if (!text.includes('%') && text === path) return readings;
   for (const decoded of decodings(text)) {
     const folded = foldedCharacters(decoded);
-    addStructures(readings, folded.split(SEPARATORS));
-    const cut = before(before(folded, '?'), '#');
-    if (cut !== folded) addStructures(readings, cut.split(SEPARATORS));
+    for (const text of new Set([folded, before(before(folded, '?'), '#')])) {
+      addStructures(readings, text.split(SEPARATORS));
+      // A backslash is a slash to some, and a character to others.
+      if (text.includes('\\')) addStructures(readings, text.split('/'));
+    }
   }
   return readings;
 }
@@ -70,10 +72,12 @@ export function unfoldedReadingsOf(path: string): ReadonlySet<string> {
   const text = utf8(path);
   for (const decoded of [text, ...decodings(text)]) {
     for (const each of [decoded, withoutParameters(decoded)]) {
-      const [, ...parts] = decoded === text ? each.split('/') : each.split(SEPARATORS);
-      for (const segments of structuresOf(parts)) {
-        readings.add(joined(segments));
-        readings.add(joined(withoutDotSegments(segments)));
+      for (const separators of decoded === text ? ['/'] : [SEPARATORS, '/']) {
+        const [, ...parts] = each.split(separators);
+        for (const segments of structuresOf(parts)) {
+          readings.add(joined(segments));
+          readings.add(joined(withoutDotSegments(segments)));
+        }
       }
     }
   }
