@@ -1,18 +1,18 @@
-import type { Route, Service } from './services.ts';
+import type { RevokingPath } from '../../lib/auth/revocation/revokePaths.ts';
+import { allRoutes, type Routing } from '../routes/complete.ts';
 
-interface Revoking {
+interface Revoking extends Routing {
   readonly authRevokePaths: readonly string[];
-  readonly services: readonly Pick<Service, 'routes'>[];
-  readonly routes: readonly Route[];
 }
 
 /**
  * The paths that revoke tokens: those of AUTH_REVOKE_PATHS, and of routes with `token: revoke` that name a path in full.
- * Whatever leads to one of them revokes, by whichever route.
+ * Whatever leads to one of them revokes, by whichever route, with the route's methods if it names some: a login may be at the
+ * same path.
  */
-export function revokePaths({ authRevokePaths, services, routes }: Revoking): string[] {
-  const own = [...services.flatMap((service) => service.routes), ...routes]
-    .filter(({ settings }) => settings.token === 'revoke')
-    .map(({ match }) => match.path);
-  return [...authRevokePaths, ...own.filter((path) => !/[*:]/.test(path))];
+export function revokePaths({ authRevokePaths, services, routes }: Revoking): RevokingPath[] {
+  const own = allRoutes({ services, routes })
+    .filter(({ settings, match }) => settings.token === 'revoke' && !/[*:]/.test(match.path))
+    .map(({ match: { path, methods } }) => (methods ? { path, methods } : path));
+  return [...authRevokePaths, ...own];
 }

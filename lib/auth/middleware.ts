@@ -9,6 +9,7 @@ import { type IssuanceOptions, watchForToken } from './issuance.ts';
 import { issuingRequests } from './issuePaths.ts';
 import { type Requirement, requirementCheck } from './requirement.ts';
 import { logouts } from './revocation/logouts.ts';
+import type { RevokingPath } from './revocation/revokePaths.ts';
 import { type TokenReadingOptions, tokenReading } from './sources/readToken.ts';
 import type { VerifiedToken } from './tokens/verifier.ts';
 
@@ -29,7 +30,7 @@ export interface AuthOptions extends IssuanceOptions, TokenReadingOptions {
    * Paths that revoke the caller's token before the request is forwarded: logout. They are matched leniently, see
    * `revokingRequests`.
    */
-  readonly revokePaths?: readonly string[];
+  readonly revokePaths?: readonly RevokingPath[];
   readonly onAccepted?: (identity: Identity) => void;
   /** Called for each refused token. The error's `code` is what the client is told, its `message` the exact reason. */
   readonly onRejected?: (error: TokenError | InsufficientScopeError, res: Response) => void;

@@ -1,11 +1,11 @@
 import type { Request, Response } from 'express';
 import { type Exchange, exchangeOf } from '../../exchange/exchange.ts';
 import { mayChange } from '../../http/safeMethods.ts';
-import { revokingRequests } from './revokePaths.ts';
+import { type RevokingPath, revokingRequests } from './revokePaths.ts';
 
 export interface LogoutOptions {
   /** Paths as clients know them; matched leniently, see `revokingRequests`. */
-  readonly paths?: readonly string[] | undefined;
+  readonly paths?: readonly RevokingPath[] | undefined;
   /** Whether every request that may change something is one, whatever its path. Default false. */
   readonly always?: boolean;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { overridesMethod } from '../../http/methodOverride.ts';
 import { pathOf } from '../../http/path.ts';
 import { mayChange } from '../../http/safeMethods.ts';
 import {
@@ -7,6 +8,9 @@ import {
   percentDecodedTwice,
   withoutTrailingDots,
 } from '../../routing/spelling/lenientText.ts';
+
+/** A path that revokes tokens: with any method that is not safe, or with some alone. */
+export type RevokingPath = string | { readonly path: string; readonly methods: readonly string[] };
 
 /** Whether a request is a logout. `target` is the request target as the client sent it, path and query. */
 export type IsRevoking = (req: Pick<IncomingMessage, 'method' | 'headers'>, target: string) => boolean;
@@ -20,15 +24,29 @@ export type IsRevoking = (req: Pick<IncomingMessage, 'method' | 'headers'>, targ
  * decoded left out, slashes of both kinds and in any number, dot segments, `;` parameters, trailing dots and blanks, and
  * something like `.json` behind the last segment. The work is in proportion to the path's length.
  */
-export function revokingRequests(paths: readonly string[] = []): IsRevoking {
-  const revoking = new Set(paths.map(folded));
+export function revokingRequests(paths: readonly RevokingPath[] = []): IsRevoking {
+  const revoking = new Map<string, MethodCheck[]>();
+  for (const each of paths) {
+    const read = folded(typeof each === 'string' ? each : each.path);
+    revoking.set(read, [...(revoking.get(read) ?? []), methodCheck(each)]);
+  }
   return (req, target) => {
     if (revoking.size === 0 || !mayChange(req, target)) return false;
     const path = pathOf(target);
-    if (isPlain(path)) return revoking.has(path.toLowerCase());
-    const read = folded(path);
-    return revoking.has(read) || revoking.has(withoutExtension(read));
+    const read = isPlain(path) ? path.toLowerCase() : folded(path);
+    const checks = revoking.get(read) ?? revoking.get(withoutExtension(read));
+    return checks?.some((revokesWith) => revokesWith(req, target)) ?? false;
   };
+}
+
+type MethodCheck = (req: Parameters<IsRevoking>[0], target: string) => boolean;
+
+/** Whether a request that is not safe has one of the methods, or may be read to have it. */
+function methodCheck(revoking: RevokingPath): MethodCheck {
+  if (typeof revoking === 'string') return () => true;
+  const methods = new Set(revoking.methods);
+  const isOne = (method: string) => methods.has(method.trim().toUpperCase());
+  return (req, target) => isOne(req.method ?? '') || overridesMethod(req, target, isOne);
 }
 
 /** Whether everybody reads the path in the same way, letter case apart: `/`, letters, digits, `_` and `-`, no `//`. */
