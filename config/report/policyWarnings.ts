@@ -1,3 +1,4 @@
+import { SAFE_METHODS } from '../../lib/http/safeMethods.ts';
 import type { Settings } from '../config.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import type { Route, Service } from '../sections/services.ts';
@@ -12,6 +13,8 @@ export function policyWarnings(settings: Settings): string[] {
   return [
     ...unreachable(settings, all),
     ...services.flatMap(shortWindow),
+    ...services.flatMap(pathTwice),
+    ...all.flatMap(idleToken),
     ...all.flatMap((route) => {
       const { name, action, permits } = route;
       const isLimited = permits.concurrency !== undefined || permits.streams !== undefined;
@@ -61,6 +64,26 @@ function shortWindow({ path, breaker, requestTimeoutMs }: Service): string[] {
     `The breaker window of ${path} is ${formatDuration(breaker.windowMs)} and a request may take ` +
       `${formatDuration(requestTimeoutMs)}: requests that run out of time one after another never open a breaker`,
   ];
+}
+
+/** A path of `match` is below the service's own: who writes the whole of it gets it twice. */
+function pathTwice({ path, routes }: Service): string[] {
+  return routes
+    .filter(({ match }) => `${match.path}/`.startsWith(`${path}${path}/`))
+    .map(
+      ({ name }) =>
+        `The route ${name} has ${path} twice: the path of match is below that of its service, which is not repeated`,
+    );
+}
+
+/** A login is a POST, and a logout no request that only reads. */
+function idleToken({ name, match: { methods }, settings: { token } }: Route): string[] {
+  if (token === undefined || methods === undefined) return [];
+  const isIdle =
+    token === 'issue' ? !methods.includes('POST') : methods.every((method) => SAFE_METHODS.has(method));
+  if (!isIdle) return [];
+  const needs = token === 'issue' ? 'POST' : 'methods that change something, such as POST or DELETE';
+  return [`The route ${name} has token: ${token}, which does nothing: it takes ${needs}`];
 }
 
 /** What a route says only of other methods than its own. */

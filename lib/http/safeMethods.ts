@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { overridesMethod } from './methodOverride.ts';
 
 /** Methods that ask for no change (RFC 9110 section 9.2.1). */
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+export const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /**
  * Whether some service may take the request for one that changes something: by its method, or by one that a field or the

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { load, problemsOf } from '../../support/gateway/settings.ts';
+import { settingsWarnings } from '../../../config/report/warnings.ts';
+import { JWT_SECRET, load, problemsOf } from '../../support/gateway/settings.ts';
 
 const SERVICES = `services:
   - { name: ordering, path: /orders, upstreams: [http://orders], limits: { body: 1KiB }, routes: [{ match: { path: /x } }] }
@@ -194,5 +195,37 @@ services: [{ name: a, path: /a, upstreams: [http://a], deny: [192.0.2.7], routes
   ])('%s is refused', (more, problem) => {
     const problems = problemsOf({}, FILE(`{ match: { path: /x }, ${more} }`));
     expect(problems.map((each) => each.replace(/^\S+ /, ''))).toEqual([`services[0].routes[0].${problem}`]);
+  });
+});
+
+describe('warnings', () => {
+  const warningsOf = (routes: string, env: NodeJS.ProcessEnv = { JWT_SECRET }) => {
+    const files = {
+      'gateway.yaml': `services: [{ name: s, path: /s, upstreams: [http://s], routes: [${routes}] }]`,
+    };
+    return settingsWarnings({ env, dotenv: {}, settings: load(env, files) });
+  };
+
+  it.each([
+    [
+      '{ match: { path: /s/login } }',
+      'The route /s/s/login has /s twice: the path of match is below that of its service, which is not repeated',
+    ],
+    [
+      '{ match: { path: /in, methods: [GET] }, token: issue }',
+      'The route GET /s/in has token: issue, which does nothing: it takes POST',
+    ],
+    [
+      '{ match: { path: /out, methods: [GET] }, token: revoke }',
+      'The route GET /s/out has token: revoke, which does nothing: it takes methods that change something, such as POST or DELETE',
+    ],
+  ])('%s is one', (routes, warning) => {
+    expect(warningsOf(routes)).toContain(warning);
+  });
+
+  it('are none for a file whose routes issue and revoke tokens', () => {
+    const routes =
+      '{ match: { path: /in }, token: issue }, { match: { path: /out }, token: revoke }, { match: { path: /shop } }';
+    expect(warningsOf(routes)).toEqual([]);
   });
 });
