@@ -15,7 +15,10 @@ const UPSTREAM = /http:\/\/([a-z-]+):8080/g;
 
 const recipes = readCookbook(textOf('docs/cookbook.md'));
 /** Examples of the reference; what is indented is part of a file. */
-const examples = readCookbook(textOf('docs/routes.md')).filter(({ yaml }) => !yaml.startsWith(' '));
+const examples = [
+  ...readCookbook(textOf('docs/routes.md')),
+  ...readCookbook(textOf('docs/services.md')),
+].filter(({ yaml }) => !yaml.startsWith(' '));
 
 function textOf(page: string): string {
   return readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
