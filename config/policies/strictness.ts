@@ -30,15 +30,13 @@ function keepsOutAddresses(one: AllowSettings & DenySettings, other: AllowSettin
 
 function keepsOutUsers(one: Guard, other: Guard): boolean {
   if (other.token === 'revoke' && one.token !== 'revoke') return false;
-  if (rankOf(one) < rankOf(other)) return false;
+  const asked = RANKS[other.auth.need];
+  // A POST to a login needs no token; all else there needs what `auth` says.
+  const isLogin = one.token === 'issue' && other.token !== 'issue';
+  if ((isLogin ? RANKS.none : RANKS[one.auth.need]) < asked) return false;
   // Who need not bring a token is kept out by none that is missing.
-  if (rankOf(other) < RANKS.required) return true;
+  if (asked < RANKS.required) return true;
   return meets(one.auth.require, other.auth.require) && within(one.auth.sources, other.auth.sources);
-}
-
-/** A login is open to everybody, whatever else holds. */
-function rankOf({ auth, token }: Guard): number {
-  return token === 'issue' ? 0 : RANKS[auth.need];
 }
 
 /** Whether every token that says what `one` asks for says what `other` asks for. */

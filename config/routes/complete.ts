@@ -79,10 +79,11 @@ export function completeService(
   const settings = settingsOf(says, environmentOf(says, variables));
   const own = ofService(definition, variables);
   const isRouted = own.length > 1 || guards !== undefined;
+  const beside = guards ?? guardsOf(own);
   return {
     ...{ name, path, upstreams, basePath, aliases, stripPrefix },
     ...settings,
-    routes: isRouted ? own.map((route) => toRoute(route, settings, guards ?? guardsOf(own))) : [],
+    routes: isRouted ? own.map((route) => toRoute(route, settings, beside)) : [],
   };
 }
 

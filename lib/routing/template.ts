@@ -1,5 +1,5 @@
 import { type Pattern, PatternError, type Segment, segmentEnd } from './pattern.ts';
-import { foldedSegment } from './spelling/readings.ts';
+import { foldedSegment, isOneSegment } from './spelling/readings.ts';
 
 /** What the parts of a pattern stand for in a path, byte for byte. */
 export interface Captures {
@@ -69,7 +69,8 @@ export function capturesOf({ segments }: Pattern, path: string): Captures | unde
 }
 
 function isSpelling(segment: Exclude<Segment, { kind: 'rest' }>, raw: string): boolean {
-  if (segment.kind === 'one') return raw !== '';
+  // What is one segment here and several to the service could lead it past another route.
+  if (segment.kind === 'one') return raw !== '' && isOneSegment(raw);
   return raw === segment.text || foldedSegment(raw) === foldedSegment(segment.text);
 }
 

@@ -36,6 +36,14 @@ export function foldedSegment(raw: string): string {
   return SEPARATORS.test(folded) ? folded.replaceAll(/[\\/]/g, INNER_SLASH) : folded;
 }
 
+/** Whether every service takes it for one segment, and for no dot segment, however often it decodes. */
+export function isOneSegment(raw: string): boolean {
+  if (!/[%;.]/.test(raw)) return true;
+  for (const decoded of decodings(raw)) if (/[\\/?#]/.test(decoded)) return false;
+  const folded = foldedSegment(raw);
+  return folded !== '' && folded !== '.' && folded !== '..';
+}
+
 /** The path with each of its segments folded: as many as before, and none taken apart. */
 export function foldedPath(path: string): string {
   return path.split('/').map(foldedSegment).join('/');

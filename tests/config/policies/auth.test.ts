@@ -229,6 +229,8 @@ describe('a route is for', () => {
     ['any', { service: 'passAuthorization: true', route: 'passAuthorization: false' }],
     ['exact', { route: 'token: issue' }],
     ['any', { route: 'token: revoke' }],
+    // All but a POST needs the claim there.
+    ['any', { route: 'token: issue, auth: { require: { claims: { role: admin } } }' }],
     ['exact', { route: 'auth: optional, cache: off' }],
   ])('%s spelling, since it keeps out or lets in: %j', (spelling, levels) => {
     expect(routeOf(levels).spelling).toBe(spelling);

@@ -49,6 +49,11 @@ beforeAll(async () => {
           { match: { path: '/open' }, auth: 'none', passAuthorization: true },
           { match: { path: '/login' }, token: 'issue' },
           { match: { path: '/logout' }, token: 'revoke' },
+          {
+            match: { path: '/accounts/**' },
+            token: 'issue',
+            auth: { require: { claims: { role: 'admin' } } },
+          },
           { match: { path: '/same', headers: { 'x-version': '2' } }, auth: 'none' },
           { match: { path: '/same' }, auth: { require: { claims: { role: 'admin' } } } },
         ],
@@ -56,6 +61,7 @@ beforeAll(async () => {
     },
     routes: [
       { match: { path: '/bye' }, service: 'shop', rewrite: '/logout' },
+      { match: { path: '/f/:id' }, service: 'shop', rewrite: '/items/:id', auth: 'none' },
       { match: { path: '/farewell' }, service: 'shop', rewrite: '/auth/Out;x' },
       {
         match: { path: '/free/admin' },
@@ -298,3 +304,24 @@ it('routes that ask for different claims share no stored response, whatever it s
   expect(await verdict(bearer(tokenFor('another', { role: 'admin' })))).toEqual([200, true]);
   expect(await verdict('X-Version: 2')).toEqual([200, false]);
 });
+
+it.each(['/shop/accounts/x', '/shop/Accounts/x', '/shop/accounts;a/x', '/shop//accounts/x'])(
+  'a login asks whatever is no POST for its claims: %s',
+  async (target) => {
+    const answer = await send(
+      `PUT ${target}`,
+      `Authorization: Bearer ${tokenFor('bob')}`,
+      'Content-Length: 0',
+    );
+    expect([403, 400]).toContain(answer.status);
+  },
+);
+
+it.each(['/f/1%2fadmin', '/f/1%252fadmin', '/f/x%252f..%252fadmin', '/f/..%2fadmin', '/f/%2e%2e'])(
+  'what stands for a name is one segment, or nothing is forwarded: %s',
+  async (target) => {
+    const before = shop.requests.length;
+    expect((await send(`GET ${target}`)).status).toBe(400);
+    expect(shop.requests.length).toBe(before);
+  },
+);
