@@ -11,7 +11,7 @@ import {
   readRule,
   spellingFits,
 } from './route.ts';
-import { foldedPath, isPlain, readingsOf, unfoldedReadingsOf } from './spelling/readings.ts';
+import { foldedPath, isPlain, isTooOdd, readingsOf, unfoldedReadingsOf } from './spelling/readings.ts';
 import { RouteTree, type Visit } from './tree.ts';
 
 /** Different services may read the request in ways that different routes protect: it must be refused. */
@@ -77,6 +77,7 @@ export class RouteTable<Rule extends RouteRule> {
     if (!this.#folds)
       return this.#search({ request, method, path, keys: path, emptyFits: false, accepts: isFor });
     const plain = isPlain(path);
+    if (!plain && isTooOdd(path)) return AMBIGUOUS;
     const keys = plain ? path.toLowerCase() : foldedPath(path);
     const best = this.#search({ request, method, path, keys, emptyFits: !plain, accepts: isForInSpelling });
     const methods = this.#claimedMethods(request, target);

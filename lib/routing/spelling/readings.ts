@@ -8,13 +8,17 @@ import {
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
+const BACKSLASH = 0x5c;
 const SEPARATORS = /[\\/]/;
+
+/** Marks that no service decodes, folds or takes apart: `-_~!$&'()*+,:=@` (RFC 3986 section 3.3). */
+const MARKS: ReadonlySet<number> = new Set([..."-_~!$&'()*+,:=@"].map((mark) => mark.charCodeAt(0)));
 
 /** In place of a slash that one reading takes for a part of a segment's name. No pattern has it. */
 const INNER_SLASH = '\0';
 
 /**
- * Whether every service reads the path in the same way, letter case apart: segments of letters, digits, `-`, `_`, `~` and
+ * Whether every service reads the path in the same way, letter case apart: segments of letters, digits, marks but `;` and `%`, and
  * inner dots, each behind one slash, and no slash at the end.
  */
 export function isPlain(path: string): boolean {
@@ -29,8 +33,28 @@ export function isPlain(path: string): boolean {
   return previous !== SLASH && previous !== DOT;
 }
 
+/** Of a path that services may read in several ways, the most characters and segments that are read at all. */
+const MOST_CHARACTERS = 2048;
+const MOST_SEGMENTS = 40;
+
+/**
+ * Whether a path that is not plain is longer than any that means well: each of its readings takes time, before anybody has shown
+ * a token.
+ */
+export function isTooOdd(path: string): boolean {
+  if (path.length > MOST_CHARACTERS) return true;
+  const decoded = percentDecodedTwice(path);
+  let segments = 0;
+  for (let i = 0; i < decoded.length; i += 1) {
+    const code = decoded.charCodeAt(i);
+    if (code === SLASH || code === BACKSLASH) segments += 1;
+  }
+  return segments > MOST_SEGMENTS;
+}
+
 /** A segment as the most lenient service reads it. */
 export function foldedSegment(raw: string): string {
+  if (raw === '' || isPlain(`/${raw}`)) return raw.toLowerCase();
   const name = before(foldedCharacters(percentDecodedTwice(raw)), ';').trim();
   const folded = name === '.' || name === '..' ? name : withoutTrailingDots(name);
   return SEPARATORS.test(folded) ? folded.replaceAll(/[\\/]/g, INNER_SLASH) : folded;
@@ -114,8 +138,10 @@ function withoutParameters(path: string): string {
 
 /** @param parts what stands between the slashes, beginning with the nothing before the first */
 function addStructures(readings: Set<string>, [, ...parts]: string[]): void {
-  for (const kept of structuresOf(parts)) {
-    const segments = kept.map(foldedSegment);
+  const folded = parts.map(foldedSegment);
+  const written = folded.filter((_, index) => parts[index] !== '');
+  const open = parts.at(-1) === '' ? folded.slice(0, -1) : folded;
+  for (const segments of new Set([folded, open, written.length < folded.length ? written : folded])) {
     for (const list of [segments, withoutDotSegments(segments)]) {
       readings.add(joined(list));
       readings.add(joined(list.filter((segment) => segment !== '')));
@@ -152,5 +178,5 @@ function utf8(path: string): string {
 function isPlainCharacter(code: number): boolean {
   const lower = code | 0x20;
   if ((lower >= 0x61 && lower <= 0x7a) || (code >= 0x30 && code <= 0x39)) return true;
-  return code === 0x2d || code === 0x5f || code === 0x7e;
+  return MARKS.has(code);
 }
