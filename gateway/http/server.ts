@@ -8,7 +8,7 @@ import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../lib/http1/origin.ts';
 import { LinkedSet } from '../../lib/util/linkedSet.ts';
-import { BrokenRequestError } from '../errors.ts';
+import { BrokenRequestError, NoSuchServiceError } from '../errors.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connections/connectionAge.ts';
 import { type ConnectionLimitOptions, limitConnections } from './connections/connectionLimit.ts';
@@ -182,8 +182,10 @@ export class GatewayServer {
       this.#refused.add(req.socket);
       exchange.refusal = refusal;
     }
-    // A target without an origin-form names no service, and Express could not parse it.
-    req.url = originForm(target, req.headers.host) ?? noService(target);
+    const path = originForm(target, req.headers.host);
+    // What has no origin-form is for nothing, also where a route is for every path; and Express could not parse it.
+    if (path === undefined) exchange.refusal ??= new NoSuchServiceError('no origin-form');
+    req.url = path ?? noService(target);
     this.#app(req, res);
   }
 

@@ -42,6 +42,8 @@ export function ruleFor(
 export function findByRoute(rules: readonly RoutedRule[]): Find {
   const table = new RouteTable(rules, keepsOut);
   return (req, target, exchange) => {
+    // `*` is no path (RFC 9112 section 3.2.4), although a pattern may fit it.
+    if (!target.startsWith('/')) return new NoSuchServiceError('no path');
     if (isAmbiguous(target)) return ambiguous();
     const preflighted = preflightedRoute(table, req, target);
     exchange.preflight = preflighted !== undefined;

@@ -155,3 +155,17 @@ describe('a fixed response', () => {
     expect([head.status, head.field('content-length'), head.body.length]).toEqual([200, '11', 0]);
   });
 });
+
+it('a target that is no path is for no route, not even for one of all paths', async () => {
+  await using open = await startGateway({
+    services: { '/orders': [orders] },
+    routes: [{ match: { path: '/**' }, service: 'orders', auth: 'none', rewrite: '/pub/**' }],
+  });
+  const before = orders.requests.length;
+  for (const line of ['GET *', 'GET http://other.example/secret', 'GET ftp://x/y']) {
+    await expectProblem(await sendRaw(open.external, request(line)), 'no_such_service');
+  }
+  expect(orders.requests.length).toBe(before);
+  expect((await sendRaw(open.external, request('GET http://gateway.test/a?b'))).status).toBe(200);
+  expect(orders.requests.at(-1)?.target).toBe('/pub/a?b');
+});
