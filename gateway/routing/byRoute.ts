@@ -20,8 +20,8 @@ export interface RoutedRule extends RouteRule {
   readonly chain: RequestHandler;
   /** Sees to the fields of a refusal that `chain` has no part in, and answers its preflight. */
   readonly refusalFields: RequestHandler;
-  /** Whether it answers preflights. */
-  readonly hasCors: boolean;
+  /** The methods that preflights are told of, as far as the route takes them; undefined: it answers none. */
+  readonly corsMethods: readonly string[] | undefined;
   /** Who is let in; undefined where no service gets the requests, so that nobody is. */
   readonly guard: Guard | undefined;
 }
@@ -33,10 +33,12 @@ export function ruleFor(
 ): RoutedRule {
   const service = action.kind === 'forward' ? action.service : 'none';
   const guard = action.kind === 'forward' ? settings : undefined;
-  const hasCors = settings.cors !== undefined;
+  const corsMethods = settings.cors?.methods;
   const rewrite = rewriteFor(action, match.path);
-  return { name, match, spelling, service, rewrite, chain, refusalFields, hasCors, guard };
+  return { name, match, spelling, service, rewrite, chain, refusalFields, corsMethods, guard };
 }
+
+type Table = RouteTable<RoutedRule>;
 
 /** Finds the most specific route, in as many steps as the path has segments. */
 export function findByRoute(rules: readonly RoutedRule[]): Find {
@@ -45,8 +47,7 @@ export function findByRoute(rules: readonly RoutedRule[]): Find {
     // `*` is no path (RFC 9112 section 3.2.4), although a pattern may fit it.
     if (!target.startsWith('/')) return new NoSuchServiceError('no path');
     if (isAmbiguous(target)) return ambiguous();
-    const preflighted = preflightedRoute(table, req, target);
-    exchange.preflight = preflighted !== undefined;
+    const preflighted = preflightedRoute(table, req, target, exchange);
     const found = preflighted ?? table.find(req, target);
     if (found === AMBIGUOUS) return ambiguous();
     if (found === undefined) return nothingFor(table, req, target, exchange);
@@ -69,26 +70,44 @@ function keepsOut({ guard: one }: RoutedRule, { guard: other }: RoutedRule): boo
 /**
  * The route of the request that a preflight asks for, where that answers preflights. Otherwise the preflight is a request
  * like any other: what is public for another method is not for OPTIONS.
+ *
+ * Browsers remember the methods in the response for the URL. So those alone are allowed that have the same route: another
+ * one may let in no page, or other pages.
  */
-function preflightedRoute(table: RouteTable<RoutedRule>, req: Request, target: string) {
+function preflightedRoute(table: Table, req: Request, target: string, exchange: Exchange) {
   const method = askedMethod(req);
   if (method === undefined) return undefined;
-  const found = table.find({ method, headers: req.headers, announced: announcedFields(req) }, target);
-  return found !== AMBIGUOUS && found?.rule.hasCors ? found : undefined;
+  const routeWith = preflightedRoutes(table, req, target);
+  const found = routeWith(method);
+  if (found === AMBIGUOUS || found?.rule.corsMethods === undefined) return undefined;
+  exchange.preflight = true;
+  exchange.preflightMethods = found.rule.corsMethods.filter((each) => routeWith(each) === found);
+  return found;
+}
+
+/** What the request that a preflight announces would find with one method or another. */
+function preflightedRoutes(table: Table, req: Request, target: string) {
+  const { headers } = req;
+  const announced = announcedFields(req);
+  return (method: string) => table.find({ method, headers, announced }, target);
 }
 
 /** A 405 is as readable as what the path may be asked with. */
-function nothingFor(
-  table: RouteTable<RoutedRule>,
-  req: Request,
-  target: string,
-  exchange: Exchange,
-): RequestHandler | Error {
+function nothingFor(table: Table, req: Request, target: string, exchange: Exchange): RequestHandler | Error {
   const others = table.ofOtherMethods(req, target);
-  const shown = others.find(({ rule }) => rule.hasCors) ?? others[0];
+  const shown = others.find(({ rule }) => rule.corsMethods !== undefined) ?? others[0];
   if (shown === undefined) return new NoSuchServiceError('no route');
-  const { refusalFields, hasCors } = shown.rule;
-  exchange.preflight = hasCors && askedMethod(req) !== undefined;
+  const { refusalFields, corsMethods } = shown.rule;
+  const asked = askedMethod(req);
+  if (corsMethods !== undefined && asked !== undefined) {
+    const routeWith = preflightedRoutes(table, req, target);
+    exchange.preflight = true;
+    // The page can read the 405 only if it may ask.
+    exchange.preflightMethods = corsMethods.filter((each) => {
+      const found = routeWith(each);
+      return found === shown || (found === undefined && each === asked);
+    });
+  }
   const error = new MethodNotAllowedError('no route is for this method', table.allowedMethods(req, target));
   return (_req, res, next) => refusalFields(req, res, () => next(error));
 }

@@ -32,6 +32,7 @@ const PREFLIGHT_VARY = 'Access-Control-Request-Method, Access-Control-Request-He
 export class Cors implements HeadEdit {
   readonly #allows: AllowsOrigin;
   readonly #isForAll: boolean;
+  readonly #methods: readonly string[];
   /** The fields beside the origin, of responses and of preflights. */
   readonly #ofResponse: readonly string[];
   readonly #ofPreflight: readonly string[];
@@ -44,13 +45,13 @@ export class Cors implements HeadEdit {
   constructor({ origins, credentials, methods, allowHeaders, exposeHeaders, maxAgeSeconds }: CorsRules) {
     this.#allows = allowsOrigin(origins);
     this.#isForAll = origins.includes(ANY_ORIGIN);
+    this.#methods = methods;
     this.#repeatsNames = allowHeaders === undefined;
     this.#nameOf = fieldNames(roleOf);
     const withCredentials = credentials ? ['Access-Control-Allow-Credentials', 'true'] : [];
     this.#ofResponse = [...withCredentials, ...listField('Access-Control-Expose-Headers', exposeHeaders)];
     this.#ofPreflight = [
       ...withCredentials,
-      ...listField('Access-Control-Allow-Methods', methods),
       ...listField('Access-Control-Allow-Headers', allowHeaders ?? []),
       ...['Access-Control-Max-Age', String(maxAgeSeconds)],
     ];
@@ -61,12 +62,17 @@ export class Cors implements HeadEdit {
     return !this.#isForAll && this.#allows(origin);
   }
 
-  /** The fields of the response to a preflight. */
-  preflightFields({ headers }: Pick<IncomingMessage, 'headers'>): string[] {
+  /**
+   * The fields of the response to a preflight.
+   *
+   * @param methods those of `CorsRules.methods` that what was asked for takes: browsers remember them for the URL
+   */
+  preflightFields({ headers }: Pick<IncomingMessage, 'headers'>, methods = this.#methods): string[] {
     const { origin = '', 'access-control-request-headers': names } = headers;
     const fields = ['Vary', this.#isForAll ? PREFLIGHT_VARY : `Origin, ${PREFLIGHT_VARY}`];
     if (!this.#allows(origin)) return fields;
     fields.push('Access-Control-Allow-Origin', this.#isForAll ? ANY_ORIGIN : origin, ...this.#ofPreflight);
+    fields.push(...listField('Access-Control-Allow-Methods', methods));
     if (this.#repeatsNames && names !== undefined && isNameList(names))
       fields.push('Access-Control-Allow-Headers', names);
     return fields;

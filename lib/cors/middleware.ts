@@ -31,8 +31,9 @@ export function cors(options: Readonly<CorsOptions>): RequestHandler {
   return function corsMiddleware(req, res, next) {
     const writer = writerOf(res);
     if (askedMethod(req) !== undefined && isForPreflight(req, res)) {
-      exchangeOf(res).origin = 'gateway';
-      writer.whole(204, corsFields.preflightFields(req));
+      const exchange = exchangeOf(res);
+      exchange.origin = 'gateway';
+      writer.whole(204, corsFields.preflightFields(req, exchange.preflightMethods));
       return;
     }
     writer.edit(corsFields);

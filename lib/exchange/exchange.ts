@@ -68,6 +68,8 @@ export class Exchange {
   upstreamTarget = '';
   /** Whether it is a preflight for what its route is about, which `cors` answers. Written by the router. */
   preflight = false;
+  /** The methods that its response allows; undefined: all of the rules'. Written by the router. */
+  preflightMethods: readonly string[] | undefined;
   /**
    * What the query and cookies carry as tokens, as it was written. It was removed from there. Undefined when there was
    * nothing. Written by queryToken and cookieToken.

@@ -37,6 +37,8 @@ beforeAll(async () => {
           { match: { methods: ['DELETE'], path: '/items/**' }, cors: 'off' },
           { match: { methods: ['GET'], path: '/open/**' }, cors: 'off', auth: 'none' },
           { match: { path: '/versions/**', headers: { 'x-version': '2' } }, cors: { methods: ['PUT'] } },
+          { match: { methods: ['GET'], path: '/read/**' }, auth: 'none' },
+          { match: { methods: ['POST', 'DELETE'], path: '/write/**' }, cors: { methods: ['GET', 'POST'] } },
           { match: { path: '/small' }, limits: { body: '4' }, auth: 'none' },
         ],
       },
@@ -142,6 +144,16 @@ describe('a preflight', () => {
       'Access-Control-Request-Headers: X-Version',
     );
     expect(answer.field('Access-Control-Allow-Methods')).toBe('PUT');
+  });
+
+  it('allows no method that has another route: browsers remember it for the URL', async () => {
+    const methods = async (path: string, method: string) =>
+      (await preflight(path, method)).field('Access-Control-Allow-Methods');
+    expect(await methods('/shop/items/1', 'PUT')).toBe('GET, HEAD, POST, PUT, PATCH');
+    expect(await methods('/shop/read/1', 'GET')).toBe('GET, HEAD');
+    expect(await methods('/shop/read/1', 'HEAD')).toBe('GET, HEAD');
+    expect(await methods('/shop/Read/1', 'GET')).toBe('GET, HEAD, POST, PUT, PATCH, DELETE');
+    expect(await methods('/shop/write/1', 'POST')).toBe('POST');
   });
 
   it('takes no permit and counts for no rate', async () => {
@@ -266,6 +278,13 @@ describe('routes beside the services', () => {
       ['/closed', 'PUT', '*'],
     ] as const)
       expect(shown(await preflighted(path, method))).toEqual([204, [origin]]);
+    const methods = async (path: string, method: string) =>
+      (await preflighted(path, method)).field('Access-Control-Allow-Methods');
+    expect(await methods('/api/x', 'GET')).toBe('GET, HEAD');
+    // The page may ask, so that it can read the 405.
+    expect(await methods('/api/x', 'DELETE')).toBe('GET, HEAD, DELETE');
+    expect(await methods('/api/silent', 'GET')).toBe('GET, HEAD');
+    expect(await methods('/api/silent', 'POST')).toBe('GET, HEAD');
     expect(shown(await preflighted('/shop/x', 'GET'))).toEqual([200, [APP]]);
     expect(shown(await ask('GET /nowhere'))).toEqual([404, []]);
   });
