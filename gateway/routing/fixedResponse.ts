@@ -26,7 +26,7 @@ function redirectTo({ to, status }: RedirectAction, matchPath: string): RequestH
     const captures = capturesOf(pattern, path);
     if (captures === undefined) return next(ambiguous());
     const query = to.includes('?') ? '' : req.originalUrl.slice(path.length);
-    send(res, status, ['Location', locationOf(expand(template, captures) + query)], '');
+    send(res, status, ['Location', locationOf((expand(template, captures) || '/') + query)], '');
   };
 }
 

@@ -131,6 +131,18 @@ describe('a redirect', () => {
   });
 });
 
+describe('a redirect to where ** stands for nothing', () => {
+  it('leads to the root', async () => {
+    for (const [line, location] of [
+      ['GET /root', '/'],
+      ['GET /root/', '/'],
+      ['GET /root?x=1', '/?x=1'],
+      ['GET /root/a', '/a'],
+    ] as const)
+      expect((await send(line)).field('location')).toBe(location);
+  });
+});
+
 describe('a fixed response', () => {
   it('is the same for everybody, in any spelling and for any method', async () => {
     for (const line of ['GET /booking/rides', 'POST /booking', 'GET /Booking/x', 'GET /booking%2fx']) {
