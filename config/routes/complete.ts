@@ -1,9 +1,15 @@
+import { createHash } from 'node:crypto';
 import type { RouteMatch, Spelling } from '../../lib/routing/route.ts';
 import { MAX_DURATION_MS } from '../kinds/durations.ts';
 import { isTighter, type PolicySettings, type Said, settingsOf } from '../policies/policies.ts';
 import type { BreakerTerms, Environment } from '../policies/policy.ts';
 import { type Guard, keepsOutAsMuch } from '../policies/strictness.ts';
 import type { Route, RouteDefinition, Service, ServiceDefinition } from '../sections/services.ts';
+
+/** Longer values of fields may be keys and passwords, which have no place in metrics and logs. In characters. */
+const MAX_SHOWN_VALUE = 8;
+/** How much of a digest stands for one, so that names differ where values do. */
+const DIGEST_CHARACTERS = 6;
 
 /** What a breaker's window is by default, in request timeouts of its service. */
 const BREAKER_WINDOW_TIMEOUTS = 3.5;
@@ -146,8 +152,13 @@ function spellingOf(
   return keepsOutAsMuch(settings, outer) && isTighter(settings, outer) ? 'any' : 'exact';
 }
 
-/** `GET,POST api.faf.example/orders/:id x-version=2`. */
+/** `GET,POST api.faf.example/orders/:id x-version=2`. It shows no secret: a long value is there as `x-api-key=#3f2a9c`. */
 export function nameOf({ host = '', path, methods, headers = {}, priority }: RouteMatch): string {
-  const fields = Object.entries(headers).map(([field, value]) => ` ${field}=${value}`);
+  const fields = Object.entries(headers).map(([field, value]) => ` ${field}=${shownValue(value)}`);
   return `${methods ? `${methods.join(',')} ` : ''}${host}${path}${fields.join('')}${priority ? ` priority ${priority}` : ''}`;
+}
+
+function shownValue(value: string): string {
+  if (value.length <= MAX_SHOWN_VALUE) return value;
+  return `#${createHash('sha256').update(value).digest('hex').slice(0, DIGEST_CHARACTERS)}`;
 }

@@ -39,6 +39,21 @@ describe('routes beside the services', () => {
     ).toEqual([['any /orders/x', 'any /orders/**'], ['exact /open/**']]);
   });
 
+  it('are called by no value of a field that may be a secret, and each otherwise', () => {
+    const { settings } = withRoutes(
+      ['TOPSECRETKEY1', 'TOPSECRETKEY2', '12345678']
+        .map((key) => `  - { match: { path: /a, headers: { x-api-key: "${key}" } }, service: ordering }`)
+        .join('\n'),
+    );
+    const names = settings?.routes.map(({ name }) => name) ?? [];
+    expect(names).toEqual([
+      expect.stringMatching(/^\/a x-api-key=#[0-9a-f]{6}$/),
+      expect.stringMatching(/^\/a x-api-key=#[0-9a-f]{6}$/),
+      '/a x-api-key=12345678',
+    ]);
+    expect(new Set(names).size).toBe(3);
+  });
+
   it('keep out in any spelling what one of them opens elsewhere', () => {
     const closed = SERVICES.replace(', auth: none', '');
     const spellings = (auth: string) => {
