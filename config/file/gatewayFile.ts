@@ -14,6 +14,7 @@ import {
 } from './services.ts';
 import { substitute } from './substitute.ts';
 import type { Unreadable } from './unreadable.ts';
+import { unusableNames } from './unusableNames.ts';
 
 /** Looked for in the working directory, where GATEWAY_FILE names none. */
 export const DEFAULT_FILES = ['gateway.config.ts', 'gateway.yaml', 'gateway.json'] as const;
@@ -112,7 +113,7 @@ function check(
     ? []
     : parsed.error.issues.flatMap((issue) => describeIssue(fileSchema, issue, contents.data));
   const between = problemsBetween(data, parsed.success ? definitions : rightDefinitions(data));
-  const problems = unset.length > 0 ? unset : [...wrong, ...between];
+  const problems = unset.length > 0 ? unset : [...wrong, ...unusableNames(contents.data, wrong), ...between];
   const placeOf = (at: readonly PropertyKey[]) => `${path}${contents.placeOf(at)}`;
   return {
     definitions,

@@ -9,13 +9,13 @@ export interface FileProblem {
 }
 
 /** Where what the former SERVICES_FILE had in another place is now. */
-const MOVED: Readonly<Record<string, string>> = {
-  concurrency: 'limits.concurrency',
-  streams: 'limits.streams',
-  requestTimeout: 'timeouts.request',
-  cacheTtl: 'cache.ttl',
-  cacheShared: 'cache.shared',
-};
+const MOVED: ReadonlyMap<string, string> = new Map([
+  ['concurrency', 'limits.concurrency'],
+  ['streams', 'limits.streams'],
+  ['requestTimeout', 'timeouts.request'],
+  ['cacheTtl', 'cache.ttl'],
+  ['cacheShared', 'cache.shared'],
+]);
 
 /**
  * What an issue of zod means for the author of a file: `services[2].timeouts.request is "soon": expected ...`.
@@ -74,7 +74,7 @@ function branchFor(
 }
 
 function meant(key: string, known: readonly string[]): string {
-  const moved = MOVED[key];
+  const moved = MOVED.get(key);
   if (moved !== undefined && known.includes(moved.split('.')[0] ?? '')) return `it is ${moved} now`;
   const name = suggest(key, known);
   return name ? `did you mean ${name}?` : `expected one of ${known.join(', ')}`;
@@ -86,7 +86,7 @@ function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[]
   for (const part of path) {
     shapes = shapes.flatMap(({ def }) => {
       if (def.type === 'array') return shapesOf((def as z.core.$ZodArrayDef).element);
-      const child = (def as z.core.$ZodObjectDef).shape?.[String(part)];
+      const child = ownValue((def as z.core.$ZodObjectDef).shape, part) as z.core.$ZodType | undefined;
       return child ? shapesOf(child) : [];
     });
   }
@@ -117,6 +117,12 @@ function kindOf(data: unknown): string {
 
 function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
   let value = data;
-  for (const part of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[part];
+  for (const part of path) value = ownValue(value, part);
   return value;
+}
+
+/** Not what every object inherits, such as `constructor`: a file may have such a name as well. */
+function ownValue(data: unknown, name: PropertyKey): unknown {
+  if (typeof data !== 'object' || data === null || !Object.hasOwn(data, name)) return undefined;
+  return (data as Record<PropertyKey, unknown>)[name];
 }

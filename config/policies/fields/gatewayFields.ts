@@ -55,7 +55,7 @@ const OF_RESPONSES: Readonly<Record<string, string>> = {
 export function ownedInRequests(lowerCaseName: string): string | undefined {
   if (lowerCaseName.startsWith('access-control-')) return 'cors';
   if (lowerCaseName.startsWith('sec-websocket-')) return '';
-  const own = OF_REQUESTS[lowerCaseName];
+  const own = ownIn(OF_REQUESTS, lowerCaseName);
   if (own !== undefined) return own;
   // Credentials of the gateway itself. A user's are gone before.
   if (lowerCaseName === 'authorization') return undefined;
@@ -66,7 +66,12 @@ export function ownedInRequests(lowerCaseName: string): string | undefined {
 export function ownedInResponses(lowerCaseName: string): string | undefined {
   if (lowerCaseName.startsWith('access-control-')) return 'cors';
   if (lowerCaseName.startsWith('sec-websocket-')) return '';
-  return OF_RESPONSES[lowerCaseName] ?? (isHopByHop(lowerCaseName) ? '' : undefined);
+  return ownIn(OF_RESPONSES, lowerCaseName) ?? (isHopByHop(lowerCaseName) ? '' : undefined);
+}
+
+/** Not what every object inherits: `constructor` is a name like any other. */
+function ownIn(table: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
 function insteadOf(lowerCaseName: string): string {

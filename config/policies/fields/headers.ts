@@ -45,7 +45,10 @@ function fields(whyNot: WhyNot) {
       for (const [name, given] of Object.entries(record)) {
         const values = [given].flat().map(String);
         const lower = name.toLowerCase();
-        const ending = whyNot(name) ?? whyNotAgain(named[lower], name) ?? whyNoValue(values);
+        const ending =
+          whyNot(name) ??
+          whyNotAgain(Object.hasOwn(named, lower) ? named[lower] : undefined, name) ??
+          whyNoValue(values);
         if (ending) context.addIssue({ code: 'custom', path: [name], params: { ending } });
         else named[lower] = { name, values };
       }

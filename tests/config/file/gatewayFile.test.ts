@@ -80,6 +80,48 @@ services:
     expect(inYaml(text).problems).toEqual([problem]);
   });
 
+  it.each(['constructor', 'toString', 'valueOf', 'hasOwnProperty', '__proto__'])(
+    'says where %s stands, which every object has anyway',
+    (name) => {
+      const inside = (text: string) => `{"${name}": 1, "services": [\n{"name": "a", "path": "/a", ${text}}]}`;
+      const files = [
+        inside(`"upstreams": ["http://a"],\n"${name}": {}, "timeouts": {\n"${name}": "x"}`),
+        inside(
+          `"upstreams": ["http://a"],\n"routes": [{"${name}": 1,\n"match": {"${name}": {"x": 1}, "path": "/"}}]`,
+        ),
+      ];
+      const expected = [
+        [`1:2: ${name}`, `3:1: services[0].${name}`, `4:1: services[0].timeouts.${name}`],
+        [`1:2: ${name}`, `3:13: services[0].routes[0].${name}`, `4:11: services[0].routes[0].match.${name}`],
+      ];
+      for (const [index, text] of files.entries()) {
+        for (const file of ['gateway.yaml', 'gateway.json']) {
+          const known = expected[index]?.map((each) =>
+            expect.stringContaining(`${file}:${each} is not known: expected one of `),
+          );
+          const problems = problemsOf({}, { [file]: text });
+          expect(problems).toEqual(expect.arrayContaining(known ?? []));
+          expect(problems).toHaveLength(3);
+        }
+      }
+    },
+  );
+
+  it('has no __proto__ where any other name may stand, as nothing would come of it', () => {
+    const one = '{ name: a, path: /a, upstreams: [http://a],';
+    expect(inYaml(`services:\n- ${one} headers: { request: { set: { __proto__: x } } } }`).problems).toEqual([
+      'gateway.yaml:2:76: services[0].headers.request.set.__proto__ is not known: expected another name',
+    ]);
+    expect(
+      inYaml(`services:\n- ${one} routes: [{ match: { path: /x, headers: { __proto__: x } } }] }`).problems,
+    ).toEqual([
+      'gateway.yaml:2:88: services[0].routes[0].match.headers.__proto__ is not known: expected another name',
+    ]);
+    expect(
+      inYaml(`services:\n- ${one} headers: { request: { set: { constructor: x } } } }`).problems,
+    ).toEqual([]);
+  });
+
   it('gives services what its defaults say, maps merged, everything else replaced', () => {
     const { services } = inYaml(
       `
