@@ -36,7 +36,7 @@ export function routeProblems(
 }
 
 /**
- * A problem for each route that says not what becomes of its requests, or twice.
+ * A problem for each route that does not say what becomes of its requests, or twice.
  *
  * @param data what a file holds, which may be anything
  * @param names of the services
@@ -72,7 +72,7 @@ function severalActions(
     return [
       {
         path: at,
-        text: `${pathText(at)} says not what becomes of its requests: expected one of ${actions.join(', ')}`,
+        text: `${pathText(at)} does not say what becomes of its requests: expected one of ${actions.join(', ')}`,
       },
     ];
   if (first === 'service' || route.rewrite === undefined) return [];

@@ -41,7 +41,7 @@ export class Explainer {
       request: {
         port: this.#port,
         method: asked.method,
-        host: req?.headers.host ?? '',
+        host: req?.headers.host ?? hostIn(asked.fields),
         target: withoutTokens(req?.originalUrl ?? asked.target),
       },
       outcome: arrival ? forwarded(arrival) : outcomeOf(journey, routes.winner),
@@ -91,6 +91,12 @@ export class Explainer {
       return { name, isThere, ...(note !== undefined && { note }), values: [...own, ...variables] };
     });
   }
+}
+
+/** The host that a request names, also one that no parser reads. */
+function hostIn(fields: readonly string[]): string {
+  const at = fields.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
+  return at === -1 ? '' : (fields[at + 1] ?? '');
 }
 
 /** Whether it goes no further than to auth. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { AuthRule } from '../../config/policies/auth/auth.ts';
-import { keepsOutAsMuch } from '../../config/policies/strictness.ts';
 import type { Said } from '../../config/policies/policies.ts';
 import type { Environment } from '../../config/policies/policy.ts';
+import { keepsOutAsMuch } from '../../config/policies/strictness.ts';
 import { completeService } from '../../config/routes/complete.ts';
 import type { Service } from '../../config/sections/services.ts';
 import { isAmbiguous } from '../../gateway/http/target.ts';

@@ -70,7 +70,7 @@ describe('routes beside the services', () => {
   it.each([
     [
       '{ match: { path: /a } }',
-      'routes[0] says not what becomes of its requests: expected one of service, redirect, respond',
+      'routes[0] does not say what becomes of its requests: expected one of service, redirect, respond',
     ],
     [
       '{ match: { path: /a }, service: order }',

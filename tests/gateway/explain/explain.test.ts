@@ -175,6 +175,12 @@ describe('npm run explain', () => {
     if (outcome.kind === 'refuse') expect(found.outcome.reason).toBeTruthy();
   });
 
+  it('names the host of a request that no parser reads', async () => {
+    const { request, outcome } = await explained(['get', 'http://x/budgeting']);
+    expect(outcome.kind).toBe('refuse');
+    expect(request).toMatchObject({ method: 'get', host: 'x', target: '/budgeting' });
+  });
+
   it('says which routes of the path are not for the request', async () => {
     expect((await explained(['GET', 'http://x/only'])).unmatched).toEqual([
       { name: 'PUT /only', reason: 'it is for PUT' },
