@@ -3,6 +3,7 @@ import { placeOfRoute } from '../../config/routes/levels.ts';
 import type { Route } from '../../config/sections/services.ts';
 import { ranked, whyFirst, whyNot } from '../../lib/routing/ranking.ts';
 import type { RouteRequest } from '../../lib/routing/route.ts';
+import { guardOf, keepsOut } from '../routing/byRoute.ts';
 import type { RouteExplained, RouteReason } from './explanation.ts';
 import type { Explained } from './values.ts';
 
@@ -28,7 +29,10 @@ export function explainedRoutes(
 ): RoutesExplained {
   const all = allRoutes(settings);
   const winner = all.find((route) => route.name === name);
-  const { rules, isAmbiguous } = ranked(all, request, target, MOST_SHOWN + 1);
+  const { rules, isAmbiguous } = ranked(all, request, target, {
+    most: MOST_SHOWN + 1,
+    keepsOutAsMuch: (one, other) => keepsOut(guardOf(one), guardOf(other)),
+  });
   const others = rules.filter((route) => route !== winner && (winner !== undefined || isAmbiguous));
   const reason = (route: Route) => (winner ? whyFirst(winner, route) : 'the path can be read as its own');
   return {

@@ -22,17 +22,14 @@ export interface RoutedRule extends RouteRule {
   readonly refusalFields: RequestHandler;
   /** The methods that preflights are told of, as far as the route takes them; undefined: it answers none. */
   readonly corsMethods: readonly string[] | undefined;
-  /** Who is let in; undefined where no service gets the requests, so that nobody is. */
+  /** See `guardOf`. */
   readonly guard: Guard | undefined;
 }
 
-export function ruleFor(
-  { name, match, spelling, action, settings }: Route,
-  chain: RequestHandler,
-  refusalFields: RequestHandler,
-): RoutedRule {
+export function ruleFor(route: Route, chain: RequestHandler, refusalFields: RequestHandler): RoutedRule {
+  const { name, match, spelling, action, settings } = route;
   const service = action.kind === 'forward' ? action.service : 'none';
-  const guard = action.kind === 'forward' ? settings : undefined;
+  const guard = guardOf(route);
   const corsMethods = settings.cors?.methods;
   const rewrite = rewriteFor(action, match.path);
   return { name, match, spelling, service, rewrite, chain, refusalFields, corsMethods, guard };
@@ -40,9 +37,19 @@ export function ruleFor(
 
 type Table = RouteTable<RoutedRule>;
 
+/** Who is let in; undefined where no service gets the requests, so that nobody is. */
+export function guardOf({ action, settings }: Pick<Route, 'action' | 'settings'>): Guard | undefined {
+  return action.kind === 'forward' ? settings : undefined;
+}
+
+/** Whether whom the second guard keeps out, the first one does, too; undefined keeps out everybody. */
+export function keepsOut(one: Guard | undefined, other: Guard | undefined): boolean {
+  return one === undefined || (other !== undefined && keepsOutAsMuch(one, other));
+}
+
 /** Finds the most specific route, in as many steps as the path has segments. */
 export function findByRoute(rules: readonly RoutedRule[]): Find {
-  const table = new RouteTable(rules, keepsOut);
+  const table = new RouteTable(rules, (one, other) => keepsOut(one.guard, other.guard));
   return (req, target, exchange) => {
     // `*` is no path (RFC 9112 section 3.2.4), although a pattern may fit it.
     if (!target.startsWith('/')) return new NoSuchServiceError('no path');
@@ -61,10 +68,6 @@ export function findByRoute(rules: readonly RoutedRule[]): Find {
     exchange.upstreamTarget = rewritten + target.slice(path.length);
     return chain;
   };
-}
-
-function keepsOut({ guard: one }: RoutedRule, { guard: other }: RoutedRule): boolean {
-  return one === undefined || (other !== undefined && keepsOutAsMuch(one, other));
 }
 
 /**

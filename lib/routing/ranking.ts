@@ -8,7 +8,7 @@ import {
   type RouteRule,
   readRule,
 } from './route.ts';
-import { AMBIGUOUS, RouteTable } from './routeTable.ts';
+import { AMBIGUOUS, type KeepsOutAsMuch, RouteTable } from './routeTable.ts';
 
 /** The routes that a request matches. */
 export interface Ranking<Rule extends RouteRule> {
@@ -18,28 +18,33 @@ export interface Ranking<Rule extends RouteRule> {
   readonly isAmbiguous: boolean;
 }
 
+export interface RankingOptions<Rule extends RouteRule> {
+  /** How many to find at most. Default: all. */
+  readonly most?: number;
+  /** As for `RouteTable`. */
+  readonly keepsOutAsMuch?: KeepsOutAsMuch<Rule> | undefined;
+}
+
 /**
  * All routes that the request matches, in the order in which they win. For people who ask why: it looks at every route, and
  * asks a table anew for each that it finds.
- *
- * @param most how many to find at most
  */
 export function ranked<Rule extends RouteRule>(
   rules: readonly Rule[],
   request: RouteRequest,
   target: string,
-  most = Number.POSITIVE_INFINITY,
+  { most = Number.POSITIVE_INFINITY, keepsOutAsMuch }: RankingOptions<Rule> = {},
 ): Ranking<Rule> {
   const winners: Rule[] = [];
   let left = rules.filter((rule) => isFor(rule, request, target));
   // Whether one is for the request alone says nothing about what the others make of its spelling.
-  const first = new RouteTable(rules).find(request, target);
+  const first = new RouteTable(rules, keepsOutAsMuch).find(request, target);
   if (first === AMBIGUOUS) return { rules: left.slice(0, most), isAmbiguous: true };
   if (first === undefined) return { rules: [], isAmbiguous: false };
   winners.push(first.rule);
   left = left.filter((rule) => rule !== first.rule);
   while (left.length > 0 && winners.length < most) {
-    const found = new RouteTable(left).find(request, target);
+    const found = new RouteTable(left, keepsOutAsMuch).find(request, target);
     if (found === undefined || found === AMBIGUOUS) break;
     winners.push(found.rule);
     left = left.filter((rule) => rule !== found.rule);

@@ -16,7 +16,10 @@ describe('ranked', () => {
     const { rules: found, isAmbiguous } = ranked(rules, asked, '/a/b?x');
     expect(found.map(({ name }) => name)).toEqual(['/a/b', '/a/:id', '/a/**', '/**']);
     expect(isAmbiguous).toBe(false);
-    expect(ranked(rules, asked, '/a/b', 2).rules.map(({ name }) => name)).toEqual(['/a/b', '/a/:id']);
+    expect(ranked(rules, asked, '/a/b', { most: 2 }).rules.map(({ name }) => name)).toEqual([
+      '/a/b',
+      '/a/:id',
+    ]);
   });
 
   it('gives those that a request could be for, where it can be read in two ways', () => {
