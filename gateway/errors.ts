@@ -374,7 +374,8 @@ function reply(status: number, title: string, detail: string, proxyError: string
   return { status, title, detail, proxyError };
 }
 
-function codeOf(error: unknown): ReplyCode {
+/** Which reply an error gets. */
+export function codeOf(error: unknown): ReplyCode {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return PREPARED.has(code as ReplyCode) ? (code as ReplyCode) : 'internal_error';
 }

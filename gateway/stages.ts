@@ -4,11 +4,13 @@ import type { PolicySettings } from '../config/policies/policies.ts';
 import { revokePaths } from '../config/sections/revokePaths.ts';
 import { leadsTo } from '../config/sections/services.ts';
 import { addresses as addressesMiddleware } from '../lib/addresses/middleware.ts';
+import type { AskingOptions } from '../lib/auth/asking.ts';
 import { issuingRequests } from '../lib/auth/issuePaths.ts';
 import { auth as authMiddleware } from '../lib/auth/middleware.ts';
 import { logouts } from '../lib/auth/revocation/logouts.ts';
 import { cookieToken as cookieTokenMiddleware } from '../lib/auth/sources/cookieToken.ts';
 import { queryToken as queryTokenMiddleware } from '../lib/auth/sources/queryToken.ts';
+import type { TokenReadingOptions } from '../lib/auth/sources/readToken.ts';
 import { cache as cacheMiddleware } from '../lib/cache/middleware.ts';
 import { outcomeOf } from '../lib/cache/rules/status.ts';
 import { CircuitOpenError } from '../lib/circuitbreaker/errors.ts';
@@ -26,6 +28,7 @@ import { failover as failoverMiddleware } from '../lib/loadbalancer/retry/failov
 import { isLogged } from '../lib/logging/logger.ts';
 import { UpstreamUnreachableError } from '../lib/proxy/errors.ts';
 import { proxy as proxyMiddleware } from '../lib/proxy/middleware.ts';
+import type { RequestFieldsOptions } from '../lib/proxy/request/requestFields.ts';
 import { rateLimit as rateLimitMiddleware } from '../lib/ratelimit/middleware.ts';
 import { timeout as timeoutMiddleware } from '../lib/timeout/middleware.ts';
 import { compose } from './compose.ts';
@@ -186,20 +189,29 @@ export const identityRateLimit: Stage = ({ parts: { rateLimits, metrics }, servi
     onLimited: () => metrics.rateLimited.count('identity', service.settings.path),
   });
 
-export const auth: Stage = ({
-  parts: { authenticator, upgradedConnections, settings, metrics, logger, clock },
-  service,
-}) => {
-  const { auth: rule, token, cors } = service.settings;
-  return authMiddleware({
-    authenticator,
-    need: rule.need,
-    requirement: rule.require,
-    sources: rule.sources,
+/** Which requests are asked for a token, and where it may be. */
+export function tokenTerms(
+  settings: Parts['settings'],
+  { auth: { need, sources }, token, cors }: PolicySettings,
+): AskingOptions & TokenReadingOptions {
+  return {
+    need,
+    sources,
     isAllowedOrigin: cors?.credentials ? allowsOrigin(cors.origins) : undefined,
     token,
     issuePaths: settings.authIssuePaths,
     revokePaths: revokePaths(settings),
+  };
+}
+
+export const auth: Stage = ({
+  parts: { authenticator, upgradedConnections, settings, metrics, logger, clock },
+  service,
+}) => {
+  return authMiddleware({
+    authenticator,
+    ...tokenTerms(settings, service.settings),
+    requirement: service.settings.auth.require,
     maxHoldMs: service.settings.requestTimeoutMs,
     onAccepted: () => metrics.jwtAccepted.count(),
     onRejected: ({ code, message }, res) => {
@@ -313,24 +325,38 @@ export const circuitBreaker: Stage = ({ parts: { trustsPeer }, service: { settin
   });
 };
 
-export const proxy: Stage = ({ port, parts, service }) => {
-  const { transport, trustsPeer, settings, limits, metrics, onContent, onExhausted, clock } = parts;
+/** What becomes of the fields of a request on their way to the service. */
+export function requestFieldTerms({
+  port,
+  parts,
+  service,
+}: Omit<StageContext, 'rest'>): RequestFieldsOptions {
+  return {
+    trustsPeer: parts.trustsPeer,
+    via: parts.settings.viaName,
+    host: service.settings.host,
+    // What users send is changed, and not what services say to each other.
+    edit: port === 'external' ? requestEditOf(service) : undefined,
+    // A service may call another in its own name or pass on a user's identity.
+    ownsIdentity: port === 'external',
+    passesAuthorization: service.settings.passAuthorization,
+  };
+}
+
+export const proxy: Stage = (context) => {
+  const { parts, service } = context;
+  const { transport, settings, limits, metrics, onContent, onExhausted, clock } = parts;
+  const { edit: requestEdit, ...fields } = requestFieldTerms(context);
   return proxyMiddleware({
     transport,
+    ...fields,
+    requestEdit,
     basePath: service.settings.basePath,
     publicPaths: service.settings.publicPaths,
     idleTimeoutMs: service.settings.idleTimeoutMs,
     maxBodyBytes: service.settings.maxBodyBytes,
     sendTimeoutMs: settings.sendTimeoutMs,
-    trustsPeer,
-    via: settings.viaName,
-    host: service.settings.host,
-    // What users send is changed, and not what services say to each other.
-    requestEdit: port === 'external' ? requestEditOf(service) : undefined,
     viaOnResponses: settings.viaOnResponses,
-    // A service may call another in its own name or pass on a user's identity.
-    ownsIdentity: port === 'external',
-    passesAuthorization: service.settings.passAuthorization,
     upgrades: limits.upgrades,
     onContent,
     onExhausted: (error) => {

@@ -1,12 +1,13 @@
 import { allRoutes } from '../../config/routes/complete.ts';
 import type { Route } from '../../config/sections/services.ts';
+import type { Asking } from '../../lib/auth/asking.ts';
 import { announcedFields, askedMethod } from '../../lib/cors/preflight.ts';
 import { ADMIN_PATH } from '../admin.ts';
-import { REPLIES, type ReplyCode } from '../errors.ts';
+import { codeOf, REPLIES, type ReplyCode } from '../errors.ts';
 import type { Port } from '../port.ts';
 import { type AskedRequest, DryGateway, type Journey, type Visit } from './dryGateway.ts';
 import type { Explanation, Outcome, StageExplained, ValueExplained } from './explanation.ts';
-import { type Arrival, explainedCache, explainedUpstream, tokenOf, withoutTokens } from './forwarding.ts';
+import { type Arrival, arrivalOf, explainedCache, explainedUpstream, withoutTokens } from './forwarding.ts';
 import { explainedRoute, explainedRoutes } from './route.ts';
 import { concerns, STAGE_FACTS } from './stageFacts.ts';
 import { type Explained, explainedPolicies, explainedVariable } from './values.ts';
@@ -51,7 +52,7 @@ export class Explainer {
       stages,
       others: policies.filter(({ name }) => !isStaged(name)),
       upstream: arrival && explainedUpstream(arrival, this.#explained),
-      cache: arrival && isCached && !isRefused(arrival) ? explainedCache(arrival) : undefined,
+      cache: arrival && isCached && !arrival.token.refusal ? explainedCache(arrival) : undefined,
     };
   }
 
@@ -72,7 +73,7 @@ export class Explainer {
 
   #arrival({ req, exchange }: Journey, { service }: Visit, route: Route | undefined): Arrival {
     if (!req || !exchange) throw new Error('a visit has a request');
-    return { req, exchange, service, route, port: this.#port, parts: this.#gateway.parts };
+    return arrivalOf({ req, exchange, service, route, port: this.#port, parts: this.#gateway.parts });
   }
 
   #policiesFor({ service, route }: Arrival): ValueExplained[] {
@@ -99,25 +100,30 @@ function hostIn(fields: readonly string[]): string {
   return at === -1 ? '' : (fields[at + 1] ?? '');
 }
 
-/** Whether it goes no further than to auth. */
-function isRefused(arrival: Arrival): boolean {
-  const { isNeeded, isThere } = tokenOf(arrival);
-  return isNeeded && !isThere;
+const ASKED: Readonly<Record<Asking, string>> = {
+  required: 'a token is asked for',
+  optional: 'a token is looked at where there is one',
+  none: 'nobody is asked for a token',
+  login: 'a login, which needs no token',
+  logout: 'a logout, whose token is revoked',
+};
+
+function authNote({ token: { asking, isThere, refusal } }: Arrival): string {
+  const asked = ASKED[asking];
+  if (isThere) return `${asked}: the request brings one, which is not checked here`;
+  return refusal ? `${asked}: ${refusalText(refusal)}` : asked;
 }
 
-function authNote(arrival: Arrival): string {
-  const { isNeeded, isThere, why } = tokenOf(arrival);
-  if (why === 'login') return 'a login, which needs no token';
-  const what = why === 'logout' ? 'a logout: ' : '';
-  if (isThere) return `${what}the request brings a token, which is not checked here`;
-  return isNeeded
-    ? `${what}the request brings no token: 401 token_missing`
-    : `${what}nobody is asked for a token`;
+function forwarded({ token: { refusal } }: Arrival): Outcome {
+  if (!refusal) return { kind: 'forward' };
+  const code = codeOf(refusal);
+  const reason = `auth refuses it: ${refusalText(refusal)}`;
+  return { kind: 'forward', status: REPLIES[code].status, code, reason };
 }
 
-function forwarded(arrival: Arrival): Outcome {
-  if (!isRefused(arrival)) return { kind: 'forward' };
-  return { kind: 'forward', reason: 'auth lets in good tokens alone, and this request brings none: 401' };
+function refusalText(refusal: Error): string {
+  const code = codeOf(refusal);
+  return `${REPLIES[code].status} ${code}, ${refusal.message}`;
 }
 
 function outcomeOf({ exchange, response, req }: Journey, route: Route | undefined): Outcome {

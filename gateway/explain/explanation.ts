@@ -27,7 +27,7 @@ export interface Explanation {
  */
 export interface Outcome {
   readonly kind: 'forward' | 'respond' | 'redirect' | 'preflight' | 'refuse' | 'own';
-  /** Of what the gateway responds by itself. */
+  /** Of what the gateway responds by itself; with `forward`, where auth refuses the request as it is. */
   readonly status?: number;
   /** Of a refusal, as in its reply. */
   readonly code?: string;

@@ -1,8 +1,6 @@
 import type { Request, Response } from 'express';
-import { revokePaths } from '../../config/sections/revokePaths.ts';
 import type { Route } from '../../config/sections/services.ts';
-import { issuingRequests } from '../../lib/auth/issuePaths.ts';
-import { logouts } from '../../lib/auth/revocation/logouts.ts';
+import { type Asking, askingFor } from '../../lib/auth/asking.ts';
 import { takeTokens } from '../../lib/auth/sources/queryToken.ts';
 import { tokenReading } from '../../lib/auth/sources/readToken.ts';
 import { handlingOf } from '../../lib/cache/rules/requestTerms.ts';
@@ -10,9 +8,9 @@ import { serviceTarget } from '../../lib/cache/serviceTarget.ts';
 import { Audiences } from '../../lib/cache/stored/audiences.ts';
 import { type Audience, audienceText } from '../../lib/cache/stored/key.ts';
 import type { Exchange, Identity } from '../../lib/exchange/exchange.ts';
-import { FieldEdit } from '../../lib/headers/fieldEdit.ts';
 import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
 import type { Port } from '../port.ts';
+import { requestFieldTerms, tokenTerms } from '../stages.ts';
 import type { Parts, ServiceParts } from '../wiring/parts.ts';
 import type { CacheExplained, UpstreamExplained } from './explanation.ts';
 import { type Explained, explainedVariable } from './values.ts';
@@ -25,33 +23,48 @@ export interface Arrival {
   readonly route: Route | undefined;
   readonly port: Port;
   readonly parts: Parts;
+  readonly token: TokenFound;
 }
 
 /** Stands for whoever the token of the request is of: it is not looked at. */
 const SOMEBODY: Identity = { subject: 'somebody', key: 'somebody', claims: '' };
 
-/** Whether the request must bring a token, and whether it brings something in its place. */
-export function tokenOf({ req, exchange, service, port, parts }: Arrival): {
-  readonly isNeeded: boolean;
+/** What auth makes of a request, as far as its token is not looked at. */
+export interface TokenFound {
+  readonly asking: Asking;
+  /** Whether auth goes by a token that the request brings. */
   readonly isThere: boolean;
-  readonly why: 'login' | 'logout' | 'auth';
-} {
-  if (port === 'internal') return { isNeeded: false, isThere: false, why: 'auth' };
-  const { auth, token } = service.settings;
-  const isBrought = tokenReading({ sources: auth.sources }).read(req, exchange) !== undefined;
-  const isLogout = logouts({ paths: revokePaths(parts.settings), always: token === 'revoke' });
-  if (isLogout(req, req.res as Response)) return { isNeeded: true, isThere: isBrought, why: 'logout' };
-  if (issuingRequests(parts.settings.authIssuePaths, token === 'issue')(req))
-    return { isNeeded: false, isThere: false, why: 'login' };
-  const isAsked = auth.need === 'required' || (auth.need === 'optional' && isBrought);
-  return { isNeeded: isAsked, isThere: isAsked && isBrought, why: 'auth' };
+  /** Why the request is refused, whoever it is of. */
+  readonly refusal: Error | undefined;
+}
+
+/** A request that came to a chain, and what the stages before the service would write to its exchange. */
+export function arrivalOf(arrived: Omit<Arrival, 'token'>): Arrival {
+  const { exchange, service, parts } = arrived;
+  const token = tokenOf(arrived);
+  exchange.deadlineAtMs = parts.clock.now() + service.settings.requestTimeoutMs;
+  exchange.identity = token.isThere ? SOMEBODY : undefined;
+  return { ...arrived, token };
+}
+
+const NOBODY_IS_ASKED: TokenFound = { asking: 'none', isThere: false, refusal: undefined };
+
+/** By the predicates of auth itself. */
+function tokenOf({ req, exchange, service, port, parts }: Omit<Arrival, 'token'>): TokenFound {
+  if (port === 'internal') return NOBODY_IS_ASKED;
+  const terms = tokenTerms(parts.settings, service.settings);
+  const asking = askingFor(terms)(req, req.res as Response);
+  if (asking === 'none' || asking === 'login') return { ...NOBODY_IS_ASKED, asking };
+  const { read, missing } = tokenReading(terms);
+  const found = read(req, exchange) ?? (asking === 'optional' ? undefined : missing);
+  const isThere = typeof found === 'string';
+  return { asking, isThere, refusal: isThere ? undefined : found };
 }
 
 /** What the cache makes of the request once it is let in. */
-export function explainedCache(arrival: Arrival): CacheExplained {
-  const { req, exchange, service } = arrival;
+export function explainedCache({ req, exchange, service, token }: Arrival): CacheExplained {
   const { cacheShared, cacheTtlMs, stripPrefix, path } = service.settings;
-  const identity = tokenOf(arrival).isThere ? SOMEBODY : undefined;
+  const identity = token.isThere ? SOMEBODY : undefined;
   const audiences = new Audiences(cacheShared).of(req, identity);
   const handling = handlingOf(req, audiences.length === 0);
   if (handling !== 'lookup') return { handling };
@@ -98,23 +111,15 @@ export function explainedUpstream(arrival: Arrival, explained: Explained): Upstr
 
 /** Names alone: values may be secrets. */
 function changedFields(arrival: Arrival): Pick<UpstreamExplained, 'fieldsAdded' | 'fieldsRemoved'> {
-  const { req, exchange, service, port, parts } = arrival;
-  const { clock, settings, trustsPeer } = parts;
-  const { requestRules: rules } = service.settings;
-  const fieldsFor = requestFieldsFor({
-    trustsPeer,
-    ownsIdentity: port === 'external',
-    via: settings.viaName,
-    passesAuthorization: service.settings.passAuthorization,
-    host: service.settings.host,
-    edit: port === 'external' && rules ? new FieldEdit(rules) : undefined,
-  });
-  const nowMs = clock.now();
-  exchange.deadlineAtMs = nowMs + service.settings.requestTimeoutMs;
-  exchange.identity = port === 'external' && tokenOf(arrival).isThere ? SOMEBODY : undefined;
-  const sent = namesIn(fieldsFor(req, exchange, nowMs));
-  const given = namesIn(req.rawHeaders);
+  const given = namesIn(arrival.req.rawHeaders);
+  const sent = namesIn(sentFields(arrival));
   return { fieldsAdded: without(sent, given), fieldsRemoved: without(given, [...sent, 'Host']) };
+}
+
+/** The fields that the service gets, as the proxy stage makes them. */
+function sentFields(arrival: Arrival): string[] {
+  const { req, exchange, parts } = arrival;
+  return requestFieldsFor(requestFieldTerms(arrival))(req, exchange, parts.clock.now());
 }
 
 function namesIn(fields: readonly string[]): string[] {

@@ -3,34 +3,18 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { systemClock } from '../clock/clock.ts';
 import { exchangeOf, type Identity, nextWhileDue } from '../exchange/exchange.ts';
 import { listener } from '../util/listener.ts';
+import { type AskingOptions, askingFor } from './asking.ts';
 import type { Authenticator } from './authenticator.ts';
 import { InsufficientScopeError, TokenError } from './errors.ts';
 import { type IssuanceOptions, watchForToken } from './issuance.ts';
-import { issuingRequests } from './issuePaths.ts';
 import { type Requirement, requirementCheck } from './requirement.ts';
-import { logouts } from './revocation/logouts.ts';
-import type { RevokingPath } from './revocation/revokePaths.ts';
 import { type TokenReadingOptions, tokenReading } from './sources/readToken.ts';
 import type { VerifiedToken } from './tokens/verifier.ts';
 
-/** Whether a request must have a token. `optional`: one that it has must be good. `none`: what it has is not looked at. */
-export type AuthNeed = 'required' | 'optional' | 'none';
-
-export interface AuthOptions extends IssuanceOptions, TokenReadingOptions {
+export interface AuthOptions extends AskingOptions, IssuanceOptions, TokenReadingOptions {
   readonly authenticator: Authenticator;
-  /** Default `required`. */
-  readonly need?: AuthNeed;
   /** What every token must say. Default: nothing more than who it is about. */
   readonly requirement?: Requirement | undefined;
-  /** `issue`: every POST is as one to `issuePaths`. `revoke`: every request that may change something is a logout. */
-  readonly token?: 'issue' | 'revoke' | undefined;
-  /** Whole paths, POST only, that need no token and whose responses hand one out: login, registration. */
-  readonly issuePaths?: readonly string[];
-  /**
-   * Paths that revoke the caller's token before the request is forwarded: logout. They are matched leniently, see
-   * `revokingRequests`.
-   */
-  readonly revokePaths?: readonly RevokingPath[];
   readonly onAccepted?: (identity: Identity) => void;
   /** Called for each refused token. The error's `code` is what the client is told, its `message` the exact reason. */
   readonly onRejected?: (error: TokenError | InsufficientScopeError, res: Response) => void;
@@ -50,14 +34,13 @@ export interface AuthOptions extends IssuanceOptions, TokenReadingOptions {
  * so no encoding or suffix makes another path public. A logout asks for its token whatever else holds.
  */
 export function auth(options: Readonly<AuthOptions>): RequestHandler {
-  const { authenticator, need = 'required', clock = systemClock } = options;
+  const { authenticator, clock = systemClock } = options;
   const onAccepted = listener(options.onAccepted);
   const onRejected = listener(options.onRejected);
   const onIssued = listener(options.onIssued);
   const onNotAdmitted = listener(options.onNotAdmitted);
   const onUpgraded = listener(options.onUpgraded);
-  const isIssuing = issuingRequests(options.issuePaths, options.token === 'issue');
-  const isLogout = logouts({ paths: options.revokePaths, always: options.token === 'revoke' });
+  const askingOf = askingFor(options);
   const { read, missing } = tokenReading(options);
   const lackOf = options.requirement && requirementCheck(options.requirement);
 
@@ -77,13 +60,13 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   async function authenticate(token: string, req: Request, res: Response): Promise<void> {
     const verified = await authenticator.authenticate(token);
     assertMeets(verified);
-    if (isLogout(req, res)) await authenticator.revoke(verified);
+    if (exchangeOf(res).revokes) await authenticator.revoke(verified);
     accept(req, res, verified);
   }
 
   /** The verified token, if that is known without waiting for anything. Throws `TokenError` and `InsufficientScopeError`. */
-  function authenticateNow(token: string, req: Request, res: Response): VerifiedToken | undefined {
-    if (isLogout(req, res)) return undefined;
+  function authenticateNow(token: string, res: Response): VerifiedToken | undefined {
+    if (exchangeOf(res).revokes) return undefined;
     const known = authenticator.authenticateNow(token);
     if (known) assertMeets(known);
     return known;
@@ -110,7 +93,7 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
     }
     let known: VerifiedToken | undefined;
     try {
-      known = authenticateNow(token, req, res);
+      known = authenticateNow(token, res);
     } catch (error) {
       reject(error, res, next);
       return;
@@ -128,13 +111,14 @@ export function auth(options: Readonly<AuthOptions>): RequestHandler {
   }
 
   return function authMiddleware(req, res, next) {
-    if (isIssuing(req) && !isLogout(req, res)) {
+    const asking = askingOf(req, res);
+    if (asking === 'login') {
       watchIssued(res);
       next();
-    } else if (need === 'none' && !isLogout(req, res)) {
+    } else if (asking === 'none') {
       next();
     } else {
-      ask(need === 'required' || isLogout(req, res), req, res, next);
+      ask(asking !== 'optional', req, res, next);
     }
   };
 }

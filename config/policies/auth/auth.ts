@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AuthNeed } from '../../../lib/auth/middleware.ts';
+import type { AuthNeed } from '../../../lib/auth/asking.ts';
 import type { Requirement } from '../../../lib/auth/requirement.ts';
 import { sourceText, type TokenSource } from '../../../lib/auth/sources/source.ts';
 import { policy } from '../policy.ts';
