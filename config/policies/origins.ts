@@ -1,44 +1,51 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Said, together } from './policies.ts';
 import { isMap } from './policy.ts';
 
-/** What one level says: a policy's value, or an object of them by name. */
+/** What one level says: an object of policies by name. */
 export interface Level<Name extends string = string> {
   readonly name: Name;
   readonly says: unknown;
 }
 
 /**
- * Which of the levels each value comes from that `inherit` makes of them together: by the value's path, such as
- * `timeouts.request`. What no level says is not there.
+ * Which of the levels each value comes from that `together` makes of them: by the value's path, such as `timeouts.request`. What
+ * no level says, or one further in takes away, is not there. Of a list that levels add up, all that add to it, the innermost
+ * first.
  *
  * @param levels the innermost first, as for `together`
  */
-export function originsOf<Name extends string>(levels: readonly Level<Name>[]): ReadonlyMap<string, Name> {
-  const origins = new Map<string, Name>();
-  collect(levels, '', origins);
+export function originsOf<Name extends string>(
+  levels: readonly Level<Name>[],
+): ReadonlyMap<string, readonly Name[]> {
+  let origins: ReadonlyMap<string, readonly Name[]> = new Map();
+  let outer: ReadonlyMap<string, unknown> = new Map();
+  let holds: Said = {};
+  for (const { name, says = {} } of levels.toReversed()) {
+    const own = valuesIn(says);
+    holds = together(says as Said, holds);
+    const merged = valuesIn(holds);
+    const next = new Map<string, readonly Name[]>();
+    for (const [path, value] of merged) {
+      const before = origins.get(path) ?? [];
+      if (isDeepStrictEqual(value, own.get(path))) next.set(path, [name]);
+      else next.set(path, isDeepStrictEqual(value, outer.get(path)) ? before : [name, ...before]);
+    }
+    origins = next;
+    outer = merged;
+  }
   return origins;
 }
 
-function collect<Name extends string>(
-  levels: readonly Level<Name>[],
-  path: string,
-  origins: Map<string, Name>,
-): void {
-  const saying = levels.filter(({ says }) => says !== undefined);
-  const [inner] = saying;
-  if (inner === undefined) return;
-  if (!isMap(inner.says)) {
-    origins.set(path, inner.name);
-    return;
-  }
-  // What is no object replaces everything further out.
-  const end = saying.findIndex(({ says }) => !isMap(says));
-  const maps = (end === -1 ? saying : saying.slice(0, end)) as readonly Level<Name>[];
-  const names = new Set(maps.flatMap(({ says }) => Object.keys(says as object)));
-  for (const name of names) {
-    const below = maps.map(({ name: level, says }) => ({
-      name: level,
-      says: (says as Readonly<Record<string, unknown>>)[name],
-    }));
-    collect(below, path === '' ? name : `${path}.${name}`, origins);
-  }
+/** Each value that is no object, by its path. */
+function valuesIn(said: unknown): Map<string, unknown> {
+  const values = new Map<string, unknown>();
+  const collect = (value: unknown, path: string) => {
+    if (value === undefined) return;
+    if (!isMap(value)) values.set(path, value);
+    else
+      for (const [name, each] of Object.entries(value)) collect(each, path === '' ? name : `${path}.${name}`);
+  };
+  collect(said, '');
+  return values;
 }

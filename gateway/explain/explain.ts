@@ -36,7 +36,6 @@ export class Explainer {
     const arrival = req && exchange && visit ? this.#arrival(journey, visit, routes.winner) : undefined;
     const policies = arrival ? this.#policiesFor(arrival) : [];
     const stages = arrival && visit ? this.#stagesOf(arrival, visit, policies) : [];
-    const isStaged = (path: string) => stages.some(({ name }) => concerns(STAGE_FACTS[name] ?? {}, path));
     const isCached = visit?.stages.some(({ stage, isThere }) => stage.name === 'cache' && isThere) ?? false;
     return {
       request: {
@@ -50,7 +49,6 @@ export class Explainer {
       beaten: routes.beaten,
       unmatched: routes.unmatched,
       stages,
-      others: policies.filter(({ name }) => !isStaged(name)),
       upstream: arrival && explainedUpstream(arrival, this.#explained),
       cache: arrival && isCached && !arrival.token.refusal ? explainedCache(arrival) : undefined,
     };
@@ -84,7 +82,7 @@ export class Explainer {
   #stagesOf(arrival: Arrival, { stages }: Visit, policies: readonly ValueExplained[]): StageExplained[] {
     return stages.map(({ stage: { name }, isThere }) => {
       const facts = STAGE_FACTS[name] ?? {};
-      const own = policies.filter((value) => concerns(facts, value.name));
+      const own = policies.filter((value) => concerns(facts, value.name, this.#port));
       if (!isThere)
         return { name, isThere, note: facts.absence ?? 'the settings ask for none of it', values: own };
       const note = name === 'auth' ? authNote(arrival) : undefined;

@@ -4,7 +4,7 @@ export interface Explanation {
     readonly port: string;
     readonly method: string;
     readonly host: string;
-    /** Without the values of tokens in its query. */
+    /** With `...` in place of tokens in its query. */
     readonly target: string;
   };
   readonly outcome: Outcome;
@@ -15,8 +15,6 @@ export interface Explanation {
   readonly unmatched: readonly RouteReason[];
   /** In the order in which they run. Empty where the request comes to no chain. */
   readonly stages: readonly StageExplained[];
-  /** Policies that none of these stages carries out. */
-  readonly others: readonly ValueExplained[];
   readonly upstream: UpstreamExplained | undefined;
   readonly cache: CacheExplained | undefined;
 }
@@ -77,6 +75,8 @@ export interface Origin {
   /** `gateway.yaml:12:5`. */
   readonly place?: string;
   readonly variable?: string;
+  /** Levels further out that say a part of it as well. */
+  readonly and?: readonly Origin[];
 }
 
 export interface UpstreamExplained {

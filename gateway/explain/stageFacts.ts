@@ -1,9 +1,12 @@
 import type { Field } from '../../config/variables.ts';
+import type { Port } from '../port.ts';
 
 /** What people are told of a stage. */
 export interface StageFacts {
   /** Policies whose values it goes by: `cache` is all of that policy, `limits.body` one value. */
   readonly policies?: readonly string[];
+  /** The same, for policies that hold for requests of users alone. */
+  readonly external?: readonly string[];
   /** Settings of the whole gateway that it goes by. */
   readonly variables?: readonly Field[];
   /** Why it is not in a chain that has none. */
@@ -46,12 +49,14 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
   loadBalancer: { variables: ['slowStartMs'] },
   circuitBreaker: { policies: ['breaker'], absence: 'breaker is off' },
   proxy: {
-    policies: ['timeouts.idle', 'limits.body', 'headers.request', 'host', 'publicPaths', 'passAuthorization'],
+    policies: ['timeouts.idle', 'limits.body', 'host', 'publicPaths'],
+    external: ['headers.request', 'passAuthorization'],
     variables: ['sendTimeoutMs'],
   },
 };
 
-/** Whether the facts name the value, or all of its policy. */
-export function concerns({ policies = [] }: StageFacts, path: string): boolean {
-  return policies.some((policy) => path === policy || path.startsWith(`${policy}.`));
+/** Whether the stage goes by the value there, which the facts name by itself or with all of its policy. */
+export function concerns({ policies = [], external = [] }: StageFacts, path: string, port: Port): boolean {
+  const named = port === 'external' ? [...policies, ...external] : policies;
+  return named.some((policy) => path === policy || path.startsWith(`${policy}.`));
 }

@@ -31,7 +31,7 @@ const AUDIENCES: Readonly<Record<string, string>> = {
 
 /** An explanation as lines of 120 characters. */
 export function explanationText(explanation: Explanation, emphasis: Emphasis): string {
-  const { request, outcome, route, beaten, unmatched, stages, others, upstream, cache } = explanation;
+  const { request, outcome, route, beaten, unmatched, stages, upstream, cache } = explanation;
   const place = `on the ${request.port} port`;
   return [
     section(emphasis('Request'), [
@@ -39,7 +39,7 @@ export function explanationText(explanation: Explanation, emphasis: Emphasis): s
     ]),
     section(emphasis('Outcome'), outcomeLines(outcome, upstream)),
     section(emphasis('Route'), routeLines(route, beaten, unmatched)),
-    section(emphasis('Stages, in this order'), stageLines(stages, others)),
+    section(emphasis('Stages, in this order'), stageLines(stages)),
     ...(cache ? [section(emphasis('Cache'), cacheLines(cache))] : []),
     ...(upstream ? [section(emphasis('Service'), upstreamLines(upstream))] : []),
   ]
@@ -92,13 +92,10 @@ function routeLines(
   ];
 }
 
-function stageLines(stages: readonly StageExplained[], others: readonly ValueExplained[]): string[] {
-  const rest: StageExplained[] =
-    others.length > 0 ? [{ name: 'other policies', isThere: true, values: others }] : [];
-  const all = [...stages, ...rest];
-  const nameWidth = Math.max(0, ...all.map(({ name }) => name.length));
-  const valueWidth = Math.max(0, ...all.flatMap(({ values }) => values.map(({ name }) => name.length)));
-  return all.flatMap(({ name, isThere, note, values }) => {
+function stageLines(stages: readonly StageExplained[]): string[] {
+  const nameWidth = Math.max(0, ...stages.map(({ name }) => name.length));
+  const valueWidth = Math.max(0, ...stages.flatMap(({ values }) => values.map(({ name }) => name.length)));
+  return stages.flatMap(({ name, isThere, note, values }) => {
     const notes = note === undefined ? [] : [isThere ? note : `not in the chain: ${note}`];
     const shown = isThere ? values : values.filter(({ from }) => from.level !== 'default');
     const rows = [...notes, ...shown.map((value) => valueText(value, valueWidth))];
@@ -112,7 +109,11 @@ function valueText({ name, value, from }: ValueExplained, width: number): string
   return `${name.padEnd(width)}  ${value}  [${originText(from)}]`;
 }
 
-function originText({ level, place, variable }: Origin): string {
+function originText({ and = [], ...from }: Origin): string {
+  return [from, ...and].map(placeText).join('; ');
+}
+
+function placeText({ level, place, variable }: Origin): string {
   if (place !== undefined) return `${level}, ${place}`;
   const where = { environment: 'environment', '.env': '.env', file: 'its file', default: 'default' };
   const text = where[level as keyof typeof where] ?? level;

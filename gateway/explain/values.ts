@@ -1,5 +1,6 @@
 import type { Settings } from '../../config/config.ts';
 import type { WrittenFile } from '../../config/file/gatewayFile.ts';
+import { formatDuration } from '../../config/kinds/durations.ts';
 import { originsOf } from '../../config/policies/origins.ts';
 import { type PolicySettings, type Said, together } from '../../config/policies/policies.ts';
 import { type PolicyValue, policyValues } from '../../config/report/policyValues.ts';
@@ -9,10 +10,21 @@ import type { Route, Service } from '../../config/sections/services.ts';
 import type { Field } from '../../config/variables.ts';
 import type { Origin, ValueExplained } from './explanation.ts';
 
-/** The values of a field that a rule sets or adds: they may be secrets. */
-const SECRET = /^(headers\.(?:request|response)\.(?:set|add)\..+)\.values$/;
-/** The field's name as it is written, which stands in the path in lower case. */
+/** Values that are kept otherwise than they are written, or that may be secrets: how they are shown. */
+const KEPT_OTHERWISE: readonly {
+  readonly path: RegExp;
+  readonly name: string;
+  readonly text: (value: unknown) => string;
+}[] = [
+  { path: /^(headers\.(?:request|response)\.(?:set|add)\..+)\.values$/, name: '$1', text: () => '(set)' },
+  { path: /^(host)\.name$/, name: '$1', text: JSON.stringify },
+  { path: /^(.+\.maxAge)$/, name: '$1', text: (value) => formatDuration(Number(value)) },
+];
+
+/** A field's name as it is written, which stands in the path in lower case. */
 const SPELLING = /^headers\.(?:request|response)\.(?:set|add)\..+\.name$/;
+
+type Origins = ReadonlyMap<string, readonly FileLevel['name'][]>;
 
 export interface Explained {
   readonly settings: Settings;
@@ -41,10 +53,9 @@ export function explainedPolicies(
   const said = together(...levels.map(({ says }) => says as Said));
   const others = [...origins]
     .filter(([path]) => !policies.has(path.split('.')[0]) && !SPELLING.test(path))
-    .map(([path, level]) => ({
-      name: path.replace(SECRET, '$1'),
-      value: SECRET.test(path) ? '(set)' : JSON.stringify(valueAt(said, path.split('.'))),
-      from: inFile(path, level, levels, written),
+    .map(([path, names]) => ({
+      ...shown(path, valueAt(said, path.split('.'))),
+      from: inFile(path, names, levels, written),
     }));
   return [...values, ...others];
 }
@@ -55,29 +66,41 @@ export function explainedVariable(field: Field, { settings, sources }: Explained
   return { name, value, from: { level: source } };
 }
 
+function shown(path: string, value: unknown): { readonly name: string; readonly value: string } {
+  const kept = KEPT_OTHERWISE.find((each) => each.path.test(path));
+  if (!kept) return { name: path, value: JSON.stringify(value) };
+  return { name: path.replace(kept.path, kept.name), value: kept.text(value) };
+}
+
 function originOf(
   { path, variable }: PolicyValue,
-  origins: ReadonlyMap<string, FileLevel['name']>,
+  origins: Origins,
   levels: readonly FileLevel[],
   explained: Explained,
 ): Origin {
-  // Of a whole policy several levels may have said something: the innermost of them is named.
-  const said = [...origins].filter(([each]) => each === path || each.startsWith(`${path}.`));
-  const innermost = levels.find(({ name }) => said.some(([, level]) => level === name));
-  if (innermost) return inFile(path, innermost.name, levels, explained.written);
+  // Of a whole policy several levels may have said something.
+  const saying = [...origins]
+    .filter(([each]) => each === path || each.startsWith(`${path}.`))
+    .flatMap(([, names]) => names);
+  const names = levels.map(({ name }) => name).filter((name) => saying.includes(name));
+  if (names.length > 0) return inFile(path, names, levels, explained.written);
   if (variable === undefined) return { level: 'default' };
   const { name, source } = variableValue(variable, explained.sources, explained.settings);
   return { level: source, variable: name };
 }
 
+/** @param names of the levels that say it, one or more, the innermost first */
 function inFile(
   path: string,
-  level: FileLevel['name'],
+  names: readonly FileLevel['name'][],
   levels: readonly FileLevel[],
   written: WrittenFile | undefined,
 ): Origin {
-  const at = levels.find(({ name }) => name === level)?.at ?? [];
-  return { level, ...(written && { place: written.placeOf([...at, ...path.split('.')]) }) };
+  const [first, ...more] = names.map((level): Origin => {
+    const at = levels.find(({ name }) => name === level)?.at ?? [];
+    return { level, ...(written && { place: written.placeOf([...at, ...path.split('.')]) }) };
+  });
+  return { ...(first ?? { level: 'default' }), ...(more.length > 0 && { and: more }) };
 }
 
 function valueAt(data: unknown, path: readonly string[]): unknown {

@@ -23,15 +23,17 @@ function leavesOf(value: unknown, path: readonly string[] = []): [string, unknow
 
 describe('originsOf', () => {
   it('names for each value that levels have together one that says it', () => {
-    const levels = fc.array(fc.option(said, { nil: undefined }), { minLength: 1, maxLength: 4 });
+    const policies = fc.dictionary(fc.constantFrom('cache', 'timeouts', 'limits'), said);
+    const levels = fc.array(policies, { minLength: 1, maxLength: 4 });
     fc.assert(
       fc.property(levels, (all) => {
         const merged = all.reduceRight<unknown>((outer, inner) => inherit(inner, outer), undefined);
         const origins = originsOf(all.map((says, index) => ({ name: String(index), says })));
         const leaves = new Map(leavesOf(merged));
         expect([...origins.keys()].sort()).toEqual([...leaves.keys()].sort());
-        for (const [path, name] of origins) {
-          const own = new Map(leavesOf(all[Number(name)]));
+        for (const [path, names] of origins) {
+          const own = new Map(leavesOf(all[Number(names[0])]));
+          expect(names).toHaveLength(1);
           expect(own.get(path)).toEqual(leaves.get(path));
         }
       }),
@@ -46,9 +48,24 @@ describe('originsOf', () => {
       { name: 'defaults', says: { cache: { ttl: 3 }, timeouts: { request: 4, idle: 5 } } },
     ];
     expect(Object.fromEntries(originsOf(levels))).toEqual({
-      'cache.shared': 'route',
-      'timeouts.request': 'route',
-      'timeouts.idle': 'service',
+      'cache.shared': ['route'],
+      'timeouts.request': ['route'],
+      'timeouts.idle': ['service'],
+    });
+  });
+
+  it('follows what a policy itself makes of its levels', () => {
+    const set = (name: string) => ({ [name]: { name, values: ['1'] } });
+    const levels = [
+      { name: 'route', says: { deny: ['c'], headers: { request: { remove: ['x-a'] } } } },
+      { name: 'service', says: { deny: ['a'], headers: { request: { set: set('x-b') } } } },
+      { name: 'defaults', says: { deny: ['a', 'b'], headers: { request: { set: set('x-a') } } } },
+    ];
+    expect(Object.fromEntries(originsOf(levels))).toEqual({
+      deny: ['route', 'defaults'],
+      'headers.request.remove': ['route'],
+      'headers.request.set.x-b.name': ['service'],
+      'headers.request.set.x-b.values': ['service'],
     });
   });
 });

@@ -1,4 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { POLICIES } from '../../../config/policies/policies.ts';
+import type { Explanation } from '../../../gateway/explain/explanation.ts';
+import { STAGE_FACTS } from '../../../gateway/explain/stageFacts.ts';
 import { explainedIn } from '../../support/gateway/explained.ts';
 
 const SERVICE = `services:
@@ -90,5 +93,111 @@ routes:
     const { upstream } = await explainedIn(file, ['GET', url], { headers, port: 'internal' });
     expect(upstream?.fieldsRemoved).toEqual(['Keep-Alive']);
     expect(upstream?.fieldsAdded).not.toContain('X-Auth-Subject');
+  });
+});
+
+describe('where explain says that values come from', () => {
+  const file = `defaults:
+  deny: ["192.0.2.0/24"]
+  headers: { request: { set: { X-Key: "s3cret", X-Tenant: acme } } }
+services:
+  - name: shop
+    path: /shop
+    upstreams: ["http://shop-service:8080"]
+    deny: ["198.51.100.0/24"]
+    routes:
+      - match: { path: /x }
+        deny: ["203.0.113.7"]
+        headers: { request: { remove: [X-Key] } }
+      - match: { path: /y }
+        deny: []
+`;
+  const valuesOf = ({ stages }: Explanation) => stages.flatMap(({ values }) => values);
+
+  it('is each level whose list counts', async () => {
+    const found = valuesOf(await explainedIn(file, ['GET', 'http://x/shop/x']));
+    expect(found.find(({ name }) => name === 'deny')).toEqual({
+      name: 'deny',
+      value: '["192.0.2.0/24","198.51.100.0/24","203.0.113.7"]',
+      from: {
+        level: 'route',
+        place: 'gateway.yaml:11:9',
+        and: [
+          { level: 'service', place: 'gateway.yaml:8:5' },
+          { level: 'defaults', place: 'gateway.yaml:2:3' },
+        ],
+      },
+    });
+    const empty = valuesOf(await explainedIn(file, ['GET', 'http://x/shop/y']));
+    expect(empty.find(({ name }) => name === 'deny')?.from.level).toBe('service');
+  });
+
+  it('has no word of what a level further in has taken away', async () => {
+    const found = valuesOf(await explainedIn(file, ['GET', 'http://x/shop/x']));
+    const names = found.map(({ name }) => name).filter((name) => name.startsWith('headers.'));
+    expect(names.sort()).toEqual(['headers.request.remove', 'headers.request.set.x-tenant']);
+  });
+});
+
+describe('policies', () => {
+  const file = `services:
+  - name: shop
+    path: /shop
+    upstreams: ["http://shop-service:8080"]
+    auth: { need: optional, require: off, sources: [bearer] }
+    allow: ["10.0.0.0/8"]
+    deny: ["10.1.0.0/16"]
+    passAuthorization: true
+    publicPaths: true
+    headers:
+      request: { set: { X-Tenant: acme }, add: { X-More: "1" }, remove: [X-Debug] }
+      response: { set: { X-Served: "1" }, remove: [Server] }
+    host: shop.internal
+    cors: { origins: ["https://app.faf.example"], maxAge: 5m }
+    security: {}
+routes:
+  - { match: { path: /out }, service: shop, token: revoke }
+`;
+
+  it('each belong to a stage', () => {
+    const known = Object.values(STAGE_FACTS).flatMap(({ policies = [], external = [] }) => [
+      ...policies,
+      ...external,
+    ]);
+    const names = new Set(known.map((path) => path.split('.')[0]));
+    expect(Object.keys(POLICIES).filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  it('stand each with a stage, and by the names of the file', async () => {
+    const found = await explainedIn(file, ['POST', 'http://x/out']);
+    expect(found).not.toHaveProperty('others');
+    const byStage = Object.fromEntries(
+      found.stages.map(({ name, values }) => [name, values.map((value) => value.name)]),
+    );
+    expect(byStage).toMatchObject({
+      headers: ['headers.response.set.x-served', 'headers.response.remove'],
+      addresses: ['allow', 'deny'],
+      auth: ['auth', 'token', 'AUTH_ISSUE_PATHS', 'AUTH_REVOKE_PATHS'],
+    });
+    expect(byStage.proxy).toEqual(
+      expect.arrayContaining([
+        'headers.request.set.x-tenant',
+        'headers.request.add.x-more',
+        'headers.request.remove',
+        'host',
+        'passAuthorization',
+        'publicPaths',
+      ]),
+    );
+    expect(JSON.stringify(found.stages)).not.toMatch(/\.values"|\.name"/);
+  });
+
+  it('of users are none of the internal port', async () => {
+    const url = 'http://gateway:8001/internal/shop/a';
+    const { stages } = await explainedIn(file, ['GET', url], { port: 'internal' });
+    const names = stages.flatMap(({ values }) => values.map(({ name }) => name));
+    expect(names).toEqual(expect.arrayContaining(['host', 'publicPaths', 'timeouts.request', 'limits.body']));
+    const ofUsers = /^(auth|token|allow|deny|cors|security|headers|passAuthorization|cache)/;
+    expect(names.filter((name) => ofUsers.test(name))).toEqual([]);
   });
 });
