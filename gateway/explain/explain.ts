@@ -42,9 +42,9 @@ export class Explainer {
         port: this.#port,
         method: asked.method,
         host: req?.headers.host ?? hostIn(asked.fields),
-        target: withoutTokens(req?.originalUrl ?? asked.target),
+        target: withoutTokens(req?.originalUrl ?? asked.target, this.#explained.settings),
       },
-      outcome: arrival ? forwarded(arrival) : outcomeOf(journey, routes.winner),
+      outcome: arrival ? forwarded(arrival) : this.#outcomeOf(journey, routes.winner),
       route: routes.winner && explainedRoute(this.#explained, routes.winner),
       beaten: routes.beaten,
       unmatched: routes.unmatched,
@@ -67,6 +67,30 @@ export class Explainer {
       ? { method: askedMethod(req) ?? method, headers: req.headers, announced: announcedFields(req) }
       : req;
     return explainedRoutes(this.#explained, request, asked.target, exchange.route);
+  }
+
+  #outcomeOf({ exchange, response, req }: Journey, route: Route | undefined): Outcome {
+    const field = (wanted: string) => response.fields.find(([name]) => name.toLowerCase() === wanted)?.[1];
+    const { status, code } = response;
+    if (code !== undefined && exchange?.service !== ADMIN_PATH) {
+      const allow = status === 405 ? field('allow') : undefined;
+      return {
+        kind: 'refuse',
+        status,
+        code,
+        reason: reasonFor(code, exchange?.failure),
+        ...(allow !== undefined && { allow }),
+      };
+    }
+    if (exchange?.preflight) return { kind: 'preflight', status };
+    if (route?.action.kind === 'redirect')
+      return {
+        kind: 'redirect',
+        status,
+        location: withoutTokens(field('location') ?? '', this.#explained.settings),
+      };
+    if (route?.action.kind === 'respond') return { kind: 'respond', status };
+    return { kind: 'own', reason: `the gateway serves ${req?.path ?? 'this'} itself` };
   }
 
   #arrival({ req, exchange }: Journey, { service }: Visit, route: Route | undefined): Arrival {
@@ -122,26 +146,6 @@ function forwarded({ token: { refusal } }: Arrival): Outcome {
 function refusalText(refusal: Error): string {
   const code = codeOf(refusal);
   return `${REPLIES[code].status} ${code}, ${refusal.message}`;
-}
-
-function outcomeOf({ exchange, response, req }: Journey, route: Route | undefined): Outcome {
-  const field = (wanted: string) => response.fields.find(([name]) => name.toLowerCase() === wanted)?.[1];
-  const { status, code } = response;
-  if (code !== undefined && exchange?.service !== ADMIN_PATH) {
-    const allow = status === 405 ? field('allow') : undefined;
-    return {
-      kind: 'refuse',
-      status,
-      code,
-      reason: reasonFor(code, exchange?.failure),
-      ...(allow !== undefined && { allow }),
-    };
-  }
-  if (exchange?.preflight) return { kind: 'preflight', status };
-  if (route?.action.kind === 'redirect')
-    return { kind: 'redirect', status, location: withoutTokens(field('location') ?? '') };
-  if (route?.action.kind === 'respond') return { kind: 'respond', status };
-  return { kind: 'own', reason: `the gateway serves ${req?.path ?? 'this'} itself` };
 }
 
 function reasonFor(code: string, failure: Error | undefined): string {

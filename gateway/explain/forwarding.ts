@@ -1,7 +1,10 @@
 import type { Request, Response } from 'express';
+import type { Settings } from '../../config/config.ts';
+import { allRoutes } from '../../config/routes/complete.ts';
 import type { Route } from '../../config/sections/services.ts';
 import { type Asking, askingFor } from '../../lib/auth/asking.ts';
-import { takeTokens } from '../../lib/auth/sources/queryToken.ts';
+import { hideTokens } from '../../lib/auth/sources/hideTokens.ts';
+import { ACCESS_TOKEN } from '../../lib/auth/sources/queryToken.ts';
 import { tokenReading } from '../../lib/auth/sources/readToken.ts';
 import { handlingOf } from '../../lib/cache/rules/requestTerms.ts';
 import { serviceTarget } from '../../lib/cache/serviceTarget.ts';
@@ -62,7 +65,7 @@ function tokenOf({ req, exchange, service, port, parts }: Omit<Arrival, 'token'>
 }
 
 /** What the cache makes of the request once it is let in. */
-export function explainedCache({ req, exchange, service, token }: Arrival): CacheExplained {
+export function explainedCache({ req, exchange, service, parts, token }: Arrival): CacheExplained {
   const { cacheShared, cacheTtlMs, stripPrefix, path } = service.settings;
   const identity = token.isThere ? SOMEBODY : undefined;
   const audiences = new Audiences(cacheShared).of(req, identity);
@@ -73,18 +76,19 @@ export function explainedCache({ req, exchange, service, token }: Arrival): Cach
   const key = {
     service: exchange.service,
     authority: `${scheme}://${req.headers.host ?? ''}`,
-    target: withoutTokens(serviceTarget(req, exchange, stripPrefix ? path : '')),
+    target: withoutTokens(serviceTarget(req, exchange, stripPrefix ? path : ''), parts.settings),
     ...(exchange.route !== '' && { route: exchange.route }),
     audiences: audiences.map(audienceName),
   };
   return { handling, key };
 }
 
-/** A target as it may be shown: `access_token` is left out of its query. */
-export function withoutTokens(target: string): string {
-  const queryAt = target.indexOf('?');
-  const taken = queryAt === -1 ? undefined : takeTokens(target, queryAt);
-  return taken ? target.slice(0, queryAt) + taken.rest : target;
+/** A target as it may be shown: without the tokens of any source, whichever route it is for. */
+export function withoutTokens(target: string, { defaults, services, routes }: Settings): string {
+  const all = [defaults, ...services, ...allRoutes({ services, routes }).map(({ settings }) => settings)];
+  const sources = all.flatMap(({ auth }) => auth.sources ?? []);
+  const names = sources.flatMap((source) => (source.from === 'query' ? source.name : []));
+  return hideTokens(target, [...new Set([ACCESS_TOKEN, ...names])]);
 }
 
 function audienceName(audience: Audience): string {
@@ -100,7 +104,7 @@ export function explainedUpstream(arrival: Arrival, explained: Explained): Upstr
   const rewrite = route?.action.kind === 'forward' ? route.action.rewrite : undefined;
   return {
     service: path,
-    target: withoutTokens(basePath + (exchange.upstreamTarget || req.url)),
+    target: withoutTokens(basePath + (exchange.upstreamTarget || req.url), explained.settings),
     cut: exchange.prefix,
     ...(rewrite !== undefined && { rewrite }),
     replicas: upstreams,

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { POLICIES } from '../../../config/policies/policies.ts';
 import type { Explanation } from '../../../gateway/explain/explanation.ts';
 import { STAGE_FACTS } from '../../../gateway/explain/stageFacts.ts';
+import type { Port } from '../../../gateway/port.ts';
 import { explainedIn } from '../../support/gateway/explained.ts';
 
 const SERVICE = `services:
@@ -93,6 +94,36 @@ routes:
     const { upstream } = await explainedIn(file, ['GET', url], { headers, port: 'internal' });
     expect(upstream?.fieldsRemoved).toEqual(['Keep-Alive']);
     expect(upstream?.fieldsAdded).not.toContain('X-Auth-Subject');
+  });
+});
+
+describe('tokens in a query', () => {
+  const file = `services:
+  - name: shop
+    path: /shop
+    upstreams: ["http://shop-service:8080"]
+    auth: { sources: ["query:token", bearer] }
+routes:
+  - { match: { path: /old }, redirect: { to: /new } }
+  - { match: { path: /hub }, service: shop, auth: { sources: ["query:key"] } }
+`;
+
+  it.each<[string, Port]>([
+    ['/old?key=s3cret&a=1', 'external'],
+    ['/old?a=1;%74oken=s3cret', 'external'],
+    ['/nothing?TOKEN=s3cret&access_token=s3cret', 'external'],
+    ['/hub?key=s3cret&key=s3cret', 'external'],
+    ['/a/../b?token=s3cret', 'external'],
+    ['/internal/shop/x?token=s3cret', 'internal'],
+  ])('are not shown: %s', async (target, port) => {
+    const found = await explainedIn(file, ['GET', `http://gateway:8000${target}`], { port });
+    expect(JSON.stringify(found)).not.toContain('s3cret');
+  });
+
+  it('leave their names', async () => {
+    const { request, outcome } = await explainedIn(file, ['GET', 'http://x/old?key=s3cret&a=1;token=s3cret']);
+    expect(request.target).toBe('/old?key=...&a=1;token=...');
+    expect(outcome.location).toBe('/new?key=...&a=1;token=...');
   });
 });
 
@@ -189,6 +220,11 @@ routes:
         'publicPaths',
       ]),
     );
+    expect(found.stages.flatMap(({ values }) => values)).toContainEqual({
+      name: 'cors.maxAge',
+      value: '5m',
+      from: { level: 'service', place: 'gateway.yaml:14:51' },
+    });
     expect(JSON.stringify(found.stages)).not.toMatch(/\.values"|\.name"/);
   });
 
