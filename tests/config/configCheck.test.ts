@@ -113,6 +113,30 @@ routes:
     expect(lines((text) => `<${text}>`).filter((line) => line.startsWith('<'))).toHaveLength(3);
   });
 
+  test('shows which routes are logins and logouts, and where tokens may be', () => {
+    const file = JSON.stringify({
+      services: [
+        {
+          name: 'shop',
+          path: '/shop',
+          upstreams: ['http://shop:1'],
+          auth: { sources: ['query:token', 'bearer'] },
+        },
+      ],
+      routes: [
+        { match: { path: '/in' }, service: 'shop', token: 'issue' },
+        { match: { path: '/out' }, service: 'shop', token: 'revoke' },
+      ],
+    });
+    const readFile = () => file;
+    const env = { JWT_SECRET: 'x', GATEWAY_FILE: 'gateway.json' };
+    const report = reportSettings({ env, dotenv: {}, readFile });
+    expect(report).toMatch(/^ROUTE +DOES +SPELLING +AUTH +TOKEN$/m);
+    expect(report).toMatch(/^\/in +\/shop +\w+ +\(required, from query:token bearer\) +issue$/m);
+    expect(report).toMatch(/^\/out +\/shop +\w+ +\(required, from query:token bearer\) +revoke$/m);
+    expect(report).toMatch(/^\/shop\/\*\* +\/shop +\w+ +\(required, from query:token bearer\) +\(none\)$/m);
+  });
+
   test('keeps routes within 120 characters a line, each value below its heading', () => {
     const routes = ['a', 'b'].map((name) => ({
       match: { path: `/${name.repeat(90)}/**` },

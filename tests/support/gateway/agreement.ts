@@ -14,6 +14,7 @@ type OwnRoutes = NonNullable<NonNullable<GatewayFileInput['services']>[number]['
 
 const SERVICES = ['/a', '/b'] as const;
 const METHODS = ['GET', 'POST', 'DELETE'];
+const CLIENT = '127.0.0.1';
 const HOSTS = ['a.test', 'b.a.test', '*.a.test', '*.test'];
 
 const pattern = fc
@@ -34,9 +35,30 @@ const match = fc.record(
   { requiredKeys: ['path'] },
 );
 
+const NEEDS = ['required', 'optional'] as const;
+const SOURCES = ['bearer', 'query:token', 'cookie:sid'] as const;
+const DIRECTIONS = [
+  { set: { 'X-A': '3', 'X-New': '1' } },
+  { add: { 'X-New': '1' }, remove: ['X-B'] },
+  { remove: ['X-A', 'Cookie'] },
+];
+
+const auth = fc.oneof(
+  fc.constantFrom('required' as const, 'optional' as const, 'none' as const),
+  fc.record({
+    need: fc.constantFrom(...NEEDS),
+    sources: fc.uniqueArray(fc.constantFrom(...SOURCES), { minLength: 1, maxLength: 2 }),
+  }),
+);
+
 const policies = fc.record(
   {
-    auth: fc.constantFrom('required' as const, 'optional' as const, 'none' as const),
+    auth,
+    token: fc.constantFrom('issue' as const, 'revoke' as const),
+    deny: fc.constantFrom([CLIENT], ['192.0.2.0/24']),
+    passAuthorization: fc.boolean(),
+    headers: fc.constantFrom(...DIRECTIONS).map((request) => ({ request })),
+    host: fc.constantFrom('client', 'upstream', 'shop.internal'),
     cors: fc.constantFrom('off' as const, { origins: '*' as const }, { origins: ['https://a.example'] }),
   },
   { requiredKeys: [] },
@@ -94,6 +116,7 @@ const requests = fc.record({
     fc.constantFrom('1', '2', 'DELETE', 'x-a'),
     { maxKeys: 2 },
   ),
+  carries: fc.constantFrom('bearer', 'bearer', 'bearer', 'query', 'cookie', 'none'),
   preflight: fc.option(fc.constantFrom('GET', 'DELETE'), { nil: undefined, freq: 8 }),
 });
 
@@ -111,7 +134,12 @@ interface Seen {
   readonly location: string | undefined;
   readonly asked: string | undefined;
   readonly route: string | undefined;
+  /** Names of the fields that it got, of those that explain is about. */
+  readonly got: readonly string[] | undefined;
 }
+
+/** Fields of the connection and of the content alone. */
+const OF_FRAMING = new Set(['host', 'connection', 'keep-alive', 'content-length', 'transfer-encoding']);
 
 /**
  * Starts services that echo, and a gateway with the file; what it does with each request is what `explain` says.
@@ -130,38 +158,71 @@ export async function expectAgreement(
   const sources = { env: {}, dotenv: {} };
   const explainer = await Explainer.create({ settings, sources, written: undefined }, 'external');
   stack.defer(() => explainer.dispose());
-  const token = bearer(tokenFor('ann')).Authorization;
-  for (const one of asked) {
-    const { target, preflight } = one;
-    const method = preflight === undefined ? one.method : 'OPTIONS';
-    const asking = ['Origin', 'https://a.example', 'Access-Control-Request-Method', preflight ?? ''];
-    const fields = [
-      ...['Host', one.host, 'Authorization', token],
-      ...Object.entries(one.fields).flat(),
-      ...(preflight === undefined ? [] : asking),
-    ];
-    const explained = await explainer.explain({ method, target, fields, isSecure: false });
+  for (const [index, one] of asked.entries()) {
+    // A logout revokes its token, which therefore is that of one request.
+    const token = tokenFor(`ann-${index}`);
+    const { method, target, fields } = written(one, token);
+    const explained = await explainer.explain({ method, target, fields, isSecure: false, address: CLIENT });
     const { seen, requestId } = await send(gateway.external, method, target, fields);
     const line = await eventually('the access line', () =>
       requestId === undefined ? {} : gateway.logLines().findLast((each) => each.requestId === requestId),
     ).catch(() => ({}) as Record<string, unknown>);
     const route = line.route as string | undefined;
     tally(explained);
-    expect({ one, seen: { ...seen, route } }).toEqual({ one, seen: expectedOf(explained, seen) });
+    const shown = withoutToken({ ...seen, route }, token);
+    const expected = withoutToken(expectedOf(explained, seen, fields), token);
+    expect({ one, seen: shown }).toEqual({ one, seen: expected });
   }
 }
 
-function expectedOf({ outcome, route, upstream }: Explanation, seen: Seen): Seen {
+/** Tokens in queries are hidden where a source says that they are tokens. */
+function withoutToken(seen: Seen, token: string): Seen {
+  const [location, asked] = [seen.location, seen.asked].map((text) => text?.replaceAll(token, '...'));
+  return { ...seen, location, asked };
+}
+
+/** The request as a client writes it. */
+function written(one: Asked, token: string) {
+  const { preflight, carries, target } = one;
+  const asking = ['Origin', 'https://a.example', 'Access-Control-Request-Method', preflight ?? ''];
+  const carried: Readonly<Record<Asked['carries'], readonly string[]>> = {
+    bearer: ['Authorization', bearer(token).Authorization],
+    cookie: ['Cookie', `sid=${token}; a=b`],
+    query: [],
+    none: [],
+  };
+  return {
+    method: preflight === undefined ? one.method : 'OPTIONS',
+    target: carries === 'query' ? `${target}${target.includes('?') ? '&' : '?'}token=${token}` : target,
+    fields: [
+      ...['Host', one.host, ...carried[carries], ...Object.entries(one.fields).flat()],
+      ...(preflight === undefined ? [] : asking),
+    ],
+  };
+}
+
+function expectedOf({ outcome, route, upstream }: Explanation, seen: Seen, fields: readonly string[]): Seen {
   const name = route?.name;
-  if (outcome.kind === 'forward')
-    return {
-      status: 200,
-      location: undefined,
-      asked: `${upstream?.service} ${upstream?.target}`,
-      route: name,
-    };
-  const status = outcome.kind === 'own' ? seen.status : (outcome.status ?? 0);
-  return { status, location: outcome.location, asked: undefined, route: name };
+  const status = outcome.kind === 'own' ? seen.status : (outcome.status ?? 200);
+  const responded = { status, location: outcome.location, route: name };
+  if (outcome.kind !== 'forward' || outcome.status !== undefined)
+    return { ...responded, asked: undefined, got: undefined };
+  const { service, target, fieldsAdded = [], fieldsRemoved = [] } = upstream ?? {};
+  const removed = new Set(lowerCase(fieldsRemoved));
+  const given = lowerCase(namesIn(fields)).filter((each) => !removed.has(each));
+  return { ...responded, asked: `${service} ${target}`, got: aboutFields([...given, ...fieldsAdded]) };
+}
+
+function aboutFields(names: readonly string[]): string[] {
+  return [...new Set(lowerCase(names))].filter((name) => !OF_FRAMING.has(name)).sort();
+}
+
+function namesIn(fields: readonly string[]): string[] {
+  return fields.filter((_, index) => index % 2 === 0);
+}
+
+function lowerCase(names: readonly string[]): string[] {
+  return names.map((name) => name.toLowerCase());
 }
 
 function optionsFor({ own, free, stripPrefix }: File, upstreams: readonly Upstream[]) {
@@ -205,6 +266,7 @@ function optionsFor({ own, free, stripPrefix }: File, upstreams: readonly Upstre
 function startEcho(path: string): Promise<Upstream> {
   return startUpstream((req, res) => {
     res.setHeader('X-Asked', `${path} ${req.url}`);
+    res.setHeader('X-Got', aboutFields(namesIn(req.rawHeaders)).join(' '));
     res.end('ok');
   });
 }
@@ -216,12 +278,13 @@ async function send(origin: string, method: string, target: string, fields: read
   httpRequest(options, resolve).once('error', reject).end();
   const response = await promise;
   await text(response);
-  const { location, 'x-asked': asked, 'x-request-id': id } = response.headers;
+  const { location, 'x-asked': asked, 'x-got': got, 'x-request-id': id } = response.headers;
   const seen: Seen = {
     status: response.statusCode ?? 0,
     location,
     asked: asked as string | undefined,
     route: undefined,
+    got: (got as string | undefined)?.split(' '),
   };
   return { seen, requestId: id as string | undefined };
 }
