@@ -58,7 +58,7 @@ it('the list above holds the commands that people know', () => {
 
 describe('the flags of npm run fuzz', () => {
   it.each([
-    ['--kind=both', '--kind must be request or answer, got "both"'],
+    ['--kind=both', '--kind must be request or answer or route, got "both"'],
     ['--seconds=soon', '--seconds must be a number from 0.1 to 86400, got "soon"'],
     ['--seed=1.5', '--seed must be a whole number from 0 to 2147483647, got "1.5"'],
     ['--cases=0', '--cases must be a whole number from 1'],
