@@ -5,6 +5,7 @@ import { actionOf, type ForwardAction } from '../routes/actions.ts';
 import { policyProblems } from '../routes/policyProblems.ts';
 import { actionProblems, routeProblems } from '../routes/problems.ts';
 import { BUILT_IN_SERVICES, type RouteDefinition, type ServiceDefinition } from '../sections/services.ts';
+import { upstreamProblems } from '../sections/upstreamProblems.ts';
 import { variables } from '../variables.ts';
 import { type FileProblem, pathText } from './issues.ts';
 import {
@@ -15,7 +16,6 @@ import {
   type ServiceData,
   serviceSchema,
 } from './schema.ts';
-import { upstreamProblems } from './upstreamProblems.ts';
 
 /** The variables that say what services are given where no file does. */
 const VARIABLES = [

@@ -1,6 +1,6 @@
+import { type FileProblem, pathText } from '../file/issues.ts';
 import { upstreamUrl } from '../kinds/addresses.ts';
 import { quote } from '../report/problems.ts';
-import { type FileProblem, pathText } from './issues.ts';
 
 /**
  * What is wrong between the upstreams of a service that are each right by themselves. Replicas have equal parts: one that is
