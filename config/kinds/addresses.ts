@@ -67,7 +67,7 @@ export const hostList: Kind<readonly string[]> = kind('a comma-separated list of
 
 function isHostName(given: string): boolean {
   const isMistakenIp = /^[\d.]+$/.test(given);
-  return !isMistakenIp && /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i.test(given);
+  return !isMistakenIp && !given.includes('..') && /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i.test(given);
 }
 
 function parseHttp(given: string): URL | undefined {

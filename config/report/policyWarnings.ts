@@ -16,10 +16,7 @@ export function policyWarnings(settings: Settings): string[] {
     ...services.flatMap(pathTwice),
     ...all.flatMap(idleToken),
     ...all.flatMap((route) => {
-      const { name, action, permits } = route;
-      const isLimited = permits.concurrency !== undefined || permits.streams !== undefined;
-      if (action.kind !== 'forward' && isLimited)
-        return [`The route ${name} has limits that do nothing: the gateway responds to it at once`];
+      const { action } = route;
       const service = services.find(({ path }) => action.kind === 'forward' && path === action.service);
       return service ? idleRoute(service, route) : [];
     }),

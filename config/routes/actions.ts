@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isAmbiguousOnceDecoded } from '../../lib/http/ambiguousPath.ts';
+import { host } from '../kinds/addresses.ts';
 import { duration, type Kind, kind } from '../kinds/kinds.ts';
 
 /** What becomes of the requests that a route is for. */
@@ -34,20 +36,43 @@ export interface RespondAction {
   readonly retryAfterSeconds: number | undefined;
 }
 
+const CLEAR = 'a path without empty segments and without . and .., in any encoding';
+
 const template: Kind<string> = kind(
   'a path such as /orders/:id or /orders/**, with what the path of match has by name',
-  (given) => (/^\/(?!\/)[\x21-\x7e]*$/.test(given) && !/[?#\\]/.test(given) ? given : undefined),
+  (given) => (isPath(given) && !/[?#]/.test(given) && !isUnclear(given) ? given : undefined),
+  (given) => (isPath(given) && isUnclear(given) ? CLEAR : undefined),
 );
 
 const destination: Kind<string> = kind(
   'a path such as /new/**, or an http or https URL such as https://faf.example/new/**',
   (given) => {
-    const path = /^https?:\/\/[a-z0-9._-]+(?::\d{1,5})?(?=[/?#]|$)(.*)$/i.exec(given)?.[1] ?? given;
-    return /^(?:\/(?!\/)[\x21-\x7e]*)?$/.test(path) && !path.includes('\\') && given !== ''
-      ? given
-      : undefined;
+    const { origin, name, path } = partsOf(given);
+    const isOrigin = origin !== undefined && URL.canParse(origin) && host.schema.safeParse(name).success;
+    const isThere = origin === undefined ? isPath(path) : isOrigin && (path === '' || isPath(path));
+    return isThere && !isUnclear(path) ? given : undefined;
+  },
+  (given) => {
+    const { path } = partsOf(given);
+    return isPath(path) && isUnclear(path) ? CLEAR : undefined;
   },
 );
+
+/** `https://faf.example`, `faf.example` and `/new/**` of a destination; a path alone has no origin. */
+function partsOf(given: string) {
+  const match = /^(https?:\/\/([a-z0-9._-]+)(?::\d{1,5})?)(?=[/?#]|$)(.*)$/i.exec(given);
+  return { origin: match?.[1], name: match?.[2], path: match?.[3] ?? given };
+}
+
+function isPath(text: string): boolean {
+  return /^\/[\x21-\x7e]*$/.test(text) && !text.includes('\\');
+}
+
+/** Whether whoever gets the path may take it for another; also with a value in the place of `:name`. */
+function isUnclear(text: string): boolean {
+  const [path = ''] = text.split(/[?#]/);
+  return path.includes('//') || /\/\.\.?:/.test(path) || isAmbiguousOnceDecoded(path);
+}
 
 const STATUS = { error: 'a status from 200 to 599' };
 const REDIRECTS = { error: '301, 302, 303, 307 or 308' };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isAmbiguousPath } from '../../lib/http/ambiguousPath.ts';
 import { parsePattern } from '../../lib/routing/pattern.ts';
 import { host } from '../kinds/addresses.ts';
 import { type Kind, kind } from '../kinds/kinds.ts';
@@ -18,6 +19,9 @@ const hostPattern: Kind<string> = kind(
   (given) => (host.schema.safeParse(given.replace(/^\*\./, '')).success ? given.toLowerCase() : undefined),
 );
 
+const NEVER_ASKED =
+  'a path without dot segments, backslashes and control characters in any encoding: requests for one are refused';
+const NOT_FORWARDED = { error: 'another method: the gateway refuses CONNECT and TRACE for every path' };
 const METHODS = { error: 'a list of methods in upper case, such as [GET, POST]' };
 
 /** Which requests a route is for. */
@@ -27,7 +31,13 @@ export const matchSchema = z.strictObject(
       "Below the service's path: * is one segment, ** the rest, :name one segment.",
     ),
     methods: z
-      .array(z.string(METHODS).regex(/^[A-Z][A-Z-]*$/, METHODS), METHODS)
+      .array(
+        z
+          .string(METHODS)
+          .regex(/^[A-Z][A-Z-]*$/, METHODS)
+          .regex(/^(?!(?:CONNECT|TRACE)$)/, NOT_FORWARDED),
+        METHODS,
+      )
       .min(1, METHODS)
       .optional()
       .describe('GET is HEAD, too. Default: all.'),
@@ -50,7 +60,7 @@ export const matchSchema = z.strictObject(
 function whyNot(path: string): string | undefined {
   try {
     parsePattern(path);
-    return undefined;
+    return isAmbiguousPath(path) ? NEVER_ASKED : undefined;
   } catch (error) {
     return (error as Error).message;
   }

@@ -6,12 +6,8 @@ import { quote } from '../report/problems.ts';
 import { suggest } from '../report/suggest.ts';
 import type { RouteDefinition, ServiceDefinition } from '../sections/services.ts';
 import { nameOf } from './complete.ts';
-
-/** A route and where in the file it is. */
-interface Placed {
-  readonly route: RouteDefinition;
-  readonly at: readonly PropertyKey[];
-}
+import { fixedProblems, type Written } from './fixedProblems.ts';
+import { type Placed, redirectLoops } from './loops.ts';
 
 /** First segments under which the external port serves itself: see `wellKnown`. */
 const OWN_SEGMENTS: ReadonlySet<string> = new Set(['metrics', 'healthz', 'readyz']);
@@ -32,11 +28,12 @@ export function routeProblems(
     ...free.flatMap(ownPath),
     ...sameNames(all),
     ...tables.flatMap(clashes),
+    ...tables.flatMap(redirectLoops),
   ];
 }
 
 /**
- * A problem for each route that does not say what becomes of its requests, or twice.
+ * A problem for each route that does not say what becomes of its requests, or says it twice, and for what does nothing beside that.
  *
  * @param data what a file holds, which may be anything
  * @param names of the services
@@ -44,13 +41,15 @@ export function routeProblems(
 export function actionProblems(data: unknown, names: readonly string[]): FileProblem[] {
   const { services, routes } = (data ?? {}) as Readonly<Record<string, unknown>>;
   const ofServices = listOf(services).flatMap((service, index) =>
-    listOf(service.routes).flatMap((route, at) =>
-      severalActions(route, ['rewrite', 'redirect', 'respond'], ['services', index, 'routes', at]),
-    ),
+    listOf(service.routes).flatMap((route, at) => [
+      ...severalActions(route, ['rewrite', 'redirect', 'respond'], ['services', index, 'routes', at]),
+      ...fixedProblems(route, ['services', index, 'routes', at]),
+    ]),
   );
   const free = listOf(routes).flatMap((route, at) => [
     ...severalActions(route, ['service', 'redirect', 'respond'], ['routes', at]),
     ...unknownService(route, names, ['routes', at]),
+    ...fixedProblems(route, ['routes', at]),
   ]);
   return [...ofServices, ...free];
 }
@@ -91,8 +90,6 @@ function unknownService(
   const expected = meant ? `did you mean ${meant}?` : `expected one of ${names.join(', ')}`;
   return [{ path, text: `${pathText(path)} is ${quote(service)}, which is no service: ${expected}` }];
 }
-
-type Written = Readonly<Record<string, unknown>>;
 
 /** The objects of a list that may be anything. */
 function listOf(list: unknown): Written[] {

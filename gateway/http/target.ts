@@ -1,3 +1,4 @@
+import { isAmbiguousPath } from '../../lib/http/ambiguousPath.ts';
 import { pathOf, shownPath } from '../../lib/http/path.ts';
 
 /** Longest request target accepted, in characters. */
@@ -5,12 +6,6 @@ export const MAX_TARGET_LENGTH = 8192;
 
 const SLASH = 0x2f;
 const QUESTION_MARK = 0x3f;
-
-/**
- * Encodings that different programs read differently: control characters, the backslash, `%u` encodings (IIS only), and
- * overlong UTF-8 (RFC 3629 section 3), which can hide a dot or slash.
- */
-const UNREADABLE = /%(?:[01][0-9a-f]|7f|5c|c[01]%[89ab]|e0%[89]|f0%8|u[0-9a-f])/i;
 
 /** A request target, split after its first segment. */
 export interface ParsedTarget {
@@ -36,10 +31,7 @@ export function parseTarget(target: string, mount: string): ParsedTarget | undef
  * fragment, overlong encodings. `//` and `%2F` are allowed, because the service is chosen by the raw first segment.
  */
 export function isAmbiguous(target: string): boolean {
-  const path = pathOf(target);
-  if (path.includes('\\') || target.includes('#')) return true;
-  if (!path.includes('/.') && !path.includes('%')) return false;
-  return hasDotSegment(path.replace(/%(2e|2f|3b|5c)/gi, decodeOnce)) || UNREADABLE.test(path);
+  return target.includes('#') || isAmbiguousPath(pathOf(target));
 }
 
 /**
@@ -70,13 +62,4 @@ function segmentEnd(target: string, start: number): number {
     if (code === SLASH || code === QUESTION_MARK) return i;
   }
   return target.length;
-}
-
-function decodeOnce(encoded: string): string {
-  return String.fromCharCode(Number.parseInt(encoded.slice(1), 16));
-}
-
-/** For some servers `;` ends the name of a segment, so that `/..;/` is a dot segment. */
-function hasDotSegment(path: string): boolean {
-  return path.split('/').some((segment) => /^\.\.?(?:;|$)/.test(segment));
 }

@@ -250,12 +250,6 @@ describe('what a file says and does nothing is a warning', () => {
     expect(warningsOf(levels, env, match)).toEqual([warning]);
   });
 
-  it('names the limits of a route that asks no service', () => {
-    expect(warningsOf({ route: 'redirect: { to: /y }, limits: { concurrency: 2 }' })).toEqual([
-      'The route /a/x has limits that do nothing: the gateway responds to it at once',
-    ]);
-  });
-
   it.each<[Levels, string | undefined]>([
     [{ route: 'cache: off, retry: off' }, POST],
     [{ defaults: 'cache: { ttl: 9s }, retry: { hedge: off }' }, POST],

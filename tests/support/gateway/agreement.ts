@@ -68,7 +68,9 @@ const policies = fc.record(
 function actionFor(path: string, kind: number, service: string): object {
   const rest = path.endsWith('/**') ? '/**' : '';
   const id = path.includes(':x') ? '/:x' : '';
-  if (kind === 0) return { redirect: { to: `/elsewhere${id}${rest}` } };
+  // Where the path begins with what may be any segment, elsewhere would be here.
+  const origin = /^\/[*:]/.test(path) ? 'https://b.example' : '';
+  if (kind === 0) return { redirect: { to: `${origin}/elsewhere${id}${rest}` } };
   if (kind === 1) return { respond: { status: 503, body: 'Back at noon' } };
   const rewrite = kind === 2 ? { rewrite: `/new${id}${rest}` } : {};
   return service === '' ? rewrite : { service, ...rewrite };
@@ -228,16 +230,16 @@ function lowerCase(names: readonly string[]): string[] {
 function optionsFor({ own, free, stripPrefix }: File, upstreams: readonly Upstream[]) {
   let priority = 0;
   const routed = (
-    written: { match: object & { path: string }; policies: object; kind: number },
+    written: { match: object & { path: string }; policies: { auth?: string; cors?: unknown }; kind: number },
     service: string,
   ) => {
     priority += 1;
     const { path } = written.match;
-    return {
-      ...written.policies,
-      match: { ...written.match, priority },
-      ...actionFor(path, written.kind, service),
-    };
+    const { auth, ...ofResponses } = written.policies;
+    const action = actionFor(path, written.kind, service);
+    // What responds by itself asks nobody.
+    const asks = auth !== undefined && !('redirect' in action || 'respond' in action) ? { auth } : {};
+    return { ...ofResponses, ...asks, match: { ...written.match, priority }, ...action };
   };
   const services = SERVICES.map((path, index) => {
     const routes = (own[index] ?? []).map((route) => routed(route, '')) as OwnRoutes;
