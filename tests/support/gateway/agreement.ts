@@ -230,16 +230,17 @@ function lowerCase(names: readonly string[]): string[] {
 function optionsFor({ own, free, stripPrefix }: File, upstreams: readonly Upstream[]) {
   let priority = 0;
   const routed = (
-    written: { match: object & { path: string }; policies: { auth?: string; cors?: unknown }; kind: number },
+    written: { match: object & { path: string }; policies: { cors?: unknown; deny?: unknown }; kind: number },
     service: string,
   ) => {
     priority += 1;
     const { path } = written.match;
-    const { auth, ...ofResponses } = written.policies;
+    const { cors, deny } = written.policies;
     const action = actionFor(path, written.kind, service);
-    // What responds by itself asks nobody.
-    const asks = auth !== undefined && !('redirect' in action || 'respond' in action) ? { auth } : {};
-    return { ...ofResponses, ...asks, match: { ...written.match, priority }, ...action };
+    const isFixed = 'redirect' in action || 'respond' in action;
+    // What responds by itself asks no service, and nobody for a token.
+    const said = isFixed ? { cors, deny } : written.policies;
+    return { ...said, match: { ...written.match, priority }, ...action };
   };
   const services = SERVICES.map((path, index) => {
     const routes = (own[index] ?? []).map((route) => routed(route, '')) as OwnRoutes;
