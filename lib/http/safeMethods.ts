@@ -15,5 +15,5 @@ export function mayChange(req: Pick<IncomingMessage, 'method' | 'headers'>, targ
 }
 
 function isUnsafe(method: string): boolean {
-  return !SAFE_METHODS.has(method.trim().toUpperCase());
+  return !SAFE_METHODS.has(method);
 }

@@ -185,10 +185,9 @@ export class RouteTable<Rule extends RouteRule> {
   #claimedMethods(request: RouteRequest, target: string): ReadonlySet<string> {
     if (this.#guardedMethods.size === 0) return NO_METHODS;
     let claimed = NO_METHODS;
-    overridesMethod(request, target, (written) => {
-      const method = written.trim().toUpperCase();
-      if (this.#guardedMethods.has(method) && method !== request.method)
-        claimed = new Set([...claimed, method]);
+    overridesMethod(request, target, (method) => {
+      const isNew = method !== request.method && !claimed.has(method);
+      if (isNew && this.#guardedMethods.has(method)) claimed = new Set([...claimed, method]);
       return false;
     });
     return claimed;

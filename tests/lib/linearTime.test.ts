@@ -17,6 +17,7 @@ import { Cors } from '../../lib/cors/cors.ts';
 import { allowsOrigin } from '../../lib/cors/origins.ts';
 import { Exchange } from '../../lib/exchange/exchange.ts';
 import { rateLimitKey } from '../../lib/http/clientAddress.ts';
+import { overridesMethod } from '../../lib/http/methodOverride.ts';
 import { shownPath } from '../../lib/http/path.ts';
 import { subprotocols } from '../../lib/http/subprotocol.ts';
 import { withoutSpace } from '../../lib/http/whiteSpace.ts';
@@ -66,6 +67,9 @@ const FILLS = [
   '//',
   '%2e',
   '&',
+  '&_method=GET',
+  '?',
+  '%5fmethod=',
   '/.',
   ':',
   '::',
@@ -131,6 +135,8 @@ const toPage = { req: { headers: { origin: 'a' } } } as unknown as ServerRespons
 const isRevoking = revokingRequests(['/auth/logout']);
 const isLogout = (path: string) => isRevoking({ method: 'POST', headers: {} } as IncomingMessage, path);
 
+const isNone = () => false;
+
 /** Everything that reads what a client, or a service, may make long. */
 const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   'Cache-Control': parseDirectives,
@@ -183,6 +189,13 @@ const READERS: Readonly<Record<string, (value: string) => unknown>> = {
   },
   'white space': withoutSpace,
   'a path that may be a logout': isLogout,
+  'a field that overrides the method': (value) =>
+    overridesMethod({ headers: { 'x-http-method': value } }, '/', isNone),
+  'a query that may override the method': (value) => overridesMethod({ headers: {} }, `/?${value}%`, isNone),
+  'a parameter that overrides the method': (value) =>
+    overridesMethod({ headers: {} }, `/?%5fmethod=${value}`, isNone),
+  'a parameter with blanks before its name': (value) =>
+    overridesMethod({ headers: {} }, `/?${value}_method`, isNone),
 };
 
 /** The least of a few: another process may take the processor away at any time. */

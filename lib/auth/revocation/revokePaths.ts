@@ -45,8 +45,8 @@ type MethodCheck = (req: Parameters<IsRevoking>[0], target: string) => boolean;
 function methodCheck(revoking: RevokingPath): MethodCheck {
   if (typeof revoking === 'string') return () => true;
   const methods = new Set(revoking.methods);
-  const isOne = (method: string) => methods.has(method.trim().toUpperCase());
-  return (req, target) => isOne(req.method ?? '') || overridesMethod(req, target, isOne);
+  const isOne = (method: string) => methods.has(method);
+  return (req, target) => isOne((req.method ?? '').toUpperCase()) || overridesMethod(req, target, isOne);
 }
 
 /** Whether everybody reads the path in the same way, letter case apart: `/`, letters, digits, `_` and `-`, no `//`. */
