@@ -28,13 +28,13 @@ const MODES: readonly Mode[] = [
   {
     name: 'hit',
     title: 'GET, 1 KiB, with a token, from the cache',
-    request: { path: '/api/items/cached', token: true },
+    request: { path: '/api/items/api/cached', token: true },
     status: 200,
     cache: 'HIT',
   },
 ];
 
-const ROUTE = { service: 'budgeting', match: { path: '/api/items/**' }, rewrite: '/api/**' };
+const ROUTE = { service: 'budgeting', match: { path: '/api/items/**' }, rewrite: '/**' };
 
 export const COMPARISONS: readonly Comparison[] = [
   {

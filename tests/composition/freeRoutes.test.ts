@@ -117,3 +117,46 @@ it('a WebSocket is led by host and rewritten as any request', async () => {
   refused.terminate();
   await expectNothingHeld(gateway);
 });
+
+it('public paths are given from the cache, by another replica, and to a WebSocket that is refused', async () => {
+  await using shop = await startUpstream((req, res) => {
+    const kept = req.url?.includes('kept') ? { 'Cache-Control': 'max-age=60' } : {};
+    res.writeHead(302, { Location: '/v1/there', ...kept });
+    res.end();
+  });
+  await using gateway = await startGateway({
+    services: {
+      '/shop': {
+        upstreams: [new URL('/v1', refusedUrl()), new URL('/v1', shop.url)],
+        publicPaths: true,
+        concurrency: 1,
+      },
+    },
+    routes: [{ match: { path: '/api/**' }, service: 'shop', rewrite: '/**' }],
+  });
+  const verdicts: (string | undefined)[] = [];
+  for (const line of [
+    'GET /shop/kept',
+    'GET /shop/kept',
+    'GET /api/kept',
+    'GET /api/kept',
+    'GET /shop/other',
+  ]) {
+    const answer = await sendRaw(gateway.external, request(line, good));
+    const prefix = line.startsWith('GET /api') ? '/api' : '/shop';
+    expect([answer.status, answer.field('location')]).toEqual([302, `${prefix}/there`]);
+    verdicts.push(answer.field('x-cache'));
+  }
+  expect(verdicts).toEqual(['MISS', 'HIT', 'MISS', 'HIT', 'MISS']);
+  const upgrade = [
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  ];
+  const refused = await sendRaw(
+    gateway.external,
+    request('GET /api/live', good, 'Connection: Upgrade', ...upgrade),
+  );
+  expect([refused.status, refused.field('location')]).toEqual([302, '/api/there']);
+  await expectNothingHeld(gateway);
+});
