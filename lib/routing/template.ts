@@ -1,5 +1,5 @@
 import { type Pattern, PatternError, type Segment, segmentEnd } from './pattern.ts';
-import { foldedSegment, isOneSegment } from './spelling/readings.ts';
+import { foldedSegment, hasDotSegment, isOneSegment } from './spelling/readings.ts';
 
 /** What the parts of a pattern stand for in a path, byte for byte. */
 export interface Captures {
@@ -55,7 +55,7 @@ export function capturesOf({ segments }: Pattern, path: string): Captures | unde
   const named = new Map<string, string>();
   let at = 1;
   for (const segment of segments) {
-    if (segment.kind === 'rest') return { named, rest: path.slice(at - 1) };
+    if (segment.kind === 'rest') return restOf(named, path.slice(at - 1));
     if (at > path.length) return undefined;
     const end = segmentEnd(path, at);
     const raw = path.slice(at, end);
@@ -66,6 +66,11 @@ export function capturesOf({ segments }: Pattern, path: string): Captures | unde
   // A slash at the end more than the pattern has is a spelling of the same path.
   const rest = path.slice(at - 1);
   return rest === '' || rest === '/' ? { named, rest: '' } : undefined;
+}
+
+/** A dot segment that a second decoding brings out would lead a rewritten path out of where it was put. */
+function restOf(named: Captures['named'], rest: string): Captures | undefined {
+  return hasDotSegment(rest) ? undefined : { named, rest };
 }
 
 function isSpelling(segment: Exclude<Segment, { kind: 'rest' }>, raw: string): boolean {

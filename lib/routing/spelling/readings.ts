@@ -62,10 +62,24 @@ export function foldedSegment(raw: string): string {
 
 /** Whether every service takes it for one segment, and for no dot segment, however often it decodes. */
 export function isOneSegment(raw: string): boolean {
-  if (!/[%;.]/.test(raw)) return true;
-  for (const decoded of decodings(raw)) if (/[\\/?#]/.test(decoded)) return false;
-  const folded = foldedSegment(raw);
+  if (isPlain(`/${raw}`)) return true;
+  const text = utf8(raw);
+  for (const decoded of decodings(text)) if (/[\\/?#]/.test(foldedCharacters(decoded))) return false;
+  const folded = foldedSegment(text);
   return folded !== '' && folded !== '.' && folded !== '..';
+}
+
+/** Whether some service may find a dot segment in it, however often it decodes. */
+export function hasDotSegment(path: string): boolean {
+  if (isPlain(path)) return false;
+  const text = utf8(path);
+  for (const decoded of [text, ...decodings(text)]) {
+    for (const segment of foldedCharacters(decoded).split(SEPARATORS)) {
+      const folded = before(segment, ';').trim();
+      if (folded === '.' || folded === '..') return true;
+    }
+  }
+  return false;
 }
 
 /** The path with each of its segments folded: as many as before, and none taken apart. */
@@ -76,8 +90,8 @@ export function foldedPath(path: string): string {
 /**
  * Every other path that some service may read, its segments folded: encoded slashes separate segments or do not, encoded
  * once or twice; slashes count once or each; dot segments that a second decoding brings out are followed or are names; what
- * is a query or a fragment after decoding is cut off or is not. At most some forty, mostly one or two; linear in the
- * path's length.
+ * is a query or a fragment after decoding is cut off or is not. Mostly one or two, for odd paths a hundred; linear in the
+ * path's length, which `isTooOdd` bounds.
  */
 export function readingsOf(path: string): ReadonlySet<string> {
   const readings = new Set<string>();
@@ -97,7 +111,7 @@ export function readingsOf(path: string): ReadonlySet<string> {
 
 /**
  * The same as services read it that heed letter case: nothing is folded, and parameters are left out or not. What a folded
- * reading takes for a literal segment may be somebody else's `:name` in one of these. At most some seventy, mostly one or two.
+ * reading takes for a literal segment may be somebody else's `:name` in one of these. Mostly one or two.
  */
 export function unfoldedReadingsOf(path: string): ReadonlySet<string> {
   const readings = new Set<string>();

@@ -33,9 +33,19 @@ describe('a rewrite', () => {
   });
 
   it.each([
-    ...['5%2Fx', '5%252fx', '5%5cx', '%252e%252e', '%2e', '.;x', '5%3fx', '5%23', '%25%32%66', ';x'].map(
-      (id) => `/api/orders/${id}`,
-    ),
+    ...[
+      '5%2Fx',
+      '5%252fx',
+      '5%5cx',
+      '5%EF%BC%8Fx',
+      '%252e%252e',
+      '%2e',
+      '.;x',
+      '5%3fx',
+      '5%23',
+      '%25%32%66',
+      ';x',
+    ].map((id) => `/api/orders/${id}`),
     '/api//orders/5',
     '/api%2forders/5',
     '/api/orders',
@@ -80,4 +90,19 @@ it.each([
   ['/api/orders/5', '/items/5', ''],
 ])('of %s, become %s, %s was cut', (path, now, expected) => {
   expect(cutPrefix(path, now)).toBe(expected);
+});
+
+it.each([
+  '/old/%252e%252e/admin',
+  '/old/a/%252e%252e%252fb',
+  '/old/x%252f..;y%252fz',
+  '/old/%EF%BC%8E%EF%BC%8E/x',
+])('what stands for the rest has no dot segment to any service: %s', (path) => {
+  expect(rewritten('/old/**', '/new/**', path)).toBe(undefined);
+});
+
+it('what stands for the rest may have dots, encodings and parameters', () => {
+  expect(rewritten('/old/**', '/new/**', '/old/a.b/..c/%C3%A9;v=1/d%2Fe')).toBe(
+    '/new/a.b/..c/%C3%A9;v=1/d%2Fe',
+  );
 });
