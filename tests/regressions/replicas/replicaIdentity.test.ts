@@ -218,6 +218,9 @@ describe('worker threads', () => {
       await ask(gateway);
       return told('PUT').includes('/increment/good-2');
     });
+    // One thread knows it; the other does once the registry was read again.
+    const listed = told('GET').length;
+    await eventually('both threads know it', () => told('GET').length >= listed + 3);
     await eventually('it trips', async () => {
       await ask(gateway);
       return told('DELETE').length > 0;
