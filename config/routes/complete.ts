@@ -81,10 +81,11 @@ export function completeService(
     aliases = [],
     stripPrefix = true,
     says = {},
+    routes = [],
   } = definition;
   const settings = settingsOf(says, environmentOf(says, variables));
   const own = ofService(definition, variables);
-  const isRouted = own.length > 1 || guards !== undefined;
+  const isRouted = routes.length > 0 || guards !== undefined;
   const beside = guards ?? guardsOf(own);
   return {
     ...{ name, path, upstreams, basePath, aliases, stripPrefix },

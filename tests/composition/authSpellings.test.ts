@@ -148,6 +148,20 @@ describe('whoever a service would keep out', () => {
   );
 });
 
+describe('a route that is all of its service', () => {
+  it.each<[Wanted['asks'], Wanted['asks']]>([
+    [['x'], 'none'],
+    [[], 'optional'],
+    ['none', ['x']],
+  ])('counts where it stands alone: %j in a service of %j', (own, rest) => {
+    const ruleFor = gatewayOf([{ match: { path: '/**' }, asks: own }], rest);
+    const rule = ruleFor({ method: 'GET', host: 'a.test', target: '/s/admin' });
+    expect(CALLERS.filter((caller) => rule && gatewayLetsIn(rule, caller))).toEqual(
+      CALLERS.filter((caller) => letsIn(own, caller)),
+    );
+  });
+});
+
 describe('a route that asks for something else than the one around it', () => {
   const routes: Wanted[] = [
     { match: { path: '/files/:owner/**' }, asks: ['x', 'y'] },
