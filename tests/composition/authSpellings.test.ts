@@ -8,6 +8,7 @@ import { completeService } from '../../config/routes/complete.ts';
 import type { Service } from '../../config/sections/services.ts';
 import { isAmbiguous } from '../../gateway/http/target.ts';
 import { AMBIGUOUS, RouteTable } from '../../lib/routing/routeTable.ts';
+import { cases } from '../support/cases.ts';
 import { type Caller, letsIn, ServiceModel, type Wanted } from '../support/readings/model.ts';
 import { READERS, type Reader } from '../support/readings/readers.ts';
 
@@ -141,7 +142,7 @@ describe('whoever a service would keep out', () => {
             }
           },
         ),
-        { numRuns: 200 },
+        cases(200),
       );
     },
     60_000,

@@ -156,7 +156,9 @@ function addStructures(readings: Set<string>, [, ...parts]: string[]): void {
   const written = folded.filter((_, index) => parts[index] !== '');
   const open = parts.at(-1) === '' ? folded.slice(0, -1) : folded;
   for (const segments of new Set([folded, open, written.length < folded.length ? written : folded])) {
-    for (const list of [segments, withoutDotSegments(segments)]) {
+    // Who decodes once takes dots that are encoded twice for a name, and may drop those beside it.
+    const dotless = segments.filter((segment) => segment !== '.');
+    for (const list of [segments, dotless, withoutDotSegments(segments)]) {
       readings.add(joined(list));
       readings.add(joined(list.filter((segment) => segment !== '')));
     }

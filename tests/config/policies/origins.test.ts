@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { originsOf } from '../../../config/policies/origins.ts';
 import { inherit, isMap } from '../../../config/policies/policy.ts';
+import { cases } from '../../support/cases.ts';
 
 const said = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -37,7 +38,7 @@ describe('originsOf', () => {
           expect(own.get(path)).toEqual(leaves.get(path));
         }
       }),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
   });
 

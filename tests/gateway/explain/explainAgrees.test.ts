@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { cases } from '../../support/cases.ts';
 import { expectAgreement, filesWithRequests } from '../../support/gateway/agreement.ts';
 
 it('explain and a gateway that runs agree on route, service, target, token and fields', async () => {
@@ -9,7 +10,7 @@ it('explain and a gateway that runs agree on route, service, target, token and f
       forwarded += Number(outcome.kind === 'forward' && outcome.status === undefined);
     }),
   );
-  await fc.assert(property, { numRuns: 12 });
+  await fc.assert(property, cases(12));
   // Neither side would have been tried if all of them were refused.
   expect(forwarded).toBeGreaterThan(50);
 }, 120_000);

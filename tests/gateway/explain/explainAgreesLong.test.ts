@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { cases } from '../../support/cases.ts';
 import { expectAgreement, filesWithRequests } from '../../support/gateway/agreement.ts';
 
 it('explain and a gateway that runs agree on 10,000 requests', async () => {
@@ -11,7 +12,7 @@ it('explain and a gateway that runs agree on 10,000 requests', async () => {
       kinds.set(name, (kinds.get(name) ?? 0) + 1);
     }),
   );
-  await fc.assert(property, { numRuns: 100 });
+  await fc.assert(property, cases(100));
   // Neither side would have been tried if all of them were refused.
   const all = [...kinds.values()].reduce((sum, count) => sum + count, 0);
   expect(kinds.get('forward')).toBeGreaterThan(all / 4);

@@ -11,6 +11,7 @@ import { compare, type Rank } from '../../../lib/loadbalancer/choice/candidates.
 import type { Replica } from '../../../lib/loadbalancer/replica.ts';
 import type { CellsSize, Share } from '../../../lib/threads/cells.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
+import { cases } from '../../support/cases.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { registered } from '../../support/upstreams/registered.ts';
 
@@ -290,7 +291,7 @@ describe('replicas, whatever happens in whatever order', () => {
           world.finish();
           expect(world.clock.pending).toBe(0);
         }),
-        { numRuns: 500 },
+        cases(500),
       );
     },
   );

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { TokenError } from '../../../lib/auth/errors.ts';
 import { takeTokens } from '../../../lib/auth/sources/queryToken.ts';
 import { tokenReading } from '../../../lib/auth/sources/readToken.ts';
+import { cases } from '../../support/cases.ts';
 
 const take = (query: string) => takeTokens(`/hub${query}`, '/hub'.length);
 
@@ -68,7 +69,7 @@ describe('takeTokens', () => {
         expect(taken?.rest).toBe(written(others));
         expect(taken?.tokens).toEqual(found.map(([, , value]) => value.slice(1)));
       }),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
   });
 });

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { revokingRequests } from '../../../lib/auth/revocation/revokePaths.ts';
+import { cases } from '../../support/cases.ts';
 
 const LOGOUT = '/userManagement/auth/logout';
 const isRevoking = revokingRequests([LOGOUT]);
@@ -47,7 +48,7 @@ const spelt = fc
 it('a logout is recognised in every spelling that a service may read as one', () => {
   fc.assert(
     fc.property(spelt, (path) => isRevoking(post, path)),
-    { numRuns: 3_000 },
+    cases(3_000),
   );
 });
 
@@ -57,6 +58,6 @@ it('whatever the path, somebody decides, and nothing but a logout is one', () =>
     fc.property(anyPath, (path) => {
       expect(isRevoking(post, `/budgeting/${path}`)).toBe(false);
     }),
-    { numRuns: 3_000 },
+    cases(3_000),
   );
 });

@@ -16,6 +16,7 @@ import {
 } from '../../../lib/cache/stored/key.ts';
 import { pathOf } from '../../../lib/http/path.ts';
 import { shortened } from '../../../lib/util/shortened.ts';
+import { cases } from '../../support/cases.ts';
 
 const odd = fc.oneof(
   fc.string({ unit: 'binary' }),
@@ -40,6 +41,7 @@ describe('the key of a stored response', () => {
         const isSame = JSON.stringify(of.audience) === JSON.stringify(other);
         expect(entryKey(of) === entryKey({ ...of, audience: other })).toBe(isSame);
       }),
+      cases(),
     );
   });
 
@@ -52,6 +54,7 @@ describe('the key of a stored response', () => {
         expect(JSON.parse(key)).toHaveLength(route === '' ? 7 : 8);
         expect(JSON.parse(epochKey(service, target).replace(/^cache:epoch:/, ''))).toHaveLength(2);
       }),
+      cases(),
     );
   });
 
@@ -60,6 +63,7 @@ describe('the key of a stored response', () => {
       fc.property(parts, parts, (a, b) => {
         expect(entryKey(a) === entryKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
       }),
+      cases(),
     );
   });
 
@@ -74,6 +78,7 @@ describe('the key of a stored response', () => {
           expect(keys.epoch).toBe(epochKey(resource.service, pathOf(resource.target)));
         }
       }),
+      cases(),
     );
   });
 
@@ -118,6 +123,7 @@ it('what a request says under Vary gives nothing of it away, and is never the sa
       expect(key).toMatch(/^[\w-]{43}$/);
       expect(key === selectedBy(names, ...b.flat())).toBe(told(a) === told(b));
     }),
+    cases(),
   );
 });
 
@@ -152,6 +158,7 @@ it('the short way to a fresh response says what the library says', () => {
       // This asks for nothing, but the library is asked.
       expect(reuse(terms, age * 1000, asked('min-fresh=0'))).toBe(reuse(terms, age * 1000, asked('')));
     }),
+    cases(),
   );
 });
 
@@ -171,6 +178,7 @@ describe('a stored response', () => {
         const whole = { ...entry, body: Buffer.from(bytes) };
         expect(decodeStored(encodeEntry(whole))).toEqual(whole);
       }),
+      cases(),
     );
   });
 

@@ -4,6 +4,7 @@ import { CircuitBreaker } from '../../../lib/circuitbreaker/breaker.ts';
 import type { Breaker, BreakerOptions, Permit } from '../../../lib/circuitbreaker/contract.ts';
 import { SharedCircuitBreaker } from '../../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
 import { SharedCells } from '../../../lib/threads/sharedCells.ts';
+import { cases } from '../../support/cases.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
 const WINDOW_MS = 1_000;
@@ -291,7 +292,7 @@ describe.each(KINDS)('a breaker %s', (_name, create) => {
           pair.breaker.dispose();
         },
       ),
-      { numRuns: 300 },
+      cases(300),
     );
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ResponseReader } from '../../../lib/http1/reading/responseReader.ts';
+import { cases } from '../../support/cases.ts';
 import { cutAt, oneByOne, type ResponseToRead, readInPieces } from '../../support/clients/responsesRead.ts';
 import { RESPONSES } from '../../support/clients/responsesTable.ts';
 
@@ -40,7 +41,7 @@ describe('ResponseReader', () => {
         const offsets = cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b);
         return readInPieces(cutAt(bytes, offsets), options) === told;
       }),
-      { numRuns: 3_000 },
+      cases(3_000),
     );
   });
 
@@ -68,7 +69,7 @@ describe('ResponseReader', () => {
         const plain = (text: string) => text.replace(/bad_\w+/g, 'broken');
         expect(plain(told)).toBe(plain(readInPieces(oneByOne(bytes), { closed })));
       }),
-      { numRuns: 3_000 },
+      cases(3_000),
     );
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FrameEnds } from '../../../lib/proxy/upgrade/frameEnds.ts';
+import { cases } from '../../support/cases.ts';
 
 /** A frame of `length` bytes of content, masked or not (RFC 6455 section 5.2). */
 function frame(length: number, masked: boolean): Buffer {
@@ -53,7 +54,7 @@ describe('FrameEnds', () => {
         let sum = 0;
         expect(found).toEqual(all.map(({ length }) => (sum += length)));
       }),
-      { numRuns: 200 },
+      cases(200),
     );
   });
 

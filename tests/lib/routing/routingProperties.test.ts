@@ -2,6 +2,7 @@ import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { RouteRule } from '../../../lib/routing/route.ts';
 import { AMBIGUOUS, RouteTable } from '../../../lib/routing/routeTable.ts';
+import { cases } from '../../support/cases.ts';
 import { FRAMEWORKS, matches, moreSpecific, winnerOf } from './reference.ts';
 
 const METHODS = ['GET', 'POST', 'DELETE'];
@@ -87,7 +88,7 @@ it('the naive matcher finds the same route', () => {
       const found = new RouteTable(rules).find(asked, path);
       expect(found === AMBIGUOUS ? found : found?.rule.name).toBe(winnerOf(rules, asked, path)?.name);
     }),
-    { numRuns: 2_000 },
+    cases(2_000),
   );
 });
 
@@ -103,7 +104,7 @@ it('the order of the rules does not matter', () => {
         found === AMBIGUOUS ? found : found?.rule.name,
       );
     }),
-    { numRuns: 2_000 },
+    cases(2_000),
   );
 });
 
@@ -136,7 +137,7 @@ it('what some service reads as a protected path is never public', () => {
         }
       },
     ),
-    { numRuns: 3_000 },
+    cases(3_000),
   );
   expect(protectedOnes).toBeGreaterThan(50);
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { inOrder, ranked, whyFirst, whyNot } from '../../../lib/routing/ranking.ts';
 import type { RouteMatch, RouteRule } from '../../../lib/routing/route.ts';
+import { cases } from '../../support/cases.ts';
 
 const rule = (match: RouteMatch, spelling: RouteRule['spelling'] = 'exact'): RouteRule => ({
   name: match.path,
@@ -74,7 +75,7 @@ describe('inOrder', () => {
           found += Number(winner !== undefined);
         },
       ),
-      { numRuns: 2_000 },
+      cases(2_000),
     );
     expect(found).toBeGreaterThan(500);
   });

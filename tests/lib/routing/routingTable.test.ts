@@ -233,6 +233,12 @@ describe('spelling:', () => {
     expect(winner(open, '/DOCS/')).toBe('all!');
   });
 
+  it('dots that are encoded twice may be a name, and those beside them nothing', () => {
+    const inner = table({ service: '/shop/**', 'own!': '/shop/orders/*/own' });
+    expect(winner(inner, '/shop/orders/.%20/%252e%252e/own')).toBe('own!');
+    expect(winner(inner, '/shop/orders/%2e/%252e%252e/own')).toBe('own!');
+  });
+
   it('what two protected routes claim in two readings is refused', () => {
     const both = table({ 'one!': '/x/*/secret', 'other!': '/x/a/b/**' });
     expect(winner(both, '/x/a%2fb/secret')).toBe(AMBIGUOUS);
