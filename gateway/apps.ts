@@ -14,29 +14,23 @@ import { errorReplies } from './errors.ts';
 import { wellKnown } from './health/wellKnown.ts';
 import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
-import { cors, headers, responseHandlers } from './responseStages.ts';
 import { createRouter } from './routing/router.ts';
-import {
-  addresses,
-  addressHandlers,
-  addressRateLimit,
-  auth,
-  cache,
-  circuitBreaker,
-  concurrency,
-  cookieToken,
-  failover,
-  identityConcurrency,
-  identityRateLimit,
-  loadBalancer,
-  loginContent,
-  logoutConcurrency,
-  proxy,
-  queryToken,
-  type Stage,
-  type StageContext,
-  timeout,
-} from './stages.ts';
+import { addresses, addressHandlers } from './stages/access/addresses.ts';
+import { auth } from './stages/access/auth.ts';
+import { cookieToken, queryToken } from './stages/access/tokenSources.ts';
+import { cache } from './stages/cache.ts';
+import { circuitBreaker } from './stages/forwarding/circuitBreaker.ts';
+import { failover } from './stages/forwarding/failover.ts';
+import { loadBalancer } from './stages/forwarding/loadBalancer.ts';
+import { proxy } from './stages/forwarding/proxy.ts';
+import { concurrency, identityConcurrency } from './stages/limits/concurrency.ts';
+import { loginContent, logoutConcurrency } from './stages/limits/content.ts';
+import { addressRateLimit, identityRateLimit } from './stages/limits/rateLimits.ts';
+import { timeout } from './stages/limits/timeout.ts';
+import { cors } from './stages/response/cors.ts';
+import { responseHandlers } from './stages/response/handlers.ts';
+import { headers } from './stages/response/headers.ts';
+import type { Stage, StageContext } from './stages/stage.ts';
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
 /**

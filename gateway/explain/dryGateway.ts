@@ -8,7 +8,7 @@ import { externalApp, type HandlersOf, internalApp } from '../apps.ts';
 import type { ReplyCode } from '../errors.ts';
 import { GatewayServer } from '../http/server.ts';
 import type { Port } from '../port.ts';
-import type { Stage } from '../stages.ts';
+import type { Stage } from '../stages/stage.ts';
 import type { Parts, ServiceParts } from '../wiring/parts.ts';
 import { dryParts } from './dryParts.ts';
 

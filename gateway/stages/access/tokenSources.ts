@@ -1,0 +1,33 @@
+import type { RequestHandler } from 'express';
+import type { AuthRule } from '../../../config/policies/auth/auth.ts';
+import { cookieToken as cookieTokenMiddleware } from '../../../lib/auth/sources/cookieToken.ts';
+import { queryToken as queryTokenMiddleware } from '../../../lib/auth/sources/queryToken.ts';
+import { compose } from '../../compose.ts';
+import { mayLeadTo } from '../mayLeadTo.ts';
+import type { Stage } from '../stage.ts';
+
+/** Takes the token out of the query: below `AUTH_QUERY_TOKEN_PATHS`, and where `auth` names the query as a source. */
+export const queryToken: Stage = ({ parts: { settings }, service }) => {
+  const below = settings.authQueryTokenPaths.filter((path) => mayLeadTo(service, path, settings));
+  return composed([
+    ...(below.length > 0 ? [queryTokenMiddleware({ below })] : []),
+    ...namesOf(service.settings.auth, 'query').map((name) => queryTokenMiddleware({ name })),
+  ]);
+};
+
+/** Takes the token out of a cookie, where `auth` names one as a source. */
+export const cookieToken: Stage = ({ service: { settings } }) =>
+  composed(
+    namesOf(settings.auth, 'cookie').map((name) =>
+      cookieTokenMiddleware({ name, passes: settings.passAuthorization }),
+    ),
+  );
+
+/** The names under which cookies or the query may carry a token. */
+function namesOf({ sources = [] }: AuthRule, from: 'cookie' | 'query'): string[] {
+  return sources.flatMap((source) => (source.from === from ? source.name : []));
+}
+
+function composed(handlers: readonly RequestHandler[]): RequestHandler | undefined {
+  return handlers.length > 1 ? compose(handlers) : handlers[0];
+}

@@ -1,0 +1,51 @@
+import { CircuitOpenError } from '../../../lib/circuitbreaker/errors.ts';
+import { addressOf, callerOf } from '../../../lib/exchange/caller.ts';
+import { exchangeOf } from '../../../lib/exchange/exchange.ts';
+import { isNegotiated } from '../../../lib/loadbalancer/choice/negotiated.ts';
+import { loadBalancer as loadBalancerMiddleware } from '../../../lib/loadbalancer/middleware.ts';
+import type { Stage } from '../stage.ts';
+
+/** Chooses the replica. */
+export const loadBalancer: Stage = ({ parts, service: { settings, replicas, absence } }) => {
+  const { metrics, logger, registry, spans, trustsPeer, clock } = parts;
+  const deadlineMs = settings.requestTimeoutMs;
+  // A route with `breaker: off`, of a service that has breakers: its requests say nothing for them or against a replica.
+  const isIndifferent = !settings.breaker && replicas.hasBreakers;
+  const caller = callerOf(trustsPeer);
+  const address = addressOf(trustsPeer);
+  return loadBalancerMiddleware({
+    pool: replicas.pool,
+    admits: settings.breaker
+      ? ({ key }, req, res) =>
+          replicas.isClosed(key) || replicas.breakerOf(key).admitsCaller(caller(req, res))
+      : undefined,
+    ignoresBreakers: isIndifferent,
+    allSuspended: (suspended, req, res) => {
+      for (const { key } of suspended) replicas.breakerOf(key).turnedAway(caller(req, res));
+      const { replica, retryAfterMs } = replicas.nextTrial(suspended);
+      logger.warn(`⚡ Circuit breaker OPEN for ${replica.url.origin} - request rejected (fail-fast)`);
+      metrics.breakerRejected.count(settings.path);
+      return new CircuitOpenError(retryAfterMs);
+    },
+    stickyTo: (req, res) =>
+      isNegotiated(req, exchangeOf(res).upgradeHead !== undefined) ? caller(req, res) : undefined,
+    onSelected: (replica, attempt, res) => {
+      spans?.attempt(attempt, res);
+      metrics.lbRequests.count(settings.path, replica.id);
+      if (replica.listed) registry.increment(replica.registered);
+    },
+    judgeAbsence: isIndifferent
+      ? undefined
+      : (attempt, res) => {
+          const who = caller(res.req, res);
+          const at = address(res.req, res);
+          return absence.judge(attempt, who, {
+            address: at,
+            deadlineMs,
+            othersAreServed: () => replicas.hasServedAnother(who, at),
+          });
+        },
+    busyWithLostMs: deadlineMs,
+    clock,
+  });
+};
