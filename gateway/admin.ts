@@ -10,7 +10,7 @@ import { exchangeOf } from '../lib/exchange/exchange.ts';
 import { clientAddress } from '../lib/http/clientAddress.ts';
 import { pathOf } from '../lib/http/path.ts';
 import { timeout } from '../lib/timeout/middleware.ts';
-import { BadTargetError } from './errors.ts';
+import { BadTargetError } from './errors/requestErrors.ts';
 import { throttled } from './logs/throttled.ts';
 import { nearestName, serviceNames } from './registries/namesOf.ts';
 import type { Parts } from './wiring/parts.ts';

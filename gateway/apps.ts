@@ -10,7 +10,7 @@ import { writerOf } from '../lib/response/responseWriter.ts';
 import { trace } from '../lib/tracing/middleware.ts';
 import { adminRoutes } from './admin.ts';
 import { compose } from './compose.ts';
-import { errorReplies } from './errors.ts';
+import { errorReplies } from './errors/errorReplies.ts';
 import { wellKnown } from './health/wellKnown.ts';
 import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';

@@ -5,7 +5,7 @@ import type { Settings } from '../../config/config.ts';
 import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { externalApp, type HandlersOf, internalApp } from '../apps.ts';
-import type { ReplyCode } from '../errors.ts';
+import type { ReplyCode } from '../errors/replies/replies.ts';
 import { GatewayServer } from '../http/server.ts';
 import type { Port } from '../port.ts';
 import type { Stage } from '../stages/stage.ts';

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { http } from '../../lib/http/nodeHttp.ts';
-import { ALLOWED_METHODS, problem, REPLIES, type ReplyCode } from '../errors.ts';
+import { problem } from '../errors/problem.ts';
+import { REPLIES, type ReplyCode } from '../errors/replies/replies.ts';
+import { ALLOWED_METHODS } from '../errors/requestErrors.ts';
 
 /** How long a refused client may go on sending. If the connection were closed at once, the reply could get lost. */
 const LINGER_MS = 1_000;

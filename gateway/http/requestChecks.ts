@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { fieldCount } from '../../lib/http/fields.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
-import { BadTargetError, BrokenRequestError, MethodNotAllowedError, type ReplyCode } from '../errors.ts';
+import type { ReplyCode } from '../errors/replies/replies.ts';
+import { BadTargetError, BrokenRequestError, MethodNotAllowedError } from '../errors/requestErrors.ts';
 
 /**
  * `uri-host [":" port]` (RFC 9110 section 7.2): a name of letters, digits, `-`, `.`, `_`, `~` and percent-encoded bytes, or an

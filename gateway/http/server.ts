@@ -8,7 +8,7 @@ import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
 import { KEEP_ALIVE_PROBE_MS } from '../../lib/http1/origin.ts';
 import { LinkedSet } from '../../lib/util/linkedSet.ts';
-import { BrokenRequestError, NoSuchServiceError } from '../errors.ts';
+import { BrokenRequestError, NoSuchServiceError } from '../errors/requestErrors.ts';
 import { bornAsExpress, type MessageClasses } from './bornAsExpress.ts';
 import { ConnectionAge } from './connections/connectionAge.ts';
 import { type ConnectionLimitOptions, limitConnections } from './connections/connectionLimit.ts';

@@ -8,7 +8,8 @@ import { requestLines } from '../../lib/logging/requestLines.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../../lib/metrics/middleware.ts';
 import { peerAddress, type TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
-import { type ErrorRepliesOptions, REPLIES } from '../errors.ts';
+import type { ErrorRepliesOptions } from '../errors/errorReplies.ts';
+import { REPLIES } from '../errors/replies/replies.ts';
 import type { OnRefused } from '../http/refusal.ts';
 import type { Port } from '../port.ts';
 

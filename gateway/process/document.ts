@@ -1,7 +1,7 @@
 // What `npm run docs` writes of the errors: their table in docs/errors.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { REPLIES } from '../errors.ts';
+import { REPLIES } from '../errors/replies/replies.ts';
 
 const PAGE = join(import.meta.dirname, '../../docs/errors.md');
 const TABLE = /(?<=<!-- errors -->\n)[\s\S]*?(?=<!-- \/errors -->)/;

@@ -8,7 +8,7 @@ import { parsePattern } from '../../lib/routing/pattern.ts';
 import { cutPrefix, type Rewrite, rewriteTo, unchanged, withoutPrefix } from '../../lib/routing/rewrite.ts';
 import type { RouteRule } from '../../lib/routing/route.ts';
 import { AMBIGUOUS, RouteTable } from '../../lib/routing/routeTable.ts';
-import { MethodNotAllowedError, NoSuchServiceError } from '../errors.ts';
+import { MethodNotAllowedError, NoSuchServiceError } from '../errors/requestErrors.ts';
 import { isAmbiguous } from '../http/target.ts';
 import { ambiguous, type Find } from './find.ts';
 

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { askedMethod } from '../../lib/cors/preflight.ts';
-import { NoSuchServiceError } from '../errors.ts';
+import { NoSuchServiceError } from '../errors/requestErrors.ts';
 import { isAmbiguous, parseTarget } from '../http/target.ts';
 import { ambiguous, type Find } from './find.ts';
 

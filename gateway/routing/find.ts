@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { Exchange } from '../../lib/exchange/exchange.ts';
-import { BadTargetError } from '../errors.ts';
+import { BadTargetError } from '../errors/requestErrors.ts';
 
 /**
  * Says what handles a request, or why nothing does, and writes into its exchange where it goes.

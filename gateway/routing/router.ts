@@ -3,7 +3,7 @@ import type { PolicySettings } from '../../config/policies/policies.ts';
 import type { Route } from '../../config/sections/services.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { compose } from '../compose.ts';
-import { ALLOWED_METHODS, UriTooLongError } from '../errors.ts';
+import { ALLOWED_METHODS, UriTooLongError } from '../errors/requestErrors.ts';
 import { isForGateway } from '../http/requestChecks.ts';
 import { MAX_TARGET_LENGTH } from '../http/target.ts';
 import { partsOfRoute, type ServiceParts } from '../wiring/parts.ts';

@@ -1,6 +1,6 @@
 import { allRoutes, type Routing } from '../../config/routes/complete.ts';
 import type { KnownLabels } from '../../lib/metrics/metrics.ts';
-import { REPLIES } from '../errors.ts';
+import { REPLIES } from '../errors/replies/replies.ts';
 import type { Port } from '../port.ts';
 
 /** The reasons for which the admin API refuses requests. */

@@ -1,6 +1,6 @@
 // Bare Express: the constant bytes that the gateway answers as well, and nothing else.
 import express from 'express';
-import { problem } from '../../../gateway/errors.ts';
+import { problem } from '../../../gateway/errors/problem.ts';
 import { KIB } from '../content.ts';
 import { port } from './arguments.mjs';
 

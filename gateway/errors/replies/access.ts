@@ -1,0 +1,27 @@
+import { type Reply, reply } from './reply.ts';
+
+/** Requests of somebody who may not. */
+export const ACCESS_REPLIES = {
+  token_missing: reply(401, 'Token missing', 'Send Authorization: Bearer <token>.', 'http_request_denied'),
+  token_invalid: reply(401, 'Token invalid', 'Log in again to get a valid token.', 'http_request_denied'),
+  token_expired: reply(401, 'Token expired', 'Log in again to get a new token.', 'http_request_denied'),
+  token_revoked: reply(401, 'Token revoked', 'Log in again to get a new token.', 'http_request_denied'),
+  insufficient_scope: reply(
+    403,
+    'Insufficient scope',
+    'The token is good and does not allow this. Ask for one with the role or scope that it takes.',
+    'http_request_denied',
+  ),
+  origin_not_allowed: reply(
+    403,
+    'Origin not allowed',
+    'Pages of this origin may not open WebSockets or change anything here with cookies.',
+    'http_request_denied',
+  ),
+  address_refused: reply(
+    403,
+    'Address refused',
+    'Clients of this address may not come here.',
+    'http_request_denied',
+  ),
+} as const satisfies Record<string, Reply>;
