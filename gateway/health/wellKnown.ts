@@ -1,8 +1,8 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { pathOf } from '../../lib/http/path.ts';
-import { readsOpenMetrics } from '../../lib/metrics/exemplars.ts';
 import { rendered } from '../../lib/metrics/rendered.ts';
+import { readsOpenMetrics } from '../../lib/metrics/series/exemplars.ts';
 import type { Port } from '../port.ts';
 import type { Parts } from '../wiring/parts.ts';
 

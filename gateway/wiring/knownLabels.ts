@@ -1,5 +1,5 @@
 import { allRoutes, type Routing } from '../../config/routes/complete.ts';
-import type { KnownLabels } from '../../lib/metrics/metrics.ts';
+import type { KnownLabels } from '../../lib/metrics/knownSeries.ts';
 import { REPLIES } from '../errors/replies/replies.ts';
 import type { Port } from '../port.ts';
 

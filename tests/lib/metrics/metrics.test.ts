@@ -1,12 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { Registry } from 'prom-client';
-import { CappedCounter } from '../../../lib/metrics/counter.ts';
-import {
-  Metrics,
-  type MetricsOptions,
-  type ReplicaReading,
-  type RequestReading,
-} from '../../../lib/metrics/metrics.ts';
+import type { ReplicaReading } from '../../../lib/metrics/definitions/replicas.ts';
+import type { RequestReading } from '../../../lib/metrics/definitions/requests.ts';
+import { Metrics, type MetricsOptions } from '../../../lib/metrics/metrics.ts';
+import { CappedCounter } from '../../../lib/metrics/series/counter.ts';
 import { NO_READINGS } from '../../support/monitoring/readings.ts';
 
 type Sample = readonly [name: string, labels: Readonly<Record<string, string>>, value: number];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { Exemplars, readsOpenMetrics } from '../../../lib/metrics/exemplars.ts';
-import { Metrics, type RequestReading } from '../../../lib/metrics/metrics.ts';
+import type { RequestReading } from '../../../lib/metrics/definitions/requests.ts';
+import { Metrics } from '../../../lib/metrics/metrics.ts';
+import { Exemplars, readsOpenMetrics } from '../../../lib/metrics/series/exemplars.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { NO_READINGS } from '../../support/monitoring/readings.ts';
 

@@ -1,5 +1,5 @@
 import { type Metric, type OpenMetricsContentType, Registry } from 'prom-client';
-import { type Clock, systemClock } from '../clock/clock.ts';
+import { type Clock, systemClock } from '../../clock/clock.ts';
 import { type LabelValues, seriesKey } from './series.ts';
 
 /** What `Accept` of a scraper holds that can read exemplars: Prometheus' own does. */

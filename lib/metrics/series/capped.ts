@@ -1,5 +1,6 @@
 import { Counter, Registry } from 'prom-client';
 import { CappedCounter } from './counter.ts';
+import type { CounterDefinition, CountersOf } from './definition.ts';
 import { type CappedGaugeOptions, cappedGauge } from './gauge.ts';
 import { CappedHistogram, type CappedHistogramOptions } from './histogram.ts';
 import type { LabelValues } from './series.ts';
@@ -33,12 +34,10 @@ export class CappedMetrics {
     });
   }
 
-  protected counter<const Label extends string>(
-    name: string,
-    labels: readonly Label[],
-    help: string,
+  protected counter(
+    { name, labels, help }: CounterDefinition,
     maxSeries = this.#options.maxSeries,
-  ): CappedCounter<Label> {
+  ): CappedCounter<string> {
     const counter = new CappedCounter({ name, help, labels, ...this.#shared(labels, name), maxSeries });
     this.#capped.push(counter);
     this.#counters.push(counter);
@@ -68,4 +67,22 @@ export class CappedMetrics {
     const { maxSeries, listSeries } = this.#options;
     return { maxSeries, registry: this.registry, listSeries: () => listSeries(labels, name) };
   }
+}
+
+/** The class of metrics that have a field for each counter of the table. */
+export function metricsWith<Table extends Readonly<Record<string, CounterDefinition>>>(table: Table) {
+  class MetricsOfTable extends CappedMetrics {
+    constructor(options: Readonly<CappedMetricsOptions>) {
+      super(options);
+      const fields = Object.entries(table).map(([field, definition]) => [
+        field,
+        { value: this.counter(definition), enumerable: true },
+      ]);
+      // All at once: if they came one by one, V8 would look each of them up by its name whenever something is counted.
+      Object.defineProperties(this, Object.fromEntries(fields));
+    }
+  }
+  return MetricsOfTable as new (
+    options: Readonly<CappedMetricsOptions>,
+  ) => CappedMetrics & CountersOf<Table>;
 }

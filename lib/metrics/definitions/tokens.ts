@@ -1,0 +1,8 @@
+import { counter } from '../series/definition.ts';
+
+/** Tokens of users. */
+export const TOKEN_COUNTERS = {
+  jwtGenerated: counter('gateway_jwt_generated_total', [], 'Tokens handed out by login and registration.'),
+  jwtAccepted: counter('gateway_jwt_validation_success_total', [], 'Tokens accepted.'),
+  jwtRejected: counter('gateway_jwt_validation_errors_total', ['reason'], 'Tokens refused.'),
+};
