@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import type { Registered } from '../../lib/loadbalancer/registry/registered.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
-import type { ServiceReplicas } from '../wiring/replicas.ts';
+import type { ServiceReplicas } from '../wiring/services/replicas.ts';
 
 /** A registry, from which replicas come and which is told about them. Each kind is a file in `registries/`. */
 export interface Registry {

@@ -4,7 +4,7 @@ import type { Registered } from '../../lib/loadbalancer/registry/registered.ts';
 import type { LogFormat, LogLevel } from '../../lib/logging/logger.ts';
 import type { Snapshot } from '../../lib/metrics/snapshots.ts';
 import type { ResponseChange, Swap } from '../../lib/store/memory/threadsMemory.ts';
-import type { SharedReplica } from '../wiring/replicas.ts';
+import type { SharedReplica } from '../wiring/services/replicas.ts';
 import type { Buffers } from './shares.ts';
 
 /** What a worker thread begins with. */

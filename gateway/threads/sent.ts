@@ -1,5 +1,5 @@
 import type { SharedCells } from '../../lib/threads/sharedCells.ts';
-import type { SharedReplica } from '../wiring/replicas.ts';
+import type { SharedReplica } from '../wiring/services/replicas.ts';
 import type { SentReplica } from './messages.ts';
 import type { Shares } from './shares.ts';
 

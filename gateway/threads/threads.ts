@@ -2,7 +2,7 @@ import type { StoreThreads } from '../../lib/store/embedded.ts';
 import type { ShareOf } from '../../lib/threads/cells.ts';
 import type { ListedService, Registry } from '../registries/contract.ts';
 import type { CountRate } from '../wiring/rateLimits.ts';
-import type { ReplicaThreads } from '../wiring/replicas.ts';
+import type { ReplicaThreads } from '../wiring/services/replicas.ts';
 import type { ServingState } from './serving.ts';
 
 /** What one of several threads of a gateway needs of the others. */

@@ -15,7 +15,7 @@ import { asError } from '../../lib/util/asError.ts';
 import { Gateway } from '../gateway.ts';
 import { keepWithin } from '../process/memory.ts';
 import { exposedCollector, type SpentBuffers } from '../process/spentBuffers.ts';
-import { openingsOf } from '../wiring/replicas.ts';
+import { openingsOf } from '../wiring/services/replicas.ts';
 import type { FromWorker, SentReplica, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 import { registryThrough } from './registryThrough.ts';
 import { RpcChannel } from './rpcChannel.ts';

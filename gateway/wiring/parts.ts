@@ -20,10 +20,10 @@ import type { Spans } from '../../lib/tracing/spans.ts';
 import type { Readiness } from '../health/readiness.ts';
 import type { Registry } from '../registries/contract.ts';
 import type { Threads } from '../threads/threads.ts';
-import type { BreakerNews } from './breakerNews.ts';
 import type { Limits, RequestLimits, ServiceLimits } from './limits.ts';
 import type { RateLimits } from './rateLimits.ts';
-import type { ServiceReplicas } from './replicas.ts';
+import type { BreakerNews } from './services/breakerNews.ts';
+import type { ServiceReplicas } from './services/replicas.ts';
 
 /** One service and the objects that belong to it. */
 export interface ServiceParts {

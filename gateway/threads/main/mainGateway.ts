@@ -12,12 +12,12 @@ import { exposeCollector } from '../../process/spentBuffers.ts';
 import { VERSION } from '../../process/version.ts';
 import type { Registry } from '../../registries/contract.ts';
 import { createRegistry } from '../../registries/registry.ts';
-import { readings } from '../../wiring/createParts.ts';
-import { knownLabels } from '../../wiring/knownLabels.ts';
 import { createSharedLimits, type ServiceLimits, type SharedLimits } from '../../wiring/limits.ts';
+import { knownLabels } from '../../wiring/metrics/knownLabels.ts';
+import { readings } from '../../wiring/metrics/readings.ts';
 import { createRateLimits, type RateLimits } from '../../wiring/rateLimits.ts';
-import { openingsOf, ServiceReplicas } from '../../wiring/replicas.ts';
-import { breakerTerms, breakerTermsOf } from '../../wiring/serviceReplicas.ts';
+import { openingsOf, ServiceReplicas } from '../../wiring/services/replicas.ts';
+import { breakerTerms, breakerTermsOf } from '../../wiring/services/serviceReplicas.ts';
 import type { FromWorker, MainQuestion, WorkerStart } from '../messages.ts';
 import { toSend } from '../sent.ts';
 import { Serving } from '../serving.ts';
@@ -87,8 +87,6 @@ export class MainGateway {
     this.metrics = new Metrics({
       readings: {
         ...readings(this.#services, this.#limits),
-        globalLimit: () => this.#limits.gateway.limit,
-        globalStreamLimit: () => this.#limits.streams.limit,
         unknownNames: () => this.#registry.unknownNames,
         // Only workers open the store and the certificate; their values are merged with these.
         storeUp: async () => true,

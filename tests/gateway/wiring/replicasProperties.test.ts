@@ -5,7 +5,7 @@ import {
   type ReplicaThreads,
   ServiceReplicas,
   type SharedReplica,
-} from '../../../gateway/wiring/replicas.ts';
+} from '../../../gateway/wiring/services/replicas.ts';
 import type { Permit } from '../../../lib/circuitbreaker/contract.ts';
 import { compare, type Rank } from '../../../lib/loadbalancer/choice/candidates.ts';
 import type { Replica } from '../../../lib/loadbalancer/replica.ts';

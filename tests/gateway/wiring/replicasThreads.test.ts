@@ -4,7 +4,7 @@ import { expect, it } from '@jest/globals';
 import { completeService } from '../../../config/routes/complete.ts';
 import { toSend } from '../../../gateway/threads/sent.ts';
 import { Shares } from '../../../gateway/threads/shares.ts';
-import { ServiceReplicas } from '../../../gateway/wiring/replicas.ts';
+import { ServiceReplicas } from '../../../gateway/wiring/services/replicas.ts';
 import { threadsClock } from '../../../lib/clock/threadsClock.ts';
 import type { TripOrder } from '../../support/threads/trippers.ts';
 

@@ -2,7 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { completeService } from '../../../config/routes/complete.ts';
 import { received } from '../../../gateway/threads/sent.ts';
 import { Shares } from '../../../gateway/threads/shares.ts';
-import { ServiceReplicas } from '../../../gateway/wiring/replicas.ts';
+import { ServiceReplicas } from '../../../gateway/wiring/services/replicas.ts';
 import { threadsClock } from '../../../lib/clock/threadsClock.ts';
 import { answerWith } from './place.ts';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { BreakerEvent } from '../../lib/circuitbreaker/contract.ts';
-import type { Store } from '../../lib/store/store.ts';
-import type { BreakerSubject } from '../logs/breakerLog.ts';
+import type { BreakerEvent } from '../../../lib/circuitbreaker/contract.ts';
+import type { Store } from '../../../lib/store/store.ts';
+import type { BreakerSubject } from '../../logs/breakerLog.ts';
 import type { ServiceReplicas } from './replicas.ts';
 
 const CHANNEL = 'breakers';

@@ -1,7 +1,7 @@
-import { allRoutes, type Routing } from '../../config/routes/complete.ts';
-import type { KnownLabels } from '../../lib/metrics/knownSeries.ts';
-import { REPLIES } from '../errors/replies/replies.ts';
-import type { Port } from '../port.ts';
+import { allRoutes, type Routing } from '../../../config/routes/complete.ts';
+import type { KnownLabels } from '../../../lib/metrics/knownSeries.ts';
+import { REPLIES } from '../../errors/replies/replies.ts';
+import type { Port } from '../../port.ts';
 
 /** The reasons for which the admin API refuses requests. */
 const ADMIN_REFUSALS = ['wrong_token', 'no_token', 'too_many'];

@@ -1,14 +1,14 @@
-import type { Settings } from '../../config/config.ts';
-import type { BreakerTerms } from '../../config/policies/policy.ts';
-import type { Service } from '../../config/sections/services.ts';
-import type { BreakerEvent } from '../../lib/circuitbreaker/contract.ts';
-import { type BreakerSubject, breakerLog } from '../logs/breakerLog.ts';
-import type { Threads } from '../threads/threads.ts';
+import type { Settings } from '../../../config/config.ts';
+import type { BreakerTerms } from '../../../config/policies/policy.ts';
+import type { Service } from '../../../config/sections/services.ts';
+import type { BreakerEvent } from '../../../lib/circuitbreaker/contract.ts';
+import { type BreakerSubject, breakerLog } from '../../logs/breakerLog.ts';
+import type { Threads } from '../../threads/threads.ts';
+import type { Parts, PartsOptions } from '../parts.ts';
 import type { BreakerNews } from './breakerNews.ts';
-import type { Parts, PartsOptions } from './parts.ts';
 import { ServiceReplicas } from './replicas.ts';
 
-interface ServiceReplicasParts
+export interface ServiceReplicasParts
   extends Pick<Parts, 'settings' | 'clock' | 'logger' | 'metrics' | 'transport' | 'registry'> {
   readonly breakerNews: BreakerNews;
   readonly random: NonNullable<PartsOptions['random']>;

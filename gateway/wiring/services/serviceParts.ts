@@ -1,14 +1,14 @@
-import type { Settings } from '../../config/config.ts';
-import type { Service } from '../../config/sections/services.ts';
-import { ServiceCache } from '../../lib/cache/serviceCache.ts';
-import type { Clock } from '../../lib/clock/clock.ts';
-import { Absence } from '../../lib/loadbalancer/retry/absence.ts';
-import { Hedgings } from '../../lib/loadbalancer/retry/hedgings.ts';
-import { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
-import type { Metrics } from '../../lib/metrics/metrics.ts';
-import type { ResponseStore } from '../../lib/store/store.ts';
-import type { Limits, ServiceLimits } from './limits.ts';
-import type { ServiceParts } from './parts.ts';
+import type { Settings } from '../../../config/config.ts';
+import type { Service } from '../../../config/sections/services.ts';
+import { ServiceCache } from '../../../lib/cache/serviceCache.ts';
+import type { Clock } from '../../../lib/clock/clock.ts';
+import { Absence } from '../../../lib/loadbalancer/retry/absence.ts';
+import { Hedgings } from '../../../lib/loadbalancer/retry/hedgings.ts';
+import { RetryBudget } from '../../../lib/loadbalancer/retry/retryBudget.ts';
+import type { Metrics } from '../../../lib/metrics/metrics.ts';
+import type { ResponseStore } from '../../../lib/store/store.ts';
+import type { Limits, ServiceLimits } from '../limits.ts';
+import type { ServiceParts } from '../parts.ts';
 import type { ServiceReplicas } from './replicas.ts';
 
 export interface ServicePartsOptions {

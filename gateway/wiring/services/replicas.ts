@@ -1,24 +1,24 @@
-import type { Service } from '../../config/sections/services.ts';
-import { CircuitBreaker } from '../../lib/circuitbreaker/breaker.ts';
-import { CircuitBreakers } from '../../lib/circuitbreaker/breakers.ts';
+import type { Service } from '../../../config/sections/services.ts';
+import { CircuitBreaker } from '../../../lib/circuitbreaker/breaker.ts';
+import { CircuitBreakers } from '../../../lib/circuitbreaker/breakers.ts';
 import type {
   Breaker,
   BreakerEvent,
   BreakerOptions,
   BreakerRules,
   BreakerState,
-} from '../../lib/circuitbreaker/contract.ts';
-import type { Clock } from '../../lib/clock/clock.ts';
-import type { Admission, FailureKind } from '../../lib/exchange/attempt.ts';
-import type { ReplicaIdentity } from '../../lib/loadbalancer/instance.ts';
-import type { Listed } from '../../lib/loadbalancer/listed.ts';
-import { ReplicaPool, type ReplicaPoolOptions } from '../../lib/loadbalancer/pool.ts';
-import { Replica } from '../../lib/loadbalancer/replica.ts';
-import type { CellsSize, Share, ShareOf } from '../../lib/threads/cells.ts';
-import { SharedCircuitBreaker } from '../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
-import { LoadScan } from '../../lib/threads/loadbalancer/loadScan.ts';
-import { ThreadsReplica } from '../../lib/threads/loadbalancer/threadsReplica.ts';
-import type { BreakerSubject } from '../logs/breakerLog.ts';
+} from '../../../lib/circuitbreaker/contract.ts';
+import type { Clock } from '../../../lib/clock/clock.ts';
+import type { Admission, FailureKind } from '../../../lib/exchange/attempt.ts';
+import type { ReplicaIdentity } from '../../../lib/loadbalancer/instance.ts';
+import type { Listed } from '../../../lib/loadbalancer/listed.ts';
+import { ReplicaPool, type ReplicaPoolOptions } from '../../../lib/loadbalancer/pool.ts';
+import { Replica } from '../../../lib/loadbalancer/replica.ts';
+import type { CellsSize, Share, ShareOf } from '../../../lib/threads/cells.ts';
+import { SharedCircuitBreaker } from '../../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
+import { LoadScan } from '../../../lib/threads/loadbalancer/loadScan.ts';
+import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
+import type { BreakerSubject } from '../../logs/breakerLog.ts';
 
 /** A replica whose counters and breaker several threads share. */
 export interface SharedReplica extends Listed {

@@ -1,0 +1,50 @@
+import type { Readings } from '../../../lib/metrics/metrics.ts';
+import type { Limits } from '../limits.ts';
+import type { ServiceParts } from '../parts.ts';
+
+const BREAKER_STATE = { closed: 0, open: 1, 'half-open': 2 } as const;
+
+/** The values of the gauges of replicas and limits, read at each scrape. */
+export function readings(
+  services: readonly Pick<ServiceParts, 'settings' | 'replicas' | 'limits'>[],
+  limits: Limits,
+) {
+  return {
+    replicas: () =>
+      services.flatMap(({ settings, replicas }) =>
+        replicas.pool.replicas.map(({ key, id, requestCount, inFlight, healthy }) => ({
+          service: settings.path,
+          instance: id,
+          requestCount,
+          inFlight,
+          healthy,
+          breakerState: settings.breaker ? BREAKER_STATE[replicas.breakerState(key)] : undefined,
+        })),
+      ),
+    concurrency: () =>
+      services.map(({ settings, limits: { requests, streams } }) => ({
+        service: settings.path,
+        held: requests.held,
+        limit: requests.limit,
+        streams: streams.held,
+        streamLimit: streams.limit,
+      })),
+    routeConcurrency: routeReadings(limits),
+    globalLimit: () => limits.gateway.limit,
+    globalStreamLimit: () => limits.streams.limit,
+  };
+}
+
+/** Undefined where no route has permits of its own. */
+function routeReadings({ services }: Limits): Readings['routeConcurrency'] {
+  const all = [...services.values()].filter(({ routes }) => routes.size > 0);
+  if (all.length === 0) return undefined;
+  return () =>
+    all.flatMap((limits) =>
+      Array.from(limits.routes, ([route, { requests, streams }]) => ({
+        route,
+        requests: requests === limits.requests ? undefined : requests,
+        streams: streams === limits.streams ? undefined : streams,
+      })),
+    );
+}
