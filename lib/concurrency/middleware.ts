@@ -45,64 +45,82 @@ export interface ConcurrencyOptions {
  * a made-up token can only make somebody's share smaller than the whole.
  */
 export function concurrency(options: Readonly<ConcurrencyOptions>): RequestHandler {
-  const { service, gateway, streams, callerOf = () => '', clock = systemClock } = options;
-  if (streams) assertWhole('concurrency: streams.afterMs', streams.afterMs);
-  const limits = new LimitPair({ service, gateway });
-  const onChange = listener(options.onChange);
-  const onLimitReached = listener(options.onLimitReached);
-  const onHeldChange = () => onChange(service?.held ?? 0);
-  const terms: AdmissionTerms = {
-    streams: streams && {
-      limits: new LimitPair({ ...streams, counts: 'streams' }),
-      longResponses: new Deadlines(streams.afterMs, clock),
-    },
-    onLimitReached,
-    onBecameStream: onHeldChange,
+  const gate = new RequestGate(options);
+  return function concurrencyMiddleware(req, res, next) {
+    gate.pass(req, res, next);
   };
+}
 
-  function enter(
-    permits: PermitPair,
-    caller: string,
-    nowMs: number,
-    res: Response,
-    next: NextFunction,
-  ): void {
+/** Lets requests pass its limits, at once or after they have waited, or refuses them. */
+class RequestGate {
+  readonly #service: Permits | undefined;
+  readonly #limits: LimitPair;
+  readonly #terms: AdmissionTerms;
+  readonly #callerOf: CallerOf;
+  readonly #onChange: (held: number) => void;
+  readonly #clock: Clock;
+
+  constructor(options: Readonly<ConcurrencyOptions>) {
+    const { service, gateway, streams, callerOf = () => '', clock = systemClock } = options;
+    if (streams) assertWhole('concurrency: streams.afterMs', streams.afterMs);
+    this.#service = service;
+    this.#limits = new LimitPair({ service, gateway });
+    this.#callerOf = callerOf;
+    this.#clock = clock;
+    this.#onChange = listener(options.onChange);
+    this.#terms = {
+      streams: streams && {
+        limits: new LimitPair({ ...streams, counts: 'streams' }),
+        longResponses: new Deadlines(streams.afterMs, clock),
+      },
+      onLimitReached: listener(options.onLimitReached),
+      onBecameStream: () => this.#heldChanged(),
+    };
+  }
+
+  pass(req: Request, res: Response, next: NextFunction): void {
+    const caller = this.#callerOf(req, res);
+    const asker = askerOf(req, res, caller);
+    const nowMs = this.#clock.ticks();
+    const given = this.#limits.enterNow(caller, asker, nowMs);
+    if (!(given instanceof ConcurrencyLimitError)) this.#enter(given, caller, nowMs, res, next);
+    else if (this.#limits.mayWait(given)) this.#wait(caller, asker, res, next);
+    else this.#refuse(given, next);
+  }
+
+  #wait(caller: string, asker: string, res: Response, next: NextFunction): void {
+    this.#limits.enter(exchangeOf(res).signal, caller, asker).then(
+      (permits) => this.#enter(permits, caller, this.#clock.ticks(), res, next),
+      (error: unknown) => this.#refuse(error, nextWhileDue(res, next)),
+    );
+  }
+
+  /** The error of somebody who left while waiting is no limit's. */
+  #refuse(error: unknown, next: (error: unknown) => void): void {
+    if (error instanceof ConcurrencyLimitError) this.#terms.onLimitReached();
+    next(error);
+  }
+
+  #enter(permits: PermitPair, caller: string, nowMs: number, res: Response, next: NextFunction): void {
     if (res.closed) {
       permits.release();
       return;
     }
     const exchange = exchangeOf(res);
-    const admission = new RequestAdmission(permits, caller, res, terms);
+    const admission = new RequestAdmission(permits, caller, res, this.#terms);
     exchange.admission = admission;
-    if (streams) admission.watch(nowMs);
+    admission.watch(nowMs);
     exchange.onClose(() => {
       admission.release();
-      onHeldChange();
+      this.#heldChanged();
     });
-    onHeldChange();
+    this.#heldChanged();
     next();
   }
 
-  return function concurrencyMiddleware(req, res, next) {
-    const caller = callerOf(req, res);
-    const asker = askerOf(req, res, caller);
-    const nowMs = clock.ticks();
-    const given = limits.enterNow(caller, asker, nowMs);
-    if (!(given instanceof ConcurrencyLimitError)) {
-      enter(given, caller, nowMs, res, next);
-    } else if (!limits.mayWait(given)) {
-      onLimitReached();
-      next(given);
-    } else {
-      const refuse = (error: unknown) => {
-        if (error instanceof ConcurrencyLimitError) onLimitReached();
-        nextWhileDue(res, next)(error);
-      };
-      limits
-        .enter(exchangeOf(res).signal, caller, asker)
-        .then((permits) => enter(permits, caller, clock.ticks(), res, next), refuse);
-    }
-  };
+  #heldChanged(): void {
+    this.#onChange(this.#service?.held ?? 0);
+  }
 }
 
 /**

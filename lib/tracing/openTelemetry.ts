@@ -5,6 +5,7 @@ import {
   type Span,
   SpanKind,
   SpanStatusCode,
+  type Tracer,
   trace,
 } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -34,6 +35,7 @@ import {
 } from '@opentelemetry/semantic-conventions';
 import type { Request, Response } from 'express';
 import type { Clock } from '../clock/clock.ts';
+import type { Attempt } from '../exchange/attempt.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { shownPath } from '../http/path.ts';
 import type { Spans } from './spans.ts';
@@ -64,57 +66,66 @@ export interface OpenTelemetryOptions {
  * Spans contain paths, but never queries, header fields, tokens or subjects.
  */
 export function openTelemetry(options: Readonly<OpenTelemetryOptions>): Spans {
-  const { endpoint, serviceName, version, clock, pathOfRoute, onError } = options;
-  const exporter = watched(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }), onError);
-  const provider = new TracerProvider({
-    resource: defaultResource()
-      .merge(resourceFromAttributes({ [ATTR_SERVICE_NAME]: serviceName, [ATTR_SERVICE_VERSION]: version }))
-      .merge(detectResources({ detectors: [envDetector] })),
-    spanProcessors: [new BatchSpanProcessor({ exporter })],
-  });
-  const tracer = provider.getTracer('faf-cab-gateway', version);
+  return new OpenTelemetrySpans(options);
+}
 
-  return {
-    begin(req, res, given) {
-      const exchange = exchangeOf(res);
-      const parent = given ? contextOf(given) : ROOT_CONTEXT;
-      const attributes = requestAttributes(req);
-      const span = tracer.startSpan(knownMethod(req.method), { kind: SpanKind.SERVER, attributes }, parent);
-      exchange.trace = traceOf(span, given);
-      res.once('close', () => endRequest(span, res, exchange, pathOfRoute.get(exchange.route)));
-    },
+class OpenTelemetrySpans implements Spans {
+  readonly #provider: TracerProvider;
+  readonly #tracer: Tracer;
+  readonly #pathOfRoute: ReadonlyMap<string, string>;
+  readonly #clock: Clock;
 
-    attempt(attempt, res) {
-      const exchange = exchangeOf(res);
-      if (!exchange.trace) return;
-      const { url } = attempt.target;
-      const method = knownMethod(res.req.method);
-      const attributes = {
-        [ATTR_HTTP_REQUEST_METHOD]: method,
-        [ATTR_SERVER_ADDRESS]: url.hostname,
-        [ATTR_SERVER_PORT]: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
-        [ATTR_URL_FULL]: url.origin + shownPath(exchange.upstreamTarget || res.req.url),
-        'gateway.replica': attempt.target.id,
-      };
-      const span = tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, contextOf(exchange.trace));
-      attempt.trace = traceOf(span, exchange.trace);
-      attempt.watch({
-        responded: (status) => tellStatus(span, status, status >= 400),
-        ended: (outcome) => {
-          if (outcome.kind === 'failed') tellError(span, errorType(outcome.error));
-          span.end();
-        },
-      });
-    },
+  constructor({
+    endpoint,
+    serviceName,
+    version,
+    clock,
+    pathOfRoute,
+    onError,
+  }: Readonly<OpenTelemetryOptions>) {
+    const exporter = watched(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }), onError);
+    this.#provider = new TracerProvider({
+      resource: defaultResource()
+        .merge(resourceFromAttributes({ [ATTR_SERVICE_NAME]: serviceName, [ATTR_SERVICE_VERSION]: version }))
+        .merge(detectResources({ detectors: [envDetector] })),
+      spanProcessors: [new BatchSpanProcessor({ exporter })],
+    });
+    this.#tracer = this.#provider.getTracer('faf-cab-gateway', version);
+    this.#pathOfRoute = pathOfRoute;
+    this.#clock = clock;
+  }
 
-    async close(deadlineMs) {
-      const { promise: outOfTime, resolve } = Promise.withResolvers<void>();
-      const cancel = clock.after(deadlineMs, resolve);
-      // Failed batches were reported by the exporter.
-      await Promise.race([provider.shutdown().catch(() => {}), outOfTime]);
-      cancel();
-    },
-  };
+  begin(req: Request, res: Response, given: TraceContext | undefined): void {
+    const exchange = exchangeOf(res);
+    const parent = given ? contextOf(given) : ROOT_CONTEXT;
+    const started = { kind: SpanKind.SERVER, attributes: requestAttributes(req) };
+    const span = this.#tracer.startSpan(knownMethod(req.method), started, parent);
+    exchange.trace = traceOf(span, given);
+    res.once('close', () => endRequest(span, res, exchange, this.#pathOfRoute.get(exchange.route)));
+  }
+
+  attempt(attempt: Attempt, res: Response): void {
+    const exchange = exchangeOf(res);
+    if (!exchange.trace) return;
+    const started = { kind: SpanKind.CLIENT, attributes: attemptAttributes(attempt, exchange, res) };
+    const span = this.#tracer.startSpan(knownMethod(res.req.method), started, contextOf(exchange.trace));
+    attempt.trace = traceOf(span, exchange.trace);
+    attempt.watch({
+      responded: (status) => tellStatus(span, status, status >= 400),
+      ended: (outcome) => {
+        if (outcome.kind === 'failed') tellError(span, errorType(outcome.error));
+        span.end();
+      },
+    });
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const { promise: outOfTime, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(deadlineMs, resolve);
+    // Failed batches were reported by the exporter.
+    await Promise.race([this.#provider.shutdown().catch(() => {}), outOfTime]);
+    cancel();
+  }
 }
 
 /** Reports each lost batch, which the SDK does not. */
@@ -157,6 +168,17 @@ function requestAttributes(req: Request) {
     [ATTR_NETWORK_PEER_ADDRESS]: socket.remoteAddress,
     [ATTR_NETWORK_PROTOCOL_VERSION]: httpVersion,
     [ATTR_USER_AGENT_ORIGINAL]: headers['user-agent'],
+  };
+}
+
+function attemptAttributes({ target }: Attempt, { upstreamTarget }: Exchange, { req }: Response) {
+  const { url, id } = target;
+  return {
+    [ATTR_HTTP_REQUEST_METHOD]: knownMethod(req.method),
+    [ATTR_SERVER_ADDRESS]: url.hostname,
+    [ATTR_SERVER_PORT]: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+    [ATTR_URL_FULL]: url.origin + shownPath(upstreamTarget || req.url),
+    'gateway.replica': id,
   };
 }
 
