@@ -112,6 +112,15 @@ export class ReplicaPool {
     });
   }
 
+  /** Lets new requests through to a replica as far as health checks are concerned, or none. What is under way goes on. */
+  letThrough(key: string, passes: boolean): void {
+    const replica = this.get(key);
+    if (!replica || replica.passesChecks === passes) return;
+    this.#change(replica, () => {
+      replica.passesChecks = passes;
+    });
+  }
+
   /** Goes on with slow starts that were begun elsewhere, by somebody who no longer can. */
   resumeSlowStarts(): void {
     for (const replica of this.replicas) {
@@ -142,7 +151,7 @@ export class ReplicaPool {
     known.listed = listed.listed ?? true;
     if (listed.isCounted) return;
     this.#change(known, () => {
-      known.healthy = listed.healthy;
+      known.listedHealthy = listed.healthy;
       known.raiseRequestCount(listed.requestCount);
     });
   }
@@ -155,7 +164,7 @@ export class ReplicaPool {
   }
 
   #begin(replica: Replica, { healthy, requestCount }: Listed): void {
-    replica.healthy = healthy;
+    replica.listedHealthy = healthy;
     replica.raiseRequestCount(requestCount);
     // The replicas of the first listing have probably worked before.
     if (this.#listed && isInService(replica)) this.#startSlowly(replica);

@@ -19,7 +19,9 @@ export class Replica implements Target, ReplicaIdentity {
   /** Steps until its slow start is over; 0: it gets its full part of the load. */
   startStepsLeft = 0;
   /** Whether the registry called it healthy last. */
-  healthy = true;
+  listedHealthy = true;
+  /** Whether the gateway's own checks let requests through to it. */
+  passesChecks = true;
   /** What its breaker lets through. */
   admission: Admission = 'all';
   /** When it last responded to anybody, by the clock's `ticks`; 0: never. */
@@ -49,6 +51,11 @@ export class Replica implements Target, ReplicaIdentity {
   /** The replica with the least load gets the next request. */
   get load(): number {
     return loadOf(this.inFlight, this.startStepsLeft, this.admission);
+  }
+
+  /** Whether registry and checks both let requests through to it. */
+  get healthy(): boolean {
+    return this.listedHealthy && this.passesChecks;
   }
 
   /** Whether new requests may go there. */

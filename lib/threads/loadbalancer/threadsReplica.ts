@@ -10,6 +10,7 @@ const IN_FLIGHT = 0;
 const REQUESTS = 1;
 const START_STEPS_LEFT = 2;
 const ADMISSION = 3;
+/** Who says so, as bits. Only the thread that asks registry and replicas writes it. */
 const UNHEALTHY = 4;
 /** From here on: how many requests each thread has under way. */
 const FIRST_THREAD = 5;
@@ -23,6 +24,11 @@ const SILENT_CALLER = 5;
 const TOOK = 6;
 
 const MOST_RECENT = 2 ** 30;
+
+/** The registry calls it unhealthy. */
+const BY_REGISTRY = 1;
+/** It does not pass the gateway's own checks. */
+const BY_CHECKS = 2;
 
 const ADMISSIONS = ['all', 'trial', 'none'] as const;
 const NONE = ADMISSIONS.indexOf('none');
@@ -84,8 +90,20 @@ export class ThreadsReplica implements Replica {
     return this.counts.cells.glance(UNHEALTHY) === 0;
   }
 
-  set healthy(healthy: boolean) {
-    this.counts.cells.set(UNHEALTHY, Number(!healthy));
+  get listedHealthy(): boolean {
+    return (this.counts.cells.glance(UNHEALTHY) & BY_REGISTRY) === 0;
+  }
+
+  set listedHealthy(healthy: boolean) {
+    this.#setUnhealthy(BY_REGISTRY, !healthy);
+  }
+
+  get passesChecks(): boolean {
+    return (this.counts.cells.glance(UNHEALTHY) & BY_CHECKS) === 0;
+  }
+
+  set passesChecks(passes: boolean) {
+    this.#setUnhealthy(BY_CHECKS, !passes);
   }
 
   get admission(): Admission {
@@ -175,6 +193,12 @@ export class ThreadsReplica implements Replica {
     cells.leave(threadNumber);
     cells.add(IN_FLIGHT, -cells.get(FIRST_THREAD + threadNumber));
     cells.set(FIRST_THREAD + threadNumber, 0);
+  }
+
+  #setUnhealthy(reason: number, isSo: boolean): void {
+    const { cells } = this.counts;
+    const others = cells.get(UNHEALTHY) & ~reason;
+    cells.set(UNHEALTHY, isSo ? others | reason : others);
   }
 
   #fraction(index: number): number {

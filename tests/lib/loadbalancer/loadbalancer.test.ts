@@ -16,7 +16,7 @@ function newPool(count: number): ReplicaPool {
   return new ReplicaPool({ service: '/budgeting', replicas });
 }
 
-function poolOf(...states: Partial<Pick<Replica, 'healthy' | 'admission'>>[]): ReplicaPool {
+function poolOf(...states: Partial<Pick<Replica, 'listedHealthy' | 'admission'>>[]): ReplicaPool {
   const replicas = states.map((state, i) => Object.assign(Replica.at(`http://r${i}`), state));
   return new ReplicaPool({ service: '/budgeting', replicas });
 }
@@ -64,7 +64,7 @@ describe('balance', () => {
 
   const nobody = [
     { name: 'there is no replica', pool: newPool(0) },
-    { name: 'none is healthy', pool: poolOf({ healthy: false }) },
+    { name: 'none is healthy', pool: poolOf({ listedHealthy: false }) },
     { name: 'all are suspended', pool: poolOf({ admission: 'none' }) },
   ];
 
@@ -76,7 +76,7 @@ describe('balance', () => {
   });
 
   it('lets its user name the error when all healthy replicas are suspended', async () => {
-    const pool = poolOf({ healthy: false }, { admission: 'none' }, { admission: 'none' });
+    const pool = poolOf({ listedHealthy: false }, { admission: 'none' }, { admission: 'none' });
     let among: readonly Replica[] = [];
     const allSuspended = (suspended: readonly Replica[]) => {
       among = suspended;

@@ -152,6 +152,27 @@ describe('the pick', () => {
   it.each([
     ['one thread', (n: number) => newPool(n)],
     ['several threads', newThreadsPool],
+  ])('never falls on one that fails its checks, with %s, even if there is no other', (_of, poolOf) => {
+    const pool = poolOf(2);
+    const [first, second] = pool.replicas as [Replica, Replica];
+    take(pool, second);
+    pool.letThrough(first.key, false);
+    expect([take(pool), take(pool)]).toEqual([second, second]);
+    expect(first).toMatchObject({ inFlight: 1, healthy: false, listedHealthy: true });
+    pool.letThrough(second.key, false);
+    expect(pool.take()).toBeUndefined();
+    expect(pool.takeAnyway(() => true)).toBeUndefined();
+    pool.letThrough('unknown', true);
+    pool.letThrough(first.key, true);
+    pool.admit(first.key, 'none');
+    expect(pool.take()).toBeUndefined();
+    pool.admit(first.key, 'all');
+    expect(take(pool)).toBe(first);
+  });
+
+  it.each([
+    ['one thread', (n: number) => newPool(n)],
+    ['several threads', newThreadsPool],
   ])('falls on a suspended one for who asks no breaker, with %s, if there is no other', (_of, poolOf) => {
     const pool = poolOf(3);
     const [first, second, third] = pool.replicas as [Replica, Replica, Replica];
@@ -167,7 +188,7 @@ describe('the pick', () => {
     expect(inFlight(pool)).toEqual([1, 1, 1]);
     expect(pool.takeAnyway((one) => one === second)).toBe(second);
     pool.release(second);
-    first.healthy = false;
+    first.listedHealthy = false;
     expect(pool.takeAnyway((one) => one === first)).toBeUndefined();
     expect(inFlight(pool)).toEqual([1, 1, 1]);
   });
@@ -361,6 +382,25 @@ function queueOf(pool: ReplicaPool, underWay: number) {
 }
 
 describe('slow start', () => {
+  it('is for a replica that comes back from failed checks, and for no other', () => {
+    const clock = new ManualClock();
+    const pool = newPool(2, { clock, slowStartMs: 10_000 });
+    const [first, second] = pool.replicas as [Replica, Replica];
+    pool.letThrough(first.key, true);
+    expect(first.startStepsLeft).toBe(0);
+    pool.letThrough(first.key, false);
+    expect(first.startStepsLeft).toBe(0);
+    pool.admit(second.key, 'none');
+    pool.letThrough(second.key, false);
+    pool.letThrough(second.key, true);
+    // Its breaker still keeps requests away.
+    expect(second.startStepsLeft).toBe(0);
+    pool.letThrough(first.key, true);
+    expect(first.startStepsLeft).toBe(9);
+    clock.advance(10_000);
+    expect(first.startStepsLeft).toBe(0);
+  });
+
   const SLOW_START_MS = 10_000;
 
   function busyPool(clock: ManualClock, slowStartMs = SLOW_START_MS): ReplicaPool {

@@ -108,9 +108,24 @@ describe.each(KINDS)('a replica of %s', (_of, make) => {
     [true, 'all', true],
   ] as const)('healthy %s and admitting %s: available %s', (healthy, admission, available) => {
     const replica = make();
-    replica.healthy = healthy;
+    replica.listedHealthy = healthy;
     replica.admission = admission;
     expect(replica).toMatchObject({ healthy, admission, available });
+  });
+
+  it.each([
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ])('listed as healthy %s and passing checks %s: healthy if both', (listedHealthy, passesChecks) => {
+    const replica = make();
+    replica.listedHealthy = false;
+    replica.passesChecks = false;
+    replica.listedHealthy = listedHealthy;
+    replica.passesChecks = passesChecks;
+    const healthy = listedHealthy && passesChecks;
+    expect(replica).toMatchObject({ listedHealthy, passesChecks, healthy, available: healthy });
   });
 
   it('has its request count raised, never lowered', () => {

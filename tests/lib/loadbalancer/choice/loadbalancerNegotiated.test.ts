@@ -45,7 +45,7 @@ describe('the replica of a caller', () => {
     const before = CALLERS.map((caller) => replicaFor(caller, [first, second]));
     const after = CALLERS.map((caller) => replicaFor(caller, [first, second, third]));
     for (const [n, replica] of after.entries()) if (replica !== third) expect(replica).toBe(before[n]);
-    third.healthy = false;
+    third.listedHealthy = false;
     expect(CALLERS.map((caller) => replicaFor(caller, [first, second, third]))).toEqual(before);
   });
 
