@@ -4,6 +4,7 @@ import { readDotenv, readEnvironment } from './environment.ts';
 import { readGatewayFile } from './file/gatewayFile.ts';
 import { formatDuration } from './kinds/durations.ts';
 import { authText } from './policies/auth/auth.ts';
+import { healthText } from './policies/upstream/health.ts';
 import { bytesText, ttlText } from './report/policyValues.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
 import { routeTable } from './report/routeTable.ts';
@@ -34,6 +35,7 @@ const SERVICE_COLUMNS = [
   'CACHE',
   'PREFIX',
   'BREAKER',
+  'HEALTH',
   'AUTH',
   'IDLE',
   'BODY',
@@ -100,6 +102,7 @@ function serviceRow(service: Service): string[] {
     ttlText(service.cacheTtlMs),
     service.stripPrefix ? 'cut' : 'kept',
     service.breaker ? 'on' : 'off',
+    healthText(service),
     authText(service.auth),
     formatDuration(service.idleTimeoutMs),
     bytesText(service.maxBodyBytes),

@@ -4,6 +4,7 @@ import { type Kind, kind } from '../kinds/kinds.ts';
 import { routeBreaker } from '../policies/breaker.ts';
 import { POLICIES } from '../policies/policies.ts';
 import { FLAG, OBJECT } from '../policies/policy.ts';
+import { routeHealth } from '../policies/upstream/health.ts';
 import { actionShape } from '../routes/actions.ts';
 import { matchSchema } from '../routes/match.ts';
 import { RESERVED_SEGMENTS } from '../sections/services.ts';
@@ -43,6 +44,9 @@ const policies = {
   deny: POLICIES.deny.schema.optional(),
 };
 
+/** What only these may say: routes of a service share its replicas. */
+const ofServices = { ...policies, health: POLICIES.health.schema.optional() };
+
 const ofRoutes = {
   name: routeName.schema.optional().describe('What it is called in metrics, logs and errors.'),
   match: matchSchema.describe('Which requests it is for.'),
@@ -50,6 +54,7 @@ const ofRoutes = {
   ...policies,
   token: POLICIES.token.schema.optional(),
   breaker: routeBreaker.optional(),
+  health: routeHealth.optional(),
 };
 
 const ROUTE = { error: 'an object with a match' };
@@ -87,7 +92,7 @@ export const serviceSchema = z.strictObject(
       .boolean(FLAG)
       .optional()
       .describe('Whether /budgeting/api/x reaches it as /api/x. Default: true.'),
-    ...policies,
+    ...ofServices,
     routes: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()
@@ -101,7 +106,7 @@ export const fileSchema = z.strictObject(
   {
     $schema: z.string({ error: 'the address of a JSON Schema' }).optional().describe('For editors.'),
     defaults: z
-      .strictObject(policies, OBJECT)
+      .strictObject(ofServices, OBJECT)
       .optional()
       .describe('What every service has that does not say otherwise.'),
     services: z

@@ -14,6 +14,7 @@ import { type Environment, inherit, type Policy, type PolicyProblem } from './po
 import { publicPaths } from './publicPaths.ts';
 import { retry } from './retry.ts';
 import { timeouts } from './timeouts.ts';
+import { health } from './upstream/health.ts';
 
 /** All policies, by the names that they have in a file. */
 export const POLICIES = {
@@ -29,6 +30,7 @@ export const POLICIES = {
   host,
   retry,
   breaker,
+  health,
   publicPaths,
   allow,
   deny,
@@ -70,11 +72,16 @@ export function together(...levels: readonly Said[]): Said {
 /**
  * What is wrong with what a level says together with those further out. What it only inherits is their problem.
  *
- * @param isWhole whether no level further in can complete it
+ * @param level `outer`: services can complete it; `service`: its routes can; `innermost`: nobody can
  */
-export function problemsOf(own: Said, outer: Said, isWhole: boolean): PolicyProblem[] {
+export function problemsOf(
+  own: Said,
+  outer: Said,
+  level: 'outer' | 'service' | 'innermost',
+): PolicyProblem[] {
   const all = together(own, outer);
-  return ALL.flatMap(([name, { problem }]) => {
+  return ALL.flatMap(([name, { problem, isOfServices = false }]) => {
+    const isWhole = level === 'innermost' || (level === 'service' && isOfServices);
     const found = own[name] === undefined ? undefined : problem?.(all[name], isWhole);
     return found ? [{ ...found, at: [name, ...found.at] }] : [];
   });

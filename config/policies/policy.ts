@@ -16,6 +16,8 @@ export interface Policy<Schema extends z.ZodType, Settings extends object> {
    * complete it.
    */
   readonly problem?: (said: z.output<Schema>, isWhole: boolean) => PolicyProblem | undefined;
+  /** Whether only `defaults` and services may say it, so that no route can complete it. Default false. */
+  readonly isOfServices?: boolean;
   /** Whether `own` keeps out, or gives less than, `outer`: it then counts for every spelling of its path. Default: never. */
   readonly tightens?: (own: Settings, outer: Settings) => boolean;
 }

@@ -2,6 +2,7 @@ import { formatBytes } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
 import type { PolicySettings } from '../policies/policies.ts';
+import { statusText } from '../policies/upstream/health.ts';
 import type { Field } from '../variables.ts';
 
 /** One value of a policy, as people read it. */
@@ -29,6 +30,7 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
     ...cacheValues(settings),
     { path: 'retry', value: retryText(settings) },
     ...breakerValues(settings),
+    ...healthValues(settings),
   ];
 }
 
@@ -57,6 +59,19 @@ function breakerValues({ breaker }: PolicySettings): PolicyValue[] {
     { path: 'breaker.ratio', value: String(ratio), variable: 'circuitBreakerRatio' },
     { path: 'breaker.window', value: formatDuration(windowMs), variable: 'circuitBreakerWindowMs' },
     { path: 'breaker.cooldown', value: formatDuration(cooldownMs), variable: 'circuitBreakerCooldownMs' },
+  ];
+}
+
+function healthValues({ health }: PolicySettings): PolicyValue[] {
+  if (health === undefined) return [{ path: 'health', value: 'off' }];
+  return [
+    { path: 'health.path', value: health.path },
+    { path: 'health.interval', value: formatDuration(health.intervalMs) },
+    { path: 'health.timeout', value: formatDuration(health.timeoutMs) },
+    { path: 'health.healthyAfter', value: String(health.healthyAfter) },
+    { path: 'health.unhealthyAfter', value: String(health.unhealthyAfter) },
+    { path: 'health.status', value: statusText(health.statuses) },
+    ...(health.port === undefined ? [] : [{ path: 'health.port', value: String(health.port) }]),
   ];
 }
 

@@ -46,7 +46,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     absence: 'the cache is off',
   },
   failover: { policies: ['retry'] },
-  loadBalancer: { variables: ['slowStartMs'] },
+  loadBalancer: { policies: ['health'], variables: ['slowStartMs'] },
   circuitBreaker: { policies: ['breaker'], absence: 'breaker is off' },
   proxy: {
     policies: ['timeouts.idle', 'limits.body', 'host', 'publicPaths'],
