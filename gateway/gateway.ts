@@ -1,5 +1,6 @@
 import { SAID } from '../lib/logging/logger.ts';
 import { externalApp, internalApp } from './apps.ts';
+import { startChecks } from './health/replicaChecks.ts';
 import { acceptQueueAdvice } from './http/acceptQueue.ts';
 import { internalPeers, internalPortNotice } from './http/internalPeers.ts';
 import { ListenError } from './http/listenError.ts';
@@ -57,9 +58,11 @@ export class Gateway {
    * `stop`.
    */
   async start(): Promise<TakenPorts> {
-    const { settings, readiness, registry, breakerNews, certificate } = this.parts;
+    const { settings, readiness, registry, breakerNews, certificate, services } = this.parts;
     if (settings.breakerShared) await breakerNews.listen();
     void registry.start();
+    // Of several threads the main thread asks the replicas, and all see what it finds.
+    if (!this.parts.threads) startChecks(services, this.parts);
     const { externalHost, internalHost, reusePort } = settings;
     const [wantedExternal, wantedInternal] = [settings.externalPort, settings.internalPort];
     const externalPort = await listen(this.#external, 'EXTERNAL', wantedExternal, externalHost, reusePort);

@@ -71,6 +71,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'load.test.ts': 'long',
   'monitoring.test.ts': 'long',
   'playgroundCtl.test.ts': 'long',
+  'readiness.test.ts': 'long',
   'replicasProperties.test.ts': 'long',
   'rollingRestart.test.ts': 'long',
   'rollingUpdate.test.ts': 'long',

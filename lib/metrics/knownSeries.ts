@@ -3,6 +3,8 @@ import { combinations, type LabelValues } from './series/series.ts';
 
 /** What metrics of breakers begin with: a service without breakers has none of them. */
 const BREAKER_METRICS = 'gateway_circuit_breaker_';
+/** And those of health checks: likewise. */
+const HEALTH_METRICS = 'gateway_replica_health_';
 
 /** Responses that dashboards and alerts wait for: the first of each must be seen as a rise from 0. */
 const AWAITED_RESPONSES = [
@@ -17,7 +19,17 @@ const AWAITED_RESPONSES = [
 export type KnownLabels = Readonly<
   Partial<
     Record<
-      'service' | 'serviceWithBreaker' | 'route' | 'port' | 'code' | 'reason' | 'outcome' | 'call' | 'policy',
+      | 'service'
+      | 'serviceWithBreaker'
+      | 'serviceWithHealth'
+      | 'result'
+      | 'route'
+      | 'port'
+      | 'code'
+      | 'reason'
+      | 'outcome'
+      | 'call'
+      | 'policy',
       readonly string[]
     >
   >
@@ -30,6 +42,9 @@ export function knownSeries(
   readings: ReplicaReadings,
   name: string,
 ): LabelValues[] {
+  if (name.startsWith(HEALTH_METRICS)) {
+    return seriesOf(labels, { ...known, service: known.serviceWithHealth ?? [] }, checkedOf(readings));
+  }
   return name.startsWith(BREAKER_METRICS)
     ? seriesOf(
         labels,
@@ -37,6 +52,10 @@ export function knownSeries(
         breakersOf(readings),
       )
     : seriesOf(labels, known, Array.from(readings.replicas()));
+}
+
+function checkedOf({ replicas }: ReplicaReadings): ReplicaReading[] {
+  return Array.from(replicas()).filter(({ passesChecks }) => passesChecks !== undefined);
 }
 
 function breakersOf({ replicas }: ReplicaReadings): ReplicaReading[] {

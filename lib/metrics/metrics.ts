@@ -5,6 +5,7 @@ import { PROCESS_COUNTERS, processGauges } from './definitions/process.ts';
 import { REGISTRY_COUNTERS, type RegistryReadings, registryGauges } from './definitions/registry.ts';
 import {
   BREAKER_COUNTERS,
+  HEALTH_COUNTERS,
   REPLICA_COUNTERS,
   type ReplicaReadings,
   replicaGauges,
@@ -37,6 +38,7 @@ const MAX_ROUTE_SERIES = 10 * (MAX_ROUTES + 1);
 const COUNTERS = {
   ...REQUEST_COUNTERS,
   ...REPLICA_COUNTERS,
+  ...HEALTH_COUNTERS,
   ...REGISTRY_COUNTERS,
   ...BREAKER_COUNTERS,
   ...CACHE_COUNTERS,

@@ -6,6 +6,7 @@ import type { LogFormat, Logger, LogLevel } from '../../../lib/logging/logger.ts
 import { Metrics } from '../../../lib/metrics/metrics.ts';
 import { CHANGES } from '../../../lib/store/sqlite/sqlite.ts';
 import { sayListening, type TakenPorts } from '../../gateway.ts';
+import { startChecks } from '../../health/replicaChecks.ts';
 import { breakerLog } from '../../logs/breakerLog.ts';
 import { keepWithin } from '../../process/memory.ts';
 import { exposeCollector } from '../../process/spentBuffers.ts';
@@ -126,6 +127,13 @@ export class MainGateway {
       await assertFree('INTERNAL', internalPort, internalHost);
     }
     exposeCollector();
+    startChecks(this.#services, {
+      settings: this.#settings,
+      logger: this.#logger,
+      metrics: this.metrics,
+      clock: threadsClock,
+      random: Math.random,
+    });
     void this.#registry.start().then(() => {
       this.#discovered = true;
       this.#team.tellAll({ kind: 'discovered' });

@@ -1,10 +1,21 @@
 import { allRoutes, type Routing } from '../../../config/routes/complete.ts';
+import type { ProbeFailure, ProbeOutcome } from '../../../lib/healthcheck/contract.ts';
 import type { KnownLabels } from '../../../lib/metrics/knownSeries.ts';
 import { REPLIES } from '../../errors/replies/replies.ts';
 import type { Port } from '../../port.ts';
 
 /** The reasons for which the admin API refuses requests. */
 const ADMIN_REFUSALS = ['wrong_token', 'no_token', 'too_many'];
+
+/** How health checks go. */
+const PROBE_RESULTS: readonly (ProbeFailure | ProbeOutcome['kind'])[] = [
+  'passed',
+  'status',
+  'timeout',
+  'unreachable',
+  'broken',
+  'unknown',
+];
 
 const PORTS: readonly Port[] = ['external', 'internal'];
 
@@ -15,6 +26,8 @@ export function knownLabels(routing: Routing): KnownLabels {
   return {
     service: services.map(({ path }) => path),
     serviceWithBreaker: services.filter(({ breaker }) => breaker).map(({ path }) => path),
+    serviceWithHealth: services.filter(({ health }) => health).map(({ path }) => path),
+    result: PROBE_RESULTS,
     route: allRoutes(routing).map(({ name }) => name),
     port: PORTS,
     call: ['list', 'update'],

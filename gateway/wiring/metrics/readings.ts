@@ -12,12 +12,13 @@ export function readings(
   return {
     replicas: () =>
       services.flatMap(({ settings, replicas }) =>
-        replicas.pool.replicas.map(({ key, id, requestCount, inFlight, healthy }) => ({
+        replicas.pool.replicas.map(({ key, id, requestCount, inFlight, healthy, passesChecks }) => ({
           service: settings.path,
           instance: id,
           requestCount,
           inFlight,
           healthy,
+          passesChecks: settings.health ? passesChecks : undefined,
           breakerState: settings.breaker ? BREAKER_STATE[replicas.breakerState(key)] : undefined,
         })),
       ),

@@ -8,8 +8,10 @@ import type {
   BreakerRules,
   BreakerState,
 } from '../../../lib/circuitbreaker/contract.ts';
+
 import type { Clock } from '../../../lib/clock/clock.ts';
 import type { Admission, FailureKind } from '../../../lib/exchange/attempt.ts';
+import type { ServiceChecks } from '../../../lib/healthcheck/serviceChecks.ts';
 import type { ReplicaIdentity } from '../../../lib/loadbalancer/instance.ts';
 import type { Listed } from '../../../lib/loadbalancer/listed.ts';
 import { ReplicaPool, type ReplicaPoolOptions } from '../../../lib/loadbalancer/pool.ts';
@@ -18,6 +20,7 @@ import type { CellsSize, Share, ShareOf } from '../../../lib/threads/cells.ts';
 import { SharedCircuitBreaker } from '../../../lib/threads/circuitbreaker/sharedCircuitBreaker.ts';
 import { LoadScan } from '../../../lib/threads/loadbalancer/loadScan.ts';
 import { ThreadsReplica } from '../../../lib/threads/loadbalancer/threadsReplica.ts';
+import type { NewChecks } from '../../health/replicaChecks.ts';
 import type { BreakerSubject } from '../../logs/breakerLog.ts';
 
 /** A replica whose counters and breaker several threads share. */
@@ -70,6 +73,7 @@ export class ServiceReplicas {
   readonly #service: Service;
   readonly #onBreakerEvent: ServiceReplicasOptions['onBreakerEvent'];
   readonly #onDeparted: ServiceReplicasOptions['onDeparted'];
+  #checks: ServiceChecks | undefined;
 
   constructor(options: Readonly<ServiceReplicasOptions>) {
     const { service, threshold, ratio, windowMs, cooldownMs, slowStartMs, clock } = options;
@@ -98,6 +102,12 @@ export class ServiceReplicas {
       onDeparted: (replica) => this.#departed(replica),
       onIdle,
     });
+  }
+
+  /** Begins to check the health of the replicas, until `dispose`. Undefined: the service has no checks. */
+  startChecks(newChecks: NewChecks | undefined): void {
+    this.#checks = newChecks?.(this.pool);
+    this.#checks?.start(this.pool.replicas);
   }
 
   /** All listed replicas with their shared memory, for other threads. */
@@ -163,6 +173,7 @@ export class ServiceReplicas {
     for (const { key } of listed) this.#breakers.get(key)?.tellAdmission();
     // Another thread may have ended the cooldown meanwhile.
     for (const key of this.#breakers.keys) if (!this.pool.get(key)) this.#forgetUnlessOpen(key);
+    this.#checks?.follow(this.pool.replicas);
   }
 
   /** Gives back what a thread that has ended had under way, and takes over its duties. */
@@ -176,8 +187,9 @@ export class ServiceReplicas {
     }
   }
 
-  /** Stops the timers of all breakers, including those of removed replicas. */
+  /** Stops health checks and the timers of all breakers, including those of removed replicas. */
   dispose(): void {
+    this.#checks?.stop();
     this.#breakers.forgetAll();
   }
 

@@ -7,6 +7,8 @@ export interface ReplicaReading {
   readonly requestCount: number;
   readonly inFlight: number;
   readonly healthy: boolean;
+  /** Whether it passes the gateway's own checks; undefined: it has none. */
+  readonly passesChecks?: boolean | undefined;
   /** 0 closed, 1 open, 2 half-open; undefined: it has no breaker. */
   readonly breakerState: number | undefined;
 }
@@ -32,6 +34,20 @@ export const REPLICA_COUNTERS = {
     'gateway_hedges_won_total',
     ['service'],
     'Requests of those that the second replica responded to first.',
+  ),
+};
+
+/** What health checks found. */
+export const HEALTH_COUNTERS = {
+  healthProbes: counter(
+    'gateway_replica_health_probes_total',
+    ['service', 'result'],
+    'Health checks of replicas, by how they went.',
+  ),
+  healthFailures: counter(
+    'gateway_replica_health_failures_total',
+    ['service', 'instance'],
+    'Times that a replica was taken out because it failed its health check.',
   ),
 };
 
@@ -82,6 +98,12 @@ const REPLICA_GAUGES: readonly ReplicaGauge[] = [
     name: 'gateway_lb_instance_health',
     help: 'Whether the replica is healthy (1) or not (0).',
     value: ({ healthy }) => Number(healthy),
+    combine: Math.min,
+  },
+  {
+    name: 'gateway_replica_health',
+    help: 'Whether the replica passes its health check (1) or not (0).',
+    value: ({ passesChecks }) => (passesChecks === undefined ? undefined : Number(passesChecks)),
     combine: Math.min,
   },
   {
