@@ -2,6 +2,11 @@ import { stackless } from '../util/stackless.ts';
 
 export type TokenProblem = 'token_missing' | 'token_invalid' | 'token_expired' | 'token_revoked';
 
+export interface TokenErrorOptions extends ErrorOptions {
+  /** A further challenge, for what would do in place of a token. */
+  readonly alternative?: string;
+}
+
 /**
  * The request has no token that is accepted now. `code` says why and is shown to clients; `message` has the exact reason,
  * for the log only. It may quote a few claims, never the token.
@@ -11,26 +16,31 @@ export class TokenError extends Error {
   readonly code: TokenProblem;
   readonly status = 401;
 
-  constructor(code: TokenProblem, message: string, options?: ErrorOptions) {
+  readonly #alternative: string | undefined;
+
+  constructor(code: TokenProblem, message: string, options?: TokenErrorOptions) {
     super(message, options);
     this.code = code;
+    this.#alternative = options?.alternative;
   }
 
   /** The `WWW-Authenticate` challenge (RFC 6750 section 3); a request without a token gets no error code. */
   get challenge(): string {
-    return this.code === 'token_missing'
-      ? 'Bearer'
-      : `Bearer error="invalid_token", error_description="${this.code}"`;
+    const bearer =
+      this.code === 'token_missing'
+        ? 'Bearer'
+        : `Bearer error="invalid_token", error_description="${this.code}"`;
+    return this.#alternative === undefined ? bearer : `${bearer}, ${this.#alternative}`;
   }
 }
 
 /** Makes the error without a stack trace, which would make a flood of bad tokens expensive. */
-export function tokenError(code: TokenProblem, message: string, options?: ErrorOptions): TokenError {
+export function tokenError(code: TokenProblem, message: string, options?: TokenErrorOptions): TokenError {
   return stackless(() => new TokenError(code, message, options));
 }
 
 /**
- * The token is good and does not say what the route asks for. `message` names the claim or the scopes, for the log only, and no
+ * The token or API key is good and does not say what the route asks for. `message` names the claim or the scopes, for the log only, and no
  * value of a token.
  */
 export class InsufficientScopeError extends Error {
@@ -40,10 +50,10 @@ export class InsufficientScopeError extends Error {
   /** The `WWW-Authenticate` challenge (RFC 6750 section 3.1), with the scopes that would do. */
   readonly challenge: string;
 
-  constructor(message: string, scopes: readonly string[]) {
+  constructor(message: string, scopes: readonly string[], scheme: 'Bearer' | 'ApiKey' = 'Bearer') {
     super(message);
     const needed = scopes.length > 0 ? `, scope="${scopes.join(' ')}"` : '';
-    this.challenge = `Bearer error="insufficient_scope"${needed}`;
+    this.challenge = `${scheme} error="insufficient_scope"${needed}`;
   }
 }
 

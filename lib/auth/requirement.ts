@@ -19,6 +19,14 @@ export type RequirementCheck = (identity: Identity) => InsufficientScopeError | 
 type Claims = Readonly<Record<string, unknown>>;
 type Part = (claims: Claims) => InsufficientScopeError | undefined;
 
+/** What says who is calling, in words for the log, and the scheme of the challenge. */
+export interface Holder {
+  readonly holder: string;
+  readonly scheme: 'Bearer' | 'ApiKey';
+}
+
+const TOKEN: Holder = { holder: 'the token', scheme: 'Bearer' };
+
 /** Claims with scopes: RFC 8693 section 4.2 has `scope`, others `scp`; each is one text with blanks, or a list. */
 const SCOPE_CLAIMS = ['scope', 'scp'] as const;
 
@@ -26,10 +34,14 @@ const SCOPE_CLAIMS = ['scope', 'scp'] as const;
  * Makes the check of a requirement. It fails closed: a claim that is missing, of another type, or an object meets nothing. An
  * identity that was checked before is not read again: it is the same object for all requests with its token.
  */
-export function requirementCheck({ claims, scopes }: Requirement): RequirementCheck {
+export function requirementCheck(
+  { claims, scopes }: Requirement,
+  { holder, scheme }: Holder = TOKEN,
+): RequirementCheck {
+  const lacking = (message: string) => stackless(() => new InsufficientScopeError(message, scopes, scheme));
   const parts = [
-    ...Object.entries(claims).map(([name, values]) => claimPart(name, values, scopes)),
-    ...(scopes.length > 0 ? [scopePart(scopes)] : []),
+    ...Object.entries(claims).map(([name, values]) => claimPart(name, values, holder, lacking)),
+    ...(scopes.length > 0 ? [scopePart(scopes, holder, lacking)] : []),
   ];
   const known = new WeakMap<Identity, InsufficientScopeError | 'met'>();
   return (identity) => {
@@ -54,10 +66,12 @@ function firstLacking(parts: readonly Part[], identity: Identity): InsufficientS
 
 // Errors are made once: a flood of such requests must not cost one each.
 
-function claimPart(name: string, values: readonly ClaimValue[], scopes: readonly string[]): Part {
+type Lacking = (message: string) => InsufficientScopeError;
+
+function claimPart(name: string, values: readonly ClaimValue[], holder: string, lacking: Lacking): Part {
   const accepted: ReadonlySet<unknown> = new Set(values);
-  const missing = lacking(`the token has no claim ${JSON.stringify(name)}`, scopes);
-  const other = lacking(`the claim ${JSON.stringify(name)} has none of the values asked for`, scopes);
+  const missing = lacking(`${holder} has no claim ${JSON.stringify(name)}`);
+  const other = lacking(`the claim ${JSON.stringify(name)} has none of the values asked for`);
   return (claims) => {
     const value = claimAt(claims, name);
     if (value === undefined) return missing;
@@ -66,8 +80,8 @@ function claimPart(name: string, values: readonly ClaimValue[], scopes: readonly
   };
 }
 
-function scopePart(scopes: readonly string[]): Part {
-  const errors = scopes.map((scope) => lacking(`the token does not have the scope ${scope}`, scopes));
+function scopePart(scopes: readonly string[], holder: string, lacking: Lacking): Part {
+  const errors = scopes.map((scope) => lacking(`${holder} does not have the scope ${scope}`));
   return (claims) => {
     const had = new Set(SCOPE_CLAIMS.flatMap((name) => scopesIn(own(claims, name))));
     const at = scopes.findIndex((scope) => !had.has(scope));
@@ -98,8 +112,4 @@ export function claimAt(claims: unknown, path: string): unknown {
 function own(value: unknown, name: string): unknown {
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   return isObject && Object.hasOwn(value, name) ? (value as Claims)[name] : undefined;
-}
-
-function lacking(message: string, scopes: readonly string[]): InsufficientScopeError {
-  return stackless(() => new InsufficientScopeError(message, scopes));
 }

@@ -8,7 +8,7 @@ import type { Attempt, Target } from './attempt.ts';
 import { ClientGoneError } from './errors.ts';
 import type { Phases } from './phases.ts';
 
-/** Who the verified token says is calling. Absent on the internal port and on public paths. */
+/** Who the verified token, or the API key, says is calling. Absent on the internal port and on public paths. */
 export interface Identity {
   /**
    * The value of the token's identifying claim, as text. Two people may have the same one: use `key` to tell them
@@ -19,11 +19,13 @@ export interface Identity {
   readonly key: string;
   /** All claims of the token, as base64url JSON: the value of `X-Auth-Claims`. */
   readonly claims: string;
+  /** Of a machine that calls with an API key: its public id, and whose it is. Undefined: it came with a token. */
+  readonly apiKey?: { readonly id: string; readonly owner: string };
 }
 
-/** A token, or what should be one, that was in a parameter of the query or in a cookie. */
+/** A token or API key, or what should be one, that was in a parameter of the query, in a cookie or in a field for keys. */
 export interface TakenToken {
-  readonly from: 'query' | 'cookie';
+  readonly from: 'query' | 'cookie' | 'field';
   readonly name: string;
   readonly value: string;
 }
@@ -71,8 +73,8 @@ export class Exchange {
   /** The methods that its response allows; undefined: all of the rules'. Written by the router. */
   preflightMethods: readonly string[] | undefined;
   /**
-   * What the query and cookies carry as tokens, as it was written. It was removed from there. Undefined when there was
-   * nothing. Written by queryToken and cookieToken.
+   * What the query, cookies and fields for API keys carry, as it was written. It was removed from there. Undefined when there
+   * was nothing. Written by queryToken, cookieToken and apiKey.
    */
   takenTokens: readonly TakenToken[] | undefined;
   /** Written by auth. */

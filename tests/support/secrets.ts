@@ -6,8 +6,8 @@ export const NEVER_LOGGED = 'this-must-not-be-in-any-log-line';
 /** Everything that nothing may print. */
 const secrets = new Set([TEST_SECRET, NEVER_LOGGED]);
 
-/** Any token, whoever has signed it. */
-const TOKEN = /eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g;
+/** Any token, whoever has signed it, and any API key. */
+const TOKEN = /eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|fafkey_[0-9A-Za-z]{12}_[0-9A-Za-z]{20,}/g;
 
 /** No log line may hold this either: a token that is none, for instance. */
 export function keepSecret(text: string): string {

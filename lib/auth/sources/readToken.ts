@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { type ApiKeyError, apiKeyError, keyChallenge } from '../../apikeys/errors.ts';
 import { type TokenError, tokenError } from '../errors.ts';
 import { type BesideFields, decoded, NO_FIELD, readBearerIfAny, readToken } from './bearer.ts';
 import { type IsAllowedOrigin, originRefusal } from './origin.ts';
@@ -11,7 +12,7 @@ export type TokenReader = (req: IncomingMessage, beside: BesideFields) => string
 export interface TokenReading {
   readonly read: TokenReader;
   /** The error for a request that brings nothing. */
-  readonly missing: TokenError;
+  readonly missing: TokenError | ApiKeyError;
 }
 
 export interface TokenReadingOptions {
@@ -22,12 +23,14 @@ export interface TokenReadingOptions {
 }
 
 /**
- * Reads tokens from `sources`. The first source that has anything counts, whether that is a good token or not, and no other
+ * Reads tokens from `sources`, those for API keys left out, which `apiKeyReader` reads. The first source that has anything counts, whether that is a good token or not, and no other
  * is looked at: nobody can choose between two tokens by spoiling one. A source that has more than one is `token_invalid`.
  */
 export function tokenReading({ sources, isAllowedOrigin }: Readonly<TokenReadingOptions> = {}): TokenReading {
   if (sources === undefined) return { read: readToken, missing: NO_FIELD };
-  const readers = sources.map((source) => readerOf(source, isAllowedOrigin));
+  const readers = sources.flatMap((source) =>
+    source.from === 'apiKey' ? [] : [readerOf(source, isAllowedOrigin)],
+  );
   const [first] = readers;
   const read: TokenReader = (req, beside) => {
     for (const reader of readers) {
@@ -36,11 +39,24 @@ export function tokenReading({ sources, isAllowedOrigin }: Readonly<TokenReading
     }
     return undefined;
   };
-  const missing = tokenError('token_missing', `no token in ${sources.map(sourceText).join(', ')}`);
-  return { read: readers.length === 1 && first ? first : read, missing };
+  return { read: readers.length === 1 && first ? first : read, missing: missingFrom(sources) };
 }
 
-function readerOf(source: TokenSource, isAllowedOrigin: IsAllowedOrigin | undefined): TokenReader {
+/** Where only API keys are taken, one is missing; where tokens are as well, a token is, and the challenge names both. */
+function missingFrom(sources: readonly TokenSource[]): TokenError | ApiKeyError {
+  const places = sources.map(sourceText).join(', ');
+  const field = sources.find((source) => source.from === 'apiKey')?.name;
+  if (field === undefined) return tokenError('token_missing', `no token in ${places}`);
+  if (sources.every(({ from }) => from === 'apiKey'))
+    return apiKeyError('api_key_missing', `no API key in ${places}`, field);
+  return tokenError('token_missing', `no token or API key in ${places}`, {
+    alternative: keyChallenge(field),
+  });
+}
+
+type TokenPlace = Exclude<TokenSource, { readonly from: 'apiKey' }>;
+
+function readerOf(source: TokenPlace, isAllowedOrigin: IsAllowedOrigin | undefined): TokenReader {
   if (source.from === 'bearer') return readBearerIfAny;
   const text = sourceText(source);
   const several = tokenError('token_invalid', `more than one ${text}`);

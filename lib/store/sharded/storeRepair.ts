@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../clock/clock.ts';
 import { asError } from '../../util/asError.ts';
-import { LASTING_GROUP, LASTING_PREFIX } from '../lasting.ts';
+import { LASTING_GROUPS, LASTING_PREFIX } from '../lasting.ts';
 import type { RedisNode } from '../redis/redisNode.ts';
 import type { RedisStore } from '../redis/redisStore.ts';
 import { StoreUnavailableError } from '../store.ts';
@@ -113,10 +113,10 @@ export class StoreRepair {
     if (isUseless()) return;
     try {
       await copyKeys(from.tokens, to.tokens);
-      await copyGroup(from.tokens, to.tokens);
+      for (const group of LASTING_GROUPS) await copyGroup(group, from.tokens, to.tokens);
     } catch (cause) {
       if (isUseless()) return;
-      const what = `Redis node ${to.name} has not got all revocations of ${from.name}`;
+      const what = `Redis node ${to.name} has not got all revocations and API keys of ${from.name}`;
       this.#options.onError(new StoreUnavailableError(`${what}: ${asError(cause).message}`, { cause }));
       this.beginLater(returned);
     }
@@ -141,28 +141,37 @@ async function addMissing(keys: readonly string[], from: RedisStore, to: RedisSt
   await to.evaluate(ADD, missing, leftMs.map(String), missing.length);
 }
 
-async function copyGroup(from: RedisStore, to: RedisStore): Promise<void> {
-  const [ids, known] = await Promise.all([idsIn(from), idsIn(to)]);
+async function copyGroup(group: string, from: RedisStore, to: RedisStore): Promise<void> {
+  const [ids, known] = await Promise.all([idsIn(group, from), idsIn(group, to)]);
   const has = new Set(known);
   const missing = ids.filter((id) => !has.has(id));
   for (let i = 0; i < missing.length; i += AT_A_TIME)
-    await addFields(missing.slice(i, i + AT_A_TIME), from, to);
+    await addFields(group, missing.slice(i, i + AT_A_TIME), from, to);
 }
 
-async function addFields(ids: readonly string[], from: RedisStore, to: RedisStore): Promise<void> {
-  const values = await valuesIn(from, ids);
+async function addFields(
+  group: string,
+  ids: readonly string[],
+  from: RedisStore,
+  to: RedisStore,
+): Promise<void> {
+  const values = await valuesIn(group, from, ids);
   const fields = ids.flatMap((id, i) => (values[i] ? [id, values[i]] : []));
-  await to.evaluate(ADD_FIELDS, [LASTING_GROUP], fields);
-  // A revocation that was undone on both nodes meanwhile must not come back.
-  const later = await valuesIn(from, ids);
+  await to.evaluate(ADD_FIELDS, [group], fields);
+  // What was removed on both nodes meanwhile, such as a revocation that was undone, must not come back.
+  const later = await valuesIn(group, from, ids);
   const gone = ids.filter((_id, i) => values[i] && !later[i]);
-  await Promise.all(gone.map((id) => to.removeFromGroup(LASTING_GROUP, id)));
+  await Promise.all(gone.map((id) => to.removeFromGroup(group, id)));
 }
 
-async function valuesIn(store: RedisStore, ids: readonly string[]): Promise<(Buffer | null)[]> {
-  return (await store.read(['HMGET', LASTING_GROUP, ...ids])) as (Buffer | null)[];
+async function valuesIn(
+  group: string,
+  store: RedisStore,
+  ids: readonly string[],
+): Promise<(Buffer | null)[]> {
+  return (await store.read(['HMGET', group, ...ids])) as (Buffer | null)[];
 }
 
-async function idsIn(store: RedisStore): Promise<string[]> {
-  return ((await store.read(['HKEYS', LASTING_GROUP])) as Buffer[]).map(String);
+async function idsIn(group: string, store: RedisStore): Promise<string[]> {
+  return ((await store.read(['HKEYS', group])) as Buffer[]).map(String);
 }
