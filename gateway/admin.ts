@@ -3,6 +3,7 @@ import type { Settings } from '../config/config.ts';
 import { leadsTo } from '../config/sections/services.ts';
 import { AdminGuessesError, AdminTokenError } from '../lib/admin/errors.ts';
 import { adminGuard } from '../lib/admin/guard.ts';
+import { apiKeyRoutes } from '../lib/apikeys/routes.ts';
 import { revocationRoutes } from '../lib/auth/revocation/revocationRoutes.ts';
 import { cacheAdmin, type MayBeStored, type ServiceOf } from '../lib/cache/admin.ts';
 import { CautiousTime } from '../lib/clock/cautiousTime.ts';
@@ -55,6 +56,21 @@ export function adminRoutes(parts: Parts): RequestHandler {
       onUndone: (id, req) => logger.info('Admin: revocation undone', { ...usedBy(req), id }),
       // The latest time it may be: with a clock that is behind, tokens issued a moment ago would escape the revocation.
       now: () => time.latestMs(),
+    }),
+  );
+  routes.use(
+    '/keys',
+    apiKeyRoutes({
+      ring: parts.apiKeys.ring,
+      lastUsed: parts.apiKeys.lastUsed,
+      onDone: (action, { id, name, owner }, req) =>
+        logger.info(`Admin: API key ${action}`, {
+          ...usedBy(req),
+          apiKey: id,
+          apiKeyName: name,
+          apiKeyOwner: owner,
+        }),
+      now: () => clock.now(),
     }),
   );
   const serviceOf = serviceNamed(settings);

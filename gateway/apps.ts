@@ -17,7 +17,7 @@ import type { Port } from './port.ts';
 import { createRouter } from './routing/router.ts';
 import { addresses, addressHandlers } from './stages/access/addresses.ts';
 import { auth } from './stages/access/auth.ts';
-import { cookieToken, queryToken } from './stages/access/tokenSources.ts';
+import { apiKey, cookieToken, queryToken } from './stages/access/tokenSources.ts';
 import { cache } from './stages/cache.ts';
 import { circuitBreaker } from './stages/forwarding/circuitBreaker.ts';
 import { failover } from './stages/forwarding/failover.ts';
@@ -43,6 +43,7 @@ export const externalChain: readonly Stage[] = [
   addresses, // before everything that costs: a client that may not come is told so at once
   queryToken, // before all that reads the target: it takes the token out of the target, which cache keys, logs and services see from here on
   cookieToken, // as early: cache keys and services must not have it either
+  apiKey, // the same
   loginContent, // before timeout and concurrency: a login that arrives slowly holds no permit and uses up no service's time
   timeout, // before concurrency: waiting for a permit is part of the time until the response begins
   addressRateLimit, // before auth: it also protects the login, for which there is no token yet

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import { AdminTokenError } from '../../lib/admin/errors.ts';
+import { ApiKeyError } from '../../lib/apikeys/errors.ts';
 import { InsufficientScopeError, TokenError } from '../../lib/auth/errors.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { writerOf } from '../../lib/response/responseWriter.ts';
@@ -57,6 +58,7 @@ function sendProblem(res: Response, code: ReplyCode, error: unknown, more: reado
 function challengeOf(error: unknown): string | undefined {
   const challenges =
     error instanceof TokenError ||
+    error instanceof ApiKeyError ||
     error instanceof InsufficientScopeError ||
     error instanceof AdminTokenError;
   return challenges ? error.challenge : undefined;

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import type { Settings } from '../../config/config.ts';
 import { allRoutes } from '../../config/routes/complete.ts';
 import type { Route } from '../../config/sections/services.ts';
+import { apiKeyReader } from '../../lib/apikeys/reading.ts';
 import { type Asking, askingFor } from '../../lib/auth/asking.ts';
 import { hideTokens } from '../../lib/auth/sources/hideTokens.ts';
 import { ACCESS_TOKEN } from '../../lib/auth/sources/queryToken.ts';
@@ -60,7 +61,8 @@ function tokenOf({ req, exchange, service, port, parts }: Omit<Arrival, 'token'>
   const asking = askingFor(terms)(req, req.res as Response);
   if (asking === 'none' || asking === 'login') return { ...NOBODY_IS_ASKED, asking };
   const { read, missing } = tokenReading(terms);
-  const found = read(req, exchange) ?? (asking === 'optional' ? undefined : missing);
+  const found =
+    apiKeyReader(read)(req, exchange) ?? read(req, exchange) ?? (asking === 'optional' ? undefined : missing);
   const isThere = typeof found === 'string';
   return { asking, isThere, refusal: isThere ? undefined : found };
 }

@@ -26,6 +26,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     absence: 'no path of AUTH_QUERY_TOKEN_PATHS leads to this service, and no source of auth is the query',
   },
   cookieToken: { absence: 'no source of auth is a cookie' },
+  apiKey: { absence: 'no source of auth is an API key' },
   loginContent: {
     variables: ['authIssuePaths'],
     absence: 'no path of AUTH_ISSUE_PATHS leads to this service',

@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import type { Settings } from '../../config/config.ts';
+import { ApiKeyError } from '../../lib/apikeys/errors.ts';
 import { TokenError } from '../../lib/auth/errors.ts';
 import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { shownPath } from '../../lib/http/path.ts';
@@ -23,6 +24,9 @@ const SAMPLED = 0x01;
 const SAID_OF_REQUEST = new Set(['method', 'service', 'status', 'seconds', 'replica']);
 const SAID_OF_TOKEN = new Set([...SAID_OF_REQUEST, 'code']);
 const SAID_OF_REFUSAL = new Set(['status']);
+
+/** What codes of refused tokens and API keys begin with. */
+const CREDENTIAL = /^(?:token|api_key)_/;
 
 export interface LogOptions {
   readonly port: Port;
@@ -114,6 +118,7 @@ function accessLine({ method, target, status, seconds, exchange }: Completed): s
   const line = `${method} ${shownPath(target)} ${status || 'client gone'} in ${oneDecimal(seconds * 1000)} ms`;
   const { attempt, errorCode } = exchange;
   if (errorCode?.startsWith('token_')) return `${line} (JWT refused: ${errorCode})`;
+  if (errorCode?.startsWith('api_key_')) return `${line} (API key refused: ${errorCode})`;
   return attempt ? `${line} (Load balancer selected ${attempt.target.url.origin})` : line;
 }
 
@@ -141,13 +146,16 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: P
     upstreamMs: rounded(phases?.upstream),
     replica: exchange.attempt?.target.id,
     subject: exchange.identity?.subject,
+    apiKey: exchange.identity?.apiKey?.id,
+    apiKeyOwner: exchange.identity?.apiKey?.owner,
     cache: exchange.cacheVerdict,
     code: exchange.errorCode,
     // The message is for the log only: the client is told nothing but the code.
     tokenProblem: exchange.failure instanceof TokenError ? exchange.failure.message : undefined,
+    apiKeyProblem: exchange.failure instanceof ApiKeyError ? exchange.failure.message : undefined,
     // For errors of clients the code says enough.
     cause: status >= 400 && status < 500 ? undefined : exchange.failure?.message,
-    [SAID]: exchange.errorCode?.startsWith('token_') ? SAID_OF_TOKEN : SAID_OF_REQUEST,
+    [SAID]: exchange.errorCode && CREDENTIAL.test(exchange.errorCode) ? SAID_OF_TOKEN : SAID_OF_REQUEST,
   };
 }
 

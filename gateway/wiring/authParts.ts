@@ -1,4 +1,8 @@
 import type { Settings } from '../../config/config.ts';
+import { ApiKeys } from '../../lib/apikeys/apiKeys.ts';
+import { KeyRing } from '../../lib/apikeys/keyRing.ts';
+import { LastUsed } from '../../lib/apikeys/lastUsed.ts';
+import { KeysUnderWay } from '../../lib/apikeys/underWay.ts';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
 import { Revocations } from '../../lib/auth/revocation/revocations.ts';
 import { TokenRegistry } from '../../lib/auth/revocation/tokenRegistry.ts';
@@ -7,9 +11,12 @@ import type { FindKeys } from '../../lib/auth/tokens/findKeys.ts';
 import type { JwksOptions } from '../../lib/auth/tokens/jwks.ts';
 import { pemKey } from '../../lib/auth/tokens/pemKey.ts';
 import { createVerifier } from '../../lib/auth/tokens/verifier.ts';
-import type { Parts } from './parts.ts';
+import type { ApiKeyParts, Parts } from './parts.ts';
 
-type AuthParts = Pick<Parts, 'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'stopKeys'>;
+type AuthParts = Pick<
+  Parts,
+  'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'apiKeys' | 'stopKeys'
+>;
 
 /** Makes everything that authentication needs, from keys to revocations. */
 export async function createAuth(
@@ -55,7 +62,23 @@ export async function createAuth(
     clock,
   });
   const upgradedConnections = new UpgradedConnections({ registry, clock });
-  return { verify, authenticator, revocations, upgradedConnections, stopKeys };
+  const apiKeys = createApiKeys({ stores, clock, logStoreError });
+  return { verify, authenticator, revocations, upgradedConnections, apiKeys, stopKeys };
+}
+
+function createApiKeys({
+  stores,
+  clock,
+  logStoreError,
+}: Pick<Parts, 'stores' | 'clock' | 'logStoreError'>): ApiKeyParts {
+  const store = stores.tokens;
+  const keys = new ApiKeys({ store, clock });
+  return {
+    keys,
+    ring: new KeyRing({ keys, store, clock }),
+    lastUsed: new LastUsed({ store, clock, onError: logStoreError }),
+    underWay: new KeysUnderWay({ keys, clock }),
+  };
 }
 
 /** The public keys, from the URL or the PEM of the settings; none when neither is set. */

@@ -1,5 +1,9 @@
 import type { Settings } from '../../config/config.ts';
 import type { Route, Service } from '../../config/sections/services.ts';
+import type { ApiKeys } from '../../lib/apikeys/apiKeys.ts';
+import type { KeyRing } from '../../lib/apikeys/keyRing.ts';
+import type { LastUsed } from '../../lib/apikeys/lastUsed.ts';
+import type { KeysUnderWay } from '../../lib/apikeys/underWay.ts';
 import type { Authenticator } from '../../lib/auth/authenticator.ts';
 import type { Revocations } from '../../lib/auth/revocation/revocations.ts';
 import type { UpgradedConnections } from '../../lib/auth/revocation/upgradedConnections.ts';
@@ -47,6 +51,14 @@ export function partsOfRoute(
   return { ...service, settings: { ...service.settings, ...settings }, permits };
 }
 
+/** What API keys are checked, made and noted with. Each thread has its own: the store makes them agree. */
+export interface ApiKeyParts {
+  readonly keys: ApiKeys;
+  readonly ring: KeyRing;
+  readonly lastUsed: LastUsed;
+  readonly underWay: KeysUnderWay;
+}
+
 /** Everything that both apps are built from. It is made once and owned by the gateway. */
 export interface Parts {
   readonly settings: Settings;
@@ -64,6 +76,7 @@ export interface Parts {
   readonly authenticator: Authenticator;
   readonly revocations: Revocations;
   readonly upgradedConnections: UpgradedConnections;
+  readonly apiKeys: ApiKeyParts;
   /** Stops fetching keys in the background. */
   readonly stopKeys: () => void;
   readonly services: readonly ServiceParts[];

@@ -19,7 +19,9 @@ export const KEY_LENGTH = CHECKSUM_AT + CHECKSUM_LENGTH;
 
 const ID = new RegExp(`^[0-9A-Za-z]{${ID_LENGTH}}$`);
 const KEY = new RegExp(`^${KEY_PREFIX}[0-9A-Za-z]{${ID_LENGTH}}_[0-9A-Za-z]{${KEY_LENGTH - SECRET_AT}}$`);
-const KEYS = new RegExp(`${KEY_PREFIX}([0-9A-Za-z]{${ID_LENGTH}})_[0-9A-Za-z]+`, 'g');
+const WORD = KEY_PREFIX.slice(0, -1);
+/** In a path the `_` may be percent-encoded. Matching takes linear time, because matched text is not examined again. */
+const KEYS = new RegExp(`${WORD}(?:_|%5f)([0-9A-Za-z]{${ID_LENGTH}})(?:_|%5f)[0-9A-Za-z]+`, 'gi');
 
 /** Bytes that nobody can predict. */
 export type RandomBytes = (count: number) => Buffer;
@@ -64,7 +66,7 @@ export function isKeyId(text: string): boolean {
 
 /** The text with `...` in place of what is secret in any key in it: for logs, where paths and messages come from outside. */
 export function withoutKeys(text: string): string {
-  return text.includes(KEY_PREFIX) ? text.replace(KEYS, `${KEY_PREFIX}$1_...`) : text;
+  return text.includes(WORD) ? text.replace(KEYS, `${KEY_PREFIX}$1_...`) : text;
 }
 
 function checksumOf(text: string): string {

@@ -1,4 +1,5 @@
 import winston from 'winston';
+import { withoutKeys } from '../apikeys/keyText.ts';
 
 /** The property in which a format stores the finished line. */
 export const MESSAGE = Symbol.for('message');
@@ -40,7 +41,8 @@ export class LineTransport extends winston.transports.Stream {
       this.#timer = setTimeout(this.#flush, GATHER_MS).unref();
       process.once('exit', this.#flush);
     }
-    this.#pending += `${line}\n`;
+    // Of an API key that somebody has put anywhere, where nobody expects one, no line shows more than the id.
+    this.#pending += `${withoutKeys(line)}\n`;
     if (this.#pending.length >= GATHER_CHARACTERS) this.#writePending();
   }
 

@@ -27,6 +27,7 @@ export type KnownLabels = Readonly<
       | 'port'
       | 'code'
       | 'reason'
+      | 'problem'
       | 'outcome'
       | 'call'
       | 'policy',

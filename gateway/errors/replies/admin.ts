@@ -44,4 +44,22 @@ export const ADMIN_REPLIES = {
     'Undo some, or revoke by subject.',
     'http_request_error',
   ),
+  no_such_api_key: reply(
+    404,
+    'No such API key',
+    'GET /admin/keys lists those that there are.',
+    'http_request_error',
+  ),
+  api_key_conflict: reply(
+    409,
+    'API key conflict',
+    'The key is revoked, or was changed at the same time, or too many that it has replaced are still good. Look at it again.',
+    'http_request_error',
+  ),
+  too_many_api_keys: reply(
+    409,
+    'Too many API keys',
+    'There may be 10000. Revoke those that nobody uses: lastUsedAt says when each was used.',
+    'http_request_error',
+  ),
 } as const satisfies Record<string, Reply>;

@@ -1,24 +1,28 @@
+import type { RequestHandler } from 'express';
 import type { PolicySettings } from '../../../config/policies/policies.ts';
 import { revokePaths } from '../../../config/sections/revokePaths.ts';
+import { ApiKeyError } from '../../../lib/apikeys/errors.ts';
+import { apiKeyAuth } from '../../../lib/apikeys/middleware.ts';
+import { apiKeyReader } from '../../../lib/apikeys/reading.ts';
 import type { AskingOptions } from '../../../lib/auth/asking.ts';
 import { auth as authMiddleware } from '../../../lib/auth/middleware.ts';
-import type { TokenReadingOptions } from '../../../lib/auth/sources/readToken.ts';
+import { type TokenReadingOptions, tokenReading } from '../../../lib/auth/sources/readToken.ts';
 import { allowsOrigin } from '../../../lib/cors/origins.ts';
 import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { isLogged } from '../../../lib/logging/logger.ts';
 import type { Parts } from '../../wiring/parts.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage, StageContext } from '../stage.ts';
+import { namesOf } from './tokenSources.ts';
 
-/** Asks for a token and checks it. */
-export const auth: Stage = ({
-  parts: { authenticator, upgradedConnections, settings, metrics, logger, clock },
-  service,
-}) => {
-  return authMiddleware({
+/** Asks for a token, or an API key where the route takes one, and checks it. */
+export const auth: Stage = (context) => {
+  const { authenticator, upgradedConnections, settings, metrics, logger, clock } = context.parts;
+  const { settings: own } = context.service;
+  const ofTokens = authMiddleware({
     authenticator,
-    ...tokenTerms(settings, service.settings),
-    requirement: service.settings.auth.require,
-    maxHoldMs: service.settings.requestTimeoutMs,
+    ...tokenTerms(settings, own),
+    requirement: own.auth.require,
+    maxHoldMs: own.requestTimeoutMs,
     onAccepted: () => metrics.jwtAccepted.count(),
     onRejected: ({ code, message }, res) => {
       metrics.jwtRejected.count(code);
@@ -31,7 +35,37 @@ export const auth: Stage = ({
     onUpgraded: (connection, accepted) => upgradedConnections.add(connection, accepted),
     clock,
   });
+  return namesOf(own.auth, 'apiKey').length === 0 ? ofTokens : keyAuth(context, ofTokens);
 };
+
+/** Checks API keys, and leaves requests without one to `otherwise`. */
+function keyAuth({ parts, service }: Omit<StageContext, 'rest'>, otherwise: RequestHandler): RequestHandler {
+  const { settings, metrics, logger } = parts;
+  const { keys, lastUsed, underWay } = parts.apiKeys;
+  const terms = tokenTerms(settings, service.settings);
+  const { read, missing } = tokenReading(terms);
+  return apiKeyAuth({
+    keys,
+    ...terms,
+    read: apiKeyReader(read),
+    missing: missing instanceof ApiKeyError ? missing : undefined,
+    otherwise,
+    requirement: service.settings.auth.require,
+    underWay,
+    onAccepted: ({ apiKey: { id } }) => {
+      metrics.apiKeysAccepted.count();
+      lastUsed.note(id);
+    },
+    onRejected: ({ code, message }, res) => {
+      metrics.apiKeysRefused.count(code);
+      if (!isLogged(logger, 'debug')) return;
+      logger.debug(`API key refused: ${code}`, {
+        requestId: exchangeOf(res).requestId,
+        apiKeyProblem: message,
+      });
+    },
+  });
+}
 
 /** Which requests are asked for a token, and where it may be. */
 export function tokenTerms(

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import type { AuthRule } from '../../../config/policies/auth/auth.ts';
+import { apiKeyField } from '../../../lib/apikeys/reading.ts';
 import { cookieToken as cookieTokenMiddleware } from '../../../lib/auth/sources/cookieToken.ts';
 import { queryToken as queryTokenMiddleware } from '../../../lib/auth/sources/queryToken.ts';
 import { compose } from '../../compose.ts';
@@ -23,8 +24,15 @@ export const cookieToken: Stage = ({ service: { settings } }) =>
     ),
   );
 
-/** The names under which cookies or the query may carry a token. */
-function namesOf({ sources = [] }: AuthRule, from: 'cookie' | 'query'): string[] {
+/** Takes API keys out of the fields that carry them, where `auth` names any as a source. */
+export const apiKey: Stage = ({ service: { settings } }) => {
+  const names = namesOf(settings.auth, 'apiKey');
+  if (settings.auth.need === 'none' || names.length === 0) return undefined;
+  return apiKeyField({ names, passes: settings.passAuthorization });
+};
+
+/** The names under which cookies, the query or fields may carry what says who is calling. */
+export function namesOf({ sources = [] }: AuthRule, from: 'cookie' | 'query' | 'apiKey'): string[] {
   return sources.flatMap((source) => (source.from === from ? source.name : []));
 }
 

@@ -36,5 +36,6 @@ export function knownLabels(routing: Routing): KnownLabels {
     code: codes.filter((code) => REPLIES[code].status === 429 || REPLIES[code].status >= 500),
     outcome: ADMIN_REFUSALS,
     reason: codes.filter((code) => code.startsWith('token_')),
+    problem: codes.filter((code) => code.startsWith('api_key_') && REPLIES[code].status === 401),
   };
 }

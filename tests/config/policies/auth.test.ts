@@ -11,6 +11,8 @@ function file({ defaults = '{}', service = '', route = '' }): Readonly<Record<st
   };
 }
 
+const ACCEPTED = 'bearer, cookie:<name>, query:<name>, apiKey or apiKey:<field>';
+
 type Levels = Parameters<typeof file>[0];
 
 function routeOf(levels: Levels) {
@@ -31,6 +33,10 @@ describe('auth', () => {
     [
       { route: 'auth: { sources: [bearer, "cookie:s", "query:t"] }' },
       'required, from bearer cookie:s query:t',
+    ],
+    [
+      { route: 'auth: { sources: [bearer, apiKey, "apiKey:X-Service-Key"] }' },
+      'required, from bearer apiKey apiKey:x-service-key',
     ],
   ])('is as it is given: %j', (levels, text) => {
     expect(authOf(levels)).toBe(text);
@@ -138,12 +144,12 @@ describe('auth', () => {
     ],
     [
       'auth: { sources: [] }',
-      'auth.sources is []: expected a list of bearer, cookie:<name> or query:<name>, at least one',
+      'auth.sources is []: expected a list of bearer, cookie:<name>, query:<name>, apiKey or apiKey:<field>, at least one',
     ],
     ['auth: { sources: [bearer, bearer] }', 'auth.sources is ["bearer","bearer"]: expected each source once'],
     [
       'auth: { sources: ["cokie:s"] }',
-      'auth.sources[0] is "cokie:s": expected bearer, cookie:<name> or query:<name>; did you mean cookie:s?',
+      'auth.sources[0] is "cokie:s": expected bearer, cookie:<name>, query:<name>, apiKey or apiKey:<field>; did you mean cookie:s?',
     ],
     [
       'auth: { sources: [cookie] }',
@@ -154,8 +160,22 @@ describe('auth', () => {
       'auth.sources[0] is "query:a[]": expected query:<name>, with a name of letters, digits and _.~-',
     ],
     [
+      'auth: { sources: [apikey] }',
+      `auth.sources[0] is "apikey": expected ${ACCEPTED}; did you mean apiKey?`,
+    ],
+    [
+      'auth: { sources: ["apiKey:X-Api-Key", apiKey] }',
+      'auth.sources is ["apiKey:X-Api-Key","apiKey"]: expected each source once',
+    ],
+    ...['', 'a b', 'X_Api_Key', 'Authorization', 'cookie', 'Host', 'X-Auth-Key', 'If-Match'].map(
+      (name): [string, string] => [
+        `auth: { sources: ["apiKey:${name}"] }`,
+        `auth.sources[0] is "apiKey:${name}": expected apiKey, or apiKey:<field> with a field of letters, digits and - that means nothing else to HTTP or the gateway`,
+      ],
+    ),
+    [
       'auth: { sources: [header] }',
-      'auth.sources[0] is "header": expected bearer, cookie:<name> or query:<name>; did you mean bearer?',
+      'auth.sources[0] is "header": expected bearer, cookie:<name>, query:<name>, apiKey or apiKey:<field>; did you mean bearer?',
     ],
     [
       'auth: { need: optional, require: { scopes: [a] } }',
@@ -224,6 +244,17 @@ describe('a route is for', () => {
     ],
     ['any', { service: 'auth: { sources: [bearer, "cookie:s"] }', route: 'auth: { sources: [bearer] }' }],
     ['exact', { service: 'auth: { sources: [bearer] }', route: 'auth: { sources: [bearer, "cookie:s"] }' }],
+    ['exact', { service: 'auth: { sources: [bearer] }', route: 'auth: { sources: [bearer, apiKey] }' }],
+    ['any', { route: 'auth: { sources: [bearer, apiKey] }' }],
+    ['any', { service: 'auth: { sources: [bearer, apiKey] }', route: 'auth: { sources: [apiKey] }' }],
+    ['any', { service: 'auth: { sources: [bearer, apiKey] }', route: 'auth: { sources: [bearer] }' }],
+    [
+      'any',
+      {
+        service: 'auth: { sources: [apiKey] }',
+        route: 'auth: { sources: [apiKey], require: { scopes: [a] } }',
+      },
+    ],
     ['any', { route: 'auth: { sources: [bearer] }' }],
     ['exact', { route: 'passAuthorization: true' }],
     ['any', { service: 'passAuthorization: true', route: 'passAuthorization: false' }],

@@ -146,6 +146,7 @@ describe('npm run explain', () => {
       ['cors', 'no cors is set'],
       ['addresses', 'neither allow nor deny is set'],
       ['cookieToken', 'no source of auth is a cookie'],
+      ['apiKey', 'no source of auth is an API key'],
       ['addressRateLimit', 'RATE_LIMIT_PER_ADDRESS is not set'],
       ['identityRateLimit', 'RATE_LIMIT_PER_IDENTITY is not set'],
     ]);

@@ -314,6 +314,14 @@ it('has no scenario missing', async () => {
     'insufficient_scope',
     'no_such_revocation',
     'too_many_revocations',
+    // In tests/integration/apikeys, and the last one in tests/lib/apikeys.
+    'api_key_missing',
+    'api_key_invalid',
+    'api_key_expired',
+    'api_key_revoked',
+    'no_such_api_key',
+    'api_key_conflict',
+    'too_many_api_keys',
   ];
   expect([...tested, ...elsewhere].sort()).toEqual(Object.keys(TABLE).sort());
 });

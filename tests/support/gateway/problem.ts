@@ -9,6 +9,10 @@ export const TABLE = {
   token_invalid: [401, 'Token invalid'],
   token_expired: [401, 'Token expired'],
   token_revoked: [401, 'Token revoked'],
+  api_key_missing: [401, 'API key missing'],
+  api_key_invalid: [401, 'API key invalid'],
+  api_key_expired: [401, 'API key expired'],
+  api_key_revoked: [401, 'API key revoked'],
   insufficient_scope: [403, 'Insufficient scope'],
   admin_token_wrong: [401, 'Admin token wrong'],
   bad_revocation: [400, 'Bad revocation'],
@@ -18,6 +22,9 @@ export const TABLE = {
   origin_not_allowed: [403, 'Origin not allowed'],
   no_such_revocation: [404, 'No such revocation'],
   too_many_revocations: [409, 'Too many revocations'],
+  no_such_api_key: [404, 'No such API key'],
+  api_key_conflict: [409, 'API key conflict'],
+  too_many_api_keys: [409, 'Too many API keys'],
   no_such_service: [404, 'No such service'],
   method_not_allowed: [405, 'Method not allowed'],
   upload_stalled: [408, 'Upload stalled'],
@@ -50,6 +57,8 @@ export type ProblemCode = keyof typeof TABLE;
 /** Seconds of `Retry-After`; 1 where nobody knows better. */
 export interface ProblemDetails {
   readonly retryAfter?: number;
+  /** The whole challenge, where it is another than that for a token. */
+  readonly challenge?: string;
   /** Scopes that the challenge of an `insufficient_scope` names. */
   readonly scope?: string;
 }
@@ -61,7 +70,7 @@ const LEAKS = /at \S+ \(|node:|node_modules|ECONN|ENOTFOUND|undici|redis|sqlite|
 export async function expectProblem(
   answer: Response | RawResponse,
   code: ProblemCode,
-  { retryAfter = 1, scope }: ProblemDetails = {},
+  { retryAfter = 1, scope, challenge }: ProblemDetails = {},
 ): Promise<void> {
   const [status, title] = TABLE[code];
   const field = fieldReader(answer);
@@ -81,7 +90,7 @@ export async function expectProblem(
   expect(field('Proxy-Status')).toMatch(new RegExp(`^gateway; error=[a-z_]+; details="${code}"$`));
   expect(field('Cache-Control')).toBe('no-store');
   expect(field('Retry-After')).toBe(status === 429 || status === 503 ? String(retryAfter) : undefined);
-  expect(field('WWW-Authenticate')).toBe(challengeOf(status, code, scope));
+  expect(field('WWW-Authenticate')).toBe(challenge ?? challengeOf(status, code, scope));
   expect(text).not.toMatch(LEAKS);
 }
 
@@ -90,6 +99,8 @@ function challengeOf(status: number, code: ProblemCode, scope?: string): string 
   if (code === 'insufficient_scope')
     return `Bearer error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`;
   if (status !== 401) return undefined;
+  if (code === 'api_key_missing') return 'ApiKey field="x-api-key"';
+  if (code.startsWith('api_key_')) return `ApiKey error="invalid_key", error_description="${code}"`;
   if (code === 'admin_token_wrong') return 'Bearer realm="admin"';
   return code === 'token_missing' ? 'Bearer' : `Bearer error="invalid_token", error_description="${code}"`;
 }
