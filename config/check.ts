@@ -12,7 +12,7 @@ import { align } from './report/table.ts';
 import { variableValue } from './report/variableValues.ts';
 import { settingsWarnings } from './report/warnings.ts';
 import { allRoutes } from './routes/complete.ts';
-import type { Service } from './sections/services.ts';
+import { type Service, upstreamTexts } from './sections/services.ts';
 import { type ReadFile, readTextFile } from './values.ts';
 import { listVariables } from './variables.ts';
 
@@ -95,7 +95,7 @@ function serviceRow(service: Service): string[] {
   return [
     service.name,
     service.path,
-    service.upstreams.join(' ') || '(from the registry)',
+    upstreamTexts(service).join(' ') || '(from the registry)',
     String(service.concurrency),
     String(service.streams),
     formatDuration(service.requestTimeoutMs),

@@ -26,6 +26,26 @@ const routeName: Kind<string> = kind('a name of up to 64 letters, digits and ._/
   /^[\w./:-]{1,64}$/.test(given) ? given : undefined,
 );
 
+const MAX_WEIGHT = 1000;
+const WEIGHT = { error: `a whole number from 0 to ${MAX_WEIGHT}` };
+
+/** One of `upstreams`. */
+export const upstreamSchema = z.union(
+  [
+    upstreamUrl.schema,
+    z.strictObject({
+      url: upstreamUrl.schema.describe('Where it is: http://budgeting-service:8087.'),
+      weight: z
+        .int(WEIGHT)
+        .min(0, WEIGHT)
+        .max(MAX_WEIGHT, WEIGHT)
+        .optional()
+        .describe('Its part of the requests. 0: none as long as another can take them. Default: 1.'),
+    }),
+  ],
+  { error: upstreamUrl.accepted },
+);
+
 /** What `defaults` and services may say. */
 const policies = {
   auth: POLICIES.auth.schema.optional(),
@@ -79,7 +99,7 @@ export const serviceSchema = z.strictObject(
     name: serviceName.schema.describe('The name that it has in the registry.'),
     path: servicePath.schema.describe('The first segment of its public paths: /budgeting.'),
     upstreams: z
-      .array(upstreamUrl.schema, { error: 'a list of addresses' })
+      .array(upstreamSchema, { error: 'a list of addresses' })
       .optional()
       .describe(
         'Where it is when no registry says so: http://budgeting-service:8087. A path goes before every path there.',

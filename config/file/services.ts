@@ -84,15 +84,24 @@ function rightRoute(written: unknown, services: readonly ServiceDefinition[]): R
 
 function toDefinition(service: ServiceData, defaults: Said): ServiceDefinition {
   const { name, path, aliases, stripPrefix, routes, ...own } = service;
-  const urls = service.upstreams?.map((url) => new URL(url));
+  const given = service.upstreams?.map((each) => (typeof each === 'string' ? { url: each } : each));
+  const urls = given?.map(({ url }) => new URL(url));
   const upstreams = urls?.map(({ origin }) => origin);
+  const weights = weightsOf(given ?? []);
   const basePath = urls?.[0]?.pathname.replace(/\/$/, '');
   const says = together(own, defaults);
   const forward = { service: path, cut: stripPrefix === false ? '' : path };
   return {
-    ...{ name, path, upstreams, basePath, aliases, stripPrefix, says },
+    ...{ name, path, upstreams, weights, basePath, aliases, stripPrefix, says },
     routes: routes?.map((route) => toRoute(forward, route, says)),
   };
+}
+
+/** By origin, of those that have one. */
+function weightsOf(upstreams: readonly { readonly url: string; readonly weight?: number | undefined }[]) {
+  return Object.fromEntries(
+    upstreams.flatMap(({ url, weight }) => (weight === undefined ? [] : [[new URL(url).origin, weight]])),
+  );
 }
 
 function toRoute(

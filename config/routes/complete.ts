@@ -77,6 +77,7 @@ export function completeService(
     name,
     path,
     upstreams = [],
+    weights = {},
     basePath = '',
     aliases = [],
     stripPrefix = true,
@@ -88,7 +89,7 @@ export function completeService(
   const isRouted = routes.length > 0 || guards !== undefined;
   const beside = guards ?? guardsOf(own);
   return {
-    ...{ name, path, upstreams, basePath, aliases, stripPrefix },
+    ...{ name, path, upstreams, weights, basePath, aliases, stripPrefix },
     ...settings,
     routes: isRouted ? own.map((route) => toRoute(route, settings, beside)) : [],
   };

@@ -26,6 +26,8 @@ export interface Service extends PolicySettings {
   readonly path: string;
   /** Origins such as `http://cab-booking-service:8084`, used when no registry lists the service. May be empty. */
   readonly upstreams: readonly string[];
+  /** Their parts of the requests, by origin; 1 for one that is not here. */
+  readonly weights: Readonly<Record<string, number>>;
   /** What goes before every path that the service is asked for: `/shop`, or ''. */
   readonly basePath: string;
   /** Other names that registries use for it. */
@@ -39,7 +41,7 @@ export interface Service extends PolicySettings {
 /** A service as its author writes it down; the rest has defaults. */
 export interface ServiceDefinition
   extends Pick<Service, 'name' | 'path'>,
-    Partial<Pick<Service, 'upstreams' | 'aliases' | 'stripPrefix'>> {
+    Partial<Pick<Service, 'upstreams' | 'weights' | 'aliases' | 'stripPrefix'>> {
   readonly basePath?: string | undefined;
   /** What it says itself, and what `defaults` say where it says nothing. */
   readonly says?: Said;
@@ -81,6 +83,14 @@ export const BUILT_IN_SERVICES: readonly ServiceDefinition[] = [
 /** Whether requests to `path` (without a query) go to this service. */
 export function leadsTo({ path: own }: Pick<Service, 'path'>, path: string): boolean {
   return path === own || path.startsWith(`${own}/`);
+}
+
+/** The upstreams as people read them: `http://a:8087 weight 3`. */
+export function upstreamTexts({ upstreams, weights }: Pick<Service, 'upstreams' | 'weights'>): string[] {
+  return upstreams.map((origin) => {
+    const weight = weights[origin];
+    return weight === undefined ? origin : `${origin} weight ${weight}`;
+  });
 }
 
 function builtIn(name: string, path: string, address: string, ...others: string[]): ServiceDefinition {

@@ -3,8 +3,8 @@ import { upstreamUrl } from '../kinds/addresses.ts';
 import { quote } from '../report/problems.ts';
 
 /**
- * What is wrong between the upstreams of a service that are each right by themselves. Replicas have equal parts: one that is
- * named twice has no larger one, and what goes before the path at one of them does so at all.
+ * What is wrong between the upstreams of a service that are each right by themselves. One that is named
+ * twice has no larger part, which is what `weight` is for, and what goes before the path at one of them does so at all.
  *
  * @param data all of a file, which may be anything
  */
@@ -14,7 +14,7 @@ export function upstreamProblems(data: unknown): FileProblem[] {
   return services.flatMap((service, index) => {
     const given: unknown = service?.upstreams;
     if (!Array.isArray(given)) return [];
-    const urls = given.map((upstream) => upstreamUrl.schema.safeParse(upstream).data);
+    const urls = given.map((upstream) => upstreamUrl.schema.safeParse(upstream?.url ?? upstream).data);
     return urls.flatMap((url, at) => (url === undefined ? [] : problemOf(url, at, urls, index)));
   });
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import type { Settings } from '../../config/config.ts';
 import { allRoutes } from '../../config/routes/complete.ts';
-import type { Route } from '../../config/sections/services.ts';
+import { type Route, upstreamTexts } from '../../config/sections/services.ts';
 import { apiKeyReader } from '../../lib/apikeys/reading.ts';
 import { type Asking, askingFor } from '../../lib/auth/asking.ts';
 import { hideTokens } from '../../lib/auth/sources/hideTokens.ts';
@@ -102,7 +102,7 @@ function audienceName(audience: Audience): string {
 /** What the service is sent, and where. */
 export function explainedUpstream(arrival: Arrival, explained: Explained): UpstreamExplained {
   const { req, exchange, service, route } = arrival;
-  const { path, upstreams, basePath } = service.settings;
+  const { path, basePath } = service.settings;
   const registry = explained.settings.serviceDiscovery && explainedVariable('serviceDiscovery', explained);
   const rewrite = route?.action.kind === 'forward' ? route.action.rewrite : undefined;
   return {
@@ -110,7 +110,7 @@ export function explainedUpstream(arrival: Arrival, explained: Explained): Upstr
     target: withoutTokens(basePath + (exchange.upstreamTarget || req.url), explained.settings),
     cut: exchange.prefix,
     ...(rewrite !== undefined && { rewrite }),
-    replicas: upstreams,
+    replicas: upstreamTexts(service.settings),
     ...(registry && { registry: `${registry.name} ${registry.value}` }),
     ...changedFields(arrival),
   };

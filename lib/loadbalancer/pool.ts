@@ -4,6 +4,7 @@ import { listener } from '../util/listener.ts';
 import type { Accepts, Candidates } from './choice/candidates.ts';
 import { LoadHeap } from './choice/loadHeap.ts';
 import { slowStart } from './choice/slowStart.ts';
+import { weigh } from './choice/weights.ts';
 import { instanceName, type ReplicaIdentity } from './instance.ts';
 import type { Listed } from './listed.ts';
 import { Replica } from './replica.ts';
@@ -15,6 +16,8 @@ export interface ReplicaPoolOptions {
   readonly replicas: readonly Replica[];
   /** How long a new replica takes to get its full part of the load; 0 (the default) is at once. */
   readonly slowStartMs?: number;
+  /** Parts of the requests by origin, where no registry says any: `http://a:8087`. Default: 1. */
+  readonly weights?: Readonly<Record<string, number>>;
   /** Makes a replica that is new in the list. Default: a `Replica`. */
   readonly newReplica?: (listed: Listed & ReplicaIdentity) => Replica;
   /** Says which of the replicas is next. Default: a `LoadHeap`. */
@@ -36,6 +39,7 @@ export class ReplicaPool {
   readonly #candidates: Candidates;
   readonly #newReplica: (listed: Listed & ReplicaIdentity) => Replica;
   readonly #startSlowly: (replica: Replica, stepsLeft?: number) => void;
+  readonly #weights: Readonly<Record<string, number>>;
   readonly #onDeparted: (replica: Replica) => void;
   readonly #onIdle: (replica: Replica) => void;
   #listed = false;
@@ -48,7 +52,12 @@ export class ReplicaPool {
     this.#startSlowly = slowStart(slowStartMs, clock, (replica) => this.#candidates.changed(replica));
     this.#onDeparted = listener(options.onDeparted);
     this.#onIdle = listener(options.onIdle);
-    for (const replica of replicas) this.#enlist(replica);
+    this.#weights = options.weights ?? {};
+    for (const replica of replicas) {
+      if (!replica.listed) replica.weight = this.#weights[replica.url.origin] ?? replica.weight;
+      this.#enlist(replica);
+    }
+    this.#weigh();
   }
 
   /** All that are listed, available or not. */
@@ -81,7 +90,12 @@ export class ReplicaPool {
     return this.#candidates.take(accepts);
   }
 
-  /** The same for a request that has failed once: it is no trial as long as there is any other replica. */
+  /** The same for one replica alone: `undefined` if it is not available. */
+  takeOne(replica: Replica): Replica | undefined {
+    return this.#candidates.takeOne(replica);
+  }
+
+  /** The same as `take` for a request that has failed once: it is no trial as long as there is any other replica. */
   takeAnother(accepts: Accepts): Replica | undefined {
     return this.#candidates.take(untried(accepts)) ?? this.#candidates.take(accepts);
   }
@@ -138,6 +152,7 @@ export class ReplicaPool {
     const keys = new Set(listed.map(({ key }) => key));
     for (const replica of this.replicas) if (!keys.has(replica.key)) this.#leave(replica);
     for (const entry of listed) this.#merge(entry);
+    this.#weigh();
     this.#listed = true;
   }
 
@@ -149,6 +164,7 @@ export class ReplicaPool {
     }
     known.registered = listed.registered;
     known.listed = listed.listed ?? true;
+    known.weight = this.#weightOf(listed);
     if (listed.isCounted) return;
     this.#change(known, () => {
       known.listedHealthy = listed.healthy;
@@ -159,6 +175,7 @@ export class ReplicaPool {
   #join(listed: Listed): void {
     const { id = instanceName(listed, this.#names), listed: isListed = true } = listed;
     const replica = this.#newReplica({ ...listed, id, listed: isListed });
+    replica.weight = this.#weightOf(listed);
     if (!listed.isCounted) this.#begin(replica, listed);
     this.#enlist(replica);
   }
@@ -174,6 +191,15 @@ export class ReplicaPool {
     this.#byKey.set(replica.key, replica);
     this.#names.add(replica.id);
     this.#candidates.add(replica);
+  }
+
+  #weightOf({ url, weight = this.#weights[url.origin] ?? 1 }: Pick<Listed, 'url' | 'weight'>): number {
+    return weight;
+  }
+
+  /** To be called when replicas or weights have changed. */
+  #weigh(): void {
+    weigh(this.replicas, (replica) => this.#candidates.changed(replica));
   }
 
   #leave(replica: Replica): void {

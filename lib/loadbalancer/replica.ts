@@ -16,6 +16,15 @@ export class Replica implements Target, ReplicaIdentity {
   requestCount = 0;
   /** When its latest request began, counted in requests of the service; 0: it has had none from this gateway. */
   turn = 0;
+  /** Its part of the requests, compared with the weights of the others; 0: none as long as another can take them. */
+  weight = 1;
+  /**
+   * What its weight means among the others: the least weight by its own, 1 or less, and `Infinity` with the weight 0; 0: they
+   * all have the same. See `weigh`.
+   */
+  interval = 0;
+  /** When it is due for its next request, counted in those of the replica with the least weight, where weights differ. */
+  due = 0;
   /** Steps until its slow start is over; 0: it gets its full part of the load. */
   startStepsLeft = 0;
   /** Whether the registry called it healthy last. */
@@ -50,7 +59,7 @@ export class Replica implements Target, ReplicaIdentity {
 
   /** The replica with the least load gets the next request. */
   get load(): number {
-    return loadOf(this.inFlight, this.startStepsLeft, this.admission);
+    return loadOf(this.inFlight, this.startStepsLeft, this.admission, this.interval);
   }
 
   /** Whether registry and checks both let requests through to it. */

@@ -209,6 +209,16 @@ describe('GATEWAY_FILE', () => {
     { in: { upstreams: ['http://a?x=1'] }, out: `.upstreams[0] is "http://a?x=1": ${ORIGIN}` },
     { in: { upstreams: ['http://u:p@a'] }, out: `.upstreams[0] is "http://***@a": ${ORIGIN}` },
     { in: { upstreams: ['ws://a'] }, out: `.upstreams[0] is "ws://a": ${ORIGIN}` },
+    { in: { upstreams: [{ url: 'ws://a' }] }, out: `.upstreams[0].url is "ws://a": ${ORIGIN}` },
+    { in: { upstreams: [{ weight: 1 }] }, out: `.upstreams[0].url is missing: ${ORIGIN}` },
+    ...[-1, 1001, 0.5, '3', null].map((weight) => ({
+      in: { upstreams: [{ url: 'http://a', weight }] },
+      out: `.upstreams[0].weight is ${JSON.stringify(weight)}: expected a whole number from 0 to 1000`,
+    })),
+    {
+      in: { upstreams: [{ url: 'http://a', weights: 1 }] },
+      out: '.upstreams[0].weights is not known: expected one of url, weight',
+    },
     { in: { path: 'a' }, out: `.path is "a": ${PATH}` },
     { in: { path: '/a/b' }, out: `.path is "/a/b": ${PATH}` },
     { in: { path: '/a b' }, out: `.path is "/a b": ${PATH}` },
@@ -317,6 +327,17 @@ describe('GATEWAY_FILE', () => {
       { name: 'b', path: '/Orders' },
     ];
     expect(problemsOf({ services })).toEqual([]);
+  });
+
+  test('takes upstreams with weights', () => {
+    const upstreams = ['http://a:1/x', { url: 'http://b:2/x', weight: 0 }, { url: 'http://c/x', weight: 30 }];
+    expect(servicesOf({ services: [{ name: 'a', path: '/a', upstreams }] })).toMatchObject([
+      {
+        upstreams: ['http://a:1', 'http://b:2', 'http://c'],
+        weights: { 'http://b:2': 0, 'http://c': 30 },
+        basePath: '/x',
+      },
+    ]);
   });
 
   test('takes upstreams by the names that Swarm makes', () => {

@@ -96,6 +96,7 @@ export class ServiceReplicas {
       ...(threads
         ? sharedReplicas(service, threads, random)
         : { replicas: service.upstreams.map((origin) => Replica.at(origin, taken)) }),
+      weights: service.weights,
       slowStartMs,
       clock,
       random,
@@ -113,10 +114,11 @@ export class ServiceReplicas {
   /** All listed replicas with their shared memory, for other threads. */
   get shared(): readonly SharedReplica[] {
     return this.pool.replicas.map((replica) => {
-      const { key, id, url, registered, healthy, requestCount, counts, listed } = replica as ThreadsReplica;
+      const { key, id, url, registered, healthy, requestCount, counts, listed, weight } =
+        replica as ThreadsReplica;
       this.breakerOf(key);
       const breaker = this.#breakerShares.get(key) as Share;
-      return { key, id, url, registered, healthy, requestCount, counts, listed, breaker };
+      return { key, id, url, registered, healthy, requestCount, counts, listed, weight, breaker };
     });
   }
 

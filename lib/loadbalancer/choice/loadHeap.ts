@@ -1,5 +1,6 @@
 import type { Replica } from '../replica.ts';
-import { type Accepts, acceptsAll, type Candidates, compare } from './candidates.ts';
+import { type Accepts, acceptsAll, type Candidates, compare, dueOf, type Rank } from './candidates.ts';
+import { isPaced, pace } from './load.ts';
 
 interface Entry {
   readonly replica: Replica;
@@ -7,6 +8,7 @@ interface Entry {
   place: number;
   /** These are the replica's, as they were when it last changed. */
   load: number;
+  due: number;
   turn: number;
   requestCount: number;
   lot: number;
@@ -23,13 +25,23 @@ export class LoadHeap implements Candidates {
   readonly #entries = new Map<Replica, Entry>();
   readonly #random: () => number;
   #latestTurn = 0;
+  /** When the latest request was due, where weights differ. */
+  #now = 0;
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
   add(replica: Replica): void {
-    this.#entries.set(replica, { replica, place: OUTSIDE, load: 0, turn: 0, requestCount: 0, lot: 0 });
+    this.#entries.set(replica, {
+      replica,
+      place: OUTSIDE,
+      load: 0,
+      due: 0,
+      turn: 0,
+      requestCount: 0,
+      lot: 0,
+    });
     this.changed(replica);
   }
 
@@ -45,6 +57,7 @@ export class LoadHeap implements Candidates {
     const entry = this.#entries.get(replica);
     if (!entry) return;
     entry.load = replica.load;
+    entry.due = dueOf(replica);
     entry.turn = replica.turn;
     entry.requestCount = replica.requestCount;
     entry.lot = this.#random();
@@ -56,11 +69,15 @@ export class LoadHeap implements Candidates {
     return this.#begin(this.least(accepts));
   }
 
+  takeOne(replica: Replica): Replica | undefined {
+    return this.#begin(replica.available ? replica : undefined);
+  }
+
   takeSuspended(accepts: Accepts): Replica | undefined {
     let least: Replica | undefined;
     for (const replica of this.#entries.keys()) {
       const isSuspended = replica.healthy && !replica.available && accepts(replica);
-      if (isSuspended && (!least || compare(replica, least) < 0)) least = replica;
+      if (isSuspended && (!least || compare(rankOf(replica), rankOf(least)) < 0)) least = replica;
     }
     return this.#begin(least);
   }
@@ -68,9 +85,16 @@ export class LoadHeap implements Candidates {
   #begin(replica: Replica | undefined): Replica | undefined {
     if (!replica) return undefined;
     this.#latestTurn += 1;
+    if (isPaced(replica.interval)) this.#pace(replica);
     replica.begin(this.#latestTurn);
     this.changed(replica);
     return replica;
+  }
+
+  /** Whoever was not asked for long gets no more for it. */
+  #pace(replica: Replica): void {
+    this.#now = Math.max(this.#now, replica.due);
+    replica.due = this.#now + pace(replica.interval, replica.startStepsLeft);
   }
 
   least(accepts: Accepts = acceptsAll): Replica | undefined {
@@ -141,6 +165,11 @@ export class LoadHeap implements Candidates {
     this.#heap[place] = entry;
     entry.place = place;
   }
+}
+
+function rankOf(replica: Replica): Rank {
+  const { load, turn, requestCount } = replica;
+  return { load, due: dueOf(replica), turn, requestCount };
 }
 
 function isBefore(a: Entry, b: Entry): boolean {

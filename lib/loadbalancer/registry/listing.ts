@@ -35,6 +35,8 @@ export interface ListedReplica {
    * for ever: these replicas get requests, and their breakers judge them.
    */
   readonly healthy: boolean;
+  /** Its part of the requests, 0 or more. Default: what the settings say, or 1. */
+  readonly weight?: number;
   /** Requests ever sent to it, by all gateways. */
   readonly requestCount: number;
 }

@@ -63,7 +63,7 @@ export class Hedging {
    *
    * The replica must have responded to nobody for half of the deadline, or for as long as 95 % of the service's recent
    * responses took, if that is longer. The median of those must fit into the time that is left. Another replica must be
-   * better off: it is idle, or has responded to somebody since, and its latest response took no longer than the time that
+   * better off: it has a weight, it is idle, or has responded to somebody since, and its latest response took no longer than the time that
    * is left.
    */
   delayMs({ target, startedAtMs }: Attempt, leftMs: number): number {
@@ -85,6 +85,10 @@ export class Hedging {
 }
 
 /** Whether a request that has waited since then may expect a response of this replica in the time that is left. */
-function isBetterOff({ inFlight, heardAtMs, tookMs }: Replica, sinceMs: number, leftMs: number): boolean {
-  return (inFlight === 0 || heardAtMs > sinceMs) && tookMs <= leftMs;
+function isBetterOff(
+  { weight, inFlight, heardAtMs, tookMs }: Replica,
+  sinceMs: number,
+  leftMs: number,
+): boolean {
+  return weight > 0 && (inFlight === 0 || heardAtMs > sinceMs) && tookMs <= leftMs;
 }

@@ -1,5 +1,11 @@
-import { type Accepts, acceptsAll, type Candidates, compare } from '../../loadbalancer/choice/candidates.ts';
-import { loadOf } from '../../loadbalancer/choice/load.ts';
+import {
+  type Accepts,
+  acceptsAll,
+  type Candidates,
+  compare,
+  dueOf,
+} from '../../loadbalancer/choice/candidates.ts';
+import { isPaced, loadOf, pace } from '../../loadbalancer/choice/load.ts';
 import type { ThreadsReplica } from './threadsReplica.ts';
 
 interface Looked {
@@ -7,6 +13,7 @@ interface Looked {
   /** As it was when it was looked at. */
   readonly inFlight: number;
   readonly load: number;
+  readonly due: number;
   readonly turn: number;
   readonly requestCount: number;
 }
@@ -20,6 +27,8 @@ export class LoadScan implements Candidates {
   readonly #random: () => number;
   /** Of all at the last look. Two threads may give the one behind it to two replicas, which makes a tie. */
   #latestTurn = 0;
+  /** When the latest request was due, where weights differ. */
+  #now = 0;
 
   constructor(random: () => number) {
     this.#random = random;
@@ -43,28 +52,46 @@ export class LoadScan implements Candidates {
     return this.#take(accepts, true);
   }
 
+  takeOne(replica: ThreadsReplica): ThreadsReplica | undefined {
+    if (!replica.available) return undefined;
+    this.#pace(replica);
+    replica.begin(this.#latestTurn + 1);
+    return replica;
+  }
+
   takeSuspended(accepts: Accepts): ThreadsReplica | undefined {
     return this.#take((replica) => replica.healthy && accepts(replica), false);
   }
 
   #take(accepts: Accepts, available: boolean): ThreadsReplica | undefined {
     for (let least = this.#look(accepts, available); least; least = this.#look(accepts, available)) {
-      if (least.replica.beginAt(least.inFlight, this.#latestTurn + 1)) return least.replica;
+      if (!least.replica.beginAt(least.inFlight, this.#latestTurn + 1)) continue;
+      this.#pace(least.replica);
+      return least.replica;
     }
     return undefined;
+  }
+
+  #pace(replica: ThreadsReplica): void {
+    if (!isPaced(replica.interval)) return;
+    this.#now = Math.max(this.#now, replica.due);
+    replica.due = this.#now + pace(replica.interval, replica.startStepsLeft);
   }
 
   #look(accepts: Accepts, available = true): Looked | undefined {
     let least: Looked | undefined;
     let equals = 1;
     for (const replica of this.#replicas) {
-      const { inFlight, turn, requestCount, startStepsLeft, admission } = replica;
+      const { inFlight, turn, requestCount, startStepsLeft, admission, interval } = replica;
       this.#latestTurn = Math.max(this.#latestTurn, turn);
+      const due = dueOf(replica);
+      if (due > 0) this.#now = Math.max(this.#now, due - pace(interval, startStepsLeft));
       if (replica.available !== available) continue;
       const looked = {
         replica,
         inFlight,
-        load: loadOf(inFlight, startStepsLeft, admission),
+        load: loadOf(inFlight, startStepsLeft, admission, interval),
+        due,
         turn,
         requestCount,
       };

@@ -22,6 +22,7 @@ const SILENT_FROM = 3;
 const SILENT_UNTIL = 4;
 const SILENT_CALLER = 5;
 const TOOK = 6;
+const DUE = 7;
 
 const MOST_RECENT = 2 ** 30;
 
@@ -40,15 +41,21 @@ export class ThreadsReplica implements Replica {
   readonly url: URL;
   registered: Registered;
   listed: boolean;
+  weight: number;
+  interval = 0;
   /** This thread's part in the numbers, of `ThreadsReplica.sizeFor`. */
   readonly counts: Share;
 
-  constructor({ key, id, url, registered, listed }: ReplicaIdentity, counts: Share) {
+  constructor(
+    { key, id, url, registered, listed, weight = 1 }: ReplicaIdentity & Partial<Pick<Replica, 'weight'>>,
+    counts: Share,
+  ) {
     this.key = key;
     this.id = id;
     this.url = url;
     this.registered = registered;
     this.listed = listed;
+    this.weight = weight;
     this.counts = counts;
   }
 
@@ -58,7 +65,7 @@ export class ThreadsReplica implements Replica {
   }
 
   static sizeFor(threadCount: number): CellsSize {
-    return { whole: FIRST_THREAD + threadCount, fractions: 7 };
+    return { whole: FIRST_THREAD + threadCount, fractions: 8 };
   }
 
   get inFlight(): number {
@@ -76,6 +83,14 @@ export class ThreadsReplica implements Replica {
 
   get turn(): number {
     return this.#fraction(TURN);
+  }
+
+  get due(): number {
+    return this.#fraction(DUE);
+  }
+
+  set due(due: number) {
+    this.counts.cells.fractions[DUE] = due;
   }
 
   get startStepsLeft(): number {
@@ -155,7 +170,7 @@ export class ThreadsReplica implements Replica {
   }
 
   get load(): number {
-    return loadOf(this.inFlight, this.startStepsLeft, this.admission);
+    return loadOf(this.inFlight, this.startStepsLeft, this.admission, this.interval);
   }
 
   get available(): boolean {

@@ -274,7 +274,7 @@ function seenFrom(threadNumber: number, replicas: readonly SharedReplica[]): Sha
 }
 
 function rankOf({ load, turn, requestCount }: Replica): Rank {
-  return { load, turn, requestCount };
+  return { load, due: 0, turn, requestCount };
 }
 
 describe('replicas, whatever happens in whatever order', () => {

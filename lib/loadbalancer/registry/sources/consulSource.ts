@@ -6,7 +6,12 @@ import { type ConsulOptions, ConsulQuery } from './consulQuery.ts';
 
 const ENTRY = z.object({
   Node: z.object({ Address: z.string() }),
-  Service: z.object({ ID: z.string().min(1), Address: z.string(), Port: z.int().min(1).max(65_535) }),
+  Service: z.object({
+    ID: z.string().min(1),
+    Address: z.string(),
+    Port: z.int().min(1).max(65_535),
+    Weights: z.object({ Passing: z.int().min(0), Warning: z.int().min(0) }).nullish(),
+  }),
   Checks: z.array(z.object({ Status: z.string() })),
 });
 
@@ -57,6 +62,7 @@ export class ConsulSource {
 function replicaFrom(name: string, { Node, Service, Checks }: z.output<typeof ENTRY>): ListedReplica {
   const host = Service.Address || Node.Address;
   const url = new URL(`http://${bracketed(host)}:${Service.Port}`);
+  const isWarning = Checks.some(({ Status }) => Status === 'warning');
   return {
     // Service ids are unique on one node only: by default all replicas have the same one.
     key: replicaKey(host, url),
@@ -65,6 +71,7 @@ function replicaFrom(name: string, { Node, Service, Checks }: z.output<typeof EN
     url,
     // `warning` still works: Consul's own DNS hands such replicas out, too.
     healthy: Checks.every(({ Status }) => Status === 'passing' || Status === 'warning'),
+    ...(Service.Weights && { weight: isWarning ? Service.Weights.Warning : Service.Weights.Passing }),
     requestCount: 0,
   };
 }

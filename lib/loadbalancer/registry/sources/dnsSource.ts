@@ -27,6 +27,13 @@ export interface DnsSourceOptions {
   readonly timeoutMs: number;
 }
 
+/** Where replicas are. Each address of the host has the weight. */
+interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly weight?: number;
+}
+
 /** DNS could tell nothing of any service. The message names one and what went wrong. */
 export class DnsError extends Error {
   override readonly name = 'DnsError';
@@ -89,23 +96,28 @@ export class DnsSource {
   /** The replicas that are found by this name of the service. */
   async #replicasAt(name: string, service: DnsService): Promise<ListedReplica[]> {
     const host = this.#hostFor(name);
-    const places = host.startsWith('_') ? await this.#srvPlaces(host) : [{ host, port: service.port }];
+    const places: Place[] = host.startsWith('_')
+      ? await this.#srvPlaces(host)
+      : [{ host, port: service.port }];
     const replicas = await Promise.all(
       places.map(async (place) => {
         const addresses = await this.#addresses(place.host);
-        return addresses.map((address) => replicaAt(service.name, address, place.port));
+        return addresses.map((address) => replicaAt(service.name, address, place));
       }),
     );
     return replicas.flat();
   }
 
-  async #srvPlaces(host: string): Promise<{ host: string; port: number }[]> {
+  async #srvPlaces(host: string): Promise<Place[]> {
     const records = await orNothing(this.#resolver.resolveSrv(host));
     const first = Math.min(...records.map(({ priority }) => priority));
     // Later priorities are for when the first cannot be reached: breakers and listings take care of that here.
-    return records
-      .filter(({ priority }) => priority === first)
-      .map(({ name, port }) => ({ host: name, port }));
+    return (
+      records
+        .filter(({ priority }) => priority === first)
+        // With the weight 0 it should still have a small part (RFC 2782).
+        .map(({ name, port, weight }) => ({ host: name, port, weight: Math.max(weight, 1) }))
+    );
   }
 
   /** One family is enough: an engine's DNS may know nothing of the other, and pass the question on in vain. */
@@ -123,9 +135,10 @@ export class DnsSource {
   }
 }
 
-function replicaAt(name: string, address: string, port: number): ListedReplica {
+function replicaAt(name: string, address: string, { port, weight }: Place): ListedReplica {
   const url = new URL(`http://${bracketed(address)}:${port}`);
-  return { key: url.host, registered: registeredAt(url), name, url, healthy: true, requestCount: 0 };
+  const known = { key: url.host, registered: registeredAt(url), name, url, healthy: true, requestCount: 0 };
+  return weight === undefined ? known : { ...known, weight };
 }
 
 async function orNothing<T>(answer: Promise<T[]>): Promise<T[]> {

@@ -67,6 +67,17 @@ describe('DnsSource', () => {
     expect(await keysOf(source)).toEqual(['127.0.0.2:9001', '127.0.0.3:9002']);
   });
 
+  it('takes weights from SRV records, and of 0 the least', async () => {
+    await using server = await startDnsServer([
+      '--host-record=one.test,127.0.0.2',
+      '--srv-host=_http._tcp.budgeting.test,one.test,9001,1,30',
+      '--srv-host=_http._tcp.budgeting.test,one.test,9002,1,0',
+    ]);
+    const { listed } = await dns(server.address, { pattern: '_http._tcp.{name}.test' }).list();
+    const weights = Object.fromEntries(listed.map(({ url, weight }) => [url.port, weight]));
+    expect(weights).toEqual({ 9001: 30, 9002: 1 });
+  });
+
   it('lists nobody of a name that is not there', async () => {
     await using server = await startDnsServer([]);
     expect(await dns(server.address).list()).toEqual({ listed: [], skipped: [] });
@@ -122,6 +133,21 @@ describe('ConsulSource', () => {
       ['b4', true],
     ]);
     expect(listed[0]?.url.href).toBe('http://127.0.0.1:8087/');
+  });
+
+  it('takes weights, those for a warning where there is one', async () => {
+    await using server = await startConsul();
+    const weighed = (id: string, port: number, status: string) => {
+      const entry = consulEntry('budgeting', id, port, [status]);
+      return { ...entry, Service: { ...entry.Service, Weights: { Passing: 10, Warning: 2 } } };
+    };
+    server.set('budgeting', [
+      weighed('b1', 1, 'passing'),
+      weighed('b2', 2, 'warning'),
+      consulEntry('budgeting', 'b3', 3),
+    ]);
+    const { listed } = await consul(server.url).list();
+    expect(listed.map(({ weight }) => weight)).toEqual([10, 2, undefined]);
   });
 
   it("prefers the service's own address to its node's", async () => {
