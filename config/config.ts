@@ -26,6 +26,7 @@ type Ingredient =
   | 'jwtSecretFile'
   | 'jwtPublicKeyFile'
   | 'adminTokenFile'
+  | 'stickySecretFile'
   | 'memoryLimitBytes'
   | 'useRedisSharding'
   | 'redisNodes'
@@ -143,6 +144,7 @@ function assemble(
     jwtSecretFile,
     jwtPublicKeyFile,
     adminTokenFile,
+    stickySecretFile,
     useRedisSharding,
     redisNodes,
     redisHost,

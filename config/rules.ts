@@ -27,6 +27,7 @@ const rules: readonly Rule[] = [
   { about: ['jwtSecret'], problem: publicJwtSecret },
   { about: ['jwtSecret', 'environment'], problem: weakJwtSecret },
   { about: ['adminToken', 'environment'], problem: weakAdminToken },
+  { about: ['stickySecret', 'environment'], problem: weakStickySecret },
   { about: ['authIssuePaths', 'authRevokePaths'], problem: publicLogout },
   { about: ['externalHost', 'externalPort', 'internalHost', 'internalPort'], problem: samePort },
   { about: ['redisHost', 'redisUrl'], problem: twoRedises },
@@ -74,6 +75,12 @@ function publicJwtSecret({ jwtSecret }: Values): string | undefined {
 
 function weakJwtSecret({ environment, jwtSecret }: Values): string | undefined {
   return environment === 'production' ? weakness('JWT_SECRET', jwtSecret) : undefined;
+}
+
+function weakStickySecret({ environment, stickySecret }: Values): string | undefined {
+  return environment === 'production' && stickySecret !== undefined
+    ? weakness('STICKY_SECRET', stickySecret)
+    : undefined;
 }
 
 /** A path that needs no token cannot revoke one: a logout there would get a 2xx, and its token would stay valid. */

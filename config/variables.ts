@@ -592,6 +592,21 @@ export const variables = {
     description:
       'Time in which a replica that joins or comes back under load gets up to its full part of it, from a tenth. 0: at once.',
   },
+  stickySecret: {
+    name: 'STICKY_SECRET',
+    kind: kinds.text('a secret'),
+    unset: '`JWT_SECRET`',
+    description:
+      'The secret that cookies of `balance: { sticky: cookie }` are signed with, the same for all gateways. Without it and `JWT_SECRET` each start of the gateway has its own: then clients lose their replica when it restarts.',
+    mask: maskAll,
+    file: 'STICKY_SECRET_FILE',
+  },
+  stickySecretFile: {
+    name: 'STICKY_SECRET_FILE',
+    kind: filePath,
+    unset: 'none',
+    description: 'A file holding that secret instead, such as a Docker secret.',
+  },
   serviceDiscovery: {
     name: 'SERVICE_DISCOVERY_URL',
     kind: discoveryAddress,

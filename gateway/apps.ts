@@ -17,6 +17,7 @@ import type { Port } from './port.ts';
 import { createRouter } from './routing/router.ts';
 import { addresses, addressHandlers } from './stages/access/addresses.ts';
 import { auth } from './stages/access/auth.ts';
+import { stickyCookie } from './stages/access/stickyCookie.ts';
 import { apiKey, cookieToken, queryToken } from './stages/access/tokenSources.ts';
 import { cache } from './stages/cache.ts';
 import { circuitBreaker } from './stages/forwarding/circuitBreaker.ts';
@@ -39,6 +40,7 @@ import type { Parts, ServiceParts } from './wiring/parts.ts';
  */
 export const externalChain: readonly Stage[] = [
   headers, // first: it sees to the fields of every response, and before cors, which has the last word about Vary
+  stickyCookie, // before cors, for which its cookie is none of the user's, and before cache keys and services, which must not have it
   cors, // before all that refuses: a page must be able to read whatever refuses its request, and preflights come without a token
   addresses, // before everything that costs: a client that may not come is told so at once
   queryToken, // before all that reads the target: it takes the token out of the target, which cache keys, logs and services see from here on

@@ -59,6 +59,7 @@ const policies = {
   headers: POLICIES.headers.schema.optional(),
   host: POLICIES.host.schema.optional(),
   breaker: POLICIES.breaker.schema.optional(),
+  balance: POLICIES.balance.schema.optional(),
   publicPaths: POLICIES.publicPaths.schema.optional(),
   allow: POLICIES.allow.schema.optional(),
   deny: POLICIES.deny.schema.optional(),

@@ -14,6 +14,7 @@ import { type Environment, inherit, type Policy, type PolicyProblem } from './po
 import { publicPaths } from './publicPaths.ts';
 import { retry } from './retry.ts';
 import { timeouts } from './timeouts.ts';
+import { balance } from './upstream/balance.ts';
 import { health } from './upstream/health.ts';
 
 /** All policies, by the names that they have in a file. */
@@ -31,6 +32,7 @@ export const POLICIES = {
   retry,
   breaker,
   health,
+  balance,
   publicPaths,
   allow,
   deny,

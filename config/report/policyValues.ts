@@ -2,6 +2,7 @@ import { formatBytes } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
 import type { PolicySettings } from '../policies/policies.ts';
+import { balanceText } from '../policies/upstream/balance.ts';
 import { statusText } from '../policies/upstream/health.ts';
 import type { Field } from '../variables.ts';
 
@@ -31,6 +32,7 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
     { path: 'retry', value: retryText(settings) },
     ...breakerValues(settings),
     ...healthValues(settings),
+    { path: 'balance', value: balanceText(settings.balance) },
   ];
 }
 

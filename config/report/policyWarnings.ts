@@ -14,6 +14,7 @@ export function policyWarnings(settings: Settings): string[] {
     ...unreachable(settings, all),
     ...services.flatMap(shortWindow),
     ...services.flatMap(pathTwice),
+    ...secretless(settings, all),
     ...all.flatMap(idleToken),
     ...all.flatMap((route) => {
       const { action } = route;
@@ -60,6 +61,16 @@ function shortWindow({ path, breaker, requestTimeoutMs }: Service): string[] {
   return [
     `The breaker window of ${path} is ${formatDuration(breaker.windowMs)} and a request may take ` +
       `${formatDuration(requestTimeoutMs)}: requests that run out of time one after another never open a breaker`,
+  ];
+}
+
+/** Cookies that are good until the gateway restarts, and at no other gateway. */
+function secretless({ services, stickySecret, jwtSecret }: Settings, routes: readonly Route[]): string[] {
+  if (stickySecret !== undefined || jwtSecret !== undefined) return [];
+  const isSticky = ({ balance }: Pick<Service, 'balance'>) => balance.by === 'cookie';
+  if (!services.some(isSticky) && !routes.some(({ settings }) => isSticky(settings))) return [];
+  return [
+    'STICKY_SECRET is not set, nor is JWT_SECRET: the cookies of balance: sticky are good until the gateway restarts, and at no other gateway',
   ];
 }
 

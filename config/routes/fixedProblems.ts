@@ -14,6 +14,7 @@ const IDLE: readonly (readonly [field: string, true: readonly unknown[], because
   ['cache', ['off', false], 'and keeps nothing'],
   ['retry', ['off', false], 'and tries no service'],
   ['breaker', ['off', false], 'and asks no service'],
+  ['balance', ['least-load'], 'and asks no service'],
   ['publicPaths', [false], 'and cuts no prefix'],
   ['host', [], 'and asks no service'],
 ];

@@ -13,7 +13,14 @@ import type { Parts, ServiceParts } from '../wiring/parts.ts';
 import { dryParts } from './dryParts.ts';
 
 /** Stages that are really run: they ask nobody, and either respond or change what all others go by. */
-const RUN: ReadonlySet<string> = new Set(['headers', 'cors', 'queryToken', 'cookieToken', 'apiKey']);
+const RUN: ReadonlySet<string> = new Set([
+  'headers',
+  'stickyCookie',
+  'cors',
+  'queryToken',
+  'cookieToken',
+  'apiKey',
+]);
 
 /** A request as a client would write it. */
 export interface AskedRequest {

@@ -19,6 +19,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     policies: ['headers.response', 'security'],
     absence: 'neither headers.response nor security is set',
   },
+  stickyCookie: { policies: ['balance'], absence: 'no cookie keeps clients at their replicas' },
   cors: { policies: ['cors'], absence: 'no cors is set' },
   addresses: { policies: ['allow', 'deny'], absence: 'neither allow nor deny is set' },
   queryToken: {
@@ -47,7 +48,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     absence: 'the cache is off',
   },
   failover: { policies: ['retry'] },
-  loadBalancer: { policies: ['health'], variables: ['slowStartMs'] },
+  loadBalancer: { policies: ['balance', 'health'], variables: ['slowStartMs'] },
   circuitBreaker: { policies: ['breaker'], absence: 'breaker is off' },
   proxy: {
     policies: ['timeouts.idle', 'limits.body', 'host', 'publicPaths'],

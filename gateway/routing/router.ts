@@ -1,6 +1,7 @@
 import type { RequestHandler, Response } from 'express';
 import type { PolicySettings } from '../../config/policies/policies.ts';
 import type { Route } from '../../config/sections/services.ts';
+import { publicPathOf } from '../../config/sections/stickyCookies.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { compose } from '../compose.ts';
 import { ALLOWED_METHODS, UriTooLongError } from '../errors/requestErrors.ts';
@@ -66,7 +67,9 @@ function finder(options: RouterOptions): Find {
     const service = byPath.get(action.service) as ServiceParts;
     // Permits of its own are nobody else's.
     const owner = service.limits.routes.has(route.name) ? route.name : '';
-    const alike = `${action.service} ${owner} ${all}`;
+    // The cookie that keeps a client at its replica is for the paths of one route.
+    const place = settings.balance.by === 'cookie' ? publicPathOf(service.settings, match.path) : '';
+    const alike = `${action.service} ${owner} ${place} ${all}`;
     const chain = chains.get(alike) ?? compose(chainFor(partsOfRoute(service, route)));
     chains.set(alike, chain);
     return ruleFor(route, chain, fields);

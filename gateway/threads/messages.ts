@@ -26,6 +26,8 @@ export interface WorkerStart {
   readonly takesRegistryCalls: boolean;
   /** Identifies all threads of this gateway in messages to other gateways. */
   readonly gatewayId: string;
+  /** What all threads of this gateway know, and nobody else. */
+  readonly secret: string;
   /** The swaps that the threads have made so far, for the embedded cache. */
   readonly responses: readonly ResponseChange[];
 }

@@ -25,4 +25,6 @@ export interface Threads {
   serves(serving: boolean): void;
   /** Identifies all threads of this gateway in messages to other gateways. */
   readonly gatewayId: string;
+  /** What all threads of this gateway know, and nobody else. */
+  readonly secret: string;
 }

@@ -103,7 +103,7 @@ class WorkerGateway {
 
   #threads(): Threads {
     const serving = new Serving(this.#shares, this.#start.settings.workers);
-    const { takesRegistryCalls: takesCalls, gatewayId, threadCount, isReplacement } = this.#start;
+    const { takesRegistryCalls: takesCalls, gatewayId, secret, threadCount, isReplacement } = this.#start;
     return {
       shareOf: this.#shares.of,
       replicasOf: (path) => ({
@@ -129,6 +129,7 @@ class WorkerGateway {
       serving: () => serving.state,
       serves: (serves) => serving.set(serves),
       gatewayId,
+      secret,
     };
   }
 

@@ -13,6 +13,7 @@ import { transportOf, trusts } from './network.ts';
 import type { Parts, PartsOptions, ServiceParts } from './parts.ts';
 import { createRateLimits } from './rateLimits.ts';
 import { breakerNewsOf, servicesOf } from './services/services.ts';
+import { stickinessOf } from './services/stickiness.ts';
 import { createSpans } from './spans.ts';
 import { storeHealthOf, storesOf } from './stores.ts';
 import { openCertificate } from './tls.ts';
@@ -45,6 +46,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
     readiness: new Readiness({ store: storeHealthOf(made), registry, threads }),
     ...(await createAuth(made)),
     rateLimits: await createRateLimits({ ...made, countRate: threads?.countRate }),
+    sticky: stickinessOf(settings, threads?.secret),
     trustsPeer: trusts(settings.trustedProxies),
     onExhausted: exhaustedLog(logger, clock),
     spans: await createSpans(made),

@@ -1,5 +1,7 @@
+import type { KeyObject } from 'node:crypto';
 import type { Settings } from '../../config/config.ts';
 import type { Route, Service } from '../../config/sections/services.ts';
+import { publicPathOf, type StickyCookie } from '../../config/sections/stickyCookies.ts';
 import type { ApiKeys } from '../../lib/apikeys/apiKeys.ts';
 import type { KeyRing } from '../../lib/apikeys/keyRing.ts';
 import type { LastUsed } from '../../lib/apikeys/lastUsed.ts';
@@ -40,15 +42,24 @@ export interface ServiceParts {
   readonly limits: ServiceLimits;
   /** The permits that its requests need: those of the service or, for a route that has some, of the route. */
   readonly permits: RequestLimits;
+  /** What the paths of all its requests begin with, as clients know them. */
+  readonly publicPath: string;
 }
 
 /** A service as the requests of a route meet it. */
 export function partsOfRoute(
   service: ServiceParts,
-  { name, settings }: Pick<Route, 'name' | 'settings'>,
+  { name, match, settings }: Pick<Route, 'name' | 'match' | 'settings'>,
 ): ServiceParts {
   const permits = service.limits.routes.get(name) ?? service.permits;
-  return { ...service, settings: { ...service.settings, ...settings }, permits };
+  const publicPath = publicPathOf(service.settings, match.path);
+  return { ...service, settings: { ...service.settings, ...settings }, permits, publicPath };
+}
+
+/** What cookies there are that name replicas, and the key of what they say. */
+export interface Stickiness {
+  readonly cookies: readonly StickyCookie[];
+  readonly key: KeyObject;
 }
 
 /** What API keys are checked, made and noted with. Each thread has its own: the store makes them agree. */
@@ -85,6 +96,8 @@ export interface Parts {
   readonly rateLimits: RateLimits;
   readonly limits: Limits;
   readonly transport: Transport;
+  /** Cookies that keep clients at their replicas; undefined: no service and no route has one. */
+  readonly sticky: Stickiness | undefined;
   readonly trustsPeer: TrustsPeer;
   /** To be called with the size of each piece of content, in either direction. */
   readonly onContent: (bytes: number) => void;

@@ -79,6 +79,8 @@ export class Attempt {
   isHedge = false;
   /** Whether another replica has responded to the same request first. Written by `lose`. */
   lost = false;
+  /** Whether it has ended without a response, or with a broken one. Written by `end`. */
+  failed = false;
   /** The trace context that the replica is sent, when this try has a span of its own. Written by tracing. */
   trace: TraceContext | undefined;
   #ended = false;
@@ -137,6 +139,7 @@ export class Attempt {
   end(outcome: Outcome): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.failed = outcome.kind === 'failed';
     for (const listener of this.#listeners) listener.ended(outcome);
   }
 }

@@ -77,6 +77,8 @@ export class Exchange {
    * was nothing. Written by queryToken, cookieToken and apiKey.
    */
   takenTokens: readonly TakenToken[] | undefined;
+  /** Key of the replica that its cookie names, whether it may be asked or not. Written by stickyCookie. */
+  keptReplica: string | undefined;
   /** Written by auth. */
   identity: Identity | undefined;
   /**

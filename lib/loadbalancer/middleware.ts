@@ -4,7 +4,7 @@ import { Attempt, type JudgeAbsence } from '../exchange/attempt.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
 import { isRepeatable } from '../http/content.ts';
 import { listener } from '../util/listener.ts';
-import { replicaFor } from './choice/negotiated.ts';
+import type { Affinity } from './affinity/affinity.ts';
 import { NoHealthyReplicaError } from './errors.ts';
 import type { ReplicaPool } from './pool.ts';
 import type { Replica } from './replica.ts';
@@ -20,8 +20,11 @@ export interface LoadBalancerOptions {
   readonly ignoresBreakers?: boolean;
   /** The error when healthy replicas exist but all of them are suspended. Default: `NoHealthyReplicaError`. */
   readonly allSuspended?: (suspended: readonly [Replica, ...Replica[]], req: Request, res: Response) => Error;
-  /** The caller of a request, if all such requests of a caller must go to the same replica. Default: none must. */
-  readonly stickyTo?: ((req: Request, res: Response) => string | undefined) | undefined;
+  /**
+   * Where requests go that belong together, as long as that replica takes them. A second try goes there, too: to the one that it
+   * says among the others. Default: they go by load.
+   */
+  readonly affinity?: Affinity | undefined;
   readonly onSelected?: (replica: Replica, attempt: Attempt, res: Response) => void;
   /** Judges whether a replica that gives no response is absent. Default: none is. */
   readonly judgeAbsence?: JudgeAbsence | undefined;
@@ -39,7 +42,7 @@ export interface LoadBalancerOptions {
  */
 export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHandler {
   const { pool, admits = () => true, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
-  const { stickyTo = () => undefined, ignoresBreakers = false } = options;
+  const { affinity = () => undefined, ignoresBreakers = false } = options;
   const { allSuspended = () => new NoHealthyReplicaError(pool.service) } = options;
   const onSelected = listener(options.onSelected);
 
@@ -48,26 +51,15 @@ export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHan
     return first ? allSuspended([first, ...others], req, res) : new NoHealthyReplicaError(pool.service);
   }
 
-  /** The replica for a request that must go where the caller's others go. */
-  function keep(req: Request, res: Response): Replica | undefined {
-    const caller = stickyTo(req, res);
-    if (caller === undefined) return undefined;
-    const kept = replicaFor(
-      caller,
-      pool.replicas.filter((replica) => admits(replica, req, res)),
-    );
-    return kept && pool.take((replica) => replica === kept);
-  }
-
   function choose(exchange: Exchange, req: Request, res: Response): Replica | undefined {
-    if (ignoresBreakers) {
-      const kept = exchange.latestAttempt ? undefined : keep(req, res);
-      return kept ?? pool.takeAnyway((replica) => !exchange.hasTried(replica));
-    }
-    if (!exchange.latestAttempt) {
-      return keep(req, res) ?? pool.take((replica) => admits(replica, req, res));
-    }
-    return pool.takeAnother((replica) => !exchange.hasTried(replica) && admits(replica, req, res));
+    const isFirst = exchange.latestAttempt === undefined;
+    const accepts = (replica: Replica) =>
+      (isFirst || !exchange.hasTried(replica)) && (ignoresBreakers || admits(replica, req, res));
+    const kept = affinity(req, res, isFirst ? accepts : (replica) => isNoTrial(replica) && accepts(replica));
+    const replica = kept && pool.takeOne(kept);
+    if (replica) return replica;
+    if (ignoresBreakers) return pool.takeAnyway(accepts);
+    return isFirst ? pool.take(accepts) : pool.takeAnother(accepts);
   }
 
   return function loadBalancerMiddleware(req, res, next) {
@@ -99,4 +91,9 @@ export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHan
     onSelected(replica, attempt, res);
     next();
   };
+}
+
+/** What has come to nothing once must not be the trial of another breaker. */
+function isNoTrial({ admission }: Replica): boolean {
+  return admission !== 'trial';
 }

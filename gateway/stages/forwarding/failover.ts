@@ -2,9 +2,12 @@ import { CircuitOpenError } from '../../../lib/circuitbreaker/errors.ts';
 import { failover as failoverMiddleware } from '../../../lib/loadbalancer/retry/failover.ts';
 import { UpstreamUnreachableError } from '../../../lib/proxy/errors.ts';
 import type { Stage } from '../stage.ts';
+import { keepsReplica } from './affinity.ts';
 
 /** Runs the stages after it, and again for another replica where that does no harm. */
-export const failover: Stage = ({ parts: { metrics, logger, clock }, service, rest }) => {
+export const failover: Stage = (context) => {
+  const { parts, service, rest } = context;
+  const { metrics, logger, clock } = parts;
   const { path, retries, hedges, requestTimeoutMs } = service.settings;
   return failoverMiddleware({
     pool: service.replicas.pool,
@@ -17,6 +20,7 @@ export const failover: Stage = ({ parts: { metrics, logger, clock }, service, re
       logger.debug(`Failover: trying another replica than ${target.url.origin}`, { error });
     },
     hedging: hedges ? service.hedgings.within(requestTimeoutMs) : undefined,
+    keepsReplica: keepsReplica(context),
     onHedged: (first, second) => {
       metrics.hedges.count(path);
       logger.debug(

@@ -1,12 +1,13 @@
 import { CircuitOpenError } from '../../../lib/circuitbreaker/errors.ts';
 import { addressOf, callerOf } from '../../../lib/exchange/caller.ts';
-import { exchangeOf } from '../../../lib/exchange/exchange.ts';
-import { isNegotiated } from '../../../lib/loadbalancer/choice/negotiated.ts';
 import { loadBalancer as loadBalancerMiddleware } from '../../../lib/loadbalancer/middleware.ts';
 import type { Stage } from '../stage.ts';
+import { affinityOf } from './affinity.ts';
 
 /** Chooses the replica. */
-export const loadBalancer: Stage = ({ parts, service: { settings, replicas, absence } }) => {
+export const loadBalancer: Stage = (context) => {
+  const { parts, service } = context;
+  const { settings, replicas, absence } = service;
   const { metrics, logger, registry, spans, trustsPeer, clock } = parts;
   const deadlineMs = settings.requestTimeoutMs;
   // A route with `breaker: off`, of a service that has breakers: its requests say nothing for them or against a replica.
@@ -27,8 +28,7 @@ export const loadBalancer: Stage = ({ parts, service: { settings, replicas, abse
       metrics.breakerRejected.count(settings.path);
       return new CircuitOpenError(retryAfterMs);
     },
-    stickyTo: (req, res) =>
-      isNegotiated(req, exchangeOf(res).upgradeHead !== undefined) ? caller(req, res) : undefined,
+    affinity: affinityOf(context),
     onSelected: (replica, attempt, res) => {
       spans?.attempt(attempt, res);
       metrics.lbRequests.count(settings.path, replica.id);

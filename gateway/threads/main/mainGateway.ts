@@ -66,6 +66,7 @@ export class MainGateway {
   readonly #allMetrics: AllMetrics;
   readonly #responses: StoredResponses;
   readonly #gatewayId = randomUUID();
+  readonly #secret = randomUUID();
   #logBreaker: ReturnType<typeof breakerLog> = () => {};
   #ports: TakenPorts;
   #spawned = 0;
@@ -259,6 +260,7 @@ export class MainGateway {
       discovered: this.#discovered,
       takesRegistryCalls: this.#registry.takesCalls,
       gatewayId: this.#gatewayId,
+      secret: this.#secret,
       responses: this.#responses.changes,
     };
   }

@@ -45,5 +45,6 @@ export function partsOfService(
     }),
     limits: own,
     permits: own,
+    publicPath: service.path,
   };
 }

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { exchangeOf } from '../../exchange/exchange.ts';
+import { removeCookie, takeCookies } from '../../http/cookies.ts';
 import { keepPrivate } from './keepPrivate.ts';
 
 export interface CookieTokenOptions {
@@ -8,14 +8,6 @@ export interface CookieTokenOptions {
   readonly name: string;
   /** Leaves it where it is, for a service that reads it as well. Default false. */
   readonly passes?: boolean;
-}
-
-/** The cookies of one name in a `Cookie` field. */
-export interface TakenCookies {
-  /** Their values, without double quotes around them. */
-  readonly values: readonly string[];
-  /** The field without them; '' when nothing is left. */
-  readonly rest: string;
 }
 
 /**
@@ -36,43 +28,4 @@ export function cookieToken({ name, passes = false }: Readonly<CookieTokenOption
     keepPrivate(res);
     next();
   };
-}
-
-/**
- * Takes every cookie called `name` out of a `Cookie` field. What is called so in another letter case is taken out as well,
- * since some service may read it, and is no token. Undefined when there is none of either.
- */
-export function takeCookies(field: string, name: string): TakenCookies | undefined {
-  const wanted = name.toLowerCase();
-  const values: string[] = [];
-  const rest: string[] = [];
-  let isThere = false;
-  for (const part of field.split(';')) {
-    const equals = part.indexOf('=');
-    const own = (equals === -1 ? part : part.slice(0, equals)).trim();
-    if (own.toLowerCase() === wanted) {
-      isThere = true;
-      if (own === name) values.push(equals === -1 ? '' : unquoted(part.slice(equals + 1).trim()));
-    } else rest.push(part);
-  }
-  return isThere ? { values, rest: rest.join(';').trim() } : undefined;
-}
-
-function unquoted(value: string): string {
-  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
-}
-
-/** From both forms in which Node gives fields: a client may have sent several `Cookie` lines. */
-function removeCookie(req: IncomingMessage, name: string, rest: string): void {
-  if (rest === '') delete req.headers.cookie;
-  else req.headers.cookie = rest;
-  const kept: string[] = [];
-  for (let i = 0; i < req.rawHeaders.length; i += 2) {
-    const field = req.rawHeaders[i] as string;
-    const value = req.rawHeaders[i + 1] as string;
-    const isCookie = field.toLowerCase() === 'cookie';
-    const left = isCookie ? (takeCookies(value, name)?.rest ?? value) : value;
-    if (!isCookie || left !== '') kept.push(field, left);
-  }
-  req.rawHeaders = kept;
 }

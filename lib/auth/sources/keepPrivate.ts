@@ -1,20 +1,6 @@
 import type { Response } from 'express';
 import { writerOf } from '../../response/responseWriter.ts';
-
-/**
- * Fields that address certain caches in front of the gateway (RFC 9213, and proprietary ones). For such a cache the field
- * overrides `Cache-Control`.
- */
-const TARGETED_FIELDS = [
-  'CDN-Cache-Control',
-  'Cloudflare-CDN-Cache-Control',
-  'Netlify-CDN-Cache-Control',
-  'Vercel-CDN-Cache-Control',
-  'Edge-Control',
-  'Surrogate-Control',
-  'X-Accel-Expires',
-  'X-LiteSpeed-Cache-Control',
-] as const;
+import { TARGETED_FIELDS } from '../../response/targetedFields.ts';
 
 /**
  * Keeps caches between the gateway and the client from storing the response, whatever the service says: the request has

@@ -47,6 +47,7 @@ export function exchangeFor(response: ResponseSink, clients: Exchange): Exchange
   own.identity = clients.identity;
   own.admission = clients.admission;
   own.content = clients.content;
+  own.keptReplica = clients.keptReplica;
   own.deadlineAtMs = clients.deadlineAtMs;
   // The service is called for this request, if for several others as well.
   own.trace = clients.joinTrace();

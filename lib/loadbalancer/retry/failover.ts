@@ -26,6 +26,11 @@ export interface FailoverOptions {
   readonly onFailover?: (failed: Attempt, error: Error) => void;
   /** Sends a request that waits for a silent replica to a second one as well; needs a budget. Default: none is. */
   readonly hedging?: Hedging | undefined;
+  /**
+   * Whether requests go where others of theirs have gone: then a kept connection that was lost is opened again there, and none
+   * is sent to a second replica before the first has failed, with or without `hedging`. Default false.
+   */
+  readonly keepsReplica?: boolean;
   /** Called when the request of the first try, which still waits, has been sent to a second replica as well. */
   readonly onHedged?: (first: Attempt, second: Attempt) => void;
   /** Called when the second replica responded before the first. */
@@ -47,6 +52,7 @@ export interface FailoverOptions {
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
   const { pool, budget, gotNoResponse, isRefused = () => false, hedging, clock = systemClock } = options;
+  const { keepsReplica = false } = options;
   const onFailover = listener(options.onFailover);
 
   /** This ends, because no replica is chosen twice for a request. */
@@ -73,16 +79,18 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
 
   const onHedged = listener(options.onHedged);
   const onHedgeWon = listener(options.onHedgeWon);
-  const race: RaceTerms | undefined = budget && {
-    hedging,
-    attempt,
-    gotNoResponse,
-    hasAnother,
-    failOver,
-    onHedged,
-    onHedgeWon,
-    clock,
-  };
+  const race: RaceTerms | undefined = keepsReplica
+    ? undefined
+    : budget && {
+        hedging,
+        attempt,
+        gotNoResponse,
+        hasAnother,
+        failOver,
+        onHedged,
+        onHedgeWon,
+        clock,
+      };
 
   return function failoverMiddleware(req, res, next) {
     if (!budget) exchangeOf(res).isSentOnce = true;

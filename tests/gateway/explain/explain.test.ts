@@ -143,6 +143,7 @@ describe('npm run explain', () => {
     expect(stages.map(({ name }) => name)).toEqual(externalChain.map(({ name }) => name));
     expect(stages.filter(({ isThere }) => !isThere).map(({ name, note }) => [name, note])).toEqual([
       ['headers', 'neither headers.response nor security is set'],
+      ['stickyCookie', 'no cookie keeps clients at their replicas'],
       ['cors', 'no cors is set'],
       ['addresses', 'neither allow nor deny is set'],
       ['cookieToken', 'no source of auth is a cookie'],

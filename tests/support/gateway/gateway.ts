@@ -21,7 +21,7 @@ export const STORES = ['embedded', 'redis'] as const;
 export type StoreKind = (typeof STORES)[number];
 
 /** Where a replica listens, or anything that is listening and says so. */
-type Origin = string | URL | { readonly url: URL };
+type Origin = string | URL | { readonly url: URL; readonly weight?: number };
 
 /** Replicas alone, or with what else a service may be given, in short. */
 export type TestService = readonly Origin[] | TestServiceDefinition;
@@ -168,9 +168,11 @@ export function redisTestUrl(): string {
   return url.href;
 }
 
-function originOf(place: Origin): string {
+function originOf(place: Origin): string | { readonly url: string; readonly weight: number } {
   const { origin, pathname } = new URL(typeof place === 'object' && 'url' in place ? place.url : place);
-  return origin + pathname.replace(/\/$/, '');
+  const url = origin + pathname.replace(/\/$/, '');
+  const weight = typeof place === 'object' && 'weight' in place ? place.weight : undefined;
+  return weight === undefined ? url : { url, weight };
 }
 
 function assertNothingLeaked(text: string, where: string): void {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { isNegotiated, replicaFor } from '../../../../lib/loadbalancer/choice/negotiated.ts';
+import { isNegotiated } from '../../../../lib/loadbalancer/affinity/negotiated.ts';
+import { replicaFor } from '../../../../lib/loadbalancer/affinity/rendezvous.ts';
 import { Replica } from '../../../../lib/loadbalancer/replica.ts';
 
 const CALLERS = Array.from({ length: 3000 }, (_, n) => `user-${n}`);
