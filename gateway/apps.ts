@@ -14,7 +14,7 @@ import { errorReplies } from './errors/errorReplies.ts';
 import { wellKnown } from './health/wellKnown.ts';
 import { accessLog, errorLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
-import { createRouter } from './routing/router.ts';
+import { createRouter, type Extent } from './routing/router.ts';
 import { addresses, addressHandlers } from './stages/access/addresses.ts';
 import { auth } from './stages/access/auth.ts';
 import { stickyCookie } from './stages/access/stickyCookie.ts';
@@ -31,6 +31,7 @@ import { timeout } from './stages/limits/timeout.ts';
 import { cors } from './stages/response/cors.ts';
 import { responseHandlers } from './stages/response/handlers.ts';
 import { headers } from './stages/response/headers.ts';
+import { split } from './stages/split.ts';
 import type { Stage, StageContext } from './stages/stage.ts';
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
@@ -61,6 +62,25 @@ export const externalChain: readonly Stage[] = [
   proxy,
 ];
 
+/** Of these, the stages of a route that is split which run before a side is chosen: they belong to the route. */
+const OF_ROUTE: ReadonlySet<Stage> = new Set([
+  headers,
+  cors,
+  addresses,
+  queryToken,
+  cookieToken,
+  apiKey,
+  loginContent,
+  addressRateLimit,
+  auth, // what it says of the caller is what the side is chosen by
+]);
+
+/** The stages of a route that is split, up to the choice of a side. */
+export const splitChain: readonly Stage[] = [...externalChain.filter((stage) => OF_ROUTE.has(stage)), split];
+
+/** The stages from there on: time, permits and everything else belong to the service that was chosen. */
+export const sideChain: readonly Stage[] = externalChain.filter((stage) => !OF_ROUTE.has(stage));
+
 /** The stages that a service's request to another passes: there are no limits, tokens or cache on the internal port. */
 export const internalChain: readonly Stage[] = [timeout, failover, loadBalancer, circuitBreaker, proxy];
 
@@ -72,7 +92,12 @@ export type HandlersOf = (
 
 /** Port 8000, for users. */
 export function externalApp(parts: Parts, handlersOf: HandlersOf = stagesOf): Express {
-  return gatewayApp(parts, 'external', (context) => handlersOf(externalChain, context));
+  const chains: Readonly<Record<Extent, readonly Stage[]>> = {
+    whole: externalChain,
+    untilChoice: splitChain,
+    fromChoice: sideChain,
+  };
+  return gatewayApp(parts, 'external', (context, extent) => handlersOf(chains[extent], context));
 }
 
 /** Port 8001, for services calling each other under `/internal/<service>/...`, and for operators. Never expose it. */
@@ -80,7 +105,7 @@ export function internalApp(parts: Parts, handlersOf: HandlersOf = stagesOf): Ex
   return gatewayApp(parts, 'internal', (context) => handlersOf(internalChain, context));
 }
 
-type ChainOf = (context: Omit<StageContext, 'rest'>) => readonly RequestHandler[];
+type ChainOf = (context: Omit<StageContext, 'rest'>, extent: Extent) => readonly RequestHandler[];
 
 function gatewayApp(parts: Parts, port: Port, chainOf: ChainOf): Express {
   const app = express();
@@ -139,7 +164,7 @@ function unrouted(parts: Parts): ErrorRequestHandler {
 }
 
 function resolve(parts: Parts, port: Port, chainOf: ChainOf): RequestHandler {
-  const chainFor = (service: ServiceParts) => chainOf({ port, parts, service });
+  const chainFor = (service: ServiceParts, extent: Extent) => chainOf({ port, parts, service }, extent);
   const mount = port === 'internal' ? '/internal' : '';
   const { routes } = parts.settings;
   return createRouter({

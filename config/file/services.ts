@@ -4,7 +4,13 @@ import { quote } from '../report/problems.ts';
 import { actionOf, type ForwardAction } from '../routes/actions.ts';
 import { policyProblems } from '../routes/policyProblems.ts';
 import { actionProblems, routeProblems } from '../routes/problems.ts';
-import { BUILT_IN_SERVICES, type RouteDefinition, type ServiceDefinition } from '../sections/services.ts';
+import { splitProblems } from '../routes/splitProblems.ts';
+import {
+  BUILT_IN_SERVICES,
+  type RouteDefinition,
+  type ServiceDefinition,
+  type SideDefinition,
+} from '../sections/services.ts';
 import { upstreamProblems } from '../sections/upstreamProblems.ts';
 import { variables } from '../variables.ts';
 import { type FileProblem, pathText } from './issues.ts';
@@ -53,8 +59,9 @@ export interface Definitions<Gap = never> {
 
 /** What a file says, each with what it inherits. */
 export function definitionsOf({ services, routes = [], defaults = {} }: GatewayFileData): Definitions {
+  const outer = outerOf(services ?? [], defaults);
   const definitions = services
-    ? services.map((service) => toDefinition(service, defaults))
+    ? services.map((service) => toDefinition(service, defaults, outer))
     : BUILT_IN_SERVICES.map((service) => ({ ...service, says: defaults }));
   const free = routes.map((route) => toFreeRoute(route, definitions, defaults));
   return { services: definitions, routes: free, defaults };
@@ -63,7 +70,7 @@ export function definitionsOf({ services, routes = [], defaults = {} }: GatewayF
 /** What is right in a file in which something is wrong. */
 export function rightDefinitions(data: unknown): Definitions<undefined> {
   const { services, routes } = (data ?? {}) as { readonly services?: unknown; readonly routes?: unknown };
-  const right = Array.isArray(services) ? services.map(rightService) : [...BUILT_IN_SERVICES];
+  const right = Array.isArray(services) ? rightServices(services) : [...BUILT_IN_SERVICES];
   const known = right.filter((service) => service !== undefined);
   return {
     services: right,
@@ -72,9 +79,13 @@ export function rightDefinitions(data: unknown): Definitions<undefined> {
   };
 }
 
-function rightService(written: unknown): ServiceDefinition | undefined {
-  const service = serviceSchema.safeParse(written);
-  return service.success ? toDefinition(service.data, {}) : undefined;
+function rightServices(written: readonly unknown[]): (ServiceDefinition | undefined)[] {
+  const parsed = written.map((service) => serviceSchema.safeParse(service).data);
+  const outer = outerOf(
+    parsed.filter((service) => service !== undefined),
+    {},
+  );
+  return parsed.map((service) => service && toDefinition(service, {}, outer));
 }
 
 function rightRoute(written: unknown, services: readonly ServiceDefinition[]): RouteDefinition | undefined {
@@ -82,7 +93,16 @@ function rightRoute(written: unknown, services: readonly ServiceDefinition[]): R
   return route.success ? toFreeRoute(route.data, services, {}) : undefined;
 }
 
-function toDefinition(service: ServiceData, defaults: Said): ServiceDefinition {
+/** What routes inherit from services, by their names. */
+type Outer = ReadonlyMap<string, Pick<Required<ServiceDefinition>, 'path' | 'says'>>;
+
+function outerOf(services: readonly ServiceData[], defaults: Said): Outer {
+  return new Map(
+    services.map((service) => [service.name, { path: service.path, says: together(service, defaults) }]),
+  );
+}
+
+function toDefinition(service: ServiceData, defaults: Said, outer: Outer): ServiceDefinition {
   const { name, path, aliases, stripPrefix, routes, ...own } = service;
   const given = service.upstreams?.map((each) => (typeof each === 'string' ? { url: each } : each));
   const urls = given?.map(({ url }) => new URL(url));
@@ -93,7 +113,7 @@ function toDefinition(service: ServiceData, defaults: Said): ServiceDefinition {
   const forward = { service: path, cut: stripPrefix === false ? '' : path };
   return {
     ...{ name, path, upstreams, weights, basePath, aliases, stripPrefix, says },
-    routes: routes?.map((route) => toRoute(forward, route, says)),
+    routes: routes?.map((route) => toRoute(forward, route, says, outer)),
   };
 }
 
@@ -107,12 +127,26 @@ function weightsOf(upstreams: readonly { readonly url: string; readonly weight?:
 function toRoute(
   forward: Pick<ForwardAction, 'service' | 'cut'>,
   route: RouteData,
-  outer: Said,
+  says: Said,
+  outer: Outer,
 ): RouteDefinition {
-  const { name, match, rewrite, redirect, respond, ...own } = route;
+  const { name, match, rewrite, split, redirect, respond, ...own } = route;
   const path = match.path === '/' ? forward.service : forward.service + match.path;
   const action = actionOf({ rewrite, redirect, respond }, forward);
-  return { name, match: { ...match, path }, action, own, says: together(own, outer) };
+  const sides = sidesOf(split, own, outer);
+  return { name, match: { ...match, path }, action, own, says: together(own, says), ...sides };
+}
+
+/** That there are such services is for `splitProblems` to check. */
+function sidesOf(split: RouteData['split'], own: Said, outer: Outer): Pick<RouteDefinition, 'sides'> {
+  if (split === undefined) return {};
+  const sides = split.flatMap(({ service, weight }): SideDefinition[] => {
+    const { path, says } = outer.get(service) ?? {};
+    return path === undefined || says === undefined
+      ? []
+      : [{ service: path, weight, outer: says, says: together(own, says) }];
+  });
+  return { sides };
 }
 
 function toFreeRoute(
@@ -120,11 +154,16 @@ function toFreeRoute(
   services: readonly ServiceDefinition[],
   defaults: Said,
 ): RouteDefinition {
-  const { name, match, service: serviceName, rewrite, redirect, respond, ...own } = route;
-  const service = services.find((each) => each.name === serviceName);
+  const { name, match, service: serviceName, rewrite, split, redirect, respond, ...own } = route;
+  const inheritsFrom = serviceName ?? split?.[0]?.service;
+  const service = services.find((each) => each.name === inheritsFrom);
+  const outer = new Map(
+    services.map((each) => [each.name, { path: each.path, says: each.says ?? defaults }]),
+  );
   // That there is one is for `actionProblems` to check.
   const action = actionOf({ rewrite, redirect, respond }, { service: service?.path ?? '', cut: '' });
-  return { name, match, action, own, says: together(own, service?.says ?? defaults) };
+  const sides = sidesOf(split, own, outer);
+  return { name, match, action, own, says: together(own, service?.says ?? defaults), ...sides };
 }
 
 /** The variables in whose place `defaults` has a value. */
@@ -144,6 +183,7 @@ export function problemsBetween(data: unknown, { services, routes }: Definitions
     ...upstreamProblems(data),
     ...policyProblems(data),
     ...actionProblems(data, names),
+    ...splitProblems(data, names, services, routes),
     ...routeProblems(services, routes),
   ];
 }

@@ -4,10 +4,9 @@ import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
 import { originsOf } from '../policies/origins.ts';
 import type { PolicySettings } from '../policies/policies.ts';
-import type { RouteAction } from '../routes/actions.ts';
 import { allRoutes, type Routing } from '../routes/complete.ts';
 import { levelsFor } from '../routes/levels.ts';
-import type { Route } from '../sections/services.ts';
+import type { Route, RouteSide } from '../sections/services.ts';
 import { bytesText, retryText, ttlText } from './policyValues.ts';
 import { alignWithin } from './table.ts';
 
@@ -81,7 +80,7 @@ export function routeTable(routing: Routing, written: WrittenFile | undefined): 
   const rows = routes.map((route) => {
     const own = saidBy(route, routing, written);
     const cells = columns.map((column) => cellOf(route, column, own));
-    return [route.name, actionText(route.action), route.spelling, ...cells];
+    return [route.name, actionText(route), route.spelling, ...cells];
   });
   return `${alignWithin([headings, ...rows], WIDTH)}(...) is inherited. The first of the routes that a request matches counts.\n`;
 }
@@ -94,9 +93,15 @@ function differs(route: Route, { text }: Column, { services }: Routing): boolean
   return service !== undefined && text(service) !== text(settings);
 }
 
-function cellOf({ action, settings }: Route, { path, text }: Column, own: ReadonlySet<string>): string {
+function cellOf(
+  { action, settings, sides }: Route,
+  { path, text }: Column,
+  own: ReadonlySet<string>,
+): string {
   if (action.kind !== 'forward' && !OF_RESPONSES.has(path)) return '-';
-  return own.has(path) ? text(settings) : `(${text(settings)})`;
+  const texts = sides ? sides.map((side) => text(side.settings)) : [text(settings)];
+  const all = [...new Set(texts)].join(' / ');
+  return own.has(path) ? all : `(${all})`;
 }
 
 /** The paths of all that the route says itself, and of what these are parts of. */
@@ -110,13 +115,25 @@ function saidBy(route: Route, routing: Routing, written: WrittenFile | undefined
   );
 }
 
-function actionText(action: RouteAction): string {
+function actionText({ action, sides }: Route): string {
+  const to = (service: string) => (sides ? sidesText(sides) : service);
   switch (action.kind) {
     case 'redirect':
       return `${action.status} to ${action.to}`;
     case 'respond':
       return `responds with ${action.status}`;
     case 'forward':
-      return action.rewrite === undefined ? action.service : `${action.service} as ${action.rewrite}`;
+      return action.rewrite === undefined ? to(action.service) : `${to(action.service)} as ${action.rewrite}`;
   }
+}
+
+/** `/checkin 90 %, /checkin-v2 10 %`. */
+function sidesText(sides: readonly RouteSide[]): string {
+  const sum = sides.reduce((all, { weight }) => all + weight, 0);
+  return sides.map(({ service, weight }) => `${service} ${percentText(weight / sum)}`).join(', ');
+}
+
+/** A share as people write it, with two digits behind the point at most. */
+export function percentText(share: number): string {
+  return `${Math.round(share * 10_000) / 100} %`;
 }

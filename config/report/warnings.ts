@@ -133,7 +133,10 @@ function withRoutes({ services, routes }: Settings): PolicySettings[] {
   const forwarding = [...services.flatMap((service) => service.routes), ...routes].filter(
     ({ action }) => action.kind === 'forward',
   );
-  return [...services, ...forwarding.map((route) => route.settings)];
+  return [
+    ...services,
+    ...forwarding.flatMap(({ settings, sides = [] }) => [settings, ...sides.map((side) => side.settings)]),
+  ];
 }
 
 function isEmbedded({ redisUrl, redisNodes }: Settings): boolean {

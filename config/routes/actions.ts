@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isAmbiguousOnceDecoded } from '../../lib/http/ambiguousPath.ts';
 import { host } from '../kinds/addresses.ts';
-import { duration, type Kind, kind } from '../kinds/kinds.ts';
+import { duration, type Kind, kind, MAX_COUNT } from '../kinds/kinds.ts';
 
 /** What becomes of the requests that a route is for. */
 export type RouteAction = ForwardAction | RedirectAction | RespondAction;
@@ -9,7 +9,7 @@ export type RouteAction = ForwardAction | RedirectAction | RespondAction;
 /** A service gets them. */
 export interface ForwardAction {
   readonly kind: 'forward';
-  /** Path of the service: `/budgeting`. */
+  /** Path of the service: `/budgeting`. Of a route that is split, the one from which it inherits. */
   readonly service: string;
   /** What is cut off the front of the path: `/budgeting`; '' for nothing. */
   readonly cut: string;
@@ -77,11 +77,32 @@ function isUnclear(text: string): boolean {
 const STATUS = { error: 'a status from 200 to 599' };
 const REDIRECTS = { error: '301, 302, 303, 307 or 308' };
 
+const WEIGHT = { error: `a number from 0 to ${MAX_COUNT}` };
+const SPLIT = { error: 'a list of two services or more, such as [{ service: checkin, weight: 90 }, ...]' };
+
 /** The fields of a route that say what it does. */
 export const actionShape = {
   rewrite: template.schema
     .optional()
     .describe('The path that the service gets: /orders/:id, or /new/** for all that ** stands for.'),
+  split: z
+    .array(
+      z.strictObject(
+        {
+          service: z.string({ error: 'the name of a service' }).describe('Which service.'),
+          weight: z
+            .number(WEIGHT)
+            .min(0, WEIGHT)
+            .max(MAX_COUNT, WEIGHT)
+            .describe('Its part of the callers, compared to the other weights. 0: nobody.'),
+        },
+        { error: 'an object such as { service: checkin, weight: 90 }' },
+      ),
+      SPLIT,
+    )
+    .min(2, SPLIT)
+    .optional()
+    .describe('Divides callers among services. Each stays where it is while the weights stay.'),
   redirect: z
     .strictObject(
       {

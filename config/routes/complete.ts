@@ -4,7 +4,14 @@ import { MAX_DURATION_MS } from '../kinds/durations.ts';
 import { isTighter, type PolicySettings, type Said, settingsOf } from '../policies/policies.ts';
 import type { BreakerTerms, Environment } from '../policies/policy.ts';
 import { type Guard, keepsOutAsMuch } from '../policies/strictness.ts';
-import type { Route, RouteDefinition, Service, ServiceDefinition } from '../sections/services.ts';
+import type {
+  Route,
+  RouteDefinition,
+  RouteSide,
+  Service,
+  ServiceDefinition,
+  SideDefinition,
+} from '../sections/services.ts';
 
 /** Longer values of fields may be keys and passwords, which have no place in metrics and logs. In characters. */
 const MAX_SHOWN_VALUE = 8;
@@ -48,7 +55,7 @@ export function completeRouting(
   routes: readonly RouteDefinition[],
   variables: Variables,
 ): Routing {
-  const free = routes.map((route) => withSettings(route, environmentOf(route.says, variables)));
+  const free = routes.map((route) => withSettings(route, environmentOf(route.says, variables), variables));
   const isFree = free.length > 0;
   // A free-standing route may be for any path, so that what it lets in stands beside every service.
   const guards = isFree
@@ -95,8 +102,9 @@ export function completeService(
   };
 }
 
-interface WithSettings extends RouteDefinition {
+interface WithSettings extends Omit<RouteDefinition, 'sides'> {
   readonly settings: PolicySettings;
+  readonly sides: readonly RouteSide[] | undefined;
 }
 
 /** The routes of a service, and one that is all the rest of it, `/budgeting/**`. */
@@ -110,11 +118,38 @@ function ofService(
   const action = { kind: 'forward', service: path, cut, rewrite: undefined } as const;
   const all = isThere ? routes : [...routes, { match: rest, says, action }];
   const environment = environmentOf(says, variables);
-  return all.map((route) => withSettings(route, environment));
+  return all.map((route) => withSettings(route, environment, variables));
 }
 
-function withSettings(route: RouteDefinition, environment: Environment): WithSettings {
-  return { ...route, settings: settingsOf(route.says, environment) };
+function withSettings(
+  { sides, ...route }: RouteDefinition,
+  environment: Environment,
+  variables: Variables,
+): WithSettings {
+  const own = settingsOf(route.says, environment);
+  if (sides === undefined) return { ...route, settings: own, sides };
+  const all = sides.map((side) => sideSettings(side, own, variables));
+  // Before the choice it is not known who gets it.
+  const passAuthorization = all.every((settings) => settings.passAuthorization);
+  return {
+    ...route,
+    settings: { ...own, passAuthorization },
+    sides: sides.map(({ service, weight }, index) => ({
+      service,
+      weight,
+      settings: all[index] as PolicySettings,
+    })),
+  };
+}
+
+/** What holds for one side. Who is let in, and what stands in responses, was decided before it was chosen. */
+function sideSettings(
+  { says, outer }: SideDefinition,
+  { auth, token, allow, deny, cors, security, responseRules }: PolicySettings,
+  variables: Variables,
+): PolicySettings {
+  const own = settingsOf(says, environmentOf(outer, variables));
+  return { ...own, auth, token, allow, deny, cors, security, responseRules };
 }
 
 /** Who is let in by those that lead to a service, each once: ten thousand routes have a few of them. */
@@ -137,6 +172,7 @@ function toRoute(route: WithSettings, outer: PolicySettings, guards: readonly Gu
     settings,
     permits: { concurrency: limits?.concurrency, streams: limits?.streams },
     spelling: spellingOf(route, outer, guards),
+    ...(route.sides && { sides: route.sides }),
   };
 }
 

@@ -32,8 +32,10 @@ export function levelsFor(
   if (free !== -1) add('route', data.routes?.[free], ['routes', free]);
   const index = service ? routing.services.findIndex(({ path }) => path === service.path) : -1;
   const own = data.services?.[index];
-  const at = route ? (routing.services[index]?.routes.indexOf(route) ?? -1) : -1;
-  if (at !== -1) add('route', own?.routes?.[at], ['services', index, 'routes', at]);
+  // A route that is split may stand at another service than the one that was chosen.
+  const owner = route ? routing.services.findIndex(({ routes }) => routes.includes(route)) : -1;
+  const at = route ? (routing.services[owner]?.routes.indexOf(route) ?? -1) : -1;
+  if (at !== -1) add('route', data.services?.[owner]?.routes?.[at], ['services', owner, 'routes', at]);
   add('service', own, ['services', index]);
   add('defaults', data.defaults, ['defaults']);
   return levels;

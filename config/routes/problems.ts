@@ -42,16 +42,21 @@ export function actionProblems(data: unknown, names: readonly string[]): FilePro
   const { services, routes } = (data ?? {}) as Readonly<Record<string, unknown>>;
   const ofServices = listOf(services).flatMap((service, index) =>
     listOf(service.routes).flatMap((route, at) => [
-      ...severalActions(route, ['rewrite', 'redirect', 'respond'], ['services', index, 'routes', at]),
+      ...severalActions(route, ofService(route), ['services', index, 'routes', at]),
       ...fixedProblems(route, ['services', index, 'routes', at]),
     ]),
   );
   const free = listOf(routes).flatMap((route, at) => [
-    ...severalActions(route, ['service', 'redirect', 'respond'], ['routes', at]),
+    ...severalActions(route, ['service', 'split', 'redirect', 'respond'], ['routes', at]),
     ...unknownService(route, names, ['routes', at]),
     ...fixedProblems(route, ['routes', at]),
   ]);
   return [...ofServices, ...free];
+}
+
+/** Of a route of a service. What is split may be rewritten as well. */
+function ofService({ split }: Written): readonly string[] {
+  return [split === undefined ? 'rewrite' : 'split', 'redirect', 'respond'];
 }
 
 function severalActions(
@@ -74,12 +79,13 @@ function severalActions(
         text: `${pathText(at)} does not say what becomes of its requests: expected one of ${actions.join(', ')}`,
       },
     ];
-  if (first === 'service' || route.rewrite === undefined) return [];
+  if (first === 'service' || first === 'split' || route.rewrite === undefined) return [];
   const path = [...at, 'rewrite'];
-  return [{ path, text: `${pathText(path)} stands beside ${first}: expected it beside a service` }];
+  return [{ path, text: `${pathText(path)} stands beside ${first}: expected it beside a service or split` }];
 }
 
-function unknownService(
+/** A problem if `service` is a name that no service has. */
+export function unknownService(
   { service }: Written,
   names: readonly string[],
   at: readonly PropertyKey[],
@@ -92,7 +98,7 @@ function unknownService(
 }
 
 /** The objects of a list that may be anything. */
-function listOf(list: unknown): Written[] {
+export function listOf(list: unknown): Written[] {
   return Array.isArray(list)
     ? list.map((each) => (typeof each === 'object' && each !== null ? each : {}))
     : [];

@@ -9,6 +9,18 @@ export interface Route extends RouteRule {
   readonly settings: PolicySettings;
   /** How many permits of its own it has in place of its service's; undefined: it shares those of its service. */
   readonly permits: RoutePermits;
+  /** The services among which its requests are divided, in order; undefined: its action says which one gets them all. */
+  readonly sides?: readonly RouteSide[] | undefined;
+}
+
+/** One of several services among which the requests of a route are divided. */
+export interface RouteSide {
+  /** Path of the service: `/checkin-v2`. */
+  readonly service: string;
+  /** From 0; only how it compares to the others counts. */
+  readonly weight: number;
+  /** What holds from the choice on: what the route says, and what this service says where it says nothing. */
+  readonly settings: PolicySettings;
 }
 
 export interface RoutePermits {
@@ -57,6 +69,15 @@ export interface RouteDefinition {
   /** What it says itself. Default: nothing. */
   readonly own?: Said;
   /** What it says itself, and what its service says where it says nothing. */
+  readonly says: Said;
+  /** See `Route`. */
+  readonly sides?: readonly SideDefinition[] | undefined;
+}
+
+export interface SideDefinition extends Pick<RouteSide, 'service' | 'weight'> {
+  /** What the service says. */
+  readonly outer: Said;
+  /** What the route says itself, and what this service says where it says nothing. */
   readonly says: Said;
 }
 

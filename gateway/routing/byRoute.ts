@@ -14,7 +14,7 @@ import { ambiguous, type Find } from './find.ts';
 
 /** A route with what its requests meet. */
 export interface RoutedRule extends RouteRule {
-  /** Path of the service; `none` where no service gets the requests. */
+  /** Path of the service, of what is split until one is chosen; `none` where no service gets the requests. */
   readonly service: string;
   readonly rewrite: Rewrite;
   readonly chain: RequestHandler;

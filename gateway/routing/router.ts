@@ -1,6 +1,6 @@
 import type { RequestHandler, Response } from 'express';
 import type { PolicySettings } from '../../config/policies/policies.ts';
-import type { Route } from '../../config/sections/services.ts';
+import type { Route, RouteSide } from '../../config/sections/services.ts';
 import { publicPathOf } from '../../config/sections/stickyCookies.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { compose } from '../compose.ts';
@@ -12,6 +12,9 @@ import { findByRoute, type RoutedRule, ruleFor } from './byRoute.ts';
 import { findByService, type ServiceEntry } from './byService.ts';
 import type { Find } from './find.ts';
 import { fixedResponse } from './fixedResponse.ts';
+
+/** How much of a chain: all of it, or of a route that is split what comes before the choice of a side, or after it. */
+export type Extent = 'whole' | 'untilChoice' | 'fromChoice';
 
 export interface RouterOptions {
   readonly services: readonly ServiceParts[];
@@ -25,7 +28,7 @@ export interface RouterOptions {
    * Makes the handlers for requests to this service, in the order in which they run. Called at start: once for each service,
    * and for each of the settings that routes to it have.
    */
-  readonly chainFor: (service: ServiceParts) => readonly RequestHandler[];
+  readonly chainFor: (service: ServiceParts, extent: Extent) => readonly RequestHandler[];
   /** Makes the handlers that say what stands in responses of a route that no service gets. */
   readonly responseHandlersFor: (policies: PolicySettings) => readonly RequestHandler[];
   /** Makes the handlers that refuse clients of such a route by their address. */
@@ -64,15 +67,35 @@ function finder(options: RouterOptions): Find {
       const handlers = [fields, ...addressHandlersFor(settings), fixedResponse(action, match.path)];
       return ruleFor(route, compose(handlers), fields);
     }
-    const service = byPath.get(action.service) as ServiceParts;
+    if (route.sides) return ruleFor(route, splitInto(route, action.service, route.sides), fields);
+    return ruleFor(route, chainOf(route, action.service, 'whole'), fields);
+  }
+
+  function chainOf(
+    route: Pick<Route, 'name' | 'match' | 'settings'>,
+    path: string,
+    extent: Extent,
+  ): RequestHandler {
+    const service = byPath.get(path) as ServiceParts;
     // Permits of its own are nobody else's.
     const owner = service.limits.routes.has(route.name) ? route.name : '';
     // The cookie that keeps a client at its replica is for the paths of one route.
-    const place = settings.balance.by === 'cookie' ? publicPathOf(service.settings, match.path) : '';
-    const alike = `${action.service} ${owner} ${place} ${all}`;
-    const chain = chains.get(alike) ?? compose(chainFor(partsOfRoute(service, route)));
+    const place =
+      route.settings.balance.by === 'cookie' ? publicPathOf(service.settings, route.match.path) : '';
+    const alike = `${extent} ${path} ${owner} ${place} ${JSON.stringify(route.settings)}`;
+    const chain = chains.get(alike) ?? compose(chainFor(partsOfRoute(service, route), extent));
     chains.set(alike, chain);
-    return ruleFor(route, chain, fields);
+    return chain;
+  }
+
+  function splitInto(route: Route, path: string, sides: readonly RouteSide[]): RequestHandler {
+    const own = partsOfRoute(byPath.get(path) as ServiceParts, route);
+    const handlers = sides.map(({ service, weight, settings }) => ({
+      service,
+      weight,
+      handler: chainOf({ ...route, settings }, service, 'fromChoice'),
+    }));
+    return compose(chainFor({ ...own, sides: handlers }, 'untilChoice'));
   }
 
   if (hasRoutes && routes.length > 0) {
@@ -83,7 +106,7 @@ function finder(options: RouterOptions): Find {
     const { path, stripPrefix, routes: own } = service.settings;
     const prefix = stripPrefix ? `${mount}${path}` : mount;
     const isRouted = hasRoutes && own.length > 0;
-    const chain = isRouted ? undefined : compose(chainFor(service));
+    const chain = isRouted ? undefined : compose(chainFor(service, 'whole'));
     const byRoute = isRouted ? findByRoute(own.map(toRule)) : undefined;
     const hasCors = hasRoutes && service.settings.cors !== undefined;
     return [path.slice(1), { path, prefix, stripPrefix, chain, byRoute, hasCors }];

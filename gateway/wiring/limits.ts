@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/config.ts';
+import { allRoutes } from '../../config/routes/complete.ts';
 import type { Route, Service } from '../../config/sections/services.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { Collections } from '../../lib/concurrency/collections.ts';
@@ -89,19 +90,29 @@ function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
       ? reachable(name, maxConnections)
       : newPermits(name, { limit: maxConnections });
   };
+  const ofSplitRoutes = new Map<string, Permits>();
+  /** What is split has the same permits, whichever side is chosen. */
+  const ofRoute = ({ name, sides }: Route, path: string, kind: string, make: (name: string) => Permits) => {
+    if (!sides) return make(`${kind}${path} of ${name}`);
+    const label = `${kind}all of ${name}`;
+    const permits = ofSplitRoutes.get(label) ?? make(label);
+    ofSplitRoutes.set(label, permits);
+    return permits;
+  };
   const ofService = (service: Service): ServiceLimits => {
     const { path, concurrency, streams } = service;
     const own = { requests: requests(path, concurrency), streams: reachable(`streams ${path}`, streams) };
-    const ofRoutes = routesTo(service, settings).flatMap(({ name, permits }): [string, RequestLimits][] => {
-      if (permits.concurrency === undefined && permits.streams === undefined) return [];
+    const ofRoutes = routesTo(service, settings).flatMap((route): [string, RequestLimits][] => {
+      const { concurrency: most, streams: open } = route.permits;
+      if (most === undefined && open === undefined) return [];
       const limits = {
-        requests: permits.concurrency ? requests(`${path} of ${name}`, permits.concurrency) : own.requests,
+        requests: most ? ofRoute(route, path, '', (label) => requests(label, most)) : own.requests,
         streams:
-          permits.streams === undefined
+          open === undefined
             ? own.streams
-            : reachable(`streams ${path} of ${name}`, permits.streams),
+            : ofRoute(route, path, 'streams ', (label) => reachable(label, open)),
       };
-      return [[name, limits]];
+      return [[route.name, limits]];
     });
     return { ...own, routes: new Map(ofRoutes) };
   };
@@ -118,7 +129,13 @@ function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
   };
 }
 
-/** Its own routes, and those beside the services that lead to it. */
-function routesTo({ path, routes }: Service, { routes: free }: Settings): readonly Route[] {
-  return [...routes, ...free].filter(({ action }) => action.kind === 'forward' && action.service === path);
+/** All routes that lead to it, whichever service they stand at. */
+function routesTo({ path }: Service, routing: Settings): readonly Route[] {
+  return allRoutes(routing).filter((route) => servicesOf(route).includes(path));
+}
+
+/** The services that get its requests, each some of them. */
+function servicesOf({ action, sides }: Route): string[] {
+  if (sides) return sides.map(({ service }) => service);
+  return action.kind === 'forward' ? [action.service] : [];
 }

@@ -20,6 +20,7 @@ import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
 import type { TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
 import type { Transport } from '../../lib/proxy/transport.ts';
+import type { Side } from '../../lib/split/middleware.ts';
 import type { Stores } from '../../lib/store/store.ts';
 import type { Certificate } from '../../lib/tls/certificate.ts';
 import type { Spans } from '../../lib/tracing/spans.ts';
@@ -44,6 +45,8 @@ export interface ServiceParts {
   readonly permits: RequestLimits;
   /** What the paths of all its requests begin with, as clients know them. */
   readonly publicPath: string;
+  /** The services among which the requests of a route are divided; undefined: this one gets them all. */
+  readonly sides?: readonly Side[];
 }
 
 /** A service as the requests of a route meet it. */

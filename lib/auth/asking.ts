@@ -18,6 +18,8 @@ export interface AskingOptions {
    * `revokingRequests`.
    */
   readonly revokePaths?: readonly RevokingPath[];
+  /** See `LogoutOptions`. */
+  readonly services?: readonly string[] | undefined;
 }
 
 /** What is asked of one request. A `login` needs no token; a `logout` needs one whatever else holds. */
@@ -29,9 +31,10 @@ export function askingFor({
   token,
   issuePaths,
   revokePaths,
+  services,
 }: Readonly<AskingOptions>): (req: Request, res: Response) => Asking {
   const isIssuing = issuingRequests(issuePaths, token === 'issue');
-  const isLogout = logouts({ paths: revokePaths, always: token === 'revoke' });
+  const isLogout = logouts({ paths: revokePaths, services, always: token === 'revoke' });
   return (req, res) => {
     if (isLogout(req, res)) return 'logout';
     return isIssuing(req) ? 'login' : need;

@@ -21,6 +21,7 @@ export const auth: Stage = (context) => {
   const ofTokens = authMiddleware({
     authenticator,
     ...tokenTerms(settings, own),
+    services: context.service.sides?.map((side) => side.service),
     requirement: own.auth.require,
     maxHoldMs: own.requestTimeoutMs,
     onAccepted: () => metrics.jwtAccepted.count(),

@@ -38,14 +38,18 @@ export function readings(
 
 /** Undefined where no route has permits of its own. */
 function routeReadings({ services }: Limits): Readings['routeConcurrency'] {
-  const all = [...services.values()].filter(({ routes }) => routes.size > 0);
-  if (all.length === 0) return undefined;
-  return () =>
-    all.flatMap((limits) =>
-      Array.from(limits.routes, ([route, { requests, streams }]) => ({
+  // A route that is split has the same permits at each of its services.
+  const all = new Map(
+    [...services.values()].flatMap((limits) =>
+      Array.from(limits.routes, ([route, { requests, streams }]) => [
         route,
-        requests: requests === limits.requests ? undefined : requests,
-        streams: streams === limits.streams ? undefined : streams,
-      })),
-    );
+        {
+          route,
+          requests: requests === limits.requests ? undefined : requests,
+          streams: streams === limits.streams ? undefined : streams,
+        },
+      ]),
+    ),
+  );
+  return all.size === 0 ? undefined : () => all.values();
 }

@@ -70,7 +70,7 @@ describe('routes beside the services', () => {
   it.each([
     [
       '{ match: { path: /a } }',
-      'routes[0] does not say what becomes of its requests: expected one of service, redirect, respond',
+      'routes[0] does not say what becomes of its requests: expected one of service, split, redirect, respond',
     ],
     [
       '{ match: { path: /a }, service: order }',
@@ -82,11 +82,11 @@ describe('routes beside the services', () => {
     ],
     [
       '{ match: { path: /a }, service: ordering, respond: { status: 503 } }',
-      'routes[0].respond stands beside service: expected one of service, redirect, respond',
+      'routes[0].respond stands beside service: expected one of service, split, redirect, respond',
     ],
     [
       '{ match: { path: /a }, respond: { status: 503 }, rewrite: /x }',
-      'routes[0].rewrite stands beside respond: expected it beside a service',
+      'routes[0].rewrite stands beside respond: expected it beside a service or split',
     ],
     [
       '{ match: { path: "/a/:id" }, service: ordering, rewrite: "/x/:name" }',
