@@ -6,6 +6,7 @@ import { misspeltNames } from './kinds/names.ts';
 import { type PolicySettings, settingsOf } from './policies/policies.ts';
 import { SettingsError } from './report/problems.ts';
 import { breakerWindowMs, completeRouting, environmentOf } from './routes/complete.ts';
+import { serviceVariables } from './routes/serviceVariables.ts';
 import { brokenRules } from './rules.ts';
 import { type Machine, memoryLimitOf, thisMachine } from './sections/memoryLimit.ts';
 import { type MemoryPlan, planMemory } from './sections/memoryPlan.ts';
@@ -100,20 +101,7 @@ export function loadSettings(
   // Misspelt names alone are no problem, since other programs may read them. Beside a problem they may be its cause.
   if (problems.length > 0) throw new SettingsError([...misspeltNames(env), ...problems]);
 
-  const variables = {
-    concurrency: values.perServiceLimit,
-    streams: values.serviceStreams,
-    requestTimeoutMs: values.requestTimeoutMs,
-    cacheTtlMs: values.getCacheTtlMs,
-    idleTimeoutMs: values.upstreamTimeoutMs,
-    maxBodyBytes: values.maxBodyBytes,
-    breaker: {
-      threshold: values.circuitBreakerThreshold,
-      ratio: values.circuitBreakerRatio,
-      windowMs: values.circuitBreakerWindowMs,
-      cooldownMs: values.circuitBreakerCooldownMs,
-    },
-  };
+  const variables = serviceVariables(values);
   return deepFreeze({
     ...assemble(values, machine),
     ...completeRouting(definitions.services, definitions.routes, variables),

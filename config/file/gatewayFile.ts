@@ -1,17 +1,12 @@
 import { quote, reasonOf } from '../report/problems.ts';
+import { overriddenBy } from '../routes/serviceVariables.ts';
 import { BUILT_IN_SERVICES } from '../sections/services.ts';
 import type { ReadFile } from '../values.ts';
 import { type Contents, FORMATS, readContents } from './contents.ts';
 import { type EvaluateModule, evaluateModule } from './evaluate.ts';
 import { describeIssue, type FileProblem, pathText } from './issues.ts';
 import { fileSchema, type GatewayFileData } from './schema.ts';
-import {
-  type Definitions,
-  definitionsOf,
-  overriddenBy,
-  problemsBetween,
-  rightDefinitions,
-} from './services.ts';
+import { type Definitions, definitionsOf, problemsBetween, rightDefinitions } from './services.ts';
 import { substitute } from './substitute.ts';
 import type { Unreadable } from './unreadable.ts';
 import { unusableNames } from './unusableNames.ts';
@@ -118,7 +113,7 @@ function check(
   return {
     definitions,
     written: parsed.success ? { data: parsed.data, placeOf } : undefined,
-    overridden: parsed.success ? overriddenBy(parsed.data) : [],
+    overridden: parsed.success ? overriddenBy(parsed.data.defaults ?? {}) : [],
     problems: problems.map(({ path: at, text }) => `${placeOf(at)}: ${text}`),
   };
 }

@@ -12,7 +12,6 @@ import {
   type SideDefinition,
 } from '../sections/services.ts';
 import { upstreamProblems } from '../sections/upstreamProblems.ts';
-import { variables } from '../variables.ts';
 import { type FileProblem, pathText } from './issues.ts';
 import {
   type FreeRouteData,
@@ -22,32 +21,6 @@ import {
   type ServiceData,
   serviceSchema,
 } from './schema.ts';
-
-/** The variables that say what services are given where no file does. */
-const VARIABLES = [
-  [({ timeouts }) => timeouts?.request, variables.requestTimeoutMs.name],
-  [({ timeouts }) => timeouts?.idle, variables.upstreamTimeoutMs.name],
-  [({ limits }) => limits?.concurrency, variables.perServiceLimit.name],
-  [({ limits }) => limits?.streams, variables.serviceStreams.name],
-  [({ limits }) => limits?.body, variables.maxBodyBytes.name],
-  [
-    ({ breaker }) => (typeof breaker === 'object' ? breaker.threshold : undefined),
-    variables.circuitBreakerThreshold.name,
-  ],
-  [
-    ({ breaker }) => (typeof breaker === 'object' ? breaker.ratio : undefined),
-    variables.circuitBreakerRatio.name,
-  ],
-  [
-    ({ breaker }) => (typeof breaker === 'object' ? breaker.window : undefined),
-    variables.circuitBreakerWindowMs.name,
-  ],
-  [
-    ({ breaker }) => (typeof breaker === 'object' ? breaker.cooldown : undefined),
-    variables.circuitBreakerCooldownMs.name,
-  ],
-  [({ cache }) => (typeof cache === 'object' ? cache.ttl : cache), variables.getCacheTtlMs.name],
-] as const satisfies readonly (readonly [(said: Said) => unknown, string])[];
 
 /** The services and free-standing routes of a file, or what is right of them; undefined in the place of each that is not. */
 export interface Definitions<Gap = never> {
@@ -164,11 +137,6 @@ function toFreeRoute(
   const action = actionOf({ rewrite, redirect, respond }, { service: service?.path ?? '', cut: '' });
   const sides = sidesOf(split, own, outer);
   return { name, match, action, own, says: together(own, service?.says ?? defaults), ...sides };
-}
-
-/** The variables in whose place `defaults` has a value. */
-export function overriddenBy({ defaults = {} }: GatewayFileData): string[] {
-  return VARIABLES.filter(([said]) => said(defaults) !== undefined).map(([, name]) => name);
 }
 
 /**

@@ -108,17 +108,24 @@ interface WithSettings extends Omit<RouteDefinition, 'sides'> {
 }
 
 /** The routes of a service, and one that is all the rest of it, `/budgeting/**`. */
-function ofService(
-  { path, stripPrefix = true, says = {}, routes = [] }: ServiceDefinition,
-  variables: Variables,
-): WithSettings[] {
-  const rest = { path: `${path}/**` };
-  const isThere = routes.some(({ match }) => match.path === rest.path && Object.keys(match).length === 1);
-  const cut = stripPrefix ? path : '';
-  const action = { kind: 'forward', service: path, cut, rewrite: undefined } as const;
-  const all = isThere ? routes : [...routes, { match: rest, says, action }];
+function ofService(definition: ServiceDefinition, variables: Variables): WithSettings[] {
+  const { says = {}, routes = [] } = definition;
+  const rest = restOf(definition);
   const environment = environmentOf(says, variables);
-  return all.map((route) => withSettings(route, environment, variables));
+  return (rest ? [...routes, rest] : routes).map((route) => withSettings(route, environment, variables));
+}
+
+/** What a service gets that none of its routes is for: `/budgeting/**`. Undefined where one of its routes is for that itself. */
+export function restOf({
+  path,
+  stripPrefix = true,
+  says = {},
+  routes = [],
+}: ServiceDefinition): RouteDefinition | undefined {
+  const match = { path: `${path}/**` };
+  if (routes.some((route) => nameOf(route.match) === match.path)) return undefined;
+  const cut = stripPrefix ? path : '';
+  return { match, says, action: { kind: 'forward', service: path, cut, rewrite: undefined } };
 }
 
 function withSettings(

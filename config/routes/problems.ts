@@ -5,7 +5,7 @@ import { type FileProblem, pathText } from '../file/issues.ts';
 import { quote } from '../report/problems.ts';
 import { suggest } from '../report/suggest.ts';
 import type { RouteDefinition, ServiceDefinition } from '../sections/services.ts';
-import { nameOf } from './complete.ts';
+import { nameOf, restOf } from './complete.ts';
 import { fixedProblems, type Written } from './fixedProblems.ts';
 import { type Placed, redirectLoops } from './loops.ts';
 
@@ -22,7 +22,7 @@ export function routeProblems(
     placed(service?.routes ?? [], ['services', index, 'routes']),
   );
   const all = [...ofServices.flat(), ...free];
-  const tables = free.length > 0 ? [[...all, ...wholeServices(services, all)]] : ofServices;
+  const tables = free.length > 0 ? [[...all, ...restsOf(services)]] : ofServices;
   return [
     ...all.flatMap(wrongTemplate),
     ...free.flatMap(ownPath),
@@ -108,19 +108,11 @@ function placed(routes: readonly (RouteDefinition | undefined)[], list: readonly
   return routes.flatMap((route, index) => (route ? [{ route, at: [...list, index] }] : []));
 }
 
-/** What a service gets that none of its routes is for: `/budgeting/**`. */
-function wholeServices(
-  services: readonly (ServiceDefinition | undefined)[],
-  routes: readonly Placed[],
-): Placed[] {
-  const own = new Set(
-    routes.filter(({ at }) => at[0] === 'services').map(({ route }) => nameOf(route.match)),
-  );
+/** What each service gets that none of its routes is for. */
+function restsOf(services: readonly (ServiceDefinition | undefined)[]): Placed[] {
   return services.flatMap((service, index) => {
-    if (!service) return [];
-    const match = { path: `${service.path}/**` };
-    const action = { kind: 'forward', service: service.path, cut: '', rewrite: undefined } as const;
-    return own.has(nameOf(match)) ? [] : [{ route: { match, action, says: {} }, at: ['services', index] }];
+    const route = service && restOf(service);
+    return route ? [{ route, at: ['services', index] }] : [];
   });
 }
 

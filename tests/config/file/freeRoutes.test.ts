@@ -39,6 +39,15 @@ describe('routes beside the services', () => {
     ).toEqual([['any /orders/x', 'any /orders/**'], ['exact /open/**']]);
   });
 
+  it.each(['', ', priority: 0', ', headers: {}'])(
+    'give it none beside its own for all: { path: "/**"%s }',
+    (more) => {
+      const own = SERVICES.replace('{ path: /x }', `{ path: "/**"${more} }`);
+      const { settings } = withRoutes('  - { match: { path: /a }, service: ordering }', own);
+      expect(settings?.services[0]?.routes.map(({ name }) => name)).toEqual(['/orders/**']);
+    },
+  );
+
   it('are called by no value of a field that may be a secret, and each otherwise', () => {
     const { settings } = withRoutes(
       ['TOPSECRETKEY1', 'TOPSECRETKEY2', '12345678']
