@@ -33,7 +33,17 @@ export type Clash<Rule extends RouteRule> = readonly [Rule, Rule];
  *
  * Rules of spelling `exact` match the path byte for byte. Rules of spelling `any` match every path that some service might
  * read as theirs: see `readingsOf`; so do fields and parameters that override the method. It fails closed: a request that is
- * public only in one reading is not public.
+ * public only in one reading is not public. A request is read in up to three ways, and what each leads to is shown for the rules
+ * `/public/**`, which is exact, and `/public/drafts/**`, `/shared/keys`, `/:team/keys`, `/**`, which are for any spelling:
+ *
+ * 1. as it is written, letter case apart: `/public/tea` is for the first rule, `/Public/tea` is not, and is left to `/**`;
+ * 2. where the path is not plain or something overrides the method, as lenient services read it:
+ *    `/public//%64rafts;v=1/tea` is for `/public/drafts/**`, although it begins as the first rule does;
+ * 3. where that or letter case was needed, as services read it that fold nothing: `/SHARED/keys` is `/shared/keys` to some of
+ *    the services, and `/:team/keys` to the others.
+ *
+ * Of all rules that are found the one counts that keeps out everybody whom any of them does. Where there is none, the request is
+ * `AMBIGUOUS`.
  */
 export class RouteTable<Rule extends RouteRule> {
   /** Rules that must not stand beside each other. A table that has some is not to be used. */
@@ -79,48 +89,86 @@ export class RouteTable<Rule extends RouteRule> {
     const plain = isPlain(path);
     if (!plain && isTooOdd(path)) return AMBIGUOUS;
     const keys = plain ? path.toLowerCase() : foldedPath(path);
-    const best = this.#search({ request, method, path, keys, emptyFits: !plain, accepts: isForInSpelling });
-    const methods = this.#claimedMethods(request, target);
-    const visit: Visit<Rule> = { request, method, path, keys, emptyFits: true, accepts: isFor };
-    if (plain && methods.size === 0) {
-      const isCertain = best === undefined || fits(best.pattern, path);
-      return isCertain ? best : this.#strictestOf(best, this.#unfolded(best, visit, [path], [method]));
-    }
-    const found = this.#strictest(best, visit, methods);
-    if (found === undefined || found === AMBIGUOUS) return found;
-    const texts = unfoldedReadingsOf(path);
-    return this.#strictestOf(found, [best, ...this.#unfolded(best, visit, texts, [method, ...methods])]);
+    const asWritten = { request, method, path, keys, emptyFits: !plain, accepts: isForInSpelling };
+    const written = this.#search(asWritten);
+    const claimed = this.#claimedMethods(request, target);
+    return plain && claimed.size === 0
+      ? this.#findInPlain(asWritten, written)
+      : this.#findInOdd(asWritten, written, claimed);
   }
 
-  /** What services that heed letter case, and the rest of what `found` was folded over, may take the request for. */
-  #unfolded(
-    best: Route<Rule> | undefined,
-    first: Visit<Rule>,
-    texts: Iterable<string>,
-    methods: readonly (string | undefined)[],
+  /** Services differ about the path in letter case alone, and about nothing where the rule has it as it is written. */
+  #findInPlain(
+    asWritten: Visit<Rule>,
+    written: Route<Rule> | undefined,
+  ): Route<Rule> | typeof AMBIGUOUS | undefined {
+    if (written === undefined || fits(written.pattern, asWritten.path)) return written;
+    const unfolded = this.#readUnfolded(asWritten, written, [asWritten.path], NO_METHODS);
+    return this.#keepingOutAll([written, ...unfolded]);
+  }
+
+  /** @param claimed other methods that the request may be taken to have */
+  #findInOdd(
+    asWritten: Visit<Rule>,
+    written: Route<Rule> | undefined,
+    claimed: ReadonlySet<string>,
+  ): Route<Rule> | typeof AMBIGUOUS | undefined {
+    const lenient = this.#readLeniently(asWritten, written, claimed);
+    if (lenient === undefined || lenient === AMBIGUOUS) return lenient;
+    const unfolded = this.#readUnfolded(asWritten, written, unfoldedReadingsOf(asWritten.path), claimed);
+    return this.#keepingOutAll([lenient, written, ...unfolded]);
+  }
+
+  /**
+   * The one rule that some lenient service may take the request for, or `written`. Two are `AMBIGUOUS`, and so is one beside a
+   * `written` of spelling `any` that is not for the same reading: `/a/x%2f..%2f..%2fb` with the rules `/a/*` and `/b`.
+   */
+  #readLeniently(
+    asWritten: Visit<Rule>,
+    written: Route<Rule> | undefined,
+    claimed: ReadonlySet<string>,
+  ): Route<Rule> | typeof AMBIGUOUS | undefined {
+    const accepts = acceptsAny(written);
+    let other: Route<Rule> | undefined;
+    for (const keys of new Set([asWritten.keys, ...readingsOf(asWritten.path)])) {
+      for (const method of [asWritten.method, ...claimed]) {
+        const visit = { ...asWritten, keys, method, emptyFits: true, accepts };
+        const found = this.#search(visit);
+        if (found === undefined || found === written || found === other) continue;
+        if (other !== undefined || (written && !written.isExact && !this.#isAt(written, visit)))
+          return AMBIGUOUS;
+        other = found;
+      }
+    }
+    return other ?? written;
+  }
+
+  /** The rules that services may take the request for that heed letter case, and the rest of what is folded. */
+  #readUnfolded(
+    asWritten: Visit<Rule>,
+    written: Route<Rule> | undefined,
+    readings: Iterable<string>,
+    claimed: ReadonlySet<string>,
   ): Set<Route<Rule> | undefined> {
-    const routes = new Set<Route<Rule> | undefined>();
-    for (const text of texts) {
+    const found = new Set<Route<Rule> | undefined>();
+    const isAccepted = acceptsAny(written);
+    for (const text of readings) {
       const keys = foldedPath(text.endsWith('/') ? text.slice(0, -1) : text);
       // Whether a slash at the end counts, services do not agree either.
       for (const pattern of ['decoded', 'open'] as const) {
         const accepts = (route: Route<Rule>, visit: Visit<Rule>) =>
-          (route === best || !route.isExact) && isFor(route, visit) && fits(route[pattern], text);
-        for (const method of methods) routes.add(this.#search({ ...first, keys, method, accepts }));
+          isAccepted(route, visit) && fits(route[pattern], text);
+        for (const method of [asWritten.method, ...claimed]) {
+          found.add(this.#search({ ...asWritten, keys, method, emptyFits: true, accepts }));
+        }
       }
     }
-    return routes;
+    return found;
   }
 
-  /**
-   * `found`, unless another keeps out somebody whom it lets in. Then the one counts that keeps out all whom any of them does, and
-   * where there is none nobody knows what is meant.
-   */
-  #strictestOf(
-    found: Route<Rule>,
-    others: Iterable<Route<Rule> | undefined>,
-  ): Route<Rule> | typeof AMBIGUOUS {
-    const meant = [found, ...others].filter((route) => route !== undefined);
+  /** The first of `found` that keeps out everybody whom any of them does. Without one, nobody knows what is meant. */
+  #keepingOutAll(found: readonly (Route<Rule> | undefined)[]): Route<Rule> | typeof AMBIGUOUS {
+    const meant = found.filter((route) => route !== undefined);
     const keepsOutAll = (one: Route<Rule>) =>
       meant.every((other) => one === other || this.#keepsOutAsMuch(one.rule, other.rule));
     return meant.find(keepsOutAll) ?? AMBIGUOUS;
@@ -145,27 +193,7 @@ export class RouteTable<Rule extends RouteRule> {
     return routes;
   }
 
-  /** What the other readings of the request say, where they keep out more than the first. */
-  #strictest(
-    best: Route<Rule> | undefined,
-    first: Visit<Rule>,
-    claimed: ReadonlySet<string>,
-  ): Route<Rule> | typeof AMBIGUOUS | undefined {
-    const accepts = (route: Route<Rule>, visit: Visit<Rule>) =>
-      (route === best || !route.isExact) && isFor(route, visit);
-    let stricter: Route<Rule> | undefined;
-    for (const keys of new Set([first.keys, ...readingsOf(first.path)])) {
-      for (const method of [first.method, ...claimed]) {
-        const visit = { ...first, keys, method, accepts };
-        const found = this.#search(visit);
-        if (found === undefined || found === best || found === stricter) continue;
-        if (stricter !== undefined || (best && !best.isExact && !this.#isAt(best, visit))) return AMBIGUOUS;
-        stricter = found;
-      }
-    }
-    return stricter ?? best;
-  }
-
+  /** Whether the route is for what is visited, though perhaps not the most specific one. */
   #isAt(route: Route<Rule>, visit: Visit<Rule>): boolean {
     return (
       this.#search({ ...visit, accepts: (other) => other === route && isFor(route, visit) }) !== undefined
@@ -202,4 +230,9 @@ function isFor<Rule extends RouteRule>(route: Route<Rule>, { request, method }: 
 
 function isForInSpelling<Rule extends RouteRule>(route: Route<Rule>, visit: Visit<Rule>): boolean {
   return isFor(route, visit) && spellingFits(route, visit.path);
+}
+
+/** In other readings than the one as it is written, an exact rule counts only if it was found by that. */
+function acceptsAny<Rule extends RouteRule>(written: Route<Rule> | undefined): Visit<Rule>['accepts'] {
+  return (route, visit) => (route === written || !route.isExact) && isFor(route, visit);
 }
