@@ -8,7 +8,8 @@ export class IdleTimeout {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #onIdle: () => void;
-  #lastActivityMs = 0;
+  /** Set by `start`. */
+  #lastActivityMs = Number.NaN;
   #cancel: Cancel = () => {};
 
   constructor(clock: Clock, limitMs: number, onIdle: () => void) {

@@ -26,7 +26,8 @@ export class RequestDeadline implements Waiting {
   readonly #upload: Upload | undefined;
   #place: Place | undefined;
   #cancelTimer: Cancel | undefined;
-  sinceMs = 0;
+  /** Set by `begin`. */
+  sinceMs = Number.NaN;
 
   /** @param own this request's own time (`timeoutMs` at most), and the `next` that gets the error when it is over */
   constructor(
@@ -49,7 +50,7 @@ export class RequestDeadline implements Waiting {
 
   onOver(nowMs: number): void {
     if (this.#res.headersSent || this.#exchange.upgraded) return;
-    const leftMs = this.#upload?.leftMs(this.#budgetMs, this.#windowMs) ?? 0;
+    const leftMs = this.#upload ? this.#upload.leftMs(this.#budgetMs, this.#windowMs) : 0;
     if (leftMs > 0) this.#wait(leftMs, nowMs);
     else this.#expire();
   }
@@ -73,7 +74,7 @@ export class RequestDeadline implements Waiting {
   }
 
   #expire(): void {
-    const isStalled = this.#upload?.awaitsClient ?? false;
+    const isStalled = this.#upload?.awaitsClient === true;
     const error = isStalled
       ? new UploadStalledError(this.#windowMs)
       : new RequestTimeoutError(this.#budgetMs, this.#budgetMs < this.#terms.timeoutMs);

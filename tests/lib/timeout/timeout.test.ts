@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { RequestHandler } from 'express';
 import { ClientGoneError } from '../../../lib/exchange/errors.ts';
+import { exchangeOf, nextWhileDue } from '../../../lib/exchange/exchange.ts';
 import { RequestTimeoutError, UploadStalledError } from '../../../lib/timeout/errors.ts';
 import { timeout } from '../../../lib/timeout/middleware.ts';
 import { BrokenListener } from '../../support/brokenListener.ts';
@@ -59,9 +60,23 @@ describe('timeout', () => {
 
     expect((await answer).status).toBe(504);
     expect(app.errors).toEqual([expect.any(RequestTimeoutError)]);
-    expect(app.errors[0]).toMatchObject({ status: 504, code: 'request_timeout' });
+    expect(app.errors[0]).toMatchObject({
+      ...{ name: 'RequestTimeoutError', status: 504, code: 'request_timeout' },
+      message: 'no response began within 3000 ms',
+    });
     expect(app.exchanges[0]?.signal.reason).toBe(app.errors[0]);
     expect(timeouts).toBe(1);
+  });
+
+  it('replies itself: whoever is interrupted must not', async () => {
+    const clock = new ManualClock();
+    const passesOn: RequestHandler = (_req, res, next) => exchangeOf(res).onAbort(nextWhileDue(res, next));
+    await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), passesOn]);
+    const answer = call(app.url);
+    await requestArrives(app);
+    clock.advance(TIMEOUT_MS);
+    expect((await answer).status).toBe(504);
+    expect(app.errors).toHaveLength(1);
   });
 
   it('is honoured by the default error handler of Express', async () => {
@@ -135,6 +150,7 @@ describe('timeout', () => {
 
 describe("timeout, the caller's own deadline", () => {
   const cases: { name: string; accept?: boolean; field?: string | string[]; waitsMs: number }[] = [
+    { name: 'that is as long as the own is not blamed', field: '3000', waitsMs: TIMEOUT_MS },
     { name: 'shortens', field: '1000', waitsMs: 1_000 },
     { name: 'cannot lengthen', field: '60000', waitsMs: TIMEOUT_MS },
     { name: 'is ignored unless accepted', accept: false, field: '1000', waitsMs: TIMEOUT_MS },
@@ -158,6 +174,7 @@ describe("timeout, the caller's own deadline", () => {
     expect(app.errors).toHaveLength(0);
     clock.advance(1);
     expect((await answer).status).toBe(504);
+    expect(app.errors).toEqual([expect.objectContaining({ callersOwn: waitsMs < TIMEOUT_MS })]);
   });
 
   it('is ignored when nothing is said of it', async () => {
@@ -210,7 +227,29 @@ describe('timeout, an upload', () => {
     clock.advance(TIMEOUT_MS);
     expect((await upload.answer).statusCode).toBe(408);
     expect(app.errors).toEqual([expect.any(UploadStalledError)]);
+    expect(app.errors[0]).toMatchObject({
+      ...{ name: 'UploadStalledError', status: 408, code: 'upload_stalled' },
+      message: "the request's content came too slowly for 3000 ms",
+    });
   });
+
+  it.each([
+    { bytes: 6_000, errors: 0 },
+    { bytes: 5_999, errors: 1 },
+  ])(
+    'of $bytes bytes in 3 s, where 2,000 a second are asked for: $errors errors',
+    async ({ bytes, errors }) => {
+      const clock = new ManualClock();
+      const middleware = timeout({ timeoutMs: TIMEOUT_MS, minUploadRate: 2_000, clock });
+      await using app = await bareApp([middleware, reads]);
+      const upload = uploadTo(app, { 'Content-Length': '50000' });
+      upload.req.flushHeaders();
+      await requestArrives(app);
+      await upload.sends('x'.repeat(bytes));
+      clock.advance(TIMEOUT_MS);
+      expect(app.errors).toHaveLength(errors);
+    },
+  );
 
   it('of which nothing has come yet has bodyTimeoutMs from its head on', async () => {
     const clock = new ManualClock();
@@ -299,6 +338,18 @@ describe('timeout leaves nothing behind', () => {
     clock.advance(TIMEOUT_MS);
     expect(clock.pending).toBe(0);
     expect(app.errors).toHaveLength(0);
+  });
+
+  it('when a caller with a deadline of its own leaves', async () => {
+    const clock = new ManualClock();
+    const middleware = timeout({ timeoutMs: TIMEOUT_MS, acceptCallersDeadline: true, clock });
+    await using app = await bareApp([middleware, neverAnswers]);
+    const req = open(app.url, { headers: { 'X-Request-Timeout-Ms': '1000' } }).end();
+    await requestArrives(app);
+    expect(clock.pending).toBe(1);
+    req.destroy();
+    await eventually('its end', () => app.responses[0]?.closed);
+    expect(clock.pending).toBe(0);
   });
 
   it('when the client leaves an upload that has gone on for long', async () => {
