@@ -81,7 +81,7 @@ const GOLDEN_SIGNALS: Row = {
     }),
     stat({
       title: 'Replicas unhealthy',
-      description: 'Replicas that the registry calls unhealthy.',
+      description: 'Replicas that the registry calls unhealthy, or that fail their health check.',
       unit: 'short',
       queries: [
         {
@@ -183,7 +183,7 @@ const REPLICAS: Row = {
     }),
     timeline({
       title: 'Instance Health Status',
-      description: 'What the registry says of each replica.',
+      description: 'What the registry and health checks say of each replica.',
       unit: 'short',
       queries: [
         {

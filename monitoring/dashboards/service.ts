@@ -162,7 +162,7 @@ const REPLICAS: Row = {
     }),
     timeline({
       title: 'Instance Health Status',
-      description: 'What the registry says of each replica.',
+      description: 'What the registry and health checks say of each replica.',
       unit: 'short',
       queries: [
         {
@@ -172,6 +172,21 @@ const REPLICAS: Row = {
       ],
       words: HEALTH,
       leadsToService: true,
+    }),
+    graph({
+      title: 'Health Checks',
+      description: 'Probes of replicas per second by how they went, of a service that has health checks.',
+      unit: 'ops',
+      queries: [
+        {
+          expr: `${perSecond('gateway_replica_health_probes_total', SELECTED_SERVICE, 'result')} > 0`,
+          legend: '{{result}}',
+        },
+        {
+          expr: perSecond('gateway_replica_health_failures_total', SELECTED_SERVICE, 'instance'),
+          legend: '{{instance}} taken out',
+        },
+      ],
     }),
     timeline({
       title: 'Circuit Breaker Status',

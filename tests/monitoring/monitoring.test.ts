@@ -429,7 +429,10 @@ describe('fill', () => {
 /** What a gateway shows that has all there is to have: its metrics, with the labels of their series. */
 async function shownMetrics(): Promise<[name: string, labels: string][]> {
   const service = '/a';
-  const replica = { service, instance: 'a.1', requestCount: 1, inFlight: 1, healthy: true, breakerState: 0 };
+  const replica = {
+    ...{ service, instance: 'a.1', requestCount: 1, inFlight: 1, healthy: true },
+    ...{ passesChecks: true, breakerState: 0 },
+  };
   const readings = {
     ...NO_READINGS,
     replicas: () => [replica],
@@ -445,6 +448,8 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
   const one = ['one'];
   const known = {
     service: [service],
+    serviceWithHealth: [service],
+    result: one,
     route: one,
     port: one,
     code: one,
