@@ -186,6 +186,7 @@ describe('policies', () => {
     host: shop.internal
     cors: { origins: ["https://app.faf.example"], maxAge: 5m }
     security: {}
+    health: { path: /ready, status: [200-299, 404] }
 routes:
   - { match: { path: /out }, service: shop, token: revoke }
 `;
@@ -209,6 +210,7 @@ routes:
       headers: ['headers.response.set.x-served', 'headers.response.remove'],
       addresses: ['allow', 'deny'],
       auth: ['auth', 'token', 'AUTH_ISSUE_PATHS', 'AUTH_REVOKE_PATHS'],
+      loadBalancer: expect.arrayContaining(['health.path', 'health.interval', 'SLOW_START']),
     });
     expect(byStage.proxy).toEqual(
       expect.arrayContaining([
@@ -224,6 +226,11 @@ routes:
       name: 'cors.maxAge',
       value: '5m',
       from: { level: 'service', place: 'gateway.yaml:14:51' },
+    });
+    expect(found.stages.flatMap(({ values }) => values)).toContainEqual({
+      name: 'health.status',
+      value: '200-299 404',
+      from: { level: 'service', place: 'gateway.yaml:16:29' },
     });
     expect(JSON.stringify(found.stages)).not.toMatch(/\.values"|\.name"/);
   });

@@ -6,6 +6,7 @@ import { eventually } from '../../support/eventually.ts';
 import { startGateway, type TestGateway } from '../../support/gateway/gateway.ts';
 import { runGateway } from '../../support/gateway/gatewayRun.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
+import { ManualClock } from '../../support/manualClock.ts';
 import { instanceOf } from '../../support/upstreams/instance.ts';
 import { startRegistry } from '../../support/upstreams/registry.ts';
 import { startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
@@ -202,6 +203,38 @@ describe('a health check', () => {
     await eventually('three more checks', () => one.probes >= seen + 3);
     expect(await breaker()).toBe(1);
     expect(await healthOf(gateway, instance)).toBe(1);
+  });
+
+  it('lets an event stream of a replica that is not ready go on', async () => {
+    await using one = await startReplica('one');
+    let push = (_text: string) => {};
+    one.answer = (_req, res) => {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders();
+      push = (text) => void (text === '' ? res.end() : res.write(text));
+    };
+    await using gateway = await startGateway({ services: { [PATH]: { upstreams: [one], health: QUICK } } });
+    const stream = await ask(gateway);
+    one.status = 503;
+    await eventually('it is out', async () => (await gateway.metric('gateway_replica_health')) === 0);
+    push('data: still there\n\n');
+    push('');
+    expect(await stream.text()).toBe('data: still there\n\n');
+  });
+
+  it('leaves no timer behind', async () => {
+    await using one = await startReplica('one');
+    const pending: number[] = [];
+    for (const health of ['off', QUICK] as const) {
+      const clock = new ManualClock();
+      const gateway = await startGateway({ services: { [PATH]: { upstreams: [one], health } }, clock });
+      if (health !== 'off') {
+        clock.advance(25);
+        await eventually('it is asked', () => one.probes > 0);
+      }
+      await gateway.stop();
+      pending.push(clock.pending);
+    }
+    expect(pending[1]).toBe(pending[0]);
   });
 
   it('sends nothing once the gateway has stopped', async () => {
