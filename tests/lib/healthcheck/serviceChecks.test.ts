@@ -188,6 +188,7 @@ describe('checks of a service', () => {
     expect(checked.let).toEqual({ 'd:80': false });
     checked.checks.follow([d]);
     expect(checked.let).toEqual({ 'd:80': true });
+    expect(checked.events).toEqual([]);
   });
 
   it('ask more often as long as no replica passes, and say so once', async () => {
@@ -205,6 +206,50 @@ describe('checks of a service', () => {
     checked.says.set('b', OK);
     await checked.pass(1_900);
     expect(checked.let).toEqual({ 'a:80': false, 'b:80': true });
+  });
+
+  it('ask nobody twice at a time, however much it hurries', async () => {
+    const hangs = deferred<ProbeOutcome>();
+    const underWay = new Map<string, number>();
+    let slow = '';
+    checked = new Checked({
+      probe: ({ hostname }) => {
+        underWay.set(hostname, (underWay.get(hostname) ?? 0) + 1);
+        const outcome = hostname === slow ? hangs.promise : Promise.resolve(checked.says.get(hostname) ?? OK);
+        void outcome.then(() => underWay.set(hostname, (underWay.get(hostname) ?? 0) - 1));
+        return { outcome, cancel: () => {} };
+      },
+    });
+    checked.checks.start([A, B]);
+    await checked.pass(1_000);
+    checked.says.set('a', BAD);
+    await checked.pass(3 * INTERVAL_MS);
+    expect(checked.checks.stateOf(A.key)).toBe('failing');
+    slow = 'a';
+    await checked.pass(INTERVAL_MS);
+    checked.says.set('b', BAD);
+    await checked.pass(5 * INTERVAL_MS);
+    expect(checked.events.at(-1)).toEqual({ kind: 'none' });
+    expect(underWay.get('a')).toBe(1);
+    // The one that hung is asked soon again.
+    slow = '';
+    checked.says.set('a', OK);
+    hangs.resolve(OK);
+    await checked.pass(1_100);
+    expect(checked.checks.stateOf(A.key)).toBe('passing');
+  });
+
+  it.each([
+    [400, 'passing'],
+    [499, 'passing'],
+    [399, 'failing'],
+    [500, 'failing'],
+  ])('make of status %d, as long as nobody has passed: %s', async (status, state) => {
+    checked.says.set('a', { kind: 'failed', why: 'status', status, text: `status ${status}` });
+    checked.checks.start([A, B]);
+    checked.says.set('b', UNKNOWN);
+    await checked.pass(4 * INTERVAL_MS);
+    expect(checked.checks.stateOf(A.key)).toBe(state);
   });
 
   it('doubt a check that refuses everybody with 4xx, until somebody passes it', async () => {
