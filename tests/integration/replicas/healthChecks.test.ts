@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import WebSocket from 'ws';
 import { eventually } from '../../support/eventually.ts';
-import { startGateway, type TestGateway } from '../../support/gateway/gateway.ts';
+import { bearer, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { runGateway } from '../../support/gateway/gatewayRun.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
 import { ManualClock } from '../../support/manualClock.ts';
@@ -219,6 +219,32 @@ describe('a health check', () => {
     push('data: still there\n\n');
     push('');
     expect(await stream.text()).toBe('data: still there\n\n');
+  });
+
+  it('moves sessions from a replica that is not ready', async () => {
+    await using stack = new AsyncDisposableStack();
+    const [one, other] = [stack.use(await startReplica('one')), stack.use(await startReplica('other'))];
+    const gateway = stack.use(
+      await startGateway({
+        services: {
+          [PATH]: { upstreams: [one, other], health: QUICK, balance: { sticky: 'cookie' }, cache: 'off' },
+        },
+      }),
+    );
+    const token = tokenFor('ann');
+    const asked = (cookie = '') =>
+      fetch(`${gateway.external}${PATH}/x`, { headers: { ...bearer(token), Cookie: cookie } });
+    await bothAsked(one, other);
+    const first = await asked();
+    const cookie = first.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+    const [home, away] = (await first.text()) === 'one' ? [one, other] : [other, one];
+    const calls = home.calls;
+    for (let n = 0; n < 5; n += 1) await (await asked(cookie)).text();
+    expect(home.calls).toBe(calls + 5);
+    home.status = 503;
+    await eventually('it is out', async () => (await gateway.metric('gateway_replica_health')) === 1);
+    for (let n = 0; n < 5; n += 1) expect((await asked(cookie)).status).toBe(200);
+    expect([home.calls, away.calls]).toEqual([calls + 5, 5]);
   });
 
   it('leaves no timer behind', async () => {

@@ -188,6 +188,7 @@ describe('checks of a service', () => {
     expect(checked.let).toEqual({ 'd:80': false });
     checked.checks.follow([d]);
     expect(checked.let).toEqual({ 'd:80': true });
+    expect(checked.checks.stateOf(d.key)).toBe('passing');
     expect(checked.events).toEqual([]);
   });
 
