@@ -50,7 +50,7 @@ type Res = Parameters<RequestHandler>[1];
 function send(res: Res, status: number, fields: readonly string[], content: string): void {
   exchangeOf(res).origin = 'gateway';
   const length = WITHOUT_CONTENT.has(status) ? [] : ['Content-Length', String(Buffer.byteLength(content))];
-  writerOf(res).whole(status, [...fields, ...length], content);
+  writerOf(res).whole(status, [...fields, ...length], content, true);
 }
 
 /** Two slashes at the front would lead to another host, and what is not ASCII may not stand in a field. */

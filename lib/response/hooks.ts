@@ -38,3 +38,17 @@ export interface ContentGate {
   /** Whether it keeps the end, with the last content; `whenDone` is for `finish`. */
   keepsEnd(last: Buffer | undefined, whenDone: (() => void) | undefined): boolean;
 }
+
+/**
+ * Puts content into another form on its way to the client, such as a content coding. It stands behind the gate and in front of
+ * Node's response, and gives what it makes to the writer's `put` and `close`. It is chosen with the head, which must fit: a
+ * `HeadEdit` gives it to the writer's `transform`.
+ */
+export interface ContentTransform {
+  /** Takes a piece of content. False: no more should follow before a drain listener is called. */
+  content(chunk: Buffer): boolean;
+  /** Takes the end, once. The response ends when everything has been put out; `whenDone` is for `close`. */
+  end(last: Buffer | undefined, whenDone: (() => void) | undefined): void;
+  /** Whether a field of the trailer section is about the content as it was, so that it must not pass. */
+  dropsTrailer(lowerCaseName: string): boolean;
+}

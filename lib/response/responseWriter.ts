@@ -2,7 +2,14 @@ import type { ServerResponse } from 'node:http';
 import type { FieldLines } from '../http/fields.ts';
 import { AddedFields } from './addedFields.ts';
 import { chunkOf, givenLines, setLines } from './givenHead.ts';
-import type { ContentGate, HeadEdit, HeadObserver, MakeValue, ResponseObserver } from './hooks.ts';
+import type {
+  ContentGate,
+  ContentTransform,
+  HeadEdit,
+  HeadObserver,
+  MakeValue,
+  ResponseObserver,
+} from './hooks.ts';
 import { besideSet, hasSetFields, mergeIntoSet, setInstead, withdraw } from './setFields.ts';
 import type { ResponseSink, Trailers } from './sink.ts';
 
@@ -32,7 +39,8 @@ export function writerOf(res: ServerResponse & { [WRITER]?: ResponseWriter }): R
  * - `add` and `replace` put a field into the head, whose value may depend on the status,
  * - `edit` changes the head with all that was added, right before it is sent,
  * - `observeHead` and `observe` show head and content as they were written: without added fields and edits, before the gate,
- * - `gate` keeps content back.
+ * - `gate` keeps content back,
+ * - `transform`, behind the gate, puts content into another form. An edit chooses it, after `expectTransform`.
  *
  * The hooks apply to what is written with this writer, and to what Express and others write with Node's own methods. They
  * are to be set before the head is written. A cut (`abort`) passes no hook: `exchange.onClose` tells of it.
@@ -47,6 +55,12 @@ export class ResponseWriter implements ResponseSink {
   #headObservers: readonly HeadObserver[] = NOBODY;
   #observers: readonly ResponseObserver[] = NOBODY;
   #gate: ContentGate | undefined;
+  #transform: ContentTransform | undefined;
+  /** Whether an edit may choose a transform. */
+  #mayTransform = false;
+  /** Whether the transform has been given the end. */
+  #transformEnded = false;
+  #stored: Buffer | string | undefined;
 
   /** Use `writerOf`: a response has one. */
   constructor(res: Written) {
@@ -109,15 +123,44 @@ export class ResponseWriter implements ResponseSink {
     this.#watchContent();
   }
 
+  /** To be called before the head by whoever adds an edit that may call `transform`. */
+  expectTransform(): void {
+    this.#mayTransform = true;
+    this.#watchContent();
+  }
+
+  /** Has all content go through `transform`. To be called by an edit, for the head that it edits. */
+  transform(transform: ContentTransform): void {
+    this.#transform = transform;
+  }
+
+  /** The whole content of the response whose head is being written, where it is stored and so may come again. */
+  get stored(): Buffer | string | undefined {
+    return this.#stored;
+  }
+
+  /** Sends content that the transform has made. False: the client does not read fast enough, `drain` will follow. */
+  put(chunk: Buffer): boolean {
+    return this.#write.call(this.#res, chunk);
+  }
+
+  /** Ends a response whose content the transform has put out, with its last piece, unless it has ended otherwise. */
+  close(last: Buffer | undefined, whenDone: (() => void) | undefined): void {
+    const res = this.#res;
+    if (res.writableEnded || res.destroyed) return;
+    if (last === undefined) this.#end.call(res, whenDone);
+    else this.#end.call(res, last, whenDone);
+  }
+
   /** Sends content that the gate has kept. */
   release(chunk: Buffer): void {
-    this.#write.call(this.#res, chunk);
+    this.#send(chunk);
   }
 
   /** Ends a response whose end the gate has kept, unless it has ended otherwise. */
   finish(content: Buffer, whenDone: (() => void) | undefined): void {
-    const res = this.#res;
-    if (!res.writableEnded && !res.destroyed) this.#end.call(res, content, whenDone);
+    if (this.#transform) this.#endTransform(content, whenDone);
+    else this.close(content, whenDone);
   }
 
   interim(status: number, fields: FieldLines): void {
@@ -149,7 +192,7 @@ export class ResponseWriter implements ResponseSink {
   }
 
   content(chunk: Buffer): boolean {
-    const accepted = this.#gate?.keeps(chunk) ? true : this.#write.call(this.#res, chunk);
+    const accepted = this.#gate?.keeps(chunk) ? true : this.#send(chunk);
     this.#tellContent(chunk);
     return accepted;
   }
@@ -161,8 +204,13 @@ export class ResponseWriter implements ResponseSink {
     this.#tellEnd(last);
   }
 
-  /** Writes a whole response of the gateway's own. In a string each character stands for one byte. */
-  whole(status: number, fields: string[], content: Buffer | string = ''): void {
+  /**
+   * Writes a whole response of the gateway's own. In a string each character stands for one byte.
+   *
+   * @param isStored whether the same content may be given here again, and is not changed until then
+   */
+  whole(status: number, fields: string[], content: Buffer | string = '', isStored = false): void {
+    if (isStored && this.#mayTransform) this.#stored = content;
     this.#begin(status, undefined, fields, hasSetFields(this.#res));
     // It leaves with the head in one piece. The method of the response may be a hook.
     this.#res.end(content, 'latin1');
@@ -186,6 +234,8 @@ export class ResponseWriter implements ResponseSink {
   /** Sends the head with what was added, and tells who observes it. `lines` are the writer's own to change. */
   #begin(status: number, reason: string | undefined, lines: string[], hasSet: boolean): void {
     const res = this.#res;
+    // A head that was refused may have chosen one.
+    this.#transform = undefined;
     const isObserved = this.#headObservers !== NOBODY;
     let given: FieldLines = lines;
     if (hasSet) {
@@ -207,7 +257,8 @@ export class ResponseWriter implements ResponseSink {
   }
 
   #drops(name: string): boolean {
-    return this.#edits.some((edit) => edit.drops(name.toLowerCase()));
+    const lower = name.toLowerCase();
+    return this.#edits.some((edit) => edit.drops(lower)) || (this.#transform?.dropsTrailer(lower) ?? false);
   }
 
   #edited(lines: string[], status: number): string[] {
@@ -222,10 +273,21 @@ export class ResponseWriter implements ResponseSink {
    */
   #endWith(last: Buffer | undefined): void {
     const res = this.#res;
-    if (last === undefined) this.#end.call(res);
+    if (this.#transform) this.#endTransform(last, undefined);
+    else if (last === undefined) this.#end.call(res);
     else if (res.socket && last.length <= MAX_STRING_BYTES)
       this.#end.call(res, last.toString('latin1'), 'latin1');
     else this.#end.call(res, last);
+  }
+
+  #send(chunk: Buffer): boolean {
+    return this.#transform ? this.#transform.content(chunk) : this.#write.call(this.#res, chunk);
+  }
+
+  #endTransform(last: Buffer | undefined, whenDone: (() => void) | undefined): void {
+    if (this.#transformEnded) return;
+    this.#transformEnded = true;
+    this.#transform?.end(last, whenDone);
   }
 
   #tellContent(chunk: Buffer | undefined): void {
@@ -254,18 +316,39 @@ export class ResponseWriter implements ResponseSink {
   writeGiven(args: readonly unknown[]): boolean {
     const chunk = chunkOf(args);
     const isKept = chunk !== undefined && (this.#gate?.keeps(chunk) ?? false);
-    if (isKept) process.nextTick(callbackOf(args) ?? doNothing);
-    const accepted = isKept || (Reflect.apply(this.#write, this.#res, args) as boolean);
+    if (!isKept) this.#beginIfDue(undefined);
+    const isTaken = isKept || (this.#transform !== undefined && chunk !== undefined);
+    if (isTaken) process.nextTick(callbackOf(args) ?? doNothing);
+    const accepted =
+      isKept ||
+      (isTaken ? this.#send(chunk as Buffer) : (Reflect.apply(this.#write, this.#res, args) as boolean));
     this.#tellContent(chunk);
     return accepted;
   }
 
   /** What `res.end` does where somebody sees or keeps the content. */
   endGiven(args: readonly unknown[]): void {
-    const isAgain = this.#res.writableEnded;
+    const isAgain = this.#res.writableEnded || this.#transformEnded;
     const last = chunkOf(args);
-    if (!this.#gate?.keepsEnd(last, callbackOf(args))) Reflect.apply(this.#end, this.#res, args);
+    if (!this.#gate?.keepsEnd(last, callbackOf(args))) {
+      this.#beginIfDue(last?.length ?? 0);
+      if (this.#transform) this.#endTransform(last, callbackOf(args));
+      else Reflect.apply(this.#end, this.#res, args);
+    }
     if (!isAgain) this.#tellEnd(last);
+  }
+
+  /**
+   * Writes the head where Node would only do so within `write` or `end`, too late for a transform of what these are given.
+   *
+   * @param wholeBytes length of all content, if it is known: Node says it where nobody else does
+   */
+  #beginIfDue(wholeBytes: number | undefined): void {
+    const res = this.#res;
+    if (!this.#mayTransform || res.headersSent) return;
+    const isOpen = !res.hasHeader('Content-Length') && !res.hasHeader('Transfer-Encoding');
+    if (wholeBytes !== undefined && isOpen) res.setHeader('Content-Length', wholeBytes);
+    res.writeHead(res.statusCode);
   }
 }
 

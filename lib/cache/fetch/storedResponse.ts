@@ -64,7 +64,7 @@ export function notModified(
 
 function whole(entry: Entry, response: ResponseWriter, own: readonly string[], nowMs: number): void {
   const head = [...own, ...entry.fields, 'Age', ageOf(entry, nowMs)];
-  response.whole(entry.status, head, writable(entry.body));
+  response.whole(entry.status, head, writable(entry.body), true);
 }
 
 function part(
