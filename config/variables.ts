@@ -417,6 +417,13 @@ export const variables = {
     default: '1000',
     description: 'WebSocket connections open at a time. 0: none are accepted.',
   },
+  compressionCoders: {
+    name: 'COMPRESSION_CODERS',
+    kind: countOrZero,
+    default: '64',
+    description:
+      'Responses that are compressed at a time, each with about 1 MiB, all threads together; one client has a quarter of them at most. What is beyond is sent uncompressed. 0: nothing is compressed.',
+  },
   maxConnections: {
     name: 'MAX_CONNECTIONS',
     kind: countOrZero,

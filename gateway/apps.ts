@@ -28,6 +28,7 @@ import { concurrency, identityConcurrency } from './stages/limits/concurrency.ts
 import { loginContent, logoutConcurrency } from './stages/limits/content.ts';
 import { addressRateLimit, identityRateLimit } from './stages/limits/rateLimits.ts';
 import { timeout } from './stages/limits/timeout.ts';
+import { compression } from './stages/response/compression.ts';
 import { cors } from './stages/response/cors.ts';
 import { responseHandlers } from './stages/response/handlers.ts';
 import { headers } from './stages/response/headers.ts';
@@ -42,6 +43,7 @@ import type { Parts, ServiceParts } from './wiring/parts.ts';
 export const externalChain: readonly Stage[] = [
   headers, // first: it sees to the fields of every response, and before cors, which has the last word about Vary
   stickyCookie, // before cors, for which its cookie is none of the user's, and before cache keys and services, which must not have it
+  compression, // after headers, whose rules may say what must not be changed, and before all that reads what clients accept
   cors, // before all that refuses: a page must be able to read whatever refuses its request, and preflights come without a token
   addresses, // before everything that costs: a client that may not come is told so at once
   queryToken, // before all that reads the target: it takes the token out of the target, which cache keys, logs and services see from here on
@@ -65,6 +67,7 @@ export const externalChain: readonly Stage[] = [
 /** Of these, the stages of a route that is split which run before a side is chosen: they belong to the route. */
 const OF_ROUTE: ReadonlySet<Stage> = new Set([
   headers,
+  compression,
   cors,
   addresses,
   queryToken,

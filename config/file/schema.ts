@@ -53,6 +53,7 @@ const policies = {
   timeouts: POLICIES.timeouts.schema.optional(),
   limits: POLICIES.limits.schema.optional(),
   cache: POLICIES.cache.schema.optional(),
+  compress: POLICIES.compress.schema.optional(),
   cors: POLICIES.cors.schema.optional(),
   retry: POLICIES.retry.schema.optional(),
   security: POLICIES.security.schema.optional(),

@@ -5,6 +5,7 @@ import { passAuthorization } from './auth/passAuthorization.ts';
 import { token } from './auth/token.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
+import { compress } from './fields/compress.ts';
 import { cors } from './fields/cors.ts';
 import { headers } from './fields/headers.ts';
 import { host } from './fields/host.ts';
@@ -25,6 +26,7 @@ export const POLICIES = {
   timeouts,
   limits,
   cache,
+  compress,
   cors,
   security,
   headers,

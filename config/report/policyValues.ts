@@ -1,3 +1,4 @@
+import { CODINGS } from '../../lib/compression/codings.ts';
 import { formatBytes } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
@@ -29,6 +30,7 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
     { path: 'limits.streams', value: String(settings.streams), variable: 'serviceStreams' },
     { path: 'limits.body', value: bytesText(settings.maxBodyBytes), variable: 'maxBodyBytes' },
     ...cacheValues(settings),
+    ...compressValues(settings),
     { path: 'retry', value: retryText(settings) },
     ...breakerValues(settings),
     ...healthValues(settings),
@@ -45,6 +47,20 @@ function cacheValues({ cacheTtlMs, cacheShared }: PolicySettings): PolicyValue[]
   return [
     { path: 'cache.ttl', value: formatDuration(cacheTtlMs), variable: 'getCacheTtlMs' },
     { path: 'cache.shared', value: String(cacheShared) },
+  ];
+}
+
+function compressValues({ compress: rules }: PolicySettings): PolicyValue[] {
+  if (rules === undefined) return [{ path: 'compress', value: 'off' }];
+  const { codings, levels, floorBytes, types } = rules;
+  return [
+    { path: 'compress.codings', value: codings.join(', ') },
+    ...CODINGS.filter((coding) => codings.includes(coding)).map((coding) => ({
+      path: `compress.level.${coding}`,
+      value: String(levels[coding]),
+    })),
+    { path: 'compress.floor', value: formatBytes(floorBytes) },
+    { path: 'compress.types', value: types?.join(', ') ?? 'all that get shorter' },
   ];
 }
 

@@ -2,6 +2,7 @@ import { inOrder } from '../../lib/routing/ranking.ts';
 import type { WrittenFile } from '../file/gatewayFile.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
+import { compressText } from '../policies/fields/compress.ts';
 import { originsOf } from '../policies/origins.ts';
 import type { PolicySettings } from '../policies/policies.ts';
 import { allRoutes, type Routing } from '../routes/complete.ts';
@@ -47,6 +48,7 @@ const COLUMNS: readonly Column[] = [
   },
   { heading: 'ALLOW', path: 'allow', text: ({ allow }) => allow?.join(' ') ?? 'all' },
   { heading: 'DENY', path: 'deny', text: ({ deny }) => deny.join(' ') || 'none' },
+  { heading: 'COMPRESS', path: 'compress', text: compressText },
   { heading: 'CORS', path: 'cors', text: ({ cors }) => cors?.origins.join(' ') ?? 'off' },
   {
     heading: 'HEADERS',
@@ -59,7 +61,14 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** Policies that hold where no service is asked as well. */
-const OF_RESPONSES: ReadonlySet<string> = new Set(['cors', 'headers', 'security', 'allow', 'deny']);
+const OF_RESPONSES: ReadonlySet<string> = new Set([
+  'compress',
+  'cors',
+  'headers',
+  'security',
+  'allow',
+  'deny',
+]);
 
 /** Characters of a line. */
 const WIDTH = 120;

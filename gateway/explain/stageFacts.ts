@@ -20,6 +20,11 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     absence: 'neither headers.response nor security is set',
   },
   stickyCookie: { policies: ['balance'], absence: 'no cookie keeps clients at their replicas' },
+  compression: {
+    policies: ['compress'],
+    variables: ['compressionCoders'],
+    absence: 'compress is off',
+  },
   cors: { policies: ['cors'], absence: 'no cors is set' },
   addresses: { policies: ['allow', 'deny'], absence: 'neither allow nor deny is set' },
   queryToken: {

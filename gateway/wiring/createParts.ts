@@ -7,6 +7,7 @@ import { exhaustedLog } from '../logs/exhaustedLog.ts';
 import { storeErrorLog } from '../logs/storeLog.ts';
 import { createRegistry } from '../registries/registry.ts';
 import { createAuth } from './authParts.ts';
+import { codingOf } from './coding.ts';
 import { createLimits, createSharedLimits, type Limits } from './limits.ts';
 import { gatewayMetrics } from './metrics/gatewayMetrics.ts';
 import { transportOf, trusts } from './network.ts';
@@ -47,6 +48,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
     ...(await createAuth(made)),
     rateLimits: await createRateLimits({ ...made, countRate: threads?.countRate }),
     sticky: stickinessOf(settings, threads?.secret),
+    coding: codingOf(made),
     trustsPeer: trusts(settings.trustedProxies),
     onExhausted: exhaustedLog(logger, clock),
     spans: await createSpans(made),

@@ -27,6 +27,7 @@ import type { Spans } from '../../lib/tracing/spans.ts';
 import type { Readiness } from '../health/readiness.ts';
 import type { Registry } from '../registries/contract.ts';
 import type { Threads } from '../threads/threads.ts';
+import type { Coding } from './coding.ts';
 import type { Limits, RequestLimits, ServiceLimits } from './limits.ts';
 import type { RateLimits } from './rateLimits.ts';
 import type { BreakerNews } from './services/breakerNews.ts';
@@ -97,6 +98,7 @@ export interface Parts {
   readonly registry: Registry;
   readonly breakerNews: BreakerNews;
   readonly rateLimits: RateLimits;
+  readonly coding: Coding;
   readonly limits: Limits;
   readonly transport: Transport;
   /** Cookies that keep clients at their replicas; undefined: no service and no route has one. */

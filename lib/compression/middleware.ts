@@ -52,7 +52,7 @@ export interface CompressionOptions extends CompressionRules {
   readonly onFailed?: (error: CodingFailedError) => void;
 }
 
-const DEFAULT_FLOOR_BYTES = 1024;
+export const DEFAULT_FLOOR_BYTES = 1024;
 const DEFAULT_CODERS = 64;
 const DEFAULT_COPIES_BYTES = 16 * 1024 * 1024;
 

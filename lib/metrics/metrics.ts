@@ -1,4 +1,5 @@
 import { CACHE_COUNTERS, type CacheReadings, cacheGauges } from './definitions/cache.ts';
+import { COMPRESSION_COUNTERS } from './definitions/compression.ts';
 import { LIMIT_COUNTERS, type LimitReadings, limitGauges, routeLimitGauges } from './definitions/limits.ts';
 import { PORT_COUNTERS, type PortReadings, portGauges } from './definitions/ports.ts';
 import { PROCESS_COUNTERS, processGauges } from './definitions/process.ts';
@@ -42,6 +43,7 @@ const COUNTERS = {
   ...REGISTRY_COUNTERS,
   ...BREAKER_COUNTERS,
   ...CACHE_COUNTERS,
+  ...COMPRESSION_COUNTERS,
   ...TOKEN_COUNTERS,
   ...LIMIT_COUNTERS,
   ...PORT_COUNTERS,

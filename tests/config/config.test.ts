@@ -48,6 +48,7 @@ describe('defaults', () => {
       dataDir: './data',
       globalConcurrency: 100,
       perServiceLimit: 10,
+      compressionCoders: 64,
       concurrencyQueue: 0,
       fairShare: 0.8,
       logoutConcurrency: 50,

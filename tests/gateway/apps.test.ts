@@ -2,10 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { externalChain, internalChain } from '../../gateway/apps.ts';
 
 describe('the order of the chains', () => {
-  it('is, on the external port, fields of responses, sticky cookies, CORS, addresses, tokens in query and cookies, API keys, timeout, limits, identity, cache, then the replicas', () => {
+  it('is, on the external port, fields of responses, sticky cookies, compression, CORS, addresses, tokens in query and cookies, API keys, timeout, limits, identity, cache, then the replicas', () => {
     expect(externalChain.map((stage) => stage.name)).toEqual([
       'headers',
       'stickyCookie',
+      'compression',
       'cors',
       'addresses',
       'queryToken',

@@ -144,6 +144,7 @@ describe('npm run explain', () => {
     expect(stages.filter(({ isThere }) => !isThere).map(({ name, note }) => [name, note])).toEqual([
       ['headers', 'neither headers.response nor security is set'],
       ['stickyCookie', 'no cookie keeps clients at their replicas'],
+      ['compression', 'compress is off'],
       ['cors', 'no cors is set'],
       ['addresses', 'neither allow nor deny is set'],
       ['cookieToken', 'no source of auth is a cookie'],
