@@ -179,6 +179,10 @@ describe('Metrics', () => {
       'counter gateway_cache_misses_total',
       'counter gateway_cache_errors_total',
       'counter gateway_cache_declined_total',
+      'counter gateway_compression_bytes_in_total',
+      'counter gateway_compression_bytes_out_total',
+      'counter gateway_compression_uncoded_total',
+      'counter gateway_compression_failures_total',
       'counter gateway_jwt_generated_total',
       'counter gateway_jwt_validation_success_total',
       'counter gateway_jwt_validation_errors_total',
@@ -310,7 +314,7 @@ describe('Metrics', () => {
     it('has nothing where there are no routes, whatever a request says', async () => {
       const metrics = newMetrics({ known: { service: ['/a'], route: [] } });
       metrics.requestCompleted(completed({ route: '/a/**' }));
-      expect(await metrics.registry.metrics()).not.toContain('route');
+      expect(await metrics.registry.metrics()).not.toContain('gateway_route');
     });
 
     it('counts all beyond the 500th as other, with its status and whatever comes first', async () => {
