@@ -24,7 +24,8 @@ export class RequestAdmission implements Admission, Waiting {
   #isStream = false;
   #isOver = false;
   #place: Place | undefined;
-  sinceMs = 0;
+  /** Set by `watch`. */
+  sinceMs = Number.NaN;
 
   constructor(permits: PermitPair, caller: string, res: ServerResponse, terms: AdmissionTerms) {
     this.#permits = permits;

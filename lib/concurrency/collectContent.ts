@@ -152,7 +152,6 @@ class Collection {
   #close(): void {
     this.#isOver = true;
     this.#cancel();
-    this.#exchange.offAbort(this.fail);
     this.#req.off('data', this.#onData).off('end', this.#onEnd);
   }
 }

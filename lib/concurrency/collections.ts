@@ -8,13 +8,13 @@ interface Collecting {
 export class Collections {
   readonly #byCaller = new Map<string, Set<Collecting>>();
 
-  /** Returns a function that is to be called at the end. */
+  /** Returns a function that is to be called once, at the end. */
   add(caller: string, content: Collecting): () => void {
     const own = this.#byCaller.get(caller) ?? new Set();
     this.#byCaller.set(caller, own.add(content));
     return () => {
       own.delete(content);
-      if (own.size === 0 && this.#byCaller.get(caller) === own) this.#byCaller.delete(caller);
+      if (own.size === 0) this.#byCaller.delete(caller);
     };
   }
 

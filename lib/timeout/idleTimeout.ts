@@ -8,8 +8,7 @@ export class IdleTimeout {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #onIdle: () => void;
-  /** Set by `start`. */
-  #lastActivityMs = Number.NaN;
+  #lastActivityMs = Number.NEGATIVE_INFINITY;
   #cancel: Cancel = () => {};
 
   constructor(clock: Clock, limitMs: number, onIdle: () => void) {
@@ -21,7 +20,6 @@ export class IdleTimeout {
   /** Begins to watch, or begins anew after `stop`. */
   start(): void {
     this.#cancel();
-    this.activity();
     this.#cancel = this.#clock.after(this.#limitMs, this.#check);
   }
 

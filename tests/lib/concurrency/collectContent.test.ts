@@ -124,4 +124,48 @@ describe('collectContent', () => {
     expect(app.errors).toEqual([reason]);
     await eventually('its room is free', () => permits.held === 0);
   });
+
+  it('refuses content that grows too large, and drops the rest of it', async () => {
+    const permits = new Semaphore({ limit: 1 });
+    await using app = await bareApp([
+      collectContent({ permits, ...LIMITS }),
+      neverCalled('the next handler'),
+    ]);
+    const req = upload(app, 'a', 'x'.repeat(LIMITS.maxBytes));
+    await eventually('it has begun', () => permits.held === 1);
+    expect(app.errors).toEqual([]);
+    req.write('y');
+    await eventually('the refusal', () => app.errors.length === 1);
+    expect(app.errors[0]).toMatchObject({ code: 'body_too_large', status: 413 });
+    req.end('and the rest');
+    await eventually('its room is free', () => permits.held === 0);
+    expect(app.errors).toHaveLength(1);
+  });
+
+  it("ends a caller's oldest upload that still arrives for its next one", async () => {
+    const permits = new Semaphore({ limit: 4, fairShare: 0.5, keepsRoom: true });
+    let refusals = 0;
+    const onLimitReached = () => {
+      refusals += 1;
+    };
+    await using app = await bareApp([
+      collectContent({ permits, ...LIMITS, callerOf, onLimitReached }),
+      answers(),
+    ]);
+    const first = upload(app, 'a');
+    await eventually('the first', () => permits.held === 1);
+    upload(app, 'a');
+    await eventually('the second', () => permits.held === 2);
+    first.end();
+    await eventually('the first is over', () => permits.held === 1);
+    upload(app, 'a');
+    await eventually('the third', () => permits.held === 2);
+    expect(refusals).toBe(0);
+    upload(app, 'a');
+    await eventually('the refusal', () => app.errors.length === 1);
+    expect(app.errors[0]).toMatchObject({ code: 'fair_share_used' });
+    expect(app.responses.map(({ writableEnded }) => writableEnded)).toEqual([true, true, false, false]);
+    expect(permits.held).toBe(2);
+    expect(refusals).toBe(1);
+  });
 });

@@ -12,6 +12,16 @@ describe('Holdings', () => {
     }
   });
 
+  it.each([0, 5])('remembers 64 more than twice %i holders', (holders) => {
+    const holdings = new Holdings(8);
+    for (let n = 0; n < holders; n += 1) holdings.of(`holder ${n}`).add();
+    const most = 2 * holders + 64;
+    for (let n = holders; n < most; n += 1) holdings.of(`caller ${n}`);
+    expect(holdings.callers).toBe(most);
+    holdings.of('one more');
+    expect(holdings.callers).toBe(holders + 1);
+  });
+
   it('never forgets what is held', () => {
     const holdings = new Holdings(2);
     const held = holdings.of('holder');

@@ -25,6 +25,16 @@ describe('IdleTimeout', () => {
     expect(idleAt).toHaveLength(1);
   });
 
+  it('tells not a millisecond early after something has happened in the first', () => {
+    const { clock, idle, idleAt } = started();
+    clock.advance(1);
+    idle.activity();
+    clock.advance(LIMIT_MS - 1);
+    expect(idleAt).toEqual([]);
+    clock.advance(1);
+    expect(idleAt).toHaveLength(1);
+  });
+
   it('has one timer however often it is started, and none once it is stopped', () => {
     const { clock, idle, idleAt } = started();
     for (let n = 0; n < 3; n += 1) {
