@@ -74,6 +74,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'readiness.test.ts': 'long',
   'replicasProperties.test.ts': 'long',
   'rollingRestart.test.ts': 'long',
+  'stickySessions.test.ts': 'long',
   'rollingUpdate.test.ts': 'long',
   'soak.test.ts': 'long',
   'storeAdmission.test.ts': 'long',

@@ -1,4 +1,5 @@
 import { addressOf, callerOf } from '../../../lib/exchange/caller.ts';
+import { exchangeOf } from '../../../lib/exchange/exchange.ts';
 import { type Affinity, firstOf } from '../../../lib/loadbalancer/affinity/affinity.ts';
 import { negotiated } from '../../../lib/loadbalancer/affinity/negotiated.ts';
 import { hashed } from '../../../lib/loadbalancer/affinity/rendezvous.ts';
@@ -21,9 +22,10 @@ export function affinityOf({
     // Who does not send the field stays together as well.
     return hashed(pool, (req, res) => req.headers[header]?.toString() ?? caller(req, res));
   }
-  // Also for whoever keeps no cookies.
-  const pairs = negotiated(pool, caller);
-  return balance.by === 'cookie' && port === 'external' ? firstOf(kept(pool), pairs) : pairs;
+  if (balance.by !== 'cookie' || port !== 'external') return negotiated(pool, caller);
+  // Users may keep no cookies. By their address, all that come from one would have one replica.
+  const ofUsers = negotiated(pool, (_req, res) => exchangeOf(res).identity?.key);
+  return firstOf(kept(pool), ofUsers);
 }
 
 /** Whether all of a caller's requests go to one replica, so that another one could not respond in its place. */
