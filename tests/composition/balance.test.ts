@@ -4,6 +4,7 @@ import WebSocket from 'ws';
 import type { GatewayFileInput } from '../../config/file/schema.ts';
 import { fieldValue } from '../../lib/http/fields.ts';
 import { type CallResponse, call } from '../support/clients/client.ts';
+import { eventually } from '../support/eventually.ts';
 import {
   bearer,
   startGateway,
@@ -11,6 +12,7 @@ import {
   type TestGatewayOptions,
   tokenFor,
 } from '../support/gateway/gateway.ts';
+import { ManualClock } from '../support/manualClock.ts';
 import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 import { startSocketService } from '../support/upstreams/webSocket.ts';
 
@@ -151,6 +153,49 @@ describe('balance: { sticky: cookie }', () => {
     await (world.replicas[0] as Upstream)[Symbol.asyncDispose]();
     const response = await world.get('/shop/x', cookies[0]);
     expect([response.status, given(response)]).toEqual([200, cookies[1]]);
+  });
+
+  it('opens a kept connection that was lost again at the same replica', async () => {
+    const used = new Map<object, number>();
+    const handler: WorldOptions['handler'] = ({ socket }, res) => {
+      const requests = (used.get(socket) ?? 0) + 1;
+      used.set(socket, requests);
+      if (requests === 1) res.end('ok');
+      else socket.destroy();
+    };
+    await using world = await start({ handler });
+    const cookie = given(await world.get('/shop/x'));
+    for (let n = 0; n < 6; n += 1) {
+      const response = await world.get(`/shop/${n}`, cookie);
+      expect([response.status, cookiesOf(response)]).toEqual([200, []]);
+    }
+    expect(world.replicas.filter(({ requests }) => requests.length > 0)).toHaveLength(1);
+  });
+
+  it('sends nothing to a second replica while the first has not failed', async () => {
+    const clock = new ManualClock();
+    let answer = () => {};
+    await using world = await start({
+      clock,
+      handler: (req, res) => {
+        if (req.url === '/slow') answer = () => res.end('late');
+        else res.end('ok');
+      },
+    });
+    const cookies = await cookieForEach(world);
+    // So that the others are known to be quick, which a hedge asks for.
+    for (let n = 0; n < 60; n += 1) await world.get('/shop/x', cookies[n % 3]);
+    const before = world.replicas.map(({ requests }) => requests.length);
+    const slow = world.get('/shop/slow', cookies[1]);
+    const first = world.replicas[1] as Upstream;
+    await eventually('it has the request', () => first.requests.at(-1)?.target === '/slow');
+    clock.advance(2_900);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await world.gateway.metric('gateway_hedges_total')).toBe(0);
+    answer();
+    expect([(await slow).status, cookiesOf(await slow)]).toEqual([200, []]);
+    const after = world.replicas.map(({ requests }) => requests.length);
+    expect(after.map((length, i) => length - (before[i] ?? 0))).toEqual([0, 1, 0]);
   });
 
   it('sets none where no replica has responded', async () => {
