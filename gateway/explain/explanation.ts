@@ -87,10 +87,18 @@ export interface UpstreamExplained {
   readonly cut: string;
   readonly rewrite?: string;
   readonly replicas: readonly string[];
+  /** Which of them it goes to. */
+  readonly choice: ChoiceExplained;
   /** Who says which replicas there are, while it does; undefined: only those. */
   readonly registry?: string;
   readonly fieldsAdded: readonly string[];
   readonly fieldsRemoved: readonly string[];
+}
+
+export interface ChoiceExplained {
+  /** Undefined: that depends on what is under way, on a registry, or on what is not known of the client. */
+  readonly replica?: string;
+  readonly reason: string;
 }
 
 export interface CacheExplained {

@@ -12,12 +12,15 @@ import { serviceTarget } from '../../lib/cache/serviceTarget.ts';
 import { Audiences } from '../../lib/cache/stored/audiences.ts';
 import { type Audience, audienceText } from '../../lib/cache/stored/key.ts';
 import type { Exchange, Identity } from '../../lib/exchange/exchange.ts';
+import { isNegotiated } from '../../lib/loadbalancer/affinity/negotiated.ts';
+import { acceptsAll } from '../../lib/loadbalancer/choice/candidates.ts';
 import { requestFieldsFor } from '../../lib/proxy/request/requestFields.ts';
 import type { Port } from '../port.ts';
 import { tokenTerms } from '../stages/access/auth.ts';
+import { affinityOf } from '../stages/forwarding/affinity.ts';
 import { requestFieldTerms } from '../stages/forwarding/proxy.ts';
 import type { Parts, ServiceParts } from '../wiring/parts.ts';
-import type { CacheExplained, UpstreamExplained } from './explanation.ts';
+import type { CacheExplained, ChoiceExplained, UpstreamExplained } from './explanation.ts';
 import { type Explained, explainedVariable } from './values.ts';
 
 /** A request that has come to the chain of a service. */
@@ -111,9 +114,44 @@ export function explainedUpstream(arrival: Arrival, explained: Explained): Upstr
     cut: exchange.prefix,
     ...(rewrite !== undefined && { rewrite }),
     replicas: upstreamTexts(service.settings),
+    choice: explainedChoice(arrival, registry !== undefined),
     ...(registry && { registry: `${registry.name} ${registry.value}` }),
     ...changedFields(arrival),
   };
+}
+
+/** Which replica gets it while all are there, by what chooses it in the gateway that runs. */
+function explainedChoice(arrival: Arrival, isRegistered: boolean): ChoiceExplained {
+  const { reason, isKnown } = reasonOf(arrival);
+  const { req } = arrival;
+  const replica =
+    isKnown && !isRegistered ? affinityOf(arrival)(req, req.res as Response, acceptsAll) : undefined;
+  return { ...(replica && { replica: replica.url.origin }), reason };
+}
+
+/** Why a replica gets it, and whether all is known that says which. */
+function reasonOf(arrival: Arrival): { readonly reason: string; readonly isKnown: boolean } {
+  const { req, exchange, service, port, token } = arrival;
+  const { balance, weights } = service.settings;
+  const isAddressKnown = req.socket.remoteAddress !== undefined;
+  const ofCaller = {
+    name: token.isThere ? 'the user' : 'the address',
+    isKnown: !token.isThere && isAddressKnown,
+  };
+  const hash = ({ name, isKnown }: typeof ofCaller) => ({ reason: `by the hash of ${name}`, isKnown });
+  if (balance.by === 'subject') return hash(ofCaller);
+  if (balance.by === 'address') return hash({ name: 'the address', isKnown: isAddressKnown });
+  if (balance.by === 'header') {
+    const isThere = req.headers[balance.header] !== undefined;
+    return hash(isThere ? { name: balance.header, isKnown: true } : ofCaller);
+  }
+  const byLoad = Object.keys(weights).length > 0 ? 'by load and weight' : 'by load';
+  if (balance.by === 'cookie' && port === 'external') {
+    if (exchange.keptReplica !== undefined) return { reason: 'its cookie names it', isKnown: true };
+    return { reason: `${byLoad}, and the response has a cookie for it`, isKnown: false };
+  }
+  if (isNegotiated(req, exchange.upgradeHead !== undefined)) return hash(ofCaller);
+  return { reason: byLoad, isKnown: false };
 }
 
 /** Names alone: values may be secrets. */

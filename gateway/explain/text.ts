@@ -133,7 +133,7 @@ function cacheLines({ handling, key }: CacheExplained): string[] {
 }
 
 function upstreamLines(upstream: UpstreamExplained): string[] {
-  const { service, target, cut, rewrite, replicas, registry, fieldsAdded, fieldsRemoved } = upstream;
+  const { service, target, cut, rewrite, replicas, choice, registry, fieldsAdded, fieldsRemoved } = upstream;
   const how = rewrite === undefined ? (cut === '' ? '' : `, without ${cut}`) : `, by rewrite ${rewrite}`;
   const fixed = replicas.length > 0 ? replicas.join(', ') : 'none';
   return [
@@ -143,6 +143,7 @@ function upstreamLines(upstream: UpstreamExplained): string[] {
     registry === undefined
       ? `replicas: ${fixed}`
       : `replicas: from the registry (${registry}); until it lists some: ${fixed}`,
+    `chosen:   ${choice.replica === undefined ? '' : `${choice.replica}, `}${choice.reason}`,
   ];
 }
 

@@ -5,6 +5,7 @@ import type { GatewayFileInput } from '../../config/file/schema.ts';
 import { fieldValue } from '../../lib/http/fields.ts';
 import { type CallResponse, call } from '../support/clients/client.ts';
 import { eventually } from '../support/eventually.ts';
+import { explainedIn } from '../support/gateway/explained.ts';
 import {
   bearer,
   startGateway,
@@ -13,6 +14,7 @@ import {
   tokenFor,
 } from '../support/gateway/gateway.ts';
 import { ManualClock } from '../support/manualClock.ts';
+import { TEST_SECRET } from '../support/secrets.ts';
 import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 import { startSocketService } from '../support/upstreams/webSocket.ts';
 
@@ -487,5 +489,44 @@ describe('balance on the internal port', () => {
       seen.add(hashed.latest());
     }
     expect(seen.size).toBe(1);
+  });
+});
+
+describe('npm run explain', () => {
+  const fileOf = ({ replicas }: World, balance: object) => {
+    const upstreams = replicas.map(({ url }) => url.origin);
+    return JSON.stringify({ services: [{ name: 'shop', path: '/shop', upstreams, auth: 'none', balance }] });
+  };
+  const env = { JWT_SECRET: TEST_SECRET, AUTH_ISSUE_PATHS: '/shop/in', AUTH_REVOKE_PATHS: '/shop/out' };
+
+  it('says which replica a cookie names, as the gateway goes by it', async () => {
+    await using world = await start();
+    const file = fileOf(world, STICKY);
+    for (const [i, cookie] of (await cookieForEach(world)).entries()) {
+      const { upstream } = await explainedIn(file, ['GET', 'http://x/shop/x'], {
+        headers: [`Cookie: ${cookie}`],
+        env,
+      });
+      expect(upstream?.choice).toEqual({
+        replica: world.replicas[i]?.url.origin,
+        reason: 'its cookie names it',
+      });
+    }
+    const { upstream } = await explainedIn(file, ['GET', 'http://x/shop/x'], { env });
+    expect(upstream?.choice).toEqual({ reason: 'by load, and the response has a cookie for it' });
+  });
+
+  it('says which replica a hash names, as the gateway goes by it', async () => {
+    const balance = { hash: 'header:X-Room' };
+    await using world = await start({ service: { balance } });
+    for (const room of ['1', '2', '3', '4']) {
+      await world.get('/shop/x', undefined, { 'X-Room': room });
+      const { upstream } = await explainedIn(fileOf(world, balance), ['GET', 'http://x/shop/x'], {
+        headers: [`X-Room: ${room}`],
+        env,
+      });
+      const { origin } = (world.replicas[world.latest()] as Upstream).url;
+      expect(upstream?.choice).toEqual({ replica: origin, reason: 'by the hash of x-room' });
+    }
   });
 });

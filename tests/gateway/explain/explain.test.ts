@@ -117,6 +117,7 @@ describe('npm run explain', () => {
         target: '/catalog/drafts/7?a=1',
         cut: '/budgeting',
         replicas: ['http://budgeting-service:8087'],
+        choice: { reason: 'by load' },
         registry: 'SERVICE_DISCOVERY_URL http://127.0.0.1:1',
         fieldsRemoved: ['Authorization'],
       },
