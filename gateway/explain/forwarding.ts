@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import type { Settings } from '../../config/config.ts';
 import { allRoutes } from '../../config/routes/complete.ts';
 import { type Route, upstreamTexts } from '../../config/sections/services.ts';
+import { withoutKeys } from '../../lib/apikeys/keyText.ts';
 import { apiKeyReader } from '../../lib/apikeys/reading.ts';
 import { type Asking, askingFor } from '../../lib/auth/asking.ts';
 import { hideTokens } from '../../lib/auth/sources/hideTokens.ts';
@@ -89,12 +90,12 @@ export function explainedCache({ req, exchange, service, parts, token }: Arrival
   return { handling, key };
 }
 
-/** A target as it may be shown: without the tokens of any source, whichever route it is for. */
+/** A target as it may be shown: without the tokens of any source, whichever route it is for, and without API keys. */
 export function withoutTokens(target: string, { defaults, services, routes }: Settings): string {
   const all = [defaults, ...services, ...allRoutes({ services, routes }).map(({ settings }) => settings)];
   const sources = all.flatMap(({ auth }) => auth.sources ?? []);
   const names = sources.flatMap((source) => (source.from === 'query' ? source.name : []));
-  return hideTokens(target, [...new Set([ACCESS_TOKEN, ...names])]);
+  return withoutKeys(hideTokens(target, [...new Set([ACCESS_TOKEN, ...names])]));
 }
 
 function audienceName(audience: Audience): string {

@@ -1,6 +1,7 @@
 import type { Response } from 'express';
 import type { Settings } from '../../config/config.ts';
 import { ApiKeyError } from '../../lib/apikeys/errors.ts';
+import { withoutKeys } from '../../lib/apikeys/keyText.ts';
 import { TokenError } from '../../lib/auth/errors.ts';
 import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { shownPath } from '../../lib/http/path.ts';
@@ -27,6 +28,11 @@ const SAID_OF_REFUSAL = new Set(['status']);
 
 /** What codes of refused tokens and API keys begin with. */
 const CREDENTIAL = /^(?:token|api_key)_/;
+
+/** An API key that was put there by mistake is none: the id goes into traces and responses, and to services. */
+function isRequestId(text: string): boolean {
+  return REQUEST_ID.test(text) && withoutKeys(text) === text;
+}
 
 export interface LogOptions {
   readonly port: Port;
@@ -60,7 +66,7 @@ export function accessLog({
   return {
     // A request id is taken from services and trusted proxies, never from users.
     keepsRequestId: (requestId, req) =>
-      (port === 'internal' || trustsPeer(peerAddress(req))) && REQUEST_ID.test(requestId),
+      (port === 'internal' || trustsPeer(peerAddress(req))) && isRequestId(requestId),
     onCompleted: (completed) => {
       const { method, status, seconds, exchange } = completed;
       const { service } = exchange;

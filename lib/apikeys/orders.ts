@@ -135,7 +135,8 @@ function problemText(issue: z.core.$ZodIssue, given: unknown): string {
   return `${String(field)}: expected ${issue.message}; got ${got}`;
 }
 
-function shortened(text: string): string {
+/** A wrong value as an error message may repeat it. */
+export function shortened(text: string): string {
   const safe = withoutKeys(text);
   return safe.length <= SHOWN_CHARACTERS ? safe : `${safe.slice(0, SHOWN_CHARACTERS)}...`;
 }

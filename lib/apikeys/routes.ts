@@ -5,7 +5,15 @@ import { NoSuchApiKeyError } from './errors.ts';
 import type { KeyRing } from './keyRing.ts';
 import { isKeyId } from './keyText.ts';
 import type { LastUsed } from './lastUsed.ts';
-import { type Asked, askedOf, changeSchema, creationSchema, pageSchema, rotationSchema } from './orders.ts';
+import {
+  type Asked,
+  askedOf,
+  changeSchema,
+  creationSchema,
+  pageSchema,
+  rotationSchema,
+  shortened,
+} from './orders.ts';
 import type { KeyState } from './record.ts';
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -57,7 +65,7 @@ export function apiKeyRoutes(options: Readonly<ApiKeyRoutesOptions>): Router {
     const all = (await ring.list()).filter((state) => owner === undefined || state.owner === owner);
     const begin = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1;
     if (after !== undefined && begin === 0) {
-      refuse(res, `after: expected the id of a key that is listed, got ${JSON.stringify(after)}`);
+      refuse(res, `after: expected the id of a key that is listed, got ${shortened(JSON.stringify(after))}`);
       return;
     }
     const shownNow = all.slice(begin, begin + limit);

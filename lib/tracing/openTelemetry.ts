@@ -34,6 +34,7 @@ import {
   ATTR_USER_AGENT_ORIGINAL,
 } from '@opentelemetry/semantic-conventions';
 import type { Request, Response } from 'express';
+import { withoutKeys } from '../apikeys/keyText.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Attempt } from '../exchange/attempt.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
@@ -147,7 +148,7 @@ function contextOf({ traceId, parentId, flags, state }: TraceContext): Context {
     spanId: parentId,
     traceFlags: flags,
     isRemote: true,
-    ...(state ? { traceState: createTraceState(state) } : {}),
+    ...(state ? { traceState: createTraceState(withoutKeys(state)) } : {}),
   });
 }
 
@@ -164,10 +165,10 @@ function requestAttributes(req: Request) {
     [ATTR_HTTP_REQUEST_METHOD_ORIGINAL]: METHODS.has(method) ? undefined : method,
     [ATTR_URL_PATH]: shownPath(req.originalUrl),
     [ATTR_URL_SCHEME]: 'encrypted' in socket ? 'https' : 'http',
-    [ATTR_SERVER_ADDRESS]: headers.host,
+    [ATTR_SERVER_ADDRESS]: shownField(headers.host),
     [ATTR_NETWORK_PEER_ADDRESS]: socket.remoteAddress,
     [ATTR_NETWORK_PROTOCOL_VERSION]: httpVersion,
-    [ATTR_USER_AGENT_ORIGINAL]: headers['user-agent'],
+    [ATTR_USER_AGENT_ORIGINAL]: shownField(headers['user-agent']),
   };
 }
 
@@ -180,6 +181,11 @@ function attemptAttributes({ target }: Attempt, { upstreamTarget }: Exchange, { 
     [ATTR_URL_FULL]: url.origin + shownPath(upstreamTarget || req.url),
     'gateway.replica': id,
   };
+}
+
+/** An API key that was put into a field by mistake is shown by its id alone. */
+function shownField(value: string | undefined): string | undefined {
+  return value && withoutKeys(value);
 }
 
 function knownMethod(method: string): string {
