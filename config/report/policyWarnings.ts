@@ -1,6 +1,7 @@
 import { SAFE_METHODS } from '../../lib/http/safeMethods.ts';
 import type { Settings } from '../config.ts';
 import { formatDuration } from '../kinds/durations.ts';
+import type { PolicySettings } from '../policies/policies.ts';
 import type { Route, Service } from '../sections/services.ts';
 
 /** Methods whose responses are kept, and whose requests may be sent to two replicas at the same time. */
@@ -12,6 +13,7 @@ export function policyWarnings(settings: Settings): string[] {
   const all = [...services.flatMap((service) => service.routes), ...routes];
   return [
     ...unreachable(settings, all),
+    ...keysOfNobody(settings, all),
     ...services.flatMap(shortWindow),
     ...services.flatMap(pathTwice),
     ...secretless(settings, all),
@@ -43,6 +45,19 @@ function unreachable(
           `MAX_STREAMS is ${maxStreams}, below the streams of single services or routes (${streams}), which they cannot reach`,
         ]),
   ];
+}
+
+/** Another gateway on the same store may make the keys. */
+function keysOfNobody({ services, adminToken }: Settings, routes: readonly Route[]): string[] {
+  if (adminToken !== undefined) return [];
+  const takesKeys = ({ auth: { sources = [] } }: PolicySettings) =>
+    sources.some(({ from }) => from === 'apiKey');
+  const names = [
+    ...services.filter(takesKeys).map(({ path }) => path),
+    ...routes.filter(({ settings }) => takesKeys(settings)).map(({ name }) => name),
+  ];
+  if (names.length === 0) return [];
+  return [`ADMIN_TOKEN is not set, so no API key can be made here for ${names.join(', ')}, which take some`];
 }
 
 /** The services and routes with such limits of their own. */

@@ -304,6 +304,15 @@ const GATEWAY: Row = {
       ],
     }),
     graph({
+      title: 'API Keys',
+      description: 'API keys accepted, and refused with the reason.',
+      unit: 'ops',
+      queries: [
+        { expr: perSecond('gateway_api_key_success_total'), legend: 'accepted' },
+        { expr: perSecond('gateway_api_key_errors_total', '', 'problem'), legend: '{{problem}}' },
+      ],
+    }),
+    graph({
       title: 'Replies of the Gateway',
       description: 'What the gateway refused or could not do, by the `code` that clients see.',
       unit: 'reqps',

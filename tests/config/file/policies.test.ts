@@ -235,6 +235,12 @@ describe('what a file says and does nothing is a warning', () => {
       'The route POST /a/x has retry.hedge, which does nothing: only GET and HEAD are sent to a second replica',
     ],
     [
+      { route: 'auth: { sources: [bearer, apiKey] }' },
+      {},
+      undefined,
+      'ADMIN_TOKEN is not set, so no API key can be made here for /a/x, which take some',
+    ],
+    [
       { defaults: 'breaker: off' },
       { CIRCUIT_BREAKER_RATIO: '0.1' },
       undefined,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { createClient } from 'redis';
+import { ApiKeys } from '../../../../lib/apikeys/apiKeys.ts';
+import { KeyRing } from '../../../../lib/apikeys/keyRing.ts';
 import { Purges } from '../../../../lib/cache/stored/purge.ts';
 import type { StoreStateChange } from '../../../../lib/store/redis/redisNode.ts';
 import { HashRing } from '../../../../lib/store/sharded/ring.ts';
@@ -174,7 +176,7 @@ describe('what is to last', () => {
     const stores = await open();
     const { tokens } = stores;
     await tokens.set('blacklist:x', '1', MINUTE_MS, LASTS);
-    await tokens.putInGroup('revocations', 'id', 'revoked');
+    for (const group of ['revocations', 'apikeys']) await tokens.putInGroup(group, 'id', 'revoked');
     for (const name of NAMES) {
       await kill(name, stores);
       // As one that keeps nothing on its disk.
@@ -182,15 +184,33 @@ describe('what is to last', () => {
       await command(redisAt(name), ['FLUSHALL']);
       await redisAt(name).restart();
       await eventually('it has all', async () => {
-        const [mark, group] = await Promise.all([
+        const [mark, ...groups] = await Promise.all([
           command(redisAt(name), ['PTTL', 'blacklist:x']),
           command(redisAt(name), ['HGET', 'revocations', 'id']),
+          command(redisAt(name), ['HGET', 'apikeys', 'id']),
         ]);
-        return Number(mark) > 0 && Number(mark) <= MINUTE_MS && group === 'revoked';
+        return Number(mark) > 0 && Number(mark) <= MINUTE_MS && groups.every((value) => value === 'revoked');
       });
       await areUp(stores, 'abc');
     }
     expect(await known(tokens, 'blacklist:x')).toBe('1');
+  });
+
+  test('is that an API key was revoked, whichever node has missed it', async () => {
+    const stores = await open();
+    const { tokens: store } = stores;
+    const keys = new ApiKeys({ store });
+    const ring = new KeyRing({ keys, store });
+    const grants = { name: 'n', owner: 'o', scopes: [], claims: {}, expiresAtMs: null };
+    const { text, state } = await ring.create(grants);
+    await kill('c', stores);
+    const rotated = await ring.rotate(state.id, MINUTE_MS);
+    await ring.revoke(state.id);
+    await restart('c', stores);
+    await kill('a', stores);
+    for (const key of [text, rotated.text]) {
+      await expect(keys.authenticate(key)).rejects.toMatchObject({ code: 'api_key_revoked' });
+    }
   });
 
   test('is copied by a gateway that starts, to whichever node misses it', async () => {
@@ -216,7 +236,7 @@ describe('what is to last', () => {
     const errors: string[] = [];
     await open({ onError: ({ message }) => errors.push(message) });
     await eventually('copying has failed', () => errors.length > 0);
-    expect(errors[0]).toMatch(/^Redis node a has not got all revocations of [bc]: Redis: /);
+    expect(errors[0]).toMatch(/^Redis node a has not got all revocations and API keys of [bc]: Redis: /);
     for (const redis of marked) await command(redis, ['ACL', 'SETUSER', 'default', '+pttl']);
     await eventually('it has all', async () => {
       const lives = ['blacklist:x', 'blacklist:endless'].map((key) => command(redisAt('a'), ['PTTL', key]));
