@@ -24,14 +24,18 @@ export interface ApiKeyFieldOptions {
  */
 export function apiKeyField({ names, passes = false }: Readonly<ApiKeyFieldOptions>): RequestHandler {
   return function apiKeyFieldMiddleware(req, res, next) {
-    const name = names.find((one) => req.headers[one] !== undefined);
-    if (name === undefined) return next();
+    if (!hasAny(req, names)) return next();
     const exchange = exchangeOf(res);
     exchange.takenTokens = [...(exchange.takenTokens ?? []), ...keysIn(req, names)];
     if (!passes) removeFields(req, names);
     keepPrivate(res);
     next();
   };
+}
+
+function hasAny({ headers }: IncomingMessage, names: readonly string[]): boolean {
+  for (const name of names) if (headers[name] !== undefined) return true;
+  return false;
 }
 
 /** Each line by itself: Node puts several into one value. */

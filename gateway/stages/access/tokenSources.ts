@@ -24,10 +24,13 @@ export const cookieToken: Stage = ({ service: { settings } }) =>
     ),
   );
 
-/** Takes API keys out of the fields that carry them, where `auth` names any as a source. */
+/**
+ * Takes API keys out of the fields that carry them, where `auth` names any as a source: where nobody is asked as well, since a
+ * client may send its key to all paths of a service.
+ */
 export const apiKey: Stage = ({ service: { settings } }) => {
   const names = namesOf(settings.auth, 'apiKey');
-  if (settings.auth.need === 'none' || names.length === 0) return undefined;
+  if (names.length === 0) return undefined;
   return apiKeyField({ names, passes: settings.passAuthorization });
 };
 

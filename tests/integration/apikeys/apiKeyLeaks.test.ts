@@ -115,6 +115,9 @@ it('no key gets into a log line, a metric, a span, a refusal or what operators s
       headers: [`X-Api-Key: ${key}`],
     });
     shown += JSON.stringify(explained);
+    expect(explained.outcome).toMatchObject({ kind: 'forward' });
+    const keyless = await explainedIn(FILE.replace('bearer, ', ''), ['GET', 'http://x/jobs/a']);
+    expect(JSON.stringify(keyless.outcome)).toContain('api_key_missing');
     expect(gateway.logLines().filter(({ message }) => String(message).startsWith('Admin: API key'))).toEqual([
       expect.objectContaining({ message: 'Admin: API key created', apiKey: id, apiKeyOwner: 'billing' }),
       expect.objectContaining({ message: 'Admin: API key rotated', apiKey: id }),
