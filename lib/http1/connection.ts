@@ -3,9 +3,10 @@ import type { FieldLines } from '../http/fields.ts';
 import type { Call, Carrier } from './call.ts';
 import { ContentSender } from './contentSender.ts';
 import { ConnectionLostError, ConnectTimeoutError, NotConnectedError } from './errors.ts';
-import { connect, type Origin } from './origin.ts';
+import { connect, type Origin, type TlsOptions, type TlsSession } from './origin.ts';
 import type { ResponseHead } from './reading/responseHead.ts';
 import { type ResponseListener, ResponseReader } from './reading/responseReader.ts';
+import { tlsFailed } from './tlsFailure.ts';
 
 /** Cancels something that was begun. */
 export type Cancel = () => void;
@@ -24,6 +25,9 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
   /** Resolves the origin's name. Default: the system. */
   readonly lookup?: LookupFunction | undefined;
+  /** Of an origin that speaks TLS. */
+  readonly tls?: TlsOptions | undefined;
+  readonly session?: TlsSession | undefined;
   /** Names and values of a response's head together must be smaller, in bytes. */
   readonly maxHeadBytes: number;
   /** The buffer that sockets are read into. Any number of connections may share it. */
@@ -59,12 +63,13 @@ export class Connection implements ResponseListener, Carrier {
 
   /** Connects, and then sends `call`. */
   constructor(options: ConnectionOptions, call: Call) {
-    const { origin, clock, connectTimeoutMs, maxHeadBytes, readBuffer, lookup } = options;
+    const { origin, clock, connectTimeoutMs, maxHeadBytes, readBuffer, lookup, tls, session } = options;
     this.#options = options;
     this.openedAtMs = clock.ticks();
     this.#reader = new ResponseReader(this, maxHeadBytes);
     this.#call = call;
-    this.#socket = connect(origin, { buffer: readBuffer, callback: this.#onRead }, lookup);
+    const onread = { buffer: readBuffer, callback: this.#onRead };
+    this.#socket = connect(origin, { onread, lookup, tls, session });
     this.#socket
       .on(origin.isTls ? 'secureConnect' : 'connect', this.#onConnect)
       .on('drain', () => this.#sender?.drain())
@@ -218,10 +223,17 @@ export class Connection implements ResponseListener, Carrier {
 
   readonly #onError = (error: Error): void => {
     if (this.#broken) return;
-    this.cut(
-      this.#connected ? new ConnectionLostError(this.#kept, error) : new NotConnectedError(firstOf(error)),
-    );
+    this.cut(this.#errorOf(error));
   };
+
+  /** A server's alert about our certificate comes after the handshake, in place of the first response (TLS 1.3). */
+  #errorOf(error: Error): Error {
+    if (this.#kept) return new ConnectionLostError(true, error);
+    const first = firstOf(error);
+    const failed = tlsFailed(first);
+    if (failed) return failed;
+    return this.#connected ? new ConnectionLostError(false, error) : new NotConnectedError(first);
+  }
 
   readonly #onClose = (): void => {
     this.cut(new ConnectionLostError(this.#kept));

@@ -57,12 +57,12 @@ export class ConnectTimeoutError extends Error {
 
 /** No connection came about: it was refused, unreachable, the name does not exist, or the TLS handshake failed. */
 export class NotConnectedError extends Error {
-  override readonly name = 'NotConnectedError';
+  override readonly name: string = 'NotConnectedError';
   /** Node's code: `ECONNREFUSED`, `EHOSTUNREACH`, `ENOTFOUND`. */
   readonly code: string;
 
-  constructor(cause: NodeJS.ErrnoException) {
-    super(cause.message, { cause });
+  constructor(cause: NodeJS.ErrnoException, message = cause.message) {
+    super(message, { cause });
     this.code = cause.code ?? 'not_connected';
   }
 }

@@ -1,5 +1,5 @@
 import { connect as connectTcp, isIP, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 
 /**
  * After this time without data a TCP connection is probed (keep-alive), as undici does. Node sends ten probes, one each second,
@@ -17,6 +17,30 @@ export interface Origin {
   readonly host: string;
 }
 
+/** How connections over TLS are opened. */
+export interface TlsOptions {
+  /** Whom to trust, the oldest version, and what to show. Default: the authorities that Node brings, and no certificate. */
+  readonly secureContext?: SecureContext | undefined;
+  /** The name that is sent (SNI) and that the certificate must have. Default: the origin's host. */
+  readonly serverName?: string | undefined;
+}
+
+/** The latest TLS session with one origin, for its next connection. */
+export interface TlsSession {
+  ticket: Buffer | undefined;
+}
+
+/** What `connect` may be given besides the origin. */
+export interface ConnectOptions {
+  /** Gets the data. Default: the socket's events. */
+  readonly onread?: OnReadOpts;
+  /** Resolves a name. Default: as the system does. */
+  readonly lookup?: LookupFunction | undefined;
+  readonly tls?: TlsOptions | undefined;
+  /** Resumed, and replaced by each new one. Default: every handshake is a whole one. */
+  readonly session?: TlsSession | undefined;
+}
+
 /** The origin of `url`. Throws `TypeError` for any scheme but http and https. */
 export function originOf({ protocol, hostname, port, host, href }: URL): Origin {
   const isTls = protocol === 'https:';
@@ -29,11 +53,10 @@ export function originOf({ protocol, hostname, port, host, href }: URL): Origin 
   };
 }
 
-/** Opens a connection. `onread` gets the data; `lookup` resolves a name, by default as the system does. */
+/** Opens a connection. */
 export function connect(
   { isTls, hostname, port }: Origin,
-  onread: OnReadOpts,
-  lookup?: LookupFunction,
+  { onread, lookup, tls, session }: Readonly<ConnectOptions> = {},
 ): Socket {
   const options = {
     host: hostname,
@@ -45,6 +68,26 @@ export function connect(
     keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
   };
   if (!isTls) return connectTcp(options);
-  const servername = isIP(hostname) === 0 ? hostname : '';
-  return connectTls({ ...options, servername, ALPNProtocols: ['http/1.1'] });
+  const servername = tls?.serverName ?? (isIP(hostname) === 0 ? hostname : '');
+  const { secureContext } = tls ?? {};
+  const resumed = session?.ticket;
+  const socket = connectTls({
+    ...options,
+    servername,
+    secureContext,
+    session: resumed,
+    ALPNProtocols: ['http/1.1'],
+  });
+  if (session) keepSession(socket, session);
+  return socket;
+}
+
+/** A server may decline a session or break off because of one: the next handshake is a whole one then. */
+function keepSession(socket: TLSSocket, session: TlsSession): void {
+  socket.on('session', (ticket) => {
+    session.ticket = ticket;
+  });
+  socket.on('error', () => {
+    session.ticket = undefined;
+  });
 }

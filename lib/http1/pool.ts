@@ -4,7 +4,7 @@ import { type Cancel, type Clock, Connection, type ConnectionOptions } from './c
 import { PoolDestroyedError } from './errors.ts';
 import type { Handler, Request } from './handler.ts';
 import { LineCheck } from './lineCheck.ts';
-import { type Origin, originOf } from './origin.ts';
+import { type Origin, originOf, type TlsOptions } from './origin.ts';
 import { DEFAULT_MAX_HEAD_BYTES } from './reading/responseReader.ts';
 import { requestHead } from './requestHead.ts';
 
@@ -39,6 +39,8 @@ export interface PoolOptions {
   readonly maxAgeMs?: number;
   /** Resolves the origin's name. Default: the system. */
   readonly lookup?: LookupFunction;
+  /** Of all its connections, if the origin speaks TLS. TLS sessions are resumed within a pool, and never by another. */
+  readonly tls?: TlsOptions | undefined;
   /** The buffer that sockets are read into, until the next read. Pools may share one. Default: a buffer of its own. */
   readonly readBuffer?: Buffer;
 }
@@ -89,6 +91,7 @@ export class Pool {
     idleMs = DEFAULT_IDLE_MS,
     maxAgeMs = 0,
     lookup,
+    tls,
     readBuffer = Buffer.allocUnsafeSlow(READ_BYTES),
   }: PoolOptions) {
     this.#origin = originOf(url);
@@ -102,6 +105,8 @@ export class Pool {
       connectTimeoutMs,
       maxHeadBytes,
       lookup,
+      tls,
+      session: this.#origin.isTls ? { ticket: undefined } : undefined,
       readBuffer,
       onFree: (connection) => this.#free(connection),
       onClosed: (connection) => this.#forget(connection),

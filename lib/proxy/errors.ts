@@ -1,8 +1,29 @@
+import type { TlsFailedError, TlsFailure } from '../http1/tlsFailure.ts';
+
 /** The replica could not be reached, or the connection broke before a response began. */
 export class UpstreamUnreachableError extends Error {
-  override readonly name = 'UpstreamUnreachableError';
-  readonly code = 'upstream_unreachable';
+  override readonly name: string = 'UpstreamUnreachableError';
+  readonly code: 'upstream_unreachable' | UpstreamTlsCode = 'upstream_unreachable';
   readonly status = 502;
+}
+
+type UpstreamTlsCode = 'upstream_certificate_invalid' | 'upstream_tls_alert' | 'upstream_tls_failed';
+
+const TLS_CODES: Readonly<Record<TlsFailure, UpstreamTlsCode>> = {
+  certificate: 'upstream_certificate_invalid',
+  alert: 'upstream_tls_alert',
+  protocol: 'upstream_tls_failed',
+};
+
+/** No TLS connection to the replica came about: one side did not accept the other's certificate, or they have nothing in common. */
+export class UpstreamTlsError extends UpstreamUnreachableError {
+  override readonly name = 'UpstreamTlsError';
+  override readonly code: UpstreamTlsCode;
+
+  constructor(replicaId: string, cause: TlsFailedError) {
+    super(`no TLS connection to ${replicaId}: ${cause.message}`, { cause });
+    this.code = TLS_CODES[cause.failure];
+  }
 }
 
 /** The request was sent to replicas twice already, so it is not sent a third time. It says nothing about a replica. */

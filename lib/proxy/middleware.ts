@@ -15,6 +15,7 @@ import { type HostRule, requestFieldsFor } from './request/requestFields.ts';
 import { responseFieldsFor } from './response/responseFields.ts';
 import type { Transport } from './transport.ts';
 import { reportUpgrades, type UpgradingProxy, upgrade } from './upgrade/upgrade.ts';
+import { UpgradeAgent } from './upgrade/upgradeAgent.ts';
 import { type CallTerms, UpstreamCall } from './upstreamCall.ts';
 
 const DEFAULT_VIA = 'gateway';
@@ -90,20 +91,28 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const onContent = listener(options.onContent);
   const onExhausted = listener(options.onExhausted);
   const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent };
-  let loadingProxy: Promise<UpgradingProxy> | undefined;
+  /** By the protocol of the replica. */
+  const loadingProxies = new Map<string, Promise<UpgradingProxy>>();
 
   /**
    * Loaded at the first upgrade, which delays other requests by about 50 ms once: it takes 20 MiB, and may never be
    * needed.
    */
-  async function loadProxy(): Promise<UpgradingProxy> {
+  async function loadProxy(isTls: boolean): Promise<UpgradingProxy> {
     const { createProxyMiddleware } = await import('http-proxy-middleware');
     return createProxyMiddleware<Request, Response>({
+      ...(isTls && { agent: new UpgradeAgent(transport) }),
       router: (req) => attemptOf(req, responseTo(req), options).target.url,
       pathRewrite: (path, req) => basePath + (exchangeOf(responseTo(req)).upstreamTarget || path),
       plugins: [reportUpgrades({ idleTimeoutMs, ownsIdentity, clock, responseFields })],
       ejectPlugins: true,
     });
+  }
+
+  function proxyFor({ protocol }: URL): Promise<UpgradingProxy> {
+    const loading = loadingProxies.get(protocol) ?? loadProxy(protocol === 'https:');
+    loadingProxies.set(protocol, loading);
+    return loading;
   }
 
   function send(req: Request, res: Response, attempt: Attempt): void {
@@ -139,9 +148,8 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
       nextIfDue(error);
     });
     if (!upgradeHead) return send(req, res, attempt);
-    loadingProxy ??= loadProxy();
     const fields = (exchange: Exchange) => requestFields(req, exchange, clock.now());
-    upgrade(loadingProxy, req, fields, callerFor(req, res), upgrades);
+    upgrade(proxyFor(attempt.target.url), req, fields, callerFor(req, res), upgrades);
   };
 }
 

@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { ConnectionLostError } from '../http1/errors.ts';
 import type { Handler, Request } from '../http1/handler.ts';
+import { connect, originOf, type TlsOptions } from '../http1/origin.ts';
 import { Pool, type PoolOptions, READ_BYTES } from '../http1/pool.ts';
 
 export interface TransportOptions {
@@ -14,19 +16,40 @@ export interface TransportOptions {
    * Age at which a connection to a host name is closed after its request, in milliseconds. 0, the default: no limit.
    */
   readonly maxAgeMs?: number;
+  /** Whom to trust and what to show when a replica speaks TLS. Default: as Node does. */
+  readonly tls?: TlsOptions | undefined;
+  /** The buffer that sockets are read into, until the next read. Default: one of its own. */
+  readonly readBuffer?: Buffer;
   readonly clock?: Clock;
 }
 
-/** Keep-alive connections to replicas, with a pool for each replica. */
+/**
+ * Keep-alive connections to replicas, with a pool for each replica. Services with other terms of TLS have a transport of their
+ * own, so that no request goes over a connection that was opened on another's terms.
+ */
 export class Transport {
   readonly #options: Omit<PoolOptions, 'url' | 'readBuffer'>;
   readonly #pools = new Map<string, Pool>();
   /** Pools of removed replicas that still have requests under way. */
   readonly #leaving = new Set<Pool>();
-  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #readBuffer: Buffer;
+  #tls: TlsOptions | undefined;
 
-  constructor({ clock = systemClock, ...options }: Readonly<TransportOptions>) {
+  constructor({ clock = systemClock, tls, readBuffer, ...options }: Readonly<TransportOptions>) {
     this.#options = { ...options, clock };
+    this.#tls = tls;
+    this.#readBuffer = readBuffer ?? Buffer.allocUnsafeSlow(READ_BYTES);
+  }
+
+  /** The terms of new connections; undefined: Node's own. */
+  get tls(): TlsOptions | undefined {
+    return this.#tls;
+  }
+
+  /** From here on connections are opened on these terms. Those that are open end with the request that they carry. */
+  renew(tls: TlsOptions): void {
+    this.#tls = tls;
+    for (const [href, pool] of [...this.#pools]) void this.#retire(href, pool);
   }
 
   /** Sends one request. `handler` gets everything that follows. */
@@ -39,14 +62,15 @@ export class Transport {
     this.#poolFor(url).send(request, handler, { afresh: true });
   }
 
+  /** Opens a connection for an upgrade, which nobody else gets. */
+  connect(url: URL): Socket {
+    return connect(originOf(url), { lookup: this.#options.lookup, tls: this.#tls });
+  }
+
   /** Closes the connections of a removed replica once their requests have ended. */
   async forget(url: URL): Promise<void> {
     const pool = this.#pools.get(url.href);
-    if (!pool) return;
-    this.#pools.delete(url.href);
-    this.#leaving.add(pool);
-    await pool.close();
-    this.#leaving.delete(pool);
+    if (pool) await this.#retire(url.href, pool);
   }
 
   /** Closes every connection at once. */
@@ -56,11 +80,18 @@ export class Transport {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
+  async #retire(href: string, pool: Pool): Promise<void> {
+    this.#pools.delete(href);
+    this.#leaving.add(pool);
+    await pool.close();
+    this.#leaving.delete(pool);
+  }
+
   /** Pools are found by `href`, which a URL object stores; `origin` would be assembled each time. */
   #poolFor(url: URL): Pool {
     const known = this.#pools.get(url.href);
     if (known) return known;
-    const pool = new Pool({ ...this.#options, url, readBuffer: this.#readBuffer });
+    const pool = new Pool({ ...this.#options, url, tls: this.#tls, readBuffer: this.#readBuffer });
     this.#pools.set(url.href, pool);
     return pool;
   }

@@ -33,6 +33,46 @@ export function makeCertificate(name: string, days = 30): TestCertificate {
   }
 }
 
+export interface IssueOptions {
+  /** Below 0: it has expired. Default 30. */
+  readonly days?: number;
+  /** Default: 127.0.0.1 and localhost. */
+  readonly names?: string;
+}
+
+/** A CA of one's own. */
+export interface TestAuthority extends TestCertificate {
+  /** A certificate that it has signed, and its key. */
+  issue(name: string, options?: IssueOptions): TestCertificate;
+}
+
+export function makeAuthority(name: string): TestAuthority {
+  const authority = makeCertificate(name);
+  return { ...authority, issue: (subject, options) => issue(authority, subject, options) };
+}
+
+function issue(
+  authority: TestCertificate,
+  subject: string,
+  { days = 30, names = 'IP:127.0.0.1,DNS:localhost' }: IssueOptions = {},
+): TestCertificate {
+  const directory = mkdtempSync(join(tmpdir(), 'gateway-openssl-'));
+  const at = (file: string) => join(directory, file);
+  try {
+    writeFileSync(at('ca.pem'), authority.cert);
+    writeFileSync(at('ca.key'), authority.key);
+    writeFileSync(at('extensions'), `subjectAltName=${names}\nbasicConstraints=CA:FALSE\n`);
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+    openssl('req', ...key, '-subj', `/CN=${subject}`, '-out', at('csr'), '-keyout', at('key'));
+    const signing = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial'];
+    const terms = ['-days', String(days), '-extfile', at('extensions')];
+    openssl('x509', '-req', '-in', at('csr'), ...signing, ...terms, '-out', at('cert'));
+    return { cert: readFileSync(at('cert'), 'utf8'), key: readFileSync(at('key'), 'utf8') };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 /** The key with a passphrase around it. */
 export function encrypted(key: string): string {
   return execFileSync('openssl', ['pkcs8', '-topk8', '-passout', 'pass:secret'], {

@@ -8,6 +8,24 @@ export const UPSTREAM_REPLIES = {
     'The service could not be reached.',
     'destination_unavailable',
   ),
+  upstream_certificate_invalid: reply(
+    502,
+    'Certificate of service invalid',
+    'The certificate of the service is not accepted.',
+    'tls_certificate_error',
+  ),
+  upstream_tls_alert: reply(
+    502,
+    'TLS refused by service',
+    'The service does not accept the TLS connection of the gateway.',
+    'tls_alert_received',
+  ),
+  upstream_tls_failed: reply(
+    502,
+    'No TLS with service',
+    'The gateway and the service did not agree on a TLS connection.',
+    'tls_protocol_error',
+  ),
   upstream_bad_response: reply(
     502,
     'Bad response from service',

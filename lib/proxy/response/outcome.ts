@@ -8,6 +8,7 @@ import {
   RequestContentError,
   ResponseHeadTooLargeError,
 } from '../../http1/errors.ts';
+import { TlsFailedError, tlsFailed } from '../../http1/tlsFailure.ts';
 import { RequestTimeoutError } from '../../timeout/errors.ts';
 import {
   AmbiguousRequestError,
@@ -15,6 +16,7 @@ import {
   UpstreamBadResponseError,
   UpstreamHeadTooLargeError,
   UpstreamSilentError,
+  UpstreamTlsError,
   UpstreamUnreachableError,
 } from '../errors.ts';
 import type { RequestBody } from '../request/requestBody.ts';
@@ -33,6 +35,9 @@ export function asProxyError(cause: Error, { target }: Attempt): Error {
   if (isBrokenResponse(cause)) {
     return new UpstreamBadResponseError(`${target.id} sent a broken response: ${cause.message}`, { cause });
   }
+  // Upgrades use Node's own client, whose errors are not told apart yet.
+  const failed = cause instanceof TlsFailedError ? cause : tlsFailed(cause);
+  if (failed) return new UpstreamTlsError(target.id, failed);
   return new UpstreamUnreachableError(`${target.id} did not respond: ${cause.message}`, { cause });
 }
 
