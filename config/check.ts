@@ -5,7 +5,7 @@ import { readGatewayFile } from './file/gatewayFile.ts';
 import { formatDuration } from './kinds/durations.ts';
 import { authText } from './policies/auth/auth.ts';
 import { healthText } from './policies/upstream/health.ts';
-import { bytesText, ttlText } from './report/policyValues.ts';
+import { bytesText, tlsText, ttlText } from './report/policyValues.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
 import { routeTable } from './report/routeTable.ts';
 import { align } from './report/table.ts';
@@ -39,6 +39,7 @@ const SERVICE_COLUMNS = [
   'AUTH',
   'IDLE',
   'BODY',
+  'TLS',
   'ALIASES',
 ];
 
@@ -106,6 +107,7 @@ function serviceRow(service: Service): string[] {
     authText(service.auth),
     formatDuration(service.idleTimeoutMs),
     bytesText(service.maxBodyBytes),
+    tlsText(service),
     service.aliases.join(' '),
   ];
 }

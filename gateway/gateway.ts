@@ -9,7 +9,7 @@ import { refusalLog } from './logs/accessLog.ts';
 import type { Port } from './port.ts';
 import { createParts } from './wiring/createParts.ts';
 import type { Parts, PartsOptions } from './wiring/parts.ts';
-import { overTls } from './wiring/tls.ts';
+import { overTls } from './wiring/tls/externalTls.ts';
 
 /** How long the last spans may take to be exported. */
 const SPANS_FLUSH_MS = 2_000;
@@ -68,6 +68,7 @@ export class Gateway {
     const externalPort = await listen(this.#external, 'EXTERNAL', wantedExternal, externalHost, reusePort);
     const internalPort = await listen(this.#internal, 'INTERNAL', wantedInternal, internalHost, reusePort);
     certificate?.watch();
+    this.parts.transports.watch();
     readiness.listening();
     // With several threads the main thread logs this, once for all.
     if (!this.parts.threads) sayListening(this.parts, { externalPort, internalPort });
@@ -89,7 +90,7 @@ export class Gateway {
   }
 
   async #drain(graceMs: number): Promise<void> {
-    const { settings, logger, readiness, registry, services, clock, transport, stores, stopKeys, spans } =
+    const { settings, logger, readiness, registry, services, clock, transports, stores, stopKeys, spans } =
       this.parts;
     readiness.drain();
     logger.log(this.#newsLevel, `Draining for at most ${settings.drainTimeoutMs} ms`);
@@ -113,7 +114,7 @@ export class Gateway {
     }
     stopKeys();
     this.parts.certificate?.stop();
-    await Promise.all([transport.destroy(), stores.close()]);
+    await Promise.all([transports.destroy(), stores.close()]);
     logger.log(this.#newsLevel, 'Drained');
   }
 }

@@ -52,7 +52,7 @@ export function readGatewayFile({ path, env, readFile, evaluate }: GatewayFileSo
   if (found === undefined) return { path: undefined, definitions: BUILT_IN, overridden: [], problems: [] };
   if ('problem' in found) return { path, ...unusable(found.problem) };
   const contents = readContents(found.path, found.text, evaluate ?? evaluateModule);
-  return { path: found.path, ...check(found.path, contents, env) };
+  return { path: found.path, ...check(found.path, contents, env, readFile) };
 }
 
 type Found = { readonly path: string; readonly text: string } | { readonly problem: string } | undefined;
@@ -89,6 +89,7 @@ function check(
   path: string,
   contents: Contents | Unreadable | undefined,
   env: NodeJS.ProcessEnv,
+  readFile: ReadFile,
 ): Omit<GatewayFile, 'path'> {
   if (contents === undefined) {
     const problem = `GATEWAY_FILE is ${quote(path)}: expected a name that ends in ${FORMATS.join(', ')}`;
@@ -107,7 +108,7 @@ function check(
   const wrong: FileProblem[] = parsed.success
     ? []
     : parsed.error.issues.flatMap((issue) => describeIssue(fileSchema, issue, contents.data));
-  const between = problemsBetween(data, parsed.success ? definitions : rightDefinitions(data));
+  const between = problemsBetween(data, parsed.success ? definitions : rightDefinitions(data), readFile);
   const problems = unset.length > 0 ? unset : [...wrong, ...unusableNames(contents.data, wrong), ...between];
   const placeOf = (at: readonly PropertyKey[]) => `${path}${contents.placeOf(at)}`;
   return {

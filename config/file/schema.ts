@@ -66,8 +66,12 @@ const policies = {
   deny: POLICIES.deny.schema.optional(),
 };
 
-/** What only these may say: routes of a service share its replicas. */
-const ofServices = { ...policies, health: POLICIES.health.schema.optional() };
+/** What only these may say: routes of a service share its replicas and the connections to them. */
+const ofServices = {
+  ...policies,
+  health: POLICIES.health.schema.optional(),
+  tls: POLICIES.tls.schema.optional(),
+};
 
 const ofRoutes = {
   name: routeName.schema.optional().describe('What it is called in metrics, logs and errors.'),

@@ -12,6 +12,8 @@ import {
   type SideDefinition,
 } from '../sections/services.ts';
 import { upstreamProblems } from '../sections/upstreamProblems.ts';
+import { upstreamTlsProblems } from '../sections/upstreamTls.ts';
+import type { ReadFile } from '../values.ts';
 import { type FileProblem, pathText } from './issues.ts';
 import {
   type FreeRouteData,
@@ -144,11 +146,16 @@ function toFreeRoute(
  *
  * @param data all of the file, which may be anything
  */
-export function problemsBetween(data: unknown, { services, routes }: Definitions<undefined>): FileProblem[] {
+export function problemsBetween(
+  data: unknown,
+  { services, routes }: Definitions<undefined>,
+  readFile: ReadFile,
+): FileProblem[] {
   const names = services.flatMap((service) => service?.name ?? []);
   return [
     ...clashes(services),
     ...upstreamProblems(data),
+    ...upstreamTlsProblems(data, services, readFile),
     ...policyProblems(data),
     ...actionProblems(data, names),
     ...splitProblems(data, names, services, routes),

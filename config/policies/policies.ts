@@ -17,6 +17,7 @@ import { retry } from './retry.ts';
 import { timeouts } from './timeouts.ts';
 import { balance } from './upstream/balance.ts';
 import { health } from './upstream/health.ts';
+import { tls } from './upstream/tls.ts';
 
 /** All policies, by the names that they have in a file. */
 export const POLICIES = {
@@ -36,6 +37,7 @@ export const POLICIES = {
   health,
   balance,
   publicPaths,
+  tls,
   allow,
   deny,
 } as const;

@@ -35,6 +35,7 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
     ...breakerValues(settings),
     ...healthValues(settings),
     { path: 'balance', value: balanceText(settings.balance) },
+    ...tlsValues(settings),
   ];
 }
 
@@ -90,6 +91,21 @@ function healthValues({ health }: PolicySettings): PolicyValue[] {
     { path: 'health.unhealthyAfter', value: String(health.unhealthyAfter) },
     { path: 'health.status', value: statusText(health.statuses) },
     ...(health.port === undefined ? [] : [{ path: 'health.port', value: String(health.port) }]),
+  ];
+}
+
+/** The files that the connections to a service depend on: `ca cert key`. */
+export function tlsText({ tls }: PolicySettings): string {
+  return tls === undefined ? 'off' : Object.keys(tls.files).join(' ') || 'on';
+}
+
+function tlsValues({ tls }: PolicySettings): PolicyValue[] {
+  if (tls === undefined) return [];
+  const { files, serverName, minVersion } = tls;
+  return [
+    ...Object.entries(files).map(([part, path]) => ({ path: `tls.${part}`, value: path })),
+    ...(serverName === undefined ? [] : [{ path: 'tls.serverName', value: serverName }]),
+    { path: 'tls.minVersion', value: minVersion },
   ];
 }
 

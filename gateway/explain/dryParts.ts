@@ -7,6 +7,7 @@ import { MemoryStore } from '../../lib/store/memory/memory.ts';
 import { type Stores, StoreUnavailableError, type TokenStore } from '../../lib/store/store.ts';
 import { createParts } from '../wiring/createParts.ts';
 import type { Parts } from '../wiring/parts.ts';
+import { idleTransports } from '../wiring/tls/transports.ts';
 
 /**
  * The parts of a gateway with these settings that reads and writes no files, opens no connections and logs nothing. Requests may
@@ -26,6 +27,7 @@ export function dryParts(settings: Settings): Promise<Parts> {
     },
     logger: createLogger({ level: 'error', format: 'json', stream: nowhere() }),
     stores: noStores(),
+    transports: idleTransports(settings),
   });
 }
 

@@ -56,7 +56,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
   loadBalancer: { policies: ['balance', 'health'], variables: ['slowStartMs'] },
   circuitBreaker: { policies: ['breaker'], absence: 'breaker is off' },
   proxy: {
-    policies: ['timeouts.idle', 'limits.body', 'host', 'publicPaths'],
+    policies: ['timeouts.idle', 'limits.body', 'host', 'publicPaths', 'tls'],
     external: ['headers.request', 'passAuthorization'],
     variables: ['sendTimeoutMs'],
   },

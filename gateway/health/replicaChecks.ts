@@ -9,6 +9,7 @@ import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
 import { checkLog } from '../logs/checkLog.ts';
 import { VERSION } from '../process/version.ts';
+import type { Transports } from '../wiring/tls/transports.ts';
 
 const USER_AGENT = `faf-cab-gateway/${VERSION} (health check)`;
 
@@ -16,6 +17,7 @@ export interface ReplicaChecksParts {
   readonly settings: Pick<Settings, 'services' | 'maxResponseHeadBytes'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly transports: Pick<Transports, 'of'>;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -35,13 +37,14 @@ export function startChecks(services: readonly Checkable[], parts: ReplicaChecks
 }
 
 function replicaChecks(parts: ReplicaChecksParts): (service: Service) => NewChecks | undefined {
-  const { settings, logger, metrics, clock, random } = parts;
+  const { settings, logger, metrics, transports, clock, random } = parts;
   const log = checkLog(logger, metrics);
   const isUsed = settings.services.some(({ health }) => health);
   const readBuffer = Buffer.allocUnsafeSlow(isUsed ? READ_BYTES : 0);
 
   return ({ path, basePath, host, health }) => {
     if (!health) return undefined;
+    const transport = transports.of({ path });
     const fields = ['User-Agent', USER_AGENT, 'Accept', '*/*'];
     const probe = prober({
       target: basePath + health.path,
@@ -51,6 +54,7 @@ function replicaChecks(parts: ReplicaChecksParts): (service: Service) => NewChec
       statuses: health.statuses,
       port: health.port,
       maxHeadBytes: settings.maxResponseHeadBytes,
+      tls: () => transport.tls,
       readBuffer,
       clock,
     });

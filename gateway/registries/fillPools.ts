@@ -1,5 +1,7 @@
 import type { Service } from '../../config/sections/services.ts';
+import { replicaKey } from '../../lib/loadbalancer/instance.ts';
 import type { ListedReplica } from '../../lib/loadbalancer/registry/listing.ts';
+import { portOf } from '../../lib/loadbalancer/registry/registered.ts';
 import type { RegistryLog } from '../logs/registryLog.ts';
 import type { ListedService } from './contract.ts';
 
@@ -32,8 +34,19 @@ function update(
   log: RegistryLog,
 ): void {
   const before = replicas.pool.replicas;
-  replicas.update(listed);
+  replicas.update(settings.tls ? listed.map(overTls) : listed);
   log.listed(settings.path, before, replicas.pool.replicas);
+}
+
+/**
+ * A registry says where a replica is, and its service how it is asked: one with `tls` is never asked in plain HTTP, even if the
+ * registry says http.
+ */
+function overTls(replica: ListedReplica): ListedReplica {
+  const { url, registered } = replica;
+  if (url.protocol === 'https:') return replica;
+  const secure = new URL(`https://${url.hostname}:${portOf(url)}`);
+  return { ...replica, url: secure, key: replicaKey(registered.host, secure) };
 }
 
 /** Groups a listing by service. Each name is looked up once, however many entries it has. */

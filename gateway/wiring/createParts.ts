@@ -10,20 +10,22 @@ import { createAuth } from './authParts.ts';
 import { codingOf } from './coding.ts';
 import { createLimits, createSharedLimits, type Limits } from './limits.ts';
 import { gatewayMetrics } from './metrics/gatewayMetrics.ts';
-import { transportOf, trusts } from './network.ts';
+import { trusts } from './network.ts';
 import type { Parts, PartsOptions, ServiceParts } from './parts.ts';
 import { createRateLimits } from './rateLimits.ts';
 import { breakerNewsOf, servicesOf } from './services/services.ts';
 import { stickinessOf } from './services/stickiness.ts';
 import { createSpans } from './spans.ts';
 import { storeHealthOf, storesOf } from './stores.ts';
-import { openCertificate } from './tls.ts';
+import { openCertificate } from './tls/externalTls.ts';
+import { openTransports } from './tls/transports.ts';
 
 /** Makes all parts of a gateway. Rejects when the store cannot be opened. */
 export async function createParts(options: Readonly<PartsOptions>): Promise<Parts> {
   const base = baseOf(options);
   const { settings, logger, clock, threads } = base;
   const certificate = await openCertificate(settings, logger, clock);
+  const transports = options.transports ?? (await openTransports(base));
   const stores = options.stores ?? (await storesOf(base));
   const limits = limitsOf(base);
   // Filled in last: what each service has needs the other parts, and they ask for the services when they run.
@@ -31,6 +33,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
   const metrics = gatewayMetrics({
     ...base,
     certificate,
+    transports,
     stores,
     limits,
     services,
@@ -38,8 +41,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
   });
   const registry = threads?.registry(services) ?? (await createRegistry({ ...base, services, metrics }));
   const breakerNews = breakerNewsOf({ ...base, stores, services });
-  const transport = transportOf(settings);
-  const made = { ...base, certificate, stores, limits, services, metrics, registry, breakerNews, transport };
+  const made = { ...base, certificate, stores, limits, services, metrics, registry, breakerNews, transports };
   services.push(...servicesOf(made));
   return {
     ...made,

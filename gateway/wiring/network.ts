@@ -1,16 +1,16 @@
 import proxyaddr from 'proxy-addr';
 import type { Settings } from '../../config/config.ts';
 import type { TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
-import { Transport } from '../../lib/proxy/transport.ts';
+import type { TransportOptions } from '../../lib/proxy/transport.ts';
 
-/** The connections to replicas. */
-export function transportOf(settings: Settings): Transport {
-  return new Transport({
+/** What holds for the connections to all replicas. */
+export function transportOptions(settings: Settings): TransportOptions {
+  return {
     connectTimeoutMs: settings.requestTimeoutMs,
     maxHeadBytes: settings.maxResponseHeadBytes,
     idleMs: settings.upstreamKeepAliveMs,
     maxAgeMs: settings.upstreamConnectionAgeMs,
-  });
+  };
 }
 
 /** Whose `X-Forwarded-For` and the like counts. */

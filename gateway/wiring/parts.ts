@@ -32,6 +32,7 @@ import type { Limits, RequestLimits, ServiceLimits } from './limits.ts';
 import type { RateLimits } from './rateLimits.ts';
 import type { BreakerNews } from './services/breakerNews.ts';
 import type { ServiceReplicas } from './services/replicas.ts';
+import type { Transports } from './tls/transports.ts';
 
 /** One service and the objects that belong to it. */
 export interface ServiceParts {
@@ -41,6 +42,8 @@ export interface ServiceParts {
   readonly retryBudget: RetryBudget;
   readonly cache: ServiceCache;
   readonly absence: Absence;
+  /** Whoever asks a replica does so over this, with the service's terms of TLS. */
+  readonly transport: Transport;
   readonly limits: ServiceLimits;
   /** The permits that its requests need: those of the service or, for a route that has some, of the route. */
   readonly permits: RequestLimits;
@@ -100,9 +103,10 @@ export interface Parts {
   readonly rateLimits: RateLimits;
   readonly coding: Coding;
   readonly limits: Limits;
-  readonly transport: Transport;
   /** Cookies that keep clients at their replicas; undefined: no service and no route has one. */
   readonly sticky: Stickiness | undefined;
+  /** The connections to replicas; each service has its own in `ServiceParts.transport`. */
+  readonly transports: Transports;
   readonly trustsPeer: TrustsPeer;
   /** To be called with the size of each piece of content, in either direction. */
   readonly onContent: (bytes: number) => void;
@@ -128,4 +132,6 @@ export interface PartsOptions {
   readonly threads?: Threads;
   /** Default: those of the settings are opened. */
   readonly stores?: Stores;
+  /** Default: the files that they need are read, and watched once the gateway listens. */
+  readonly transports?: Transports;
 }

@@ -3,6 +3,7 @@ import type { Cancel, Clock } from '../clock/clock.ts';
 import type { FieldLines } from '../http/fields.ts';
 import { ConnectTimeoutError, NotConnectedError } from '../http1/errors.ts';
 import type { Controller, Handler } from '../http1/handler.ts';
+import type { TlsOptions } from '../http1/origin.ts';
 import { Pool } from '../http1/pool.ts';
 import { isOurShortage } from '../proxy/shortage.ts';
 import type { HealthTerms, ProbeOutcome, StatusRange } from './contract.ts';
@@ -23,6 +24,8 @@ export interface ProberOptions extends Pick<HealthTerms, 'timeoutMs' | 'statuses
   readonly maxHeadBytes?: number | undefined;
   /** Resolves the replicas' names. Default: the system. */
   readonly lookup?: LookupFunction | undefined;
+  /** How connections over TLS are opened, at the moment of a probe. Default: as Node does. */
+  readonly tls?: (() => TlsOptions | undefined) | undefined;
   /** What sockets are read into. All probes may share one buffer. */
   readonly readBuffer: Buffer;
   readonly clock: Clock;
@@ -58,7 +61,7 @@ class HttpProbe implements Probe, Handler {
   #isOver = false;
 
   constructor(options: ProberOptions, url: URL) {
-    const { clock, timeoutMs, port, target, fields, maxHeadBytes, lookup, readBuffer } = options;
+    const { clock, timeoutMs, port, target, fields, maxHeadBytes, lookup, tls, readBuffer } = options;
     this.#options = options;
     this.outcome = this.#settled.promise;
     this.#startedAtMs = clock.ticks();
@@ -69,6 +72,7 @@ class HttpProbe implements Probe, Handler {
       connectTimeoutMs: 2 * timeoutMs,
       ...(maxHeadBytes !== undefined && { maxHeadBytes }),
       ...(lookup && { lookup }),
+      tls: tls?.(),
       readBuffer,
     });
     this.#cancelTimeout = clock.after(timeoutMs, () => this.#end(this.#late()));

@@ -1,17 +1,37 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readGatewayFile } from '../../config/file/gatewayFile.ts';
+import { makeAuthority, type TestCertificate } from '../support/certificates.ts';
 import { type RawResponse, sendRaw } from '../support/clients/rawClient.ts';
 import { startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
 import { type Recipe, readCookbook } from '../support/processes/cookbook.ts';
-import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
+import { startTlsService } from '../support/upstreams/tls/service.ts';
+import { startUpstream } from '../support/upstreams/upstream.ts';
 
 /** A file to copy from is one that fits on a screen. */
 const MOST_LINES = 15;
 /** Where services are, for a reader: the test starts one in the place of each. */
 const UPSTREAM = /http:\/\/([a-z-]+):8080/g;
+/** The same over TLS. */
+const TLS_UPSTREAM = /https:\/\/([a-z-]+):8443/g;
+/** Where files beside that of the gateway are, for a reader: the test has its own. */
+const PEM = /\/etc\/faf\/([a-z]+\.(?:pem|key))/g;
+
+/** The files of a company with a CA of its own. */
+function privateFiles(): {
+  readonly files: Readonly<Record<string, string>>;
+  readonly server: TestCertificate;
+} {
+  const authority = makeAuthority('CA of the cookbook');
+  const client = authority.issue('gateway');
+  return {
+    files: { 'ca.pem': authority.cert, 'gateway.pem': client.cert, 'gateway.key': client.key },
+    server: authority.issue('server', { names: 'IP:127.0.0.1,DNS:budgeting' }),
+  };
+}
+const { files, server } = privateFiles();
 
 const recipes = readCookbook(textOf('docs/cookbook.md'));
 /** Examples of the reference; what is indented is part of a file. */
@@ -26,8 +46,8 @@ function textOf(page: string): string {
 
 /** What is wrong with a file of this text. */
 function problemsOf(yaml: string): readonly string[] {
-  return readGatewayFile({ path: 'gateway.yaml', env: { SHARING_CREDENTIALS: 'x' }, readFile: () => yaml })
-    .problems;
+  const readFile = (path: string) => files[basename(path)] ?? yaml;
+  return readGatewayFile({ path: 'gateway.yaml', env: { SHARING_CREDENTIALS: 'x' }, readFile }).problems;
 }
 
 it('the cookbook has recipes, and each says what happens', () => {
@@ -50,19 +70,31 @@ it('so is the file of the playground', () => {
 /** What the reference says of its examples is tried as well, where it says it in the same way. */
 const told = examples.filter(({ requests }) => requests.length > 0);
 
+/** What a test asks of a service. */
+interface Started {
+  readonly url: URL;
+  readonly requests: readonly { readonly target: string }[];
+}
+
 describe.each([...recipes, ...told])('$title', ({ yaml, requests }: Recipe) => {
   const stack = new AsyncDisposableStack();
-  const services = new Map<string, Upstream>();
+  const services = new Map<string, Started>();
   let gateway: TestGateway;
 
   beforeAll(async () => {
     const directory = mkdtempSync(join(tmpdir(), 'cookbook-'));
     stack.defer(() => rmSync(directory, { recursive: true }));
     for (const [, name = ''] of yaml.matchAll(UPSTREAM)) services.set(name, stack.use(await startUpstream()));
+    const mutual = { ...server, ca: files['ca.pem'], requestCert: true };
+    for (const [, name = ''] of yaml.matchAll(TLS_UPSTREAM))
+      services.set(name, stack.use(await startTlsService(mutual)));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
     const path = join(directory, 'gateway.yaml');
+    const here = (_all: string, name: string) => services.get(name)?.url.origin ?? '';
+    const written = yaml.replaceAll(UPSTREAM, here).replaceAll(TLS_UPSTREAM, here);
     writeFileSync(
       path,
-      yaml.replaceAll(UPSTREAM, (_all, name) => services.get(name)?.url.origin ?? ''),
+      written.replaceAll(PEM, (_all, name) => join(directory, name)),
     );
     gateway = stack.use(await startGateway({ services: {}, env: { GATEWAY_FILE: path } }));
   });

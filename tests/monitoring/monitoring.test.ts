@@ -283,7 +283,12 @@ describe('a Prometheus in front of a gateway under mixed traffic', () => {
 
   it('has data for what every alert compares', async () => {
     // There is neither TLS nor a Redis of several nodes here, and a gateway is there.
-    const without = ['GatewayCertificateExpires', 'GatewayRedisNodeAway', 'GatewayAbsent'];
+    const without = [
+      'GatewayCertificateExpires',
+      'GatewayUpstreamCertificateExpires',
+      'GatewayRedisNodeAway',
+      'GatewayAbsent',
+    ];
     const rules = readRules().filter(({ alert }) => !without.includes(alert));
     const compared = rules.map(({ alert, expr }) => ({
       where: alert,
@@ -442,6 +447,7 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     ],
     cache: async () => [{ tier: 'store', entries: 1, bytes: 1 }],
     certificateExpiresAtMs: () => 0,
+    upstreamCertificates: () => [{ service: '/a', expiresAtMs: 0 }],
     unknownNames: () => new Map([['a', 1]]),
     redisNodes: async () => [{ name: 'a', isUp: true }],
   };

@@ -6,10 +6,10 @@ import { requestEditOf } from './requestEdit.ts';
 /** Sends the request to the replica, and passes its response on. */
 export const proxy: Stage = (context) => {
   const { parts, service } = context;
-  const { transport, settings, limits, metrics, onContent, onExhausted, clock } = parts;
+  const { settings, limits, metrics, onContent, onExhausted, clock } = parts;
   const { edit: requestEdit, ...fields } = requestFieldTerms(context);
   return proxyMiddleware({
-    transport,
+    transport: service.transport,
     ...fields,
     requestEdit,
     basePath: service.settings.basePath,

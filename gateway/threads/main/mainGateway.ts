@@ -19,6 +19,7 @@ import { readings } from '../../wiring/metrics/readings.ts';
 import { createRateLimits, type RateLimits } from '../../wiring/rateLimits.ts';
 import { openingsOf, ServiceReplicas } from '../../wiring/services/replicas.ts';
 import { breakerTerms, breakerTermsOf } from '../../wiring/services/serviceReplicas.ts';
+import { openTransports, type Transports } from '../../wiring/tls/transports.ts';
 import type { FromWorker, MainQuestion, WorkerStart } from '../messages.ts';
 import { toSend } from '../sent.ts';
 import { Serving } from '../serving.ts';
@@ -60,6 +61,8 @@ export class MainGateway {
   readonly #services: readonly MainService[];
   /** Set before anybody else can use this object. */
   #registry!: Registry;
+  /** Likewise. For checks of replicas alone. */
+  #transports!: Transports;
   /** Likewise. */
   #rates!: RateLimits;
   readonly #team: WorkerTeam;
@@ -128,10 +131,12 @@ export class MainGateway {
       await assertFree('INTERNAL', internalPort, internalHost);
     }
     exposeCollector();
+    this.#transports.watch();
     startChecks(this.#services, {
       settings: this.#settings,
       logger: this.#logger,
       metrics: this.metrics,
+      transports: this.#transports,
       clock: threadsClock,
       random: Math.random,
     });
@@ -164,10 +169,16 @@ export class MainGateway {
     await this.#team.stop(drainTimeoutMs + GRACE_MS);
     await this.#registry.stop();
     for (const { replicas } of this.#services) replicas.dispose();
+    await this.#transports.destroy();
     this.#logger.info('Drained');
   }
 
   async #connect(): Promise<void> {
+    this.#transports = await openTransports({
+      settings: this.#settings,
+      logger: this.#logger,
+      clock: threadsClock,
+    });
     this.#registry = await createRegistry({
       settings: this.#settings,
       services: this.#services.map((service) => this.#listed(service)),

@@ -9,6 +9,7 @@ import type { Metrics } from '../../../lib/metrics/metrics.ts';
 import type { ResponseStore } from '../../../lib/store/store.ts';
 import type { Limits, ServiceLimits } from '../limits.ts';
 import type { ServiceParts } from '../parts.ts';
+import type { Transports } from '../tls/transports.ts';
 import type { ServiceReplicas } from './replicas.ts';
 
 export interface ServicePartsOptions {
@@ -16,6 +17,7 @@ export interface ServicePartsOptions {
   readonly responses: ResponseStore;
   readonly limits: Pick<Limits, 'services'>;
   readonly metrics: Metrics;
+  readonly transports: Transports;
   readonly logStoreError: (error: Error) => void;
   readonly clock: Clock;
 }
@@ -24,13 +26,14 @@ export interface ServicePartsOptions {
 export function partsOfService(
   service: Service,
   replicas: ServiceReplicas,
-  { settings, responses, limits, metrics, logStoreError, clock }: ServicePartsOptions,
+  { settings, responses, limits, metrics, transports, logStoreError, clock }: ServicePartsOptions,
 ): ServiceParts {
   const { pool } = replicas;
   const own = limits.services.get(service.path) as ServiceLimits;
   return {
     settings: service,
     replicas,
+    transport: transports.of(service),
     hedgings: new Hedgings({ pool, clock }),
     retryBudget: new RetryBudget(),
     absence: new Absence({ pool, deadlineMs: service.requestTimeoutMs, clock }),

@@ -9,7 +9,7 @@ import type { BreakerNews } from './breakerNews.ts';
 import { ServiceReplicas } from './replicas.ts';
 
 export interface ServiceReplicasParts
-  extends Pick<Parts, 'settings' | 'clock' | 'logger' | 'metrics' | 'transport' | 'registry'> {
+  extends Pick<Parts, 'settings' | 'clock' | 'logger' | 'metrics' | 'transports' | 'registry'> {
   readonly breakerNews: BreakerNews;
   readonly random: NonNullable<PartsOptions['random']>;
   readonly threads?: Pick<Threads, 'replicasOf'> | undefined;
@@ -17,7 +17,7 @@ export interface ServiceReplicasParts
 
 /** Makes the replicas of each service and connects them to the logs, metrics, registry and transport. */
 export function serviceReplicas(parts: ServiceReplicasParts): (service: Service) => ServiceReplicas {
-  const { settings, logger, metrics, transport, registry, breakerNews, clock, random, threads } = parts;
+  const { settings, logger, metrics, transports, registry, breakerNews, clock, random, threads } = parts;
   const log = breakerLog({
     termsOf: breakerTermsOf(settings),
     ...{ logger, metrics, clock, deregisters: registry.takesCalls },
@@ -42,9 +42,12 @@ export function serviceReplicas(parts: ServiceReplicasParts): (service: Service)
       onBreakerEvent,
       onDeparted: ({ id }) => metrics.forgetReplica(service.path, id),
       onIdle: ({ url }) => {
-        transport.forget(url).catch((error: unknown) => {
-          logger.warn(`Closing the connections to ${url.origin} failed`, { error });
-        });
+        transports
+          .of(service)
+          .forget(url)
+          .catch((error: unknown) => {
+            logger.warn(`Closing the connections to ${url.origin} failed`, { error });
+          });
       },
     });
 }

@@ -123,7 +123,7 @@ function isWayUp(name: string | null | undefined): boolean {
 }
 
 function originFrom({ url, host, port }: Entry): URL | string {
-  if (url) return parseOrigin(url) ?? 'url: expected an http origin, without path, query and user';
+  if (url) return parseOrigin(url) ?? 'url: expected an http or https origin, without path, query and user';
   if (!host || !port) return 'it has neither url nor host and port';
   const address = `http://${bracketed(host)}:${port}`;
   // A host name whose last label is a number is none to a URL: `budgeting.1`.
@@ -133,7 +133,8 @@ function originFrom({ url, host, port }: Entry): URL | string {
 function parseOrigin(address: string): URL | undefined {
   const url = URL.parse(address);
   // Equal only without user, path, query and fragment, also those that a host such as `a/b` would smuggle in.
-  return url?.protocol === 'http:' && url.href === `${url.origin}/` ? url : undefined;
+  const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
+  return isHttp && url.href === `${url.origin}/` ? url : undefined;
 }
 
 function labelOf(entry: unknown, index: number): string {

@@ -124,9 +124,13 @@ describe('parseListing', () => {
     ],
     ['host without port', { ...ENTRY, port: undefined }, 'it has neither url nor host and port'],
     ['a second fault', { ...ENTRY, port: 0, name: '' }, '; port: Too small'],
-    ['https', { ...ENTRY, url: 'https://budgeting' }, 'url: expected an http origin'],
-    ['a url with a path', { ...ENTRY, url: 'http://budgeting/api' }, 'url: expected an http origin'],
-    ['a url with a user', { ...ENTRY, url: 'http://user@budgeting' }, 'url: expected an http origin'],
+    ['another scheme', { ...ENTRY, url: 'ftp://budgeting' }, 'url: expected an http or https origin'],
+    ['a url with a path', { ...ENTRY, url: 'http://budgeting/api' }, 'url: expected an http or https origin'],
+    [
+      'a url with a user',
+      { ...ENTRY, url: 'http://user@budgeting' },
+      'url: expected an http or https origin',
+    ],
     [
       'a host with a path',
       { ...ENTRY, host: 'elsewhere/' },
@@ -137,6 +141,11 @@ describe('parseListing', () => {
     ['a host that is no host', { ...ENTRY, host: 'budgeting.1' }, 'host: no URL can hold'],
   ])('skips an entry with %s', (_what, entry, reason) => {
     expect(reasonFor(entry)).toContain(reason);
+  });
+
+  it('takes a replica that speaks TLS', () => {
+    const { listed } = parseListing([{ ...ENTRY, url: 'https://budgeting:8443' }]);
+    expect(listed.map(({ url }) => url.origin)).toEqual(['https://budgeting:8443']);
   });
 
   it('takes the last of several entries at the same host and port with the highest count, and says so', () => {

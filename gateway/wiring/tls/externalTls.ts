@@ -1,12 +1,12 @@
-import type { Settings } from '../../config/config.ts';
-import type { Clock } from '../../lib/clock/clock.ts';
-import type { Logger } from '../../lib/logging/logger.ts';
-import { Certificate } from '../../lib/tls/certificate.ts';
-import type { KeyPair } from '../../lib/tls/keyPair.ts';
-import { TlsServer } from '../../lib/tls/tlsServer.ts';
-import { type OnRefused, refuse } from '../http/refusal.ts';
-import type { CreateServer } from '../http/server.ts';
-import type { Parts } from './parts.ts';
+import type { Settings } from '../../../config/config.ts';
+import type { Clock } from '../../../lib/clock/clock.ts';
+import type { Logger } from '../../../lib/logging/logger.ts';
+import { Certificate } from '../../../lib/tls/certificate.ts';
+import type { KeyPair } from '../../../lib/tls/keyPair.ts';
+import { TlsServer } from '../../../lib/tls/tlsServer.ts';
+import { type OnRefused, refuse } from '../../http/refusal.ts';
+import type { CreateServer } from '../../http/server.ts';
+import type { Parts } from '../parts.ts';
 
 /**
  * Opens the certificate of the external port; undefined when the settings name none. Rejects when it cannot be used.
