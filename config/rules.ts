@@ -30,6 +30,11 @@ const rules: readonly Rule[] = [
   { about: ['stickySecret', 'environment'], problem: weakStickySecret },
   { about: ['authIssuePaths', 'authRevokePaths'], problem: publicLogout },
   { about: ['externalHost', 'externalPort', 'internalHost', 'internalPort'], problem: samePort },
+  { about: ['httpPort', 'tlsCertFile', 'tlsKeyFile'], problem: redirectToNothing },
+  {
+    about: ['httpPort', 'externalHost', 'externalPort', 'internalHost', 'internalPort'],
+    problem: sameHttpPort,
+  },
   { about: ['redisHost', 'redisUrl'], problem: twoRedises },
   { about: ['useRedisSharding', 'redisNodes'], problem: shardingWithoutNodes },
   { about: ['useRedisSharding', 'redisUrl'], problem: shardingBesideUrl },
@@ -113,6 +118,22 @@ function samePort({ externalHost, externalPort, internalHost, internalPort }: Va
   const overlap = externalHost === internalHost || externalHost === '::' || internalHost === '::';
   if (!overlap || externalPort === 0 || externalPort !== internalPort) return undefined;
   return `INTERNAL_PORT is "${internalPort}": expected another port than EXTERNAL_PORT, or another host`;
+}
+
+/** Without TLS clients would be sent where nobody speaks it. */
+function redirectToNothing({ httpPort, tlsCertFile, tlsKeyFile }: Values): string | undefined {
+  if (httpPort === undefined || (tlsCertFile !== undefined && tlsKeyFile !== undefined)) return undefined;
+  return `HTTP_PORT is "${httpPort}" and the port for users speaks no TLS: expected TLS_CERT_FILE and TLS_KEY_FILE as well`;
+}
+
+function sameHttpPort(values: Values): string | undefined {
+  const { httpPort, externalHost, externalPort, internalHost, internalPort } = values;
+  if (httpPort === undefined || httpPort === 0) return undefined;
+  if (httpPort === externalPort)
+    return `HTTP_PORT is "${httpPort}": expected another port than EXTERNAL_PORT`;
+  const overlap = externalHost === internalHost || externalHost === '::' || internalHost === '::';
+  if (!overlap || httpPort !== internalPort) return undefined;
+  return `HTTP_PORT is "${httpPort}": expected another port than INTERNAL_PORT, or another host`;
 }
 
 function twoRedises({ redisHost, redisUrl }: Values): string | undefined {

@@ -110,6 +110,20 @@ export const variables = {
     unset: 'plain HTTP',
     description: 'A PEM file with the key of that certificate, without a passphrase.',
   },
+  httpPort: {
+    name: 'HTTP_PORT',
+    kind: kinds.port(0),
+    unset: 'none',
+    description:
+      'A port for plain HTTP beside one for users that speaks TLS: it sends every request to the same place over `https://` (308), and forwards none. At `EXTERNAL_HOST`.',
+  },
+  httpsPublicPort: {
+    name: 'HTTPS_PUBLIC_PORT',
+    kind: kinds.port(1),
+    unset: '`EXTERNAL_PORT`',
+    description:
+      'Where `HTTP_PORT` sends clients: the port at which they find that for users, such as 443 where a container maps it.',
+  },
   trustedProxies: {
     name: 'TRUSTED_PROXIES',
     kind: addressList,

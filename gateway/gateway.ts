@@ -6,7 +6,8 @@ import { internalPeers, internalPortNotice } from './http/internalPeers.ts';
 import { ListenError } from './http/listenError.ts';
 import { GatewayServer } from './http/server.ts';
 import { refusalLog } from './logs/accessLog.ts';
-import type { Port } from './port.ts';
+import type { ListeningPort, Port } from './port.ts';
+import { redirectApp } from './redirect/app.ts';
 import { createParts } from './wiring/createParts.ts';
 import type { Parts, PartsOptions } from './wiring/parts.ts';
 import { overTls } from './wiring/tls/externalTls.ts';
@@ -19,13 +20,17 @@ export class Gateway {
   readonly parts: Parts;
   readonly #external: GatewayServer;
   readonly #internal: GatewayServer;
+  /** The port for plain HTTP; undefined: there is none. */
+  readonly #http: GatewayServer | undefined;
+  /** Where clients find the external port, for redirects. */
+  #httpsPort = 0;
   #stopped: Promise<void> | undefined;
 
   private constructor(parts: Parts) {
     this.parts = parts;
     const { headersTimeoutMs, maxRequestHeadBytes, sendTimeoutMs, maxConnections } = parts.settings;
     const { keepAliveTimeoutMs, connectionMaxAgeMs } = parts.settings;
-    const serverOptions = (port: Port) => {
+    const serverOptions = (port: Port, label: ListeningPort = port) => {
       return {
         headersTimeoutMs,
         maxHeadBytes: maxRequestHeadBytes,
@@ -36,7 +41,7 @@ export class Gateway {
         clock: parts.clock,
         connections: parts.limits.connections[port],
         trustsPeer: parts.trustsPeer,
-        onRefused: refusalLog({ port, ...parts }),
+        onRefused: refusalLog({ port: label, ...parts }),
       };
     };
     const external = serverOptions('external');
@@ -46,6 +51,10 @@ export class Gateway {
       ...serverOptions('internal'),
       mayConnect: internalPeers(parts),
     });
+    if (parts.settings.httpPort === undefined) return;
+    // Its connections are users' as well, and count as such.
+    const app = redirectApp(parts, () => this.#httpsPort);
+    this.#http = new GatewayServer(app, serverOptions('external', 'http'));
   }
 
   /** Rejects when the store cannot be opened. */
@@ -67,12 +76,16 @@ export class Gateway {
     const [wantedExternal, wantedInternal] = [settings.externalPort, settings.internalPort];
     const externalPort = await listen(this.#external, 'EXTERNAL', wantedExternal, externalHost, reusePort);
     const internalPort = await listen(this.#internal, 'INTERNAL', wantedInternal, internalHost, reusePort);
+    this.#httpsPort = settings.httpsPublicPort ?? externalPort;
+    const httpPort =
+      this.#http && (await listen(this.#http, 'HTTP', settings.httpPort ?? 0, externalHost, reusePort));
+    const ports = { externalPort, internalPort, httpPort };
     certificate?.watch();
     this.parts.transports.watch();
     readiness.listening();
     // With several threads the main thread logs this, once for all.
-    if (!this.parts.threads) sayListening(this.parts, { externalPort, internalPort });
-    return { externalPort, internalPort };
+    if (!this.parts.threads) sayListening(this.parts, ports);
+    return ports;
   }
 
   /**
@@ -103,7 +116,8 @@ export class Gateway {
       outOfTime.abort();
     });
     const signals = { graceOver: graceOver.signal, outOfTime: outOfTime.signal };
-    await Promise.all([this.#external.drain(signals), this.#internal.drain(signals)]);
+    const servers = [this.#external, this.#internal, this.#http];
+    await Promise.all(servers.map((server) => server?.drain(signals)));
     cancelGrace();
     cancel();
     await spans?.close(SPANS_FLUSH_MS);
@@ -122,20 +136,24 @@ export class Gateway {
 export interface TakenPorts {
   readonly externalPort: number;
   readonly internalPort: number;
+  /** Undefined: there is no port for plain HTTP. */
+  readonly httpPort?: number | undefined;
 }
 
 /** Logs where the gateway listens, and what operators should know about that. */
 export function sayListening(
   { settings, logger }: Pick<Parts, 'settings' | 'logger'>,
-  { externalPort, internalPort }: TakenPorts,
+  { externalPort, internalPort, httpPort }: TakenPorts,
 ): void {
   const advice = settings.reusePort && acceptQueueAdvice();
   if (advice) logger.warn(advice);
   logger.info(internalPortNotice(settings, internalPort));
-  logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}`, {
+  const redirects = httpPort === undefined ? '' : `, port ${httpPort} redirects to https`;
+  logger.info(`Gateway listening: external port ${externalPort}, internal port ${internalPort}${redirects}`, {
     externalPort,
     internalPort,
-    [SAID]: new Set(['externalPort', 'internalPort']),
+    httpPort,
+    [SAID]: new Set(['externalPort', 'internalPort', 'httpPort']),
   });
 }
 

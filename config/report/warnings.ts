@@ -31,6 +31,11 @@ interface Idle {
 
 const IDLE: readonly Idle[] = [
   {
+    names: ['HTTPS_PUBLIC_PORT'],
+    when: ({ httpPort }) => httpPort === undefined,
+    why: 'HTTP_PORT is not set, and nobody is sent there',
+  },
+  {
     names: ['REDIS_NODES'],
     when: ({ redisNodes }) => redisNodes.length === 0,
     why: 'USE_REDIS_SHARDING is not true',

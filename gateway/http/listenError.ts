@@ -3,13 +3,14 @@ export class ListenError extends Error {
   override readonly name = 'ListenError';
   readonly code = 'cannot_listen';
 
-  /** @param setting the prefix of the settings' names: `EXTERNAL` or `INTERNAL` */
+  /** @param setting the prefix of the setting's name: `EXTERNAL`, `INTERNAL` or `HTTP`, which has the host of `EXTERNAL` */
   constructor(setting: string, port: number, host: string, cause: NodeJS.ErrnoException) {
     super(explain(setting, port, host, cause.code), { cause });
   }
 }
 
 function explain(setting: string, port: number, host: string, code = 'unknown reason'): string {
+  const hostSetting = `${setting === 'HTTP' ? 'EXTERNAL' : setting}_HOST`;
   switch (code) {
     case 'EADDRINUSE':
       return `${setting}_PORT is "${port}", but something else listens there: stop it, or set another port`;
@@ -17,8 +18,8 @@ function explain(setting: string, port: number, host: string, code = 'unknown re
       return `${setting}_PORT is "${port}": expected a port that this user may listen on, such as one above 1023`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return `${setting}_HOST is "${host}": expected an address of this machine`;
+      return `${hostSetting} is "${host}": expected an address of this machine`;
     default:
-      return `${setting}_PORT "${port}" of ${setting}_HOST "${host}" cannot be listened on (${code})`;
+      return `${setting}_PORT "${port}" of ${hostSetting} "${host}" cannot be listened on (${code})`;
   }
 }

@@ -13,7 +13,7 @@ import { peerAddress, type TrustsPeer } from '../../lib/proxy/request/forwarded.
 import type { ErrorRepliesOptions } from '../errors/errorReplies.ts';
 import { REPLIES } from '../errors/replies/replies.ts';
 import type { OnRefused } from '../http/refusal.ts';
-import type { Port } from '../port.ts';
+import type { ListeningPort } from '../port.ts';
 
 /** 1 to 128 characters that are safe in a header field and in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
@@ -35,7 +35,7 @@ function isRequestId(text: string): boolean {
 }
 
 export interface LogOptions {
-  readonly port: Port;
+  readonly port: ListeningPort;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -135,7 +135,7 @@ function oneDecimal(value: number): string {
 }
 
 /** The details of the same request for machines; undefined ones are left out. */
-function accessDetails({ method, status, seconds, exchange }: Completed, port: Port) {
+function accessDetails({ method, status, seconds, exchange }: Completed, port: ListeningPort) {
   const { phases } = exchange;
   return {
     requestId: exchange.requestId,

@@ -54,7 +54,12 @@ export type WorkerQuestion = { readonly kind: 'metrics' };
 
 /** Notices from a worker to the main thread. */
 export type FromWorker =
-  | { readonly kind: 'listening'; readonly externalPort: number; readonly internalPort: number }
+  | {
+      readonly kind: 'listening';
+      readonly externalPort: number;
+      readonly internalPort: number;
+      readonly httpPort?: number | undefined;
+    }
   /** The worker cannot start. The message says why. */
   | { readonly kind: 'failed'; readonly message: string }
   /** After an uncaught error: the worker takes no new requests and ends after those it has. */

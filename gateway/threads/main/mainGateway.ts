@@ -124,11 +124,12 @@ export class MainGateway {
 
   /** Resolves once all workers listen; rejects when one cannot begin. */
   async start(): Promise<TakenPorts> {
-    const { externalHost, internalHost, externalPort, internalPort, reusePort } = this.#settings;
+    const { externalHost, internalHost, externalPort, internalPort, httpPort, reusePort } = this.#settings;
     // Workers listen with reusePort, which would let them share a port with another process.
     if (!reusePort) {
       await assertFree('EXTERNAL', externalPort, externalHost);
       await assertFree('INTERNAL', internalPort, internalHost);
+      await assertFree('HTTP', httpPort ?? 0, externalHost);
     }
     exposeCollector();
     this.#transports.watch();
@@ -144,7 +145,7 @@ export class MainGateway {
       this.#discovered = true;
       this.#team.tellAll({ kind: 'discovered' });
     });
-    await this.#team.start(externalPort === 0 || internalPort === 0, (ports) => {
+    await this.#team.start([externalPort, internalPort, httpPort].includes(0), (ports) => {
       this.#ports = ports;
     });
     this.#begun = true;
@@ -313,6 +314,6 @@ export class MainGateway {
   }
 }
 
-function portsOf({ externalPort, internalPort }: TakenPorts): TakenPorts {
-  return { externalPort, internalPort };
+function portsOf({ externalPort, internalPort, httpPort }: TakenPorts) {
+  return { externalPort, internalPort, httpPort };
 }

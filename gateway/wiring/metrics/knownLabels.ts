@@ -2,7 +2,7 @@ import { allRoutes, type Routing } from '../../../config/routes/complete.ts';
 import type { ProbeFailure, ProbeOutcome } from '../../../lib/healthcheck/contract.ts';
 import type { KnownLabels } from '../../../lib/metrics/knownSeries.ts';
 import { REPLIES } from '../../errors/replies/replies.ts';
-import type { Port } from '../../port.ts';
+import type { ListeningPort } from '../../port.ts';
 
 /** The reasons for which the admin API refuses requests. */
 const ADMIN_REFUSALS = ['wrong_token', 'no_token', 'too_many'];
@@ -17,7 +17,7 @@ const PROBE_RESULTS: readonly (ProbeFailure | ProbeOutcome['kind'])[] = [
   'unknown',
 ];
 
-const PORTS: readonly Port[] = ['external', 'internal'];
+const PORTS: readonly ListeningPort[] = ['external', 'internal'];
 
 /** Label values that counters show as 0 from the start. Without that `rate()` would miss the first event. */
 export function knownLabels(routing: Routing): KnownLabels {
