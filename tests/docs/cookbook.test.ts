@@ -55,6 +55,13 @@ it('the cookbook has recipes, and each says what happens', () => {
   expect(recipes.filter(({ requests }) => requests.length === 0)).toEqual([]);
 });
 
+it('the cookbook begins with a table of all its recipes', () => {
+  const page = textOf('docs/cookbook.md');
+  const [table = ''] = page.split('\n## ');
+  const headings = Array.from(page.matchAll(/^## (.*)$/gm), ([, heading = '']) => heading);
+  expect(headings.filter((heading) => !table.includes(`[${heading}](#`))).toEqual([]);
+});
+
 it.each([...recipes, ...examples])('$title: a file that starts as it stands', ({ yaml }) => {
   expect(problemsOf(yaml)).toEqual([]);
 });
@@ -85,7 +92,7 @@ describe.each([...recipes, ...told])('$title', ({ yaml, requests }: Recipe) => {
     const directory = mkdtempSync(join(tmpdir(), 'cookbook-'));
     stack.defer(() => rmSync(directory, { recursive: true }));
     for (const [, name = ''] of yaml.matchAll(UPSTREAM)) services.set(name, stack.use(await startUpstream()));
-    const mutual = { ...server, ca: files['ca.pem'], requestCert: true };
+    const mutual = { ...server, ca: files['ca.pem'], requestCert: true, rejectUnauthorized: true };
     for (const [, name = ''] of yaml.matchAll(TLS_UPSTREAM))
       services.set(name, stack.use(await startTlsService(mutual)));
     for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
