@@ -38,6 +38,13 @@ export function createRunFiles(): RunFiles {
   };
 }
 
+type RouteInput = NonNullable<GatewayFileInput['routes']>[number];
+
+/** The services that a route leads to. */
+function servicesOf({ service, split = [] }: RouteInput): string[] {
+  return [...(service === undefined ? [] : [service]), ...split.map((side) => side.service)];
+}
+
 async function filledIn(
   upstreams: Readonly<Record<ServiceName, readonly string[]>>,
 ): Promise<GatewayFileInput> {
@@ -50,6 +57,6 @@ async function filledIn(
   }));
   const running = services.filter((service) => service.upstreams.length > 0);
   const names = running.map(({ name }) => name);
-  const routes = file.routes?.filter(({ service }) => service === undefined || names.includes(service));
+  const routes = file.routes?.filter((route) => servicesOf(route).every((name) => names.includes(name)));
   return { ...file, services: running, routes };
 }
