@@ -5,18 +5,17 @@ import { Attempt, type Target } from '../exchange/attempt.ts';
 import { callerOf } from '../exchange/caller.ts';
 import { type Exchange, exchangeOf, nextWhileDue } from '../exchange/exchange.ts';
 import type { FieldEdit } from '../headers/fieldEdit.ts';
-import { hasContent, isRepeatable } from '../http/content.ts';
-import { fieldValue } from '../http/fields.ts';
+import { isRepeatable } from '../http/content.ts';
 import { listener } from '../util/listener.ts';
-import { BodyTooLargeError, GatewayExhaustedError } from './errors.ts';
+import { GatewayExhaustedError } from './errors.ts';
 import type { TrustsPeer } from './request/forwarded.ts';
-import { RequestBody } from './request/requestBody.ts';
 import { type HostRule, requestFieldsFor } from './request/requestFields.ts';
+import { RequestSender } from './requestSender.ts';
 import { responseFieldsFor } from './response/responseFields.ts';
 import type { Transport } from './transport.ts';
 import { reportUpgrades, type UpgradingProxy, upgrade } from './upgrade/upgrade.ts';
 import { UpgradeAgent } from './upgrade/upgradeAgent.ts';
-import { type CallTerms, UpstreamCall } from './upstreamCall.ts';
+import type { CallTerms } from './upstreamCall.ts';
 
 const DEFAULT_VIA = 'gateway';
 
@@ -91,6 +90,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const onContent = listener(options.onContent);
   const onExhausted = listener(options.onExhausted);
   const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent };
+  const sender = new RequestSender({ transport, basePath, maxBodyBytes, requestFields, terms });
   /** By the protocol of the replica. */
   const loadingProxies = new Map<string, Promise<UpgradingProxy>>();
 
@@ -115,29 +115,6 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     return loading;
   }
 
-  function send(req: Request, res: Response, attempt: Attempt): void {
-    const exchange = exchangeOf(res);
-    const { content } = exchange;
-    const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, onContent, content) : null;
-    const { url } = attempt.target;
-    const request = () => ({
-      method: req.method,
-      path: basePath + (exchange.upstreamTarget || req.url),
-      headers: withLength(requestFields(req, exchange, clock.now()), content),
-      body,
-    });
-    const sendAfresh = () => transport.sendAfresh(url, request(), call);
-    const call = new UpstreamCall({ res, exchange, attempt, body, sendAfresh }, terms);
-    try {
-      if (maxBodyBytes > 0 && Number(req.headers['content-length']) > maxBodyBytes) {
-        throw new BodyTooLargeError(maxBodyBytes);
-      }
-      transport.send(url, request(), call);
-    } catch (error) {
-      call.onResponseError(undefined, error as Error);
-    }
-  }
-
   return function proxyMiddleware(req, res, next) {
     const { abortReason, upgradeHead } = exchangeOf(res);
     const nextIfDue = nextWhileDue(res, next);
@@ -147,18 +124,10 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
       if (error instanceof GatewayExhaustedError) onExhausted(error);
       nextIfDue(error);
     });
-    if (!upgradeHead) return send(req, res, attempt);
+    if (!upgradeHead) return sender.send(req, res, attempt);
     const fields = (exchange: Exchange) => requestFields(req, exchange, clock.now());
     upgrade(proxyFor(attempt.target.url), req, fields, callerFor(req, res), upgrades);
   };
-}
-
-/** Collected content is sent with its length, even if it came in chunks. */
-function withLength(fields: string[], content: Buffer | undefined): string[] {
-  if (content && fieldValue(fields, 'content-length') === undefined) {
-    fields.push('Content-Length', String(content.length));
-  }
-  return fields;
 }
 
 function attemptOf(req: Request, res: Response, { target }: Readonly<ProxyOptions>): Attempt {
