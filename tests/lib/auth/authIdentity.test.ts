@@ -196,7 +196,7 @@ describe('a token', () => {
     expect(out).toMatch(accepted ? /^nobody sub / : /^token_invalid: \w+ is .+: a refresh token/);
   });
 
-  it.each(['refresh+jwt', 'application/refresh+jwt', 'RT+JWT', 'refresh', 'logout+jwt', 'dpop+jwt'])(
+  it.each(['refresh+jwt', 'application/refresh+jwt', 'RT+JWT', 'refresh', 'rt', 'logout+jwt', 'dpop+jwt'])(
     'of typ %s is no access token',
     (typ) => {
       const token = signText(`{"sub":"ann","exp":${NOW_SECONDS + 60}}`, { alg: 'HS256', typ });
