@@ -21,16 +21,15 @@ export function stickyCookies({
   readonly routes: readonly Route[];
 }): StickyCookie[] {
   const found = new Map<string, StickyCookie>();
-  const add = (cookie: StickyCookie | undefined) => {
+  const add = (path: string, settings: Pick<PolicySettings, 'balance'>, pattern: string) => {
+    const service = settings.balance.by === 'cookie' && services.find((each) => each.path === path);
+    const cookie = service && stickyCookieOf(service, settings, publicPathOf(service, pattern));
     if (cookie) found.set(JSON.stringify(cookie), cookie);
   };
-  for (const service of services) {
-    add(stickyCookieOf(service, service, service.path));
-    for (const { settings } of service.routes) add(stickyCookieOf(service, settings, service.path));
-  }
-  for (const { action, settings, match } of routes) {
-    const service = services.find(({ path }) => action.kind === 'forward' && path === action.service);
-    if (service) add(stickyCookieOf(service, settings, publicPathOf(service, match.path)));
+  for (const service of services) add(service.path, service, service.path);
+  for (const { action, settings, match, sides } of [...services.flatMap((each) => each.routes), ...routes]) {
+    if (action.kind === 'forward') add(action.service, settings, match.path);
+    for (const side of sides ?? []) add(side.service, side.settings, match.path);
   }
   return [...found.values()];
 }

@@ -320,6 +320,18 @@ describe('balance: { sticky: cookie } with the cache', () => {
     world.latest();
   });
 
+  it('leaves it said that nothing may be transformed', async () => {
+    const fields = { 'Cache-Control': 'public, no-transform', 'Content-Type': 'text/plain' };
+    await using world = await start({
+      handler: (_req, res) => void res.writeHead(200, fields).end('x'.repeat(5000)),
+      service: { compress: true },
+    });
+    const response = await world.get('/shop/x', undefined, { 'Accept-Encoding': 'gzip' });
+    expect(response.headers['cache-control']).toBe('private, no-store, no-transform');
+    expect(response.headers['content-encoding']).toBe(undefined);
+    expect(cookiesOf(response)).toHaveLength(1);
+  });
+
   it('asks the replica of the client on a miss', async () => {
     await using world = await start({ handler, service: { cacheTtl: '1m' } });
     const cookies: string[] = [];
@@ -379,6 +391,34 @@ describe('balance on routes', () => {
     expect(cookiesOf(first)).toEqual([expect.stringMatching(/^replica-shop=[\w-]{22}; Path=\/api; /)]);
     await call(`${gateway.external}/api/v1/other/1`, { headers: { Cookie: `${given(first)}; a=1` } });
     expect(fieldValue(other.requests[0]?.fields ?? [], 'cookie')).toBe('a=1');
+  });
+});
+
+describe('balance of a route that is split', () => {
+  it('has a cookie for each of the services, which the other does not see', async () => {
+    await using one = await startUpstream();
+    await using two = await startUpstream();
+    const sides = [
+      { service: 'one', weight: 1 },
+      { service: 'two', weight: 1 },
+    ];
+    await using gateway = await startGateway({
+      services: { '/one': [one], '/two': [two] },
+      defaults: { balance: STICKY },
+      routes: [{ match: { path: '/api/**' }, split: sides }],
+    });
+    const names = new Set<string>();
+    for (let n = 0; n < 30; n += 1) {
+      const response = await call(`${gateway.external}/api/x`, {
+        headers: { ...bearer(tokenFor(`user-${n}`)), Cookie: 'replica-one=x; a=1; replica-two=x' },
+      });
+      const [cookie = ''] = cookiesOf(response);
+      expect(cookie).toMatch(/^replica-(one|two)=[\w-]{22}; Path=\/api; /);
+      names.add(cookie.split('=')[0] ?? '');
+    }
+    expect(names.size).toBe(2);
+    for (const { fields } of [...one.requests, ...two.requests])
+      expect(fieldValue(fields, 'cookie')).toBe('a=1');
   });
 });
 

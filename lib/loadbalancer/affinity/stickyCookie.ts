@@ -116,16 +116,19 @@ function mayBeKept({ req: { method } }: ServerResponse, status: number): boolean
 function withoutCaches(lines: readonly string[]): string[] {
   const head: string[] = [];
   let isPrivate = false;
+  let forbidsTransform = false;
   for (let i = 0; i < lines.length; i += 2) {
     const name = lines[i] as string;
     const value = lines[i + 1] as string;
     if (!CACHE_FIELDS.has(name.toLowerCase())) head.push(name, value);
     // What nobody may keep anyway is said in the service's own words.
-    else if (isNamed(name, 'cache-control') && /\bno-store\b/i.test(value)) {
+    else if (isNamed(name, 'cache-control')) {
+      forbidsTransform ||= /\bno-transform\b/i.test(value);
+      if (!/\bno-store\b/i.test(value)) continue;
       isPrivate = true;
       head.push(name, value);
     }
   }
-  if (!isPrivate) head.push('Cache-Control', 'private, no-store');
+  if (!isPrivate) head.push('Cache-Control', `private, no-store${forbidsTransform ? ', no-transform' : ''}`);
   return head;
 }
