@@ -1,6 +1,6 @@
 import { SAID } from '../lib/logging/logger.ts';
 import { externalApp, internalApp } from './apps.ts';
-import { startChecks } from './health/replicaChecks.ts';
+import { startChecks } from './health/startChecks.ts';
 import { acceptQueueAdvice } from './http/acceptQueue.ts';
 import { internalPeers, internalPortNotice } from './http/internalPeers.ts';
 import { ListenError } from './http/listenError.ts';
@@ -71,7 +71,7 @@ export class Gateway {
     if (settings.breakerShared) await breakerNews.listen();
     void registry.start();
     // Of several threads the main thread asks the replicas, and all see what it finds.
-    if (!this.parts.threads) startChecks(services, this.parts);
+    if (!this.parts.threads) await startChecks(services, this.parts);
     const { externalHost, internalHost, reusePort } = settings;
     const [wantedExternal, wantedInternal] = [settings.externalPort, settings.internalPort];
     const externalPort = await listen(this.#external, 'EXTERNAL', wantedExternal, externalHost, reusePort);

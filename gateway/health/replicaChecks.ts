@@ -25,18 +25,8 @@ export interface ReplicaChecksParts {
 /** Makes the checks of a service's replicas, which tell its pool what they find; undefined: it has none. */
 export type NewChecks = (pool: ReplicaPool) => ServiceChecks;
 
-interface Checkable {
-  readonly settings: Service;
-  readonly replicas: { startChecks(newChecks: NewChecks | undefined): void };
-}
-
-/** Begins to check the replicas of all services that say so. */
-export function startChecks(services: readonly Checkable[], parts: ReplicaChecksParts): void {
-  const checksOf = replicaChecks(parts);
-  for (const { settings, replicas } of services) replicas.startChecks(checksOf(settings));
-}
-
-function replicaChecks(parts: ReplicaChecksParts): (service: Service) => NewChecks | undefined {
+/** Says how the replicas of each service are checked. Of several threads only the main thread does it, for all. */
+export function replicaChecks(parts: ReplicaChecksParts): (service: Service) => NewChecks | undefined {
   const { settings, logger, metrics, transports, clock, random } = parts;
   const log = checkLog(logger, metrics);
   const isUsed = settings.services.some(({ health }) => health);

@@ -313,7 +313,11 @@ describe('what the gateway is given', () => {
     const { services } = JSON.parse(await readFile(await files.writeGatewayFile(upstreams), 'utf8'));
     await files.remove();
     expect(services).toEqual(
-      BUILT_IN_SERVICES.map((service) => ({ ...service, upstreams: [`http://127.0.0.1${service.path}`] })),
+      BUILT_IN_SERVICES.map((service) => ({
+        ...service,
+        upstreams: [`http://127.0.0.1${service.path}`],
+        ...(service.name === 'sharing' && { health: { path: '/health', interval: '5s' } }),
+      })),
     );
     expect(SERVICE_NAMES.map(registryNameOf)).toEqual(BUILT_IN_SERVICES.map(({ name }) => name));
   });

@@ -6,7 +6,7 @@ import type { LogFormat, Logger, LogLevel } from '../../../lib/logging/logger.ts
 import { Metrics } from '../../../lib/metrics/metrics.ts';
 import { CHANGES } from '../../../lib/store/sqlite/sqlite.ts';
 import { sayListening, type TakenPorts } from '../../gateway.ts';
-import { startChecks } from '../../health/replicaChecks.ts';
+import { startChecks } from '../../health/startChecks.ts';
 import { breakerLog } from '../../logs/breakerLog.ts';
 import { keepWithin } from '../../process/memory.ts';
 import { exposeCollector } from '../../process/spentBuffers.ts';
@@ -133,7 +133,7 @@ export class MainGateway {
     }
     exposeCollector();
     this.#transports.watch();
-    startChecks(this.#services, {
+    await startChecks(this.#services, {
       settings: this.#settings,
       logger: this.#logger,
       metrics: this.metrics,
