@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '../clock/clock.ts';
+import { asError } from '../util/asError.ts';
 import type { CheckEvent, CheckedReplica, CheckState, HealthTerms, ProbeOutcome } from './contract.ts';
 import type { Probe, Prober } from './probe.ts';
 
@@ -91,8 +92,7 @@ export class ReplicaCheck {
 
   readonly #ask = async (): Promise<void> => {
     if (this.#stopped) return;
-    this.#probe = this.#options.probe(this.replica.url);
-    const outcome = await this.#probe.outcome;
+    const outcome = await this.#outcome();
     this.#probe = undefined;
     // The replica has left meanwhile.
     if (this.#stopped) return;
@@ -101,6 +101,16 @@ export class ReplicaCheck {
     if (outcome.kind !== 'unknown' && this.#options.isHeeded(outcome, this.replica)) this.#judge(outcome);
     this.#probeIn(this.#pauseMs);
   };
+
+  /** Never rejects: what cannot be asked must not end the checks. */
+  async #outcome(): Promise<ProbeOutcome> {
+    try {
+      this.#probe = this.#options.probe(this.replica.url);
+      return await this.#probe.outcome;
+    } catch (error) {
+      return { kind: 'unknown', text: asError(error).message };
+    }
+  }
 
   #judge(outcome: Exclude<ProbeOutcome, { kind: 'unknown' }>): void {
     const passed = outcome.kind === 'passed';

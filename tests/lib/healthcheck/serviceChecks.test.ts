@@ -149,6 +149,27 @@ describe('checks of a service', () => {
     expect(checked.outcomes).toContainEqual(UNKNOWN);
   });
 
+  it('go on after a probe that cannot be made', async () => {
+    let broken = true;
+    checked = new Checked({
+      probe: ({ hostname }) => {
+        checked.asked.push(hostname);
+        if (broken) throw new TypeError('url must be http: or https:');
+        return { outcome: Promise.resolve(OK), cancel: () => {} };
+      },
+    });
+    checked.checks.start([A]);
+    await checked.pass(2 * INTERVAL_MS);
+    broken = false;
+    await checked.pass(2 * INTERVAL_MS);
+    expect(checked.asked).toHaveLength(4);
+    expect(checked.outcomes.slice(1, 3)).toEqual([
+      { kind: 'unknown', text: 'url must be http: or https:' },
+      OK,
+    ]);
+    expect(checked.events).toEqual([]);
+  });
+
   it('let replicas have requests before anybody has passed', () => {
     checked.checks.start([A, B]);
     checked.checks.follow([A, B, C]);
