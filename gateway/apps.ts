@@ -23,6 +23,7 @@ import { cache } from './stages/cache.ts';
 import { circuitBreaker } from './stages/forwarding/circuitBreaker.ts';
 import { failover } from './stages/forwarding/failover.ts';
 import { loadBalancer } from './stages/forwarding/loadBalancer.ts';
+import { mirror } from './stages/forwarding/mirror.ts';
 import { proxy } from './stages/forwarding/proxy.ts';
 import { concurrency, identityConcurrency } from './stages/limits/concurrency.ts';
 import { loginContent, logoutConcurrency } from './stages/limits/content.ts';
@@ -58,6 +59,7 @@ export const externalChain: readonly Stage[] = [
   logoutConcurrency, // after auth, which has revoked the token already: a revocation waits for no content
   identityRateLimit, // before cache: a hit counts as a request
   cache, // before loadBalancer: a hit needs no replica
+  mirror, // behind cache: what is answered from there is not copied; before failover: a request is copied once, however often it is tried
   failover, // runs the stages after it once more, for another replica, where repeating the request does no harm
   loadBalancer,
   circuitBreaker,

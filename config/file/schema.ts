@@ -79,6 +79,7 @@ const ofRoutes = {
   ...actionShape,
   ...policies,
   token: POLICIES.token.schema.optional(),
+  mirror: POLICIES.mirror.schema.optional(),
   breaker: routeBreaker.optional(),
   health: routeHealth.optional(),
 };
@@ -119,6 +120,7 @@ export const serviceSchema = z.strictObject(
       .optional()
       .describe('Whether /budgeting/api/x reaches it as /api/x. Default: true.'),
     ...ofServices,
+    mirror: POLICIES.mirror.schema.optional(),
     routes: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()

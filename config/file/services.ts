@@ -2,6 +2,7 @@ import { foldName } from '../../lib/loadbalancer/registry/serviceNames.ts';
 import { type Said, together } from '../policies/policies.ts';
 import { quote } from '../report/problems.ts';
 import { actionOf, type ForwardAction } from '../routes/actions.ts';
+import { mirrorProblems } from '../routes/mirrorProblems.ts';
 import { policyProblems } from '../routes/policyProblems.ts';
 import { actionProblems, routeProblems } from '../routes/problems.ts';
 import { splitProblems } from '../routes/splitProblems.ts';
@@ -159,6 +160,7 @@ export function problemsBetween(
     ...policyProblems(data),
     ...actionProblems(data, names),
     ...splitProblems(data, names, services, routes),
+    ...mirrorProblems(data, names),
     ...routeProblems(services, routes),
   ];
 }

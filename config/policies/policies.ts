@@ -11,6 +11,7 @@ import { headers } from './fields/headers.ts';
 import { host } from './fields/host.ts';
 import { security } from './fields/security.ts';
 import { limits } from './limits.ts';
+import { mirror } from './mirror.ts';
 import { type Environment, inherit, type Policy, type PolicyProblem } from './policy.ts';
 import { publicPaths } from './publicPaths.ts';
 import { retry } from './retry.ts';
@@ -36,6 +37,7 @@ export const POLICIES = {
   breaker,
   health,
   balance,
+  mirror,
   publicPaths,
   tls,
   allow,

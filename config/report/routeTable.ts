@@ -3,6 +3,7 @@ import type { WrittenFile } from '../file/gatewayFile.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
 import { compressText } from '../policies/fields/compress.ts';
+import { mirrorText } from '../policies/mirror.ts';
 import { originsOf } from '../policies/origins.ts';
 import type { PolicySettings } from '../policies/policies.ts';
 import { allRoutes, type Routing } from '../routes/complete.ts';
@@ -40,6 +41,7 @@ const COLUMNS: readonly Column[] = [
   },
   { heading: 'RETRY', path: 'retry', text: retryText },
   { heading: 'BREAKER', path: 'breaker', text: ({ breaker }) => (breaker ? 'on' : 'off') },
+  { heading: 'MIRROR', path: 'mirror', text: mirrorText },
   { heading: 'TOKEN', path: 'token', text: ({ token }) => token ?? 'none' },
   {
     heading: 'AUTHORIZATION',

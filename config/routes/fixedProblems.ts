@@ -15,6 +15,7 @@ const IDLE: readonly (readonly [field: string, true: readonly unknown[], because
   ['retry', ['off', false], 'and tries no service'],
   ['breaker', ['off', false], 'and asks no service'],
   ['balance', ['least-load'], 'and asks no service'],
+  ['mirror', ['off', false], 'and copies nothing'],
   ['publicPaths', [false], 'and cuts no prefix'],
   ['host', [], 'and asks no service'],
 ];

@@ -52,6 +52,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     variables: ['cacheMaxEntryBytes', 'cacheStaleIfErrorMs'],
     absence: 'the cache is off',
   },
+  mirror: { policies: ['mirror'], absence: 'no mirror is set, or it is this service' },
   failover: { policies: ['retry'] },
   loadBalancer: { policies: ['balance', 'health'], variables: ['slowStartMs'] },
   circuitBreaker: { policies: ['breaker'], absence: 'breaker is off' },

@@ -4,6 +4,7 @@ import { rendered } from '../../lib/metrics/rendered.ts';
 import { Readiness } from '../health/readiness.ts';
 import { METRICS_EVERY_MS } from '../health/wellKnown.ts';
 import { exhaustedLog } from '../logs/exhaustedLog.ts';
+import { mirrorLog } from '../logs/mirrorLog.ts';
 import { storeErrorLog } from '../logs/storeLog.ts';
 import { createRegistry } from '../registries/registry.ts';
 import { createAuth } from './authParts.ts';
@@ -53,6 +54,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
     coding: codingOf(made),
     trustsPeer: trusts(settings.trustedProxies),
     onExhausted: exhaustedLog(logger, clock),
+    onMirrorTrouble: mirrorLog(logger, clock),
     spans: await createSpans(made),
     scrape: scrapeOf(made),
   };

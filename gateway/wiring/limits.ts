@@ -14,6 +14,15 @@ export const MAX_COLLECTED_BYTES = 64 * 1024;
 /** How many requests with such content there may be at a time: 16 MiB together. */
 const MAX_COLLECTED = 256;
 
+/** Copies of requests under way to one service at a time, in each thread. */
+export const MAX_MIRRORED = 100;
+/** The most content that waits to be copied, for all services together, in each thread. */
+const MAX_MIRRORED_BYTES = 8 * 1024 * 1024;
+/** The same as a part of the memory for responses that are being collected. */
+const MIRRORED_SHARE = 1 / 8;
+/** How much of the response to a copy is read and dropped, so that the connection can be used again. */
+export const MAX_MIRRORED_RESPONSE_BYTES = 1024 * 1024;
+
 /** The permits that the requests of a service, or of one of its routes, need beside the gateway's. */
 export interface RequestLimits {
   readonly requests: Permits;
@@ -24,6 +33,11 @@ export interface RequestLimits {
 export interface ServiceLimits extends RequestLimits {
   /** By name, the routes that have permits of their own; those that they have not are the service's. */
   readonly routes: ReadonlyMap<string, RequestLimits>;
+}
+
+/** Content that waits to be copied, for all services together, in bytes. */
+export function mirroredBytes({ memory }: Settings): number {
+  return Math.min(MAX_MIRRORED_BYTES, memory.gatheringBytes * MIRRORED_SHARE);
 }
 
 /** All concurrency limits. */

@@ -18,6 +18,7 @@ import type { Hedgings } from '../../lib/loadbalancer/retry/hedgings.ts';
 import type { RetryBudget } from '../../lib/loadbalancer/retry/retryBudget.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
+import type { MirrorRoom } from '../../lib/mirror/mirrorRoom.ts';
 import type { TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
 import type { Transport } from '../../lib/proxy/transport.ts';
 import type { Side } from '../../lib/split/middleware.ts';
@@ -25,6 +26,7 @@ import type { Stores } from '../../lib/store/store.ts';
 import type { Certificate } from '../../lib/tls/certificate.ts';
 import type { Spans } from '../../lib/tracing/spans.ts';
 import type { Readiness } from '../health/readiness.ts';
+import type { OnMirrorTrouble } from '../logs/mirrorLog.ts';
 import type { Registry } from '../registries/contract.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Coding } from './coding.ts';
@@ -44,6 +46,8 @@ export interface ServiceParts {
   readonly absence: Absence;
   /** Whoever asks a replica does so over this, with the service's terms of TLS. */
   readonly transport: Transport;
+  /** Bounds the copies of other services' requests that it gets. */
+  readonly mirrorRoom: MirrorRoom;
   readonly limits: ServiceLimits;
   /** The permits that its requests need: those of the service or, for a route that has some, of the route. */
   readonly permits: RequestLimits;
@@ -113,6 +117,7 @@ export interface Parts {
   readonly logStoreError: (error: Error) => void;
   /** To be called when the process or machine has no descriptors, ports or buffers for a connection. */
   readonly onExhausted: (error: Error) => void;
+  readonly onMirrorTrouble: OnMirrorTrouble;
   /** Records requests for OpenTelemetry; undefined without an endpoint. */
   readonly spans: Spans | undefined;
   /** All metrics as text, at most a second old. */

@@ -53,6 +53,13 @@ export interface Elsewhere {
   go(): void;
 }
 
+/** Sees the content of a request while it is read for a replica. Content is read once, whatever becomes of that try. */
+export interface ContentObserver {
+  content(chunk: Buffer): void;
+  /** All content was read. Not called for content that breaks off. */
+  end(): void;
+}
+
 /**
  * One request and its response on their way through the chain. It is the only state that middlewares share. Each field
  * names the middleware that writes it; any middleware may read it.
@@ -92,6 +99,8 @@ export class Exchange {
   admission: Admission | undefined;
   /** The whole content, for requests that wait for it before they go on. Written by collectContent. */
   content: Buffer | undefined;
+  /** Written by mirror; undefined: nobody looks. */
+  contentObserver: ContentObserver | undefined;
   /** When the caller gives up, in milliseconds since the epoch. Written by timeout. */
   deadlineAtMs: number | undefined;
   /** How the cache handled the request: `hit`, `miss`, `bypass`. Written by cache. */

@@ -31,9 +31,11 @@ export class RequestSender {
   send(req: Request, res: Response, attempt: Attempt): void {
     const { transport, maxBodyBytes, terms } = this.#options;
     const exchange = exchangeOf(res);
-    const { content } = exchange;
+    const { content, contentObserver } = exchange;
     const { url } = attempt.target;
-    const body = hasContent(req) ? new RequestBody(req, maxBodyBytes, terms.onContent, content) : null;
+    const body = hasContent(req)
+      ? new RequestBody(req, maxBodyBytes, terms.onContent, content, contentObserver)
+      : null;
     const sendAfresh = () => transport.sendAfresh(url, this.#onward(req, exchange, body, content), call);
     const call = new UpstreamCall({ res, exchange, attempt, body, sendAfresh }, terms);
     try {

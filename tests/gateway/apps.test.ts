@@ -21,6 +21,7 @@ describe('the order of the chains', () => {
       'logoutConcurrency',
       'identityRateLimit',
       'cache',
+      'mirror',
       'failover',
       'loadBalancer',
       'circuitBreaker',

@@ -1,13 +1,15 @@
 import type { Settings } from '../../../config/config.ts';
 import type { Service } from '../../../config/sections/services.ts';
 import { ServiceCache } from '../../../lib/cache/serviceCache.ts';
+import type { GatheringRoom } from '../../../lib/cache/stored/gatheringRoom.ts';
 import type { Clock } from '../../../lib/clock/clock.ts';
 import { Absence } from '../../../lib/loadbalancer/retry/absence.ts';
 import { Hedgings } from '../../../lib/loadbalancer/retry/hedgings.ts';
 import { RetryBudget } from '../../../lib/loadbalancer/retry/retryBudget.ts';
 import type { Metrics } from '../../../lib/metrics/metrics.ts';
+import { MirrorRoom } from '../../../lib/mirror/mirrorRoom.ts';
 import type { ResponseStore } from '../../../lib/store/store.ts';
-import type { Limits, ServiceLimits } from '../limits.ts';
+import { type Limits, MAX_MIRRORED, type ServiceLimits } from '../limits.ts';
 import type { ServiceParts } from '../parts.ts';
 import type { Transports } from '../tls/transports.ts';
 import type { ServiceReplicas } from './replicas.ts';
@@ -19,6 +21,8 @@ export interface ServicePartsOptions {
   readonly metrics: Metrics;
   readonly transports: Transports;
   readonly logStoreError: (error: Error) => void;
+  /** Bounds the content that waits to be copied, of all services together. */
+  readonly mirrored: GatheringRoom;
   readonly clock: Clock;
 }
 
@@ -26,7 +30,7 @@ export interface ServicePartsOptions {
 export function partsOfService(
   service: Service,
   replicas: ServiceReplicas,
-  { settings, responses, limits, metrics, transports, logStoreError, clock }: ServicePartsOptions,
+  { settings, responses, limits, metrics, transports, logStoreError, mirrored, clock }: ServicePartsOptions,
 ): ServiceParts {
   const { pool } = replicas;
   const own = limits.services.get(service.path) as ServiceLimits;
@@ -37,6 +41,7 @@ export function partsOfService(
     hedgings: new Hedgings({ pool, clock }),
     retryBudget: new RetryBudget(),
     absence: new Absence({ pool, deadlineMs: service.requestTimeoutMs, clock }),
+    mirrorRoom: new MirrorRoom({ maxCopies: MAX_MIRRORED, held: mirrored }),
     cache: new ServiceCache({
       store: responses,
       staleIfErrorMs: settings.cacheStaleIfErrorMs,

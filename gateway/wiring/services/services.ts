@@ -1,4 +1,6 @@
+import { GatheringRoom } from '../../../lib/cache/stored/gatheringRoom.ts';
 import { unreadableNewsLog } from '../../logs/breakerLog.ts';
+import { mirroredBytes } from '../limits.ts';
 import type { Parts, ServiceParts } from '../parts.ts';
 import { BreakerNews } from './breakerNews.ts';
 import { partsOfService } from './serviceParts.ts';
@@ -10,7 +12,8 @@ type ServicesParts = ServiceReplicasParts & Pick<Parts, 'stores' | 'limits' | 'l
 export function servicesOf(parts: ServicesParts): ServiceParts[] {
   const { settings, stores } = parts;
   const replicasOf = serviceReplicas(parts);
-  const shared = { ...parts, responses: stores.responses };
+  const mirrored = new GatheringRoom(mirroredBytes(settings));
+  const shared = { ...parts, responses: stores.responses, mirrored };
   return settings.services.map((service) => partsOfService(service, replicasOf(service), shared));
 }
 

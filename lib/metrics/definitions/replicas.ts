@@ -35,6 +35,11 @@ export const REPLICA_COUNTERS = {
     ['service'],
     'Requests of those that the second replica responded to first.',
   ),
+  mirrored: counter(
+    'gateway_mirrored_requests_total',
+    ['service', 'target', 'result'],
+    'Requests of a service that were to be copied to another, by what became of the copy.',
+  ),
 };
 
 /** What health checks found. */

@@ -67,8 +67,10 @@ const OWNED: ReadonlySet<string> = new Set([
 /** The same, by the beginnings of the names. */
 const OWNED_PREFIXES = ['x-forwarded-', 'x-original-', 'x-real-'] as const;
 
-/** Fields that may contain a token, and those in which proxies name whom they have authenticated. */
+/** Fields that may contain a token, those in which proxies name whom they have authenticated, and the mark of copies. */
 const IDENTITY: ReadonlySet<string> = new Set([
+  // Services may pass it on to each other, and skip what is done once; a user must not make them do so.
+  'x-mirrored',
   'authorization',
   'sec-websocket-protocol',
   // By certificate (RFC 9440).

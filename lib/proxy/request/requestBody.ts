@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { ClientGoneError } from '../../exchange/errors.ts';
+import type { ContentObserver } from '../../exchange/exchange.ts';
 import { BodyTooLargeError } from '../errors.ts';
 
 /** Smaller chunks are joined when they arrive in the same turn of the event loop. */
@@ -18,6 +19,7 @@ export class RequestBody extends Readable {
   readonly #isChunked: boolean;
   /** The whole content, if it was collected before. */
   readonly #collected: Buffer | undefined;
+  readonly #observer: ContentObserver | undefined;
   #bytes = 0;
   #begun = false;
   #complete = false;
@@ -27,15 +29,17 @@ export class RequestBody extends Readable {
 
   /**
    * `maxBytes` 0 means no limit. `onContent` is called with the size of each piece. When `collected` is given, nothing is read
-   * of `req`.
+   * of `req`, and `observer` sees nothing.
    */
   constructor(
     req: IncomingMessage,
     maxBytes: number,
     onContent: (bytes: number) => void = () => {},
     collected?: Buffer,
+    observer?: ContentObserver,
   ) {
     super();
+    this.#observer = observer;
     this.#collected = collected;
     this.#bytes = collected?.length ?? 0;
     this.#complete = collected !== undefined;
@@ -89,6 +93,7 @@ export class RequestBody extends Readable {
       process.nextTick(this.#flush);
     }
     this.#onContent(chunk.length);
+    this.#observer?.content(chunk);
   };
 
   /** Passes on all small chunks of a turn together: otherwise each would cost a write, even a chunk of one byte. */
@@ -110,6 +115,7 @@ export class RequestBody extends Readable {
     this.#flush();
     this.#complete = true;
     this.push(null);
+    this.#observer?.end();
   };
 
   readonly #onClose = (): void => {

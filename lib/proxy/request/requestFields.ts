@@ -22,6 +22,8 @@ export interface RequestFieldsOptions {
   readonly host?: HostRule;
   /** Changes what is passed on of the client's fields. Default: nothing is changed. */
   readonly edit?: FieldEdit | undefined;
+  /** Whether they are of a copy of the request, which says so in `X-Mirrored` and is no try at a replica. Default false. */
+  readonly isCopy?: boolean;
 }
 
 /** `client`: what the client sent. `upstream`: host and port of the replica. Otherwise a host with or without port. */
@@ -43,13 +45,14 @@ type Role = 'passed' | 'dropped' | 'host' | 'transfer-encoding' | 'max-forwards'
  */
 export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): RequestFields {
   const { trustsPeer, ownsIdentity, passesAuthorization = false, via, host = 'client', edit } = options;
+  const { isCopy = false } = options;
   const nameOf = fieldNames((lower) =>
     passesAuthorization && lower === 'authorization' ? 'passed' : roleOf(lower, ownsIdentity),
   );
   const forwardedFields = forwardedFieldsFor(trustsPeer);
 
   return (req, exchange, nowMs) => {
-    const trace = exchange.attempt?.trace ?? exchange.joinTrace();
+    const trace = (isCopy ? undefined : exchange.attempt?.trace) ?? exchange.joinTrace();
     const passed = passedOn(req, trace !== undefined, nameOf, host === 'client');
     const fields = edit ? edit.apply(passed) : passed;
     if (typeof host === 'object') fields.push('Host', host.name);
@@ -58,6 +61,7 @@ export function requestFieldsFor(options: Readonly<RequestFieldsOptions>): Reque
     const prefix = forwardedPrefix(req, trustsPeer) + exchange.prefix;
     if (prefix) fields.push('X-Forwarded-Prefix', prefix);
     if (trace) addTrace(fields, trace);
+    if (isCopy) fields.push('X-Mirrored', '1');
     addOwnFields(fields, exchange, nowMs);
     fields.push(...forwardedFields(req));
     return fields;

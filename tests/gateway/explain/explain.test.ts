@@ -152,6 +152,7 @@ describe('npm run explain', () => {
       ['apiKey', 'no source of auth is an API key'],
       ['addressRateLimit', 'RATE_LIMIT_PER_ADDRESS is not set'],
       ['identityRateLimit', 'RATE_LIMIT_PER_IDENTITY is not set'],
+      ['mirror', 'no mirror is set, or it is this service'],
     ]);
     expect(stages.find(({ name }) => name === 'auth')?.note).toBe('nobody is asked for a token');
   });
