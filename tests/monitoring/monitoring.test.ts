@@ -460,6 +460,7 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     port: one,
     code: one,
     reason: one,
+    problem: one,
     call: one,
     policy: one,
     outcome: one,
