@@ -43,6 +43,13 @@ describe('Hedging', () => {
       expect(hedging.delayMs(waiting(1500), 1500)).toBe(0);
     });
 
+    it('never to one with the weight 0, which gets nothing while another lives', () => {
+      pool = new ReplicaPool({ service: '/x', replicas: [a, b], weights: { 'http://b': 0 }, clock });
+      hedging = new Hedging({ pool, deadlineMs: DEADLINE_MS, budget, clock });
+      responses(10);
+      expect(hedging.delayMs(waiting(1500), 1500)).toBe(AGAIN_MS);
+    });
+
     it('not before', () => {
       responses(10);
       expect(hedging.delayMs(waiting(1499), 1501)).toBe(1);
