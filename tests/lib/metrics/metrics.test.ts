@@ -167,6 +167,7 @@ describe('Metrics', () => {
       'counter gateway_failovers_total',
       'counter gateway_hedges_total',
       'counter gateway_hedges_won_total',
+      'counter gateway_mirrored_requests_total',
       'counter gateway_replica_health_probes_total',
       'counter gateway_replica_health_failures_total',
       'counter gateway_registry_errors_total',
