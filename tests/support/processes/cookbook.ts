@@ -51,7 +51,8 @@ export function readCookbook(markdown: string): Recipe[] {
 /** `GET /x` with `Host: y`, a token of `role: admin` and 2 KiB */
 function readRequest(given: string): RecipeRequest['request'] {
   const [, line = '', extras = ''] = /^`([^`]+)`(?: with (.*))?$/.exec(given) ?? [];
-  const parts = extras === '' ? [] : extras.split(/, | and /);
+  // What stands in backticks may have commas of its own.
+  const parts = extras === '' ? [] : extras.split(/(?:, | and )(?=(?:[^`]*`[^`]*`)*[^`]*$)/);
   const known = parts.map((part) => readExtra(part));
   const contentBytes = known.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
   const hasHost = known.some(({ field = '' }) => field.startsWith('Host:'));
