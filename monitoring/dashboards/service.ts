@@ -260,6 +260,34 @@ const LIMITS_AND_CACHE: Row = {
         { expr: perSecond('gateway_cache_declined_total', SELECTED_SERVICE), legend: 'declined' },
       ],
     }),
+    graph({
+      title: 'Compression',
+      description: 'Content of responses before and after they were compressed, by coding.',
+      unit: 'Bps',
+      queries: [
+        {
+          expr: perSecond('gateway_compression_bytes_in_total', SELECTED_SERVICE, 'coding'),
+          legend: '{{coding}} before',
+        },
+        {
+          expr: perSecond('gateway_compression_bytes_out_total', SELECTED_SERVICE, 'coding'),
+          legend: '{{coding}} after',
+        },
+      ],
+    }),
+    graph({
+      title: 'Uncompressed',
+      description:
+        'Responses on routes with compression that were sent uncompressed, by cause, and those that broke off.',
+      unit: 'reqps',
+      queries: [
+        {
+          expr: perSecond('gateway_compression_uncoded_total', SELECTED_SERVICE, 'cause'),
+          legend: '{{cause}}',
+        },
+        { expr: perSecond('gateway_compression_failures_total', SELECTED_SERVICE), legend: 'broken off' },
+      ],
+    }),
   ],
 };
 
