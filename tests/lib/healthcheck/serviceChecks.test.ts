@@ -118,6 +118,16 @@ describe('checks of a service', () => {
     ]);
   });
 
+  it('need as many failures of a replica that has never passed', async () => {
+    checked.says.set('a', BAD);
+    checked.checks.start([A, B]);
+    await checked.pass(1_000 + INTERVAL_MS);
+    expect(checked.asked.filter((id) => id === 'a')).toHaveLength(2);
+    expect(checked.let).toEqual({});
+    await checked.pass(INTERVAL_MS);
+    expect(checked.let).toEqual({ 'a:80': false });
+  });
+
   it('change nothing while a replica flaps', async () => {
     checked.checks.start([A, B]);
     await checked.pass(1_000);
