@@ -13,8 +13,8 @@ import { type HostRule, requestFieldsFor } from './request/requestFields.ts';
 import { RequestSender } from './requestSender.ts';
 import { responseFieldsFor } from './response/responseFields.ts';
 import type { Transport } from './transport.ts';
-import { reportUpgrades, type UpgradingProxy, upgrade } from './upgrade/upgrade.ts';
-import { UpgradeAgent } from './upgrade/upgradeAgent.ts';
+import { upgrade } from './upgrade/upgrade.ts';
+import { UpgradingProxies } from './upgrade/upgradingProxies.ts';
 import type { CallTerms } from './upstreamCall.ts';
 
 const DEFAULT_VIA = 'gateway';
@@ -91,29 +91,8 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const onExhausted = listener(options.onExhausted);
   const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent };
   const sender = new RequestSender({ transport, basePath, maxBodyBytes, requestFields, terms });
-  /** By the protocol of the replica. */
-  const loadingProxies = new Map<string, Promise<UpgradingProxy>>();
-
-  /**
-   * Loaded at the first upgrade, which delays other requests by about 50 ms once: it takes 20 MiB, and may never be
-   * needed.
-   */
-  async function loadProxy(isTls: boolean): Promise<UpgradingProxy> {
-    const { createProxyMiddleware } = await import('http-proxy-middleware');
-    return createProxyMiddleware<Request, Response>({
-      ...(isTls && { agent: new UpgradeAgent(transport) }),
-      router: (req) => attemptOf(req, responseTo(req), options).target.url,
-      pathRewrite: (path, req) => basePath + (exchangeOf(responseTo(req)).upstreamTarget || path),
-      plugins: [reportUpgrades({ idleTimeoutMs, ownsIdentity, clock, responseFields })],
-      ejectPlugins: true,
-    });
-  }
-
-  function proxyFor({ protocol }: URL): Promise<UpgradingProxy> {
-    const loading = loadingProxies.get(protocol) ?? loadProxy(protocol === 'https:');
-    loadingProxies.set(protocol, loading);
-    return loading;
-  }
+  const ofUpgrades = { transport, basePath, idleTimeoutMs, ownsIdentity, clock, responseFields };
+  const upgrading = new UpgradingProxies(ofUpgrades);
 
   return function proxyMiddleware(req, res, next) {
     const { abortReason, upgradeHead } = exchangeOf(res);
@@ -126,7 +105,7 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
     });
     if (!upgradeHead) return sender.send(req, res, attempt);
     const fields = (exchange: Exchange) => requestFields(req, exchange, clock.now());
-    upgrade(proxyFor(attempt.target.url), req, fields, callerFor(req, res), upgrades);
+    upgrade(upgrading.for(attempt.target.url), req, fields, callerFor(req, res), upgrades);
   };
 }
 
@@ -136,9 +115,4 @@ function attemptOf(req: Request, res: Response, { target }: Readonly<ProxyOption
   if (!target) throw new TypeError('proxy: no load balancer chose a replica and no target option was given');
   exchange.attempt = new Attempt(target, { repeatable: isRepeatable(req) });
   return exchange.attempt;
-}
-
-/** The response of a request: callbacks of http-proxy-middleware get only the request, and Express sets `res` on it. */
-function responseTo(req: Request): Response {
-  return req.res as Response;
 }
