@@ -70,8 +70,9 @@ describe('timeout', () => {
 
   it('replies itself: whoever is interrupted must not', async () => {
     const clock = new ManualClock();
-    const passesOn: RequestHandler = (_req, res, next) => exchangeOf(res).onAbort(nextWhileDue(res, next));
-    await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), passesOn]);
+    const waits: RequestHandler = (_req, res) =>
+      exchangeOf(res).onAbort(nextWhileDue(res, neverCalled('next')));
+    await using app = await bareApp([timeout({ timeoutMs: TIMEOUT_MS, clock }), waits]);
     const answer = call(app.url);
     await requestArrives(app);
     clock.advance(TIMEOUT_MS);
