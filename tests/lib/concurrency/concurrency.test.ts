@@ -36,6 +36,7 @@ describe('concurrency', () => {
     expect((await call(app.url)).status).toBe(429);
     expect(app.errors).toEqual([expect.any(ConcurrencyLimitError)]);
     expect(app.errors[0]).toMatchObject({
+      name: 'ConcurrencyLimitError',
       code: 'service_busy',
       status: 429,
       retryAfterMs: 1000,
