@@ -9,7 +9,7 @@ import type { Port } from '../port.ts';
 import { type AskedRequest, DryGateway, type Journey, type Visit } from './dryGateway.ts';
 import type { Explanation, Outcome, StageExplained, ValueExplained } from './explanation.ts';
 import { type Arrival, arrivalOf, explainedCache, explainedUpstream, withoutTokens } from './forwarding.ts';
-import { explainedRoute, explainedRoutes } from './route.ts';
+import { explainedRoute, explainedRoutes, splitNote } from './route.ts';
 import { concerns, STAGE_FACTS } from './stageFacts.ts';
 import { type Explained, explainedPolicies, explainedVariable } from './values.ts';
 
@@ -110,7 +110,7 @@ export class Explainer {
       const own = policies.filter((value) => concerns(facts, value.name, this.#port));
       if (!isThere)
         return { name, isThere, note: facts.absence ?? 'the settings ask for none of it', values: own };
-      const note = name === 'auth' ? authNote(arrival) : undefined;
+      const note = noteOf(name, arrival);
       const variables = (facts.variables ?? []).map((field) => explainedVariable(field, this.#explained));
       return { name, isThere, ...(note !== undefined && { note }), values: [...own, ...variables] };
     });
@@ -130,6 +130,11 @@ const ASKED: Readonly<Record<Asking, string>> = {
   login: 'a login, which needs no token',
   logout: 'a logout, whose token is revoked',
 };
+
+function noteOf(stage: string, arrival: Arrival): string | undefined {
+  if (stage === 'split') return splitNote(arrival);
+  return stage === 'auth' ? authNote(arrival) : undefined;
+}
 
 function authNote({ token: { asking, isThere, refusal } }: Arrival): string {
   const asked = ASKED[asking];

@@ -43,6 +43,8 @@ export interface TokenFound {
   readonly asking: Asking;
   /** Whether auth goes by a token that the request brings. */
   readonly isThere: boolean;
+  /** The token itself, which must not be shown. */
+  readonly text?: string | undefined;
   /** Why the request is refused, whoever it is of. */
   readonly refusal: Error | undefined;
 }
@@ -68,7 +70,7 @@ function tokenOf({ req, exchange, service, port, parts }: Omit<Arrival, 'token'>
   const found =
     apiKeyReader(read)(req, exchange) ?? read(req, exchange) ?? (asking === 'optional' ? undefined : missing);
   const isThere = typeof found === 'string';
-  return { asking, isThere, refusal: isThere ? undefined : found };
+  return isThere ? { asking, isThere, text: found, refusal: undefined } : { asking, isThere, refusal: found };
 }
 
 /** What the cache makes of the request once it is let in. */

@@ -1,10 +1,17 @@
+import { percentText } from '../../config/report/routeTable.ts';
 import { allRoutes } from '../../config/routes/complete.ts';
 import { placeOfRoute } from '../../config/routes/levels.ts';
 import type { Route } from '../../config/sections/services.ts';
+import { readClaims } from '../../lib/auth/tokens/claims.ts';
+import { whoIs } from '../../lib/auth/tokens/who.ts';
+import { clientAddress } from '../../lib/http/clientAddress.ts';
 import { ranked, whyFirst, whyNot } from '../../lib/routing/ranking.ts';
 import type { RouteRequest } from '../../lib/routing/route.ts';
+import type { Side } from '../../lib/split/middleware.ts';
+import { Sides } from '../../lib/split/sides.ts';
 import { guardOf, keepsOut } from '../routing/byRoute.ts';
 import type { RouteExplained, RouteReason } from './explanation.ts';
+import type { Arrival } from './forwarding.ts';
 import type { Explained } from './values.ts';
 
 /** How many routes are shown that came after the first, and that do not match. */
@@ -65,4 +72,35 @@ export function explainedRoute({ written, settings }: Explained, route: Route): 
     spelling: route.spelling,
     ...(place !== undefined && { place }),
   };
+}
+
+/** The sides of a route that is split, and which of them the request goes to, as far as it shows whom it is from. */
+export function splitNote(arrival: Arrival): string | undefined {
+  const { sides, settings } = arrival.service;
+  if (!sides) return undefined;
+  const divided = new Sides(
+    settings.path,
+    sides.map(({ weight }) => weight),
+  );
+  const all = sides.map(({ service }, side) => `${service} ${percentText(divided.shareOf(side))}`).join(', ');
+  const key = keyOf(arrival);
+  if (key === undefined) return `${all}; give a token or --from to see which one it is`;
+  const point = divided.pointOf(key);
+  const { service } = sides[divided.sideAt(point)] as Side;
+  return `${all}; for this caller ${service} (point ${point.toFixed(4)})`;
+}
+
+/** By whom a token says that it is, which is not checked here, or else by the address; undefined where neither is known. */
+function keyOf({ req, token, parts }: Arrival): string | undefined {
+  if (token.isThere) return token.text === undefined ? undefined : keyIn(token.text, parts.settings);
+  if (req.socket.remoteAddress === undefined) return undefined;
+  return clientAddress(parts.trustsPeer)(req);
+}
+
+function keyIn(token: string, { jwtSubjectClaims }: Arrival['parts']['settings']): string | undefined {
+  try {
+    return whoIs(readClaims(token), jwtSubjectClaims).key;
+  } catch {
+    return undefined;
+  }
 }
