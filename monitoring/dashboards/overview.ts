@@ -210,7 +210,7 @@ const REPLICAS: Row = {
     graph({
       title: 'Circuit Breaker Events',
       description:
-        'Failed calls, trips, failures at which a breaker stayed closed because half of the replicas were open, requests refused because every breaker of the service was open, second tries and hedges.',
+        'Failed calls, trips, failures at which a breaker stayed closed because half of the replicas were open, requests refused because every breaker of the service was open, second tries, hedges and copies to mirrors.',
       unit: 'ops',
       queries: [
         {
@@ -240,6 +240,10 @@ const REPLICAS: Row = {
         {
           expr: perSecond('gateway_hedges_won_total', SELECTED_SERVICE, 'service'),
           legend: '{{service}} hedges won',
+        },
+        {
+          expr: perSecond('gateway_mirrored_requests_total', SELECTED_SERVICE, 'service, result'),
+          legend: '{{service}} copies: {{result}}',
         },
       ],
       leadsToService: true,
