@@ -28,6 +28,8 @@ export type KnownLabels = Readonly<
       | 'code'
       | 'reason'
       | 'problem'
+      | 'coding'
+      | 'cause'
       | 'outcome'
       | 'call'
       | 'policy',

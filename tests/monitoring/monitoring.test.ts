@@ -464,6 +464,8 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     call: one,
     policy: one,
     outcome: one,
+    coding: one,
+    cause: one,
   };
   const metrics = await new Metrics({ readings, known, processMetrics: false }).registry.getMetricsAsJSON();
   return metrics.map(({ name, values: [first] }) => {

@@ -1,4 +1,6 @@
 import { allRoutes, type Routing } from '../../../config/routes/complete.ts';
+import { CODINGS } from '../../../lib/compression/codings.ts';
+import { UNCODED } from '../../../lib/compression/terms.ts';
 import type { ProbeFailure, ProbeOutcome } from '../../../lib/healthcheck/contract.ts';
 import type { KnownLabels } from '../../../lib/metrics/knownSeries.ts';
 import { REPLIES } from '../../errors/replies/replies.ts';
@@ -23,6 +25,8 @@ const PORTS: readonly ListeningPort[] = ['external', 'internal'];
 export function knownLabels(routing: Routing): KnownLabels {
   const { services } = routing;
   const codes = Object.keys(REPLIES) as (keyof typeof REPLIES)[];
+  const compresses =
+    services.some(({ compress }) => compress) || allRoutes(routing).some(({ settings }) => settings.compress);
   return {
     service: services.map(({ path }) => path),
     serviceWithBreaker: services.filter(({ breaker }) => breaker).map(({ path }) => path),
@@ -36,6 +40,9 @@ export function knownLabels(routing: Routing): KnownLabels {
     code: codes.filter((code) => REPLIES[code].status === 429 || REPLIES[code].status >= 500),
     outcome: ADMIN_REFUSALS,
     reason: codes.filter((code) => code.startsWith('token_')),
+    // Without compression its metrics have no series.
+    coding: compresses ? CODINGS : [],
+    cause: compresses ? UNCODED : [],
     problem: codes.filter((code) => code.startsWith('api_key_') && REPLIES[code].status === 401),
   };
 }
