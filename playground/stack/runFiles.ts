@@ -40,9 +40,10 @@ export function createRunFiles(): RunFiles {
 
 type RouteInput = NonNullable<GatewayFileInput['routes']>[number];
 
-/** The services that a route leads to. */
-function servicesOf({ service, split = [] }: RouteInput): string[] {
-  return [...(service === undefined ? [] : [service]), ...split.map((side) => side.service)];
+/** The services that a route leads to, and the one that gets copies. */
+function servicesOf({ service, split = [], mirror }: RouteInput): string[] {
+  const copied = typeof mirror === 'object' ? mirror.service : undefined;
+  return [service, ...split.map((side) => side.service), copied].filter((name) => name !== undefined);
 }
 
 async function filledIn(
