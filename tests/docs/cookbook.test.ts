@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readGatewayFile } from '../../config/file/gatewayFile.ts';
-import { makeAuthority, type TestCertificate } from '../support/certificates.ts';
 import { type RawResponse, sendRaw } from '../support/clients/rawClient.ts';
 import { startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
-import { type Recipe, readCookbook } from '../support/processes/cookbook.ts';
+import { privateFiles, type Recipe, readCookbook } from '../support/processes/cookbook.ts';
 import { startTlsService } from '../support/upstreams/tls/service.ts';
 import { startUpstream } from '../support/upstreams/upstream.ts';
 
@@ -19,18 +18,6 @@ const TLS_UPSTREAM = /https:\/\/([a-z-]+):8443/g;
 /** Where files beside that of the gateway are, for a reader: the test has its own. */
 const PEM = /\/etc\/faf\/([a-z]+\.(?:pem|key))/g;
 
-/** The files of a company with a CA of its own. */
-function privateFiles(): {
-  readonly files: Readonly<Record<string, string>>;
-  readonly server: TestCertificate;
-} {
-  const authority = makeAuthority('CA of the cookbook');
-  const client = authority.issue('gateway');
-  return {
-    files: { 'ca.pem': authority.cert, 'gateway.pem': client.cert, 'gateway.key': client.key },
-    server: authority.issue('server', { names: 'IP:127.0.0.1,DNS:budgeting' }),
-  };
-}
 const { files, server } = privateFiles();
 
 const recipes = readCookbook(textOf('docs/cookbook.md'));

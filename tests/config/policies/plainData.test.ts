@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { loadSettings } from '../../../config/config.ts';
-import { readCookbook } from '../../support/processes/cookbook.ts';
+import { privateFiles, readCookbook } from '../../support/processes/cookbook.ts';
 
+const { files: pems } = privateFiles();
 const PAGES = ['docs/cookbook.md', 'docs/routes.md', 'docs/services.md'];
 
 function textOf(path: string): string {
@@ -35,6 +37,6 @@ it.each(files)('$title: what holds for services and routes is plain data', ({ ya
     SERVICE_DISCOVERY_URL: 'http://registry:1',
     SHARING_CREDENTIALS: 'x',
   };
-  const { services, routes, defaults } = loadSettings(env, () => yaml);
+  const { services, routes, defaults } = loadSettings(env, (path) => pems[basename(path)] ?? yaml);
   expect([...strangers({ services, routes, defaults }, 'settings')]).toEqual([]);
 });

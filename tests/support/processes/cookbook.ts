@@ -1,3 +1,5 @@
+import { makeAuthority, type TestCertificate } from '../certificates.ts';
+
 /** One file of the cookbook, and what its page says of it. */
 export interface Recipe {
   readonly title: string;
@@ -104,4 +106,17 @@ function readResponse(then: string): RecipeRequest['response'] {
     else throw new Error(`a response with ${part} is nothing that the cookbook's test knows`);
   }
   return { status: Number(status), code, fields, service, target };
+}
+
+/** The files of a company with a CA of its own. */
+export function privateFiles(): {
+  readonly files: Readonly<Record<string, string>>;
+  readonly server: TestCertificate;
+} {
+  const authority = makeAuthority('CA of the cookbook');
+  const client = authority.issue('gateway');
+  return {
+    files: { 'ca.pem': authority.cert, 'gateway.pem': client.cert, 'gateway.key': client.key },
+    server: authority.issue('server', { names: 'IP:127.0.0.1,DNS:budgeting' }),
+  };
 }
