@@ -27,7 +27,7 @@ import { mirror } from './stages/forwarding/mirror.ts';
 import { proxy } from './stages/forwarding/proxy.ts';
 import { concurrency, identityConcurrency } from './stages/limits/concurrency.ts';
 import { loginContent, logoutConcurrency } from './stages/limits/content.ts';
-import { addressRateLimit, identityRateLimit } from './stages/limits/rateLimits.ts';
+import { addressRateLimit, rateLimit } from './stages/limits/rateLimits.ts';
 import { timeout } from './stages/limits/timeout.ts';
 import { compression } from './stages/response/compression.ts';
 import { cors } from './stages/response/cors.ts';
@@ -57,7 +57,7 @@ export const externalChain: readonly Stage[] = [
   auth, // before cache: stored responses belong to an identity
   identityConcurrency, // directly after auth: until here all users behind one address count as one caller
   logoutConcurrency, // after auth, which has revoked the token already: a revocation waits for no content
-  identityRateLimit, // before cache: a hit counts as a request
+  rateLimit, // after auth: it counts by identity; before cache: a hit counts as a request
   cache, // before loadBalancer: a hit needs no replica
   mirror, // behind cache: what is answered from there is not copied; before failover: a request is copied once, however often it is tried
   failover, // runs the stages after it once more, for another replica, where repeating the request does no harm

@@ -1,7 +1,8 @@
 import { foldName } from '../../lib/loadbalancer/registry/serviceNames.ts';
-import { type Said, together } from '../policies/policies.ts';
+import { type Said, saidAt, together } from '../policies/policies.ts';
 import { quote } from '../report/problems.ts';
 import { actionOf, type ForwardAction } from '../routes/actions.ts';
+import { nameOf } from '../routes/complete.ts';
 import { mirrorProblems } from '../routes/mirrorProblems.ts';
 import { policyProblems } from '../routes/policyProblems.ts';
 import { actionProblems, routeProblems } from '../routes/problems.ts';
@@ -34,7 +35,8 @@ export interface Definitions<Gap = never> {
 }
 
 /** What a file says, each with what it inherits. */
-export function definitionsOf({ services, routes = [], defaults = {} }: GatewayFileData): Definitions {
+export function definitionsOf({ services, routes = [], ...file }: GatewayFileData): Definitions {
+  const defaults = saidAt(file.defaults ?? {}, { level: 'defaults', place: '' });
   const outer = outerOf(services ?? [], defaults);
   const definitions = services
     ? services.map((service) => toDefinition(service, defaults, outer))
@@ -74,8 +76,16 @@ type Outer = ReadonlyMap<string, Pick<Required<ServiceDefinition>, 'path' | 'say
 
 function outerOf(services: readonly ServiceData[], defaults: Said): Outer {
   return new Map(
-    services.map((service) => [service.name, { path: service.path, says: together(service, defaults) }]),
+    services.map((service) => [
+      service.name,
+      { path: service.path, says: saidOf(service, service.path, defaults) },
+    ]),
   );
+}
+
+/** What holds for a service. */
+function saidOf(own: Said, path: string, defaults: Said): Said {
+  return together(saidAt(own, { level: 'service', place: path }), defaults);
 }
 
 function toDefinition(service: ServiceData, defaults: Said, outer: Outer): ServiceDefinition {
@@ -85,7 +95,7 @@ function toDefinition(service: ServiceData, defaults: Said, outer: Outer): Servi
   const upstreams = urls?.map(({ origin }) => origin);
   const weights = weightsOf(given ?? []);
   const basePath = urls?.[0]?.pathname.replace(/\/$/, '');
-  const says = together(own, defaults);
+  const says = saidOf(own, path, defaults);
   const forward = { service: path, cut: stripPrefix === false ? '' : path };
   return {
     ...{ name, path, upstreams, weights, basePath, aliases, stripPrefix, says },
@@ -106,11 +116,17 @@ function toRoute(
   says: Said,
   outer: Outer,
 ): RouteDefinition {
-  const { name, match, rewrite, split, redirect, respond, ...own } = route;
-  const path = match.path === '/' ? forward.service : forward.service + match.path;
+  const { name, match: written, rewrite, split, redirect, respond, ...said } = route;
+  const path = written.path === '/' ? forward.service : forward.service + written.path;
+  const match = { ...written, path };
+  const own = saidByRoute(said, name, match);
   const action = actionOf({ rewrite, redirect, respond }, forward);
   const sides = sidesOf(split, own, outer);
-  return { name, match: { ...match, path }, action, own, says: together(own, says), ...sides };
+  return { name, match, action, own, says: together(own, says), ...sides };
+}
+
+function saidByRoute(said: Said, name: string | undefined, match: RouteDefinition['match']): Said {
+  return saidAt(said, { level: 'route', place: name ?? nameOf(match) });
 }
 
 /** That there are such services is for `splitProblems` to check. */
@@ -130,7 +146,8 @@ function toFreeRoute(
   services: readonly ServiceDefinition[],
   defaults: Said,
 ): RouteDefinition {
-  const { name, match, service: serviceName, rewrite, split, redirect, respond, ...own } = route;
+  const { name, match, service: serviceName, rewrite, split, redirect, respond, ...said } = route;
+  const own = saidByRoute(said, name, match);
   const inheritsFrom = serviceName ?? split?.[0]?.service;
   const service = services.find((each) => each.name === inheritsFrom);
   const outer = new Map(

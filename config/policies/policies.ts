@@ -10,7 +10,8 @@ import { cors } from './fields/cors.ts';
 import { headers } from './fields/headers.ts';
 import { host } from './fields/host.ts';
 import { security } from './fields/security.ts';
-import { limits } from './limits.ts';
+import { limits } from './limits/limits.ts';
+import { type RateLevel, ratesAt } from './limits/rates.ts';
 import { mirror } from './mirror.ts';
 import { type Environment, inherit, type Policy, type PolicyProblem } from './policy.ts';
 import { publicPaths } from './publicPaths.ts';
@@ -75,6 +76,12 @@ export function together(...levels: readonly Said[]): Said {
         ),
     ]),
   );
+}
+
+/** What a level of the file says, marked with which it is where that makes a difference. */
+export function saidAt(said: Said, level: RateLevel): Said {
+  const { limits: own } = said;
+  return own?.rate ? { ...said, limits: { ...own, rate: ratesAt(own.rate, level) } } : said;
 }
 
 /**

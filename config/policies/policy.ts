@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Kind } from '../kinds/kinds.ts';
+import type { RateRule } from './limits/rates.ts';
 
 /**
  * Something that `defaults`, services and routes of a GATEWAY_FILE may say, under one name. What is said further in replaces
@@ -49,6 +50,7 @@ export interface Environment {
   readonly idleTimeoutMs: number;
   readonly maxBodyBytes: number;
   readonly cacheTtlMs: number | 'off';
+  readonly rates: readonly RateRule[];
   readonly breaker: BreakerTerms;
 }
 

@@ -2,6 +2,7 @@ import { CODINGS } from '../../lib/compression/codings.ts';
 import { formatBytes } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
+import { ratesText } from '../policies/limits/rates.ts';
 import type { PolicySettings } from '../policies/policies.ts';
 import { balanceText } from '../policies/upstream/balance.ts';
 import { statusText } from '../policies/upstream/health.ts';
@@ -29,6 +30,7 @@ export function policyValues(settings: PolicySettings): PolicyValue[] {
     { path: 'limits.concurrency', value: String(settings.concurrency), variable: 'perServiceLimit' },
     { path: 'limits.streams', value: String(settings.streams), variable: 'serviceStreams' },
     { path: 'limits.body', value: bytesText(settings.maxBodyBytes), variable: 'maxBodyBytes' },
+    ...(ratesText(settings.rates) === '' ? [] : [{ path: 'limits.rate', value: ratesText(settings.rates) }]),
     ...cacheValues(settings),
     ...compressValues(settings),
     { path: 'retry', value: retryText(settings) },

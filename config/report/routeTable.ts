@@ -3,6 +3,7 @@ import type { WrittenFile } from '../file/gatewayFile.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
 import { compressText } from '../policies/fields/compress.ts';
+import { ratesText } from '../policies/limits/rates.ts';
 import { mirrorText } from '../policies/mirror.ts';
 import { originsOf } from '../policies/origins.ts';
 import type { PolicySettings } from '../policies/policies.ts';
@@ -33,6 +34,7 @@ const COLUMNS: readonly Column[] = [
   { heading: 'CONCURRENCY', path: 'limits.concurrency', text: ({ concurrency }) => String(concurrency) },
   { heading: 'STREAMS', path: 'limits.streams', text: ({ streams }) => String(streams) },
   { heading: 'BODY', path: 'limits.body', text: ({ maxBodyBytes }) => bytesText(maxBodyBytes) },
+  { heading: 'RATE', path: 'limits.rate', text: ({ rates }) => ratesText(rates) || 'any' },
   {
     heading: 'CACHE',
     path: 'cache',

@@ -1,3 +1,4 @@
+import { rateOfVariable } from '../policies/limits/rates.ts';
 import type { Said } from '../policies/policies.ts';
 import { type Field, type Values, variables } from '../variables.ts';
 import type { Variables } from './complete.ts';
@@ -11,6 +12,10 @@ export function serviceVariables(values: Values): Variables {
     cacheTtlMs: values.getCacheTtlMs,
     idleTimeoutMs: values.upstreamTimeoutMs,
     maxBodyBytes: values.maxBodyBytes,
+    rates: [
+      ...rateOfVariable('address', values.rateLimitPerAddress),
+      ...rateOfVariable('identity', values.rateLimitPerIdentity),
+    ],
     breaker: {
       threshold: values.circuitBreakerThreshold,
       ratio: values.circuitBreakerRatio,

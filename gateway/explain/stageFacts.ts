@@ -38,7 +38,11 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
     absence: 'no path of AUTH_ISSUE_PATHS leads to this service',
   },
   timeout: { policies: ['timeouts.request'], variables: ['bodyTimeoutMs', 'minUploadRate'] },
-  addressRateLimit: { variables: ['rateLimitPerAddress'], absence: 'RATE_LIMIT_PER_ADDRESS is not set' },
+  addressRateLimit: {
+    policies: ['limits.rate'],
+    variables: ['rateLimitPerAddress'],
+    absence: 'neither RATE_LIMIT_PER_ADDRESS nor a limits.rate per address is set',
+  },
   concurrency: {
     policies: ['limits.concurrency', 'limits.streams'],
     variables: ['globalConcurrency', 'maxStreams', 'streamAfterMs', 'concurrencyQueue', 'fairShare'],
@@ -46,7 +50,11 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
   auth: { policies: ['auth', 'token'], variables: ['authIssuePaths', 'authRevokePaths'] },
   identityConcurrency: { variables: ['fairShare'] },
   logoutConcurrency: { variables: ['logoutConcurrency'] },
-  identityRateLimit: { variables: ['rateLimitPerIdentity'], absence: 'RATE_LIMIT_PER_IDENTITY is not set' },
+  rateLimit: {
+    policies: ['limits.rate'],
+    variables: ['rateLimitPerIdentity'],
+    absence: 'neither RATE_LIMIT_PER_IDENTITY nor a limits.rate per identity, service or route is set',
+  },
   cache: {
     policies: ['cache'],
     variables: ['cacheMaxEntryBytes', 'cacheStaleIfErrorMs'],

@@ -10,6 +10,7 @@ import { requestLines } from '../../lib/logging/requestLines.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
 import type { Completed, ObserveOptions } from '../../lib/metrics/middleware.ts';
 import { peerAddress, type TrustsPeer } from '../../lib/proxy/request/forwarded.ts';
+import { RateLimitError } from '../../lib/ratelimit/errors.ts';
 import type { ErrorRepliesOptions } from '../errors/errorReplies.ts';
 import { REPLIES } from '../errors/replies/replies.ts';
 import type { OnRefused } from '../http/refusal.ts';
@@ -156,6 +157,7 @@ function accessDetails({ method, status, seconds, exchange }: Completed, port: L
     apiKeyOwner: exchange.identity?.apiKey?.owner,
     cache: exchange.cacheVerdict,
     code: exchange.errorCode,
+    rateLimit: exchange.failure instanceof RateLimitError ? exchange.failure.policy : undefined,
     // The message is for the log only: the client is told nothing but the code.
     tokenProblem: exchange.failure instanceof TokenError ? exchange.failure.message : undefined,
     apiKeyProblem: exchange.failure instanceof ApiKeyError ? exchange.failure.message : undefined,

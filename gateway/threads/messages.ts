@@ -3,7 +3,9 @@ import type { Counted } from '../../lib/loadbalancer/choice/tally.ts';
 import type { Registered } from '../../lib/loadbalancer/registry/registered.ts';
 import type { LogFormat, LogLevel } from '../../lib/logging/logger.ts';
 import type { Snapshot } from '../../lib/metrics/snapshots.ts';
+import type { Asked } from '../../lib/ratelimit/rate.ts';
 import type { ResponseChange, Swap } from '../../lib/store/memory/threadsMemory.ts';
+import type { RateLimits } from '../wiring/rateLimits.ts';
 import type { SharedReplica } from '../wiring/services/replicas.ts';
 import type { Buffers } from './shares.ts';
 
@@ -76,6 +78,6 @@ export type MainQuestion =
   /** The metrics of all threads, as text. */
   | { readonly kind: 'scrape' }
   /** Counts one request; the result is a `Verdict`. */
-  | { readonly kind: 'rate'; readonly policy: 'address' | 'identity'; readonly key: string }
+  | { readonly kind: 'rate'; readonly counter: keyof RateLimits; readonly asked: readonly Asked[] }
   /** The result is `Swapped`. */
   | { readonly kind: 'swap'; readonly swap: Swap };

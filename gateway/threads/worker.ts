@@ -2,7 +2,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { threadsClock } from '../../lib/clock/threadsClock.ts';
 import { createLogger, type Logger } from '../../lib/logging/logger.ts';
-import type { Verdict } from '../../lib/ratelimit/rateLimit.ts';
+import type { Verdict } from '../../lib/ratelimit/rate.ts';
 
 import {
   type ResponseChange,
@@ -119,7 +119,7 @@ class WorkerGateway {
           isAsked: () => this.#discovered,
           clock: threadsClock,
         }),
-      countRate: (policy, key) => this.#channel.ask<Verdict>({ kind: 'rate', policy, key }),
+      countRate: (counter, asked) => this.#channel.ask<Verdict>({ kind: 'rate', counter, asked }),
       store: {
         tokenChanges: this.#shares.of('token changes', () => CHANGES),
         responses: this.#responses(),

@@ -49,7 +49,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
     gatheringRoom: new GatheringRoom(settings.memory.gatheringBytes),
     readiness: new Readiness({ store: storeHealthOf(made), registry, threads }),
     ...(await createAuth(made)),
-    rateLimits: await createRateLimits({ ...made, countRate: threads?.countRate }),
+    rateLimits: createRateLimits({ ...made, countRate: threads?.countRate }),
     sticky: stickinessOf(settings, threads?.secret),
     coding: codingOf(made),
     trustsPeer: trusts(settings.trustedProxies),

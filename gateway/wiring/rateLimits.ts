@@ -1,47 +1,53 @@
 import type { Settings } from '../../config/config.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
 import type { Metrics } from '../../lib/metrics/metrics.ts';
-import type { Rate, RateCounter, Verdict } from '../../lib/ratelimit/rateLimit.ts';
+import { FallbackCounter } from '../../lib/ratelimit/fallbackCounter.ts';
+import { LocalCounter } from '../../lib/ratelimit/localCounter.ts';
+import type { Asked, RateCounter, Verdict } from '../../lib/ratelimit/rate.ts';
+import { RedisCounter } from '../../lib/ratelimit/redisCounter.ts';
+import { RefusingCounter } from '../../lib/ratelimit/refusals.ts';
 import type { Stores } from '../../lib/store/store.ts';
 
-/** The rate limits of users' requests, for all services together; undefined where the settings set none. */
+/** What counts the requests of users, for all services and routes together: a flood of addresses drives out no identity. */
 export interface RateLimits {
-  readonly address: RateCounter | undefined;
-  readonly identity: RateCounter | undefined;
+  readonly addresses: RateCounter;
+  /** Identities, services and routes. */
+  readonly others: RateCounter;
 }
 
-export type RatePolicy = keyof RateLimits;
-
 /** Counts one request in the main thread, for all threads of the gateway. */
-export type CountRate = (policy: RatePolicy, key: string) => Promise<Verdict>;
+export type CountRate = (counter: keyof RateLimits, asked: readonly Asked[]) => Promise<Verdict>;
 
 export interface RateLimitsOptions {
-  readonly settings: Settings;
+  readonly settings: Pick<Settings, 'memory' | 'redisNodes'>;
   readonly stores: Pick<Stores, 'evaluate'>;
   readonly metrics: Metrics;
   readonly logStoreError: (error: Error) => void;
-  /** Used by a gateway of several threads with an embedded store. Default: this thread counts. */
+  /** Used by a gateway of several threads where no Redis counts. Default: this thread counts. */
   readonly countRate?: CountRate | undefined;
+  readonly clock: Clock;
 }
 
-export async function createRateLimits(options: Readonly<RateLimitsOptions>): Promise<RateLimits> {
-  const { settings, stores, metrics, logStoreError, countRate } = options;
-  const limit = async (policy: RatePolicy, rate: Rate | undefined): Promise<RateCounter | undefined> => {
-    if (!rate) return undefined;
-    if (countRate && !stores.evaluate) return { policy, rate, take: (key) => countRate(policy, key) };
-    const { RateLimit } = await import('../../lib/ratelimit/rateLimit.ts');
-    return new RateLimit({
-      policy,
-      rate,
-      evaluate: stores.evaluate,
-      maxBytes: settings.memory.rememberedBytes,
-      onStoreError: (error) => {
-        metrics.rateLimitErrors.count(policy);
-        logStoreError(error);
-      },
-    });
-  };
-  return {
-    address: await limit('address', settings.rateLimitPerAddress),
-    identity: await limit('identity', settings.rateLimitPerIdentity),
-  };
+export function createRateLimits(options: Readonly<RateLimitsOptions>): RateLimits {
+  return { addresses: counterFor('addresses', options), others: counterFor('others', options) };
+}
+
+function counterFor(counter: keyof RateLimits, options: RateLimitsOptions): RateCounter {
+  const { settings, stores, metrics, logStoreError, countRate, clock } = options;
+  const memory = { maxBytes: settings.memory.rememberedBytes / 2, clock };
+  const own = countRate
+    ? new RefusingCounter({ take: (asked) => countRate(counter, asked) }, memory)
+    : new LocalCounter(memory);
+  const { evaluate } = stores;
+  if (!evaluate) return own;
+  const shared = new RedisCounter({ evaluate, isSpread: settings.redisNodes.length > 0 });
+  return new FallbackCounter({
+    // Only what Redis refuses is remembered: what is refused here must not outlast its absence.
+    counter: new RefusingCounter(shared, memory),
+    fallback: own,
+    onError: (error) => {
+      metrics.rateLimitErrors.count();
+      logStoreError(error);
+    },
+  });
 }

@@ -55,8 +55,7 @@ export function requirementCheck(
 }
 
 function firstLacking(parts: readonly Part[], identity: Identity): InsufficientScopeError | undefined {
-  // The verifier has read it before, so it is a JSON object.
-  const claims = JSON.parse(Buffer.from(identity.claims, 'base64url').toString('utf8')) as Claims;
+  const claims = claimsOf(identity);
   for (const part of parts) {
     const lacking = part(claims);
     if (lacking) return lacking;
@@ -83,10 +82,20 @@ function claimPart(name: string, values: readonly ClaimValue[], holder: string, 
 function scopePart(scopes: readonly string[], holder: string, lacking: Lacking): Part {
   const errors = scopes.map((scope) => lacking(`${holder} does not have the scope ${scope}`));
   return (claims) => {
-    const had = new Set(SCOPE_CLAIMS.flatMap((name) => scopesIn(own(claims, name))));
+    const had = scopesOf(claims);
     const at = scopes.findIndex((scope) => !had.has(scope));
     return at === -1 ? undefined : errors[at];
   };
+}
+
+/** All claims of a token, read anew: the verifier has read them before, so that they are a JSON object. */
+export function claimsOf({ claims }: Identity): Claims {
+  return JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')) as Claims;
+}
+
+/** The scopes that a token has. */
+export function scopesOf(claims: Claims): ReadonlySet<unknown> {
+  return new Set(SCOPE_CLAIMS.flatMap((name) => scopesIn(own(claims, name))));
 }
 
 function scopesIn(value: unknown): readonly unknown[] {

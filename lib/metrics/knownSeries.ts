@@ -31,12 +31,14 @@ export type KnownLabels = Readonly<
       | 'coding'
       | 'cause'
       | 'outcome'
-      | 'call'
-      | 'policy',
+      | 'call',
       readonly string[]
     >
   >
->;
+> & {
+  /** Policy, service and route of each limit by rate. */
+  readonly rateLimits?: readonly LabelValues[];
+};
 
 /** What a metric with these labels shows before anything happened: rate() sees no rise without a start. */
 export function knownSeries(
@@ -71,9 +73,10 @@ function seriesOf(
   replicas: readonly ReplicaReading[],
 ): LabelValues[] {
   if (labels.includes('instance')) return replicas.map(placeOf);
+  if (labels.includes('policy')) return [...(known.rateLimits ?? [])];
   if (labels.includes('status'))
     return labels.includes('route') ? routeResponses(known) : awaitedResponses(known);
-  return combinations(labels.map((label) => known[label as keyof KnownLabels] ?? []));
+  return combinations(labels.map((label) => known[label as Exclude<keyof KnownLabels, 'rateLimits'>] ?? []));
 }
 
 function routeResponses({ route = [] }: KnownLabels): LabelValues[] {

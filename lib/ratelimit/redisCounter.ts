@@ -1,62 +1,56 @@
-import { type RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible';
+import { tagOf } from '../store/keyTag.ts';
+import { standingAt, verdictOf } from './gcra.ts';
+import type { Asked, RateCounter, Verdict } from './rate.ts';
+import { TAKE } from './redisScript.ts';
 
-/** Runs a Lua script that writes `keys[0]`. Rejects when Redis does not respond in time. */
+/** Runs a Lua script that writes all of `keys`. Rejects when Redis does not respond in time. */
 export type Evaluate = (script: string, keys: readonly string[], args: readonly string[]) => Promise<unknown>;
 
 export interface RedisCounterOptions {
-  readonly keyPrefix: string;
-  readonly points: number;
-  /** In seconds. */
-  readonly duration: number;
   readonly evaluate: Evaluate;
-  readonly onStoreError: (error: Error) => void;
-  /** Counts while Redis cannot. */
-  readonly insurance: RateLimiterMemory;
+  /** Whether keys with different parts in braces may be on different servers. Then each part takes a script of its own. */
+  readonly isSpread: boolean;
 }
 
 /**
- * Returns the count and what is left of the window, in milliseconds. The library's own script reads with PTTL, and a
- * connection that tracks what it reads (CLIENT TRACKING) is then told of every request on every gateway, which costs half
- * of the CPU of counting. HINCRBY by 0 reads without being tracked.
+ * Counts in the Redis that all gateways share, by its clock: together they admit exactly what one would. A request is counted in
+ * all of its buckets or in none; with `isSpread` in none from the one on that refuses it.
  */
-const COUNT = `
-local key, points, windowMs = KEYS[1], ARGV[1], ARGV[2] * 1000
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local consumed = redis.call('HINCRBY', key, 'consumed', points)
-local ends = redis.call('HINCRBY', key, 'ends', 0)
-if ends == 0 then
-  ends = redis.call('HINCRBY', key, 'ends', now + windowMs)
-  redis.call('PEXPIRE', key, windowMs)
-end
-return {consumed, math.max(ends - now, 1)}
-`;
+export class RedisCounter implements RateCounter {
+  readonly #options: RedisCounterOptions;
 
-/** Counts in Redis, and refuses a key that has used up its requests from memory. */
-export function redisCounter(options: Readonly<RedisCounterOptions>): RateLimiterRedis {
-  const { keyPrefix, points, duration, insurance } = options;
-  return new RateLimiterRedis({
-    keyPrefix,
-    points,
-    duration,
-    insuranceLimiter: insurance,
-    inMemoryBlockOnConsumed: points,
-    storeClient: client(options),
-    useRedisPackage: true,
-    customIncrTtlLuaScript: COUNT,
-  });
-}
+  constructor(options: Readonly<RedisCounterOptions>) {
+    this.#options = options;
+  }
 
-/** A client with the only command of node-redis that the library sends. */
-function client({ evaluate, onStoreError }: RedisCounterOptions) {
-  return {
-    async eval(script: string, { keys, arguments: args }: { keys: string[]; arguments: string[] }) {
-      try {
-        return await evaluate(script, keys, args);
-      } catch (error) {
-        onStoreError(Error.isError(error) ? error : new Error(String(error)));
-        throw error;
-      }
-    },
-  };
+  /** Rejects when Redis does not respond. */
+  take(asked: readonly Asked[]): Promise<Verdict> {
+    return this.#options.isSpread && asked.length > 1 ? this.#oneByOne(asked) : this.#together(asked);
+  }
+
+  async #together(asked: readonly Asked[]): Promise<Verdict> {
+    const keys = asked.map(({ key }) => key);
+    const args = asked.flatMap(({ rate: { requests, windowMs, burst } }) => [
+      String(requests),
+      String(windowMs),
+      String(burst),
+    ]);
+    const reply = (await this.#options.evaluate(TAKE, keys, args)) as number[];
+    const standings = asked.map(({ rate }, index) => standingAt(Number(reply[2 * index + 1]), rate));
+    const waits = asked.map((_each, index) => Number(reply[2 * index]));
+    return verdictOf(waits, standings);
+  }
+
+  /** One script for all buckets that are on one server for certain. */
+  async #oneByOne(asked: readonly Asked[]): Promise<Verdict> {
+    const groups = Object.values(Object.groupBy(asked.keys(), (index) => tagOf((asked[index] as Asked).key)));
+    const standings: Verdict['standings'][number][] = asked.map(() => undefined);
+    for (const indices of groups as number[][]) {
+      const verdict = await this.#together(indices.map((index) => asked[index] as Asked));
+      for (const [at, index] of indices.entries()) standings[index] = verdict.standings[at];
+      const refusedBy = indices[verdict.refusedBy];
+      if (refusedBy !== undefined) return { refusedBy, retryAfterMs: verdict.retryAfterMs, standings };
+    }
+    return { refusedBy: -1, retryAfterMs: 0, standings };
+  }
 }

@@ -154,7 +154,10 @@ export interface ResponseStore extends Store {
   usage(): Promise<readonly Usage[]>;
 }
 
-/** Runs a Lua script that writes `keys[0]`. Rejects with `StoreUnavailableError` as the methods of a store do. */
+/**
+ * Runs a Lua script that writes `keys`, none of which the store has values under. Where it is spread over several servers all of
+ * them must have the same tag (`tagOf`). Rejects with `StoreUnavailableError` as the methods of a store do.
+ */
 export type Evaluate = (
   script: string,
   keys: readonly string[],

@@ -19,7 +19,7 @@ describe('the order of the chains', () => {
       'auth',
       'identityConcurrency',
       'logoutConcurrency',
-      'identityRateLimit',
+      'rateLimit',
       'cache',
       'mirror',
       'failover',

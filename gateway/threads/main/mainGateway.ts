@@ -187,11 +187,12 @@ export class MainGateway {
       logger: this.#logger,
       clock: threadsClock,
     });
-    this.#rates = await createRateLimits({
+    this.#rates = createRateLimits({
       settings: this.#settings,
       stores: { evaluate: undefined },
       metrics: this.metrics,
       logStoreError: () => {},
+      clock: threadsClock,
     });
     this.#logBreaker = breakerLog({
       logger: this.#logger,
@@ -294,7 +295,7 @@ export class MainGateway {
   }
 
   async #serve(asked: MainQuestion): Promise<unknown> {
-    if (asked.kind === 'rate') return this.#rates[asked.policy]?.take(asked.key);
+    if (asked.kind === 'rate') return this.#rates[asked.counter].take(asked.asked);
     if (asked.kind === 'swap') return this.#responses.swap(asked.swap);
     return this.#allMetrics.scrape();
   }

@@ -35,7 +35,7 @@ export function knownLabels(routing: Routing): KnownLabels {
     route: allRoutes(routing).map(({ name }) => name),
     port: PORTS,
     call: ['list', 'update'],
-    policy: ['address', 'identity'],
+    rateLimits: rateLimitsOf(routing),
     // Other refusals are the client's fault, and no alert watches them.
     code: codes.filter((code) => REPLIES[code].status === 429 || REPLIES[code].status >= 500),
     outcome: ADMIN_REFUSALS,
@@ -45,4 +45,15 @@ export function knownLabels(routing: Routing): KnownLabels {
     cause: compresses ? UNCODED : [],
     problem: codes.filter((code) => code.startsWith('api_key_') && REPLIES[code].status === 401),
   };
+}
+
+/** Policy, service and route of every limit by rate. */
+function rateLimitsOf(routing: Routing): string[][] {
+  const ofServices = routing.services
+    .filter(({ routes }) => routes.length === 0)
+    .flatMap(({ path, rates }) => rates.map(({ name }) => [name, path, '']));
+  const ofRoutes = allRoutes(routing).flatMap(({ name: route, action, settings: { rates } }) =>
+    action.kind === 'forward' ? rates.map(({ name }) => [name, action.service, route]) : [],
+  );
+  return [...ofServices, ...ofRoutes];
 }

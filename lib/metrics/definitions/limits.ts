@@ -42,12 +42,12 @@ export const LIMIT_COUNTERS = {
   ),
   rateLimited: counter(
     'gateway_rate_limited_total',
-    ['policy', 'service'],
+    ['policy', 'service', 'route'],
     'Requests refused at a rate limit.',
   ),
   rateLimitErrors: counter(
     'gateway_rate_limit_errors_total',
-    ['policy'],
+    [],
     'Requests that this gateway counted for itself, because Redis did not respond.',
   ),
 };

@@ -1,4 +1,5 @@
 import { listener } from '../../util/listener.ts';
+import { tagOf } from '../keyTag.ts';
 import type { Eviction } from '../redis/eviction.ts';
 import { completeOptions, type RedisOptions } from '../redis/redis.ts';
 import { RedisNode, type StoreStateChange } from '../redis/redisNode.ts';
@@ -61,7 +62,7 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
     ),
     responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
     evaluate: async (script, keys, args) =>
-      (nodes[ring.ownerOf(keys[0] ?? '')] as RedisNode).tokens.evaluate(script, keys, args),
+      (nodes[ring.ownerOf(tagOf(keys[0] ?? ''))] as RedisNode).tokens.evaluate(script, keys, args),
     settled: complete.required ? Promise.resolve() : settled,
     ...healthOf(nodes),
     eviction: () => evictionOf(nodes),

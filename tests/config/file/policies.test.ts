@@ -266,3 +266,57 @@ describe('what a file says and does nothing is a warning', () => {
     expect(warningsOf(levels, { CIRCUIT_BREAKER_RATIO: '0.1' }, match)).toEqual([]);
   });
 });
+
+describe('limits.rate', () => {
+  const rate = (text: string) => `limits: { rate: ${text} }`;
+  const PLANS =
+    '{ per: identity, by: "claim:plan", limits: { free: 10/1m, pro: { limit: 100/1m, burst: 20 }, default: 5/1m } }';
+
+  it('of all levels hold, each with a name and the place where it counts', () => {
+    const held = heldBy(
+      {
+        defaults: rate('{ per: identity, limit: 9/1m }'),
+        service: rate('[{ per: service, limit: 8/1m }, { per: service, limit: 80/1h }]'),
+        route: rate('{ per: address, limit: 7/1s, burst: 2 }'),
+      },
+      { ...ENV, RATE_LIMIT_PER_IDENTITY: '5/1m' },
+    );
+    expect(held.route?.rates.map(({ name, at, rate: { requests } }) => [name, at.place, requests])).toEqual([
+      ['identity', '', 5],
+      ['defaults-identity', '', 9],
+      ['service-service', '/a', 8],
+      ['service-service-2', '/a', 80],
+      ['route-address', '/a/x', 7],
+    ]);
+    expect(held.route?.rates.at(-1)?.rate).toEqual({ requests: 7, windowMs: 1_000, burst: 2 });
+    expect(held.service.rates).toHaveLength(4);
+    expect(held.spelling).toBe('any');
+  });
+
+  it('may be chosen by a claim, and has a default beside it', () => {
+    const { service } = heldBy({ service: rate(PLANS) });
+    expect(service.rates[0]).toMatchObject({
+      by: { claim: 'plan' },
+      rate: { requests: 5, windowMs: 60_000, burst: 5 },
+      rates: [
+        ['free', { requests: 10, windowMs: 60_000, burst: 10 }],
+        ['pro', { requests: 100, windowMs: 60_000, burst: 20 }],
+      ],
+    });
+  });
+
+  it.each([
+    ['off', 'nothing can be switched off'],
+    ['[]', 'a rate such as { per: identity, limit: 100/1m }'],
+    ['{ per: identity }', 'either limit, or by and limits'],
+    ['{ per: user, limit: 1/1m }', 'identity, address, route or service'],
+    ['{ per: identity, limit: 1/1m, burst: 0 }', 'a whole number from 1 to'],
+    ['{ per: identity, limit: 1/1.5s }', 'requests in whole seconds'],
+    ['{ per: identity, limits: { default: 1/1m } }', 'by and limits together'],
+    ['{ per: identity, by: plan, limits: { default: 1/1m } }', 'claim: and the name or path of a claim'],
+    ['{ per: identity, by: scope, limits: { a: 1/1m } }', 'a rate for whoever has none of the other values'],
+    ['{ per: address, by: scope, limits: { default: 1/1m } }', 'identity, since a token chooses the limit'],
+  ])('%s is refused', (text, message) => {
+    expect(problemsOf(ENV, { 'gateway.yaml': textOf({ service: rate(text) }) }).join()).toContain(message);
+  });
+});

@@ -150,8 +150,11 @@ describe('npm run explain', () => {
       ['addresses', 'neither allow nor deny is set'],
       ['cookieToken', 'no source of auth is a cookie'],
       ['apiKey', 'no source of auth is an API key'],
-      ['addressRateLimit', 'RATE_LIMIT_PER_ADDRESS is not set'],
-      ['identityRateLimit', 'RATE_LIMIT_PER_IDENTITY is not set'],
+      ['addressRateLimit', 'neither RATE_LIMIT_PER_ADDRESS nor a limits.rate per address is set'],
+      [
+        'rateLimit',
+        'neither RATE_LIMIT_PER_IDENTITY nor a limits.rate per identity, service or route is set',
+      ],
       ['mirror', 'no mirror is set, or it is this service'],
     ]);
     expect(stages.find(({ name }) => name === 'auth')?.note).toBe('nobody is asked for a token');

@@ -39,14 +39,11 @@ test('what nobody has asked for is not loaded', async () => {
     'p-limit',
     '@opentelemetry/sdk-trace',
     'jose/dist/webapi/jwt',
-    'rate-limiter-flexible',
     'http-proxy-middleware',
   ];
   expect(await loaded([...optional, 'express'], {})).toEqual(['express']);
   const registry = { SERVICE_DISCOVERY_URL: 'http://127.0.0.1:9' };
   expect(await loaded(optional, registry)).toEqual(['axios', 'p-limit']);
-  const limited = { RATE_LIMIT_PER_ADDRESS: '100/1m' };
-  expect(await loaded(optional, limited)).toEqual(['rate-limiter-flexible']);
   const keys = { JWKS_URL: 'http://127.0.0.1:9/keys', JWT_ALGORITHMS: 'RS256' };
   expect(await loaded(optional, keys)).toEqual(['axios', 'jose/dist/webapi/jwt']);
 }, 60_000);

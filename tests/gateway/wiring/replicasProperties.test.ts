@@ -105,6 +105,7 @@ class World {
           idleTimeoutMs: 10_000,
           maxBodyBytes: 0,
           cacheTtlMs: 'off',
+          rates: [],
           breaker: { threshold: 3, ratio: 0.5, windowMs: 10_500, cooldownMs: COOLDOWN_MS },
         },
       ),

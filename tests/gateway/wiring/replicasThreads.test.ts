@@ -20,6 +20,7 @@ const RULES = {
     idleTimeoutMs: 10_000,
     maxBodyBytes: 0,
     cacheTtlMs: 'off' as const,
+    rates: [],
     breaker: BREAKER,
   },
   breaker: { ...BREAKER, slowStartMs: 0 },

@@ -21,7 +21,7 @@ import { systemClock } from '../../../lib/clock/clock.ts';
 import { CappedCounter } from '../../../lib/metrics/series/counter.ts';
 import { Exemplars } from '../../../lib/metrics/series/exemplars.ts';
 import { fieldNames } from '../../../lib/proxy/fieldNames.ts';
-import { RateLimit } from '../../../lib/ratelimit/rateLimit.ts';
+import { LocalCounter } from '../../../lib/ratelimit/localCounter.ts';
 import { Channels } from '../../../lib/store/channels.ts';
 import { MemoryStore } from '../../../lib/store/memory/memory.ts';
 import { Sightings } from '../../../lib/store/memory/sightings.ts';
@@ -176,10 +176,11 @@ const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close():
     };
   },
   'rate limits'() {
-    const limit = new RateLimit({ policy: 'identity', rate: { requests: 10, windowMs: 600_000 } });
+    const counter = new LocalCounter();
+    const rate = { requests: 10, windowMs: 600_000, burst: 10 };
     return (n, name) => {
-      void limit.take(name(n));
-      return limit;
+      counter.take([{ key: name(n), rate }]);
+      return counter;
     };
   },
   'series of metrics'() {
