@@ -12,7 +12,7 @@ import { cases } from '../support/cases.ts';
 import { type Caller, letsIn, ServiceModel, type Wanted } from '../support/readings/model.ts';
 import { READERS, type Reader } from '../support/readings/readers.ts';
 
-const ENVIRONMENT = { cacheTtlMs: 'off', breaker: {} } as unknown as Environment;
+const ENVIRONMENT = { cacheTtlMs: 'off', breaker: {}, rates: [] } as unknown as Environment;
 const CALLERS: readonly Caller[] = [undefined, [], ['x'], ['y'], ['x', 'y']];
 
 function saying(asks: Wanted['asks']): Said {

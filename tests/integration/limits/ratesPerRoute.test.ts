@@ -1,5 +1,6 @@
 import { beforeEach, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
+import type { ServiceInput } from '../../../config/file/schema.ts';
 import { bearer, STORES, startGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
 import { emptyTestRedis } from '../../support/stores/storeProbe.ts';
@@ -15,7 +16,9 @@ it.each(STORES)(
   'a route has its rate beside that of everybody, and what it refuses uses up nothing, with the %s store',
   async (store) => {
     await using shop = await startUpstream();
-    const routes = [{ match: { path: '/reports/**' }, limits: { rate: { per: 'identity', limit: '1/1h' } } }];
+    const routes: ServiceInput['routes'] = [
+      { match: { path: '/reports/**' }, limits: { rate: { per: 'identity', limit: '1/1h' } } },
+    ];
     await using gateway = await startGateway({
       services: { '/shop': { upstreams: [shop], routes } },
       store,
@@ -42,7 +45,9 @@ it.each(STORES)(
 it('a plan chooses the limit and never the bucket', async () => {
   await using shop = await startUpstream();
   const limits = { free: '2/1h', pro: '5/1h', default: '1/1h' };
-  const routes = [{ match: { path: '/x' }, limits: { rate: { per: 'identity', by: 'claim:plan', limits } } }];
+  const routes: ServiceInput['routes'] = [
+    { match: { path: '/x' }, limits: { rate: { per: 'identity', by: 'claim:plan', limits } } },
+  ];
   await using gateway = await startGateway({ services: { '/shop': { upstreams: [shop], routes } } });
   const statusOf = async (plan?: string) => {
     const token = tokenFor('ann', plan === undefined ? {} : { plan });
@@ -56,7 +61,7 @@ it('a plan chooses the limit and never the bucket', async () => {
 
 it('who has no token counts by address, preflights do not count, and a service counts for all', async () => {
   await using shop = await startUpstream();
-  const routes = [
+  const routes: ServiceInput['routes'] = [
     {
       match: { path: '/open' },
       auth: 'optional',
@@ -80,7 +85,9 @@ it('who has no token counts by address, preflights do not count, and a service c
 
 it('a WebSocket handshake counts', async () => {
   await using sockets = await startSocketService();
-  const routes = [{ match: { path: '/hub' }, limits: { rate: { per: 'identity', limit: '1/1h' } } }];
+  const routes: ServiceInput['routes'] = [
+    { match: { path: '/hub' }, limits: { rate: { per: 'identity', limit: '1/1h' } } },
+  ];
   await using gateway = await startGateway({ services: { '/shop': { upstreams: [sockets], routes } } });
   const open = () =>
     new Promise<string>((resolve) => {
