@@ -29,7 +29,11 @@ it.each(STORES)(
     const first = await get('/shop/reports/1');
     expect(first.headers.get('RateLimit-Policy')).toBe('"identity";q=3;w=3600, "route-identity";q=1;w=3600');
     for (const path of ['/shop/reports/2', '/shop/Reports/3', '/shop/reports/4']) {
-      await expectProblem(await get(path), 'rate_limited');
+      const refused = await get(path);
+      const retryAfter = Number(refused.headers.get('Retry-After'));
+      expect(retryAfter).toBeGreaterThan(3_500);
+      expect(retryAfter).toBeLessThanOrEqual(3_600);
+      await expectProblem(refused, 'rate_limited', { retryAfter });
     }
     expect((await get('/shop/reports/5', 'bob')).status).toBe(200);
     const statuses = [];
@@ -64,12 +68,12 @@ it('who has no token counts by address, preflights do not count, and a service c
   const routes: ServiceInput['routes'] = [
     {
       match: { path: '/open' },
-      auth: 'optional',
+      auth: 'optional' as const,
       cors: { origins: [ORIGIN] },
       limits: {
         rate: [
-          { per: 'identity', limit: '1/1h' },
-          { per: 'route', limit: '2/1h' },
+          { per: 'identity' as const, limit: '1/1h' },
+          { per: 'route' as const, limit: '2/1h' },
         ],
       },
     },

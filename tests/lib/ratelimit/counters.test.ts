@@ -76,8 +76,9 @@ describe.each(STORES)('a rate counted in the %s store', (store) => {
   it('admits one more as soon as Retry-After is over, and no sooner', async () => {
     const { counter, key } = counterOf(store);
     const asked = [{ key, rate: { requests: 5, windowMs: 1_000, burst: 1 } }];
-    expect((await counter.take(asked)).refusedBy).toBe(-1);
+    // Before the first one is counted: its reply may be late on a busy machine.
     const begunMs = performance.now();
+    expect((await counter.take(asked)).refusedBy).toBe(-1);
     await eventually('the next one', async () => (await counter.take(asked)).refusedBy === -1 || undefined);
     expect(performance.now() - begunMs).toBeGreaterThan(190);
   });
