@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Response } from 'express';
-import { fieldValue } from '../http/fields.ts';
+import { fieldValue, fieldValues } from '../http/fields.ts';
 import { isNamed } from '../http1/grammar.ts';
 import type { HeadEdit } from '../response/hooks.ts';
 import { writerOf } from '../response/responseWriter.ts';
@@ -55,10 +55,9 @@ export class ResponseCoding implements HeadEdit {
   /** Why no response like this is coded, whoever asks. */
   #obstacleOf(lines: string[], status: number, contentBytes: number | undefined): Uncoded | undefined {
     if (status === 206 || fieldValue(lines, 'content-range') !== undefined) return 'range';
-    const coding = fieldValue(lines, 'content-encoding')?.trim().toLowerCase();
-    if (coding !== undefined && coding !== '' && coding !== 'identity') return 'coded';
+    if (fieldValues(lines, 'content-encoding').some(isCoding)) return 'coded';
     if (saysNoTransform(lines)) return 'no_transform';
-    if (!this.#terms.isCompressible(fieldValue(lines, 'content-type'))) return 'type';
+    if (!this.#isCompressible(lines)) return 'type';
     return contentBytes !== undefined && contentBytes < this.#terms.floorBytes ? 'small' : undefined;
   }
 
@@ -92,9 +91,15 @@ export class ResponseCoding implements HeadEdit {
 
   #uncoded(lines: string[], reason: Uncoded): string[] {
     // The whole response would say so, and a part must say the same (RFC 9110 section 15.3.7).
-    if (reason === 'range' && this.#terms.isCompressible(fieldValue(lines, 'content-type'))) vary(lines);
+    if (reason === 'range' && this.#isCompressible(lines)) vary(lines);
     this.#terms.onUncoded(reason);
     return lines;
+  }
+
+  /** Where several types are named, clients do not agree which one counts. */
+  #isCompressible(lines: readonly string[]): boolean {
+    const types = fieldValues(lines, 'content-type');
+    return types.length > 0 && types.every(this.#terms.isCompressible);
   }
 
   /** It has the tag of the response that the client has (RFC 9110 section 15.4.5). */
@@ -123,6 +128,12 @@ function coded(lines: readonly string[], coding: Coding): string[] {
   }
   head.push('Content-Encoding', coding);
   return head;
+}
+
+/** Whether a line of `Content-Encoding` names a coding; `identity` is none. */
+function isCoding(value: string): boolean {
+  const name = value.trim().toLowerCase();
+  return name !== '' && name !== 'identity';
 }
 
 /** Has `Vary` say that the response depends on `Accept-Encoding`. */

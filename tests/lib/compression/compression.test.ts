@@ -102,6 +102,20 @@ describe('compression', () => {
     expect(response.headers).not.toHaveProperty('vary');
   });
 
+  it.each([
+    ['Content-Encoding', 'identity', 'gzip'],
+    ['Content-Type', 'application/json', 'text/event-stream'],
+  ])('leaves what one of several lines of %s keeps from being coded', async (name, ...values) => {
+    const response = await ask((_req, res) => {
+      res.writeHead(200, [
+        ...Object.entries(TYPE).filter(([field]) => field !== name),
+        ...values.map((value) => [name, value]),
+      ] as never);
+      res.end('x'.repeat(2000));
+    });
+    expect(response.body.toString()).toBe('x'.repeat(2000));
+  });
+
   it('leaves a part, with the Vary of the whole', async () => {
     const range = { 'Content-Range': 'bytes 0-1999/9000', ETag: '"a"', 'Content-Digest': 'sha-256=:x:' };
     const response = await ask(
