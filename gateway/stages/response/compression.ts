@@ -39,8 +39,10 @@ function isCompressedElsewhere(path: string, { settings: { services, routes } }:
   const own = services.find((service) => service.path === path);
   const all = [...(own?.routes ?? []), ...routes];
   const isOne = all.some(
-    ({ action, settings }) =>
-      action.kind === 'forward' && action.service === path && settings.compress !== undefined,
+    ({ action, sides, settings }) =>
+      action.kind === 'forward' &&
+      (action.service === path || sides?.some((side) => side.service === path)) &&
+      settings.compress !== undefined,
   );
   return isOne || own?.compress !== undefined;
 }

@@ -179,6 +179,33 @@ describe('compress', () => {
     expect((await w.ask({ Range: 'bytes=0-9', 'If-Range': tag })).status).toBe(200);
   });
 
+  it('hands its own tags to a side of a split by a route to that side alone, too', async () => {
+    await using service = await startUpstream(files);
+    const path = '/catalogue/**';
+    await using gateway = await startGateway({
+      services: {
+        '/one': { upstreams: [service], auth: 'none' },
+        '/two': { upstreams: [service], auth: 'none' },
+      },
+      routes: [
+        {
+          match: { path },
+          split: [
+            { service: 'one', weight: 0 },
+            { service: 'two', weight: 1 },
+          ],
+          compress: true,
+        },
+        { match: { path, headers: { 'x-canary': '1' } }, service: 'two' },
+      ],
+    });
+    const url = `${gateway.external}/catalogue/x`;
+    const { headers } = await call(url, { headers: { 'Accept-Encoding': 'br' } });
+    expect(headers.etag).toBe('"v1;coded=br"');
+    const change = { 'If-Match': String(headers.etag), 'X-Canary': '1' };
+    expect((await call(url, { method: 'PUT', headers: change })).status).toBe(204);
+  });
+
   it('passes on what a service has coded itself, stored by its own Vary', async () => {
     const codes: RequestListener = (_req, res) =>
       void res
