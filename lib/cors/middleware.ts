@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import { isOwnOrigin } from '../crosssite/refusal.ts';
 import { exchangeOf } from '../exchange/exchange.ts';
+import { takeCookies } from '../http/cookies.ts';
 import { writerOf } from '../response/responseWriter.ts';
 import { stackless } from '../util/stackless.ts';
 import { Cors, type CorsRules } from './cors.ts';
@@ -13,6 +14,8 @@ export interface CorsOptions extends CorsRules {
   readonly hostOf?: (req: Request) => string | undefined;
   /** Whether this preflight is for what these rules are about; any other passes as an ordinary request. Default: all are. */
   readonly isForPreflight?: (req: Request, res: Response) => boolean;
+  /** Cookies that say nothing of the user, such as those that name a replica. Default: none. */
+  readonly harmlessCookies?: readonly string[];
 }
 
 /**
@@ -25,7 +28,8 @@ export interface CorsOptions extends CorsRules {
  * than any program can.
  */
 export function cors(options: Readonly<CorsOptions>): RequestHandler {
-  const { isForPreflight = () => true, hostOf = ({ headers }) => headers.host, ...rules } = options;
+  const { isForPreflight = () => true, hostOf = ({ headers }) => headers.host, ...others } = options;
+  const { harmlessCookies = [], ...rules } = others;
   const corsFields = new Cors(rules);
 
   return function corsMiddleware(req, res, next) {
@@ -38,7 +42,11 @@ export function cors(options: Readonly<CorsOptions>): RequestHandler {
     }
     writer.edit(corsFields);
     const isHandshake = exchangeOf(res).upgradeHead !== undefined;
-    if (isHandshake && !mayOpen(corsFields, req, hostOf)) {
+    if (
+      isHandshake &&
+      hasAmbientCredentials(req.headers, harmlessCookies) &&
+      !mayOpen(corsFields, req, hostOf)
+    ) {
       return next(stackless(() => new OriginNotAllowedError('the Origin of a WebSocket with cookies')));
     }
     next();
@@ -47,12 +55,19 @@ export function cors(options: Readonly<CorsOptions>): RequestHandler {
 
 function mayOpen(corsFields: Cors, req: Request, hostOf: NonNullable<CorsOptions['hostOf']>): boolean {
   const { origin } = req.headers;
-  if (origin === undefined || !hasAmbientCredentials(req.headers)) return true;
+  if (origin === undefined) return true;
   return corsFields.names(origin) || isOwnOrigin(origin, hostOf(req));
 }
 
 /** Whether there are credentials that a browser adds by itself, whatever page it acts for. */
-function hasAmbientCredentials({ cookie, authorization }: IncomingMessage['headers']): boolean {
-  if (cookie !== undefined) return true;
+function hasAmbientCredentials(
+  { cookie, authorization }: IncomingMessage['headers'],
+  harmlessCookies: readonly string[],
+): boolean {
+  if (cookie !== undefined && hasOthers(cookie, harmlessCookies)) return true;
   return authorization !== undefined && !/^bearer /i.test(authorization);
+}
+
+function hasOthers(cookie: string, names: readonly string[]): boolean {
+  return names.reduce((left, name) => takeCookies(left, name)?.rest ?? left, cookie) !== '';
 }

@@ -24,7 +24,7 @@ export const cors: Stage = ({ parts, service }) => corsHandler(parts, service.se
 
 /** The same handler for a response that no service is asked for; undefined where no `cors` is set. */
 export function corsHandler(
-  { settings, trustsPeer }: Parts,
+  { settings, sticky, trustsPeer }: Parts,
   { cors: rules }: PolicySettings,
 ): RequestHandler | undefined {
   if (rules === undefined) return undefined;
@@ -33,6 +33,8 @@ export function corsHandler(
     ...rules,
     exposeHeaders: distinct(exposed),
     hostOf: askedHostFor(trustsPeer),
+    // On a route that is split they are there still: only the side that is chosen knows which is its own.
+    harmlessCookies: sticky?.cookies.map(({ name }) => name) ?? [],
     isForPreflight: (_req, res) => exchangeOf(res).preflight,
   });
 }

@@ -298,6 +298,40 @@ describe('WebSockets, logins and logouts over a split', () => {
     }
   });
 
+  it('a WebSocket of another page goes there as well with a cookie that only names its replica', async () => {
+    await using v1 = await startSocketService();
+    await using v2 = await startSocketService();
+    const sticky = { balance: { sticky: 'cookie' } } as const;
+    const cors = { origins: ['https://app.faf.example'] };
+    await using gateway = await startGateway({
+      services: {
+        '/checkin': { upstreams: [v1], cors, routes: [{ match: { path: '/**' }, split: SPLIT, ...sticky }] },
+        '/checkin-v2': { upstreams: [v2], ...sticky },
+      },
+    });
+    const user = userOn('v1');
+    const handshake = async (cookie?: string) => {
+      const socket = new WebSocket(`${gateway.external.replace('http', 'ws')}/checkin/hub`, {
+        headers: {
+          ...bearer(tokenFor(user)),
+          Origin: 'https://other.faf.example',
+          ...(cookie && { Cookie: cookie }),
+        },
+      });
+      let given = '';
+      socket.on('upgrade', ({ headers }) => {
+        given = headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+      });
+      await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+      socket.terminate();
+      return given;
+    };
+    const cookie = await handshake();
+    expect(cookie).toMatch(/^replica-/);
+    expect(await handshake(cookie)).toBe('');
+    await expect(handshake(`${cookie}; session=1`)).rejects.toThrow('403');
+  });
+
   it.each(['v1', 'v2'] as const)(
     'a token handed out by %s is good, and revoked on the way out',
     async (side) => {
