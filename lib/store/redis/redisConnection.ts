@@ -50,6 +50,7 @@ export class RedisConnection {
   readonly #timeouts = new ConsecutiveTimeouts(TIMEOUTS_TO_GIVE_UP);
   readonly #deadlines: Deadlines;
   readonly #scripts = new ScriptDigests();
+  readonly #scriptsUnderWay = new Set<Promise<unknown>>();
   #cancelHeartbeat: Cancel = () => {};
   #isConnected = false;
   #endedBecause: Error | undefined;
@@ -152,14 +153,21 @@ export class RedisConnection {
   }
 
   /** Runs a Lua script that writes the first `written` of `keys`; the others are not read otherwise. */
-  async evaluate(
+  evaluate(
     script: string,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
     written = 1,
   ): Promise<unknown> {
     for (const key of keys.slice(0, written)) this.#forget(key);
-    const rest = [String(keys.length), ...keys, ...args];
+    const outcome = this.#run(script, [String(keys.length), ...keys, ...args]);
+    this.#scriptsUnderWay.add(outcome);
+    const over = () => void this.#scriptsUnderWay.delete(outcome);
+    outcome.then(over, over);
+    return outcome;
+  }
+
+  async #run(script: string, rest: readonly (string | Buffer)[]): Promise<unknown> {
     try {
       return await this.#ask(['EVALSHA', this.#scripts.of(script), ...rest]);
     } catch (error) {
@@ -202,6 +210,8 @@ export class RedisConnection {
     if (this.#endedBecause) return;
     this.#endedBecause = new Error('closed');
     this.#cancelHeartbeat();
+    // A script that Redis does not know yet is sent once more, which a client that closes would refuse.
+    await withDeadline(Promise.allSettled(this.#scriptsUnderWay), this.#deadlines).catch(() => {});
     await withDeadline(this.#client.close(), this.#deadlines).catch(() => this.#client.destroy());
   }
 
@@ -246,7 +256,8 @@ export class RedisConnection {
     try {
       return await this.#inTime(this.#client.sendCommand<T>(command));
     } catch (error) {
-      const cause = this.#endedBecause ?? asError(error);
+      // What Redis replies says more than why the connection has ended meanwhile.
+      const cause = error instanceof ErrorReply ? error : (this.#endedBecause ?? asError(error));
       throw new StoreUnavailableError(`Redis: ${redisReason(cause)}`, { cause });
     }
   }

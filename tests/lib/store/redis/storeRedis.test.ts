@@ -51,6 +51,13 @@ describe('two gateways on one Redis', () => {
     expect(await callsOf('get')).toBe(before);
   });
 
+  test('what is being written when a gateway stops is written, by a script that Redis does not know yet as well', async () => {
+    await raw.sendCommand(['SCRIPT', 'FLUSH']);
+    const written = here.responses.set('last', Buffer.from('words'), MINUTE_MS);
+    await Promise.all([here.close(), written]);
+    expect(String(await there.responses.get('last'))).toBe('words');
+  });
+
   test('so is the absence of a value: the usual answer to "is this token revoked?"', async () => {
     for (let n = 0; n < 1_000; n += 1) expect(await here.tokens.get('absent')).toBeUndefined();
     expect(await callsOf('get')).toBe(1);
