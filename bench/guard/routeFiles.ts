@@ -1,4 +1,4 @@
-import type { GatewayOptions } from '../servers/servers.ts';
+import { type GatewayOptions, serviceEntry } from '../servers/servers.ts';
 import type { Site } from '../servers/site.ts';
 import { guardServices, type Mode } from './modes.ts';
 import type { Side } from './pair.ts';
@@ -51,6 +51,23 @@ export const COMPARISONS: readonly Comparison[] = [
     files: (site) => ({ before: withRoutes(site, []), now: withRoutes(site, [], POLICIES) }),
     modes: MODES,
   },
+  {
+    name: 'rate',
+    title: 'a route with a rate by claim in place of one without',
+    atMost: 1.25,
+    files: (site) => ({ before: withRoutes(site, []), now: withRoutes(site, [], RATE) }),
+    modes: MODES,
+  },
+  {
+    name: 'mirror',
+    title: 'a route whose requests are all copied to another service in place of one without',
+    atMost: 1.8,
+    files: (site) => ({
+      before: withCopies(site, {}),
+      now: withCopies(site, { mirror: { service: 'copies' } }),
+    }),
+    modes: MODES.filter(({ name }) => name === 'forward'),
+  },
 ];
 
 export const COMPARISON_NAMES: readonly string[] = COMPARISONS.map(({ name }) => name);
@@ -63,6 +80,16 @@ const POLICIES = {
   },
   auth: { require: { claims: { role: ['user', 'admin'] } } },
 };
+
+/** So many that none is refused. */
+const RATE = {
+  limits: { rate: { per: 'identity', by: 'claim:plan', limits: { free: '10/1s', default: '1000000/1s' } } },
+};
+
+function withCopies(site: Site, policies: object): GatewayOptions {
+  const { services = [], ...rest } = withRoutes(site, [], policies);
+  return { ...rest, services: [...services, serviceEntry('/copies', [site.upstream])] };
+}
 
 function withRoutes(site: Site, routes: readonly object[], policies: object = {}): GatewayOptions {
   return { services: guardServices(site), file: { routes: [{ ...ROUTE, ...policies }, ...routes] } };
