@@ -3,6 +3,7 @@ import type { Settings } from '../config/config.ts';
 import { leadsTo } from '../config/sections/services.ts';
 import { AdminGuessesError, AdminTokenError } from '../lib/admin/errors.ts';
 import { adminGuard } from '../lib/admin/guard.ts';
+import { withoutKeys } from '../lib/apikeys/keyText.ts';
 import { apiKeyRoutes } from '../lib/apikeys/routes.ts';
 import { revocationRoutes } from '../lib/auth/revocation/revocationRoutes.ts';
 import { cacheAdmin, type MayBeStored, type ServiceOf } from '../lib/cache/admin.ts';
@@ -89,7 +90,7 @@ function serviceNamed(settings: Settings): ServiceOf {
     const meant = nearestName(named, settings);
     const hint =
       meant === undefined ? 'expected a path, such as /budgeting, or a name' : `did you mean ${meant}?`;
-    return `no service is called ${JSON.stringify(named.slice(0, SHOWN_CHARACTERS))}: ${hint}`;
+    return `no service is called ${JSON.stringify(withoutKeys(named).slice(0, SHOWN_CHARACTERS))}: ${hint}`;
   };
 }
 

@@ -20,8 +20,10 @@ export const KEY_LENGTH = CHECKSUM_AT + CHECKSUM_LENGTH;
 const ID = new RegExp(`^[0-9A-Za-z]{${ID_LENGTH}}$`);
 const KEY = new RegExp(`^${KEY_PREFIX}[0-9A-Za-z]{${ID_LENGTH}}_[0-9A-Za-z]{${KEY_LENGTH - SECRET_AT}}$`);
 const WORD = KEY_PREFIX.slice(0, -1);
-/** In a path the `_` may be percent-encoded. Matching takes linear time, because matched text is not examined again. */
-const KEYS = new RegExp(`${WORD}(?:_|%5f)([0-9A-Za-z]{${ID_LENGTH}})(?:_|%5f)[0-9A-Za-z]+`, 'gi');
+/** Matching takes linear time, because matched text is not examined again. */
+const KEYS = new RegExp(`${WORD}_([0-9A-Za-z]{${ID_LENGTH}})_[0-9A-Za-z]+`, 'g');
+/** A letter, digit or `_` that is percent-encoded, once or several times over. None of them needs to be. */
+const ENCODED = /%(?:25)*(3\d|[46][1-9a-f]|[57][0-9a]|5f)/gi;
 
 /** Bytes that nobody can predict. */
 export type RandomBytes = (count: number) => Buffer;
@@ -64,9 +66,19 @@ export function isKeyId(text: string): boolean {
   return ID.test(text);
 }
 
-/** The text with `...` in place of what is secret in any key in it: for logs, where paths and messages come from outside. */
+/**
+ * The text with `...` in place of what is secret in any key in it: for logs, where paths and messages come from outside. Where one
+ * is percent-encoded, in whole or in part, its text is decoded first.
+ */
 export function withoutKeys(text: string): string {
-  return text.includes(WORD) ? text.replace(KEYS, `${KEY_PREFIX}$1_...`) : text;
+  const plain = text.includes('%') ? text.replace(ENCODED, decoded) : text;
+  if (!plain.includes(WORD)) return text;
+  const hidden = plain.replace(KEYS, `${KEY_PREFIX}$1_...`);
+  return hidden === plain ? text : hidden;
+}
+
+function decoded(_encoded: string, hex: string): string {
+  return String.fromCharCode(Number.parseInt(hex, 16));
 }
 
 function checksumOf(text: string): string {

@@ -16,9 +16,9 @@ const SHOWN_CHARACTERS = 60;
 /** Claims that the gateway sets itself, or that mean something else than an operator could want. */
 const RESERVED = ['iss', 'sub', 'name', 'owner', 'scope', 'scp', 'exp', 'iat', 'nbf', 'jti', 'aud'];
 
-const NAME = `a text of 1 to ${MAX_NAME_LENGTH} characters without control characters`;
-const SCOPES = `a list of at most ${MAX_SCOPES} scopes, each of 1 to ${MAX_SCOPE_LENGTH} visible characters without " and \\`;
-const CLAIMS = `an object of claims and their texts, numbers, true or false, or lists of those, of at most ${MAX_CLAIMS_BYTES} bytes, without __proto__, ${RESERVED.join(', ')}`;
+const NAME = `a text of 1 to ${MAX_NAME_LENGTH} characters without control characters and without an API key`;
+const SCOPES = `a list of at most ${MAX_SCOPES} scopes, each of 1 to ${MAX_SCOPE_LENGTH} visible characters without " and \\ and without an API key`;
+const CLAIMS = `an object of claims and their texts, numbers, true or false, or lists of those, of at most ${MAX_CLAIMS_BYTES} bytes, without an API key, __proto__, ${RESERVED.join(', ')}`;
 const TIME =
   'an ISO 8601 time with an offset that is not over yet, such as 2030-01-31T12:00:00Z, or null for never';
 const GRACE = `a whole number of seconds from 0 to ${MAX_GRACE_SECONDS}`;
@@ -30,7 +30,8 @@ const name = z
   .max(MAX_NAME_LENGTH, NAME)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
   .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, NAME)
-  .refine((text) => text.isWellFormed(), NAME);
+  .refine((text) => text.isWellFormed(), NAME)
+  .refine(hasNoKey, NAME);
 
 /** RFC 6749 section 3.3. */
 const scopes = z
@@ -38,7 +39,8 @@ const scopes = z
     z
       .string(SCOPES)
       .max(MAX_SCOPE_LENGTH, SCOPES)
-      .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, SCOPES),
+      .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, SCOPES)
+      .refine(hasNoKey, SCOPES),
     SCOPES,
   )
   .max(MAX_SCOPES, SCOPES);
@@ -52,7 +54,8 @@ const claims = z
   )
   .pipe(z.record(z.string(), z.union([claim, z.array(claim, CLAIMS)], CLAIMS), CLAIMS))
   .refine((given) => !Object.keys(given).some((each) => RESERVED.includes(each)), CLAIMS)
-  .refine((given) => Buffer.byteLength(JSON.stringify(given)) <= MAX_CLAIMS_BYTES, CLAIMS);
+  .refine((given) => Buffer.byteLength(JSON.stringify(given)) <= MAX_CLAIMS_BYTES, CLAIMS)
+  .refine((given) => hasNoKey(JSON.stringify(given)), CLAIMS);
 
 const expiry = (nowMs: number) =>
   z
@@ -104,6 +107,11 @@ export const pageSchema = z.strictObject({
   after: z.string().optional(),
   owner: z.string().optional(),
 });
+
+/** What an operator says of a key is stored as it is, listed and shown to services: a key put there would be readable. */
+function hasNoKey(text: string): boolean {
+  return withoutKeys(text) === text;
+}
 
 function withExpiry<Given extends { readonly expiresAt?: number | null | undefined }>(given: Given) {
   const { expiresAt, ...rest } = given;

@@ -32,7 +32,7 @@ const services = () => ({ '/jobs': { upstreams: [upstream], auth: { sources: ['b
 const start = (env: Record<string, string> = {}) =>
   startGateway({ services: services(), env: { ADMIN_TOKEN, ...env } });
 
-const CONTROL = 'without control characters; got';
+const CONTROL = 'without control characters and without an API key; got';
 const TIME =
   'an ISO 8601 time with an offset that is not over yet, such as 2030-01-31T12:00:00Z, or null for never';
 

@@ -2,7 +2,7 @@ import { expect, it, jest } from '@jest/globals';
 import { ADMIN_TOKEN, askKeys, makeKey, revokeKey, rotateKey } from '../../support/clients/apiKeys.ts';
 import { request, sendRaw } from '../../support/clients/rawClient.ts';
 import { explainedIn } from '../../support/gateway/explained.ts';
-import { startGateway } from '../../support/gateway/gateway.ts';
+import { bearer, startGateway } from '../../support/gateway/gateway.ts';
 import { secretsIn } from '../../support/secrets.ts';
 import { startUpstream } from '../../support/upstreams/upstream.ts';
 
@@ -31,6 +31,8 @@ function placesFor(key: string): string[][] {
     [`GET /jobs/query?api_key=${key}`, line],
     [`GET /jobs/path/${key}/x`, line],
     [`GET /jobs/encoded/${key.replaceAll('_', '%5F')}/x`, line],
+    [`GET /jobs/partly/%66${key.slice(1, 40)}%${key.charCodeAt(40).toString(16)}${key.slice(41)}/x`, line],
+    [`GET /jobs/twice-encoded/${key.replaceAll('_', '%255F')}/x`, line],
     [`GET /jobs/ambiguous/..%2f${key}`, line],
     [`GET /nowhere/${key}`, line],
     [`GET /${key}`, line],
@@ -100,6 +102,11 @@ it('no key gets into a log line, a metric, a span, a refusal or what operators s
       ['POST', '', { [key]: key }],
       ['POST', '', { name: 'x', owner: 'x', scopes: [`"${key}`] }],
       ['POST', '', { name: 'x', owner: 'x', expiresAt: key }],
+      ['POST', '', { name: key, owner: 'x' }],
+      ['POST', '', { name: 'x', owner: `of ${key}` }],
+      ['POST', '', { name: 'x', owner: 'x', scopes: [key] }],
+      ['POST', '', { name: 'x', owner: 'x', claims: { plan: key } }],
+      ['PATCH', `/${id}`, { name: key }],
       ['PATCH', `/${id}`, { scopes: ['a'] }],
       ['PATCH', `/${id}`, { claims: { sub: key } }],
     ];
@@ -108,6 +115,8 @@ it('no key gets into a log line, a metric, a span, a refusal or what operators s
       shown += `${method} ${path.replace(key, 'KEY')}: ${response.status} ${await response.text()}\n`;
     }
     shown += await (await askKeys(internal, 'GET', '', undefined, key)).text();
+    const purge = { method: 'POST', headers: bearer(ADMIN_TOKEN), body: JSON.stringify({ service: key }) };
+    shown += await (await fetch(`${internal}/admin/cache/purge`, purge)).text();
     await revokeKey(internal, id);
     shown += (await sendRaw(external, request('GET /jobs/revoked', `X-Api-Key: ${key}`))).body;
     shown += await (await fetch(`${internal}/metrics`)).text();

@@ -73,6 +73,20 @@ describe('a text with keys in it', () => {
     expect(withoutKeys(text)).toBe(`GET /a/fafkey_${ID}_.../b?x=fafkey_${ID}_...&y`);
   });
 
+  it.each([
+    { what: 'a letter of the word', at: [0] },
+    { what: 'a character of the secret', at: [40] },
+    { what: 'every character', at: [...key].map((_, at) => at) },
+  ])('is hidden with $what percent-encoded, once or twice', ({ at }) => {
+    const encoded = [...key].map((character, each) =>
+      at.includes(each) ? `%${character.charCodeAt(0).toString(16)}` : character,
+    );
+    for (const text of [encoded.join(''), encoded.join('').replaceAll('%', '%25')]) {
+      expect(withoutKeys(`/a%20b/${text}%2F?x`)).toBe(`/a%20b/fafkey_${ID}_...%2F?x`);
+    }
+    expect(withoutKeys('/a%41/fafkey%5Fshort')).toBe('/a%41/fafkey%5Fshort');
+  });
+
   it('hides parts of a key as well, and leaves all else as it is', () => {
     expect(withoutKeys(`see ${key.slice(0, 40)}`)).toBe(`see fafkey_${ID}_...`);
     expect(withoutKeys('fafkey_ and fafkey_short')).toBe('fafkey_ and fafkey_short');
