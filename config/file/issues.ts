@@ -27,7 +27,7 @@ export function describeIssue(schema: z.ZodType, issue: z.core.$ZodIssue, writte
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       path: [...path, key],
-      text: `${pathText([...path, key])} is not known: ${meant(key, keysAt(schema, path))}`,
+      text: `${pathText([...path, key])} is not known${meant(key, schema, path)}`,
     }));
   }
   if (issue.code === 'invalid_union') {
@@ -73,11 +73,47 @@ function branchFor(
   );
 }
 
-function meant(key: string, known: readonly string[]): string {
+/** What stands instead, or where the field belongs; with what goes before it. */
+function meant(key: string, schema: z.ZodType, path: readonly PropertyKey[]): string {
+  const known = keysAt(schema, path);
   const moved = MOVED.get(key);
-  if (moved !== undefined && known.includes(moved.split('.')[0] ?? '')) return `it is ${moved} now`;
-  const name = suggest(key, known);
-  return name ? `did you mean ${name}?` : `expected one of ${known.join(', ')}`;
+  if (moved !== undefined && known.includes(moved.split('.')[0] ?? '')) return `: it is ${moved} now`;
+  const name = suggest(key, known) ?? longerOrShorter(key, known);
+  if (name !== undefined) return `: did you mean ${name}?`;
+  const places = placesOf(key, schema, path, known);
+  return places.length > 0
+    ? ` here: expected it ${places.join(' or ')}`
+    : `: expected one of ${known.join(', ')}`;
+}
+
+/** `percentage` for `percent`, `unhealthy` for `unhealthyAfter`. */
+function longerOrShorter(key: string, known: readonly string[]): string | undefined {
+  const isBeginning = (one: string, other: string) => one.length >= 4 && other.startsWith(one);
+  return known.find((name) => isBeginning(name, key) || isBeginning(key, name));
+}
+
+/** Where policies may stand. Routes of a service may say whatever free-standing ones may, but for `service`. */
+const LEVELS: readonly (readonly [name: string, path: readonly PropertyKey[]])[] = [
+  ['in defaults', ['defaults']],
+  ['at a service', ['services', 0]],
+  ['on a route', ['services', 0, 'routes', 0]],
+];
+
+/** Where else a field of this name may stand: below one of those that are known here, or at another level of the file. */
+function placesOf(
+  key: string,
+  schema: z.ZodType,
+  path: readonly PropertyKey[],
+  known: readonly string[],
+): string[] {
+  const here = pathText(path.map((part) => (typeof part === 'number' ? 0 : part))).replace(
+    /^routes/,
+    'services[0].routes',
+  );
+  const isLevel = here === '' || LEVELS.some(([, level]) => pathText(level) === here);
+  const below = known.filter((name) => here !== '' && keysAt(schema, [...path, name]).includes(key));
+  const levels = LEVELS.filter(([, level]) => isLevel && keysAt(schema, level).includes(key));
+  return [...below.map((name) => `below ${name}`), ...levels.map(([name]) => name)];
 }
 
 /** The names that an object at this path of the schema may have. */

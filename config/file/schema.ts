@@ -4,7 +4,6 @@ import { type Kind, kind } from '../kinds/kinds.ts';
 import { routeBreaker } from '../policies/breaker.ts';
 import { POLICIES } from '../policies/policies.ts';
 import { FLAG, OBJECT } from '../policies/policy.ts';
-import { routeHealth } from '../policies/upstream/health.ts';
 import { actionShape } from '../routes/actions.ts';
 import { matchSchema } from '../routes/match.ts';
 import { RESERVED_SEGMENTS } from '../sections/services.ts';
@@ -81,7 +80,6 @@ const ofRoutes = {
   token: POLICIES.token.schema.optional(),
   mirror: POLICIES.mirror.schema.optional(),
   breaker: routeBreaker.optional(),
-  health: routeHealth.optional(),
 };
 
 const ROUTE = { error: 'an object with a match' };

@@ -5,7 +5,7 @@ import { actionOf, type ForwardAction } from '../routes/actions.ts';
 import { nameOf } from '../routes/complete.ts';
 import { mirrorProblems } from '../routes/mirrorProblems.ts';
 import { policyProblems } from '../routes/policyProblems.ts';
-import { actionProblems, routeProblems } from '../routes/problems.ts';
+import { actionProblems, listOf, routeProblems } from '../routes/problems.ts';
 import { splitProblems } from '../routes/splitProblems.ts';
 import {
   BUILT_IN_SERVICES,
@@ -169,7 +169,7 @@ export function problemsBetween(
   { services, routes }: Definitions<undefined>,
   readFile: ReadFile,
 ): FileProblem[] {
-  const names = services.flatMap((service) => service?.name ?? []);
+  const names = namesOf(data, services);
   return [
     ...clashes(services),
     ...upstreamProblems(data),
@@ -180,6 +180,13 @@ export function problemsBetween(
     ...mirrorProblems(data, names),
     ...routeProblems(services, routes),
   ];
+}
+
+/** The names of all services, also of those in which something else is wrong. */
+function namesOf(data: unknown, services: readonly (ServiceDefinition | undefined)[]): string[] {
+  const written = listOf((data as { readonly services?: unknown } | undefined)?.services);
+  const names = services.map((service, index) => service?.name ?? written[index]?.name);
+  return names.filter((name) => typeof name === 'string');
 }
 
 /**

@@ -44,7 +44,7 @@ function mirrorProblem(
   return [
     {
       path,
-      text: `${pathText(path)} is ${quote(service)}: expected another, which gets the requests already`,
+      text: `${pathText(path)} is ${quote(service)}: expected another service, since this one gets the requests themselves`,
     },
   ];
 }

@@ -217,7 +217,7 @@ describe('GATEWAY_FILE', () => {
     })),
     {
       in: { upstreams: [{ url: 'http://a', weights: 1 }] },
-      out: '.upstreams[0].weights is not known: expected one of url, weight',
+      out: '.upstreams[0].weights is not known: did you mean weight?',
     },
     { in: { path: 'a' }, out: `.path is "a": ${PATH}` },
     { in: { path: '/a/b' }, out: `.path is "/a/b": ${PATH}` },
@@ -245,6 +245,27 @@ describe('GATEWAY_FILE', () => {
     },
     { in: { timeout: { request: '3s' } }, out: '.timeout is not known: did you mean timeouts?' },
     { in: { limits: { concurency: 3 } }, out: '.limits.concurency is not known: did you mean concurrency?' },
+    // Of another place.
+    { in: { rate: [] }, out: '.rate is not known here: expected it below limits' },
+    { in: { split: [] }, out: '.split is not known here: expected it on a route' },
+    {
+      in: { routes: [{ match: { path: '/x' }, tls: 'off' }] },
+      out: '.routes[0].tls is not known here: expected it in defaults or at a service',
+    },
+    {
+      in: { routes: [{ match: { path: '/x' }, health: 'off' }] },
+      out: '.routes[0].health is not known here: expected it in defaults or at a service',
+    },
+    {
+      in: { routes: [{ match: { path: '/x' }, methods: ['GET'] }] },
+      out: '.routes[0].methods is not known here: expected it below match or below cors or below mirror',
+    },
+    // A name that goes on, or breaks off.
+    { in: { compression: 'on' }, out: '.compression is not known: did you mean compress?' },
+    {
+      in: { health: { path: '/h', unhealthy: 2 } },
+      out: '.health.unhealthy is not known: did you mean unhealthyAfter?',
+    },
     // What the former SERVICES_FILE had.
     { in: { requestTimeout: '3s' }, out: '.requestTimeout is not known: it is timeouts.request now' },
     { in: { cacheShared: false }, out: '.cacheShared is not known: it is cache.shared now' },
@@ -270,9 +291,31 @@ describe('GATEWAY_FILE', () => {
       in: { service: [], services: [{ name: 'a', path: '/a' }] },
       out: 'gateway.json: service is not known: did you mean services?',
     },
+    {
+      in: { compress: 'on', services: [{ name: 'a', path: '/a' }] },
+      out: 'gateway.json: compress is not known here: expected it in defaults or at a service or on a route',
+    },
+    {
+      in: {
+        routes: [{ match: { path: '/x' }, redirect: { to: '/y' }, services: 'a' }],
+        services: [{ name: 'a', path: '/a' }],
+      },
+      out: 'gateway.json: routes[0].services is not known: did you mean service?',
+    },
   ];
   test.each(wrongFiles)('names what is wrong with $in', ({ in: content, out }) => {
     expect(problemsOf(content)).toEqual([expect.stringContaining(out)]);
+  });
+
+  test('says nothing about services that have another mistake where others name them', () => {
+    const services = [
+      { name: 'a', path: '/a', weight: 1, mirror: { service: 'b' } },
+      { name: 'b', path: '/b', mirror: { service: 'a' } },
+    ];
+    const routes = [{ match: { path: '/x' }, service: 'a' }];
+    expect(problemsOf({ services, routes })).toEqual([
+      expect.stringContaining('services[0].weight is not known'),
+    ]);
   });
 
   test('tells where its JSON goes wrong', () => {

@@ -93,11 +93,6 @@ export const health = policy({
   isOfServices: true,
 });
 
-/** What a route may say of it: nothing. */
-export const routeHealth = z
-  .never({ error: 'nothing: replicas are checked for all routes together, so their service says it' })
-  .describe('Stands at services and in defaults.');
-
 /** In few words: `/health each 10s`. */
 export function healthText({ health: terms }: HealthSettings): string {
   return terms ? `${terms.path} each ${formatDuration(terms.intervalMs)}` : 'off';

@@ -109,7 +109,7 @@ describe('auth', () => {
     ['auth: { require: {} }', 'auth.require is {}: expected off, or an object with claims or scopes'],
     ['auth: { require: none }', 'auth.require is "none": expected off, or an object with claims or scopes'],
     ['auth: { require: { roles: [a] } }', 'auth.require.roles is not known: expected one of claims, scopes'],
-    ['auth: { require: { scope: [a] } }', 'auth.require.scope is not known: expected one of claims, scopes'],
+    ['auth: { require: { scope: [a] } }', 'auth.require.scope is not known: did you mean scopes?'],
     [
       'auth: { require: { claims: {} } }',
       'auth.require.claims is {}: expected an object of claims and their values, at least one',

@@ -25,19 +25,19 @@ describe('mirror', () => {
       'mirror: { service: shop },',
       '',
       '',
-      'services[0].mirror.service is "shop": expected another, which gets the requests already',
+      'services[0].mirror.service is "shop": expected another service, since this one gets the requests themselves',
     ],
     [
       '',
       '{ match: { path: /a }, mirror: { service: shop } }',
       '',
-      'services[0].routes[0].mirror.service is "shop": expected another, which gets the requests already',
+      'services[0].routes[0].mirror.service is "shop": expected another service, since this one gets the requests themselves',
     ],
     [
       '',
       '',
       '{ match: { path: /a }, service: shadow, mirror: { service: shadow } }',
-      'routes[0].mirror.service is "shadow": expected another, which gets the requests already',
+      'routes[0].mirror.service is "shadow": expected another service, since this one gets the requests themselves',
     ],
     [
       'mirror: { percent: 5 },',

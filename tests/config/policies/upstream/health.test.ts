@@ -101,7 +101,7 @@ describe('health', () => {
     const problems = problemsOf({}, file({ route: 'health: off' }));
     expect(problems).toEqual([
       expect.stringMatching(
-        /services\[0\]\.routes\[0\]\.health is "off": expected nothing: .* their service says it$/,
+        /services\[0\]\.routes\[0\]\.health is not known here: expected it in defaults or at a service$/,
       ),
     ]);
   });
