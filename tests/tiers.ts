@@ -33,6 +33,7 @@ export const FOLDERS: Readonly<Record<string, Tier>> = {
   nothingLost: 'whole',
   original: 'whole',
   playground: 'whole',
+  rates: 'whole',
   regressions: 'whole',
 
   memory: 'long',

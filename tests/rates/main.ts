@@ -22,18 +22,19 @@ async function main({ requests }: FlagValues<typeof flags>): Promise<number> {
   const onProgress = (sent: number) => {
     if (isTerminal || sent % 100_000 === 0) tell(`${sent} of ${requests} sent`);
   };
-  const { seconds, rows, odd } = await experiment(requests, onProgress);
+  const { seconds, rows, odd, alone } = await experiment(requests, onProgress);
   const table = rows.map(({ plan, asked, admitted, tooMany, short }) =>
     [plan, asked, admitted, tooMany, short].map(String),
   );
   print(align([['PLAN', 'ASKED', 'ADMITTED', 'TOO MANY', 'SHORT'], ...table]));
   for (const [status, count] of odd) print(`${count} x status ${status || 'none'}`);
+  if (alone > 0) print(`${alone} requests were counted by one gateway alone: Redis did not respond in time.`);
   const tooMany = Math.max(...rows.map((row) => row.tooMany));
   const short = Math.max(...rows.map((row) => row.short));
   print(
-    `${requests} requests in ${seconds.toFixed(0)} s, ${tooMany} too many, ${short} short by more than the burst.`,
+    `${requests} requests in ${seconds.toFixed(0)} s, ${tooMany} too many, ${short} short by more than the burst allows.`,
   );
-  return tooMany + short + odd.size === 0 ? 0 : EXIT_FAILED;
+  return tooMany + short + odd.size + alone === 0 ? 0 : EXIT_FAILED;
 }
 
 await runCommand(COMMAND, main);

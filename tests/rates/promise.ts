@@ -10,6 +10,9 @@ export interface Promised {
   readonly burst: number;
 }
 
+/** Redis counts in whole milliseconds, so that a window may be that much longer for it than it is. */
+const CLOCK_MS = 1;
+
 /**
  * By how many requests the promise was broken in the worst window, wherever between its two times each was counted; 0 or less:
  * it was kept. A window begins when a request was sent and ends when a response was there; only what was certainly counted within it
@@ -22,14 +25,19 @@ export function mostTooMany(admitted: readonly Admitted[], { perMs, burst }: Pro
   let worst = Number.NEGATIVE_INFINITY;
   for (const { sentMs, receivedMs } of admitted.toSorted((a, b) => a.receivedMs - b.receivedMs)) {
     sums.addUpTo(lastAt(starts, sentMs), 1);
-    worst = Math.max(worst, sums.maxUpTo(lastAt(starts, receivedMs)) - perMs * receivedMs - burst);
+    worst = Math.max(
+      worst,
+      sums.maxUpTo(lastAt(starts, receivedMs)) - perMs * (receivedMs + CLOCK_MS) - burst,
+    );
   }
   return Math.ceil(worst - 1e-6);
 }
 
-/** How many must be admitted at least in a time in which somebody has asked without a pause, less the burst. */
-export function leastDue(ms: number, { perMs, burst }: Promised): number {
-  return Math.floor(perMs * ms) - burst;
+/**
+ * How many must be admitted at least in a time in which somebody has asked without a pause: the most that may be, less the burst.
+ */
+export function leastDue(ms: number, { perMs }: Promised): number {
+  return Math.floor(perMs * ms);
 }
 
 /** The last index whose value is `most` or less; -1: there is none. */
