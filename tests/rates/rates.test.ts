@@ -29,7 +29,10 @@ describe('the promise of a rate', () => {
 
   it('finds the worst window as comparing all of them does', () => {
     let seed = 7;
-    const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+    const random = () => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
     for (let n = 0; n < 50; n += 1) {
       const admitted = Array.from({ length: 40 }, () => {
         const sentMs = random() * 2_000;
