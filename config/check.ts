@@ -4,6 +4,10 @@ import { readDotenv, readEnvironment } from './environment.ts';
 import { readGatewayFile } from './file/gatewayFile.ts';
 import { formatDuration } from './kinds/durations.ts';
 import { authText } from './policies/auth/auth.ts';
+import { compressText } from './policies/fields/compress.ts';
+import { ratesText } from './policies/limits/rates.ts';
+import { mirrorText } from './policies/mirror.ts';
+import { balanceText } from './policies/upstream/balance.ts';
 import { healthText } from './policies/upstream/health.ts';
 import { bytesText, tlsText, ttlText } from './report/policyValues.ts';
 import { maskCredentials, reasonOf } from './report/problems.ts';
@@ -43,6 +47,18 @@ const SERVICE_COLUMNS = [
   'ALIASES',
 ];
 
+/** What most services do without: shown where one has it. */
+const RARE_COLUMNS: readonly {
+  readonly heading: string;
+  readonly none: string;
+  readonly text: (service: Service) => string;
+}[] = [
+  { heading: 'RATE', none: 'any', text: ({ rates }) => ratesText(rates) || 'any' },
+  { heading: 'BALANCE', none: 'least-load', text: ({ balance }) => balanceText(balance) },
+  { heading: 'MIRROR', none: 'off', text: mirrorText },
+  { heading: 'COMPRESS', none: 'off', text: compressText },
+];
+
 /** The sources of the settings to report. */
 export interface ReportSources {
   readonly env: NodeJS.ProcessEnv;
@@ -74,7 +90,7 @@ export function reportSettings({
   return [
     headed(align([SETTING_COLUMNS, ...rows]), emphasis),
     `Shared state: ${storePlace(settings)}\n`,
-    headed(align([SERVICE_COLUMNS, ...settings.services.map(serviceRow)]), emphasis),
+    headed(serviceTable(settings.services), emphasis),
     ...(allRoutes(settings).length > 0 ? [headed(routeTable(settings, written), emphasis)] : []),
     ...settingsWarnings({ env, dotenv, settings }).map((warning) => `Warning: ${warning}\n`),
   ].join('\n');
@@ -90,6 +106,12 @@ function storePlace({ redisUrl, redisNodes, dataDir }: Settings): string {
   if (redisUrl !== undefined) return maskCredentials(redisUrl);
   if (redisNodes.length === 0) return `embedded, in ${dataDir}`;
   return redisNodes.map(({ name, url }) => `${name} at ${maskCredentials(url)}`).join(', ');
+}
+
+function serviceTable(services: readonly Service[]): string {
+  const rare = RARE_COLUMNS.filter(({ none, text }) => services.some((service) => text(service) !== none));
+  const rows = services.map((service) => [...serviceRow(service), ...rare.map(({ text }) => text(service))]);
+  return align([[...SERVICE_COLUMNS, ...rare.map(({ heading }) => heading)], ...rows]);
 }
 
 function serviceRow(service: Service): string[] {

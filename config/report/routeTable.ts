@@ -7,6 +7,7 @@ import { ratesText } from '../policies/limits/rates.ts';
 import { mirrorText } from '../policies/mirror.ts';
 import { originsOf } from '../policies/origins.ts';
 import type { PolicySettings } from '../policies/policies.ts';
+import { balanceText } from '../policies/upstream/balance.ts';
 import { allRoutes, type Routing } from '../routes/complete.ts';
 import { levelsFor } from '../routes/levels.ts';
 import type { Route, RouteSide } from '../sections/services.ts';
@@ -43,6 +44,7 @@ const COLUMNS: readonly Column[] = [
   },
   { heading: 'RETRY', path: 'retry', text: retryText },
   { heading: 'BREAKER', path: 'breaker', text: ({ breaker }) => (breaker ? 'on' : 'off') },
+  { heading: 'BALANCE', path: 'balance', text: ({ balance }) => balanceText(balance) },
   { heading: 'MIRROR', path: 'mirror', text: mirrorText },
   { heading: 'TOKEN', path: 'token', text: ({ token }) => token ?? 'none' },
   {

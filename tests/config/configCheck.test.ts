@@ -113,6 +113,20 @@ routes:
     expect(lines((text) => `<${text}>`).filter((line) => line.startsWith('<'))).toHaveLength(3);
   });
 
+  test('shows what few services have where one of them has it', () => {
+    const headingsOf = (more: string) => {
+      const text = `services: [{ name: a, path: /a, upstreams: ["http://a"]${more} }, { name: b, path: /b, upstreams: ["http://b"] }]`;
+      const env = { JWT_SECRET: 'x'.repeat(40), GATEWAY_FILE: 'gateway.yaml' };
+      const lines = reportSettings({ env, dotenv: {}, readFile: () => text }).split('\n');
+      const heading = lines.findIndex((line) => line.startsWith('SERVICE '));
+      return [lines[heading]?.split(/ +/).slice(15), lines[heading + 1]?.split(/ {2,}/).slice(-1)[0]];
+    };
+    expect(headingsOf('')[0]).toEqual([]);
+    expect(headingsOf(', mirror: { service: b, percent: 5 }')).toEqual([['MIRROR'], '5 % to b']);
+    const all = ', compress: on, balance: { hash: subject }, limits: { rate: { per: route, limit: 5/1m } }';
+    expect(headingsOf(all)).toEqual([['RATE', 'BALANCE', 'COMPRESS'], 'zstd br gzip']);
+  });
+
   test('shows which routes are logins and logouts, and where tokens may be', () => {
     const file = JSON.stringify({
       services: [

@@ -11,7 +11,7 @@ type BucketOf = (req: IncomingMessage, res: Response) => string | undefined;
 /**
  * Names the bucket of a request under a rule. The rates have no part in the name, so that a user keeps what he has used when his
  * plan or the file changes. What one script may judge together has the same part in braces (a hash tag of Redis Cluster): all of
- * one identity, all of one address, and all of one service with its routes.
+ * one identity, all of one address, all of one service with its routes, and all of a route that says its rate itself.
  */
 export function bucketOf({ per, name, at: { level, place } }: RateRule, trustsPeer: TrustsPeer): BucketOf {
   const end = `}${name}:${place}`;
@@ -31,6 +31,8 @@ export function bucketOf({ per, name, at: { level, place } }: RateRule, trustsPe
     case 'service':
       return (_req, res) => `rate:{s${exchangeOf(res).service}${end}`;
     case 'route':
+      // What is split among services is one route.
+      if (level === 'route') return (_req, res) => `rate:{r${exchangeOf(res).route}${end}`;
       return (_req, res) => {
         const { service, route } = exchangeOf(res);
         return `rate:{s${service}${end}:${route}`;
