@@ -36,6 +36,10 @@ describe.each(awayHarms(LATE_MS))('a Redis that is $name', (harm) => {
   const hurt = () => harm.hurt(place);
   const heal = () => harm.heal(place);
 
+  /** On a busy machine a Redis that is well may be late for 100 ms, too. */
+  const letIn = (...request: Parameters<typeof get>) =>
+    eventually('it is let in', async () => (await get(...request)).status === 200);
+
   const start = (env: Record<string, string> = {}) =>
     startGateway({
       services: { '/budgeting': [upstream], '/userManagement': [upstream] },
@@ -44,7 +48,7 @@ describe.each(awayHarms(LATE_MS))('a Redis that is $name', (harm) => {
 
   it('leaves nobody in who needs a check, and lets them in again when it is back', async () => {
     await using gateway = await start();
-    expect((await get(gateway)).status).toBe(200);
+    await letIn(gateway);
     await hurt();
     await eventually(
       'it is noticed',
@@ -87,7 +91,7 @@ describe.each(awayHarms(LATE_MS))('a Redis that is $name', (harm) => {
   it('never makes a logout look done', async () => {
     const leaving = tokenFor('carol');
     await using gateway = await start({ AUTH_STORE_FAILURE: 'allow' });
-    expect((await get(gateway, '/budgeting/x', leaving)).status).toBe(200);
+    await letIn(gateway, '/budgeting/x', leaving);
     await hurt();
     const before = upstream.requests.length;
     await expectProblem(await logout(gateway, leaving), 'store_unavailable');
@@ -112,8 +116,7 @@ describe.each(awayHarms(LATE_MS))('a Redis that is $name', (harm) => {
   it('forgets nothing that was revoked meanwhile: who is let in again is asked about first', async () => {
     await using gateway = await start({ ADMIN_TOKEN: 'admin' });
     const [leaving, banned, staying] = [tokenFor('carol'), tokenFor('dan', { iat: 1_000 }), tokenFor('eve')];
-    for (const known of [leaving, banned, staying])
-      expect((await get(gateway, '/budgeting/x', known)).status).toBe(200);
+    for (const known of [leaving, banned, staying]) await letIn(gateway, '/budgeting/x', known);
     await hurt();
     // Not by /readyz, which a single late PING is enough for: a hot token is refused once the connection is given up.
     await eventually(
