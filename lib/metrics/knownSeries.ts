@@ -38,6 +38,8 @@ export type KnownLabels = Readonly<
 > & {
   /** Policy, service and route of each limit by rate. */
   readonly rateLimits?: readonly LabelValues[];
+  /** Service, target and result of the copies that each mirror may send. */
+  readonly mirrors?: readonly LabelValues[];
 };
 
 /** What a metric with these labels shows before anything happened: rate() sees no rise without a start. */
@@ -74,9 +76,12 @@ function seriesOf(
 ): LabelValues[] {
   if (labels.includes('instance')) return replicas.map(placeOf);
   if (labels.includes('policy')) return [...(known.rateLimits ?? [])];
+  if (labels.includes('target')) return [...(known.mirrors ?? [])];
   if (labels.includes('status'))
     return labels.includes('route') ? routeResponses(known) : awaitedResponses(known);
-  return combinations(labels.map((label) => known[label as Exclude<keyof KnownLabels, 'rateLimits'>] ?? []));
+  return combinations(
+    labels.map((label) => known[label as Exclude<keyof KnownLabels, 'rateLimits' | 'mirrors'>] ?? []),
+  );
 }
 
 function routeResponses({ route = [] }: KnownLabels): LabelValues[] {

@@ -15,6 +15,19 @@ import type { MirrorRoom } from './mirrorRoom.ts';
 /** What became of a copy. `busy`: too many are under way, or hold too much content. `no_replica`: nobody can take it. */
 export type MirrorResult = Sent | NoCopy | 'no_replica';
 
+/** All of them. */
+export const MIRROR_RESULTS: readonly MirrorResult[] = [
+  'completed',
+  'error',
+  'cut',
+  'timeout',
+  'failed',
+  'too_large',
+  'busy',
+  'abandoned',
+  'no_replica',
+];
+
 export interface MirrorOptions {
   /** Replicas of the service that gets the copies. */
   readonly pool: ReplicaPool;

@@ -466,6 +466,8 @@ async function shownMetrics(): Promise<[name: string, labels: string][]> {
     outcome: one,
     coding: one,
     cause: one,
+    rateLimits: [['one', service, 'one']],
+    mirrors: [[service, service, 'one']],
   };
   const metrics = await new Metrics({ readings, known, processMetrics: false }).registry.getMetricsAsJSON();
   return metrics.map(({ name, values: [first] }) => {

@@ -3,6 +3,7 @@ import { CODINGS } from '../../../lib/compression/codings.ts';
 import { UNCODED } from '../../../lib/compression/terms.ts';
 import type { ProbeFailure, ProbeOutcome } from '../../../lib/healthcheck/contract.ts';
 import type { KnownLabels } from '../../../lib/metrics/knownSeries.ts';
+import { MIRROR_RESULTS } from '../../../lib/mirror/middleware.ts';
 import { REPLIES } from '../../errors/replies/replies.ts';
 import type { ListeningPort } from '../../port.ts';
 
@@ -36,6 +37,7 @@ export function knownLabels(routing: Routing): KnownLabels {
     port: PORTS,
     call: ['list', 'update'],
     rateLimits: rateLimitsOf(routing),
+    mirrors: mirrorsOf(routing),
     // Other refusals are the client's fault, and no alert watches them.
     code: codes.filter((code) => REPLIES[code].status === 429 || REPLIES[code].status >= 500),
     outcome: ADMIN_REFUSALS,
@@ -45,6 +47,21 @@ export function knownLabels(routing: Routing): KnownLabels {
     cause: compresses ? UNCODED : [],
     problem: codes.filter((code) => code.startsWith('api_key_') && REPLIES[code].status === 401),
   };
+}
+
+/** Service, target and result of every copy that may be sent. */
+function mirrorsOf(routing: Routing): string[][] {
+  const pathOf = new Map(routing.services.map(({ name, path }) => [name, path]));
+  const ofRoutes = allRoutes(routing).flatMap(({ action, settings: { mirror } }) =>
+    action.kind === 'forward' ? [[action.service, mirror] as const] : [],
+  );
+  const pairs = [...routing.services.map(({ path, mirror }) => [path, mirror] as const), ...ofRoutes].flatMap(
+    ([path, mirror]) => {
+      const target = mirror && pathOf.get(mirror.service);
+      return target === undefined ? [] : [`${path} ${target}`];
+    },
+  );
+  return [...new Set(pairs)].flatMap((pair) => MIRROR_RESULTS.map((result) => [...pair.split(' '), result]));
 }
 
 /** Policy, service and route of every limit by rate. */
