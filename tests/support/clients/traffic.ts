@@ -2,7 +2,7 @@ import type { PlaygroundUrls } from '../../../playground/messages.ts';
 
 /** The services that mixed traffic goes to, and how they are to be started. */
 export const TRAFFIC_FLAGS = [
-  '--only=userManagement,notification,budgeting,sharing',
+  '--only=userManagement,notification,budgeting,sharing,fundRaising',
   '--replicas=budgeting=3',
 ];
 
