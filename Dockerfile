@@ -13,11 +13,14 @@ RUN npm ci --omit=dev --ignore-scripts
 RUN npm pkg delete devDependencies \
     && npm sbom --sbom-format=cyclonedx --sbom-type=application >/tmp/sbom \
     && grep -v -e '"serialNumber":' -e '"timestamp":' /tmp/sbom >sbom.cdx.json
-# Of packages Node runs no TypeScript and nothing for browsers, and maps are for debuggers. Licences stay.
+# Of packages Node runs no TypeScript and nothing for browsers or bundlers, and maps are for debuggers. What the
+# semantic conventions have that is not settled yet is an entry of its own, which nobody imports. Licences stay.
 RUN find node_modules -type d \( -name test -o -name tests -o -name examples -o -name docs -o -name benchmarks \
       -o -name browser -o -name react-native -o -name coverage -o -name .github -o -name .nyc_output \) \
       -prune -exec rm -r {} + \
     && find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -iname '*.md' \
+      -o -path '*/axios/dist/axios*.js' -o -path '*/axios/dist/esm/*' -o -path '*/async/dist/async.m*' \
+      -o -path '*/semantic-conventions/dist/experimental_*' -o -path '*/semantic-conventions/dist/index-incubating.*' \
       -o -name '.*' ! -name .package-lock.json \) ! -iname 'licen[cs]e*' ! -iname 'notice*' -delete \
     && find node_modules -type d -empty -delete
 

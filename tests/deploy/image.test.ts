@@ -1,24 +1,31 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
   existsSync,
+  globSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, matchesGlob } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { exportJWK, SignJWT } from 'jose';
+import { WebSocket } from 'ws';
 import { Container, type Image, ImageBuilder } from '../support/deploy/image.ts';
-import { filesIn, layerBytesOf, missingFrom } from '../support/deploy/imageFiles.ts';
+import { filesIn, importsIn, layerBytesOf, missingFrom, removedPaths } from '../support/deploy/imageFiles.ts';
 import { eventually } from '../support/eventually.ts';
 import { redisTestUrl, TEST_SECRET } from '../support/gateway/gateway.ts';
 import { freePort } from '../support/stores/redis.ts';
-import { startUpstream } from '../support/upstreams/upstream.ts';
+import { sendJson, startUpstream } from '../support/upstreams/upstream.ts';
+import { startSocketService } from '../support/upstreams/webSocket.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -126,7 +133,33 @@ describe('the image', () => {
     );
     expect(licences.length).toBeGreaterThan(100);
     expect(licences.filter((path) => !existsSync(join(packages, path)))).toEqual([]);
-    expect(missingFrom(packages, whole)).toEqual([]);
+    const removed = removedPaths(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'));
+    expect(removed.filter((pattern) => globSync(pattern, { cwd: whole }).length === 0)).toEqual([]);
+    expect(files.filter((path) => removed.some((pattern) => matchesGlob(path, pattern)))).toEqual([]);
+    expect(missingFrom(packages, whole, removed)).toEqual([]);
+  });
+
+  it('has every module that can come to be imported', async () => {
+    const whole = await importsIn(ROOT);
+    const app = join(image.root, 'app');
+    const missed = async () =>
+      (await importsIn(app)).unresolved.filter((line) => !whole.unresolved.includes(line));
+    expect(whole.read).toBeGreaterThan(2_000);
+    expect(await missed()).toEqual([]);
+    // It would be seen.
+    for (const [path, line] of [
+      ['index.mjs', 'lib/tracing/openTelemetry.ts: @opentelemetry/semantic-conventions'],
+      [
+        'stable_events.mjs',
+        'node_modules/@opentelemetry/semantic-conventions/dist/index.mjs: ./stable_events.mjs',
+      ],
+    ] as const) {
+      const file = join(app, 'node_modules/@opentelemetry/semantic-conventions/dist', path);
+      renameSync(file, `${file}.away`);
+      const without = await missed();
+      renameSync(`${file}.away`, file);
+      expect(without).toContain(line);
+    }
   });
 
   it('adds at most 26 MB to its base', () => {
@@ -181,6 +214,46 @@ describe('the image', () => {
     expect(await stopped).toBe(0);
     expect(container.output).toContain('Drained');
   }, 60_000);
+
+  it.each([
+    { file: 'gateway.yaml', text: (json: string) => `# YAML\n${json}` },
+    { file: 'gateway.ts', text: (json: string) => `const file: object = ${json};\nexport default file;` },
+  ])(
+    'has what a gateway loads only when it is asked to: keys of an issuer, WebSockets, spans, $file',
+    async ({ file, text }) => {
+      const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+      const keys = [{ ...(await exportJWK(publicKey)), kid: 'a' }];
+      await using issuer = await startUpstream((_req, res) => sendJson(res, { keys }));
+      await using collector = await startUpstream((_req, res) => void res.end('{}'));
+      await using sockets = await startSocketService();
+      const services = [{ name: 'communication', path: '/communication', upstreams: [sockets.url.origin] }];
+      const env = await environment({
+        JWT_SECRET: '',
+        JWKS_URL: issuer.url.href,
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin,
+        // Else it warns that no service has these.
+        AUTH_ISSUE_PATHS: '/communication/login',
+        AUTH_REVOKE_PATHS: '/communication/logout',
+        GATEWAY_FILE: `/data/${file}`,
+      });
+      const data = volume({ [file]: text(JSON.stringify({ services })) });
+      await using container = new Container(image, { env, data });
+      await container.untilHealthy();
+      const token = new SignJWT({ sub: 'ann' }).setProtectedHeader({ alg: 'EdDSA', kid: 'a' });
+      const headers = { Authorization: `Bearer ${await token.setExpirationTime('1h').sign(privateKey)}` };
+      const socket = new WebSocket(`ws://127.0.0.1:${env.EXTERNAL_PORT}/communication/x`, { headers });
+      await once(socket, 'open');
+      socket.send('echo');
+      const [echo] = await once(socket, 'message');
+      expect(String(echo)).toBe('echo');
+      socket.close();
+      await once(socket, 'close');
+      expect(await container.stop()).toBe(0);
+      expect(collector.requests.map(({ body }) => String(body)).join()).toContain('/communication');
+      expect(container.output.match(/.*"level":"(warn|error)".*/g) ?? []).toEqual([]);
+    },
+    60_000,
+  );
 
   it.each(['1000:1000', RANDOM_USER])(
     'run as %s starts compiled, and keeps tokens in /data',

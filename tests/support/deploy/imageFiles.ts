@@ -1,10 +1,14 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, matchesGlob, relative } from 'node:path';
+import { run } from '../processes/command.ts';
 
 const SPECIFIER = /(?:\brequire\(|\bfrom\s|\bimport\s|\bimport\()\s*['"](\.{1,2}\/[^'"\s]*)['"]/g;
 const SUFFIXES = ['', '.js', '.cjs', '.mjs', '.json', '/index.js', '/index.cjs', '/index.mjs'];
 const TYPES = /\.[cm]?ts$/;
-const NOT_FOR_NODE = /\/(browser|react-native)\/|\.md$/;
+const NOT_FOR_NODE = /\/browser\/|\.md$/;
+/** Conditions under which Node is never asked for an entry. */
+const CONDITIONS_OF_OTHERS = ['browser', 'react-native', 'types'];
+const IMPORTS = join(import.meta.dirname, '../programs/imports.ts');
 /** A layer is a tar archive. */
 const BLOCK_BYTES = 512;
 
@@ -23,8 +27,26 @@ export function layerBytesOf(directory: string): number {
   return BLOCK_BYTES * blocks.reduce((sum, count) => sum + count, 0);
 }
 
-/** What packages in `pruned` name that the same packages have in `whole`, and not there. */
-export function missingFrom(pruned: string, whole: string): string[] {
+export interface Imports {
+  /** How many modules the gateway can come to load. */
+  readonly read: number;
+  /** Each as `module: what it imports`. */
+  readonly unresolved: readonly string[];
+}
+
+/** What the gateway's sources import, and what that imports, by Node's own rules. */
+export async function importsIn(gateway: string): Promise<Imports> {
+  const args = ['--experimental-import-meta-resolve', IMPORTS, gateway];
+  return JSON.parse(String((await run(process.execPath, args)).stdout));
+}
+
+/** Of a Dockerfile's text: which files of packages it removes by their paths, as globs. */
+export function removedPaths(dockerfile: string): string[] {
+  return Array.from(dockerfile.matchAll(/-path '\*\/([^']+)'/g), ([, pattern = '']) => `**/${pattern}`);
+}
+
+/** What packages in `pruned` name that the same packages have in `whole`, and not there, unless it was `removed`. */
+export function missingFrom(pruned: string, whole: string, removed: readonly string[]): string[] {
   const files = filesIn(pruned);
   const named = [
     ...files.filter((path) => /\.[cm]?js$/.test(path)).flatMap((path) => importsOf(pruned, path)),
@@ -32,7 +54,8 @@ export function missingFrom(pruned: string, whole: string): string[] {
   ];
   const found = (directory: string, path: string) =>
     SUFFIXES.some((suffix) => sizeOf(join(directory, `${path}${suffix}`)) !== undefined);
-  return [...new Set(named)].filter((path) => found(whole, path) && !found(pruned, path));
+  const isRemoved = (path: string) => removed.some((pattern) => matchesGlob(path, pattern));
+  return [...new Set(named)].filter((path) => found(whole, path) && !found(pruned, path) && !isRemoved(path));
 }
 
 /** Relative imports of a module. */
@@ -53,7 +76,9 @@ function entriesOf(directory: string, path: string): string[] {
 
 function leaves(value: unknown): string[] {
   if (typeof value === 'string') return [value];
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(leaves) : [];
+  if (typeof value !== 'object' || value === null) return [];
+  const entries = Object.entries(value).filter(([condition]) => !CONDITIONS_OF_OTHERS.includes(condition));
+  return entries.flatMap(([, entry]) => leaves(entry));
 }
 
 /** Of a file; undefined when there is none. */
