@@ -49,7 +49,8 @@ export function whyNoEngine(): string | undefined {
 
 /** podman with images, containers and volumes of its own, all of which go with it. Containers use this machine's network. */
 export class Engine implements AsyncDisposable {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'gateway-engine-'));
+  // Short: podman takes no --runroot of more than 50 characters, and Jest's own directory has 29 of them.
+  readonly #directory = mkdtempSync(join(tmpdir(), 'podman-'));
 
   constructor() {
     writeFileSync(join(this.#directory, 'containers.conf'), CONTAINERS_CONF);
