@@ -41,7 +41,7 @@ type Ingredient =
   | 'gatewayFile';
 
 /**
- * All settings of the gateway, frozen. Each field is described, with its default, in the row of `variables.ts` with the same
+ * All settings of the gateway, frozen. Each field is described, with its default, in the row of `variables/` with the same
  * name, and in docs/settings.md. The fields below are computed from several variables.
  */
 export interface Settings extends Omit<Values, Ingredient> {

@@ -1,8 +1,7 @@
 // What `npm run docs` writes of the settings: .env.example and the tables of docs/settings.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Variable } from '../variables.ts';
-import { groupSettings, type SettingGroup } from './settingGroups.ts';
+import { groupSettings, type SettingGroup, type Variable } from '../variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TABLES = /(?<=<!-- settings -->\n)[\s\S]*?(?=<!-- \/settings -->)/;

@@ -4,8 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { loadSettings } from '../../config/config.ts';
 import { readDotenv } from '../../config/environment.ts';
 import { envExample, settingsDocument } from '../../config/report/document.ts';
-import { groupSettings } from '../../config/report/settingGroups.ts';
-import { listVariables } from '../../config/variables.ts';
+import { groupSettings, listVariables } from '../../config/variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
