@@ -45,40 +45,19 @@ export const upstreamSchema = z.union(
   { error: upstreamUrl.accepted },
 );
 
-/** What `defaults` and services may say. */
-const policies = {
-  auth: POLICIES.auth.schema.optional(),
-  passAuthorization: POLICIES.passAuthorization.schema.optional(),
-  timeouts: POLICIES.timeouts.schema.optional(),
-  limits: POLICIES.limits.schema.optional(),
-  cache: POLICIES.cache.schema.optional(),
-  compress: POLICIES.compress.schema.optional(),
-  cors: POLICIES.cors.schema.optional(),
-  retry: POLICIES.retry.schema.optional(),
-  security: POLICIES.security.schema.optional(),
-  headers: POLICIES.headers.schema.optional(),
-  host: POLICIES.host.schema.optional(),
-  breaker: POLICIES.breaker.schema.optional(),
-  balance: POLICIES.balance.schema.optional(),
-  publicPaths: POLICIES.publicPaths.schema.optional(),
-  allow: POLICIES.allow.schema.optional(),
-  deny: POLICIES.deny.schema.optional(),
-};
+/** What every level may say but what is taken out here: each policy stands somewhere. */
+const { health, tls, token, mirror, ...policies } = optionalPolicies();
 
 /** What only these may say: routes of a service share its replicas and the connections to them. */
-const ofServices = {
-  ...policies,
-  health: POLICIES.health.schema.optional(),
-  tls: POLICIES.tls.schema.optional(),
-};
+const ofServices = { ...policies, health, tls };
 
 const ofRoutes = {
   name: routeName.schema.optional().describe('What it is called in metrics, logs and errors.'),
   match: matchSchema.describe('Which requests it is for.'),
   ...actionShape,
   ...policies,
-  token: POLICIES.token.schema.optional(),
-  mirror: POLICIES.mirror.schema.optional(),
+  token,
+  mirror,
   breaker: routeBreaker.optional(),
 };
 
@@ -118,7 +97,7 @@ export const serviceSchema = z.strictObject(
       .optional()
       .describe('Whether /budgeting/api/x reaches it as /api/x. Default: true.'),
     ...ofServices,
-    mirror: POLICIES.mirror.schema.optional(),
+    mirror,
     routes: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()
@@ -157,3 +136,13 @@ export type GatewayFileData = z.output<typeof fileSchema>;
 export type ServiceData = z.output<typeof serviceSchema>;
 export type RouteData = z.output<typeof routeSchema>;
 export type FreeRouteData = z.output<typeof freeRouteSchema>;
+
+type Policies = typeof POLICIES;
+
+/** The schema of each policy, which a level may leave out. */
+function optionalPolicies() {
+  const schemas = Object.entries(POLICIES).map(([name, { schema }]) => [name, schema.optional()]);
+  return Object.fromEntries(schemas) as {
+    readonly [Name in keyof Policies]: z.ZodOptional<Policies[Name]['schema']>;
+  };
+}

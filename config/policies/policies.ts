@@ -31,10 +31,10 @@ export const POLICIES = {
   cache,
   compress,
   cors,
+  retry,
   security,
   headers,
   host,
-  retry,
   breaker,
   health,
   balance,
@@ -46,7 +46,9 @@ export const POLICIES = {
 } as const;
 
 type Policies = typeof POLICIES;
-type PolicyName = keyof Policies;
+export type PolicyName = keyof Policies;
+/** What a route may say; the others are about replicas, which all routes of a service share. */
+export type RoutePolicy = Exclude<PolicyName, 'health' | 'tls'>;
 
 /** What a level of the file says, or several of them together. */
 export type Said = { readonly [Name in PolicyName]?: z.output<Policies[Name]['schema']> | undefined };

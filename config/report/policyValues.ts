@@ -3,7 +3,7 @@ import { formatBytes } from '../kinds/bytes.ts';
 import { formatDuration } from '../kinds/durations.ts';
 import { authText } from '../policies/auth/auth.ts';
 import { ratesText } from '../policies/limits/rates.ts';
-import type { PolicySettings } from '../policies/policies.ts';
+import type { PolicyName, PolicySettings } from '../policies/policies.ts';
 import { balanceText } from '../policies/upstream/balance.ts';
 import { statusText } from '../policies/upstream/health.ts';
 import type { Field } from '../variables.ts';
@@ -17,27 +17,51 @@ export interface PolicyValue {
   readonly variable?: Field;
 }
 
-/** Everything that holds for a service or route. */
+type ValuesOf = (settings: PolicySettings) => readonly PolicyValue[];
+
+/** The values of each policy in words of its own. */
+const VALUES: Readonly<Record<PolicyName, ValuesOf | 'as it is written'>> = {
+  auth: ({ auth }) => [{ path: 'auth', value: authText(auth) }],
+  timeouts: timeoutValues,
+  limits: limitValues,
+  cache: cacheValues,
+  compress: compressValues,
+  retry: (settings) => [{ path: 'retry', value: retryText(settings) }],
+  breaker: breakerValues,
+  health: healthValues,
+  balance: ({ balance }) => [{ path: 'balance', value: balanceText(balance) }],
+  tls: tlsValues,
+  passAuthorization: 'as it is written',
+  token: 'as it is written',
+  cors: 'as it is written',
+  security: 'as it is written',
+  headers: 'as it is written',
+  host: 'as it is written',
+  mirror: 'as it is written',
+  publicPaths: 'as it is written',
+  allow: 'as it is written',
+  deny: 'as it is written',
+};
+
+/** Everything that holds for a service or route, but for policies that are best shown as they are written. */
 export function policyValues(settings: PolicySettings): PolicyValue[] {
+  return Object.values(VALUES).flatMap((values) => (typeof values === 'function' ? values(settings) : []));
+}
+
+function timeoutValues({ requestTimeoutMs, idleTimeoutMs }: PolicySettings): PolicyValue[] {
   return [
-    { path: 'auth', value: authText(settings.auth) },
-    {
-      path: 'timeouts.request',
-      value: formatDuration(settings.requestTimeoutMs),
-      variable: 'requestTimeoutMs',
-    },
-    { path: 'timeouts.idle', value: formatDuration(settings.idleTimeoutMs), variable: 'upstreamTimeoutMs' },
-    { path: 'limits.concurrency', value: String(settings.concurrency), variable: 'perServiceLimit' },
-    { path: 'limits.streams', value: String(settings.streams), variable: 'serviceStreams' },
-    { path: 'limits.body', value: bytesText(settings.maxBodyBytes), variable: 'maxBodyBytes' },
-    ...(ratesText(settings.rates) === '' ? [] : [{ path: 'limits.rate', value: ratesText(settings.rates) }]),
-    ...cacheValues(settings),
-    ...compressValues(settings),
-    { path: 'retry', value: retryText(settings) },
-    ...breakerValues(settings),
-    ...healthValues(settings),
-    { path: 'balance', value: balanceText(settings.balance) },
-    ...tlsValues(settings),
+    { path: 'timeouts.request', value: formatDuration(requestTimeoutMs), variable: 'requestTimeoutMs' },
+    { path: 'timeouts.idle', value: formatDuration(idleTimeoutMs), variable: 'upstreamTimeoutMs' },
+  ];
+}
+
+function limitValues({ concurrency, streams, maxBodyBytes, rates }: PolicySettings): PolicyValue[] {
+  const rate = ratesText(rates);
+  return [
+    { path: 'limits.concurrency', value: String(concurrency), variable: 'perServiceLimit' },
+    { path: 'limits.streams', value: String(streams), variable: 'serviceStreams' },
+    { path: 'limits.body', value: bytesText(maxBodyBytes), variable: 'maxBodyBytes' },
+    ...(rate === '' ? [] : [{ path: 'limits.rate', value: rate }]),
   ];
 }
 

@@ -6,9 +6,10 @@ import { compressText } from '../policies/fields/compress.ts';
 import { ratesText } from '../policies/limits/rates.ts';
 import { mirrorText } from '../policies/mirror.ts';
 import { originsOf } from '../policies/origins.ts';
-import type { PolicySettings } from '../policies/policies.ts';
+import type { PolicySettings, RoutePolicy } from '../policies/policies.ts';
 import { balanceText } from '../policies/upstream/balance.ts';
 import { allRoutes, type Routing } from '../routes/complete.ts';
+import { holdsBesideFixed } from '../routes/fixedProblems.ts';
 import { levelsFor } from '../routes/levels.ts';
 import type { Route, RouteSide } from '../sections/services.ts';
 import { bytesText, retryText, ttlText } from './policyValues.ts';
@@ -22,59 +23,62 @@ interface Column {
   readonly text: (settings: PolicySettings) => string;
 }
 
-const AUTH: Column = { heading: 'AUTH', path: 'auth', text: ({ auth }) => authText(auth) };
-
-/** What a route may say besides. */
-const COLUMNS: readonly Column[] = [
-  {
-    heading: 'TIMEOUT',
-    path: 'timeouts.request',
-    text: ({ requestTimeoutMs }) => formatDuration(requestTimeoutMs),
-  },
-  { heading: 'IDLE', path: 'timeouts.idle', text: ({ idleTimeoutMs }) => formatDuration(idleTimeoutMs) },
-  { heading: 'CONCURRENCY', path: 'limits.concurrency', text: ({ concurrency }) => String(concurrency) },
-  { heading: 'STREAMS', path: 'limits.streams', text: ({ streams }) => String(streams) },
-  { heading: 'BODY', path: 'limits.body', text: ({ maxBodyBytes }) => bytesText(maxBodyBytes) },
-  { heading: 'RATE', path: 'limits.rate', text: ({ rates }) => ratesText(rates) || 'any' },
-  {
-    heading: 'CACHE',
-    path: 'cache',
-    text: ({ cacheTtlMs, cacheShared }) =>
-      `${ttlText(cacheTtlMs)}${cacheShared || cacheTtlMs === 'off' ? '' : ' unshared'}`,
-  },
-  { heading: 'RETRY', path: 'retry', text: retryText },
-  { heading: 'BREAKER', path: 'breaker', text: ({ breaker }) => (breaker ? 'on' : 'off') },
-  { heading: 'BALANCE', path: 'balance', text: ({ balance }) => balanceText(balance) },
-  { heading: 'MIRROR', path: 'mirror', text: mirrorText },
-  { heading: 'TOKEN', path: 'token', text: ({ token }) => token ?? 'none' },
-  {
-    heading: 'AUTHORIZATION',
-    path: 'passAuthorization',
-    text: ({ passAuthorization }) => (passAuthorization ? 'passed' : 'cut'),
-  },
-  { heading: 'ALLOW', path: 'allow', text: ({ allow }) => allow?.join(' ') ?? 'all' },
-  { heading: 'DENY', path: 'deny', text: ({ deny }) => deny.join(' ') || 'none' },
-  { heading: 'COMPRESS', path: 'compress', text: compressText },
-  { heading: 'CORS', path: 'cors', text: ({ cors }) => cors?.origins.join(' ') ?? 'off' },
-  {
-    heading: 'HEADERS',
-    path: 'headers',
-    text: ({ requestRules, responseRules }) => (requestRules || responseRules ? 'changed' : 'as they are'),
-  },
-  { heading: 'SECURITY', path: 'security', text: ({ security }) => (security ? 'on' : 'off') },
-  { heading: 'HOST', path: 'host', text: ({ host }) => (typeof host === 'object' ? host.name : host) },
-  { heading: 'PUBLIC PATHS', path: 'publicPaths', text: ({ publicPaths }) => (publicPaths ? 'yes' : 'no') },
-];
-
-/** Policies that hold where no service is asked as well. */
-const OF_RESPONSES: ReadonlySet<string> = new Set([
-  'compress',
-  'cors',
-  'headers',
-  'security',
-  'allow',
-  'deny',
-]);
+/** The columns of each policy. */
+const COLUMNS: Readonly<Record<RoutePolicy, readonly Column[]>> = {
+  auth: [{ heading: 'AUTH', path: 'auth', text: ({ auth }) => authText(auth) }],
+  timeouts: [
+    {
+      heading: 'TIMEOUT',
+      path: 'timeouts.request',
+      text: ({ requestTimeoutMs }) => formatDuration(requestTimeoutMs),
+    },
+    { heading: 'IDLE', path: 'timeouts.idle', text: ({ idleTimeoutMs }) => formatDuration(idleTimeoutMs) },
+  ],
+  limits: [
+    { heading: 'CONCURRENCY', path: 'limits.concurrency', text: ({ concurrency }) => String(concurrency) },
+    { heading: 'STREAMS', path: 'limits.streams', text: ({ streams }) => String(streams) },
+    { heading: 'BODY', path: 'limits.body', text: ({ maxBodyBytes }) => bytesText(maxBodyBytes) },
+    { heading: 'RATE', path: 'limits.rate', text: ({ rates }) => ratesText(rates) || 'any' },
+  ],
+  cache: [
+    {
+      heading: 'CACHE',
+      path: 'cache',
+      text: ({ cacheTtlMs, cacheShared }) =>
+        `${ttlText(cacheTtlMs)}${cacheShared || cacheTtlMs === 'off' ? '' : ' unshared'}`,
+    },
+  ],
+  retry: [{ heading: 'RETRY', path: 'retry', text: retryText }],
+  breaker: [{ heading: 'BREAKER', path: 'breaker', text: ({ breaker }) => (breaker ? 'on' : 'off') }],
+  balance: [{ heading: 'BALANCE', path: 'balance', text: ({ balance }) => balanceText(balance) }],
+  mirror: [{ heading: 'MIRROR', path: 'mirror', text: mirrorText }],
+  token: [{ heading: 'TOKEN', path: 'token', text: ({ token }) => token ?? 'none' }],
+  passAuthorization: [
+    {
+      heading: 'AUTHORIZATION',
+      path: 'passAuthorization',
+      text: ({ passAuthorization }) => (passAuthorization ? 'passed' : 'cut'),
+    },
+  ],
+  allow: [{ heading: 'ALLOW', path: 'allow', text: ({ allow }) => allow?.join(' ') ?? 'all' }],
+  deny: [{ heading: 'DENY', path: 'deny', text: ({ deny }) => deny.join(' ') || 'none' }],
+  compress: [{ heading: 'COMPRESS', path: 'compress', text: compressText }],
+  cors: [{ heading: 'CORS', path: 'cors', text: ({ cors }) => cors?.origins.join(' ') ?? 'off' }],
+  headers: [
+    {
+      heading: 'HEADERS',
+      path: 'headers',
+      text: ({ requestRules, responseRules }) => (requestRules || responseRules ? 'changed' : 'as they are'),
+    },
+  ],
+  security: [{ heading: 'SECURITY', path: 'security', text: ({ security }) => (security ? 'on' : 'off') }],
+  host: [
+    { heading: 'HOST', path: 'host', text: ({ host }) => (typeof host === 'object' ? host.name : host) },
+  ],
+  publicPaths: [
+    { heading: 'PUBLIC PATHS', path: 'publicPaths', text: ({ publicPaths }) => (publicPaths ? 'yes' : 'no') },
+  ],
+};
 
 /** Characters of a line. */
 const WIDTH = 120;
@@ -87,9 +91,12 @@ const WIDTH = 120;
  */
 export function routeTable(routing: Routing, written: WrittenFile | undefined): string {
   const routes = inOrder(allRoutes(routing));
+  const { auth, ...others } = COLUMNS;
   const columns = [
-    AUTH,
-    ...COLUMNS.filter((column) => routes.some((route) => differs(route, column, routing))),
+    ...auth,
+    ...Object.values(others)
+      .flat()
+      .filter((column) => routes.some((route) => differs(route, column, routing))),
   ];
   const headings = ['ROUTE', 'DOES', 'SPELLING', ...columns.map(({ heading }) => heading)];
   const rows = routes.map((route) => {
@@ -113,10 +120,14 @@ function cellOf(
   { path, text }: Column,
   own: ReadonlySet<string>,
 ): string {
-  if (action.kind !== 'forward' && !OF_RESPONSES.has(path)) return '-';
+  if (action.kind !== 'forward' && !holdsBesideFixed(policyOf(path))) return '-';
   const texts = sides ? sides.map((side) => text(side.settings)) : [text(settings)];
   const all = [...new Set(texts)].join(' / ');
   return own.has(path) ? all : `(${all})`;
+}
+
+function policyOf(path: string): RoutePolicy {
+  return path.split('.')[0] as RoutePolicy;
 }
 
 /** The paths of all that the route says itself, and of what these are parts of. */

@@ -1,24 +1,44 @@
 import { type FileProblem, pathText } from '../file/issues.ts';
+import type { RoutePolicy } from '../policies/policies.ts';
 import { quote } from '../report/problems.ts';
 
 /** A route of a file, which may say anything. */
 export type Written = Readonly<Record<string, unknown>>;
 
-/** What a route that asks no service cannot do, each with what is true of it all the same. */
-const IDLE: readonly (readonly [field: string, true: readonly unknown[], because: string])[] = [
-  ['auth', ['none'], 'whoever asks'],
-  ['passAuthorization', [false], 'and no service gets it'],
-  ['token', [], 'whoever asks'],
-  ['timeouts', [], 'and waits for no service'],
-  ['limits', [], 'however many ask'],
-  ['cache', ['off', false], 'and keeps nothing'],
-  ['retry', ['off', false], 'and tries no service'],
-  ['breaker', ['off', false], 'and asks no service'],
-  ['balance', ['least-load'], 'and asks no service'],
-  ['mirror', ['off', false], 'and copies nothing'],
-  ['publicPaths', [false], 'and cuts no prefix'],
-  ['host', [], 'and asks no service'],
-];
+/** A policy that does nothing where no service is asked. */
+interface Idle {
+  /** What is true there all the same. */
+  readonly alsoTrue: readonly unknown[];
+  /** Follows "the gateway responds at once". */
+  readonly because: string;
+}
+
+/** What each policy does on a route that asks no service. */
+const BESIDE_FIXED: Readonly<Record<RoutePolicy, Idle | 'holds'>> = {
+  auth: { alsoTrue: ['none'], because: 'whoever asks' },
+  passAuthorization: { alsoTrue: [false], because: 'and no service gets it' },
+  token: { alsoTrue: [], because: 'whoever asks' },
+  timeouts: { alsoTrue: [], because: 'and waits for no service' },
+  limits: { alsoTrue: [], because: 'however many ask' },
+  cache: { alsoTrue: ['off', false], because: 'and keeps nothing' },
+  retry: { alsoTrue: ['off', false], because: 'and tries no service' },
+  breaker: { alsoTrue: ['off', false], because: 'and asks no service' },
+  balance: { alsoTrue: ['least-load'], because: 'and asks no service' },
+  mirror: { alsoTrue: ['off', false], because: 'and copies nothing' },
+  publicPaths: { alsoTrue: [false], because: 'and cuts no prefix' },
+  host: { alsoTrue: [], because: 'and asks no service' },
+  compress: 'holds',
+  cors: 'holds',
+  security: 'holds',
+  headers: 'holds',
+  allow: 'holds',
+  deny: 'holds',
+};
+
+/** Whether a policy means anything on a route that asks no service. */
+export function holdsBesideFixed(policy: RoutePolicy): boolean {
+  return BESIDE_FIXED[policy] === 'holds';
+}
 
 const WITHOUT_CONTENT: readonly unknown[] = [204, 205, 304];
 
@@ -26,11 +46,12 @@ const WITHOUT_CONTENT: readonly unknown[] = [204, 205, 304];
 export function fixedProblems(route: Written, at: readonly PropertyKey[]): FileProblem[] {
   const action = ['redirect', 'respond'].find((each) => route[each] !== undefined);
   if (action === undefined) return [];
-  const idle = IDLE.filter(
-    ([field, alsoTrue]) => route[field] !== undefined && !alsoTrue.includes(route[field]),
-  );
+  const idle = Object.entries(BESIDE_FIXED).flatMap(([field, does]) => {
+    const isIdle = does !== 'holds' && route[field] !== undefined && !does.alsoTrue.includes(route[field]);
+    return isIdle ? [beside([...at, field], action, does.because)] : [];
+  });
   return [
-    ...idle.map(([field, , because]) => beside([...at, field], action, because)),
+    ...idle,
     ...(objectOf(objectOf(route).headers).request === undefined
       ? []
       : [beside([...at, 'headers', 'request'], action, 'and no service gets them')]),
