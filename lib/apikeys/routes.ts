@@ -1,5 +1,5 @@
-import express, { type Request, type RequestHandler, type Response, Router } from 'express';
-import { exchangeOf } from '../exchange/exchange.ts';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { jsonIn, refuse, textContent } from '../admin/content.ts';
 import { listener } from '../util/listener.ts';
 import { NoSuchApiKeyError } from './errors.ts';
 import type { KeyRing } from './keyRing.ts';
@@ -37,32 +37,47 @@ export interface ApiKeyRoutesOptions {
  */
 export function apiKeyRoutes(options: Readonly<ApiKeyRoutesOptions>): Router {
   const { ring, lastUsed, now = Date.now } = options;
-  const onDone = listener(options.onDone);
-  const routes = Router();
-  const content = textContent();
+  const actions = new KeyActions({ ring, lastUsed, now, onDone: listener(options.onDone) });
+  const content = textContent(MAX_BODY_BYTES);
+  return Router()
+    .post('/', content, actions.create)
+    .get('/', actions.list)
+    .get('/:id', actions.show)
+    .patch('/:id', content, actions.change)
+    .post('/:id/rotate', content, actions.rotate)
+    .delete('/:id', actions.revoke);
+}
 
-  const show = async (state: KeyState) => {
-    const [usedAtMs, revokedAtMs] = await Promise.all([lastUsed.of(state.id), ring.revokedAtMs(state.id)]);
-    return shown(state, { usedAtMs, revokedAtMs, nowMs: now() });
-  };
-  /** The key itself, in the only response that has it. */
-  const showNew = async (state: KeyState, key: string) => ({ ...(await show(state)), key });
+/** What each route does. */
+class KeyActions {
+  readonly #ring: KeyRing;
+  readonly #lastUsed: LastUsed;
+  readonly #onDone: NonNullable<ApiKeyRoutesOptions['onDone']>;
+  readonly #now: () => number;
 
-  routes.post('/', content, async (req, res) => {
-    const order = ordered(req, res, creationSchema(now()));
+  constructor({ ring, lastUsed, onDone, now }: Required<ApiKeyRoutesOptions>) {
+    this.#ring = ring;
+    this.#lastUsed = lastUsed;
+    this.#onDone = onDone;
+    this.#now = now;
+  }
+
+  readonly create: RequestHandler = async (req, res) => {
+    const order = ordered(req, res, creationSchema(this.#now()));
     if (!order) return;
-    const { text, state } = await ring.create(order);
-    onDone('created', state, req);
+    const { text, state } = await this.#ring.create(order);
+    this.#onDone('created', state, req);
     res
       .status(201)
       .location(`${req.baseUrl}/${state.id}`)
-      .json(await showNew(state, text));
-  });
-  routes.get('/', async (req, res) => {
+      .json(await this.#shownNew(state, text));
+  };
+
+  readonly list: RequestHandler = async (req, res) => {
     const page = asked(res, askedOf(queryOf(req), pageSchema));
     if (!page) return;
     const { limit, after, owner } = page;
-    const all = (await ring.list()).filter((state) => owner === undefined || state.owner === owner);
+    const all = (await this.#ring.list()).filter((state) => owner === undefined || state.owner === owner);
     const begin = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1;
     if (after !== undefined && begin === 0) {
       refuse(res, `after: expected the id of a key that is listed, got ${shortened(JSON.stringify(after))}`);
@@ -70,44 +85,49 @@ export function apiKeyRoutes(options: Readonly<ApiKeyRoutesOptions>): Router {
     }
     const shownNow = all.slice(begin, begin + limit);
     const isMore = begin + limit < all.length;
-    const keys = await Promise.all(shownNow.map(show));
+    const keys = await Promise.all(shownNow.map((state) => this.#shown(state)));
     res.json({ keys, ...(isMore && { next: shownNow.at(-1)?.id }) });
-  });
-  routes.get('/:id', async (req, res) => {
-    res.json(await show(await ring.get(idOf(req))));
-  });
-  routes.patch('/:id', content, async (req, res) => {
-    const order = ordered(req, res, changeSchema(now()));
+  };
+
+  readonly show: RequestHandler = async (req, res) => {
+    res.json(await this.#shown(await this.#ring.get(idOf(req))));
+  };
+
+  readonly change: RequestHandler = async (req, res) => {
+    const order = ordered(req, res, changeSchema(this.#now()));
     if (!order) return;
-    const state = await ring.change(idOf(req), order);
-    onDone('changed', state, req);
-    res.json(await show(state));
-  });
-  routes.post('/:id/rotate', content, async (req, res) => {
-    const order = ordered(req, res, rotationSchema(now()));
+    const state = await this.#ring.change(idOf(req), order);
+    this.#onDone('changed', state, req);
+    res.json(await this.#shown(state));
+  };
+
+  readonly rotate: RequestHandler = async (req, res) => {
+    const order = ordered(req, res, rotationSchema(this.#now()));
     if (!order) return;
     const { graceMs, ...changed } = order;
-    const { text, state } = await ring.rotate(idOf(req), graceMs, changed);
-    onDone('rotated', state, req);
-    res.json(await showNew(state, text));
-  });
-  routes.delete('/:id', async (req, res) => {
-    const state = await ring.revoke(idOf(req));
-    onDone('revoked', state, req);
-    res.status(204).end();
-  });
-  return routes;
-}
-
-/** Content of any type: `curl -d` says that it sends a form. */
-function textContent(): RequestHandler {
-  const read = express.text({ type: () => true, limit: MAX_BODY_BYTES });
-  return (req, res, next) => {
-    read(req, res, (error) => {
-      if (error) refuse(res, `expected at most ${MAX_BODY_BYTES} bytes of JSON in UTF-8`);
-      else next();
-    });
+    const { text, state } = await this.#ring.rotate(idOf(req), graceMs, changed);
+    this.#onDone('rotated', state, req);
+    res.json(await this.#shownNew(state, text));
   };
+
+  readonly revoke: RequestHandler = async (req, res) => {
+    const state = await this.#ring.revoke(idOf(req));
+    this.#onDone('revoked', state, req);
+    res.status(204).end();
+  };
+
+  async #shown(state: KeyState) {
+    const [usedAtMs, revokedAtMs] = await Promise.all([
+      this.#lastUsed.of(state.id),
+      this.#ring.revokedAtMs(state.id),
+    ]);
+    return shown(state, { usedAtMs, revokedAtMs, nowMs: this.#now() });
+  }
+
+  /** With the key itself, in the only response that has it. */
+  async #shownNew(state: KeyState, key: string) {
+    return { ...(await this.#shown(state)), key };
+  }
 }
 
 /** What the content asks for. Undefined: it was refused. */
@@ -117,11 +137,8 @@ function ordered<Order>(
   schema: Parameters<typeof askedOf<Order>>[1],
 ): Order | undefined {
   const text = typeof req.body === 'string' && req.body.trim() !== '' ? req.body : '{}';
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    // The cause is left out: its message quotes the content.
+  const json = jsonIn(text);
+  if (json === undefined) {
     refuse(res, 'expected a JSON object');
     return undefined;
   }
@@ -175,17 +192,4 @@ function shown(state: KeyState, { usedAtMs, revokedAtMs, nowMs }: Circumstances)
 
 function iso(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function refuse(res: Response, detail: string): void {
-  const { requestId } = exchangeOf(res);
-  const problem = {
-    type: 'about:blank',
-    title: 'Bad request',
-    status: 400,
-    detail,
-    code: 'bad_request',
-    requestId,
-  };
-  res.status(400).type('application/problem+json').send(JSON.stringify(problem));
 }

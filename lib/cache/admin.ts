@@ -1,4 +1,5 @@
-import express, { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type Response, Router } from 'express';
+import { jsonIn, refuse, textContent } from '../admin/content.ts';
 import { type Clock, systemClock } from '../clock/clock.ts';
 import type { ResponseStore } from '../store/store.ts';
 import { Purges, type PurgeTarget } from './stored/purge.ts';
@@ -35,7 +36,7 @@ export function cacheAdmin({
 }: Readonly<CacheAdminOptions>): Router {
   const purges = new Purges({ store, now: () => clock.now() });
   const router = Router();
-  router.post('/purge', textContent(), async (req: Request, res: Response) => {
+  router.post('/purge', textContent(MAX_BODY_BYTES), async (req: Request, res: Response) => {
     const target = targetOf(req.body, serviceOf, mayBeStored);
     if (typeof target === 'string') {
       refuse(res, target);
@@ -48,21 +49,10 @@ export function cacheAdmin({
   return router;
 }
 
-/** Content of any type: `curl -d` says that it sends a form. */
-function textContent(): RequestHandler {
-  const read = express.text({ type: () => true, limit: MAX_BODY_BYTES });
-  return (req, res, next) => {
-    read(req, res, (error) => {
-      if (error) refuse(res, `expected at most ${MAX_BODY_BYTES} bytes of JSON in UTF-8`);
-      else next();
-    });
-  };
-}
-
 /** What is to be purged, or what is wrong with the request. */
 function targetOf(body: unknown, serviceOf: ServiceOf, mayBeStored: MayBeStored): PurgeTarget | string {
   const expected = `expected a JSON object with one of ${KINDS.join(', ')}`;
-  const json = typeof body === 'string' ? parsed(body) : undefined;
+  const json = typeof body === 'string' ? jsonIn(body) : undefined;
   if (typeof json !== 'object' || json === null) return expected;
   const [[kind, value] = [], ...more] = Object.entries(json);
   if (kind === undefined || !KINDS.includes(kind) || more.length > 0) return expected;
@@ -92,17 +82,4 @@ function originForm(url: string): string | undefined {
   if (url.startsWith('/')) return url;
   const { pathname, search } = URL.parse(url) ?? {};
   return pathname && pathname + search;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function refuse(res: Response, detail: string): void {
-  const problem = { type: 'about:blank', title: 'Bad request', status: 400, detail, code: 'bad_request' };
-  res.status(400).type('application/problem+json').send(JSON.stringify(problem));
 }

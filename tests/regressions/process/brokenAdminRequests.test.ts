@@ -25,6 +25,24 @@ it('an admin request that cannot be read is the fault of its sender', async () =
   expect(gateway.logLines().filter(({ level }) => level === 'error')).toEqual([]);
 });
 
+// Of a refused purge there was none, so that its line in the log was not found.
+it.each([
+  ['/cache/purge', '{"url":"x"}'],
+  ['/keys', '{"name":1}'],
+])('a refused POST %s %s says the id of its request', async (path, body) => {
+  await using gateway = await startGateway({
+    services: { '/up': ['http://127.0.0.1:9'] },
+    env: { ADMIN_TOKEN },
+  });
+  const response = await fetch(`${gateway.internal}/admin${path}`, {
+    method: 'POST',
+    headers: bearer(ADMIN_TOKEN),
+    body,
+  });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ requestId: response.headers.get('x-request-id') });
+});
+
 // It counted ten years from `issuedBefore`, so that this one was over before it began.
 it('a subject is revoked also by a moment that is long ago', async () => {
   const { revocations, authenticator, clock } = authParts();
