@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Eviction } from '../../lib/store/redis/eviction.ts';
 import type { StoreStateChange } from '../../lib/store/redis/redisNode.ts';
+import type { StoreUnavailableError } from '../../lib/store/store.ts';
 import { throttled } from './throttled.ts';
 
 /** Logs store errors, at most one in ten seconds. */
@@ -25,6 +26,14 @@ export function evictionLog(logger: Logger): (eviction: Eviction) => void {
       `${redisNamed(node)} may evict revocations: maxmemory-policy is ${policy} with maxmemory ${maxMemoryBytes}. ` +
         'Whoever has logged out could be let in again; set maxmemory-policy to noeviction',
     );
+}
+
+/** Logs a record of API keys that cannot be read, and says what to do about it. */
+export function unreadableKeyLog(logger: Logger): (problem: StoreUnavailableError) => void {
+  return (problem) =>
+    logger.error('An API key is refused: its record cannot be read. Revoke it, and make another', {
+      error: problem,
+    });
 }
 
 /** Logs when the store cannot be relied on, for example because it accepts no writes, and when it can again. */

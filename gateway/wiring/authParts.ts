@@ -11,6 +11,8 @@ import type { FindKeys } from '../../lib/auth/tokens/findKeys.ts';
 import type { JwksOptions } from '../../lib/auth/tokens/jwks.ts';
 import { pemKey } from '../../lib/auth/tokens/pemKey.ts';
 import { createVerifier } from '../../lib/auth/tokens/verifier.ts';
+import type { StoreUnavailableError } from '../../lib/store/store.ts';
+import { unreadableKeyLog } from '../logs/storeLog.ts';
 import type { ApiKeyParts, Parts } from './parts.ts';
 
 type AuthParts = Pick<
@@ -20,7 +22,7 @@ type AuthParts = Pick<
 
 /** Makes everything that authentication needs, from keys to revocations. */
 export async function createAuth(
-  parts: Pick<Parts, 'settings' | 'stores' | 'clock' | 'logger' | 'logStoreError'>,
+  parts: Pick<Parts, 'settings' | 'stores' | 'clock' | 'logger' | 'metrics' | 'logStoreError'>,
 ): Promise<AuthParts> {
   const { settings, stores, clock, logger, logStoreError } = parts;
   const store = stores.tokens;
@@ -62,17 +64,24 @@ export async function createAuth(
     clock,
   });
   const upgradedConnections = new UpgradedConnections({ registry, clock });
-  const apiKeys = createApiKeys({ stores, clock, logStoreError });
+  const apiKeys = createApiKeys(parts);
   return { verify, authenticator, revocations, upgradedConnections, apiKeys, stopKeys };
 }
 
 function createApiKeys({
   stores,
   clock,
+  logger,
+  metrics,
   logStoreError,
-}: Pick<Parts, 'stores' | 'clock' | 'logStoreError'>): ApiKeyParts {
+}: Pick<Parts, 'stores' | 'clock' | 'logger' | 'metrics' | 'logStoreError'>): ApiKeyParts {
   const store = stores.tokens;
-  const keys = new ApiKeys({ store, clock });
+  const logUnreadable = unreadableKeyLog(logger);
+  const onUnreadable = (problem: StoreUnavailableError) => {
+    metrics.apiKeysUnreadable.count();
+    logUnreadable(problem);
+  };
+  const keys = new ApiKeys({ store, clock, onUnreadable });
   return {
     keys,
     ring: new KeyRing({ keys, store, clock }),

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock/clock.ts';
 import { API_KEYS_GROUP as GROUP } from '../store/lasting.ts';
-import type { TokenStore } from '../store/store.ts';
+import type { StoreUnavailableError, TokenStore } from '../store/store.ts';
 import { type ApiKeyError, apiKeyError } from './errors.ts';
 import { IndexReader, type KeyEntry, type KeyIndex } from './keyIndex.ts';
 import { keyIdOf, keyTextProblem } from './keyText.ts';
@@ -15,6 +15,8 @@ const WRONG = {
 export interface ApiKeysOptions {
   readonly store: TokenStore;
   readonly clock?: Clock;
+  /** Called once for each record in the store that cannot be read. Its key is refused, and no other. */
+  readonly onUnreadable?: ((problem: StoreUnavailableError) => void) | undefined;
 }
 
 /**
@@ -28,19 +30,23 @@ export interface ApiKeysOptions {
 export class ApiKeys {
   readonly #store: TokenStore;
   readonly #clock: Clock;
-  readonly #reader = new IndexReader();
+  readonly #reader: IndexReader;
 
-  constructor({ store, clock = systemClock }: Readonly<ApiKeysOptions>) {
+  constructor({ store, clock = systemClock, onUnreadable }: Readonly<ApiKeysOptions>) {
     this.#store = store;
+    this.#reader = new IndexReader(onUnreadable);
     this.#clock = clock;
   }
 
-  /** Whose key this is. Rejects with `ApiKeyError`, or with `StoreUnavailableError` when the store does not reply. */
+  /**
+   * Whose key this is. Rejects with `ApiKeyError`, or with `StoreUnavailableError` when the store does not reply or something
+   * about this key cannot be read.
+   */
   async authenticate(text: string): Promise<KeyEntry> {
     return this.authenticateNow(text) ?? this.#accepted(text, await this.index());
   }
 
-  /** The same without waiting. Throws `ApiKeyError`; undefined when the store must be asked. */
+  /** The same without waiting. Throws what `authenticate` rejects with; undefined when the store must be asked. */
   authenticateNow(text: string): KeyEntry | undefined {
     const problem = keyTextProblem(text);
     if (problem) throw WRONG[problem];
@@ -49,11 +55,11 @@ export class ApiKeys {
   }
 
   /** Why a key that was accepted before is not any more. Undefined: it still is. */
-  problemOf(digest: string, index: KeyIndex): ApiKeyError | undefined {
+  problemOf(digest: string, index: KeyIndex): ApiKeyError | StoreUnavailableError | undefined {
     return index.problemOf(digest, this.#clock.now());
   }
 
-  /** All keys. Rejects with `StoreUnavailableError` when the store does not reply, or has one that cannot be read. */
+  /** All keys. Rejects with `StoreUnavailableError` when the store does not reply. */
   async index(): Promise<KeyIndex> {
     return this.#reader.indexOf(await this.#store.getGroup(GROUP));
   }
@@ -61,17 +67,21 @@ export class ApiKeys {
   /** The same if it is known without asking. */
   knownIndex(): KeyIndex | undefined {
     const known = this.#store.peekGroup(GROUP);
-    // A group that was not read before is left to `index`: one that cannot be read must not throw here.
+    // A group that was not read before is left to `index`: to parse all of it takes too long here.
     return known && this.#reader.known(known.value);
   }
 
   #accepted(text: string, index: KeyIndex): KeyEntry {
     const digest = digestOfKey(text);
     const entry = index.entryOf(digest);
-    // The id is public, and the checksum says that all of the text was made as a key.
-    if (!entry) throw apiKeyError('api_key_invalid', `the API key ${keyIdOf(text)} is not known`);
+    if (!entry) throw this.#unknown(keyIdOf(text), index);
     const problem = this.problemOf(digest, index);
     if (problem) throw problem;
     return entry;
+  }
+
+  /** The id is public, and the checksum says that all of the text was made as a key. */
+  #unknown(id: string, index: KeyIndex): Error {
+    return index.unreadable(id) ?? apiKeyError('api_key_invalid', `the API key ${id} is not known`);
   }
 }

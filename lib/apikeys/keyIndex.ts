@@ -1,6 +1,14 @@
-import type { Group } from '../store/store.ts';
+import type { Group, Member, StoreUnavailableError } from '../store/store.ts';
+import { listener } from '../util/listener.ts';
 import { type ApiKeyError, apiKeyError } from './errors.ts';
-import { identityOf, type KeyRecord, type KeyState, type KnownKey, readRecord } from './record.ts';
+import {
+  identityOf,
+  type KeyRecord,
+  type KeyState,
+  type KnownKey,
+  readRecord,
+  type UnreadableRecord,
+} from './record.ts';
 
 /** One text that is, or was, a key. */
 export interface KeyEntry extends KnownKey {
@@ -11,7 +19,7 @@ export interface KeyEntry extends KnownKey {
 
 /** A record as it was read, with what is made of it. */
 interface Read {
-  readonly record: KeyRecord;
+  readonly record: KeyRecord | UnreadableRecord;
   readonly entries: readonly KeyEntry[];
 }
 
@@ -20,12 +28,17 @@ export class KeyIndex {
   readonly #entries = new Map<string, KeyEntry>();
   readonly #states = new Map<string, KnownKey>();
   readonly #revokedAtMs = new Map<string, number>();
-  readonly #records: readonly KeyRecord[];
+  readonly #unreadable = new Map<string, StoreUnavailableError>();
+  readonly #records: KeyRecord[] = [];
 
   constructor(all: readonly Read[]) {
-    this.#records = all.map(({ record }) => record);
     const latest = new Map<string, readonly KeyEntry[]>();
     for (const { record, entries } of all) {
+      if (record.kind === 'unreadable') {
+        this.#unreadable.set(record.id, record.problem);
+        continue;
+      }
+      this.#records.push(record);
       if (record.kind === 'revoked') this.#revokedAtMs.set(record.id, record.revokedAtMs);
       else if (isLater(record, latest.get(record.id)?.[0]?.state)) latest.set(record.id, entries);
     }
@@ -43,11 +56,18 @@ export class KeyIndex {
     return this.#entries.get(digest);
   }
 
+  /** Why nobody can say whether the key with this id is good; undefined where everything about it could be read. */
+  unreadable(id: string): StoreUnavailableError | undefined {
+    return this.#unreadable.get(id);
+  }
+
   /** Why the key with this digest is not accepted at `nowMs`; undefined where it is. */
-  problemOf(digest: string, nowMs: number): ApiKeyError | undefined {
+  problemOf(digest: string, nowMs: number): ApiKeyError | StoreUnavailableError | undefined {
     const entry = this.#entries.get(digest);
     if (entry === undefined) return apiKeyError('api_key_revoked', 'the API key is not there any more');
     const { id, expiresAtMs } = entry.state;
+    const unreadable = this.#unreadable.get(id);
+    if (unreadable) return unreadable;
     if (this.#revokedAtMs.has(id)) return apiKeyError('api_key_revoked', `the API key ${id} was revoked`);
     if (entry.replacedUntilMs <= nowMs)
       return apiKeyError('api_key_revoked', `the API key ${id} was rotated, and this is the old one`);
@@ -84,23 +104,28 @@ function isLater(one: KeyState, other: KeyState | undefined): boolean {
 
 /** Makes the index of a group, and parses only what it has not seen in the group before. */
 export class IndexReader {
+  readonly #onUnreadable: (problem: StoreUnavailableError) => void;
   #group: Group | undefined;
   #index: KeyIndex | undefined;
   #read = new Map<string, Read>();
+
+  /** @param onUnreadable called once for each record that cannot be read */
+  constructor(onUnreadable?: (problem: StoreUnavailableError) => void) {
+    this.#onUnreadable = listener(onUnreadable);
+  }
 
   /** The index of this group, if it was made before. */
   known(group: Group): KeyIndex | undefined {
     return group === this.#group ? this.#index : undefined;
   }
 
-  /** Throws `StoreUnavailableError` when a value cannot be read. */
   indexOf(group: Group): KeyIndex {
     const known = this.known(group);
     if (known) return known;
     const read = new Map<string, Read>();
-    for (const value of group) {
-      const text = value.toString('latin1');
-      read.set(text, this.#read.get(text) ?? readOf(value));
+    for (const member of group) {
+      const text = `${member.id} ${member.value.toString('latin1')}`;
+      read.set(text, this.#read.get(text) ?? this.#readAnew(member));
     }
     const index = new KeyIndex([...read.values()]);
     this.#read = read;
@@ -108,11 +133,17 @@ export class IndexReader {
     this.#index = index;
     return index;
   }
+
+  #readAnew(member: Member): Read {
+    const read = readOf(member);
+    if (read.record.kind === 'unreadable') this.#onUnreadable(read.record.problem);
+    return read;
+  }
 }
 
-function readOf(value: Buffer): Read {
-  const record = readRecord(value);
-  if (record.kind === 'revoked') return { record, entries: [] };
+function readOf(member: Member): Read {
+  const record = readRecord(member);
+  if (record.kind !== 'key') return { record, entries: [] };
   const known = { state: record, identity: identityOf(record) };
   return {
     record,

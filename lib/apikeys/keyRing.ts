@@ -138,6 +138,9 @@ export class KeyRing {
 
   async #changeable(id: string): Promise<KeyState> {
     const index = await this.#keys.index();
+    const unreadable = index.unreadable(id);
+    // Nobody knows which change was the last one.
+    if (unreadable) throw unreadable;
     const state = existing(index, id);
     if (index.revokedAtMs(id) !== undefined) throw new ApiKeyConflictError(`the API key ${id} was revoked`);
     return state;

@@ -1,12 +1,16 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Identity } from '../exchange/exchange.ts';
-import { StoreUnavailableError } from '../store/store.ts';
+import { type Member, StoreUnavailableError } from '../store/store.ts';
+import { withoutKeys } from './keyText.ts';
 
 /** An `iss` that no issuer of tokens has: a service that must tell keys from users for certain reads it. */
 export const KEY_ISSUER = 'urn:faf-cab-gateway:api-keys';
 
 const claim = z.union([z.string(), z.number(), z.boolean()]);
+
+/** How much of a field that cannot be understood an error message repeats, in characters. */
+const MAX_SHOWN_FIELD = 100;
 
 /** What a key says besides who it is, in the same words as a token. */
 const grants = {
@@ -69,12 +73,35 @@ export function fieldOf(each: KeyRecord): string {
   return each.kind === 'revoked' ? `${each.id}.revoked` : `${each.id}.${each.version}.${each.nonce}`;
 }
 
-/** Fails closed: a record that cannot be read might revoke any key. */
-export function readRecord(value: Buffer): KeyRecord {
+/** The key that a field is about, whatever its record says. */
+function idOfField(field: string): string {
+  const end = field.indexOf('.');
+  return end === -1 ? field : field.slice(0, end);
+}
+
+/**
+ * A record that cannot be read: it was damaged, or is of a version of the gateway that this one does not know. It might be what
+ * revokes the key of its field, so that key is refused. It says nothing of any other.
+ */
+export interface UnreadableRecord {
+  readonly kind: 'unreadable';
+  readonly id: string;
+  /** What a request with the key gets: 503, since nobody can say that the key is wrong. */
+  readonly problem: StoreUnavailableError;
+}
+
+export function readRecord({ id: field, value }: Member): KeyRecord | UnreadableRecord {
   try {
     return record.parse(JSON.parse(value.toString()));
   } catch (cause) {
-    throw new StoreUnavailableError('an API key in the store cannot be read', { cause });
+    // The field may be anything, and is shown in the log.
+    const shown = withoutKeys(field.slice(0, MAX_SHOWN_FIELD));
+    const what = `the record ${JSON.stringify(shown)} of API keys in the store cannot be read`;
+    return {
+      kind: 'unreadable',
+      id: idOfField(field),
+      problem: new StoreUnavailableError(what, { cause }),
+    };
   }
 }
 

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Response } from 'express';
 import { type Cancel, type Clock, systemClock } from '../clock/clock.ts';
 import { type Exchange, exchangeOf } from '../exchange/exchange.ts';
+import type { StoreUnavailableError } from '../store/store.ts';
 import type { ApiKeys } from './apiKeys.ts';
 import type { ApiKeyError } from './errors.ts';
 import type { KeyIndex } from './keyIndex.ts';
@@ -83,7 +84,7 @@ export class KeysUnderWay {
   }
 }
 
-function cut({ res, exchange, connection }: UnderWay, problem: ApiKeyError): void {
+function cut({ res, exchange, connection }: UnderWay, problem: ApiKeyError | StoreUnavailableError): void {
   if (exchange.upgraded) connection.destroy();
   else if (res.headersSent && !res.writableEnded) {
     exchange.errorCode = problem.code;

@@ -1,8 +1,10 @@
+import type { Group } from './store.ts';
+
 /** Memory that an entry of an LRU takes besides its key and value: 270 to 350 bytes measured, rounded up. */
 const ENTRY_OVERHEAD_BYTES = 400;
 
-/** What a cache keeps for a key: one value, several values, or undefined for a key that is known to be absent. */
-export type Held = Buffer | readonly Buffer[] | undefined;
+/** What a cache keeps for a key: one value, a group, or undefined for a key that is known to be absent. */
+export type Held = Buffer | Group | undefined;
 
 /** Memory for an entry with this much content, in bytes. */
 export function entryBytes(key: string, contentBytes: number): number {
@@ -13,7 +15,7 @@ export function entryBytes(key: string, contentBytes: number): number {
 export function heldBytes(key: string, held: Held): number {
   if (held === undefined) return entryBytes(key, 0);
   if (Buffer.isBuffer(held)) return entryBytes(key, held.byteLength);
-  const contentBytes = held.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const contentBytes = held.reduce((sum, { id, value }) => sum + id.length + value.byteLength, 0);
   return entryBytes(key, contentBytes) + ENTRY_OVERHEAD_BYTES * Math.max(0, held.length - 1);
 }
 
@@ -31,7 +33,10 @@ export function ownBytes(value: Buffer | string): Buffer {
 
 /** The same for any held value. */
 export function ownHeld<H extends Held>(held: H): H {
-  return (Buffer.isBuffer(held) ? ownBytes(held) : held?.map(ownBytes)) as H;
+  const own = Buffer.isBuffer(held)
+    ? ownBytes(held)
+    : held?.map(({ id, value }) => ({ id, value: ownBytes(value) }));
+  return own as H;
 }
 
 /** A view of bytes as a `Buffer`: what SQLite returns, and what comes by message from another thread, is none. */

@@ -35,8 +35,14 @@ export interface Remembered<V> {
   readonly value: V;
 }
 
-/** A few values that are always read together. Each has an id of its own. */
-export type Group = readonly Buffer[];
+/** One value of a group. Its id says what it is about where the value itself cannot be read. */
+export interface Member {
+  readonly id: string;
+  readonly value: Buffer;
+}
+
+/** A few values that are always read together. Two have the same id only where copies of one store differ. */
+export type Group = readonly Member[];
 
 export interface SetTokenOptions {
   /**
@@ -54,7 +60,7 @@ export interface TokenStore extends Store {
   set(key: string, value: Buffer | string, ttlMs: number, options?: SetTokenOptions): Promise<void>;
   /** What `get` would resolve to, if that is known without asking. Never throws. */
   peek(key: string): Remembered<Buffer | undefined> | undefined;
-  /** Every value of the group; the same array until the group changes. */
+  /** Every member of the group; the same array until the group changes. */
   getGroup(name: string): Promise<Group>;
   /** What `getGroup` would resolve to, if that is known without asking. Never throws. */
   peekGroup(name: string): Remembered<Group> | undefined;

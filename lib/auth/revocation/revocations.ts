@@ -164,11 +164,11 @@ class RevocationIndex {
 
 /** Fails closed: a revocation that cannot be read might cover any token. */
 function read(group: Group): Revocation[] {
-  return group.map((value) => {
+  return group.map(({ id, value }) => {
     try {
       return revocation.parse(JSON.parse(value.toString()));
     } catch (cause) {
-      throw new StoreUnavailableError(`an entry of ${GROUP} in the store cannot be read`, { cause });
+      throw new StoreUnavailableError(`the entry ${id} of ${GROUP} in the store cannot be read`, { cause });
     }
   });
 }

@@ -7,4 +7,9 @@ export const TOKEN_COUNTERS = {
   jwtRejected: counter('gateway_jwt_validation_errors_total', ['reason'], 'Tokens refused.'),
   apiKeysAccepted: counter('gateway_api_key_success_total', [], 'API keys accepted.'),
   apiKeysRefused: counter('gateway_api_key_errors_total', ['problem'], 'API keys refused.'),
+  apiKeysUnreadable: counter(
+    'gateway_api_key_unreadable_total',
+    [],
+    'Records of API keys in the store that could not be read, each once: their keys are refused.',
+  ),
 };

@@ -139,7 +139,12 @@ export class RedisConnection {
   getGroup(name: string): Promise<Group> | Group {
     const remembered = this.peekGroup(name);
     if (remembered) return remembered.value;
-    return this.#localGroups.load(name, () => this.#ask<Buffer[]>(['HVALS', name]));
+    return this.#localGroups.load(name, () => this.#readGroup(name));
+  }
+
+  async #readGroup(name: string): Promise<Group> {
+    const fields = await this.#ask<Readonly<Record<string, Buffer>>>(['HGETALL', name]);
+    return Object.entries(fields).map(([id, value]) => ({ id, value }));
   }
 
   async putInGroup(name: string, id: string, value: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Group, Remembered, SetTokenOptions, TokenStore, Unsubscribe } from '../store.ts';
+import type { Group, Member, Remembered, SetTokenOptions, TokenStore, Unsubscribe } from '../store.ts';
 import { Combined, enoughToAsk, enoughToLast, resolvedOf } from './copies.ts';
 import { publishOn, subscribeOn } from './shardedChannels.ts';
 
@@ -135,9 +135,9 @@ export class ShardedTokens implements TokenStore {
   }
 }
 
-/** The values of all groups, each once. */
+/** The members of all groups, each once. Where copies of one differ, all of them are there. */
 function withoutCopies(groups: readonly Group[]): Group {
-  const values = new Map<string, Buffer>();
-  for (const value of groups.flat()) values.set(value.toString('latin1'), value);
-  return [...values.values()];
+  const members = new Map<string, Member>();
+  for (const member of groups.flat()) members.set(`${member.id}\0${member.value.toString('latin1')}`, member);
+  return [...members.values()];
 }

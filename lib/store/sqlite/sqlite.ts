@@ -98,7 +98,7 @@ export class SqliteStore implements TokenStore {
     this.#onError = onError;
     this.#changes = changes;
     this.#select = this.#database.prepare('SELECT * FROM entries WHERE key = ?');
-    this.#selectGroup = this.#database.prepare('SELECT value FROM entries WHERE key > ? AND key < ?');
+    this.#selectGroup = this.#database.prepare('SELECT key, value FROM entries WHERE key > ? AND key < ?');
     this.#version = this.#database.prepare('PRAGMA data_version');
     this.#upsert = this.#database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?, ?)');
     this.#remove = this.#database.prepare('DELETE FROM entries WHERE key = ?');
@@ -148,7 +148,11 @@ export class SqliteStore implements TokenStore {
     const remembered = this.peekGroup(name);
     if (remembered) return remembered.value;
     const rows = attempt(() => this.#selectGroup.all(groupStart(name), groupEnd(name)));
-    const value = rows.map((row) => asBuffer(row.value as Uint8Array));
+    const idAt = groupStart(name).length;
+    const value = rows.map((row) => ({
+      id: String(row.key).slice(idAt),
+      value: asBuffer(row.value as Uint8Array),
+    }));
     this.#remembered.set(groupStart(name), { value, expiresAtMs: NEVER_MS });
     return value;
   }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@je
 import WebSocket from 'ws';
 import { newKeyText } from '../../../lib/apikeys/keyText.ts';
 import { fieldValue } from '../../../lib/http/fields.ts';
+import { API_KEYS_GROUP } from '../../../lib/store/lasting.ts';
 import {
   ADMIN_TOKEN,
   askKeys,
@@ -103,6 +104,24 @@ describe.each(STORES)('API keys with the %s store', (store) => {
     await expectProblem(await get(gateway, '/jobs/x', withKey(last.key)), 'api_key_revoked');
     expect(await gateway.metric('gateway_api_key_success_total')).toBe(4);
     expect(await gateway.metric('gateway_api_key_errors_total', { problem: 'api_key_revoked' })).toBe(3);
+  });
+
+  it('are none the worse for a record of another one that cannot be read', async () => {
+    await using gateway = await start({ store });
+    const [hurt, good] = [await makeKey(gateway.internal), await makeKey(gateway.internal)];
+    await gateway.gateway.parts.stores.tokens.putInGroup(API_KEYS_GROUP, `${hurt.id}.revoked`, 'nonsense');
+    for (let n = 0; n < 3; n += 1) {
+      expect((await get(gateway, '/jobs/x', withKey(good.key))).status).toBe(200);
+      await expectProblem(await get(gateway, '/jobs/x', withKey(hurt.key)), 'store_unavailable');
+    }
+    await makeKey(gateway.internal);
+    expect((await get(gateway, '/jobs/x', withKey(good.key))).status).toBe(200);
+    expect(await gateway.metric('gateway_api_key_unreadable_total')).toBe(1);
+    const told = gateway
+      .logLines()
+      .filter(({ message }) => String(message).startsWith('An API key is refused'));
+    expect(told).toMatchObject([{ level: 'error' }]);
+    expect(JSON.stringify(told)).toContain(`${hurt.id}.revoked`);
   });
 
   it('outlive the gateway', async () => {

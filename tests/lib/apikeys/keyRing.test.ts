@@ -67,7 +67,7 @@ describe('an API key', () => {
   it('is nowhere in the store, nor is its secret', async () => {
     const { store, ring } = setUp();
     const { text } = await ring.create(GRANTS);
-    const all = Buffer.concat([...(await store.getGroup(API_KEYS_GROUP))]).toString();
+    const all = (await store.getGroup(API_KEYS_GROUP)).map(({ value }) => String(value)).join('');
     expect(all).toContain('nightly');
     expect(all).not.toContain(text.slice(20, 40));
   });
@@ -248,12 +248,69 @@ describe('API keys without their store', () => {
     store.failing = false;
     expect(await outcome(keys, text)).toBe(state.id);
   });
+});
 
-  it('are all refused where one record cannot be read: it might be what revokes them', async () => {
+describe('a record of API keys that cannot be read', () => {
+  it.each(['{"kind":"something new"}', 'nonsense', '', '{"kind":"revoked","id":"'])(
+    'refuses its own key, of which it might say that it was revoked, and no other: %j',
+    async (damaged) => {
+      const { store, keys, ring } = setUp();
+      const hurt = await ring.create(GRANTS);
+      const other = await ring.create(GRANTS);
+      for (const field of ['revoked', '2.nonce']) {
+        await store.putInGroup(API_KEYS_GROUP, `${hurt.state.id}.${field}`, damaged);
+        await expect(keys.authenticate(hurt.text)).rejects.toThrow(StoreUnavailableError);
+        expect(() => keys.authenticateNow(hurt.text)).toThrow(StoreUnavailableError);
+        expect(await outcome(keys, other.text)).toBe(other.state.id);
+        await store.removeFromGroup(API_KEYS_GROUP, `${hurt.state.id}.${field}`);
+      }
+      expect(await outcome(keys, hurt.text)).toBe(hurt.state.id);
+    },
+  );
+
+  it('is the only one that the key has: nobody can say that the key is wrong', async () => {
+    const { store, keys } = setUp();
+    const id = newKeyId();
+    await store.putInGroup(API_KEYS_GROUP, `${id}.1.nonce`, 'nonsense');
+    await expect(keys.authenticate(newKeyText(id))).rejects.toThrow(StoreUnavailableError);
+  });
+
+  it('of no key that there is refuses none', async () => {
     const { store, keys, ring } = setUp();
-    const { text } = await ring.create(GRANTS);
-    await store.putInGroup(API_KEYS_GROUP, 'x', '{"kind":"something new"}');
-    await expect(keys.authenticate(text)).rejects.toThrow(StoreUnavailableError);
+    const { text, state } = await ring.create(GRANTS);
+    for (const field of ['', 'x', 'x.y.z', '.revoked']) await store.putInGroup(API_KEYS_GROUP, field, '?');
+    expect(await outcome(keys, text)).toBe(state.id);
+  });
+
+  it('that says that its key is revoked is made good by revoking it again', async () => {
+    const { store, keys, ring } = setUp();
+    const { text, state } = await ring.create(GRANTS);
+    await store.putInGroup(API_KEYS_GROUP, `${state.id}.revoked`, 'nonsense');
+    await ring.revoke(state.id);
+    expect(await outcome(keys, text)).toContain('was revoked');
+  });
+
+  it('lets nobody change its key, which can still be revoked', async () => {
+    const { store, keys, ring } = setUp();
+    const { text, state } = await ring.create(GRANTS);
+    await store.putInGroup(API_KEYS_GROUP, `${state.id}.2.nonce`, 'nonsense');
+    await expect(ring.change(state.id, { name: 'other' })).rejects.toThrow(StoreUnavailableError);
+    await expect(ring.rotate(state.id, 0)).rejects.toThrow(StoreUnavailableError);
+    await ring.revoke(state.id);
+    await store.removeFromGroup(API_KEYS_GROUP, `${state.id}.2.nonce`);
+    expect(await outcome(keys, text)).toContain('was revoked');
+  });
+
+  it('is told of once, and by its field, without a key that somebody has put there', async () => {
+    const clock = new ManualClock();
+    const store = memoryTokens(clock);
+    const told: string[] = [];
+    const keys = new ApiKeys({ store, clock, onUnreadable: ({ message }) => told.push(message) });
+    const ring = new KeyRing({ keys, store, clock });
+    const { text, state } = await ring.create(GRANTS);
+    await store.putInGroup(API_KEYS_GROUP, text, 'nonsense');
+    for (let n = 0; n < 3; n += 1) await ring.change(state.id, { name: `n${n}` });
+    expect(told).toEqual([`the record "fafkey_${state.id}_..." of API keys in the store cannot be read`]);
   });
 });
 

@@ -189,6 +189,7 @@ describe('Metrics', () => {
       'counter gateway_jwt_validation_errors_total',
       'counter gateway_api_key_success_total',
       'counter gateway_api_key_errors_total',
+      'counter gateway_api_key_unreadable_total',
       'counter gateway_concurrency_limit_reached_total',
       'counter gateway_rate_limited_total',
       'counter gateway_rate_limit_errors_total',

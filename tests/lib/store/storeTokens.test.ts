@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { openStores } from '../../../lib/store/open.ts';
-import { type Stores, StoreUnavailableError, type TokenStore } from '../../../lib/store/store.ts';
+import { type Group, type Stores, StoreUnavailableError, type TokenStore } from '../../../lib/store/store.ts';
 import { eventually } from '../../support/eventually.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 
@@ -33,7 +33,7 @@ describe.each(['redis', 'embedded'] as const)('what two %s stores for tokens kno
     rmSync(dataDir, { recursive: true });
   });
   const newKey = () => `test:${randomUUID()}`;
-  const texts = (group: readonly Buffer[] | undefined) => group?.map(String).sort();
+  const texts = (group: Group) => group.map(({ value }) => String(value)).sort();
 
   test('nothing without asking, at first', () => {
     expect(here.peek(newKey())).toBeUndefined();
@@ -69,6 +69,7 @@ describe.each(['redis', 'embedded'] as const)('what two %s stores for tokens kno
     await here.putInGroup(name, 'b', 'second');
     await here.putInGroup(name, 'a', 'third');
     expect(texts(await here.getGroup(name))).toEqual(['second', 'third']);
+    expect((await here.getGroup(name)).map(({ id }) => id).sort()).toEqual(['a', 'b']);
     expect(await here.removeFromGroup(name, 'b')).toBe(true);
     expect(await here.removeFromGroup(name, 'b')).toBe(false);
     expect(texts(await here.getGroup(name))).toEqual(['third']);

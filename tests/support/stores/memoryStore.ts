@@ -3,6 +3,7 @@ import { Channels } from '../../../lib/store/channels.ts';
 import { MemoryStore } from '../../../lib/store/memory/memory.ts';
 import {
   type Group,
+  type Member,
   type ResponseStore,
   type SetOptions,
   StoreUnavailableError,
@@ -17,7 +18,7 @@ export function memoryStore(clock: Clock): MemoryStore {
 /** A store for tokens in memory that knows everything without asking. Made of closures: `{ ...store, get }` works. */
 export function memoryTokens(clock: Clock): TokenStore {
   const entries = new Map<string, { value: Buffer; expiresAtMs: number }>();
-  const groups = new Map<string, Map<string, Buffer>>();
+  const groups = new Map<string, Map<string, Member>>();
   const read = new Map<string, Group>();
   const channels = new Channels(() => {});
   const live = (key: string) => {
@@ -39,7 +40,7 @@ export function memoryTokens(clock: Clock): TokenStore {
     getGroup: async (name) => groupOf(name),
     async putInGroup(name, id, value) {
       read.delete(name);
-      groups.set(name, (groups.get(name) ?? new Map()).set(id, Buffer.from(value)));
+      groups.set(name, (groups.get(name) ?? new Map()).set(id, { id, value: Buffer.from(value) }));
     },
     async removeFromGroup(name, id) {
       read.delete(name);

@@ -35,7 +35,7 @@ describe('one file of tokens, open in two threads', () => {
     expect(one.peek('blacklist:x')).toBeUndefined();
     expect(String(await one.get('blacklist:x'))).toBe('1');
     await other.putInGroup('revocations', 'r1', 'all of them');
-    expect((await one.getGroup('revocations')).map(String)).toEqual(['all of them']);
+    expect((await one.getGroup('revocations')).map(({ value }) => String(value))).toEqual(['all of them']);
     await other.removeFromGroup('revocations', 'r1');
     expect(await one.getGroup('revocations')).toEqual([]);
     // What one writes itself makes it forget nothing else.

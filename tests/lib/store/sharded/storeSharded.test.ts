@@ -135,7 +135,9 @@ describe('what is to last', () => {
       await restart('a', here, there);
       await kill(dying, here, there);
       expect(await known(there.tokens, 'blacklist:x')).toBe('1');
-      expect((await there.tokens.getGroup('revocations')).map(String)).toEqual(['revoked']);
+      expect((await there.tokens.getGroup('revocations')).map(({ value }) => String(value))).toEqual([
+        'revoked',
+      ]);
       await restart(dying, here, there);
       await kill('a', here, there);
     }
@@ -257,7 +259,7 @@ describe('what is to last', () => {
       return (await command(redisAt('a'), ['HLEN', 'revocations'])) === 2_000;
     });
     const stats = String(await command(redisAt('a'), ['INFO', 'commandstats']));
-    expect(Number(/cmdstat_hvals:calls=(\d+)/.exec(stats)?.[1])).toBeLessThan(20);
+    expect(Number(/cmdstat_hgetall:calls=(\d+)/.exec(stats)?.[1])).toBeLessThan(20);
   });
 
   test('does not come back when it is taken back while it is copied', async () => {
@@ -334,11 +336,11 @@ describe('what is to last', () => {
     const stores = await open();
     const { tokens } = stores;
     await tokens.putInGroup('revocations', 'id', 'revoked');
-    expect((await tokens.getGroup('revocations')).map(String)).toEqual(['revoked']);
+    expect((await tokens.getGroup('revocations')).map(({ value }) => String(value))).toEqual(['revoked']);
     await kill('c', stores);
     await expect(tokens.removeFromGroup('revocations', 'id')).rejects.toEqual(rejected);
     await restart('c', stores);
-    expect((await tokens.getGroup('revocations')).map(String)).toEqual(['revoked']);
+    expect((await tokens.getGroup('revocations')).map(({ value }) => String(value))).toEqual(['revoked']);
     expect(await tokens.removeFromGroup('revocations', 'id')).toBe(true);
     // A copy that is under way puts it back for an instant.
     await eventually('it is gone', async () => (await tokens.getGroup('revocations')).length === 0);
