@@ -6,7 +6,7 @@ import { KeysUnderWay } from '../../lib/apikeys/underWay.ts';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
 import { Revocations } from '../../lib/auth/revocation/revocations.ts';
 import { TokenRegistry } from '../../lib/auth/revocation/tokenRegistry.ts';
-import { UpgradedConnections } from '../../lib/auth/revocation/upgradedConnections.ts';
+import { TokensUnderWay } from '../../lib/auth/revocation/tokensUnderWay.ts';
 import type { FindKeys } from '../../lib/auth/tokens/findKeys.ts';
 import type { JwksOptions } from '../../lib/auth/tokens/jwks.ts';
 import { pemKey } from '../../lib/auth/tokens/pemKey.ts';
@@ -17,7 +17,7 @@ import type { ApiKeyParts, Parts } from './parts.ts';
 
 type AuthParts = Pick<
   Parts,
-  'verify' | 'authenticator' | 'revocations' | 'upgradedConnections' | 'apiKeys' | 'stopKeys'
+  'verify' | 'authenticator' | 'revocations' | 'tokensUnderWay' | 'apiKeys' | 'stopKeys'
 >;
 
 /** Makes everything that authentication needs, from keys to revocations. */
@@ -63,9 +63,9 @@ export async function createAuth(
     maxRememberedBytes: settings.memory.rememberedBytes,
     clock,
   });
-  const upgradedConnections = new UpgradedConnections({ registry, clock });
+  const tokensUnderWay = new TokensUnderWay({ registry, clock });
   const apiKeys = createApiKeys(parts);
-  return { verify, authenticator, revocations, upgradedConnections, apiKeys, stopKeys };
+  return { verify, authenticator, revocations, tokensUnderWay, apiKeys, stopKeys };
 }
 
 function createApiKeys({

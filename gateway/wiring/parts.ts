@@ -8,7 +8,7 @@ import type { LastUsed } from '../../lib/apikeys/lastUsed.ts';
 import type { KeysUnderWay } from '../../lib/apikeys/underWay.ts';
 import type { Authenticator } from '../../lib/auth/authenticator.ts';
 import type { Revocations } from '../../lib/auth/revocation/revocations.ts';
-import type { UpgradedConnections } from '../../lib/auth/revocation/upgradedConnections.ts';
+import type { TokensUnderWay } from '../../lib/auth/revocation/tokensUnderWay.ts';
 import type { Verify } from '../../lib/auth/tokens/verifier.ts';
 import type { ServiceCache } from '../../lib/cache/serviceCache.ts';
 import type { GatheringRoom } from '../../lib/cache/stored/gatheringRoom.ts';
@@ -97,7 +97,7 @@ export interface Parts {
   readonly verify: Verify;
   readonly authenticator: Authenticator;
   readonly revocations: Revocations;
-  readonly upgradedConnections: UpgradedConnections;
+  readonly tokensUnderWay: TokensUnderWay;
   readonly apiKeys: ApiKeyParts;
   /** Stops fetching keys in the background. */
   readonly stopKeys: () => void;

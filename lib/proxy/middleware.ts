@@ -51,6 +51,8 @@ export interface ProxyOptions {
   readonly upgrades?: Permits;
   /** Called when the process or machine has no descriptors, ports or buffers for a connection. */
   readonly onExhausted?: (error: GatewayExhaustedError) => void;
+  /** Called when the response turns out to be an event stream, and has begun. */
+  readonly onStream?: (exchange: Exchange) => void;
   /** Called with the size of each piece of content, in either direction. */
   readonly onContent?: (bytes: number) => void;
   readonly clock?: Clock;
@@ -89,7 +91,8 @@ export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
   const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);
   const onExhausted = listener(options.onExhausted);
-  const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent };
+  const onStream = listener(options.onStream);
+  const terms: CallTerms = { responseFields, idleTimeoutMs, sendTimeoutMs, clock, onContent, onStream };
   const sender = new RequestSender({ transport, basePath, maxBodyBytes, requestFields, terms });
   const ofUpgrades = { transport, basePath, idleTimeoutMs, ownsIdentity, clock, responseFields };
   const upgrading = new UpgradingProxies(ofUpgrades);

@@ -29,6 +29,8 @@ export interface CallTerms {
   /** Longest time for which the client may not read on; 0: no limit. */
   readonly sendTimeoutMs: number;
   readonly clock: Clock;
+  /** Called when the response is an event stream and has begun. It may abort the exchange. */
+  readonly onStream: (exchange: Exchange) => void;
   /** Called with the size of each piece of the response's content. */
   readonly onContent: (bytes: number) => void;
 }
@@ -184,6 +186,7 @@ export class UpstreamCall implements Handler {
     attempt.responded(status);
     this.#seenBytes = body?.receivedBytes ?? 0;
     this.#respondedEarly = body !== null && !body.readableEnded;
+    if (this.#streams) this.#terms.onStream(exchange);
   }
 
   /** A replica that is still receiving content may wait until it has all of it, so that is no failure. */

@@ -16,7 +16,7 @@ import { namesOf } from './tokenSources.ts';
 
 /** Asks for a token, or an API key where the route takes one, and checks it. */
 export const auth: Stage = (context) => {
-  const { authenticator, upgradedConnections, settings, metrics, logger, clock } = context.parts;
+  const { authenticator, tokensUnderWay, settings, metrics, logger, clock } = context.parts;
   const { settings: own } = context.service;
   const ofTokens = authMiddleware({
     authenticator,
@@ -33,7 +33,7 @@ export const auth: Stage = (context) => {
     },
     onIssued: () => metrics.jwtGenerated.count(),
     onNotAdmitted: (error) => logger.warn('JWT handed out by a service was not admitted', { error }),
-    onUpgraded: (connection, accepted) => upgradedConnections.add(connection, accepted),
+    onUpgraded: (connection, accepted) => tokensUnderWay.addUpgraded(connection, accepted),
     clock,
   });
   return namesOf(own.auth, 'apiKey').length === 0 ? ofTokens : keyAuth(context, ofTokens);

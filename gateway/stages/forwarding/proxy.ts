@@ -6,7 +6,7 @@ import { requestEditOf } from './requestEdit.ts';
 /** Sends the request to the replica, and passes its response on. */
 export const proxy: Stage = (context) => {
   const { parts, service } = context;
-  const { settings, limits, metrics, onContent, onExhausted, clock } = parts;
+  const { settings, limits, metrics, tokensUnderWay, onContent, onExhausted, clock } = parts;
   const { edit: requestEdit, ...fields } = requestFieldTerms(context);
   return proxyMiddleware({
     transport: service.transport,
@@ -20,6 +20,7 @@ export const proxy: Stage = (context) => {
     viaOnResponses: settings.viaOnResponses,
     upgrades: limits.upgrades,
     onContent,
+    onStream: (exchange) => tokensUnderWay.addStream(exchange),
     onExhausted: (error) => {
       metrics.exhausted.count();
       onExhausted(error);

@@ -311,28 +311,25 @@ describe.each(STORES)('with the %s store', (store) => {
     ['a revocation by subject', (gateway, _token, subject) => revoke(gateway, { subject })],
   ];
 
-  it.each(ends)(
-    '%s ends its WebSockets, lets its event streams run out and no new ones in',
-    async (_how, end) => {
-      await emptyTestRedis();
-      await using hub = await startHub((_req, res) => void res.end('ok'));
-      await using gateway = await start(hub, {}, { store });
-      const subject = `carl-${store}`;
-      const token = tokenFor(subject, { iat: Math.floor(Date.now() / 1000) - 10 });
-      const url = `${gateway.external}${HUB}`;
-      using socket = await connectSignalR(url, token, 'webSockets');
-      using stream = await connectSignalR(url, token, 'serverSentEvents');
-      using other = await connectSignalR(url, ann, 'webSockets');
-      await eventually('the handshakes', () => socket.received.length + stream.received.length === 2);
-      expect((await end(gateway, token, subject)).ok).toBe(true);
-      await eventually('it is cut', () => socket.ended);
-      expect([stream.ended, other.ended]).toEqual([false, false]);
-      for (const fields of [WEB_SOCKET, [EVENTS]]) {
-        const line = `GET ${HUB}?id=connection-2&access_token=${token}`;
-        await expectProblem(await sendRaw(gateway.external, request(line, ...fields)), 'token_revoked');
-      }
-    },
-  );
+  it.each(ends)('%s ends its WebSockets and event streams, and lets no new ones in', async (_how, end) => {
+    await emptyTestRedis();
+    await using hub = await startHub((_req, res) => void res.end('ok'));
+    await using gateway = await start(hub, {}, { store });
+    const subject = `carl-${store}`;
+    const token = tokenFor(subject, { iat: Math.floor(Date.now() / 1000) - 10 });
+    const url = `${gateway.external}${HUB}`;
+    using socket = await connectSignalR(url, token, 'webSockets');
+    using stream = await connectSignalR(url, token, 'serverSentEvents');
+    using other = await connectSignalR(url, ann, 'webSockets');
+    await eventually('the handshakes', () => socket.received.length + stream.received.length === 2);
+    expect((await end(gateway, token, subject)).ok).toBe(true);
+    await eventually('both are cut', () => socket.ended && stream.ended);
+    expect(other.ended).toBe(false);
+    for (const fields of [WEB_SOCKET, [EVENTS]]) {
+      const line = `GET ${HUB}?id=connection-2&access_token=${token}`;
+      await expectProblem(await sendRaw(gateway.external, request(line, ...fields)), 'token_revoked');
+    }
+  });
 });
 
 it('with two workers a logout at one of them ends the WebSockets of both, and no process prints the token', async () => {
