@@ -77,6 +77,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'rollingRestart.test.ts': 'long',
   'stickySessions.test.ts': 'long',
   'rollingUpdate.test.ts': 'long',
+  'rulesTogether.test.ts': 'long',
   'soak.test.ts': 'long',
   'storeAdmission.test.ts': 'long',
   'storeSharded.test.ts': 'long',
