@@ -6,6 +6,7 @@ import { ratesText } from '../policies/limits/rates.ts';
 import type { PolicyName, PolicySettings } from '../policies/policies.ts';
 import { balanceText } from '../policies/upstream/balance.ts';
 import { statusText } from '../policies/upstream/health.ts';
+import type { LevelName } from '../routes/levels.ts';
 import type { Field } from '../variables.ts';
 
 /** One value of a policy, as people read it. */
@@ -13,6 +14,10 @@ export interface PolicyValue {
   /** As in a file: `timeouts.request`. */
   readonly path: string;
   readonly value: string;
+  /** Which part of what stands there it is, where several stages go by one part each. */
+  readonly part?: string;
+  /** The levels of the file that say it, where what stands at the path does not tell. */
+  readonly levels?: readonly LevelName[];
   /** The variable that says it where no file does. */
   readonly variable?: Field;
 }
@@ -56,17 +61,30 @@ function timeoutValues({ requestTimeoutMs, idleTimeoutMs }: PolicySettings): Pol
 }
 
 function limitValues({ concurrency, streams, maxBodyBytes, rates }: PolicySettings): PolicyValue[] {
-  const rate = ratesText(rates);
   return [
     { path: 'limits.concurrency', value: String(concurrency), variable: 'perServiceLimit' },
     { path: 'limits.streams', value: String(streams), variable: 'serviceStreams' },
     { path: 'limits.body', value: bytesText(maxBodyBytes), variable: 'maxBodyBytes' },
-    ...(rate === '' ? [] : [{ path: 'limits.rate', value: rate }]),
+    ...rateValues(rates),
   ];
 }
 
 export function ttlText(ttlMs: number | 'off'): string {
   return ttlMs === 'off' ? 'off' : formatDuration(ttlMs);
+}
+
+/** Those per address, and all others: each of the two has a stage of its own. */
+function rateValues(rates: PolicySettings['rates']): PolicyValue[] {
+  const parts = [
+    { part: 'address', rules: rates.filter(({ per }) => per === 'address') },
+    { part: 'others', rules: rates.filter(({ per }) => per !== 'address') },
+  ];
+  return parts.flatMap(({ part, rules }) => {
+    const value = ratesText(rules);
+    if (value === '') return [];
+    const levels = rules.flatMap(({ at: { level } }) => (level === 'environment' ? [] : [level]));
+    return [{ path: 'limits.rate', part, value, levels }];
+  });
 }
 
 function cacheValues({ cacheTtlMs, cacheShared }: PolicySettings): PolicyValue[] {

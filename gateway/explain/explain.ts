@@ -7,11 +7,11 @@ import { codeOf } from '../errors/codeOf.ts';
 import { REPLIES, type ReplyCode } from '../errors/replies/replies.ts';
 import type { Port } from '../port.ts';
 import { type AskedRequest, DryGateway, type Journey, type Visit } from './dryGateway.ts';
-import type { Explanation, Outcome, StageExplained, ValueExplained } from './explanation.ts';
+import type { Explanation, Outcome, StageExplained } from './explanation.ts';
 import { type Arrival, arrivalOf, explainedCache, explainedUpstream, withoutTokens } from './forwarding.ts';
 import { explainedRoute, explainedRoutes, splitNote } from './route.ts';
 import { concerns, STAGE_FACTS } from './stageFacts.ts';
-import { type Explained, explainedPolicies, explainedVariable } from './values.ts';
+import { type Explained, explainedPolicies, explainedVariable, type PolicyExplained } from './values.ts';
 
 /** Explains requests to one port, without asking any service. */
 export class Explainer {
@@ -99,15 +99,15 @@ export class Explainer {
     return arrivalOf({ req, exchange, service, route, port: this.#port, parts: this.#gateway.parts });
   }
 
-  #policiesFor({ service, route }: Arrival): ValueExplained[] {
+  #policiesFor({ service, route }: Arrival): PolicyExplained[] {
     const own = this.#explained.settings.services.find(({ path }) => path === service.settings.path);
     return explainedPolicies(this.#explained, { service: own, route }, service.settings);
   }
 
-  #stagesOf(arrival: Arrival, { stages }: Visit, policies: readonly ValueExplained[]): StageExplained[] {
+  #stagesOf(arrival: Arrival, { stages }: Visit, policies: readonly PolicyExplained[]): StageExplained[] {
     return stages.map(({ stage: { name }, isThere }) => {
       const facts = STAGE_FACTS[name] ?? {};
-      const own = policies.filter((value) => concerns(facts, value.name, this.#port));
+      const own = policies.filter(({ path }) => concerns(facts, path, this.#port)).map(({ value }) => value);
       if (!isThere)
         return { name, isThere, note: facts.absence ?? 'the settings ask for none of it', values: own };
       const note = noteOf(name, arrival);

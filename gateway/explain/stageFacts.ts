@@ -3,7 +3,7 @@ import type { Port } from '../port.ts';
 
 /** What people are told of a stage. */
 export interface StageFacts {
-  /** Policies whose values it goes by: `cache` is all of that policy, `limits.body` one value. */
+  /** Policies whose values it goes by: `cache` is all of that policy, `limits.body` one value, `limits.rate.address` a part of one. */
   readonly policies?: readonly string[];
   /** The same, for policies that hold for requests of users alone. */
   readonly external?: readonly string[];
@@ -39,7 +39,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
   },
   timeout: { policies: ['timeouts.request'], variables: ['bodyTimeoutMs', 'minUploadRate'] },
   addressRateLimit: {
-    policies: ['limits.rate'],
+    policies: ['limits.rate.address'],
     variables: ['rateLimitPerAddress'],
     absence: 'neither RATE_LIMIT_PER_ADDRESS nor a limits.rate per address is set',
   },
@@ -51,7 +51,7 @@ export const STAGE_FACTS: Readonly<Record<string, StageFacts>> = {
   identityConcurrency: { variables: ['fairShare'] },
   logoutConcurrency: { variables: ['logoutConcurrency'] },
   rateLimit: {
-    policies: ['limits.rate'],
+    policies: ['limits.rate.others'],
     variables: ['rateLimitPerIdentity'],
     absence: 'neither RATE_LIMIT_PER_IDENTITY nor a limits.rate per identity, service or route is set',
   },

@@ -33,30 +33,35 @@ export interface Explained {
   readonly written: WrittenFile | undefined;
 }
 
+/** A value of a policy, and what stages know it by: its path, and below that which part it is. */
+export interface PolicyExplained {
+  readonly path: string;
+  readonly value: ValueExplained;
+}
+
 /** What holds for the requests of a service or route, and where each value comes from. */
 export function explainedPolicies(
   explained: Explained,
   place: { readonly service: Service | undefined; readonly route: Route | undefined },
   settings: PolicySettings,
-): ValueExplained[] {
+): PolicyExplained[] {
   const { written } = explained;
   const levels = written ? levelsFor(written, explained.settings, place) : [];
   const origins = originsOf(levels);
   const known = policyValues(settings);
   const values = known.map((value) => ({
-    name: value.path,
-    value: value.value,
-    from: originOf(value, origins, levels, explained),
+    path: value.part === undefined ? value.path : `${value.path}.${value.part}`,
+    value: { name: value.path, value: value.value, from: originOf(value, origins, levels, explained) },
   }));
   // A policy that has no words of its own here is shown as it is written.
   const policies = new Set(known.map(({ path }) => path.split('.')[0]));
   const said = together(...levels.map(({ says }) => says as Said));
   const others = [...origins]
     .filter(([path]) => !policies.has(path.split('.')[0]) && !SPELLING.test(path))
-    .map(([path, names]) => ({
-      ...shown(path, valueAt(said, path.split('.'))),
-      from: inFile(path, names, levels, written),
-    }));
+    .map(([path, names]) => {
+      const { name, value } = shown(path, valueAt(said, path.split('.')));
+      return { path: name, value: { name, value, from: inFile(path, names, levels, written) } };
+    });
   return [...values, ...others];
 }
 
@@ -73,15 +78,17 @@ function shown(path: string, value: unknown): { readonly name: string; readonly 
 }
 
 function originOf(
-  { path, variable }: PolicyValue,
+  { path, variable, levels: own }: PolicyValue,
   origins: Origins,
   levels: readonly FileLevel[],
   explained: Explained,
 ): Origin {
   // Of a whole policy several levels may have said something.
-  const saying = [...origins]
-    .filter(([each]) => each === path || each.startsWith(`${path}.`))
-    .flatMap(([, names]) => names);
+  const saying =
+    own ??
+    [...origins]
+      .filter(([each]) => each === path || each.startsWith(`${path}.`))
+      .flatMap(([, names]) => names);
   const names = levels.map(({ name }) => name).filter((name) => saying.includes(name));
   if (names.length > 0) return inFile(path, names, levels, explained.written);
   if (variable === undefined) return { level: 'default' };
