@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { ADMIN_TOKEN, makeKey, revokeKey, withKey } from '../../support/clients/apiKeys.ts';
-import { call } from '../../support/clients/client.ts';
+import { answerTo, call, open } from '../../support/clients/client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, type TestGatewayOptions, tokenFor } from '../../support/gateway/gateway.ts';
 import { type GatewayProcess, startGatewayProcess } from '../../support/gateway/gatewayProcess.ts';
@@ -18,7 +18,7 @@ const TEXT = JSON.stringify(Array.from({ length: 500 }, (_, id) => ({ id, name: 
 const pathOf = (rule: string) => `/${rule.replaceAll(' ', '-')}`;
 
 /** One service for each rule, so that all of them are tried at the same gateways. */
-function servicesAt(shop: Upstream): TestGatewayOptions['services'] {
+function servicesAt(shop: Upstream, events: Upstream): TestGatewayOptions['services'] {
   const rated = RATED_RULES.map(({ rule, rate }) => [
     pathOf(rule),
     { upstreams: [shop], cacheTtl: 'off', limits: { rate: rate(`${MOST}/1h`), concurrency: 1_000 } },
@@ -30,6 +30,7 @@ function servicesAt(shop: Upstream): TestGatewayOptions['services'] {
       auth: { sources: ['apiKey'] },
       limits: { rate: { per: 'identity', limit: `${MOST}/1h` }, concurrency: 1_000 },
     },
+    '/events': { upstreams: [events], auth: { sources: ['apiKey'] } },
     '/closed': { upstreams: [shop], deny: ['127.0.0.0/8'] },
     '/apart': {
       upstreams: [shop],
@@ -75,12 +76,17 @@ describe.each(ARRANGEMENTS)('$name', ({ gateways: count, workers, hasRedis }) =>
         res.end(TEXT);
       }),
     );
+    const events = stack.use(
+      await startUpstream((_req, res) => {
+        res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 0\n\n');
+      }),
+    );
     redis = hasRedis ? await startRedis() : undefined;
     stack.defer(async () => await redis?.stop());
     gateways = await Promise.all(
       Array.from({ length: count }, () =>
         startGatewayProcess({
-          services: servicesAt(shop),
+          services: servicesAt(shop, events),
           env: {
             ADMIN_TOKEN,
             WORKERS: String(workers),
@@ -137,6 +143,31 @@ describe.each(ARRANGEMENTS)('$name', ({ gateways: count, workers, hasRedis }) =>
       return status === 401;
     });
     expect(countsOf(await sendAll('/keys', 20, () => withKey(key)))).toEqual({ 401: 20 });
+  });
+
+  it('end the streams of an API key that is revoked, all of them', async () => {
+    const { key, id } = await makeKey(anyGateway().internal);
+    const other = await makeKey(anyGateway().internal);
+    const url = ({ external }: GatewayProcess) => `${external}/events/x`;
+    const isGood = async (gateway: GatewayProcess, text: string) =>
+      (await call(`${gateway.external}/keys/x`, { headers: withKey(text) })).status === 200;
+    for (const text of [key, other.key])
+      await eventually('it is good there', () => isGood(otherGateway(), text));
+    const streams = async (text: string, times: number) => {
+      const opened = [];
+      for (let n = 0; n < times; n += 1) {
+        const gateway = gateways[n % gateways.length] as GatewayProcess;
+        const response = await answerTo(open(url(gateway), { headers: withKey(text) }).end());
+        expect(response.statusCode).toBe(200);
+        opened.push(response.on('error', () => {}).resume());
+      }
+      return opened;
+    };
+    const [cut, kept] = [await streams(key, 12), await streams(other.key, 4)];
+    await revokeKey(anyGateway().internal, id);
+    await eventually('all are cut', () => cut.every(({ destroyed, complete }) => destroyed && !complete));
+    expect(kept.some(({ destroyed }) => destroyed)).toBe(false);
+    for (const response of kept) response.destroy();
   });
 
   it('keep addresses out, all of them', async () => {
