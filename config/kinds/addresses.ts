@@ -1,6 +1,14 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import proxyAddr from 'proxy-addr';
 import { type Kind, kind, splitList } from './kinds.ts';
+
+/** What proxy-addr knows ranges by. */
+const NAMED_RANGES: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal']);
+
+/** IPv4 addresses as IPv6 writes them (RFC 4291 section 2.5.5.2). */
+const MAPPED = new BlockList();
+const MAPPED_BITS = 96;
+MAPPED.addSubnet('::ffff:0:0', MAPPED_BITS, 'ipv6');
 
 /** An address or host name: `::`, `127.0.0.1`, `redis`. Docker's host names may contain underscores. */
 export const host: Kind<string> = kind('an IP address or a host name', (given) =>
@@ -76,13 +84,27 @@ function parseHttp(given: string): URL | undefined {
   return bare ? url : undefined;
 }
 
+/**
+ * Stricter than proxy-addr, which reads `010.0.0.0/8` as 8.0.0.0/8 (octal) and `10` as 0.0.0.10: a rule must not be about other
+ * addresses than it says.
+ */
 function isAddress(given: string): boolean {
+  if (NAMED_RANGES.has(given)) return true;
+  const [ip = '', range] = given.split('/');
+  if (isIP(ip) === 0 || (range !== undefined && !isRange(ip, range))) return false;
   try {
     proxyAddr.compile(given);
     return true;
   } catch {
     return false;
   }
+}
+
+/** A wider range of addresses that stand for IPv4 in IPv6 would hold none of IPv4. */
+function isRange(ip: string, range: string): boolean {
+  if (isIPv4(ip) && isIPv4(range)) return true;
+  if (!/^[1-9]\d*$/.test(range)) return false;
+  return !isIPv6(ip) || !MAPPED.check(ip, 'ipv6') || Number(range) >= MAPPED_BITS;
 }
 
 /** Whether percent-encoding is valid: a stray `%` would make the Redis client throw. */

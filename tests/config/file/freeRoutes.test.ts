@@ -204,6 +204,18 @@ services: [{ name: a, path: /a, upstreams: [http://a], deny: [192.0.2.7], routes
   });
 
   it.each([
+    '10.1.2.3/8',
+    '10.0.0.0/255.0.0.0',
+    '::ffff:10.0.0.0/104',
+    'fe80::/10',
+    'loopback',
+    'linklocal',
+    'uniquelocal',
+  ])('%s is an address or range', (given) => {
+    expect(problemsOf({}, FILE(`{ match: { path: /x }, deny: ["${given}"] }`))).toEqual([]);
+  });
+
+  it.each([
     [
       'allow: []',
       'allow is []: expected a list of IP addresses and ranges, such as [10.0.0.0/8, "fd00::/8"]',
@@ -216,6 +228,18 @@ services: [{ name: a, path: /a, upstreams: [http://a], deny: [192.0.2.7], routes
       'deny: [faf.example]',
       'deny[0] is "faf.example": expected an IP address or range such as 10.0.0.0/8 or fd00::/8, or loopback, linklocal or uniquelocal',
     ],
+    ...[
+      '010.0.0.0/8',
+      '10.0.0.010',
+      '0x0a.0.0.1',
+      '167772161',
+      '10.0.0.0/0xff.0.0.0',
+      '10.0.0.0/08',
+      '::ffff:10.0.0.0/8',
+    ].map((given) => [
+      `deny: ["${given}"]`,
+      `deny[0] is "${given}": expected an IP address or range such as 10.0.0.0/8 or fd00::/8, or loopback, linklocal or uniquelocal`,
+    ]),
   ])('%s is refused', (more, problem) => {
     const problems = problemsOf({}, FILE(`{ match: { path: /x }, ${more} }`));
     expect(problems.map((each) => each.replace(/^\S+ /, ''))).toEqual([`services[0].routes[0].${problem}`]);
