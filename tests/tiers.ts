@@ -50,6 +50,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'healthcheck.test.ts': 'whole',
   'internalPeers.test.ts': 'whole',
   'printed.test.ts': 'whole',
+  'ratesApart.test.ts': 'whole',
   'ratesExplained.test.ts': 'whole',
   'start.test.ts': 'whole',
   'tiers.test.ts': 'whole',

@@ -3,6 +3,7 @@ import { call } from '../../support/clients/client.ts';
 import { RawClient } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
 import { STORES, startGateway, type TestGateway } from '../../support/gateway/gateway.ts';
+import { startRedis } from '../../support/stores/redis.ts';
 import { emptyTestRedis } from '../../support/stores/storeProbe.ts';
 import { startUpstream } from '../../support/upstreams/upstream.ts';
 import { proUser, RATED_RULES } from './ratedRules.ts';
@@ -147,3 +148,29 @@ it('whoever asks first whether to send its content is refused before sending any
   expect(refused.received.startsWith('HTTP/1.1 429 ')).toBe(true);
   expect(shop.requests).toHaveLength(1);
 });
+
+it('several servers of Redis count exactly together, for two gateways', async () => {
+  await using stack = new AsyncDisposableStack();
+  const nodes = await Promise.all([startRedis(), startRedis(), startRedis()]);
+  for (const node of nodes) stack.defer(() => node.stop());
+  const shop = stack.use(await startUpstream());
+  const REDIS_NODES = nodes.map(({ port }, n) => `node${n}:127.0.0.1:${port}`).join(',');
+  const services = RATED_RULES.map(({ rule, rate }) => [
+    `/${rule.replaceAll(' ', '-')}`,
+    { upstreams: [shop], cacheTtl: 'off', limits: { rate: rate('20/1h'), concurrency: 1_000 } },
+  ]);
+  const options = {
+    defaults: { limits: { rate: { per: 'service' as const, limit: '30/1h' } } },
+    services: Object.fromEntries(services),
+    env: { USE_REDIS_SHARDING: 'true', REDIS_NODES, GLOBAL_CONCURRENCY: '1000', FAIR_SHARE: '1' },
+  };
+  const gateways = [stack.use(await startGateway(options)), stack.use(await startGateway(options))];
+  for (const [path] of services) {
+    const responses = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => call(`${gateways[n % 2]?.external}${path}/x`, { headers: ann })),
+    );
+    const statuses = responses.map(({ status }) => status).sort();
+    expect(statuses).toEqual([...Array(20).fill(200), ...Array(40).fill(429)]);
+  }
+  expect(await gateways[0]?.metric('gateway_rate_limit_errors_total')).toBe(0);
+}, 60_000);
