@@ -8,7 +8,7 @@ import { startGateway, type TestGateway } from '../../support/gateway/gateway.ts
 import { expectNothingHeld } from '../../support/gateway/nothingHeld.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
 import { ManualClock } from '../../support/manualClock.ts';
-import { startUpstream } from '../../support/upstreams/upstream.ts';
+import { refusedUrl, startUpstream } from '../../support/upstreams/upstream.ts';
 import { startSocketService } from '../../support/upstreams/webSocket.ts';
 import { composedAgain } from './composedAgain.ts';
 import { proUser, RATED_RULES } from './ratedRules.ts';
@@ -119,6 +119,18 @@ describe.each(RATED_RULES)('a rate $rule', ({ per, rate }) => {
     // The refused ones have given their permit back: it is the rate that refuses this one.
     const refused = await fetch(`${gateway.external}/shop/6`, { headers: ann });
     expect(await refused.json()).toMatchObject({ code: 'rate_limited' });
+  });
+
+  it('counts a request once that is tried at a second replica', async () => {
+    await using shop = await startUpstream();
+    await using gateway = await startGateway({
+      services: {
+        '/shop': { upstreams: [{ url: refusedUrl() }, shop], cacheTtl: 'off', limits: limits('4/1h') },
+      },
+    });
+    const paths = ['/shop/1', '/shop/2', '/shop/3', '/shop/4', '/shop/5'];
+    expect(await statusesOf(gateway, paths)).toEqual([200, 200, 200, 200, 429]);
+    expect(await gateway.metric('gateway_failovers_total')).toBeGreaterThan(0);
   });
 
   it('counts a hedged request once', async () => {
