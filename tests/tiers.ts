@@ -83,6 +83,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'soak.test.ts': 'long',
   'storeAdmission.test.ts': 'long',
   'storeSharded.test.ts': 'long',
+  'trafficThreads.test.ts': 'long',
   'walkthrough.test.ts': 'long',
   'workers.test.ts': 'long',
 };
