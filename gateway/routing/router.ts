@@ -1,38 +1,25 @@
 import type { RequestHandler, Response } from 'express';
-import type { PolicySettings } from '../../config/policies/policies.ts';
-import type { Route, RouteSide } from '../../config/sections/services.ts';
-import { publicPathOf } from '../../config/sections/stickyCookies.ts';
+import type { Route } from '../../config/sections/services.ts';
 import { exchangeOf } from '../../lib/exchange/exchange.ts';
 import { compose } from '../compose.ts';
 import { ALLOWED_METHODS, UriTooLongError } from '../errors/requestErrors.ts';
 import { isForGateway } from '../http/requestChecks.ts';
 import { MAX_TARGET_LENGTH } from '../http/target.ts';
-import { partsOfRoute, type ServiceParts } from '../wiring/parts.ts';
-import { findByRoute, type RoutedRule, ruleFor } from './byRoute.ts';
+import type { ServiceParts } from '../wiring/parts.ts';
+import { findByRoute } from './byRoute.ts';
 import { findByService, type ServiceEntry } from './byService.ts';
+import { Chains, type ChainsOptions } from './chains.ts';
 import type { Find } from './find.ts';
-import { fixedResponse } from './fixedResponse.ts';
 
-/** How much of a chain: all of it, or of a route that is split what comes before the choice of a side, or after it. */
-export type Extent = 'whole' | 'untilChoice' | 'fromChoice';
+export type { Extent } from './chains.ts';
 
-export interface RouterOptions {
-  readonly services: readonly ServiceParts[];
+export interface RouterOptions extends ChainsOptions {
   /** Routes that belong to no service. */
   readonly routes: readonly Route[];
   /** The path prefix before the service's segment: '' or `/internal`. */
   readonly mount: string;
   /** Whether routes count on this port, those of services and others, and chains answer preflights. */
   readonly hasRoutes: boolean;
-  /**
-   * Makes the handlers for requests to this service, in the order in which they run. Called at start: once for each service,
-   * and for each of the settings that routes to it have.
-   */
-  readonly chainFor: (service: ServiceParts, extent: Extent) => readonly RequestHandler[];
-  /** Makes the handlers that say what stands in responses of a route that no service gets. */
-  readonly responseHandlersFor: (policies: PolicySettings) => readonly RequestHandler[];
-  /** Makes the handlers that refuse clients of such a route by their address. */
-  readonly addressHandlersFor: (policies: PolicySettings) => readonly RequestHandler[];
 }
 
 /** Finds the service or route for a request, and runs its chain. The target goes on byte for byte, but for what its route cuts. */
@@ -52,66 +39,34 @@ export function createRouter(options: Readonly<RouterOptions>): RequestHandler {
 
 /** One look-up where every path begins with its service's; one table for all where some do not. */
 function finder(options: RouterOptions): Find {
-  const { services, routes, mount, hasRoutes, chainFor, responseHandlersFor, addressHandlersFor } = options;
-  const byPath = new Map(services.map((service) => [service.settings.path, service]));
-  /** Routes of the same settings have one chain: thousands of routes take the memory of a few. */
-  const chains = new Map<string, RequestHandler>();
-  const fieldHandlers = new Map<string, RequestHandler>();
-
-  function toRule(route: Route): RoutedRule {
-    const { action, settings, match } = route;
-    const all = JSON.stringify(settings);
-    const fields = fieldHandlers.get(all) ?? compose(responseHandlersFor(settings));
-    fieldHandlers.set(all, fields);
-    if (action.kind !== 'forward') {
-      const handlers = [fields, ...addressHandlersFor(settings), fixedResponse(action, match.path)];
-      return ruleFor(route, compose(handlers), fields);
-    }
-    if (route.sides) return ruleFor(route, splitInto(route, action.service, route.sides), fields);
-    return ruleFor(route, chainOf(route, action.service, 'whole'), fields);
-  }
-
-  function chainOf(
-    route: Pick<Route, 'name' | 'match' | 'settings'>,
-    path: string,
-    extent: Extent,
-  ): RequestHandler {
-    const service = byPath.get(path) as ServiceParts;
-    // Permits of its own are nobody else's.
-    const owner = service.limits.routes.has(route.name) ? route.name : '';
-    // The cookie that keeps a client at its replica is for the paths of one route.
-    const place =
-      route.settings.balance.by === 'cookie' ? publicPathOf(service.settings, route.match.path) : '';
-    const alike = `${extent} ${path} ${owner} ${place} ${JSON.stringify(route.settings)}`;
-    const chain = chains.get(alike) ?? compose(chainFor(partsOfRoute(service, route), extent));
-    chains.set(alike, chain);
-    return chain;
-  }
-
-  function splitInto(route: Route, path: string, sides: readonly RouteSide[]): RequestHandler {
-    const own = partsOfRoute(byPath.get(path) as ServiceParts, route);
-    const handlers = sides.map(({ service, weight, settings }) => ({
-      service,
-      weight,
-      handler: chainOf({ ...route, settings }, service, 'fromChoice'),
-    }));
-    return compose(chainFor({ ...own, sides: handlers }, 'untilChoice'));
-  }
-
+  const { services, routes, mount, hasRoutes } = options;
+  const chains = new Chains(options);
   if (hasRoutes && routes.length > 0) {
     const ofServices = services.flatMap(({ settings }) => settings.routes);
-    return findByRoute([...ofServices, ...routes].map(toRule));
+    return findByRoute([...ofServices, ...routes].map((route) => chains.ruleFor(route)));
   }
-  const entries = services.map((service): [string, ServiceEntry] => {
-    const { path, stripPrefix, routes: own } = service.settings;
-    const prefix = stripPrefix ? `${mount}${path}` : mount;
-    const isRouted = hasRoutes && own.length > 0;
-    const chain = isRouted ? undefined : compose(chainFor(service, 'whole'));
-    const byRoute = isRouted ? findByRoute(own.map(toRule)) : undefined;
-    const hasCors = hasRoutes && service.settings.cors !== undefined;
-    return [path.slice(1), { path, prefix, stripPrefix, chain, byRoute, hasCors }];
-  });
+  const entries = services.map((service): [string, ServiceEntry] => [
+    service.settings.path.slice(1),
+    entryOf(service, chains, options),
+  ]);
   return findByService(new Map(entries), mount);
+}
+
+function entryOf(
+  service: ServiceParts,
+  chains: Chains,
+  { mount, hasRoutes, chainFor }: RouterOptions,
+): ServiceEntry {
+  const { path, stripPrefix, routes, cors } = service.settings;
+  const isRouted = hasRoutes && routes.length > 0;
+  return {
+    path,
+    prefix: stripPrefix ? `${mount}${path}` : mount,
+    stripPrefix,
+    chain: isRouted ? undefined : compose(chainFor(service, 'whole')),
+    byRoute: isRouted ? findByRoute(routes.map((route) => chains.ruleFor(route))) : undefined,
+    hasCors: hasRoutes && cors !== undefined,
+  };
 }
 
 function replyToOptions(res: Response): void {
