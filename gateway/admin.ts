@@ -28,18 +28,11 @@ const SHOWN_CHARACTERS = 60;
  * logged.
  */
 export function adminRoutes(parts: Parts): RequestHandler {
-  const { settings, clock, logger, metrics, stores, revocations, verify } = parts;
+  const { settings, clock, logger, metrics, stores } = parts;
   const { adminToken } = settings;
   if (adminToken === undefined) return (_req, _res, next) => next();
   const routes = Router();
-  const time = new CautiousTime(clock);
-  routes.use((_req, res, next) => {
-    const exchange = exchangeOf(res);
-    if (exchange.refusal) return next('router');
-    exchange.service = ADMIN_PATH;
-    res.setHeader('Cache-Control', 'no-store');
-    next();
-  });
+  routes.use(enter);
   routes.use(
     timeout({
       timeoutMs: settings.requestTimeoutMs,
@@ -48,17 +41,7 @@ export function adminRoutes(parts: Parts): RequestHandler {
     }),
   );
   routes.use(adminGuard({ token: adminToken, addressOf: clientAddress(parts.trustsPeer), clock }));
-  routes.use(
-    '/revocations',
-    revocationRoutes({
-      revocations,
-      verify,
-      onRevoked: (revocation, req) => logger.info('Admin: revoked', { ...usedBy(req), ...revocation }),
-      onUndone: (id, req) => logger.info('Admin: revocation undone', { ...usedBy(req), id }),
-      // The latest time it may be: with a clock that is behind, tokens issued a moment ago would escape the revocation.
-      now: () => time.latestMs(),
-    }),
-  );
+  routes.use('/revocations', revocationsOf(parts));
   routes.use(
     '/keys',
     apiKeyRoutes({
@@ -79,6 +62,26 @@ export function adminRoutes(parts: Parts): RequestHandler {
   routes.use('/cache', cacheAdmin({ store: stores.responses, serviceOf, mayBeStored, clock }));
   routes.use(refusals(parts));
   return Router({ caseSensitive: true }).use(ADMIN_PATH, routes);
+}
+
+const enter: RequestHandler = (_req, res, next) => {
+  const exchange = exchangeOf(res);
+  if (exchange.refusal) return next('router');
+  exchange.service = ADMIN_PATH;
+  res.setHeader('Cache-Control', 'no-store');
+  next();
+};
+
+function revocationsOf({ revocations, verify, logger, clock }: Parts): RequestHandler {
+  const time = new CautiousTime(clock);
+  return revocationRoutes({
+    revocations,
+    verify,
+    onRevoked: (revocation, req) => logger.info('Admin: revoked', { ...usedBy(req), ...revocation }),
+    onUndone: (id, req) => logger.info('Admin: revocation undone', { ...usedBy(req), id }),
+    // The latest time it may be: with a clock that is behind, tokens issued a moment ago would escape the revocation.
+    now: () => time.latestMs(),
+  });
 }
 
 /** Finds a service by its path, or by any of the names that a registry may use for it. */

@@ -12,6 +12,11 @@ export type RegistryLog = ReturnType<typeof registryLog>;
 
 /** All log lines about the registry. */
 export function registryLog(logger: Logger, clock: Clock) {
+  return { ...listingLog(logger, clock), ...deregistrationLog(logger) };
+}
+
+/** About what it lists. */
+function listingLog(logger: Logger, clock: Clock) {
   return {
     failed: throttled(clock, (error: Error) => {
       logger.warn('The registry does not do its part: the last good list stays', { error });
@@ -41,7 +46,12 @@ export function registryLog(logger: Logger, clock: Clock) {
         left: shortened(left),
       });
     },
+  };
+}
 
+/** About replicas that are taken out of it. */
+function deregistrationLog(logger: Logger) {
+  return {
     /** The registry's id of a replica whose breaker has opened, in the words of the original. */
     extracted({ host }: Registered): void {
       logger.warn(`🔍 Extracted replica ID: ${host}`);

@@ -49,16 +49,24 @@ export function httpRegistry(url: string, options: RegistryOptions): Registry {
     },
     increment: (replica) => calls.increment(replica),
     deregister(replica) {
-      const url = client.deregisterUrl(replica);
-      log.extracted(replica);
-      if (namesSeveral(client, replica, services)) {
-        log.shared(replica, url);
-        return;
-      }
-      log.deregistering(url);
-      calls.deregister(replica);
+      if (mayLeave(replica, client, log, services)) calls.deregister(replica);
     },
   };
+}
+
+/** Whether a replica may be taken out of the registry without others. */
+function mayLeave(
+  replica: Registered,
+  client: RegistryClient,
+  log: RegistryLog,
+  services: readonly ListedService[],
+): boolean {
+  const url = client.deregisterUrl(replica);
+  log.extracted(replica);
+  const isShared = namesSeveral(client, replica, services);
+  if (isShared) log.shared(replica, url);
+  else log.deregistering(url);
+  return !isShared;
 }
 
 function clientFor(url: string, { settings, clock }: RegistryOptions): RegistryClient {

@@ -10,7 +10,8 @@ import { TokensUnderWay } from '../../lib/auth/revocation/tokensUnderWay.ts';
 import type { FindKeys } from '../../lib/auth/tokens/findKeys.ts';
 import type { JwksOptions } from '../../lib/auth/tokens/jwks.ts';
 import { pemKey } from '../../lib/auth/tokens/pemKey.ts';
-import { createVerifier } from '../../lib/auth/tokens/verifier.ts';
+import { createVerifier, type Verify } from '../../lib/auth/tokens/verifier.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
 import type { StoreUnavailableError } from '../../lib/store/store.ts';
 import { unreadableKeyLog } from '../logs/storeLog.ts';
 import type { ApiKeyParts, Parts } from './parts.ts';
@@ -34,18 +35,7 @@ export async function createAuth(
     onError: (error) => logger.warn('JWT keys cannot be fetched', { error }),
     clock,
   });
-  const verify = createVerifier({
-    secret: settings.jwtSecret,
-    findKeys,
-    algorithms: settings.jwtAlgorithms,
-    subjectClaims: settings.jwtSubjectClaims,
-    issuer: settings.jwtIssuer,
-    audience: settings.jwtAudience,
-    clockToleranceMs: settings.jwtClockToleranceMs,
-    maxLifetimeMs: settings.jwtMaxLifetimeMs,
-    requireExpiry: settings.jwtRequireExpiry,
-    clock,
-  });
+  const verify = verifierFor(settings, findKeys, clock);
   const revocations = new Revocations({
     store,
     maxLifetimeMs: settings.jwtMaxLifetimeMs,
@@ -66,6 +56,21 @@ export async function createAuth(
   const tokensUnderWay = new TokensUnderWay({ registry, clock });
   const apiKeys = createApiKeys(parts);
   return { verify, authenticator, revocations, tokensUnderWay, apiKeys, stopKeys };
+}
+
+function verifierFor(settings: Settings, findKeys: FindKeys | undefined, clock: Clock): Verify {
+  return createVerifier({
+    secret: settings.jwtSecret,
+    findKeys,
+    algorithms: settings.jwtAlgorithms,
+    subjectClaims: settings.jwtSubjectClaims,
+    issuer: settings.jwtIssuer,
+    audience: settings.jwtAudience,
+    clockToleranceMs: settings.jwtClockToleranceMs,
+    maxLifetimeMs: settings.jwtMaxLifetimeMs,
+    requireExpiry: settings.jwtRequireExpiry,
+    clock,
+  });
 }
 
 function createApiKeys({

@@ -88,59 +88,74 @@ export function createSharedLimits(settings: Settings, shareOf: ShareOf, clock: 
   };
 }
 
-function limitsOf(settings: Settings, newPermits: NewPermits): Limits {
-  const { concurrencyQueue: queue, maxConnections, fairShare } = settings;
-  // Without fair shares a caller who holds all of a limit could keep others from logging in or out for seconds, and
-  // from
-  // connections, streams and WebSockets for as long as it likes, since only their client ends them.
-  const reachable = (name: string, permits: number) =>
-    newPermits(name, { limit: permits, fairShare, keepsRoom: true });
-  const requests = (name: string, permits: number) => newPermits(name, { limit: permits, queue, fairShare });
+function limitsOf(settings: Settings, permitsOf: NewPermits): Limits {
+  const { globalConcurrency, maxStreams, maxUpgrades, logoutConcurrency, maxConnections } = settings;
+  const { requests, reachable } = kindsOf(settings, permitsOf);
   const connections = (port: Port) => {
     if (maxConnections === 0) return undefined;
     const name = `connections ${port}`;
     // Services have no fair shares: there may be only a few, and they are trusted.
-    return port === 'external'
-      ? reachable(name, maxConnections)
-      : newPermits(name, { limit: maxConnections });
-  };
-  const ofSplitRoutes = new Map<string, Permits>();
-  /** What is split has the same permits, whichever side is chosen. */
-  const ofRoute = ({ name, sides }: Route, path: string, kind: string, make: (name: string) => Permits) => {
-    if (!sides) return make(`${kind}${path} of ${name}`);
-    const label = `${kind}all of ${name}`;
-    const permits = ofSplitRoutes.get(label) ?? make(label);
-    ofSplitRoutes.set(label, permits);
-    return permits;
-  };
-  const ofService = (service: Service): ServiceLimits => {
-    const { path, concurrency, streams } = service;
-    const own = { requests: requests(path, concurrency), streams: reachable(`streams ${path}`, streams) };
-    const ofRoutes = routesTo(service, settings).flatMap((route): [string, RequestLimits][] => {
-      const { concurrency: most, streams: open } = route.permits;
-      if (most === undefined && open === undefined) return [];
-      const limits = {
-        requests: most ? ofRoute(route, path, '', (label) => requests(label, most)) : own.requests,
-        streams:
-          open === undefined
-            ? own.streams
-            : ofRoute(route, path, 'streams ', (label) => reachable(label, open)),
-      };
-      return [[route.name, limits]];
-    });
-    return { ...own, routes: new Map(ofRoutes) };
+    return port === 'external' ? reachable(name, maxConnections) : permitsOf(name, { limit: maxConnections });
   };
   return {
-    gateway: requests('gateway', settings.globalConcurrency),
-    streams: reachable('streams', settings.maxStreams),
-    upgrades: reachable('upgrades', settings.maxUpgrades),
-    revocations: reachable('revocations', settings.logoutConcurrency),
-    logouts: reachable('logouts', settings.logoutConcurrency),
+    gateway: requests('gateway', globalConcurrency),
+    streams: reachable('streams', maxStreams),
+    upgrades: reachable('upgrades', maxUpgrades),
+    revocations: reachable('revocations', logoutConcurrency),
+    logouts: reachable('logouts', logoutConcurrency),
     content: reachable('content', MAX_COLLECTED),
     collections: new Collections(),
-    services: new Map(settings.services.map((service) => [service.path, ofService(service)])),
+    services: serviceLimits(settings, permitsOf),
     connections: { external: connections('external'), internal: connections('internal') },
   };
+}
+
+/** How the two kinds of permits are made. */
+function kindsOf({ concurrencyQueue: queue, fairShare }: Settings, permitsOf: NewPermits) {
+  return {
+    requests: (name: string, limit: number) => permitsOf(name, { limit, queue, fairShare }),
+    // Without fair shares a caller who holds all of a limit could keep others from logging in or out for seconds, and
+    // from connections, streams and WebSockets for as long as it likes, since only their client ends them.
+    reachable: (name: string, limit: number) => permitsOf(name, { limit, fairShare, keepsRoom: true }),
+  };
+}
+
+function serviceLimits(settings: Settings, permitsOf: NewPermits): ReadonlyMap<string, ServiceLimits> {
+  const kinds = kindsOf(settings, onceEach(permitsOf));
+  return new Map(
+    settings.services.map((service) => [service.path, limitsOfService(service, settings, kinds)]),
+  );
+}
+
+/** The same permits whenever a name comes again. */
+function onceEach(permitsOf: NewPermits): NewPermits {
+  const made = new Map<string, Permits>();
+  return (name, options) => {
+    const permits = made.get(name) ?? permitsOf(name, options);
+    made.set(name, permits);
+    return permits;
+  };
+}
+
+function limitsOfService(
+  service: Service,
+  settings: Settings,
+  { requests, reachable }: ReturnType<typeof kindsOf>,
+): ServiceLimits {
+  const { path, concurrency, streams } = service;
+  const own = { requests: requests(path, concurrency), streams: reachable(`streams ${path}`, streams) };
+  const ofRoutes = routesTo(service, settings).flatMap((route): [string, RequestLimits][] => {
+    const { concurrency: most, streams: open } = route.permits;
+    if (most === undefined && open === undefined) return [];
+    // What is split has the same permits, whichever side is chosen.
+    const label = `${route.sides ? 'all' : path} of ${route.name}`;
+    const limits = {
+      requests: most ? requests(label, most) : own.requests,
+      streams: open === undefined ? own.streams : reachable(`streams ${label}`, open),
+    };
+    return [[route.name, limits]];
+  });
+  return { ...own, routes: new Map(ofRoutes) };
 }
 
 /** All routes that lead to it, whichever service they stand at. */

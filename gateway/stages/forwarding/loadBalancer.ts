@@ -1,19 +1,18 @@
 import { CircuitOpenError } from '../../../lib/circuitbreaker/errors.ts';
+import type { JudgeAbsence } from '../../../lib/exchange/attempt.ts';
 import { addressOf, callerOf } from '../../../lib/exchange/caller.ts';
 import { loadBalancer as loadBalancerMiddleware } from '../../../lib/loadbalancer/middleware.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage, StageContext } from '../stage.ts';
 import { affinityOf } from './affinity.ts';
 
 /** Chooses the replica. */
 export const loadBalancer: Stage = (context) => {
   const { parts, service } = context;
-  const { settings, replicas, absence } = service;
+  const { settings, replicas } = service;
   const { metrics, logger, registry, spans, trustsPeer, clock } = parts;
-  const deadlineMs = settings.requestTimeoutMs;
   // A route with `breaker: off`, of a service that has breakers: its requests say nothing for them or against a replica.
   const isIndifferent = !settings.breaker && replicas.hasBreakers;
   const caller = callerOf(trustsPeer);
-  const address = addressOf(trustsPeer);
   return loadBalancerMiddleware({
     pool: replicas.pool,
     admits: settings.breaker
@@ -34,18 +33,24 @@ export const loadBalancer: Stage = (context) => {
       metrics.lbRequests.count(settings.path, replica.id);
       if (replica.listed) registry.increment(replica.registered);
     },
-    judgeAbsence: isIndifferent
-      ? undefined
-      : (attempt, res) => {
-          const who = caller(res.req, res);
-          const at = address(res.req, res);
-          return absence.judge(attempt, who, {
-            address: at,
-            deadlineMs,
-            othersAreServed: () => replicas.hasServedAnother(who, at),
-          });
-        },
-    busyWithLostMs: deadlineMs,
+    judgeAbsence: isIndifferent ? undefined : absenceOf(context),
+    busyWithLostMs: settings.requestTimeoutMs,
     clock,
   });
 };
+
+function absenceOf({ parts, service }: StageContext): JudgeAbsence {
+  const { settings, replicas, absence } = service;
+  const deadlineMs = settings.requestTimeoutMs;
+  const caller = callerOf(parts.trustsPeer);
+  const address = addressOf(parts.trustsPeer);
+  return (attempt, res) => {
+    const who = caller(res.req, res);
+    const at = address(res.req, res);
+    return absence.judge(attempt, who, {
+      address: at,
+      deadlineMs,
+      othersAreServed: () => replicas.hasServedAnother(who, at),
+    });
+  };
+}

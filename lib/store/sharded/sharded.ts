@@ -54,7 +54,20 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
   const settled = start.then((failures) => {
     for (const each of isOpen ? failures : []) told.onStateChange({ store: 'tokens', ready: false, ...each });
   });
-  const ring = new HashRing(options.nodes.map(({ name }) => name));
+  return {
+    ...spreadOver(nodes, new HashRing(options.nodes.map(({ name }) => name)), repair),
+    settled: complete.required ? Promise.resolve() : settled,
+    ...healthOf(nodes),
+    eviction: () => evictionOf(nodes),
+    close,
+  };
+}
+
+function spreadOver(
+  nodes: readonly RedisNode[],
+  ring: HashRing,
+  repair: StoreRepair,
+): Pick<Stores, 'tokens' | 'responses' | 'evaluate'> {
   return {
     tokens: new ShardedTokens(
       nodes.map(({ tokens }) => tokens),
@@ -63,10 +76,6 @@ export async function openShardedStore(options: Readonly<ShardedStoresOptions>):
     responses: new ShardedResponses({ nodes: nodes.map(({ responses }) => responses), ring }),
     evaluate: async (script, keys, args) =>
       (nodes[ring.ownerOf(tagOf(keys[0] ?? ''))] as RedisNode).tokens.evaluate(script, keys, args),
-    settled: complete.required ? Promise.resolve() : settled,
-    ...healthOf(nodes),
-    eviction: () => evictionOf(nodes),
-    close,
   };
 }
 
