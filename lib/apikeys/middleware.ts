@@ -31,56 +31,72 @@ export interface ApiKeyAuthOptions extends AskingOptions {
  * `auth` does. A logout is about a token: a key does not help there, and is not revoked.
  */
 export function apiKeyAuth(options: Readonly<ApiKeyAuthOptions>): RequestHandler {
-  const { keys, read, otherwise, missing, underWay } = options;
-  const onAccepted = listener(options.onAccepted);
-  const onRejected = listener(options.onRejected);
+  const { read, otherwise, missing } = options;
   const askingOf = askingFor(options);
-  const lackOf =
-    options.requirement && requirementCheck(options.requirement, { holder: 'the API key', scheme: 'ApiKey' });
-
-  function accept(entry: KeyEntry, res: Response): void {
-    const lack = lackOf?.(entry.identity);
-    if (lack) throw lack;
-    exchangeOf(res).identity = entry.identity;
-    underWay?.add(res, entry.digest);
-    onAccepted(entry.identity);
-  }
-
-  function reject(error: unknown, res: Response, next: (error: unknown) => void): void {
-    if (error instanceof ApiKeyError || error instanceof InsufficientScopeError) onRejected(error, res);
-    next(error);
-  }
-
-  function ask(key: string, res: Response, next: NextFunction): void {
-    let known: KeyEntry | undefined;
-    try {
-      known = keys.authenticateNow(key);
-      if (known) accept(known, res);
-    } catch (error) {
-      reject(error, res, next);
-      return;
-    }
-    if (known) {
-      next();
-      return;
-    }
-    const nextIfDue = nextWhileDue(res, next);
-    keys
-      .authenticate(key)
-      .then((entry) => accept(entry, res))
-      .then(
-        () => nextIfDue(),
-        (error: unknown) => reject(error, res, nextIfDue),
-      );
-  }
+  const judge = new KeyJudge(options);
 
   return function apiKeyAuthMiddleware(req: Request, res: Response, next: NextFunction) {
     const asking = askingOf(req, res);
     if (asking !== 'required' && asking !== 'optional') return otherwise(req, res, next);
     const found = read(req, exchangeOf(res));
-    if (typeof found === 'string') return ask(found, res, next);
-    if (found !== undefined) return reject(found, res, next);
-    if (missing !== undefined && asking === 'required') return reject(missing, res, next);
+    if (typeof found === 'string') return judge.judge(found, res, next);
+    if (found !== undefined) return judge.reject(found, res, next);
+    if (missing !== undefined && asking === 'required') return judge.reject(missing, res, next);
     return otherwise(req, res, next);
   };
+}
+
+/** Accepts or rejects requests by their keys. */
+class KeyJudge {
+  readonly #keys: ApiKeys;
+  readonly #underWay: KeysUnderWay | undefined;
+  readonly #lackOf: ReturnType<typeof requirementCheck> | undefined;
+  readonly #onAccepted: NonNullable<ApiKeyAuthOptions['onAccepted']>;
+  readonly #onRejected: NonNullable<ApiKeyAuthOptions['onRejected']>;
+
+  constructor({ keys, underWay, requirement, onAccepted, onRejected }: ApiKeyAuthOptions) {
+    this.#keys = keys;
+    this.#underWay = underWay;
+    this.#lackOf = requirement && requirementCheck(requirement, { holder: 'the API key', scheme: 'ApiKey' });
+    this.#onAccepted = listener(onAccepted);
+    this.#onRejected = listener(onRejected);
+  }
+
+  /** Goes to `next`, with an error where the key is not accepted: at once where the key is known. */
+  judge(key: string, res: Response, next: NextFunction): void {
+    let known: KeyEntry | undefined;
+    try {
+      known = this.#keys.authenticateNow(key);
+      if (known) this.#accept(known, res);
+    } catch (error) {
+      this.reject(error, res, next);
+      return;
+    }
+    if (known) next();
+    else this.#ask(key, res, next);
+  }
+
+  reject(error: unknown, res: Response, next: (error: unknown) => void): void {
+    if (error instanceof ApiKeyError || error instanceof InsufficientScopeError) this.#onRejected(error, res);
+    next(error);
+  }
+
+  #ask(key: string, res: Response, next: NextFunction): void {
+    const nextIfDue = nextWhileDue(res, next);
+    this.#keys
+      .authenticate(key)
+      .then((entry) => this.#accept(entry, res))
+      .then(
+        () => nextIfDue(),
+        (error: unknown) => this.reject(error, res, nextIfDue),
+      );
+  }
+
+  #accept(entry: KeyEntry, res: Response): void {
+    const lack = this.#lackOf?.(entry.identity);
+    if (lack) throw lack;
+    exchangeOf(res).identity = entry.identity;
+    this.#underWay?.add(res, entry.digest);
+    this.#onAccepted(entry.identity);
+  }
 }

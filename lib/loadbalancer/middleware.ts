@@ -41,25 +41,14 @@ export interface LoadBalancerOptions {
  * it chooses one that has not been tried.
  */
 export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHandler {
-  const { pool, admits = () => true, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
-  const { affinity = () => undefined, ignoresBreakers = false } = options;
+  const { pool, judgeAbsence, busyWithLostMs = 0, clock = systemClock } = options;
   const { allSuspended = () => new NoHealthyReplicaError(pool.service) } = options;
   const onSelected = listener(options.onSelected);
+  const choose = choiceIn(options);
 
   function refusal(req: Request, res: Response): Error {
     const [first, ...others] = pool.replicas.filter(({ healthy }) => healthy);
     return first ? allSuspended([first, ...others], req, res) : new NoHealthyReplicaError(pool.service);
-  }
-
-  function choose(exchange: Exchange, req: Request, res: Response): Replica | undefined {
-    const isFirst = exchange.latestAttempt === undefined;
-    const accepts = (replica: Replica) =>
-      (isFirst || !exchange.hasTried(replica)) && (ignoresBreakers || admits(replica, req, res));
-    const kept = affinity(req, res, isFirst ? accepts : (replica) => isNoTrial(replica) && accepts(replica));
-    const replica = kept && pool.takeOne(kept);
-    if (replica) return replica;
-    if (ignoresBreakers) return pool.takeAnyway(accepts);
-    return isFirst ? pool.take(accepts) : pool.takeAnother(accepts);
   }
 
   return function loadBalancerMiddleware(req, res, next) {
@@ -90,6 +79,25 @@ export function loadBalancer(options: Readonly<LoadBalancerOptions>): RequestHan
     });
     onSelected(replica, attempt, res);
     next();
+  };
+}
+
+/** Chooses a replica for a request; undefined: none can take it. */
+function choiceIn({
+  pool,
+  admits = () => true,
+  affinity = () => undefined,
+  ignoresBreakers = false,
+}: LoadBalancerOptions) {
+  return (exchange: Exchange, req: Request, res: Response): Replica | undefined => {
+    const isFirst = exchange.latestAttempt === undefined;
+    const accepts = (replica: Replica) =>
+      (isFirst || !exchange.hasTried(replica)) && (ignoresBreakers || admits(replica, req, res));
+    const kept = affinity(req, res, isFirst ? accepts : (replica) => isNoTrial(replica) && accepts(replica));
+    const replica = kept && pool.takeOne(kept);
+    if (replica) return replica;
+    if (ignoresBreakers) return pool.takeAnyway(accepts);
+    return isFirst ? pool.take(accepts) : pool.takeAnother(accepts);
   };
 }
 

@@ -67,26 +67,16 @@ export interface ProxyOptions {
  * complete.
  */
 export function proxy(options: Readonly<ProxyOptions>): RequestHandler {
+  const { transport, basePath = '', idleTimeoutMs, sendTimeoutMs = 0, maxBodyBytes = 0, upgrades } = options;
   const { trustsPeer = () => false, ownsIdentity = true, via = DEFAULT_VIA, clock = systemClock } = options;
-  const {
-    viaOnResponses = false,
-    basePath = '',
-    publicPaths = false,
-    idleTimeoutMs,
-    sendTimeoutMs = 0,
-    maxBodyBytes = 0,
-    transport,
-    upgrades,
-    passesAuthorization,
-  } = options;
   const requestFields = requestFieldsFor({
-    ...{ trustsPeer, ownsIdentity, passesAuthorization, via },
+    ...{ trustsPeer, ownsIdentity, passesAuthorization: options.passesAuthorization, via },
     host: options.host ?? 'client',
     edit: options.requestEdit,
   });
   const responseFields = responseFieldsFor({
-    via: viaOnResponses ? `1.1 ${via}` : undefined,
-    publicPathsFrom: publicPaths ? basePath : undefined,
+    via: options.viaOnResponses ? `1.1 ${via}` : undefined,
+    publicPathsFrom: options.publicPaths ? basePath : undefined,
   });
   const callerFor = callerOf(trustsPeer);
   const onContent = listener(options.onContent);

@@ -51,9 +51,7 @@ export interface FailoverOptions {
  * budget.
  */
 export function failover(options: Readonly<FailoverOptions>): RequestHandler {
-  const { pool, budget, gotNoResponse, isRefused = () => false, hedging, clock = systemClock } = options;
-  const { keepsReplica = false } = options;
-  const onFailover = listener(options.onFailover);
+  const { pool, budget, isRefused = () => false, keepsReplica = false } = options;
 
   /** This ends, because no replica is chosen twice for a request. */
   const attempt: RequestHandler = (req, res, next) =>
@@ -61,6 +59,27 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
       if (isRefused(error)) attempt(req, res, next);
       else next(error);
     });
+  const tries = secondTries(options, attempt);
+  const race = budget && !keepsReplica ? raceTerms(options, attempt, tries) : undefined;
+
+  return function failoverMiddleware(req, res, next) {
+    if (!budget) exchangeOf(res).isSentOnce = true;
+    budget?.earn();
+    if (race && pool.size > 1 && mayBeHedged(req, res)) {
+      new Race(race, req, res, next).begin();
+      return;
+    }
+    attempt(req, res, (error?: unknown) => {
+      if (!tries.failOver(req, res, next, error)) next(error);
+    });
+  };
+}
+
+type SecondTries = Pick<RaceTerms, 'hasAnother' | 'failOver'>;
+
+function secondTries(options: FailoverOptions, attempt: RequestHandler): SecondTries {
+  const { pool, budget, gotNoResponse } = options;
+  const onFailover = listener(options.onFailover);
 
   function hasAnother(exchange: Exchange): boolean {
     return pool.another((replica) => !exchange.hasTried(replica)) !== undefined;
@@ -77,32 +96,14 @@ export function failover(options: Readonly<FailoverOptions>): RequestHandler {
     return true;
   }
 
+  return { hasAnother, failOver };
+}
+
+function raceTerms(options: FailoverOptions, attempt: RequestHandler, tries: SecondTries): RaceTerms {
+  const { gotNoResponse, hedging, clock = systemClock } = options;
   const onHedged = listener(options.onHedged);
   const onHedgeWon = listener(options.onHedgeWon);
-  const race: RaceTerms | undefined = keepsReplica
-    ? undefined
-    : budget && {
-        hedging,
-        attempt,
-        gotNoResponse,
-        hasAnother,
-        failOver,
-        onHedged,
-        onHedgeWon,
-        clock,
-      };
-
-  return function failoverMiddleware(req, res, next) {
-    if (!budget) exchangeOf(res).isSentOnce = true;
-    budget?.earn();
-    if (race && pool.size > 1 && mayBeHedged(req, res)) {
-      new Race(race, req, res, next).begin();
-      return;
-    }
-    attempt(req, res, (error?: unknown) => {
-      if (!failOver(req, res, next, error)) next(error);
-    });
-  };
+  return { ...tries, attempt, gotNoResponse, hedging, onHedged, onHedgeWon, clock };
 }
 
 function mayBeRepeated({ abortReason, maySend }: Exchange, failed: Attempt): boolean {
