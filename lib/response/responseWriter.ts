@@ -1,40 +1,30 @@
-import type { ServerResponse } from 'node:http';
-import type { FieldLines } from '../http/fields.ts';
-import { AddedFields } from './addedFields.ts';
-import { chunkOf, givenLines, setLines } from './givenHead.ts';
-import type {
-  ContentGate,
-  ContentTransform,
-  HeadEdit,
-  HeadObserver,
-  MakeValue,
-  ResponseObserver,
-} from './hooks.ts';
-import { besideSet, hasSetFields, mergeIntoSet, setInstead, withdraw } from './setFields.ts';
+import { chunkOf, givenLines } from './givenHead.ts';
+import type { ContentGate, ContentTransform, ResponseObserver } from './hooks.ts';
+import {
+  callbackOf,
+  type End,
+  type Replacement,
+  replaceWriteAndEnd,
+  replaceWriteHead,
+  WRITER,
+  type Write,
+  type Written,
+} from './nodeMethods.ts';
+import { NOBODY, ResponseHead } from './responseHead.ts';
+import { hasSetFields } from './setFields.ts';
 import type { ResponseSink, Trailers } from './sink.ts';
 
 /** Longer content is not copied into a string. */
 const MAX_STRING_BYTES = 16 * 1024;
 
-/** Where a response keeps its writer. */
-const WRITER = Symbol('response writer');
-
-type Written = ServerResponse & { [WRITER]?: ResponseWriter };
-/** Node's methods, each with its overloads as one. */
-type WriteHead = (this: ServerResponse, status: number, reason?: unknown, fields?: unknown) => unknown;
-type Write = (this: ServerResponse, chunk: unknown, encoding?: unknown, whenDone?: unknown) => boolean;
-type End = (this: ServerResponse, chunk?: unknown, encoding?: unknown, whenDone?: unknown) => unknown;
-
-const NOBODY: readonly never[] = [];
-
 /** The writer of the response on `res`: the same for everybody who asks. */
-export function writerOf(res: ServerResponse & { [WRITER]?: ResponseWriter }): ResponseWriter {
+export function writerOf(res: Written<ResponseWriter>): ResponseWriter {
   return res[WRITER] ?? new ResponseWriter(res);
 }
 
 /**
- * The one way of a response to its client. Whoever must see or change a response uses a hook of this class; no other file
- * replaces Node's methods:
+ * The one way of a response to its client. Whoever must see or change a response uses a hook of this class; nobody else
+ * replaces Node's methods (`nodeMethods.ts`). What is about the head stands in `ResponseHead`:
  *
  * - `add` and `replace` put a field into the head, whose value may depend on the status,
  * - `edit` changes the head with all that was added, right before it is sent,
@@ -45,14 +35,9 @@ export function writerOf(res: ServerResponse & { [WRITER]?: ResponseWriter }): R
  * The hooks apply to what is written with this writer, and to what Express and others write with Node's own methods. They
  * are to be set before the head is written. A cut (`abort`) passes no hook: `exchange.onClose` tells of it.
  */
-export class ResponseWriter implements ResponseSink {
-  readonly #res: ServerResponse;
-  readonly #writeHead: WriteHead;
+export class ResponseWriter extends ResponseHead implements ResponseSink, Replacement {
   readonly #write: Write;
   readonly #end: End;
-  readonly #added = new AddedFields();
-  #edits: readonly HeadEdit[] = NOBODY;
-  #headObservers: readonly HeadObserver[] = NOBODY;
   #observers: readonly ResponseObserver[] = NOBODY;
   #gate: ContentGate | undefined;
   #transform: ContentTransform | undefined;
@@ -63,51 +48,11 @@ export class ResponseWriter implements ResponseSink {
   #stored: Buffer | string | undefined;
 
   /** Use `writerOf`: a response has one. */
-  constructor(res: Written) {
-    this.#res = res;
-    this.#writeHead = res.writeHead as WriteHead;
+  constructor(res: Written<ResponseWriter>) {
+    super(res);
     this.#write = res.write as Write;
     this.#end = res.end as End;
-    res[WRITER] = this;
-    res.writeHead = writeHead as typeof res.writeHead;
-  }
-
-  /**
-   * Appends a field to the head, beside what others say under its name. `setHeader` would do as well, but it makes Node
-   * copy, check and look up all other fields one by one, which costs more than the rest of the head.
-   */
-  add(name: string, value: string | MakeValue): void {
-    this.#added.add(name, value, false);
-  }
-
-  /** The same, in place of all that others say under its name. */
-  replace(name: string, value: string | MakeValue): void {
-    this.#added.add(name, value, true);
-  }
-
-  /** Has `edit` change the head, after those that were given before. */
-  edit(edit: HeadEdit): void {
-    this.#edits = this.#edits === NOBODY ? [edit] : [...this.#edits, edit];
-  }
-
-  /** Whether anything edits the head. */
-  get isEdited(): boolean {
-    return this.#edits !== NOBODY;
-  }
-
-  /** Whether the head will have a field of this name that was set or added. */
-  hasField(name: string): boolean {
-    return this.#res.hasHeader(name) || this.#added.has(name);
-  }
-
-  /** The lines of a head of this status that somebody else writes, that of a 101: with what was added, and edited. */
-  complete(lines: string[], status: number): string[] {
-    return this.#edited(this.#added.into(lines, status, this.#res), status);
-  }
-
-  /** Calls `observer` once the head was sent. */
-  observeHead(observer: HeadObserver): void {
-    this.#headObservers = [...this.#headObservers, observer];
+    replaceWriteHead(res, this);
   }
 
   /** Calls `observer` with everything that is written. */
@@ -141,12 +86,12 @@ export class ResponseWriter implements ResponseSink {
 
   /** Sends content that the transform has made. False: the client does not read fast enough, `drain` will follow. */
   put(chunk: Buffer): boolean {
-    return this.#write.call(this.#res, chunk);
+    return this.#write.call(this.res, chunk);
   }
 
   /** Ends a response whose content the transform has put out, with its last piece, unless it has ended otherwise. */
   close(last: Buffer | undefined, whenDone: (() => void) | undefined): void {
-    const res = this.#res;
+    const res = this.res;
     if (res.writableEnded || res.destroyed) return;
     if (last === undefined) this.#end.call(res, whenDone);
     else this.#end.call(res, last, whenDone);
@@ -163,34 +108,6 @@ export class ResponseWriter implements ResponseSink {
     else this.close(content, whenDone);
   }
 
-  interim(status: number, fields: FieldLines): void {
-    const res = this.#res;
-    if (res.headersSent || res.req.httpVersion !== '1.1') return;
-    try {
-      res.writeInformation(status, this.#edits === NOBODY ? fields : this.#passed(fields));
-    } catch {
-      // Node refuses fields that cannot be sent. They were only hints: the response itself may be good.
-    }
-  }
-
-  /** Fields that are set on the response already stand beside these, or in their place. */
-  head(status: number, reason: string, fields: string[]): void {
-    const res = this.#res;
-    const hasSet = hasSetFields(res);
-    const lines = hasSet ? besideSet(res, fields) : fields;
-    try {
-      this.#begin(status, reason, lines, hasSet);
-    } catch (error) {
-      // Where nothing was set before, all that is set now is of this head.
-      withdraw(res, hasSet ? lines : setLines(res));
-      throw error;
-    }
-  }
-
-  flush(): void {
-    this.#res.flushHeaders();
-  }
-
   content(chunk: Buffer): boolean {
     const accepted = this.#gate?.keeps(chunk) ? true : this.#send(chunk);
     this.#tellContent(chunk);
@@ -199,7 +116,7 @@ export class ResponseWriter implements ResponseSink {
 
   end(last: Buffer | undefined, trailers: Trailers): void {
     if (trailers.length > 0)
-      this.#res.addTrailers(trailers.filter(([name]) => !this.#drops(name)) as [string, string][]);
+      this.res.addTrailers(trailers.filter(([name]) => !this.drops(name)) as [string, string][]);
     if (!this.#gate?.keepsEnd(last, undefined)) this.#endWith(last);
     this.#tellEnd(last);
   }
@@ -211,60 +128,39 @@ export class ResponseWriter implements ResponseSink {
    */
   whole(status: number, fields: string[], content: Buffer | string = '', isStored = false): void {
     if (isStored && this.#mayTransform) this.#stored = content;
-    this.#begin(status, undefined, fields, hasSetFields(this.#res));
+    this.begin(status, undefined, fields, hasSetFields(this.res));
     // It leaves with the head in one piece. The method of the response may be a hook.
-    this.#res.end(content, 'latin1');
+    this.res.end(content, 'latin1');
   }
 
   abort(): void {
-    const res = this.#res;
+    const res = this.res;
     // To an HTTP/1.0 client the end of the connection may be the end of the response: it needs a reset.
     if (res.req.httpVersion === '1.0') res.socket?.resetAndDestroy();
     res.destroy();
   }
 
   onDrain(listener: () => void): void {
-    this.#res.on('drain', listener);
+    this.res.on('drain', listener);
   }
 
   offDrain(listener: () => void): void {
-    this.#res.off('drain', listener);
+    this.res.off('drain', listener);
   }
 
-  /** Sends the head with what was added, and tells who observes it. `lines` are the writer's own to change. */
-  #begin(status: number, reason: string | undefined, lines: string[], hasSet: boolean): void {
-    const res = this.#res;
+  protected override begin(
+    status: number,
+    reason: string | undefined,
+    lines: string[],
+    hasSet: boolean,
+  ): void {
     // A head that was refused may have chosen one.
     this.#transform = undefined;
-    const isObserved = this.#headObservers !== NOBODY;
-    let given: FieldLines = lines;
-    if (hasSet) {
-      mergeIntoSet(res, lines);
-      if (isObserved) given = setLines(res);
-      this.#added.setOn(res, status);
-      if (this.#edits !== NOBODY) setInstead(res, this.#edited(setLines(res), status));
-      this.#writeHead.call(res, status, reason);
-    } else {
-      if (isObserved) given = lines.slice();
-      this.#writeHead.call(res, status, reason, this.complete(lines, status));
-    }
-    for (const observer of this.#headObservers) observer.head(status, given);
+    super.begin(status, reason, lines, hasSet);
   }
 
-  /** The fields of an interim response that edits let pass. */
-  #passed(fields: FieldLines): string[] {
-    return fields.filter((_, i) => !this.#drops(fields[i & ~1] as string));
-  }
-
-  #drops(name: string): boolean {
-    const lower = name.toLowerCase();
-    return this.#edits.some((edit) => edit.drops(lower)) || (this.#transform?.dropsTrailer(lower) ?? false);
-  }
-
-  #edited(lines: string[], status: number): string[] {
-    let edited = lines;
-    for (const edit of this.#edits) edited = edit.edit(edited, status, this.#res);
-    return edited;
+  protected override drops(name: string): boolean {
+    return super.drops(name) || (this.#transform?.dropsTrailer(name.toLowerCase()) ?? false);
   }
 
   /**
@@ -272,7 +168,7 @@ export class ResponseWriter implements ResponseSink {
    * written beside it, as a buffer is, it costs a tenth more.
    */
   #endWith(last: Buffer | undefined): void {
-    const res = this.#res;
+    const res = this.res;
     if (this.#transform) this.#endTransform(last, undefined);
     else if (last === undefined) this.#end.call(res);
     else if (res.socket && last.length <= MAX_STRING_BYTES)
@@ -281,7 +177,7 @@ export class ResponseWriter implements ResponseSink {
   }
 
   #send(chunk: Buffer): boolean {
-    return this.#transform ? this.#transform.content(chunk) : this.#write.call(this.#res, chunk);
+    return this.#transform ? this.#transform.content(chunk) : this.#write.call(this.res, chunk);
   }
 
   #endTransform(last: Buffer | undefined, whenDone: (() => void) | undefined): void {
@@ -301,15 +197,14 @@ export class ResponseWriter implements ResponseSink {
   }
 
   #watchContent(): void {
-    this.#res.write = write as ServerResponse['write'];
-    this.#res.end = end as ServerResponse['end'];
+    replaceWriteAndEnd(this.res);
   }
 
   /** What `res.writeHead` does. */
   writeHeadGiven(status: number, reason: unknown, fields: unknown): void {
     const phrase = typeof reason === 'string' ? reason : undefined;
     const lines = givenLines(phrase === undefined ? (fields ?? reason) : fields);
-    this.#begin(status, phrase, lines, hasSetFields(this.#res));
+    this.begin(status, phrase, lines, hasSetFields(this.res));
   }
 
   /** What `res.write` does where somebody sees or keeps the content. */
@@ -321,19 +216,19 @@ export class ResponseWriter implements ResponseSink {
     if (isTaken) process.nextTick(callbackOf(args) ?? doNothing);
     const accepted =
       isKept ||
-      (isTaken ? this.#send(chunk as Buffer) : (Reflect.apply(this.#write, this.#res, args) as boolean));
+      (isTaken ? this.#send(chunk as Buffer) : (Reflect.apply(this.#write, this.res, args) as boolean));
     this.#tellContent(chunk);
     return accepted;
   }
 
   /** What `res.end` does where somebody sees or keeps the content. */
   endGiven(args: readonly unknown[]): void {
-    const isAgain = this.#res.writableEnded || this.#transformEnded;
+    const isAgain = this.res.writableEnded || this.#transformEnded;
     const last = chunkOf(args);
     if (!this.#gate?.keepsEnd(last, callbackOf(args))) {
       this.#beginIfDue(last?.length ?? 0);
       if (this.#transform) this.#endTransform(last, callbackOf(args));
-      else Reflect.apply(this.#end, this.#res, args);
+      else Reflect.apply(this.#end, this.res, args);
     }
     if (!isAgain) this.#tellEnd(last);
   }
@@ -344,33 +239,12 @@ export class ResponseWriter implements ResponseSink {
    * @param wholeBytes length of all content, if it is known: Node says it where nobody else does
    */
   #beginIfDue(wholeBytes: number | undefined): void {
-    const res = this.#res;
+    const res = this.res;
     if (!this.#mayTransform || res.headersSent) return;
     const isOpen = !res.hasHeader('Content-Length') && !res.hasHeader('Transfer-Encoding');
     if (wholeBytes !== undefined && isOpen) res.setHeader('Content-Length', wholeBytes);
     res.writeHead(res.statusCode);
   }
-}
-
-// One function for all responses: with one of its own on each, V8 keeps dead requests until it collects everything.
-
-function writeHead(this: Written, status: number, reason?: unknown, fields?: unknown): ServerResponse {
-  writerOf(this).writeHeadGiven(status, reason, fields);
-  return this;
-}
-
-function write(this: Written, ...args: unknown[]): boolean {
-  return writerOf(this).writeGiven(args);
-}
-
-function end(this: Written, ...args: unknown[]): ServerResponse {
-  writerOf(this).endGiven(args);
-  return this;
-}
-
-function callbackOf(args: readonly unknown[]): (() => void) | undefined {
-  const last = args.at(-1);
-  return typeof last === 'function' ? (last as () => void) : undefined;
 }
 
 function doNothing(): void {}
