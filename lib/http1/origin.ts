@@ -76,6 +76,8 @@ export function connect(
     servername,
     secureContext,
     session: resumed,
+    // Without it Node asks NODE_TLS_REJECT_UNAUTHORIZED, which trusts everybody.
+    rejectUnauthorized: true,
     ALPNProtocols: ['http/1.1'],
   });
   if (session) keepSession(socket, session);

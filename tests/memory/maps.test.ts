@@ -29,6 +29,9 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'what is remembered of SQLite': 16,
   'verified tokens': 32,
   'rate limits': 32,
+  'refusals by rate limits': 32,
+  'compressed copies': 16,
+  'media types': 0.1,
   'series of metrics': 1,
   exemplars: 1,
 };

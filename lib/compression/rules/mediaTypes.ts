@@ -39,6 +39,8 @@ const EVENT_STREAM = 'text/event-stream';
 
 /** How many values of `Content-Type` are remembered: a service has a few. */
 const MAX_REMEMBERED = 100;
+/** Longer ones, which a service may have made of what its client sent, are read each time. */
+const MAX_REMEMBERED_LENGTH = 200;
 
 /** Says of a `Content-Type` whether such content may be coded. */
 export type IsCompressible = (contentType: string | undefined) => boolean;
@@ -57,7 +59,8 @@ export function compressibleTypes(types: readonly string[] | undefined): IsCompr
     if (is === undefined) {
       const essence = essenceOf(contentType);
       is = essence !== EVENT_STREAM && isOne(essence);
-      if (known.size < MAX_REMEMBERED) known.set(contentType, is);
+      if (known.size < MAX_REMEMBERED && contentType.length <= MAX_REMEMBERED_LENGTH)
+        known.set(contentType, is);
     }
     return is;
   };

@@ -16,6 +16,7 @@ import {
 } from '../../support/certificates.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
+import { runGateway } from '../../support/gateway/gatewayRun.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { startRegistry } from '../../support/upstreams/registry.ts';
 import { startTlsService, type TlsService } from '../../support/upstreams/tls/service.ts';
@@ -488,3 +489,16 @@ describe('a file that says tls wrongly', () => {
     await expect(start({ tls: 'off', upstreams: ['http://127.0.0.1:1'] }, { tls })).resolves.toBeUndefined();
   });
 });
+
+it('no variable of Node has the gateway trust a certificate that it does not', async () => {
+  await using service = await startTlsService(server);
+  await using run = runGateway({
+    services: { '/budgeting': [service] },
+    env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' },
+  });
+  const { internal } = await run.listening();
+  const response = await fetch(`${internal}/internal/budgeting/x`);
+  expect(response.status).toBe(502);
+  expect(await response.json()).toMatchObject({ code: 'upstream_certificate_invalid' });
+  expect(service.requests).toEqual([]);
+}, 30_000);

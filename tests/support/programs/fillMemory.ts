@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { Authenticator } from '../../../lib/auth/authenticator.ts';
@@ -18,10 +19,15 @@ import { Invalidations } from '../../../lib/cache/stored/invalidations.ts';
 import { ANONYMOUS, Keys } from '../../../lib/cache/stored/key.ts';
 import { PURGE_LOG_KEY, Purges } from '../../../lib/cache/stored/purge.ts';
 import { systemClock } from '../../../lib/clock/clock.ts';
+import { CodedContents } from '../../../lib/compression/codedContents.ts';
+import { CoderLimit } from '../../../lib/compression/coderLimit.ts';
+import type { Coder } from '../../../lib/compression/codings.ts';
+import { compressibleTypes } from '../../../lib/compression/rules/mediaTypes.ts';
 import { CappedCounter } from '../../../lib/metrics/series/counter.ts';
 import { Exemplars } from '../../../lib/metrics/series/exemplars.ts';
 import { fieldNames } from '../../../lib/proxy/fieldNames.ts';
 import { LocalCounter } from '../../../lib/ratelimit/localCounter.ts';
+import { RefusingCounter } from '../../../lib/ratelimit/refusals.ts';
 import { Channels } from '../../../lib/store/channels.ts';
 import { MemoryStore } from '../../../lib/store/memory/memory.ts';
 import { Sightings } from '../../../lib/store/memory/sightings.ts';
@@ -182,6 +188,29 @@ const MAPS: Readonly<Record<string, () => Fill | { readonly fill: Fill; close():
       counter.take([{ key: name(n), rate }]);
       return counter;
     };
+  },
+  'refusals by rate limits'() {
+    const rate = { requests: 1, windowMs: 600_000, burst: 1 };
+    const refusal = { refusedBy: 0, retryAfterMs: 600_000, standings: [{ remaining: 0, resetMs: 600_000 }] };
+    const counter = new RefusingCounter({ take: async () => refusal });
+    return (n, name) => {
+      void counter.take([{ key: name(n), rate }]);
+      return counter;
+    };
+  },
+  'compressed copies'() {
+    const limit = new CoderLimit({ most: 100_000, mostOfOne: 1 });
+    // Real coders would make the values small, and take minutes.
+    const create = () => new PassThrough() as unknown as Coder;
+    const copies = new CodedContents({ maxBytes: 16 * MIB, limit, create });
+    return (n, name) => {
+      if (n < 60_000) void copies.find(Buffer.from(name(n)), 'gzip', 1, 'somebody');
+      return copies;
+    };
+  },
+  'media types'() {
+    const isCompressible = compressibleTypes(undefined);
+    return (n, name) => [isCompressible, isCompressible(`text/plain; x=${name(n)}`)];
   },
   'series of metrics'() {
     const counter = new CappedCounter({
