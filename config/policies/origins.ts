@@ -9,8 +9,8 @@ export interface Level<Name extends string = string> {
 }
 
 /**
- * Which of the levels each value comes from that `together` makes of them: by the value's path, such as `timeouts.request`. What
- * no level says, or one further in takes away, is not there. Of a list that levels add up, all that add to it, the innermost
+ * Which of the levels each value comes from that `together` makes of them: by the value's path, such as `timeouts.request`, or that of
+ * a policy with nothing in it, such as `compress: on` is. What no level says, or one further in takes away, is not there. Of a list that levels add up, all that add to it, the innermost
  * first.
  *
  * @param levels the innermost first, as for `together`
@@ -37,15 +37,26 @@ export function originsOf<Name extends string>(
   return origins;
 }
 
-/** Each value that is no object, by its path. */
+/** Says a policy with all its defaults: `compress: on`. */
+const ALL_DEFAULTS = Object.freeze({});
+
+/** Each value that is no object, and each policy with nothing in it, by its path. */
 function valuesIn(said: unknown): Map<string, unknown> {
   const values = new Map<string, unknown>();
   const collect = (value: unknown, path: string) => {
     if (value === undefined) return;
-    if (!isMap(value)) values.set(path, value);
-    else
-      for (const [name, each] of Object.entries(value)) collect(each, path === '' ? name : `${path}.${name}`);
+    if (!isMap(value)) {
+      values.set(path, value);
+      return;
+    }
+    const before = values.size;
+    for (const [name, each] of Object.entries(value)) collect(each, path === '' ? name : `${path}.${name}`);
+    if (values.size === before && isPolicy(path)) values.set(path, ALL_DEFAULTS);
   };
   collect(said, '');
   return values;
+}
+
+function isPolicy(path: string): boolean {
+  return path !== '' && !path.includes('.');
 }

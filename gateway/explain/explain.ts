@@ -34,7 +34,8 @@ export class Explainer {
     const journey = await this.#gateway.ask(asked);
     const { req, exchange, visit } = journey;
     const routes = this.#routesFor(asked, journey);
-    const arrival = req && exchange && visit ? this.#arrival(journey, visit, routes.winner) : undefined;
+    const arrival =
+      req && exchange && visit ? this.#arrival(journey, visit, routes.winner, asked.fields) : undefined;
     const policies = arrival ? this.#policiesFor(arrival) : [];
     const stages = arrival && visit ? this.#stagesOf(arrival, visit, policies) : [];
     const isCached = visit?.stages.some(({ stage, isThere }) => stage.name === 'cache' && isThere) ?? false;
@@ -94,9 +95,14 @@ export class Explainer {
     return { kind: 'own', reason: `the gateway serves ${req?.path ?? 'this'} itself` };
   }
 
-  #arrival({ req, exchange }: Journey, { service }: Visit, route: Route | undefined): Arrival {
+  #arrival(
+    { req, exchange }: Journey,
+    { service }: Visit,
+    route: Route | undefined,
+    given: readonly string[],
+  ): Arrival {
     if (!req || !exchange) throw new Error('a visit has a request');
-    return arrivalOf({ req, exchange, service, route, port: this.#port, parts: this.#gateway.parts });
+    return arrivalOf({ req, exchange, service, route, port: this.#port, parts: this.#gateway.parts, given });
   }
 
   #policiesFor({ service, route }: Arrival): PolicyExplained[] {

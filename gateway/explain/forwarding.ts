@@ -32,6 +32,8 @@ export interface Arrival {
   readonly route: Route | undefined;
   readonly port: Port;
   readonly parts: Parts;
+  /** The fields of the request as the client has sent them: stages have taken some out of `req`. */
+  readonly given: readonly string[];
   readonly token: TokenFound;
 }
 
@@ -159,7 +161,7 @@ function reasonOf(arrival: Arrival): { readonly reason: string; readonly isKnown
 
 /** Names alone: values may be secrets. */
 function changedFields(arrival: Arrival): Pick<UpstreamExplained, 'fieldsAdded' | 'fieldsRemoved'> {
-  const given = namesIn(arrival.req.rawHeaders);
+  const given = namesIn(arrival.given);
   const sent = namesIn(sentFields(arrival));
   return { fieldsAdded: without(sent, given), fieldsRemoved: without(given, [...sent, 'Host']) };
 }

@@ -3,6 +3,7 @@ import type { WrittenFile } from '../../config/file/gatewayFile.ts';
 import { formatDuration } from '../../config/kinds/durations.ts';
 import { originsOf } from '../../config/policies/origins.ts';
 import { type PolicySettings, type Said, together } from '../../config/policies/policies.ts';
+import { isMap } from '../../config/policies/policy.ts';
 import { type PolicyValue, policyValues } from '../../config/report/policyValues.ts';
 import { type ValueSources, variableValue } from '../../config/report/variableValues.ts';
 import { type FileLevel, levelsFor } from '../../config/routes/levels.ts';
@@ -58,8 +59,10 @@ export function explainedPolicies(
   const said = together(...levels.map(({ says }) => says as Said));
   const others = [...origins]
     .filter(([path]) => !policies.has(path.split('.')[0]) && !SPELLING.test(path))
-    .map(([path, names]) => {
-      const { name, value } = shown(path, valueAt(said, path.split('.')));
+    .map(([path, names]) => ({ path, names, found: valueAt(said, path.split('.')) }))
+    .filter(({ found }) => !isMap(found))
+    .map(({ path, names, found }) => {
+      const { name, value } = shown(path, found);
       return { path: name, value: { name, value, from: inFile(path, names, levels, written) } };
     });
   return [...values, ...others];
@@ -91,9 +94,21 @@ function originOf(
       .flatMap(([, names]) => names);
   const names = levels.map(({ name }) => name).filter((name) => saying.includes(name));
   if (names.length > 0) return inFile(path, names, levels, explained.written);
-  if (variable === undefined) return { level: 'default' };
+  if (variable === undefined) return ofWhole(path, origins, levels, explained.written);
   const { name, source } = variableValue(variable, explained.sources, explained.settings);
   return { level: source, variable: name };
+}
+
+/** Of a default, the level that turns the whole policy on: `compress: on`. */
+function ofWhole(
+  path: string,
+  origins: Origins,
+  levels: readonly FileLevel[],
+  written: WrittenFile | undefined,
+): Origin {
+  const policy = path.split('.')[0] as string;
+  const names = origins.get(policy);
+  return names ? inFile(policy, names, levels, written) : { level: 'default' };
 }
 
 /** @param names of the levels that say it, one or more, the innermost first */

@@ -127,6 +127,21 @@ routes:
     expect(headingsOf(all)).toEqual([['RATE', 'BALANCE', 'COMPRESS'], 'zstd br gzip']);
   });
 
+  test('shows that a route turns compression on itself', () => {
+    const text = `services:
+  - { name: a, path: /a, upstreams: ["http://a"], routes: [{ match: { path: /on }, compress: on }, { match: { path: /x } }] }
+  - { name: b, path: /b, upstreams: ["http://b"], compress: on, routes: [{ match: { path: /x } }] }`;
+    const env = { JWT_SECRET: 'x'.repeat(40), GATEWAY_FILE: 'gateway.yaml' };
+    const report = reportSettings({ env, dotenv: {}, readFile: () => text });
+    const compressOf = (route: string) =>
+      report
+        .split('\n')
+        .find((line) => line.startsWith(`${route} `))
+        ?.split(/ {2,}/)
+        .at(-1);
+    expect(['/a/on', '/a/x', '/b/x'].map(compressOf)).toEqual(['zstd br gzip', '(off)', '(zstd br gzip)']);
+  });
+
   test('shows which routes are logins and logouts, and where tokens may be', () => {
     const file = JSON.stringify({
       services: [

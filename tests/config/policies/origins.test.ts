@@ -15,11 +15,12 @@ const said = fc.letrec((tie) => ({
   ),
 })).value;
 
-/** Each value that is no object, by its path. */
+/** Each value that is no object, and each policy with nothing in it, by its path. */
 function leavesOf(value: unknown, path: readonly string[] = []): [string, unknown][] {
   if (value === undefined) return [];
   if (!isMap(value)) return [[path.join('.'), value]];
-  return Object.entries(value).flatMap(([name, each]) => leavesOf(each, [...path, name]));
+  const leaves = Object.entries(value).flatMap(([name, each]) => leavesOf(each, [...path, name]));
+  return leaves.length > 0 || path.length !== 1 ? leaves : [[path.join('.'), {}]];
 }
 
 describe('originsOf', () => {
@@ -53,6 +54,15 @@ describe('originsOf', () => {
       'timeouts.request': ['route'],
       'timeouts.idle': ['service'],
     });
+  });
+
+  it('names who turns a policy on that has all its defaults', () => {
+    const levels = [
+      { name: 'route', says: { compress: {} } },
+      { name: 'service', says: { compress: 'off' } },
+      { name: 'defaults', says: { compress: { floor: 1 } } },
+    ];
+    expect(Object.fromEntries(originsOf(levels))).toEqual({ compress: ['route'] });
   });
 
   it('follows what a policy itself makes of its levels', () => {

@@ -170,6 +170,42 @@ services:
   });
 });
 
+describe('compression and API keys that are explained', () => {
+  const file = `services:
+  - name: shop
+    path: /shop
+    upstreams: ["http://shop-service:8080"]
+    auth: { sources: [bearer, apiKey, "cookie:sid"] }
+    routes:
+      - match: { path: /on }
+        compress: on
+      - match: { path: /gzip }
+        compress: { codings: [gzip] }
+`;
+  const codingsIn = ({ stages }: Explanation) =>
+    stages.flatMap(({ values }) => values).find(({ name }) => name === 'compress.codings');
+
+  it('say who turns compression on', async () => {
+    expect(codingsIn(await explainedIn(file, ['GET', 'http://x/shop/on']))).toEqual({
+      name: 'compress.codings',
+      value: 'zstd, br, gzip',
+      from: { level: 'route', place: 'gateway.yaml:8:9' },
+    });
+    expect(codingsIn(await explainedIn(file, ['GET', 'http://x/shop/gzip']))?.from).toEqual({
+      level: 'route',
+      place: 'gateway.yaml:10:21',
+    });
+  });
+
+  it('say that the service does not get the field or cookie that says who is calling', async () => {
+    const removed = async (...headers: string[]) =>
+      (await explainedIn(file, ['GET', 'http://x/shop/x'], { headers })).upstream?.fieldsRemoved;
+    expect(await removed('X-Api-Key: s3cret', 'X-Own: 1')).toEqual(['X-Api-Key']);
+    expect(await removed('Cookie: sid=s3cret')).toEqual(['Cookie']);
+    expect(await removed('Cookie: sid=s3cret; theme=dark')).toEqual([]);
+  });
+});
+
 describe('policies', () => {
   const file = `services:
   - name: shop
