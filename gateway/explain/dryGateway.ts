@@ -16,6 +16,7 @@ import { dryParts } from './dryParts.ts';
 const RUN: ReadonlySet<string> = new Set([
   'headers',
   'stickyCookie',
+  'compression',
   'cors',
   'queryToken',
   'cookieToken',

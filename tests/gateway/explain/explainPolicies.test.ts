@@ -197,6 +197,13 @@ describe('compression and API keys that are explained', () => {
     });
   });
 
+  it('say that the service is asked for identity', async () => {
+    const added = async (path: string) =>
+      (await explainedIn(file, ['GET', `http://x/shop/${path}`])).upstream?.fieldsAdded;
+    expect(await added('on')).toContain('Accept-Encoding');
+    expect(await added('x')).not.toContain('Accept-Encoding');
+  });
+
   it('say that the service does not get the field or cookie that says who is calling', async () => {
     const removed = async (...headers: string[]) =>
       (await explainedIn(file, ['GET', 'http://x/shop/x'], { headers })).upstream?.fieldsRemoved;
