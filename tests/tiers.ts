@@ -86,6 +86,9 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'trafficThreads.test.ts': 'long',
   'walkthrough.test.ts': 'long',
   'workers.test.ts': 'long',
+
+  // It measures time.
+  'mirrorLatency.test.ts': 'alone',
 };
 
 /**
