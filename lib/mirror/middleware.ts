@@ -57,8 +57,8 @@ export interface MirrorOptions {
  * Sends a copy of requests to another service as well, and drops its responses. The client never waits for a copy: it is begun when
  * the request itself is on its way, and given up whenever it would take more than it may of time, memory or places.
  *
- * Put it in front of what chooses a replica and tries again, so that each request is copied once, and behind the cache, so that what
- * is answered from there is not copied. A copy is never sent twice. It counts as load of its replica, so that users' requests go to
+ * Put it in front of the load balancer and of what tries again, so that each request is copied once, and behind the cache, so that
+ * what is answered from there is not copied. Nor is what the load balancer refuses, because no replica may have it. A copy is never sent twice. It counts as load of its replica, so that users' requests go to
  * others; but it is no trial of a breaker, goes to no replica whose breaker is not closed, and says nothing to breakers: it takes no
  * permit either. Requests to upgrade their connection are not copied.
  *
@@ -75,7 +75,8 @@ export function mirror(options: Readonly<MirrorOptions>): RequestHandler {
       return next();
     }
     next();
-    mirrored.sendLater(req, exchange, content);
+    // What was refused since no replica may have it now is not on its way.
+    if (exchange.attempt) mirrored.sendLater(req, exchange, content);
   };
 }
 

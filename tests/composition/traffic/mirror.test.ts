@@ -237,6 +237,40 @@ describe('a mirror and limits', () => {
   });
 });
 
+describe('a mirror of a service that takes no requests', () => {
+  it('gets no copies of what is refused since the breaker is open, or no replica passes its check', async () => {
+    let status = 500;
+    const shop = await held(startUpstream((_req, res) => void res.writeHead(status).end()));
+    const unwell = await held(startUpstream((_req, res) => void res.writeHead(503).end()));
+    const shadow = await held(startUpstream());
+    const health = { path: '/up', interval: '25ms', unhealthyAfter: 1, healthyAfter: 1 };
+    const own = { cacheTtl: 'off', mirror: MIRROR };
+    const gateway = await held(
+      startGateway({
+        services: {
+          '/shop': { upstreams: [shop], ...own },
+          '/unwell': { upstreams: [unwell], health, ...own },
+          '/shadow': [shadow],
+        },
+      }),
+    );
+    for (let n = 0; n < 3; n += 1) expect((await send(gateway)).status).toBe(500);
+    await eventually('it is out', async () => (await gateway.metric('gateway_replica_health')) === 0);
+    await expectCopies(gateway, 'completed', 3);
+    status = 200;
+    for (let n = 0; n < 5; n += 1) {
+      for (const init of [{}, { method: 'POST', body: 'x' }]) {
+        await expectProblem(await send(gateway, init), 'circuit_open', { retryAfter: 30 });
+        await expectProblem(await send(gateway, init, '/unwell/x'), 'no_healthy_replica', { retryAfter: 5 });
+      }
+    }
+    await expectNothingHeld(gateway);
+    // A copy would have been sent before this one.
+    expect((await send(gateway, {}, '/shadow/last')).status).toBe(200);
+    expect(shadow.requests.map(({ target }) => target)).toEqual(['/x', '/x', '/x', '/last']);
+  });
+});
+
 describe('a mirror and second tries', () => {
   it.each(['POST', 'GET'])(
     'a %s that the first replica did not get is copied once, whole',
