@@ -1,5 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
@@ -28,6 +31,7 @@ jest.setTimeout(120_000);
 
 /** So many connections, each of which either thread may have, are never all of one thread. */
 const MANY = 40;
+const END_ON_DEMAND = new URL('../../support/programs/endOnDemand.ts', import.meta.url).href;
 const SPLIT = [
   { service: 'shop', weight: 1 },
   { service: 'next', weight: 1 },
@@ -297,7 +301,9 @@ it('two threads take renewed files of a service over TLS, and say so once', asyn
   await using service = await startTlsService(server);
   const tls = { ca, cert: files.certFile, key: files.keyFile };
   await using run = runGateway({
-    services: { '/shop': { upstreams: [service], tls, cacheTtl: 'off' } },
+    services: {
+      '/shop': { upstreams: [service], tls, cacheTtl: 'off', health: { path: '/up', interval: '1s' } },
+    },
     env: { WORKERS: '2', LOG_FORMAT: 'json' },
   });
   const { external } = await run.listening();
@@ -307,12 +313,15 @@ it('two threads take renewed files of a service over TLS, and say so once', asyn
       expect((await call(`${external}/shop/${n}`, { headers: ANN })).status).toBe(200);
     return new Set(service.requests.slice(from).map(({ client }) => client));
   };
+  const probe = () => service.requests.findLast(({ target }) => target === '/up')?.client;
+  await eventually('a check', () => probe() === 'first');
   expect(await clients()).toEqual(new Set(['first']));
   files.write(second);
   await eventually('it says so', () => run.stdout().includes('TLS files of shop renewed'), 30_000);
   // Each thread looks for itself.
   await eventually('both have them', async () => !(await clients()).has('first'), 30_000);
   expect(await clients()).toEqual(new Set(['second']));
+  await eventually('the checks have them', () => probe() === 'second', 30_000);
   expect(run.stdout().match(/TLS files of shop renewed/g)).toHaveLength(1);
   files.write({ cert: 'half' });
   await eventually('it says so', () => run.stdout().includes('TLS file of shop cannot be used'), 30_000);
@@ -351,4 +360,66 @@ it('two threads send plain HTTP to https, count it together, and end with the ga
   await eventually('they are counted', async () => (await counted()) === MANY);
   expect(await run.kill('SIGTERM')).toMatchObject({ exitCode: 0 });
   await expect(call(origin)).rejects.toThrow('ECONNREFUSED');
+});
+
+it('a thread that takes the place of another knows weights, checks, cookies and what is under way', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'gateway-traffic-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
+  const several = async (count: number, handler?: RequestListener) =>
+    Promise.all(Array.from({ length: count }, async () => stack.use(await startUpstream(handler))));
+  const weighted = await several(2);
+  const sticky = await several(3);
+  const [well] = (await several(1)) as [Upstream];
+  const [out] = (await several(1, (_req, res) => void res.writeHead(503).end())) as [Upstream];
+  const hanging = stack.use(await startRawUpstream(hangs));
+  const health = { path: '/up', interval: '100ms', unhealthyAfter: 1, healthyAfter: 1 };
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const open = { auth: 'none', cacheTtl: 'off' } as const;
+  await using gateway = await startGatewayProcess({
+    services: {
+      '/weighted': { upstreams: weighted.map(({ url }, n) => ({ url, weight: n === 0 ? 3 : 1 })), ...open },
+      '/sticky': { upstreams: sticky, balance: { sticky: 'cookie' }, ...open },
+      '/checked': { upstreams: [well, out], health, retry: 'off', breaker: 'off', ...open },
+      '/copied': { upstreams: [well], mirror: { service: 'hanging', timeout: '60s' }, ...open },
+      '/hanging': [hanging],
+    },
+    env: {
+      WORKERS: '2',
+      DATA_DIR: directory,
+      // Cookies are of the process: no secret outlives it.
+      JWT_SECRET: '',
+      JWT_PUBLIC_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      FAIR_SHARE: '1',
+    },
+    execArgv: ['--import', END_ON_DEMAND],
+  });
+  const get = (target: string, headers: Record<string, string> = {}) =>
+    call(gateway.external + target, { headers });
+  const [set = ''] = (await get('/sticky/x')).headers['set-cookie'] ?? [];
+  const isOut = async () => (await metric(gateway, 'gateway_replica_health', '"/checked"')) === 1;
+  await eventually('one is out', isOut);
+  for (let n = 0; n < MANY; n += 1) expect((await get('/copied/x')).status).toBe(200);
+  await eventually('the copies', () => hanging.open === MANY);
+
+  writeFileSync(join(directory, 'exit-now'), '');
+  await eventually('its copies are gone', () => hanging.open < MANY, 30_000);
+  const left = hanging.open;
+  expect(left).toBeGreaterThan(0);
+  const isReady = async () => (await call(`${gateway.internal}/readyz`)).status === 200;
+  await eventually('it is replaced', isReady, 30_000);
+  const inFlight = () => metric(gateway, 'gateway_lb_instance_in_flight', '"/hanging"');
+  await eventually('what it had under way is given back', async () => (await inFlight()) === left, 30_000);
+
+  const before = weighted.map(({ requests }) => requests.length);
+  for (let n = 0; n < 2 * MANY; n += 1) expect((await get('/weighted/x')).status).toBe(200);
+  const [large = 0] = weighted.map(({ requests }, n) => requests.length - (before[n] ?? 0));
+  expect(Math.abs(large - 60)).toBeLessThanOrEqual(2);
+  for (let n = 0; n < MANY; n += 1) {
+    const kept = await get('/sticky/x', { Cookie: set.split(';')[0] as string });
+    expect([kept.status, kept.headers['set-cookie']]).toEqual([200, undefined]);
+    expect((await get('/checked/x')).status).toBe(200);
+  }
+  const asked = sticky.map(({ requests }) => requests.length).toSorted((one, other) => one - other);
+  expect(asked).toEqual([0, 0, MANY + 1]);
 });
