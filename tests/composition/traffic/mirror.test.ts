@@ -328,6 +328,22 @@ describe('a mirror, and who the copy is from', () => {
     ]);
   });
 
+  it('a copy has the content of a login, which is collected before, and of a request with trailers', async () => {
+    const [shop, shadow] = [await held(startUpstream()), await held(startUpstream())];
+    const routes = [{ match: { methods: ['POST'], path: '/login' }, token: 'issue' }];
+    const gateway = await start([shop], [shadow], { shop: { routes } });
+    const login = await fetch(`${gateway.external}/shop/login`, { method: 'POST', body: 'name=ann' });
+    expect(login.status).toBe(200);
+    await expectCopies(gateway, 'completed', 1);
+    const client = await held(RawClient.to(gateway.external));
+    const fields = [`Authorization: ${TOKEN.Authorization}`, 'Transfer-Encoding: chunked', 'Trailer: X-Sum'];
+    client.send(`${request('PUT /shop/x', ...fields)}5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n`);
+    expect((await client.answer()).status).toBe(200);
+    await expectCopies(gateway, 'completed', 2);
+    expect(shadow.requests.map(({ body }) => String(body))).toEqual(['name=ann', 'hello']);
+    expect(shop.requests.map(({ body }) => String(body))).toEqual(['name=ann', 'hello']);
+  });
+
   it('of what waits for one response of the cache, one is copied; what is stored is not', async () => {
     const shop = await held(startGated());
     const shadow = await held(startUpstream());

@@ -14,6 +14,7 @@ import {
 } from '../../support/gateway/gateway.ts';
 import { expectNothingHeld } from '../../support/gateway/nothingHeld.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
+import { ManualClock } from '../../support/manualClock.ts';
 import { startGated } from '../../support/upstreams/gated.ts';
 import { refusedUrl, startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
 import { startSocketService } from '../../support/upstreams/webSocket.ts';
@@ -55,11 +56,15 @@ type Side = Exclude<TestService, readonly unknown[]>;
 function start(
   shop: Side,
   next: Side,
-  { routes = [], free = [] }: { readonly routes?: Route[]; readonly free?: FreeRoute[] } = {},
+  {
+    routes = [],
+    free = [],
+    clock,
+  }: { readonly routes?: Route[]; readonly free?: FreeRoute[]; readonly clock?: ManualClock } = {},
 ): Promise<TestGateway> {
   const all = [{ match: { path: '/**' }, split: SPLIT }, ...routes];
   const services = { '/shop': { ...shop, routes: all }, '/next': next };
-  return held(startGateway({ services, routes: [CANARY, ...free] }));
+  return held(startGateway({ services, routes: [CANARY, ...free], ...(clock && { clock }) }));
 }
 
 /** The token of somebody on this side. */
@@ -190,6 +195,29 @@ describe('a split and replicas', () => {
     const refused = await fetch(`${gateway.external}/shop/x`, { headers: userOn('next') });
     await expectProblem(refused, 'no_healthy_replica', { retryAfter: 5 });
     expect(await asked(gateway, userOn('shop'))).toBe('shop');
+  });
+
+  it('a second copy of a slow request stays within the side', async () => {
+    const clock = new ManualClock();
+    const [one, two, three] = [await held(startGated()), await held(startGated()), await held(startGated())];
+    const options = { cacheTtl: 'off' };
+    const gateway = await start(
+      { upstreams: [one], ...options },
+      { upstreams: [two, three], ...options },
+      { clock },
+    );
+    const answered = async (waiting: number, ofMs: number) => {
+      const response = fetch(`${gateway.external}/shop/x`, { headers: userOn('next') });
+      await eventually('it waits', () => two.waiting.length + three.waiting.length === 1);
+      clock.advance(ofMs);
+      await eventually('so many have it', () => two.waiting.length + three.waiting.length === waiting);
+      for (const each of [two, three]) each.answerOne();
+      expect((await response).status).toBe(200);
+    };
+    for (let n = 0; n < 4; n += 1) await answered(1, 1);
+    await answered(2, 1_500);
+    expect(await gateway.metric('gateway_hedges_total', { service: '/next' })).toBe(1);
+    expect(one.requests).toHaveLength(0);
   });
 
   it('a breaker that a side’s users have opened is open for the service itself, and not for the other side', async () => {
