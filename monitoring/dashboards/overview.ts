@@ -314,6 +314,7 @@ const GATEWAY: Row = {
       queries: [
         { expr: perSecond('gateway_api_key_success_total'), legend: 'accepted' },
         { expr: perSecond('gateway_api_key_errors_total', '', 'problem'), legend: '{{problem}}' },
+        { expr: perSecond('gateway_api_key_unreadable_total'), legend: 'records that cannot be read' },
         { expr: perSecond('gateway_api_key_unreadable_total'), legend: 'records unreadable' },
       ],
     }),
