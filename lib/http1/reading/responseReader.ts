@@ -121,10 +121,13 @@ export class ResponseReader {
     return this.#head.endAt;
   }
 
-  /** Refuses a 100 and a 101, which this client never asks for, and more than a hundred other interim responses. */
+  /**
+   * Refuses a 101, which this client never asks for, and more than a hundred other interim responses. It asks for no 100 either, but
+   * that one says nothing that a client could not do without (RFC 9110 section 15.2.1).
+   */
   #assertAsked(status: number): void {
     this.#interimResponses += 1;
-    if (status <= 101)
+    if (status < 100 || status === 101)
       throw new BrokenResponseError('unexpected_response', `status ${status}, which nobody asked for`);
     if (this.#interimResponses <= MAX_INTERIM_RESPONSES) return;
     const message = `more than ${MAX_INTERIM_RESPONSES} interim responses`;

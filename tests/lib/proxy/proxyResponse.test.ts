@@ -153,6 +153,13 @@ describe('forward, interim responses', () => {
     expect(answer.interim.map((interim) => interim.fields)).toEqual([['X-A', 'b']]);
   });
 
+  // RFC 9110 section 15.2.1: some services say it to whoever sends content.
+  it('drops a 100 that nobody asked for', async () => {
+    const answer = await answerOf(`HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n${HINTS}${ANSWER}`);
+    expect(answer.interim.map(({ status }) => status)).toEqual([103]);
+    expect([answer.status, answer.body.toString()]).toEqual([200, 'ok']);
+  });
+
   it('spares HTTP/1.0 clients', async () => {
     await using upstream = await startRawUpstream(says(HINTS + ANSWER));
     await using app = await forwardApp(upstream.url);

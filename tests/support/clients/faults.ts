@@ -46,11 +46,6 @@ const BROKEN_HEADS: readonly Fault[] = [
     'upstream_bad_response',
   ],
   [
-    'says 100 Continue unasked',
-    says('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
-    'upstream_bad_response',
-  ],
-  [
     'has a control byte in a field',
     says(`${ok('Set-Cookie: a=b', 'Content-Length: 99', 'X-Odd: a\x01b')}ok`),
     'upstream_bad_response',

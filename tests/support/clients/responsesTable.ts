@@ -118,7 +118,7 @@ const INTERIM: readonly ResponseCase[] = [
     '103 Hints; 200 OK keep; "ok"; end',
   ],
   ['one nobody knows', `HTTP/1.1 150 Odd\r\n\r\n${whole()}`, '150 Odd; 200 OK keep; "ok"; end'],
-  ['100', `HTTP/1.1 100 Continue\r\n\r\n${whole()}`, 'unexpected_response'],
+  ['100', `HTTP/1.1 100 Continue\r\n\r\n${whole()}`, '100 Continue; 200 OK keep; "ok"; end'],
   ['101', 'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n', 'unexpected_response'],
   ['to HEAD', to('HEAD', `HTTP/1.1 103 H\r\n\r\n${ok()}`), '103 H; 200 OK close; end'],
   ['no final one', closed('HTTP/1.1 103 H\r\n\r\n'), '103 H; lost'],
