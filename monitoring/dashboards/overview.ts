@@ -309,12 +309,12 @@ const GATEWAY: Row = {
     }),
     graph({
       title: 'API Keys',
-      description: 'API keys accepted, and refused with the reason; records of them in the store that cannot be read.',
+      description:
+        'API keys accepted, and refused with the reason; records of them in the store that cannot be read.',
       unit: 'ops',
       queries: [
         { expr: perSecond('gateway_api_key_success_total'), legend: 'accepted' },
         { expr: perSecond('gateway_api_key_errors_total', '', 'problem'), legend: '{{problem}}' },
-        { expr: perSecond('gateway_api_key_unreadable_total'), legend: 'records that cannot be read' },
         { expr: perSecond('gateway_api_key_unreadable_total'), legend: 'records unreadable' },
       ],
     }),
