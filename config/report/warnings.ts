@@ -31,6 +31,11 @@ interface Idle {
 
 const IDLE: readonly Idle[] = [
   {
+    names: ['NODE_TLS_REJECT_UNAUTHORIZED'],
+    when: () => true,
+    why: 'every certificate is verified; NODE_EXTRA_CA_CERTS names a file with further CAs',
+  },
+  {
     names: ['HTTPS_PUBLIC_PORT'],
     when: ({ httpPort }) => httpPort === undefined,
     why: 'HTTP_PORT is not set, and nobody is sent there',

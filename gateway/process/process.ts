@@ -34,6 +34,8 @@ async function start(): Promise<void> {
   if (advice) logger.warn(advice);
   logger.info(memoryLine(settings, heapLimitBytes));
   for (const warning of settingsWarnings({ env: process.env, dotenv, settings })) logger.warn(warning);
+  // Node asks for it at each connection: to Redis, to services, to whoever has the keys of tokens.
+  delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
   await run(settings, logger);
 }
 

@@ -501,4 +501,18 @@ it('no variable of Node has the gateway trust a certificate that it does not', a
   expect(response.status).toBe(502);
   expect(await response.json()).toMatchObject({ code: 'upstream_certificate_invalid' });
   expect(service.requests).toEqual([]);
+  expect(run.stdout()).toContain('NODE_TLS_REJECT_UNAUTHORIZED is set and does nothing');
+  // Of whom else the gateway asks by TLS, this one by Node's own client.
+  await using keys = await startTlsService(server);
+  await using other = runGateway({
+    services: { '/budgeting': [service] },
+    env: {
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+      JWT_SECRET: '',
+      JWKS_URL: keys.url.href,
+    },
+  });
+  await other.listening();
+  await eventually('it says so', () => other.stdout().includes('JWT keys cannot be fetched'));
+  expect(keys.requests).toEqual([]);
 }, 30_000);
