@@ -221,6 +221,34 @@ describe.each([
     await expectNothingHeld(gateway);
   });
 
+  it('have no second copy of a slow request sent elsewhere', async () => {
+    const clock = new ManualClock();
+    const replicas = await several(2, () => startGated());
+    const gateway = await start(replicas, { balance, service, clock });
+    const waiting = () => replicas.reduce((sum, each) => sum + each.waiting.length, 0);
+    // Both are known to be quick, which a second copy asks for.
+    for (let n = 0; n < 24; n += 1) {
+      const served = get(gateway, '/shop/x', visitor(`user-${n}`).fields);
+      await eventually('it waits', () => waiting() === 1);
+      for (const each of replicas) each.answerOne();
+      await (await served).text();
+    }
+    expect(replicas.every(({ requests }) => requests.length > 0)).toBe(true);
+    clock.advance(1);
+    const ann = visitor('ann');
+    const first = get(gateway, '/shop/x', ann.fields);
+    await eventually('it waits', () => waiting() === 1);
+    for (const each of replicas) each.answerOne();
+    ann.learn((await first).headers.getSetCookie()[0]);
+    const slow = get(gateway, '/shop/x', ann.fields);
+    await eventually('it waits', () => waiting() === 1);
+    clock.advance(2_900);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([waiting(), await gateway.metric('gateway_hedges_total')]).toEqual([1, 0]);
+    for (const each of replicas) each.answerOne();
+    expect((await slow).status).toBe(200);
+  });
+
   it('keep WebSockets beside requests', async () => {
     const replicas = await several(3, () => startSocketService());
     const gateway = await start(replicas, { balance, service });

@@ -245,6 +245,19 @@ describe('a canary by header', () => {
     expect([one.requests.length, two.requests.length]).toEqual([1, 1]);
   });
 
+  it('is tried at another replica of the canary, and shows its errors where there is none', async () => {
+    const one = await startNamed('shop');
+    const two = await startNamed('next');
+    const own = { cacheTtl: 'off' };
+    const tried = await start({ upstreams: [one], ...own }, { upstreams: [refusedUrl(), two], ...own });
+    for (let n = 0; n < 4; n += 1) expect(await asked(tried, canary)).toBe('next');
+    const down = await start({ upstreams: [one], ...own }, { upstreams: [refusedUrl()], ...own });
+    const failed = await fetch(`${down.external}/shop/x`, { headers: canary });
+    await expectProblem(failed, 'upstream_unreachable');
+    expect(await asked(down, userOn('shop'))).toBe('shop');
+    expect(one.requests).toHaveLength(1);
+  });
+
   it('has the limits of the service that it leads to, or its own', async () => {
     const [one, two] = [await startNamed('shop'), await startNamed('next')];
     const rate = (limit: string) => ({ rate: { per: 'route' as const, limit } });
