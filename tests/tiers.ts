@@ -56,6 +56,7 @@ export const FILES: Readonly<Record<string, Tier>> = {
   'tiers.test.ts': 'whole',
   // They try thousands of cases.
   'linearTime.test.ts': 'whole',
+  'manyChains.test.ts': 'whole',
   'storeBounded.test.ts': 'whole',
   'storeRedisFaults.test.ts': 'whole',
   'storeRedisRefusals.test.ts': 'whole',

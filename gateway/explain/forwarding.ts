@@ -65,7 +65,7 @@ const NOBODY_IS_ASKED: TokenFound = { asking: 'none', isThere: false, refusal: u
 /** By the predicates of auth itself. */
 function tokenOf({ req, exchange, service, port, parts }: Omit<Arrival, 'token'>): TokenFound {
   if (port === 'internal') return NOBODY_IS_ASKED;
-  const terms = tokenTerms(parts.settings, service.settings);
+  const terms = tokenTerms(parts, service.settings);
   const asking = askingFor(terms)(req, req.res as Response);
   if (asking === 'none' || asking === 'login') return { ...NOBODY_IS_ASKED, asking };
   const { read, missing } = tokenReading(terms);

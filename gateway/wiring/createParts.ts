@@ -14,6 +14,7 @@ import { gatewayMetrics } from './metrics/gatewayMetrics.ts';
 import { trusts } from './network.ts';
 import type { Parts, PartsOptions, ServiceParts } from './parts.ts';
 import { createRateLimits } from './rateLimits.ts';
+import { routingFacts } from './routingFacts.ts';
 import { breakerNewsOf, servicesOf } from './services/services.ts';
 import { stickinessOf } from './services/stickiness.ts';
 import { createSpans } from './spans.ts';
@@ -50,6 +51,7 @@ export async function createParts(options: Readonly<PartsOptions>): Promise<Part
     readiness: new Readiness({ store: storeHealthOf(made), registry, threads }),
     ...(await createAuth(made)),
     rateLimits: createRateLimits({ ...made, countRate: threads?.countRate }),
+    facts: routingFacts(settings),
     sticky: stickinessOf(settings, threads?.secret),
     coding: codingOf(made),
     trustsPeer: trusts(settings.trustedProxies),

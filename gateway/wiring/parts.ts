@@ -32,6 +32,7 @@ import type { Threads } from '../threads/threads.ts';
 import type { Coding } from './coding.ts';
 import type { Limits, RequestLimits, ServiceLimits } from './limits.ts';
 import type { RateLimits } from './rateLimits.ts';
+import type { RoutingFacts } from './routingFacts.ts';
 import type { BreakerNews } from './services/breakerNews.ts';
 import type { ServiceReplicas } from './services/replicas.ts';
 import type { Transports } from './tls/transports.ts';
@@ -84,6 +85,7 @@ export interface ApiKeyParts {
 /** Everything that both apps are built from. It is made once and owned by the gateway. */
 export interface Parts {
   readonly settings: Settings;
+  readonly facts: RoutingFacts;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;

@@ -1,6 +1,5 @@
 import type { RequestHandler } from 'express';
 import type { PolicySettings } from '../../../config/policies/policies.ts';
-import { revokePaths } from '../../../config/sections/revokePaths.ts';
 import { ApiKeyError } from '../../../lib/apikeys/errors.ts';
 import { apiKeyAuth } from '../../../lib/apikeys/middleware.ts';
 import { apiKeyReader } from '../../../lib/apikeys/reading.ts';
@@ -16,11 +15,11 @@ import { namesOf } from './tokenSources.ts';
 
 /** Asks for a token, or an API key where the route takes one, and checks it. */
 export const auth: Stage = (context) => {
-  const { authenticator, tokensUnderWay, settings, metrics, logger, clock } = context.parts;
+  const { authenticator, tokensUnderWay, metrics, logger, clock } = context.parts;
   const { settings: own } = context.service;
   const ofTokens = authMiddleware({
     authenticator,
-    ...tokenTerms(settings, own),
+    ...tokenTerms(context.parts, own),
     services: context.service.sides?.map((side) => side.service),
     requirement: own.auth.require,
     maxHoldMs: own.requestTimeoutMs,
@@ -41,9 +40,9 @@ export const auth: Stage = (context) => {
 
 /** Checks API keys, and leaves requests without one to `otherwise`. */
 function keyAuth({ parts, service }: Omit<StageContext, 'rest'>, otherwise: RequestHandler): RequestHandler {
-  const { settings, metrics, logger } = parts;
+  const { metrics, logger } = parts;
   const { keys, lastUsed, underWay } = parts.apiKeys;
-  const terms = tokenTerms(settings, service.settings);
+  const terms = tokenTerms(parts, service.settings);
   const { read, missing } = tokenReading(terms);
   return apiKeyAuth({
     keys,
@@ -70,7 +69,7 @@ function keyAuth({ parts, service }: Omit<StageContext, 'rest'>, otherwise: Requ
 
 /** Which requests are asked for a token, and where it may be. */
 export function tokenTerms(
-  settings: Parts['settings'],
+  { settings, facts }: Pick<Parts, 'settings' | 'facts'>,
   { auth: { need, sources }, token, cors }: PolicySettings,
 ): AskingOptions & TokenReadingOptions {
   return {
@@ -79,6 +78,6 @@ export function tokenTerms(
     isAllowedOrigin: cors?.credentials ? allowsOrigin(cors.origins) : undefined,
     token,
     issuePaths: settings.authIssuePaths,
-    revokePaths: revokePaths(settings),
+    revokePaths: facts.revokePaths,
   };
 }

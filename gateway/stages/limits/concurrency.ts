@@ -1,4 +1,3 @@
-import { revokePaths } from '../../../config/sections/revokePaths.ts';
 import { logouts } from '../../../lib/auth/revocation/logouts.ts';
 import { concurrency as concurrencyMiddleware, countIdentity } from '../../../lib/concurrency/middleware.ts';
 import type { Parts, ServiceParts } from '../../wiring/parts.ts';
@@ -25,6 +24,6 @@ export const concurrency: Stage = ({ parts, service }) => {
 export const identityConcurrency: Stage = () => countIdentity();
 
 /** Which requests are logouts: paths of every service count, wherever a request for one of them comes from. */
-function logoutsOf({ settings }: Parts, { settings: { token } }: ServiceParts) {
-  return { paths: revokePaths(settings), always: token === 'revoke' };
+function logoutsOf({ facts }: Parts, { settings: { token } }: ServiceParts) {
+  return { paths: facts.revokePaths, always: token === 'revoke' };
 }

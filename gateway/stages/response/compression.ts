@@ -8,7 +8,8 @@ import type { Stage } from '../stage.ts';
 /** Compresses responses for clients that accept it. */
 export const compression: Stage = ({ parts, service: { settings } }) =>
   compressionHandler(parts, settings, settings.path) ??
-  (isCompressedElsewhere(settings.path, parts) ? codedTags() : undefined);
+  // Clients may have tags of coded responses from another of its routes.
+  (parts.facts.compressed.has(settings.path) ? codedTags() : undefined);
 
 /** The same handler for a response that no service is asked for; undefined where `compress` is off. */
 export function compressionHandler(
@@ -32,17 +33,4 @@ export function compressionHandler(
       coding.logFailure(error);
     },
   });
-}
-
-/** Whether clients may have tags of coded responses of this service from another of its routes. */
-function isCompressedElsewhere(path: string, { settings: { services, routes } }: Parts): boolean {
-  const own = services.find((service) => service.path === path);
-  const all = [...(own?.routes ?? []), ...routes];
-  const isOne = all.some(
-    ({ action, sides, settings }) =>
-      action.kind === 'forward' &&
-      (action.service === path || sides?.some((side) => side.service === path)) &&
-      settings.compress !== undefined,
-  );
-  return isOne || own?.compress !== undefined;
 }
