@@ -4,6 +4,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Settings } from '../../config/config.ts';
 import { type Exchange, exchangeOf } from '../../lib/exchange/exchange.ts';
 import { http } from '../../lib/http/nodeHttp.ts';
+import type { Side } from '../../lib/split/middleware.ts';
 import { externalApp, type HandlersOf, internalApp } from '../apps.ts';
 import type { ReplyCode } from '../errors/replies/replies.ts';
 import { GatewayServer } from '../http/server.ts';
@@ -11,6 +12,8 @@ import type { Port } from '../port.ts';
 import type { Stage } from '../stages/stage.ts';
 import type { Parts, ServiceParts } from '../wiring/parts.ts';
 import { dryParts } from './dryParts.ts';
+import { arrivalOf } from './forwarding.ts';
+import { sideFor } from './route.ts';
 
 /** Stages that are really run: they ask nobody, and either respond or change what all others go by. */
 const RUN: ReadonlySet<string> = new Set([
@@ -48,6 +51,8 @@ export interface Visit {
   readonly service: ServiceParts;
   /** All that such a chain may have, in the order in which they run. */
   readonly stages: readonly PlacedStage[];
+  /** Of a route that is split, the service as its requests meet it before a side is chosen. */
+  readonly splits?: ServiceParts | undefined;
 }
 
 /** What became of a request, up to the first stage of its chain that may ask somebody. */
@@ -79,6 +84,7 @@ interface Latest {
  */
 export class DryGateway {
   readonly parts: Parts;
+  readonly #port: Port;
   readonly #server: Server;
   #latest: Latest | undefined;
   #visit: Visit | undefined;
@@ -87,6 +93,7 @@ export class DryGateway {
 
   private constructor(parts: Parts, port: Port) {
     this.parts = parts;
+    this.#port = port;
     const app = port === 'external' ? externalApp : internalApp;
     this.#server = this.#serverOf(app(parts, this.#handlersOf));
   }
@@ -126,12 +133,31 @@ export class DryGateway {
       if (RUN.has(stage.name)) return [handler];
       return stage.name === 'addresses' ? [this.#whereAddressIsKnown(handler)] : [];
     });
-    const stop: RequestHandler = (_req, res) => {
-      this.#visit = { service: context.service, stages };
-      res.writeHead(204).end();
+    const stop: RequestHandler = (req, res, next) => {
+      const { service } = context;
+      const before = this.#visit;
+      this.#visit = {
+        service,
+        stages: [...(before?.stages ?? []), ...stages],
+        splits: before?.splits ?? (service.sides && service),
+      };
+      const side = service.sides && this.#sideFor(req, res, service);
+      if (!side) {
+        res.writeHead(204).end();
+        return;
+      }
+      exchangeOf(res).service = side.service;
+      side.handler(req, res, next);
     };
     return [...first, stop];
   };
+
+  /** Chosen by whom the token says that it is of, which a gateway that runs would have checked before. */
+  #sideFor(req: Request, res: Response, service: ServiceParts): Side | undefined {
+    const [given, exchange] = [req.rawHeaders, exchangeOf(res)];
+    const { parts } = this;
+    return sideFor(arrivalOf({ req, given, exchange, service, route: undefined, port: this.#port, parts }));
+  }
 
   #whereAddressIsKnown(handler: RequestHandler): RequestHandler {
     return (req, res, next) => (this.#hasAddress ? handler(req, res, next) : next());

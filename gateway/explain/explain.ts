@@ -39,6 +39,8 @@ export class Explainer {
     const policies = arrival ? this.#policiesFor(arrival) : [];
     const stages = arrival && visit ? this.#stagesOf(arrival, visit, policies) : [];
     const isCached = visit?.stages.some(({ stage, isThere }) => stage.name === 'cache' && isThere) ?? false;
+    // Of a route that is split, nobody knows which service it is before it is known whom the request is from.
+    const isChosen = arrival !== undefined && arrival.service.sides === undefined;
     return {
       request: {
         port: this.#port,
@@ -51,8 +53,8 @@ export class Explainer {
       beaten: routes.beaten,
       unmatched: routes.unmatched,
       stages,
-      upstream: arrival && explainedUpstream(arrival, this.#explained),
-      cache: arrival && isCached && !arrival.token.refusal ? explainedCache(arrival) : undefined,
+      upstream: isChosen ? explainedUpstream(arrival, this.#explained) : undefined,
+      cache: isChosen && isCached && !arrival.token.refusal ? explainedCache(arrival) : undefined,
     };
   }
 
@@ -110,13 +112,17 @@ export class Explainer {
     return explainedPolicies(this.#explained, { service: own, route }, service.settings);
   }
 
-  #stagesOf(arrival: Arrival, { stages }: Visit, policies: readonly PolicyExplained[]): StageExplained[] {
+  #stagesOf(
+    arrival: Arrival,
+    { stages, splits }: Visit,
+    policies: readonly PolicyExplained[],
+  ): StageExplained[] {
     return stages.map(({ stage: { name }, isThere }) => {
       const facts = STAGE_FACTS[name] ?? {};
       const own = policies.filter(({ path }) => concerns(facts, path, this.#port)).map(({ value }) => value);
       if (!isThere)
         return { name, isThere, note: facts.absence ?? 'the settings ask for none of it', values: own };
-      const note = noteOf(name, arrival);
+      const note = name === 'split' ? splitNote(arrival, splits) : noteOf(name, arrival);
       const variables = (facts.variables ?? []).map((field) => explainedVariable(field, this.#explained));
       return { name, isThere, ...(note !== undefined && { note }), values: [...own, ...variables] };
     });
@@ -138,7 +144,6 @@ const ASKED: Readonly<Record<Asking, string>> = {
 };
 
 function noteOf(stage: string, arrival: Arrival): string | undefined {
-  if (stage === 'split') return splitNote(arrival);
   return stage === 'auth' ? authNote(arrival) : undefined;
 }
 

@@ -15,6 +15,7 @@ export interface Explanation {
   readonly unmatched: readonly RouteReason[];
   /** In the order in which they run. Empty where the request comes to no chain. */
   readonly stages: readonly StageExplained[];
+  /** Undefined as well where a route is split and the request does not show whom it is from. */
   readonly upstream: UpstreamExplained | undefined;
   readonly cache: CacheExplained | undefined;
 }

@@ -10,6 +10,7 @@ import type { RouteRequest } from '../../lib/routing/route.ts';
 import type { Side } from '../../lib/split/middleware.ts';
 import { Sides } from '../../lib/split/sides.ts';
 import { guardOf, keepsOut } from '../routing/byRoute.ts';
+import type { ServiceParts } from '../wiring/parts.ts';
 import type { RouteExplained, RouteReason } from './explanation.ts';
 import type { Arrival } from './forwarding.ts';
 import type { Explained } from './values.ts';
@@ -74,20 +75,36 @@ export function explainedRoute({ written, settings }: Explained, route: Route): 
   };
 }
 
-/** The sides of a route that is split, and which of them the request goes to, as far as it shows whom it is from. */
-export function splitNote(arrival: Arrival): string | undefined {
-  const { sides, settings } = arrival.service;
-  if (!sides) return undefined;
-  const divided = new Sides(
-    settings.path,
-    sides.map(({ weight }) => weight),
-  );
+/** Which side of a route that is split a request goes to. Undefined where it does not show whom it is from. */
+export function sideFor(arrival: Arrival): Side | undefined {
+  const { sides = [] } = arrival.service;
+  const key = keyOf(arrival);
+  const divided = dividedBy(arrival.service);
+  return key === undefined ? undefined : sides[divided.sideAt(divided.pointOf(key))];
+}
+
+/**
+ * The sides of a route that is split, and which of them the request goes to, as far as it shows whom it is from.
+ *
+ * @param splits where its requests come before a side is chosen; undefined: it is not split
+ */
+export function splitNote(arrival: Arrival, splits: ServiceParts | undefined): string | undefined {
+  const { sides } = splits ?? {};
+  if (!splits || !sides) return undefined;
+  const divided = dividedBy(splits);
   const all = sides.map(({ service }, side) => `${service} ${percentText(divided.shareOf(side))}`).join(', ');
   const key = keyOf(arrival);
   if (key === undefined) return `${all}; give a token or --from to see which one it is`;
   const point = divided.pointOf(key);
   const { service } = sides[divided.sideAt(point)] as Side;
   return `${all}; for this caller ${service} (point ${point.toFixed(4)})`;
+}
+
+function dividedBy({ sides = [], settings }: ServiceParts): Sides {
+  return new Sides(
+    settings.path,
+    sides.map(({ weight }) => weight),
+  );
 }
 
 /** By whom a token says that it is, which is not checked here, or else by the address; undefined where neither is known. */

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { type Browser, startBrowser } from '../support/clients/browser.ts';
 import { startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
 import { INSTALLS_WITHIN_MS } from '../support/processes/command.ts';
-import { startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
+import { refusedUrl, startUpstream, type Upstream } from '../support/upstreams/upstream.ts';
 import { startSocketService } from '../support/upstreams/webSocket.ts';
 
 const TEST_TAKES_AT_MOST_MS = 30_000;
@@ -29,6 +29,7 @@ beforeAll(async () => {
   shop = stack.use(
     await startUpstream((req, res) => {
       if (req.url === '/login') res.setHeader('Set-Cookie', 'session=1; Path=/');
+      if (req.url === '/silent') return;
       if (req.url === '/stream') {
         res.setHeader('Content-Type', 'text/event-stream');
         res.write('data: one\n\n');
@@ -49,11 +50,18 @@ beforeAll(async () => {
           { match: { path: '/catalog/**' }, auth: 'none', cors: { origins: '*', credentials: false } },
           { match: { path: '/stream' }, auth: 'none' },
           { match: { path: '/login' }, auth: 'none' },
+          { match: { path: '/private' }, deny: ['127.0.0.1'] },
+          { match: { path: '/admins' }, auth: { require: { scopes: ['admin'] } } },
+          { match: { path: '/small' }, limits: { body: 4 } },
+          { match: { path: '/silent' }, timeouts: { request: '200ms' } },
         ],
       },
       '/rated': { upstreams: [shop] },
+      '/gone': { upstreams: [refusedUrl()], breaker: 'off' },
+      '/broken': { upstreams: [refusedUrl()], breaker: { threshold: 1 }, retry: 'off' },
       '/chat': { upstreams: [chat], auth: 'none' },
     },
+    routes: [{ match: { path: '/reports', methods: ['GET'] }, service: 'shop' }],
     env: { RATE_LIMIT_PER_IDENTITY: '3/1m' },
   });
   stack.defer(() => gateway.stop());
@@ -65,6 +73,7 @@ afterAll(() => stack.disposeAsync(), TEST_TAKES_AT_MOST_MS);
 interface Asked {
   readonly method?: string;
   readonly headers?: Record<string, string>;
+  readonly body?: string;
   readonly credentials?: 'include' | 'omit';
 }
 
@@ -137,6 +146,34 @@ describe('a page of an allowed origin', () => {
         body: { code: 'rate_limited' },
         fields: { 'retry-after': expect.any(String), ratelimit: expect.any(String) },
       });
+    },
+    TEST_TAKES_AT_MOST_MS,
+  );
+
+  it.each([
+    ['GET', '/shop/admins', 403, 'insufficient_scope'],
+    ['GET', '/shop/private', 403, 'address_refused'],
+    ['POST', '/reports', 405, 'method_not_allowed'],
+    ['POST', '/shop/small', 413, 'body_too_large'],
+    ['GET', '/gone/x', 502, 'upstream_unreachable'],
+    ['GET', '/broken/x', 503, 'circuit_open'],
+    ['GET', '/shop/silent', 504, 'request_timeout'],
+  ])(
+    'reads that %s %s is refused with %d %s',
+    async (method, path, status, code) => {
+      const asked = {
+        method,
+        headers: authorized(`${status} ${code}`),
+        ...(method === 'POST' && { body: 'long content' }),
+      };
+      // The second one meets a breaker that the first has opened.
+      if (code === 'circuit_open') await ask(application, path, asked);
+      expect(await ask(application, path, asked)).toMatchObject({
+        status,
+        body: { code },
+        fields: { 'x-request-id': expect.any(String) },
+      });
+      expect(await ask(stranger, path, asked)).toBe('blocked');
     },
     TEST_TAKES_AT_MOST_MS,
   );

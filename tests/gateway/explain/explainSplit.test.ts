@@ -35,3 +35,25 @@ it('says who gets the users of a route that is split, and which side a token or 
     expect(await noteFor({ headers })).toBe(expected(`nobody sub string:${user}`));
   }
 });
+
+it('shows the stages, the address and the path of the side that a token belongs to', async () => {
+  const sides = new Sides('/checkin', [3, 1]);
+  const seen = new Set<string>();
+  for (const user of ['ann', 'bob', 'cyd', 'dan', 'eve', 'fay', 'gus', 'hal']) {
+    const service = ['/checkin', '/checkin-v2'][sides.sideAt(sides.pointOf(`nobody sub string:${user}`))];
+    const headers = [`Authorization: Bearer ${tokenFor(user)}`];
+    const { upstream, stages, cache } = await explainedIn(FILE, ['GET', 'http://x/checkin/me'], { headers });
+    expect(upstream).toMatchObject({
+      service,
+      target: '/me',
+      replicas: [`http://${service?.slice(1)}:8085`],
+    });
+    expect(cache?.key?.service).toBe(service);
+    const names = stages.map(({ name }) => name);
+    expect(names.indexOf('proxy')).toBeGreaterThan(names.indexOf('split'));
+    seen.add(`${service}`);
+  }
+  expect([...seen].sort()).toEqual(['/checkin', '/checkin-v2']);
+  const { upstream } = await explainedIn(FILE, ['GET', 'http://x/checkin/me']);
+  expect(upstream).toBeUndefined();
+});

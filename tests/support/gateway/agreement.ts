@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { GatewayFileInput } from '../../../config/file/schema.ts';
 import { Explainer } from '../../../gateway/explain/explain.ts';
 import type { Explanation } from '../../../gateway/explain/explanation.ts';
+import { ADMIN_TOKEN, makeKey } from '../clients/apiKeys.ts';
 import { eventually } from '../eventually.ts';
 import { startUpstream, type Upstream } from '../upstreams/upstream.ts';
 import { bearer, startGateway, tokenFor } from './gateway.ts';
@@ -13,6 +14,8 @@ type Routes = NonNullable<GatewayFileInput['routes']>;
 type OwnRoutes = NonNullable<NonNullable<GatewayFileInput['services']>[number]['routes']>;
 
 const SERVICES = ['/a', '/b'] as const;
+/** Services, one for each of their replicas. */
+const REPLICAS = ['/a', '/a', '/b'] as const;
 const METHODS = ['GET', 'POST', 'DELETE'];
 const CLIENT = '127.0.0.1';
 const HOSTS = ['a.test', 'b.a.test', '*.a.test', '*.test'];
@@ -36,11 +39,24 @@ const match = fc.record(
 );
 
 const NEEDS = ['required', 'optional'] as const;
-const SOURCES = ['bearer', 'query:token', 'cookie:sid'] as const;
+const SOURCES = ['bearer', 'query:token', 'cookie:sid', 'apiKey', 'apiKey:X-Service-Key'] as const;
 const DIRECTIONS = [
   { set: { 'X-A': '3', 'X-New': '1' } },
   { add: { 'X-New': '1' }, remove: ['X-B'] },
   { remove: ['X-A', 'Cookie'] },
+];
+
+const RATES = [
+  { per: 'identity' as const, limit: '100000/1m' },
+  { per: 'identity' as const, by: 'claim:plan', limits: { default: '100000/1m' } },
+];
+type Balance = NonNullable<Routes[number]['balance']>;
+const BALANCES: readonly Balance[] = [
+  'least-load',
+  { sticky: 'cookie' },
+  { hash: 'subject' },
+  { hash: 'address' },
+  { hash: 'header:X-A' },
 ];
 
 const auth = fc.oneof(
@@ -59,10 +75,19 @@ const policies = fc.record(
     passAuthorization: fc.boolean(),
     headers: fc.constantFrom(...DIRECTIONS).map((request) => ({ request })),
     host: fc.constantFrom('client', 'upstream', 'shop.internal'),
+    // Far beyond what is asked: explain does not count.
+    limits: fc.constantFrom(...RATES).map((rate) => ({ rate })),
+    mirror: fc.constantFrom('off' as const, { percent: 100 }, { percent: 50, methods: ['GET'] }),
+    balance: fc.constantFrom<Balance>(...BALANCES),
     cors: fc.constantFrom('off' as const, { origins: '*' as const }, { origins: ['https://a.example'] }),
   },
   { requiredKeys: [] },
 );
+
+const SIDES = [
+  { service: 'a', weight: 2 },
+  { service: 'b', weight: 1 },
+];
 
 /** What becomes of the requests of a route whose path may end in `**`. */
 function actionFor(path: string, kind: number, service: string): object {
@@ -72,11 +97,12 @@ function actionFor(path: string, kind: number, service: string): object {
   const origin = /^\/[*:]/.test(path) ? 'https://b.example' : '';
   if (kind === 0) return { redirect: { to: `${origin}/elsewhere${id}${rest}` } };
   if (kind === 1) return { respond: { status: 503, body: 'Back at noon' } };
-  const rewrite = kind === 2 ? { rewrite: `/new${id}${rest}` } : {};
+  const rewrite = kind === 2 || kind === 3 ? { rewrite: `/new${id}${rest}` } : {};
+  if (kind === 3 || kind === 4) return { split: SIDES, ...rewrite };
   return service === '' ? rewrite : { service, ...rewrite };
 }
 
-const kinds = fc.integer({ min: 0, max: 6 });
+const kinds = fc.integer({ min: 0, max: 8 });
 
 /** Routes that are never equal: each has a priority of its own. */
 const files = fc.record({
@@ -118,7 +144,7 @@ const requests = fc.record({
     fc.constantFrom('1', '2', 'DELETE', 'x-a'),
     { maxKeys: 2 },
   ),
-  carries: fc.constantFrom('bearer', 'bearer', 'bearer', 'query', 'cookie', 'none'),
+  carries: fc.constantFrom('bearer', 'bearer', 'bearer', 'query', 'cookie', 'key', 'otherKey', 'none'),
   preflight: fc.option(fc.constantFrom('GET', 'DELETE'), { nil: undefined, freq: 8 }),
 });
 
@@ -135,6 +161,7 @@ interface Seen {
   readonly status: number;
   readonly location: string | undefined;
   readonly asked: string | undefined;
+  readonly replica: string | undefined;
   readonly route: string | undefined;
   /** Names of the fields that it got, of those that explain is about. */
   readonly got: readonly string[] | undefined;
@@ -154,16 +181,19 @@ export async function expectAgreement(
   tally: (explained: Explanation) => void,
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const upstreams = await Promise.all(SERVICES.map(async (path) => stack.use(await startEcho(path))));
+  const upstreams = await Promise.all(
+    REPLICAS.map(async (path) => ({ path, origin: stack.use(await startEcho(path)).url })),
+  );
   const gateway = stack.use(await startGateway(optionsFor(file, upstreams)));
   const { settings } = gateway.gateway.parts;
+  const { key } = await makeKey(gateway.internal);
   const sources = { env: {}, dotenv: {} };
   const explainer = await Explainer.create({ settings, sources, written: undefined }, 'external');
   stack.defer(() => explainer.dispose());
   for (const [index, one] of asked.entries()) {
     // A logout revokes its token, which therefore is that of one request.
     const token = tokenFor(`ann-${index}`);
-    const { method, target, fields } = written(one, token);
+    const { method, target, fields } = written(one, token, key);
     const explained = await explainer.explain({ method, target, fields, isSecure: false, address: CLIENT });
     const { seen, requestId } = await send(gateway.external, method, target, fields);
     const line = await eventually('the access line', () =>
@@ -171,8 +201,10 @@ export async function expectAgreement(
     ).catch(() => ({}) as Record<string, unknown>);
     const route = line.route as string | undefined;
     tally(explained);
-    const shown = withoutToken({ ...seen, route }, token);
     const expected = withoutToken(expectedOf(explained, seen, fields), token);
+    // Where load decides, any of them may have been asked.
+    const replica = expected.replica && seen.replica;
+    const shown = withoutToken({ ...seen, replica, route }, token);
     expect({ one, seen: shown }).toEqual({ one, seen: expected });
   }
 }
@@ -184,12 +216,14 @@ function withoutToken(seen: Seen, token: string): Seen {
 }
 
 /** The request as a client writes it. */
-function written(one: Asked, token: string) {
+function written(one: Asked, token: string, key: string) {
   const { preflight, carries, target } = one;
   const asking = ['Origin', 'https://a.example', 'Access-Control-Request-Method', preflight ?? ''];
   const carried: Readonly<Record<Asked['carries'], readonly string[]>> = {
     bearer: ['Authorization', bearer(token).Authorization],
     cookie: ['Cookie', `sid=${token}; a=b`],
+    key: ['X-Api-Key', key],
+    otherKey: ['X-Service-Key', key],
     query: [],
     none: [],
   };
@@ -208,11 +242,14 @@ function expectedOf({ outcome, route, upstream }: Explanation, seen: Seen, field
   const status = outcome.kind === 'own' ? seen.status : (outcome.status ?? 200);
   const responded = { status, location: outcome.location, route: name };
   if (outcome.kind !== 'forward' || outcome.status !== undefined)
-    return { ...responded, asked: undefined, got: undefined };
-  const { service, target, fieldsAdded = [], fieldsRemoved = [] } = upstream ?? {};
+    return { ...responded, asked: undefined, replica: undefined, got: undefined };
+  // An API key does not say whom it is of, and so not which side of a split it is for.
+  if (!upstream) return { ...seen, ...responded };
+  const { service, target, choice, fieldsAdded, fieldsRemoved } = upstream;
   const removed = new Set(lowerCase(fieldsRemoved));
   const given = lowerCase(namesIn(fields)).filter((each) => !removed.has(each));
-  return { ...responded, asked: `${service} ${target}`, got: aboutFields([...given, ...fieldsAdded]) };
+  const got = aboutFields([...given, ...fieldsAdded]);
+  return { ...responded, asked: `${service} ${target}`, replica: choice.replica, got };
 }
 
 function aboutFields(names: readonly string[]): string[] {
@@ -227,38 +264,46 @@ function lowerCase(names: readonly string[]): string[] {
   return names.map((name) => name.toLowerCase());
 }
 
-function optionsFor({ own, free, stripPrefix }: File, upstreams: readonly Upstream[]) {
+function optionsFor(
+  { own, free, stripPrefix }: File,
+  upstreams: readonly { readonly path: string; readonly origin: URL }[],
+) {
   let priority = 0;
   const routed = (
-    written: { match: object & { path: string }; policies: { cors?: unknown; deny?: unknown }; kind: number },
-    service: string,
+    written: File['free'][number] | NonNullable<File['own'][number]>[number],
+    owner: string,
+    service = '',
   ) => {
     priority += 1;
     const { path } = written.match;
-    const { cors, deny } = written.policies;
+    const { cors, deny, mirror: copied } = written.policies;
+    const mirror = typeof copied === 'object' ? { ...copied, service: owner === 'a' ? 'b' : 'a' } : copied;
     const action = actionFor(path, written.kind, service);
     const isFixed = 'redirect' in action || 'respond' in action;
     // What responds by itself asks no service, and nobody for a token.
-    const said = isFixed ? { cors, deny } : written.policies;
+    const said = isFixed ? { cors, deny } : { ...written.policies, mirror };
     return { ...said, match: { ...written.match, priority }, ...action };
   };
   const services = SERVICES.map((path, index) => {
-    const routes = (own[index] ?? []).map((route) => routed(route, '')) as OwnRoutes;
+    const routes = (own[index] ?? []).map((route) => routed(route, path.slice(1))) as OwnRoutes;
     return [
       path,
       {
-        upstreams: [new URL(path === '/b' ? '/base' : '/', upstreams[index]?.url)],
+        upstreams: upstreams
+          .filter((each) => each.path === path)
+          .map(({ origin }) => new URL(path === '/b' ? '/base' : '/', origin)),
         stripPrefix,
         routes,
         cacheTtl: 'off',
       },
     ] as const;
   });
-  const routes = free.map((route) => routed(route, route.service.slice(1))) as Routes;
+  const routes = free.map((route) => routed(route, route.service.slice(1), route.service.slice(1))) as Routes;
   return {
     services: Object.fromEntries(services),
     routes,
     env: {
+      ADMIN_TOKEN,
       AUTH_ISSUE_PATHS: '/a/in',
       AUTH_REVOKE_PATHS: '/a/out',
       AUTH_QUERY_TOKEN_PATHS: '/a/hub',
@@ -268,6 +313,7 @@ function optionsFor({ own, free, stripPrefix }: File, upstreams: readonly Upstre
 
 function startEcho(path: string): Promise<Upstream> {
   return startUpstream((req, res) => {
+    res.setHeader('X-Replica', `http://127.0.0.1:${req.socket.localPort}`);
     res.setHeader('X-Asked', `${path} ${req.url}`);
     res.setHeader('X-Got', aboutFields(namesIn(req.rawHeaders)).join(' '));
     res.end('ok');
@@ -281,11 +327,18 @@ async function send(origin: string, method: string, target: string, fields: read
   httpRequest(options, resolve).once('error', reject).end();
   const response = await promise;
   await text(response);
-  const { location, 'x-asked': asked, 'x-got': got, 'x-request-id': id } = response.headers;
+  const {
+    location,
+    'x-replica': replica,
+    'x-asked': asked,
+    'x-got': got,
+    'x-request-id': id,
+  } = response.headers;
   const seen: Seen = {
     status: response.statusCode ?? 0,
     location,
     asked: asked as string | undefined,
+    replica: replica as string | undefined,
     route: undefined,
     got: (got as string | undefined)?.split(' '),
   };
