@@ -1,10 +1,16 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
+import { CertificateFiles, makeAuthority } from '../support/certificates.ts';
 import { sendRaw, request as written } from '../support/clients/rawClient.ts';
+import { eventually } from '../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../support/gateway/gateway.ts';
 import { underWay } from '../support/gateway/nothingHeld.ts';
 import { ManualClock } from '../support/manualClock.ts';
+import { startTlsService } from '../support/upstreams/tls/service.ts';
 import { hangs, refusedUrl, startRawUpstream, startUpstream } from '../support/upstreams/upstream.ts';
 import { startSocketService } from '../support/upstreams/webSocket.ts';
 
@@ -27,7 +33,15 @@ const EXPECTED = {
   'x-total': '3',
 };
 
+const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+];
+
 const token = tokenFor('ann');
+const bearerLines = [`Authorization: Bearer ${token}`];
 const fields = { ...bearer(token), Origin: ORIGIN, 'X-Secret': 's3cret' };
 const get = (gateway: TestGateway, path: string) => fetch(gateway.external + path, { headers: fields });
 
@@ -96,8 +110,6 @@ it('a redirect, a fixed response and a refused address take no permit, and are t
   const blocking = get(gateway, '/slow/x').catch(() => undefined);
   await underWay(gateway, 1);
   expect((await get(gateway, '/slow/y')).status).toBe(429);
-  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
-  const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
   for (const [path, status, field] of [
     ['/slow/old', 308, 'location'],
     ['/slow/shut', 503, 'retry-after'],
@@ -105,10 +117,44 @@ it('a redirect, a fixed response and a refused address take no permit, and are t
   ] as const) {
     const plain = await fetch(gateway.external + path, { headers: fields, redirect: 'manual' });
     expect([path, plain.status, plain.headers.has(field)]).toEqual([path, status, true]);
-    const socket = await sendRaw(gateway.external, written(`GET ${path}`, ...upgrade, key));
+    const socket = await sendRaw(gateway.external, written(`GET ${path}`, ...UPGRADE));
     expect([path, socket.status]).toEqual([path, status]);
   }
   expect(slow.requests).toHaveLength(1);
   await gateway.stop();
   await blocking;
+});
+
+it('a service over TLS whose replicas are checked: a failover, hits while none is ready, and no WebSocket then', async () => {
+  const authority = makeAuthority('our CA');
+  using files = new CertificateFiles();
+  const ca = join(files.directory, 'ca.pem');
+  writeFileSync(ca, authority.cert);
+  let status = 200;
+  const answer: RequestListener = ({ url }, res) =>
+    void res.writeHead(url === '/ready' ? status : 200).end('ok');
+  await using service = await startTlsService(authority.issue('server'), answer);
+  await using gateway = await startGateway({
+    services: {
+      '/shop': {
+        upstreams: ['https://127.0.0.1:1', service.url.origin],
+        tls: { ca },
+        health: { path: '/ready', interval: '25ms', unhealthyAfter: 1 },
+        breaker: 'off',
+      },
+    },
+  });
+  for (const xCache of ['MISS', 'HIT']) {
+    const response = await get(gateway, '/shop/x');
+    expect([response.status, response.headers.get('x-cache')]).toEqual([200, xCache]);
+  }
+  status = 503;
+  // What is no GET is never served from the cache.
+  await eventually('no replica is ready', async () => {
+    const response = await fetch(`${gateway.external}/shop/y`, { method: 'POST', headers: fields });
+    return response.status === 503;
+  });
+  expect((await get(gateway, '/shop/x')).headers.get('x-cache')).toBe('HIT');
+  const socket = await sendRaw(gateway.external, written('GET /shop/room', ...bearerLines, ...UPGRADE));
+  expect(socket.status).toBe(503);
 });

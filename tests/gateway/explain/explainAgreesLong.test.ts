@@ -5,10 +5,15 @@ import { expectAgreement, filesWithRequests } from '../../support/gateway/agreem
 
 it('explain and a gateway that runs agree on 10,000 requests', async () => {
   const kinds = new Map<string, number>();
+  const stages = new Map<string, number>();
   const property = fc.asyncProperty(filesWithRequests(100), ([file, asked]) =>
-    expectAgreement(file, asked, ({ outcome: { kind, status } }) => {
+    expectAgreement(file, asked, ({ outcome: { kind, status }, stages: passed }) => {
       const isRefused = kind === 'refuse' || (kind === 'forward' && status !== undefined);
       const name = isRefused ? `${status}` : kind;
+      const isForwarded = name === 'forward';
+      for (const stage of passed) {
+        if (isForwarded && stage.isThere) stages.set(stage.name, (stages.get(stage.name) ?? 0) + 1);
+      }
       kinds.set(name, (kinds.get(name) ?? 0) + 1);
     }),
   );
@@ -19,4 +24,7 @@ it('explain and a gateway that runs agree on 10,000 requests', async () => {
   expect([...kinds.keys()]).toEqual(
     expect.arrayContaining(['400', '401', '403', '404', '405', 'redirect', 'respond', 'preflight']),
   );
+  for (const rule of ['split', 'mirror', 'apiKey', 'rateLimit', 'stickyCookie']) {
+    expect(stages.get(rule)).toBeGreaterThan(50);
+  }
 }, 600_000);
