@@ -63,7 +63,10 @@ const auth = fc.oneof(
   fc.constantFrom('required' as const, 'optional' as const, 'none' as const),
   fc.record({
     need: fc.constantFrom(...NEEDS),
-    sources: fc.uniqueArray(fc.constantFrom(...SOURCES), { minLength: 1, maxLength: 2 }),
+    sources: fc.oneof(
+      fc.constant<(typeof SOURCES)[number][]>(['bearer', 'apiKey']),
+      fc.uniqueArray(fc.constantFrom(...SOURCES), { minLength: 1, maxLength: 2 }),
+    ),
   }),
 );
 
@@ -98,11 +101,11 @@ function actionFor(path: string, kind: number, service: string): object {
   if (kind === 0) return { redirect: { to: `${origin}/elsewhere${id}${rest}` } };
   if (kind === 1) return { respond: { status: 503, body: 'Back at noon' } };
   const rewrite = kind === 2 || kind === 3 ? { rewrite: `/new${id}${rest}` } : {};
-  if (kind === 3 || kind === 4) return { split: SIDES, ...rewrite };
+  if ([3, 4, 7, 8].includes(kind)) return { split: SIDES, ...rewrite };
   return service === '' ? rewrite : { service, ...rewrite };
 }
 
-const kinds = fc.integer({ min: 0, max: 8 });
+const kinds = fc.integer({ min: 0, max: 9 });
 
 /** Routes that are never equal: each has a priority of its own. */
 const files = fc.record({
