@@ -38,8 +38,8 @@ import type { Stage, StageContext } from './stages/stage.ts';
 import type { Parts, ServiceParts } from './wiring/parts.ts';
 
 /**
- * The stages that a user's request to a service passes, in this order. Each is named after the folder in `lib/` that
- * does its work. Every request is observed and routed before (`entrance`, `createRouter`).
+ * The stages that a user's request to a service passes, in this order. Most are named after the folder in `lib/` that
+ * does their work; ARCHITECTURE.md says where the others' work is done. Every request is observed and routed before (`entrance`, `createRouter`).
  */
 export const externalChain: readonly Stage[] = [
   headers, // first: it sees to the fields of every response, and before cors, which has the last word about Vary
