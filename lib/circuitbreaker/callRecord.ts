@@ -22,8 +22,9 @@ export interface FailedCall {
 export interface Counted {
   /** Failures that count towards the threshold. */
   readonly count: number;
-  /** `absent` failures since there was a response. */
+  /** `absent` failures since the last response. */
   readonly absentInARow: number;
+  /** Good and failed calls in the window, of which the ratio is taken. */
   readonly good: number;
   readonly failed: number;
 }
@@ -34,10 +35,14 @@ export interface Verdict {
   readonly count: number;
   /** The reason for which the breaker is to open; undefined: it stays closed. */
   readonly opensFor: FailureKind | undefined;
+  /** Set where there are failures enough, and the breaker is to stay closed all the same. */
   readonly held?: Held;
 }
 
-/** The rule that opens a closed breaker. */
+/**
+ * The rule that opens a closed breaker: `threshold` absent failures in a row; or `threshold` failures of any kind that are at least
+ * `ratio` of all calls in the window.
+ */
 export function verdictOn(
   { count, absentInARow, good, failed }: Counted,
   { threshold, ratio }: Required<BreakerRules>,
