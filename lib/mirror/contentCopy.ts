@@ -13,7 +13,7 @@ export interface ContentCopyOptions {
   /** By `Content-Length`; undefined: it comes in chunks. */
   readonly lengthBytes: number | undefined;
   readonly held: HeldBytes;
-  /** Called at most once, with all content. It is to be given back to `held` by its length. */
+  /** Called at most once, with all content. Whoever gets it gives its length back to `held` when it is needed no longer. */
   readonly onWhole: (content: Buffer) => void;
   /** Called at most once, in place of `onWhole`. */
   readonly onNone: (why: NoCopy) => void;

@@ -58,9 +58,11 @@ export interface MirrorOptions {
  * the request itself is on its way, and given up whenever it would take more than it may of time, memory or places.
  *
  * Put it in front of the load balancer and of what tries again, so that each request is copied once, and behind the cache, so that
- * what is answered from there is not copied. Nor is what the load balancer refuses, because no replica may have it. A copy is never sent twice. It counts as load of its replica, so that users' requests go to
- * others; but it is no trial of a breaker, goes to no replica whose breaker is not closed, and says nothing to breakers: it takes no
- * permit either. Requests to upgrade their connection are not copied.
+ * what is answered from there is not copied. Nor is a request that the load balancer refuses because no replica may have it.
+ *
+ * A copy is never sent twice. It counts as load of its replica, so that users' requests go to others. It goes only to replicas
+ * whose breaker is closed, and tells breakers nothing; it takes no permit either. Requests to upgrade their connection are not
+ * copied.
  *
  * Copies of requests that change something change it there as well, unless that service heeds `X-Mirrored`.
  */
@@ -118,7 +120,7 @@ class Mirror {
     exchange.onClose(() => copy.giveUp('abandoned'));
   }
 
-  /** Sends a copy behind what the request itself has to do in this turn of the event loop. */
+  /** Sends a copy once the request itself has done what it has to do in this turn of the event loop. */
   sendLater(req: Request, exchange: Exchange, content: Buffer | undefined): void {
     if (content && content.length > this.#options.maxBodyBytes) this.#onResult('too_large');
     else setImmediate(this.#send, req, exchange, content);

@@ -81,7 +81,7 @@ export class MirroredCall implements Handler {
   }
 }
 
-/** Content that is known, as a stream. */
+/** Content that is in memory as a whole, as a stream. */
 export class KnownContent extends Readable {
   readonly #content: Buffer;
   readonly rawTrailers: FieldLines = [];

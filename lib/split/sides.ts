@@ -10,7 +10,7 @@ const POINTS = 2 ** 32;
  * The ranges lie in the order of the sides. A side that alone gets a larger weight keeps all its callers. Of two sides, whatever
  * the weights become, only callers of the one whose share shrinks move.
  *
- * Whoever may choose its own key can choose its side: nothing may depend on which one it is for its protection.
+ * Whoever can choose its own key can choose its side. So no side may be kept from anybody by the division alone.
  */
 export class Sides {
   /** The end of each side's range, which belongs to the next; the last is 1. */
@@ -18,7 +18,7 @@ export class Sides {
   readonly #seed: number;
 
   /**
-   * @param salt what the points of one key differ by: two divisions with one salt divide alike
+   * @param salt decides, with its key, which point a caller has: two divisions with the same salt divide callers alike
    * @param weights of each side, from 0; only how they compare counts
    * @throws {RangeError} for a weight that is none, and where all are 0
    */
@@ -38,7 +38,7 @@ export class Sides {
     this.ends = ends.map((end, side) => (side >= last ? 1 : end));
   }
 
-  /** From 0 up to 1, which it never is. */
+  /** The caller's point: 0 or more, and less than 1. */
   pointOf(key: string): number {
     return spread(fnv1a(key, this.#seed)) / POINTS;
   }
