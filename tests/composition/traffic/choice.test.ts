@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import type { ServiceInput } from '../../../config/file/schema.ts';
 import { RawClient, request } from '../../support/clients/rawClient.ts';
@@ -12,6 +12,7 @@ import {
   tokenFor,
 } from '../../support/gateway/gateway.ts';
 import { expectNothingHeld } from '../../support/gateway/nothingHeld.ts';
+import { holding } from '../../support/jest/holding.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { startGated } from '../../support/upstreams/gated.ts';
 import { refusedUrl, startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
@@ -26,17 +27,7 @@ const STICKY = { sticky: 'cookie' } as const;
 const BY_SUBJECT = { hash: 'subject' } as const;
 const BY_ROOM = { hash: 'header:x-room' } as const;
 
-const open: (AsyncDisposable | Disposable)[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0).toReversed())
-    await (Symbol.asyncDispose in each ? each[Symbol.asyncDispose]() : each[Symbol.dispose]());
-});
-
-async function held<T extends AsyncDisposable | Disposable>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.push(started);
-  return started;
-}
+const held = holding();
 
 const several = <T extends AsyncDisposable>(count: number, one: () => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, () => held(one())));
@@ -72,7 +63,7 @@ async function webSocket(
   headers: Record<string, string> = {},
 ): Promise<WebSocket> {
   const socket = new WebSocket(`${external.replace('http', 'ws')}/shop/live`, { headers });
-  open.push({ [Symbol.dispose]: () => socket.terminate() });
+  void held({ [Symbol.dispose]: () => socket.terminate() });
   await once(socket, 'open');
   return socket;
 }
@@ -259,7 +250,7 @@ describe.each([
       const socket = new WebSocket(`${gateway.external.replace('http', 'ws')}/shop/live`, {
         headers: ann.fields,
       });
-      open.push({ [Symbol.dispose]: () => socket.terminate() });
+      void held({ [Symbol.dispose]: () => socket.terminate() });
       const upgraded = once(socket, 'upgrade');
       await once(socket, 'open');
       ann.learn((await upgraded)[0].headers['set-cookie']?.[0]);

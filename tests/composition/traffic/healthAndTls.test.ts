@@ -1,11 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CertificateFiles, makeAuthority, type TestAuthority } from '../../support/certificates.ts';
 import { eventually } from '../../support/eventually.ts';
 import { bearer, startGateway, type TestGateway, tokenFor } from '../../support/gateway/gateway.ts';
 import { expectNothingHeld, underWay } from '../../support/gateway/nothingHeld.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
+import { holding } from '../../support/jest/holding.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { startTlsService } from '../../support/upstreams/tls/service.ts';
 import { startUpstream } from '../../support/upstreams/upstream.ts';
@@ -16,17 +17,7 @@ const ANN = bearer(tokenFor('ann'));
 const ROOMS = 60;
 const QUICK = { path: '/up', interval: '25ms', unhealthyAfter: 1, healthyAfter: 1 } as const;
 
-const open: (AsyncDisposable | Disposable)[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0).toReversed())
-    await (Symbol.asyncDispose in each ? each[Symbol.asyncDispose]() : each[Symbol.dispose]());
-});
-
-async function held<T extends AsyncDisposable | Disposable>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.push(started);
-  return started;
-}
+const held = holding();
 
 const get = ({ external }: TestGateway, target = '/shop/x') => fetch(external + target, { headers: ANN });
 

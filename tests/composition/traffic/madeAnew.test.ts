@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { externalApp } from '../../../gateway/apps.ts';
 import { GatewayServer } from '../../../gateway/http/server.ts';
 import { CertificateFiles, makeAuthority } from '../../support/certificates.ts';
@@ -13,21 +13,13 @@ import {
   tokenFor,
 } from '../../support/gateway/gateway.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
+import { holding } from '../../support/jest/holding.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { startGated } from '../../support/upstreams/gated.ts';
 import { startTlsService } from '../../support/upstreams/tls/service.ts';
 import { hangs, startRawUpstream, startUpstream } from '../../support/upstreams/upstream.ts';
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0).toReversed()) await each[Symbol.asyncDispose]();
-});
-
-async function held<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.push(started);
-  return started;
-}
+const held = holding();
 
 /** The same parts behind chains that were made once more, as a reload makes them: on a port of its own. */
 async function madeAnew({ gateway: { parts } }: TestGateway): Promise<string> {
@@ -41,7 +33,7 @@ async function madeAnew({ gateway: { parts } }: TestGateway): Promise<string> {
     trustsPeer: parts.trustsPeer,
   });
   const port = await server.listen(0, '127.0.0.1');
-  open.push({
+  void held({
     [Symbol.asyncDispose]: () =>
       server.drain({ graceOver: AbortSignal.abort(), outOfTime: AbortSignal.abort() }),
   });
@@ -204,7 +196,7 @@ describe('chains that are made anew go on with', () => {
   it('the connections to a service over TLS', async () => {
     const authority = makeAuthority('our CA');
     const files = new CertificateFiles();
-    open.push({ [Symbol.asyncDispose]: async () => files[Symbol.dispose]() });
+    void held({ [Symbol.asyncDispose]: async () => files[Symbol.dispose]() });
     const ca = join(files.directory, 'ca.pem');
     writeFileSync(ca, authority.cert);
     const shop = await held(startTlsService(authority.issue('server')));

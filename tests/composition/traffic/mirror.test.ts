@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { fieldValue } from '../../../lib/http/fields.ts';
 import { RawClient, request } from '../../support/clients/rawClient.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -11,6 +11,7 @@ import {
 } from '../../support/gateway/gateway.ts';
 import { expectNothingHeld, underWay } from '../../support/gateway/nothingHeld.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
+import { holding } from '../../support/jest/holding.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { startGated } from '../../support/upstreams/gated.ts';
 import { startRegistry } from '../../support/upstreams/registry.ts';
@@ -22,17 +23,7 @@ type Origins = TestGatewayOptions['services'][string];
 const TOKEN = bearer(tokenFor('ann'));
 const MIRROR = { service: 'shadow' };
 
-const open: (AsyncDisposable | Disposable)[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0).toReversed())
-    await (Symbol.asyncDispose in each ? each[Symbol.asyncDispose]() : each[Symbol.dispose]());
-});
-
-async function held<T extends AsyncDisposable | Disposable>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.push(started);
-  return started;
-}
+const held = holding();
 
 /** `/shop`, whose requests are copied to `/shadow`. */
 function start(

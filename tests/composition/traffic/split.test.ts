@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import type { GatewayFileInput, ServiceInput } from '../../../config/file/schema.ts';
 import { Sides } from '../../../lib/split/sides.ts';
@@ -14,6 +14,7 @@ import {
 } from '../../support/gateway/gateway.ts';
 import { expectNothingHeld } from '../../support/gateway/nothingHeld.ts';
 import { expectProblem } from '../../support/gateway/problem.ts';
+import { holding } from '../../support/jest/holding.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import { startGated } from '../../support/upstreams/gated.ts';
 import { refusedUrl, startUpstream, type Upstream } from '../../support/upstreams/upstream.ts';
@@ -38,17 +39,7 @@ const ALL_NEXT = [
 ];
 const USERS = Array.from({ length: 40 }, (_, n) => `user-${n}`);
 
-const open: (AsyncDisposable | Disposable)[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0).toReversed())
-    await (Symbol.asyncDispose in each ? each[Symbol.asyncDispose]() : each[Symbol.dispose]());
-});
-
-async function held<T extends AsyncDisposable | Disposable>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.push(started);
-  return started;
-}
+const held = holding();
 
 type Side = Exclude<TestService, readonly unknown[]>;
 
@@ -91,7 +82,7 @@ async function opened(
   path = '/shop/live',
 ): Promise<WebSocket> {
   const socket = new WebSocket(external.replace('http', 'ws') + path, { headers });
-  open.push({ [Symbol.dispose]: () => socket.terminate() });
+  void held({ [Symbol.dispose]: () => socket.terminate() });
   await once(socket, 'open');
   return socket;
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { fieldValue } from '../../../lib/http/fields.ts';
 import { Sides } from '../../../lib/split/sides.ts';
@@ -12,6 +12,7 @@ import {
   type TestGatewayOptions,
   tokenFor,
 } from '../../support/gateway/gateway.ts';
+import { holding } from '../../support/jest/holding.ts';
 import { ManualClock } from '../../support/manualClock.ts';
 import {
   hangs,
@@ -28,16 +29,7 @@ import { startSocketService } from '../../support/upstreams/webSocket.ts';
 const TOKEN = tokenFor('ann');
 const MIRROR = { service: 'shadow', percent: 100 };
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0).toReversed()) await each[Symbol.asyncDispose]();
-});
-
-async function held<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  open.push(started);
-  return started;
-}
+const held = holding();
 
 interface Setup {
   readonly shop: Upstream;
